@@ -1,1 +1,10 @@
-//! kubectl-aad
+//! Bring every AKS cluster that you can reach into your kubeconfig, and sign in
+//! to them once.
+//!
+//! The rooms and who may import whom are in `docs/architecture.md`.
+
+pub mod auth;
+pub mod error;
+pub mod host;
+pub mod login;
+pub mod secret;

@@ -1,0 +1,62 @@
+//! What is asked for and what comes back.
+//!
+//! Lives here: [`TokenRequest`], [`AccessToken`] and [`TokenSource`], the one
+//! thing that `azure` knows of `auth`.
+
+use async_trait::async_trait;
+
+use crate::{error::Result, secret::Secret};
+
+/// One token that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenRequest {
+    /// The tenant to ask; the sign-in's own where none is named.
+    pub tenant_id: Option<String>,
+    /// The resource without `/.default`: an application id, or a URL whose
+    /// trailing slash counts (`https://management.core.windows.net/`).
+    pub resource: String,
+    /// A claims challenge as JSON, passed on to Entra as it is.
+    pub claims: Option<String>,
+    /// Whether a cached token must not be used.
+    pub force_refresh: bool,
+}
+
+impl TokenRequest {
+    /// A request for a resource in the sign-in's own tenant.
+    pub fn resource(resource: impl Into<String>) -> Self {
+        Self {
+            tenant_id: None,
+            resource: resource.into(),
+            claims: None,
+            force_refresh: false,
+        }
+    }
+
+    /// The same request in a tenant.
+    #[must_use]
+    pub fn in_tenant(mut self, tenant_id: impl Into<String>) -> Self {
+        self.tenant_id = Some(tenant_id.into());
+        self
+    }
+}
+
+/// A token that a server accepts.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// What goes into the `Authorization` header or the `ExecCredential`.
+    pub secret: Secret,
+    /// When the server stops accepting it, in Unix seconds.
+    pub expires_on: i64,
+    /// When it should be renewed, in Unix seconds, where the issuer said so.
+    pub refresh_on: Option<i64>,
+}
+
+/// Something that gets tokens.
+#[async_trait]
+pub trait TokenSource: Send + Sync {
+    /// Gets a token, from wherever it is had fastest.
+    ///
+    /// # Errors
+    /// What stood in the way, with what to do about it.
+    async fn token(&self, request: &TokenRequest) -> Result<AccessToken>;
+}

@@ -1,0 +1,193 @@
+//! What went wrong, why, and what to type next.
+//!
+//! Lives here: [`Failure`], its [`Kind`] and the exit codes. Every module
+//! reports through this one type, so that `main` renders every error alike.
+//! No module-specific knowledge belongs here, but for the table of Entra error
+//! codes in [`aadsts`].
+
+use std::fmt;
+
+pub mod aadsts;
+
+/// Everything went well.
+pub const EXIT_OK: u8 = 0;
+/// Nothing could be done.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line or its input made no sense.
+pub const EXIT_USAGE: u8 = 2;
+/// Some clusters or entries failed; the others are done.
+pub const EXIT_PARTIAL: u8 = 3;
+
+/// The result of anything that can fail in front of a person.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What sort of failure it is, for the code that decides what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong arguments or unusable input: exit code 2.
+    Usage,
+    /// A person has to sign in, and none is here or the sign-in was refused.
+    SignInNeeded,
+    /// The server understood and said no (403, consent, conditional access).
+    Denied,
+    /// The thing asked for does not exist (404, an unknown tenant).
+    NotFound,
+    /// The network, TLS or the server's availability.
+    Network,
+    /// The time allowed ran out.
+    Timeout,
+    /// A person cancelled.
+    Cancelled,
+    /// A program that is needed is not installed.
+    NotInstalled,
+    /// Anything else.
+    Other,
+}
+
+/// A failure with a voice: the message, its causes, and a hint to paste.
+///
+/// Messages are lower case, have no full stop and put values in backquotes.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure of kind [`Kind::Other`].
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::of(Kind::Other, message)
+    }
+
+    /// A mistake in the arguments or the input: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::of(Kind::Usage, message)
+    }
+
+    /// A failure of the given kind.
+    pub fn of(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Adds the next cause down.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Says what to type or do next; replaces an earlier hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts what was being done above this failure, which becomes its cause.
+    #[must_use]
+    pub fn context(mut self, message: impl Into<String>) -> Self {
+        let below = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, below);
+        self
+    }
+
+    /// The sort of failure.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The first line, without causes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The causes, nearest first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// What to do next, where that is known.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The exit code for this failure.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Usage => EXIT_USAGE,
+            _ => EXIT_FAILED,
+        }
+    }
+
+    /// The lines for a person: `error:`, `caused by:`, `hint:`.
+    ///
+    /// Text of servers and files is in there, so control characters are
+    /// replaced: an error message must not be able to drive the terminal.
+    pub fn render(&self) -> String {
+        let mut out = format!("error: {}\n", printable(&self.message));
+        for cause in &self.causes {
+            out.push_str(&format!("caused by: {}\n", printable(cause)));
+        }
+        if let Some(hint) = &self.hint {
+            out.push_str(&format!("hint: {}\n", printable(hint)));
+        }
+        out
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.message))?;
+        for cause in &self.causes {
+            write!(f, ": {}", printable(cause))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Replaces control characters (line breaks too) by spaces.
+pub fn printable(text: &str) -> String {
+    text.trim_end()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_its_causes_and_its_hint_in_order() {
+        let failure = Failure::new("low")
+            .because("lowest")
+            .context("high")
+            .hint("try `x`");
+        assert_eq!(
+            failure.render(),
+            "error: high\ncaused by: low\ncaused by: lowest\nhint: try `x`\n"
+        );
+        assert_eq!(failure.to_string(), "high: low: lowest");
+    }
+
+    #[test]
+    fn text_from_elsewhere_cannot_drive_the_terminal() {
+        let shown = Failure::new("a\u{1b}[2Jb\r\nc").render();
+        assert_eq!(shown, "error: a [2Jb  c\n");
+    }
+
+    #[test]
+    fn only_usage_errors_exit_with_two() {
+        assert_eq!(Failure::usage("x").exit_code(), EXIT_USAGE);
+        assert_eq!(Failure::of(Kind::Denied, "x").exit_code(), EXIT_FAILED);
+    }
+}

@@ -1,0 +1,172 @@
+//! The machine around the program: environment, clock, terminal, network and
+//! other programs.
+//!
+//! Lives here: [`Host`], the only place that reads the environment or the
+//! clock, starts a process or builds an HTTP client. It knows nothing of
+//! Azure, tokens or kubeconfigs.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io::IsTerminal,
+    path::PathBuf,
+    sync::OnceLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::error::{Failure, Result};
+
+pub mod http;
+pub mod process;
+
+pub use http::Http;
+
+/// One view of the machine, taken when the program starts.
+#[derive(Debug)]
+pub struct Host {
+    env: BTreeMap<OsString, OsString>,
+    frozen_clock: Option<i64>,
+    http: OnceLock<Http>,
+    terminal: Terminal,
+}
+
+/// Which of the standard streams a person is looking at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Keys can be read.
+    pub stdin: bool,
+    /// Results are being watched.
+    pub stdout: bool,
+    /// Prompts and progress are being watched.
+    pub stderr: bool,
+}
+
+impl Host {
+    /// The machine as this process sees it.
+    pub fn from_process() -> Self {
+        Self {
+            env: std::env::vars_os().collect(),
+            frozen_clock: None,
+            http: OnceLock::new(),
+            terminal: Terminal {
+                stdin: std::io::stdin().is_terminal(),
+                stdout: std::io::stdout().is_terminal(),
+                stderr: std::io::stderr().is_terminal(),
+            },
+        }
+    }
+
+    /// A machine with just these variables and no terminal, for unit tests and
+    /// for embedding.
+    pub fn with_env<K: Into<OsString>, V: Into<OsString>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self {
+            env: vars
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+            frozen_clock: None,
+            http: OnceLock::new(),
+            terminal: Terminal::default(),
+        }
+    }
+
+    /// The same machine with its clock stopped at `unix` seconds.
+    #[must_use]
+    pub fn at(mut self, unix: i64) -> Self {
+        self.frozen_clock = Some(unix);
+        self
+    }
+
+    /// The variable's text, set but empty included; none where it is not UTF-8.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.var_os(name)?.to_str()
+    }
+
+    /// The variable's text where it is set and not empty.
+    pub fn var_nonempty(&self, name: &str) -> Option<&str> {
+        self.var(name).filter(|value| !value.is_empty())
+    }
+
+    /// The variable as the system holds it, for paths.
+    pub fn var_os(&self, name: &str) -> Option<&OsStr> {
+        self.env.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Every variable, for a child process.
+    pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.env.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
+    }
+
+    /// The home directory: `HOME`, or `USERPROFILE` on Windows.
+    ///
+    /// # Errors
+    /// When neither is set.
+    pub fn home(&self) -> Result<PathBuf> {
+        ["HOME", "USERPROFILE"]
+            .iter()
+            .find_map(|name| self.var_os(name).filter(|v| !v.is_empty()))
+            .map(PathBuf::from)
+            .ok_or_else(|| {
+                Failure::new("the home directory is unknown")
+                    .because("neither `HOME` nor `USERPROFILE` is set")
+                    .hint("set `HOME`")
+            })
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.frozen_clock.unwrap_or_else(|| {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// Which standard streams a person is looking at.
+    pub fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
+    /// Says that this run belongs to a pipeline (`CI` is set and not `false`).
+    pub fn is_ci(&self) -> bool {
+        self.var_nonempty("CI")
+            .is_some_and(|v| !v.eq_ignore_ascii_case("false") && v != "0")
+    }
+
+    /// The HTTP client, built on first use: reading the system's roots costs
+    /// several milliseconds that a cache hit must not pay.
+    ///
+    /// # Errors
+    /// When the trusted certificates or a proxy setting can't be read.
+    pub fn http(&self) -> Result<&Http> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let built = Http::build(self)?;
+        Ok(self.http.get_or_init(|| built))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ci_is_seen_unless_it_says_false() {
+        assert!(Host::with_env([("CI", "true")]).is_ci());
+        assert!(Host::with_env([("CI", "1")]).is_ci());
+        assert!(!Host::with_env([("CI", "false")]).is_ci());
+        assert!(!Host::with_env([("CI", "")]).is_ci());
+        assert!(!Host::with_env::<&str, &str>([]).is_ci());
+    }
+
+    #[test]
+    fn a_variable_that_is_set_but_empty_is_seen() {
+        let host = Host::with_env([("A", "")]);
+        assert_eq!(host.var("A"), Some(""));
+        assert_eq!(host.var_nonempty("A"), None);
+        assert_eq!(host.var("B"), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! The HTTP client: TLS roots, proxies, limits, and where plain HTTP may go.
+//!
+//! Lives here: [`Http`], [`Answer`] and the rule of [`require_tls`]. It sends
+//! what it is given once; retries belong to the protocols above it.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use reqwest::{
+    Certificate, Client, Method, RequestBuilder,
+    header::{HeaderMap, RETRY_AFTER},
+    redirect::Policy,
+};
+use url::{Host as UrlHost, Url};
+
+use super::Host;
+use crate::error::{Failure, Kind, Result};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the other side may be silent in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest answer taken, in bytes: a page of ARM is far below it.
+const ANSWER_LIMIT: usize = 64 << 20;
+
+/// A pair of clients: through the proxies of the environment, and direct.
+#[derive(Debug, Clone)]
+pub struct Http {
+    proxied: Client,
+    direct: Client,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Says whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header's text, where it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How long the server asks to wait: `retry-after-ms`,
+    /// `x-ms-retry-after-ms` or `Retry-After` in seconds or as a date (RFC 9110
+    /// section 10.2.3), the last counted from `now` (Unix seconds).
+    pub fn retry_after(&self, now: i64) -> Option<Duration> {
+        for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
+            if let Some(ms) = self.header(name).and_then(|v| v.trim().parse().ok()) {
+                return Some(Duration::from_millis(ms));
+            }
+        }
+        let text = self.header(RETRY_AFTER.as_str())?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date =
+            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822)
+                .ok()?;
+        let seconds = u64::try_from(date.unix_timestamp() - now).unwrap_or(0);
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+impl Http {
+    /// Builds the clients from the host's environment.
+    ///
+    /// The system's roots are trusted, or on Linux those that `SSL_CERT_FILE`
+    /// and `SSL_CERT_DIR` name in their place; elsewhere `SSL_CERT_FILE` adds
+    /// to them. Redirects are never followed: no protocol here has one, and
+    /// a followed one would carry a credential to a place that nobody chose.
+    ///
+    /// # Errors
+    /// When `SSL_CERT_FILE` can't be read or the client can't be built.
+    pub fn build(host: &Host) -> Result<Self> {
+        let roots = extra_roots(host)?;
+        let make = |proxied: bool| {
+            let mut builder = Client::builder()
+                .user_agent(concat!("kubectl-aad/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(READ_TIMEOUT)
+                .tls_certs_merge(roots.clone());
+            if !proxied {
+                builder = builder.no_proxy();
+            }
+            builder
+                .build()
+                .map_err(|e| Failure::of(Kind::Network, "could not set up TLS").because(root(&e)))
+        };
+        Ok(Self {
+            proxied: make(true)?,
+            direct: make(false)?,
+        })
+    }
+
+    /// A request through the environment's proxies.
+    ///
+    /// # Errors
+    /// When the URL is not one that [`require_tls`] lets through.
+    pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
+        require_tls(url)?;
+        Ok(self.proxied.request(method, url.clone()))
+    }
+
+    /// A request past every proxy: link-local services such as IMDS.
+    ///
+    /// # Errors
+    /// When the URL is not one that [`require_tls`] lets through.
+    pub fn direct(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
+        require_tls(url)?;
+        Ok(self.direct.request(method, url.clone()))
+    }
+
+    /// The client as a transport for Azure's own packages.
+    pub fn azure_transport(&self) -> Arc<dyn azure_core::http::HttpClient> {
+        Arc::new(self.proxied.clone())
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`Kind::Network`] or [`Kind::Timeout`]; the text names the host and the
+    /// reason, never the query or the body.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+        let (client, request) = request.build_split();
+        let request =
+            request.map_err(|e| Failure::new("could not make a request").because(root(&e)))?;
+        let place = place(request.url());
+        let fail = |e: reqwest::Error| network_failure(&place, &e);
+        let mut response = client.execute(request).await.map_err(fail)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(fail)? {
+            if body.len() + chunk.len() > ANSWER_LIMIT {
+                return Err(Failure::of(
+                    Kind::Network,
+                    format!("the answer of `{place}` is larger than 64 MiB"),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        })
+    }
+}
+
+/// Refuses to send a credential in the clear.
+///
+/// HTTPS goes anywhere; plain HTTP to loopback and to the link-local address
+/// of the instance metadata service (169.254.169.254) alone.
+///
+/// # Errors
+/// [`Kind::Usage`] for every other URL.
+pub fn require_tls(url: &Url) -> Result<()> {
+    let clear_allowed = || match url.host() {
+        Some(UrlHost::Ipv4(ip)) => {
+            ip.is_loopback() || IpAddr::V4(ip) == IpAddr::from([169, 254, 169, 254])
+        }
+        Some(UrlHost::Ipv6(ip)) => ip.is_loopback(),
+        Some(UrlHost::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if clear_allowed() => Ok(()),
+        _ => Err(Failure::usage(format!(
+            "refused to send a credential to `{}` without TLS",
+            place(url)
+        ))
+        .hint("use an `https://` address")),
+    }
+}
+
+/// A URL's scheme, host and port, which are safe to show.
+pub fn place(url: &Url) -> String {
+    match url.port() {
+        Some(port) => format!(
+            "{}://{}:{port}",
+            url.scheme(),
+            url.host_str().unwrap_or_default()
+        ),
+        None => format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
+    }
+}
+
+fn network_failure(place: &str, error: &reqwest::Error) -> Failure {
+    let reason = root(error);
+    if error.is_timeout() {
+        return Failure::of(Kind::Timeout, format!("`{place}` did not answer in time"))
+            .because(reason);
+    }
+    let failure = Failure::of(Kind::Network, format!("could not reach `{place}`"));
+    let hint = if reason.contains("certificate") || reason.contains("UnknownIssuer") {
+        "where a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`"
+    } else {
+        "check the network, and `HTTPS_PROXY` where one is needed"
+    };
+    failure.because(reason).hint(hint)
+}
+
+/// The deepest reason of an error: the outer ones repeat the URL.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(next) = at.source() {
+        at = next;
+    }
+    at.to_string()
+}
+
+/// Reads `SSL_CERT_FILE` where the platform's verifier does not do so itself.
+fn extra_roots(host: &Host) -> Result<Vec<Certificate>> {
+    let Some(path) = host.var_os("SSL_CERT_FILE").filter(|v| !v.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let fail = |reason: String| {
+        Failure::usage(format!(
+            "could not read the certificates of `SSL_CERT_FILE` (`{}`)",
+            path.display()
+        ))
+        .because(reason)
+    };
+    let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+    if cfg!(any(target_os = "macos", windows)) {
+        Certificate::from_pem_bundle(&pem).map_err(|e| fail(root(&e)))
+    } else {
+        // The verifier on Linux reads the variable itself, in place of the
+        // system's file; here only the error is worth having early.
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(url: &str) -> bool {
+        require_tls(&Url::parse(url).expect("a URL")).is_ok()
+    }
+
+    #[test]
+    fn plain_http_goes_to_loopback_and_imds_alone() {
+        assert!(allowed("https://login.microsoftonline.com/"));
+        assert!(allowed("http://127.0.0.1:8080/x"));
+        assert!(allowed("http://[::1]:8080/x"));
+        assert!(allowed("http://localhost/x"));
+        assert!(allowed("http://169.254.169.254/metadata"));
+        assert!(!allowed("http://localhost.evil.example/"));
+        assert!(!allowed("http://10.0.0.1/"));
+        assert!(!allowed("ftp://127.0.0.1/"));
+    }
+
+    #[test]
+    fn waits_are_read_in_every_form_that_azure_sends() {
+        let answer = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().expect("a header value"));
+            Answer {
+                status: 429,
+                headers,
+                body: Vec::new(),
+            }
+        };
+        let wait = |name, value| answer(name, value).retry_after(1_445_412_470);
+        assert_eq!(wait("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            wait("x-ms-retry-after-ms", "250"),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(
+            wait("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(wait("retry-after", "soon"), None);
+    }
+}

@@ -1,0 +1,341 @@
+//! From raw values to a sign-in made ready.
+//!
+//! Lives here: [`Settings::resolve`] and what it refuses. What it refuses is
+//! what kubelogin refuses, in words that say what to do.
+
+use std::{path::PathBuf, time::Duration};
+
+use url::Url;
+
+use super::{
+    ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, Param, PopClaims, Settings,
+    SignIn, duration,
+};
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+    secret::Secret,
+};
+
+/// Kubelogin's default for `--timeout`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Settings {
+    /// Makes the sign-in ready.
+    ///
+    /// # Errors
+    /// A usage error that names the missing or unusable parameter, with the
+    /// flag and the variables that set it.
+    pub fn resolve(&self, host: &Host) -> Result<SignIn> {
+        let mode = self.mode()?;
+        let authority_host = self.authority_host()?;
+        let timeout = self.timeout()?;
+        let login = self.login(mode, host)?;
+        Ok(SignIn {
+            login,
+            tenant_id: self.owned(Param::TenantId),
+            server_id: self.owned(Param::ServerId).unwrap_or_default(),
+            authority_host,
+            environment: self.owned(Param::Environment),
+            timeout,
+            instance_discovery: !self.is_on(Param::DisableInstanceDiscovery),
+            cache_dir: self.text(Param::CacheDir).map(PathBuf::from),
+        })
+    }
+
+    /// The flags that were given and that the mode does nothing with.
+    ///
+    /// None where a variable chose the mode: then the flags were written for
+    /// another one, which is how `AAD_LOGIN_METHOD` is used.
+    pub fn unused(&self) -> Vec<Param> {
+        match self.mode() {
+            Ok(mode) if self.is_flag(Param::Login) => self
+                .params()
+                .filter(|param| self.is_flag(*param) && !mode.uses(*param))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn login(&self, mode: LoginMode, host: &Host) -> Result<Login> {
+        let pop = self.pop_claims()?;
+        let legacy = self.is_on(Param::Legacy);
+        Ok(match mode {
+            LoginMode::DeviceCode => Login::DeviceCode {
+                client_id: self.application(mode)?,
+                legacy,
+            },
+            LoginMode::Interactive => Login::Interactive {
+                client_id: self.application(mode)?,
+                redirect_url: self.owned(Param::RedirectUrl),
+                login_hint: self.owned(Param::LoginHint),
+                pop,
+            },
+            LoginMode::Spn => Login::ServicePrincipal {
+                client_id: self.application(mode)?,
+                credential: self.client_credential()?,
+                legacy,
+                pop,
+            },
+            LoginMode::Ropc => Login::Password {
+                client_id: self.application(mode)?,
+                username: self.needed(mode, Param::Username)?,
+                password: Secret::new(self.needed(mode, Param::Password)?),
+                pop,
+            },
+            LoginMode::Msi => Login::ManagedIdentity {
+                identity: self.identity(),
+            },
+            LoginMode::AzureCli => Login::AzureCli {
+                subscription: self.owned(Param::Subscription),
+            },
+            LoginMode::Azd => Login::AzureDeveloperCli,
+            LoginMode::WorkloadIdentity => Login::WorkloadIdentity {
+                client_id: self.application(mode)?,
+                federated: self.federated_token(host)?,
+            },
+            LoginMode::AzurePipelines => Login::AzurePipelines {
+                client_id: self.application(mode)?,
+                service_connection_id: self.needed(mode, Param::ServiceConnectionId)?,
+                system_access_token: Secret::new(pipeline_variable(host, "SYSTEM_ACCESSTOKEN")?),
+                oidc_request_uri: pipeline_variable(host, "SYSTEM_OIDCREQUESTURI")?.to_owned(),
+            },
+        })
+    }
+
+    fn owned(&self, param: Param) -> Option<String> {
+        self.text(param).map(str::to_owned)
+    }
+
+    fn needed(&self, mode: LoginMode, param: Param) -> Result<String> {
+        self.owned(param).ok_or_else(|| missing(mode, param))
+    }
+
+    /// The client id of a mode that needs a tenant beside it.
+    fn application(&self, mode: LoginMode) -> Result<String> {
+        let client_id = self.needed(mode, Param::ClientId)?;
+        self.needed(mode, Param::TenantId)?;
+        Ok(client_id)
+    }
+
+    fn client_credential(&self) -> Result<ClientCredential> {
+        if let Some(path) = self.text(Param::ClientCertificate) {
+            return Ok(ClientCredential::Certificate {
+                path: path.into(),
+                password: Secret::new(self.text(Param::ClientCertificatePassword).unwrap_or("")),
+            });
+        }
+        self.needed(LoginMode::Spn, Param::ClientSecret)
+            .map(|secret| ClientCredential::Secret(Secret::new(secret)))
+    }
+
+    fn identity(&self) -> IdentityChoice {
+        match (
+            self.text(Param::ClientId),
+            self.text(Param::IdentityResourceId),
+        ) {
+            (Some(id), _) => IdentityChoice::ClientId(id.to_owned()),
+            (None, Some(id)) => IdentityChoice::ResourceId(id.to_owned()),
+            (None, None) => IdentityChoice::System,
+        }
+    }
+
+    fn federated_token(&self, host: &Host) -> Result<FederatedToken> {
+        let github = (
+            host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_URL"),
+            host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+        );
+        if let (Some(url), Some(token)) = github {
+            return Ok(FederatedToken::GitHubActions {
+                request_url: url.to_owned(),
+                request_token: Secret::new(token),
+            });
+        }
+        self.needed(LoginMode::WorkloadIdentity, Param::FederatedTokenFile)
+            .map(|path| FederatedToken::File(path.into()))
+    }
+
+    fn authority_host(&self) -> Result<Option<String>> {
+        let Some(text) = self.text(Param::AuthorityHost) else {
+            return Ok(None);
+        };
+        let refused = |why: &str| {
+            Failure::usage(format!("`{text}` can't be the authority host: {why}"))
+                .hint("give a URL such as `https://login.microsoftonline.com/`")
+        };
+        let url = Url::parse(text).map_err(|_| refused("it is not a URL"))?;
+        if url.host().is_none() {
+            return Err(refused("it has no host"));
+        }
+        if !text.ends_with('/') {
+            return Err(refused("a slash is missing at its end"));
+        }
+        crate::host::http::require_tls(&url)?;
+        Ok(Some(text.to_owned()))
+    }
+
+    fn pop_claims(&self) -> Result<Option<PopClaims>> {
+        let claims = self.text(Param::PopClaims);
+        let example = "--pop-enabled --pop-claims u=/subscriptions/…/managedClusters/NAME";
+        match (self.is_on(Param::PopEnabled), claims) {
+            (false, None) => Ok(None),
+            (true, Some(claims)) => PopClaims::parse(claims).map(Some),
+            (true, None) => Err(
+                Failure::usage("`--pop-enabled` needs `--pop-claims` beside it")
+                    .hint(format!("add them as in `{example}`")),
+            ),
+            (false, Some(_)) => Err(Failure::usage(
+                "`--pop-claims` needs `--pop-enabled` beside it",
+            )
+            .hint(format!("add it as in `{example}`"))),
+        }
+    }
+
+    fn timeout(&self) -> Result<Duration> {
+        let Some(text) = self.get(Param::Timeout) else {
+            return Ok(DEFAULT_TIMEOUT);
+        };
+        duration::parse(text)
+            .filter(|duration| !duration.is_zero())
+            .ok_or_else(|| {
+                Failure::usage(format!("`{text}` can't be a timeout"))
+                    .hint("give a duration above zero, such as `90s` or `1m30s`")
+            })
+    }
+}
+
+impl PopClaims {
+    /// Reads `key=value,key2=value2`; of the keys only `u` means anything.
+    ///
+    /// # Errors
+    /// A usage error when a pair is not one or `u` is missing.
+    pub fn parse(text: &str) -> Result<Self> {
+        let refused = |why: String| {
+            Failure::usage(format!(
+                "`{text}` can't be proof-of-possession claims: {why}"
+            ))
+            .hint("give at least `u=` and the ARM id of the cluster")
+        };
+        let mut u = None;
+        for pair in text.split(',') {
+            // Kubelogin reads what stands between the first two equals signs.
+            let mut parts = pair.split('=').map(str::trim);
+            let (key, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+            if key.is_empty() || value.is_empty() {
+                return Err(refused(format!("`{pair}` is not `key=value`")));
+            }
+            if key == "u" {
+                u = Some(value.to_owned());
+            }
+        }
+        u.map(|u| Self { u })
+            .ok_or_else(|| refused("`u` is missing".into()))
+    }
+}
+
+fn missing(mode: LoginMode, param: Param) -> Failure {
+    let row = param.row();
+    let failure = Failure::usage(format!("login mode `{mode}` needs `--{}`", row.flag));
+    let mut names: Vec<&str> = Vec::new();
+    for variable in row.variables {
+        if !names.contains(&variable.name) {
+            names.push(variable.name);
+        }
+    }
+    match names.as_slice() {
+        [] => failure.hint(format!("add `--{}`", row.flag)),
+        names if row.secret => failure.hint(format!("set {}", names.join(" or "))),
+        names => failure.hint(format!(
+            "add `--{}`, or set {}",
+            row.flag,
+            names.join(" or ")
+        )),
+    }
+}
+
+fn pipeline_variable<'a>(host: &'a Host, name: &str) -> Result<&'a str> {
+    host.var_nonempty(name).ok_or_else(|| {
+        Failure::usage(format!(
+            "login mode `azurepipelines` needs the variable `{name}`"
+        ))
+        .hint(
+            "map it in the step: `env: { SYSTEM_ACCESSTOKEN: $(System.AccessToken) }`; \
+             the others are set by Azure Pipelines in an AzureCLI task",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::Origin;
+
+    fn resolve(pairs: &[(Param, &str)]) -> Result<SignIn> {
+        let mut settings = Settings::new();
+        for (param, text) in pairs {
+            settings.set(*param, *text, Origin::Flag);
+        }
+        settings.resolve(&Host::with_env::<&str, &str>([]))
+    }
+
+    #[test]
+    fn a_missing_parameter_names_its_flag_and_its_variables() {
+        let failure = resolve(&[
+            (Param::Login, "spn"),
+            (Param::ClientId, "c"),
+            (Param::TenantId, "t"),
+        ])
+        .expect_err("the secret is missing");
+        let shown = failure.render();
+        assert!(shown.contains("`--client-secret`"), "{shown}");
+        assert!(shown.contains("AZURE_CLIENT_SECRET"), "{shown}");
+    }
+
+    #[test]
+    fn an_authority_host_needs_tls_and_a_slash() {
+        let with = |host| resolve(&[(Param::Login, "msi"), (Param::AuthorityHost, host)]);
+        assert!(with("https://login.example/").is_ok());
+        assert!(with("https://127.0.0.1:8443/").is_ok());
+        for bad in [
+            "login.example/",
+            "https://login.example",
+            "http://login.example/",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pop_takes_both_flags_or_neither() {
+        let base = [
+            (Param::Login, "spn"),
+            (Param::ClientId, "c"),
+            (Param::TenantId, "t"),
+            (Param::ClientSecret, "s"),
+        ];
+        let with = |more: &[(Param, &str)]| resolve(&[&base[..], more].concat());
+        assert!(with(&[(Param::PopEnabled, "true")]).is_err());
+        assert!(with(&[(Param::PopClaims, "u=x")]).is_err());
+        assert!(
+            with(&[
+                (Param::PopEnabled, "true"),
+                (Param::PopClaims, "u=/a, k = v")
+            ])
+            .is_ok()
+        );
+        for bad in ["x=y", "u=", "u", "u=1,", " "] {
+            assert!(PopClaims::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_that_the_mode_does_not_use_are_named() {
+        let mut settings = Settings::new();
+        settings.set(Param::Login, "msi", Origin::Flag);
+        settings.set(Param::Legacy, "true", Origin::Flag);
+        settings.set(Param::ClientId, "c", Origin::Flag);
+        assert_eq!(settings.unused(), [Param::Legacy]);
+        settings.set(Param::Login, "msi", Origin::Variable("AAD_LOGIN_METHOD"));
+        assert!(settings.unused().is_empty());
+    }
+}

@@ -1,0 +1,444 @@
+//! Raw values of a sign-in, each with its origin.
+//!
+//! Lives here: [`Settings`]: what flags, variables or an exec entry said, as
+//! text, before anything is made of it; and its way back to arguments. What
+//! the values mean is decided in `super::resolve`.
+
+use std::{collections::BTreeMap, fmt};
+
+use zeroize::Zeroizing;
+
+use super::{
+    LoginMode, Param,
+    param::{PARAMS, Takes, Variable, When},
+};
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+};
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag on this command line.
+    Flag,
+    /// A variable.
+    Variable(&'static str),
+    /// The arguments of a kubeconfig's exec entry.
+    ExecEntry,
+    /// The command's own default.
+    Default,
+}
+
+/// Which of flag and variable wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precedence {
+    /// Kubelogin's: a variable that is set, even to nothing, replaces the flag.
+    VariablesFirst,
+    /// For commands that a person types: a flag that is given stands.
+    FlagsFirst,
+}
+
+#[derive(Clone)]
+struct Value {
+    text: Zeroizing<String>,
+    origin: Origin,
+}
+
+/// Raw values, each with its origin. Secret ones are redacted in `Debug`.
+#[derive(Clone, Default)]
+pub struct Settings {
+    values: BTreeMap<Param, Value>,
+}
+
+/// The order in which arguments are written: the one kubelogin's own
+/// conversion uses, so that both write equal entries.
+const ARGUMENT_ORDER: [Param; 25] = [
+    Param::Login,
+    Param::ServerId,
+    Param::CacheDir,
+    Param::ClientId,
+    Param::IdentityResourceId,
+    Param::TenantId,
+    Param::Subscription,
+    Param::Environment,
+    Param::AuthorityHost,
+    Param::FederatedTokenFile,
+    Param::ServiceConnectionId,
+    Param::ClientSecret,
+    Param::ClientCertificate,
+    Param::ClientCertificatePassword,
+    Param::Username,
+    Param::Password,
+    Param::Legacy,
+    Param::PopEnabled,
+    Param::PopClaims,
+    Param::DisableEnvironmentOverride,
+    Param::RedirectUrl,
+    Param::LoginHint,
+    Param::Timeout,
+    Param::UseAzureRmEnvVars,
+    Param::DisableInstanceDiscovery,
+];
+
+impl Settings {
+    /// No values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a value.
+    pub fn set(&mut self, param: Param, text: impl Into<String>, origin: Origin) {
+        let text = Zeroizing::new(text.into());
+        self.values.insert(param, Value { text, origin });
+    }
+
+    /// Sets a value where there is none.
+    pub fn set_default(&mut self, param: Param, text: impl Into<String>) {
+        if !self.values.contains_key(&param) {
+            self.set(param, text, Origin::Default);
+        }
+    }
+
+    /// Takes a value away.
+    pub fn remove(&mut self, param: Param) {
+        self.values.remove(&param);
+    }
+
+    /// The value as given, the empty one included.
+    pub fn get(&self, param: Param) -> Option<&str> {
+        self.values.get(&param).map(|value| value.text.as_str())
+    }
+
+    /// The value where it is not empty.
+    pub fn text(&self, param: Param) -> Option<&str> {
+        self.get(param).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a switch is on.
+    pub fn is_on(&self, param: Param) -> bool {
+        self.get(param).and_then(parse_bool).unwrap_or(false)
+    }
+
+    /// Where the value came from.
+    pub fn origin(&self, param: Param) -> Option<Origin> {
+        self.values.get(&param).map(|value| value.origin)
+    }
+
+    /// Whether a flag of this command line gave the value.
+    pub fn is_flag(&self, param: Param) -> bool {
+        self.origin(param) == Some(Origin::Flag)
+    }
+
+    /// The parameters that have a value.
+    pub fn params(&self) -> impl Iterator<Item = Param> + '_ {
+        self.values.keys().copied()
+    }
+
+    /// The login mode.
+    ///
+    /// # Errors
+    /// A usage error when the name is unknown.
+    pub fn mode(&self) -> Result<LoginMode> {
+        LoginMode::parse(self.get(Param::Login).unwrap_or_default())
+    }
+
+    /// Adds what the variables say.
+    ///
+    /// The order is kubelogin's (`pkg/internal/token/options.go`, v0.2.19):
+    /// within a parameter the last variable that is set wins, Terraform's
+    /// names replace the usual ones, the login mode is read before what
+    /// depends on it, and an unreadable timeout is passed over.
+    #[must_use]
+    pub fn with_variables(mut self, host: &Host, precedence: Precedence) -> Self {
+        if self.is_on(Param::DisableEnvironmentOverride) {
+            return self;
+        }
+        let terraform = self.is_on(Param::UseAzureRmEnvVars);
+        self.read_variables(Param::Login, host, precedence, |_| true);
+        let mode = self.mode().ok();
+        for row in PARAMS.iter().filter(|row| row.param != Param::Login) {
+            self.read_variables(row.param, host, precedence, |variable| {
+                match variable.when {
+                    When::Always => true,
+                    When::Usual => !terraform,
+                    When::Terraform => terraform,
+                    When::Mode(wanted) | When::ModeIfUnset(wanted) => mode == Some(wanted),
+                }
+            });
+        }
+        self
+    }
+
+    fn read_variables(
+        &mut self,
+        param: Param,
+        host: &Host,
+        precedence: Precedence,
+        counts: impl Fn(&Variable) -> bool,
+    ) {
+        let given = self.is_flag(param);
+        for variable in param.row().variables.iter().filter(|v| counts(v)) {
+            let Some(text) = host.var(variable.name) else {
+                continue;
+            };
+            let taken = match (variable.when, precedence) {
+                (When::ModeIfUnset(_), _) => self.text(param).is_none(),
+                (_, Precedence::VariablesFirst) => true,
+                (_, Precedence::FlagsFirst) => !given,
+            };
+            let readable = param != Param::Timeout
+                || super::duration::parse(text).is_some_and(|d| !d.is_zero());
+            if taken && readable {
+                self.set(param, text, Origin::Variable(variable.name));
+            }
+        }
+    }
+
+    /// Reads the arguments of an exec entry, without the leading `get-token`.
+    ///
+    /// Arguments that are no parameters come back beside the settings, in
+    /// their order and each with its value where it had one.
+    ///
+    /// # Errors
+    /// A usage error when a flag that takes a value is last and has none.
+    pub fn from_exec_args<S: AsRef<str>>(args: &[S]) -> Result<(Self, Vec<String>)> {
+        let mut settings = Self::new();
+        let mut others = Vec::new();
+        let mut rest = args.iter().map(AsRef::as_ref);
+        while let Some(arg) = rest.next() {
+            let Some((param, attached)) = split_flag(arg) else {
+                others.push(arg.to_owned());
+                continue;
+            };
+            let text = match (param.row().takes, attached) {
+                (_, Some(text)) => text.to_owned(),
+                (Takes::Nothing, None) => "true".to_owned(),
+                (Takes::Value(_), None) => rest
+                    .next()
+                    .ok_or_else(|| Failure::usage(format!("`{arg}` needs a value")))?
+                    .to_owned(),
+            };
+            settings.set(param, text, Origin::ExecEntry);
+        }
+        Ok((settings, others))
+    }
+
+    /// Writes the values as arguments of `get-token`.
+    ///
+    /// Reading them again with [`Settings::from_exec_args`] gives these values.
+    pub fn to_args(&self) -> Vec<String> {
+        let mut args = Vec::new();
+        for param in ARGUMENT_ORDER {
+            let Some(text) = self.get(param) else {
+                continue;
+            };
+            match param.row().takes {
+                Takes::Value(_) => args.extend([param.dashed(), text.to_owned()]),
+                Takes::Nothing if parse_bool(text) == Some(true) => args.push(param.dashed()),
+                Takes::Nothing => args.push(format!("{}={text}", param.dashed())),
+            }
+        }
+        args
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (param, value) in &self.values {
+            let text = if param.row().secret {
+                "[redacted]"
+            } else {
+                value.text.as_str()
+            };
+            map.entry(param, &(text, value.origin));
+        }
+        map.finish()
+    }
+}
+
+/// Reads a switch as Go's `strconv.ParseBool` does.
+pub fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Splits `--flag`, `--flag=value`, `-f`, `-fvalue` or `-f=value`.
+fn split_flag(arg: &str) -> Option<(Param, Option<&str>)> {
+    if let Some(long) = arg.strip_prefix("--") {
+        return match long.split_once('=') {
+            Some((flag, value)) => Some((Param::from_flag(flag)?, Some(value))),
+            None => Some((Param::from_flag(long)?, None)),
+        };
+    }
+    let short = arg.strip_prefix('-')?;
+    let first = short.chars().next()?;
+    let rest = &short[first.len_utf8()..];
+    let value = (!rest.is_empty()).then(|| rest.strip_prefix('=').unwrap_or(rest));
+    Some((Param::from_short(first)?, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn flags(pairs: &[(Param, &str)]) -> Settings {
+        let mut settings = Settings::new();
+        for (param, text) in pairs {
+            settings.set(*param, *text, Origin::Flag);
+        }
+        settings
+    }
+
+    #[test]
+    fn variables_replace_flags_for_kubelogin_and_fill_gaps_for_people() {
+        let host = Host::with_env([
+            ("AAD_SERVICE_PRINCIPAL_CLIENT_ID", "aad"),
+            ("AZURE_CLIENT_ID", "azure"),
+            ("AZURE_TENANT_ID", ""),
+        ]);
+        let given = flags(&[
+            (Param::Login, "spn"),
+            (Param::ClientId, "flag"),
+            (Param::TenantId, "t"),
+        ]);
+        let kubelogin = given
+            .clone()
+            .with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(kubelogin.get(Param::ClientId), Some("azure"));
+        assert_eq!(kubelogin.get(Param::TenantId), Some(""));
+        let person = given.with_variables(&host, Precedence::FlagsFirst);
+        assert_eq!(person.get(Param::ClientId), Some("flag"));
+        assert_eq!(person.get(Param::TenantId), Some("t"));
+    }
+
+    #[test]
+    fn terraform_names_replace_the_usual_ones_when_asked_for() {
+        let host = Host::with_env([("ARM_CLIENT_ID", "arm"), ("AZURE_CLIENT_ID", "azure")]);
+        let usual = flags(&[(Param::Login, "spn")]);
+        let terraform = flags(&[(Param::Login, "spn"), (Param::UseAzureRmEnvVars, "true")]);
+        let read = |s: Settings| {
+            s.with_variables(&host, Precedence::VariablesFirst)
+                .get(Param::ClientId)
+                .map(str::to_owned)
+        };
+        assert_eq!(read(usual), Some("azure".into()));
+        assert_eq!(read(terraform), Some("arm".into()));
+    }
+
+    #[test]
+    fn the_login_mode_is_read_before_what_depends_on_it() {
+        let host = Host::with_env([
+            ("AAD_LOGIN_METHOD", "workloadidentity"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+            ("AZURE_AUTHORITY_HOST", "https://login.example/"),
+        ]);
+        let settings =
+            flags(&[(Param::Login, "spn")]).with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(settings.get(Param::FederatedTokenFile), Some("/token"));
+        assert_eq!(
+            settings.origin(Param::AuthorityHost),
+            Some(Origin::Variable("AZURE_AUTHORITY_HOST"))
+        );
+        let other = flags(&[
+            (Param::Login, "msi"),
+            (Param::DisableEnvironmentOverride, "true"),
+        ])
+        .with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(other.get(Param::Login), Some("msi"));
+        assert_eq!(other.get(Param::FederatedTokenFile), None);
+    }
+
+    #[test]
+    fn service_connection_variables_only_fill_gaps() {
+        let host = Host::with_env([
+            ("AZURESUBSCRIPTION_CLIENT_ID", "connection"),
+            ("AZURESUBSCRIPTION_TENANT_ID", "tenant"),
+        ]);
+        let settings = flags(&[(Param::Login, "azurepipelines"), (Param::ClientId, "flag")])
+            .with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(settings.get(Param::ClientId), Some("flag"));
+        assert_eq!(settings.get(Param::TenantId), Some("tenant"));
+    }
+
+    #[test]
+    fn an_unreadable_timeout_variable_is_passed_over() {
+        let host = Host::with_env([("AZURE_CLI_TIMEOUT", "soon")]);
+        let settings =
+            flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(settings.get(Param::Timeout), Some("5s"));
+    }
+
+    #[test]
+    fn exec_arguments_are_read_in_every_form() {
+        let (settings, others) = Settings::from_exec_args(&[
+            "-l",
+            "spn",
+            "--server-id=s",
+            "-tT",
+            "--legacy",
+            "--token-cache-dir",
+            "/old",
+            "--v=5",
+            "--pop-enabled=false",
+        ])
+        .expect("valid arguments");
+        assert_eq!(settings.get(Param::Login), Some("spn"));
+        assert_eq!(settings.get(Param::ServerId), Some("s"));
+        assert_eq!(settings.get(Param::TenantId), Some("T"));
+        assert_eq!(settings.get(Param::CacheDir), Some("/old"));
+        assert!(settings.is_on(Param::Legacy));
+        assert!(!settings.is_on(Param::PopEnabled));
+        assert_eq!(others, ["--v=5"]);
+        assert!(Settings::from_exec_args(&["--login"]).is_err());
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let settings = flags(&[(Param::ClientSecret, "hunter2"), (Param::ClientId, "id")]);
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("id"));
+    }
+
+    fn any_settings() -> impl Strategy<Value = Settings> {
+        let pairs: Vec<_> = PARAMS
+            .iter()
+            .map(|row| {
+                let text = match row.takes {
+                    Takes::Nothing => {
+                        prop_oneof![Just("true".to_owned()), Just("false".to_owned())].boxed()
+                    }
+                    Takes::Value(_) => ".*".boxed(),
+                };
+                (Just(row.param), proptest::option::of(text))
+            })
+            .collect();
+        pairs.prop_map(|pairs| {
+            let mut settings = Settings::new();
+            for (param, text) in pairs {
+                if let Some(text) = text {
+                    settings.set(param, text, Origin::Flag);
+                }
+            }
+            settings
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_as_arguments_reads_back_the_same(settings in any_settings()) {
+            let (read, others) = Settings::from_exec_args(&settings.to_args()).expect("readable");
+            prop_assert!(others.is_empty());
+            for row in PARAMS {
+                prop_assert_eq!(read.get(row.param), settings.get(row.param));
+            }
+        }
+    }
+}
