@@ -1,0 +1,168 @@
+//! The documentation is checked like code: every link leads somewhere, every page is found from
+//! the index, and the commands it shows are ones that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::repository;
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading() {
+    let broken: Vec<_> = pages().iter().flat_map(|page| broken_links(page)).collect();
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_is_reachable_from_the_readme() {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![repository().join("README.md")];
+    while let Some(page) = open.pop() {
+        let page = page
+            .canonicalize()
+            .expect("links were found to lead to files");
+        if page.extension().is_some_and(|extension| extension == "md")
+            && reached.insert(page.clone())
+        {
+            let links = links(&read(&page));
+            open.extend(
+                links
+                    .iter()
+                    .map(|link| target(&page, link).0)
+                    .filter(|path| path.exists()),
+            );
+        }
+    }
+    let lost: Vec<_> = pages()
+        .into_iter()
+        .filter(|page| !reached.contains(&page.canonicalize().expect("it was just listed")))
+        .collect();
+    assert!(lost.is_empty(), "no link leads to {lost:?}");
+}
+
+#[test]
+fn the_readme_names_one_test_command_for_newcomers_and_ci_alike() {
+    let readme = read(&repository().join("README.md"));
+    let commands: Vec<_> = readme
+        .lines()
+        .filter(|line| line.starts_with("cargo test"))
+        .collect();
+    assert_eq!(commands, ["cargo test --workspace"]);
+}
+
+#[test]
+fn a_link_to_a_missing_file_or_heading_is_found() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let page = directory.path().join("page.md");
+    fs::write(
+        &page,
+        "# One `kubectl` page!\n[a](page.md#one-kubectl-page) [b](gone.md) [c](#two)\n\
+         `[d](not-a-link.md)` [e](https://example.com/gone)\n```\n[f](in-code.md)\n# two\n```\n",
+    )
+    .expect("the page can be written");
+    let broken = broken_links(&page);
+    assert_eq!(broken.len(), 2, "{broken:?}");
+    assert!(
+        broken[0].contains("gone.md") && broken[1].contains("#two"),
+        "{broken:?}"
+    );
+}
+
+/// README.md and every page under docs/.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![repository().join("README.md")];
+    let mut open = vec![repository().join("docs")];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).expect("docs/ can be listed") {
+            let path = entry.expect("docs/ can be listed").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+fn read(page: &Path) -> String {
+    fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
+}
+
+/// The links of `page` that lead nowhere, each as `page: link`. Links to other hosts are left out:
+/// a test opens no socket to the world.
+fn broken_links(page: &Path) -> Vec<String> {
+    links(&read(page))
+        .iter()
+        .filter(|link| {
+            let (path, heading) = target(page, link);
+            !path.exists()
+                || heading.is_some_and(|heading| !anchors(&read(&path)).contains(heading))
+        })
+        .map(|link| format!("{}: {link}", page.display()))
+        .collect()
+}
+
+/// The file that `link` on `page` leads to, and the heading in it.
+fn target<'a>(page: &Path, link: &'a str) -> (PathBuf, Option<&'a str>) {
+    let (path, heading) = match link.split_once('#') {
+        Some((path, heading)) => (path, Some(heading)),
+        None => (link, None),
+    };
+    let path = if path.is_empty() {
+        page.to_path_buf()
+    } else {
+        page.parent().expect("a page is in a directory").join(path)
+    };
+    (path, heading)
+}
+
+/// The relative targets of the inline links in `markdown`, code left out.
+fn links(markdown: &str) -> Vec<String> {
+    let prose: String = prose_lines(markdown)
+        .flat_map(|line| [line, "\n"])
+        .collect::<String>()
+        .split('`')
+        .step_by(2)
+        .collect();
+    prose
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link.to_owned())
+        .filter(|link| !link.contains("://") && !link.starts_with("mailto:"))
+        .collect()
+}
+
+/// The anchors that GitHub gives the headings of `markdown`: lower case, spaces as dashes, and of
+/// the punctuation only dashes and underscores.
+fn anchors(markdown: &str) -> BTreeSet<String> {
+    prose_lines(markdown)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+                .map(|c| {
+                    if c == ' ' {
+                        '-'
+                    } else {
+                        c.to_ascii_lowercase()
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// The lines of `markdown` outside its fenced code blocks.
+fn prose_lines(markdown: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    markdown.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}

@@ -1,0 +1,8 @@
+//! The end-to-end tests: the real binary in a cleared environment, against the simulator over
+//! real sockets, with real files and the real programs beside it. One binary, so it links once.
+//!
+//! Here live only the modules. What several of them share is in `support`; a test that needs no
+//! other program belongs beside the code it tests.
+
+mod docs;
+mod support;
