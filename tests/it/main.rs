@@ -5,4 +5,5 @@
 //! other program belongs beside the code it tests.
 
 mod docs;
+mod krew;
 mod support;
