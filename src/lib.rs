@@ -4,6 +4,7 @@
 //! The rooms and who may import whom are in `docs/architecture.md`.
 
 pub mod auth;
+pub mod azure;
 pub mod error;
 pub mod host;
 pub mod login;

@@ -1,0 +1,10 @@
+//! Azure's control plane: the clouds, ARM, and the fleet that it knows of.
+//!
+//! Lives here: [`Cloud`] with its endpoints, `arm` with paging, throttling
+//! and retry, and `fleet`, the walk from tenants to user kubeconfigs. Tokens
+//! come through [`TokenSource`](crate::auth::TokenSource) alone; nothing here
+//! signs in, reads a kubeconfig's content or prints.
+
+pub mod cloud;
+
+pub use cloud::Cloud;

@@ -1,0 +1,408 @@
+//! The Azure clouds: where Entra and ARM are, and what ARM's tokens are for.
+//!
+//! Lives here: [`Cloud`], the table of the known ones, and the file that
+//! describes a custom one. A new cloud is one row of [`CLOUDS`].
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::{
+    error::{Failure, Kind, Result},
+    host::{Host, http::require_tls},
+};
+
+/// The variable that names the file of a custom cloud.
+pub const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
+/// The name that stands for the cloud of [`CUSTOM_CLOUD_VARIABLE`].
+pub const CUSTOM_CLOUD: &str = "AzureStackCloud";
+/// The largest description of a custom cloud that is read, in bytes: real ones
+/// have some 3 KB.
+const CUSTOM_CLOUD_LIMIT: u64 = 1 << 20;
+
+/// One known cloud.
+#[derive(Debug)]
+pub struct CloudRow {
+    /// The name that AKS and kubelogin use.
+    pub name: &'static str,
+    /// Other names that are accepted: those of `az` and of kubelogin.
+    pub aliases: &'static [&'static str],
+    /// The Entra endpoint.
+    pub authority: &'static str,
+    /// The ARM endpoint.
+    pub arm: &'static str,
+    /// What ARM's tokens are for. The slash at its end counts.
+    pub arm_audience: &'static str,
+}
+
+/// Every known cloud, in the order of error messages.
+///
+/// The endpoints are those of `azcore/cloud` and of `az cloud list`. Both still
+/// use `login.chinacloudapi.cn`, and so must we for the same cached sign-ins;
+/// `login.partner.microsoftonline.cn` is another name of the same service.
+pub static CLOUDS: &[CloudRow] = &[
+    CloudRow {
+        name: "AzurePublicCloud",
+        aliases: &["AzureCloud", "AzurePublic"],
+        authority: "https://login.microsoftonline.com/",
+        arm: "https://management.azure.com/",
+        arm_audience: "https://management.core.windows.net/",
+    },
+    CloudRow {
+        name: "AzureUSGovernmentCloud",
+        aliases: &["AzureUSGovernment"],
+        authority: "https://login.microsoftonline.us/",
+        arm: "https://management.usgovcloudapi.net/",
+        arm_audience: "https://management.core.usgovcloudapi.net/",
+    },
+    CloudRow {
+        name: "AzureChinaCloud",
+        aliases: &[],
+        authority: "https://login.chinacloudapi.cn/",
+        arm: "https://management.chinacloudapi.cn/",
+        arm_audience: "https://management.core.chinacloudapi.cn/",
+    },
+];
+
+/// A cloud made ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cloud {
+    name: String,
+    /// The Entra endpoint, with a slash at its end.
+    pub authority: Url,
+    /// The ARM endpoint, with a slash at its end.
+    pub arm: Url,
+    /// What ARM's tokens are for, without `/.default`. The slash at its end
+    /// counts.
+    pub arm_audience: String,
+}
+
+impl Cloud {
+    /// The cloud of a name, public where none is given.
+    ///
+    /// `authority_host` takes the place of the cloud's Entra endpoint; ARM
+    /// stays the cloud's own. Names are compared without case, as kubelogin
+    /// does.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for an unknown name (the known ones are listed), for a
+    /// custom cloud whose file is missing or unfit, and for an endpoint
+    /// without TLS that is not on loopback.
+    pub fn named(
+        environment: Option<&str>,
+        authority_host: Option<&str>,
+        host: &Host,
+    ) -> Result<Self> {
+        let authority = Self::authority(environment, authority_host, host)?;
+        Ok(match known(environment)? {
+            Some(row) => Self {
+                name: row.name.to_owned(),
+                authority,
+                arm: fixed(row.arm),
+                arm_audience: row.arm_audience.to_owned(),
+            },
+            None => {
+                let file = CustomCloud::read(host)?;
+                Self {
+                    name: CUSTOM_CLOUD.to_owned(),
+                    authority,
+                    arm: file.endpoint("resourceManagerEndpoint")?,
+                    arm_audience: file.audience()?,
+                }
+            }
+        })
+    }
+
+    /// The Entra endpoint alone, for a sign-in that never meets ARM: a custom
+    /// cloud's file need not describe the rest.
+    ///
+    /// # Errors
+    /// As [`Cloud::named`].
+    pub fn authority(
+        environment: Option<&str>,
+        authority_host: Option<&str>,
+        host: &Host,
+    ) -> Result<Url> {
+        if let Some(text) = authority_host {
+            return authority_override(text);
+        }
+        match known(environment)? {
+            Some(row) => Ok(fixed(row.authority)),
+            None => CustomCloud::read(host)?.endpoint("activeDirectoryEndpoint"),
+        }
+    }
+
+    /// The name for `--environment` in an exec entry, as AKS writes it.
+    pub fn environment_argument(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The row of a name; none for the custom cloud.
+fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
+    let Some(name) = environment.map(str::trim).filter(|name| !name.is_empty()) else {
+        return Ok(Some(&CLOUDS[0]));
+    };
+    if name.eq_ignore_ascii_case(CUSTOM_CLOUD) {
+        return Ok(None);
+    }
+    CLOUDS
+        .iter()
+        .find(|row| {
+            row.name.eq_ignore_ascii_case(name)
+                || row.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+        })
+        .map(Some)
+        .ok_or_else(|| {
+            let names: Vec<_> = CLOUDS.iter().map(|row| format!("`{}`", row.name)).collect();
+            Failure::usage(format!("`{name}` is not a known Azure cloud")).hint(format!(
+                "use {} or `{CUSTOM_CLOUD}` (described by the file that `{CUSTOM_CLOUD_VARIABLE}` names)",
+                names.join(", ")
+            ))
+        })
+}
+
+fn fixed(url: &'static str) -> Url {
+    Url::parse(url).expect("the table's endpoints are URLs: a test holds it")
+}
+
+fn authority_override(text: &str) -> Result<Url> {
+    endpoint(text).map_err(|why| why.context(format!("`{text}` can't be the authority host")))
+}
+
+/// Parses an endpoint and ends it with a slash, so that paths can be joined.
+fn endpoint(text: &str) -> Result<Url> {
+    let mut url = Url::parse(text.trim())
+        .map_err(|why| Failure::usage(format!("`{text}` is not a URL")).because(why))?;
+    require_tls(&url)?;
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(Failure::usage(format!(
+            "`{text}` has more than a host and a path"
+        )));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// The description of a custom cloud, as Azure Stack's tools write it and
+/// go-autorest reads it.
+struct CustomCloud {
+    shown: String,
+    fields: Map<String, Value>,
+}
+
+impl CustomCloud {
+    fn read(host: &Host) -> Result<Self> {
+        let path = host
+            .var_os(CUSTOM_CLOUD_VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map(Path::new)
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "the cloud `{CUSTOM_CLOUD}` is described by a file, and none is named"
+                ))
+                .because(format!("`{CUSTOM_CLOUD_VARIABLE}` is not set"))
+                .hint(format!(
+                    "set `{CUSTOM_CLOUD_VARIABLE}` to the cloud's JSON file, or choose another cloud with `--environment`"
+                ))
+            })?;
+        let shown = path.display().to_string();
+        let unreadable = |why: String| {
+            Failure::usage(format!(
+                "could not read the cloud `{CUSTOM_CLOUD}` from `{shown}`"
+            ))
+            .because(why)
+            .hint(format!(
+                "`{CUSTOM_CLOUD_VARIABLE}` names that file: correct it there"
+            ))
+        };
+        let size = std::fs::metadata(path)
+            .map_err(|why| unreadable(why.to_string()))?
+            .len();
+        if size > CUSTOM_CLOUD_LIMIT {
+            return Err(unreadable(format!("it has {size} bytes: more than 1 MiB")));
+        }
+        let bytes = std::fs::read(path).map_err(|why| unreadable(why.to_string()))?;
+        let fields = decode_custom_cloud(&bytes).map_err(|why| unreadable(why.to_string()))?;
+        Ok(Self { shown, fields })
+    }
+
+    /// A field's text, where it is there, is text and is not empty.
+    fn text(&self, field: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(field))
+            .and_then(|(_, value)| value.as_str())
+            .filter(|text| !text.trim().is_empty())
+    }
+
+    fn unfit(&self, why: &str) -> Failure {
+        Failure::usage(format!(
+            "the cloud `{CUSTOM_CLOUD}` of `{}` can't be used",
+            self.shown
+        ))
+        .because(why)
+        .hint(format!(
+            "`{CUSTOM_CLOUD_VARIABLE}` names that file: correct it there"
+        ))
+    }
+
+    fn endpoint(&self, field: &str) -> Result<Url> {
+        let text = self
+            .text(field)
+            .ok_or_else(|| self.unfit(&format!("`{field}` is missing")))?;
+        endpoint(text).map_err(|why| self.unfit(&format!("`{field}`: {why}")))
+    }
+
+    fn audience(&self) -> Result<String> {
+        ["serviceManagementEndpoint", "tokenAudience"]
+            .iter()
+            .find_map(|field| self.text(field))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                self.unfit("`serviceManagementEndpoint` and `tokenAudience` are both missing")
+            })
+    }
+}
+
+/// Reads the JSON object of a custom cloud; a byte order mark is passed over,
+/// as PowerShell writes one.
+///
+/// # Errors
+/// When the bytes are not a JSON object.
+pub fn decode_custom_cloud(bytes: &[u8]) -> Result<Map<String, Value>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Failure::of(Kind::Usage, "it is not a JSON object")),
+        Err(why) => Err(Failure::of(Kind::Usage, "it is not JSON").because(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::EXIT_USAGE;
+
+    fn nowhere() -> Host {
+        Host::with_env::<&str, &str>([])
+    }
+
+    fn custom(content: &str) -> (tempfile::TempDir, Host) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("cloud.json");
+        std::fs::write(&path, content).expect("a written file");
+        let host = Host::with_env([(CUSTOM_CLOUD_VARIABLE, path)]);
+        (dir, host)
+    }
+
+    fn refused(content: &str) -> String {
+        let (_dir, host) = custom(content);
+        let failure = Cloud::named(Some(CUSTOM_CLOUD), None, &host).expect_err("an unfit file");
+        assert_eq!(failure.exit_code(), EXIT_USAGE);
+        failure.render()
+    }
+
+    const FIT: &str = r#"{"name":"AzureStackCloud","activeDirectoryEndpoint":"https://login.example/adfs",
+        "resourceManagerEndpoint":"https://arm.example:8443","tokenAudience":"https://audience.example/x"}"#;
+
+    #[test]
+    fn every_name_of_a_cloud_finds_it_whatever_its_case() {
+        for row in CLOUDS {
+            for name in row.aliases.iter().chain([&row.name]) {
+                for spelled in [(*name).to_owned(), name.to_uppercase(), name.to_lowercase()] {
+                    let cloud = Cloud::named(Some(&spelled), None, &nowhere()).expect("a cloud");
+                    assert_eq!(cloud.environment_argument(), row.name);
+                    assert_eq!(cloud.arm.as_str(), row.arm);
+                    assert_eq!(cloud.authority.as_str(), row.authority);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_and_an_empty_name_are_the_public_cloud() {
+        for name in [None, Some(""), Some(" ")] {
+            let cloud = Cloud::named(name, None, &nowhere()).expect("a cloud");
+            assert_eq!(cloud.environment_argument(), "AzurePublicCloud");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_a_usage_error_that_lists_the_known_ones() {
+        let failure =
+            Cloud::named(Some("AzureMoonCloud"), None, &nowhere()).expect_err("no such cloud");
+        assert_eq!(failure.exit_code(), EXIT_USAGE);
+        let shown = failure.render();
+        for name in CLOUDS.iter().map(|row| row.name).chain([CUSTOM_CLOUD]) {
+            assert!(shown.contains(name), "{name} is missing in {shown}");
+        }
+    }
+
+    #[test]
+    fn the_authority_host_takes_the_place_of_the_authority_alone() {
+        let cloud = Cloud::named(
+            Some("AzureChinaCloud"),
+            Some("https://login.example/sub"),
+            &nowhere(),
+        )
+        .expect("a cloud");
+        assert_eq!(cloud.authority.as_str(), "https://login.example/sub/");
+        assert_eq!(cloud.arm.as_str(), "https://management.chinacloudapi.cn/");
+    }
+
+    #[test]
+    fn an_authority_host_without_tls_is_refused_unless_it_is_loopback() {
+        let with = |authority| Cloud::named(None, Some(authority), &nowhere());
+        assert!(with("http://login.example/").is_err());
+        assert!(with("login.example").is_err());
+        assert!(with("https://user@login.example/").is_err());
+        assert!(with("http://127.0.0.1:8080/").is_ok());
+    }
+
+    #[test]
+    fn a_custom_cloud_comes_from_its_file_with_or_without_a_byte_order_mark() {
+        for content in [FIT.to_owned(), format!("\u{feff}{FIT}")] {
+            let (_dir, host) = custom(&content);
+            let cloud = Cloud::named(Some("azurestackcloud"), None, &host).expect("a cloud");
+            assert_eq!(cloud.environment_argument(), CUSTOM_CLOUD);
+            assert_eq!(cloud.authority.as_str(), "https://login.example/adfs/");
+            assert_eq!(cloud.arm.as_str(), "https://arm.example:8443/");
+            assert_eq!(cloud.arm_audience, "https://audience.example/x");
+        }
+    }
+
+    #[test]
+    fn an_unfit_custom_cloud_says_what_is_wrong_with_it() {
+        assert!(refused("not json").contains("not JSON"));
+        assert!(refused("[1]").contains("not a JSON object"));
+        assert!(refused("{}").contains("`activeDirectoryEndpoint` is missing"));
+        let plain = FIT.replace("https://arm.example", "http://arm.example");
+        let shown = refused(&plain);
+        assert!(shown.contains("`resourceManagerEndpoint`"), "{shown}");
+        assert!(shown.contains("without TLS"), "{shown}");
+        let silent = FIT.replace("tokenAudience", "somethingElse");
+        assert!(refused(&silent).contains("are both missing"));
+    }
+
+    #[test]
+    fn a_custom_cloud_without_its_file_names_the_variable() {
+        let failure = Cloud::named(Some(CUSTOM_CLOUD), None, &nowhere()).expect_err("no file");
+        assert!(failure.render().contains(CUSTOM_CLOUD_VARIABLE));
+        let host = Host::with_env([(CUSTOM_CLOUD_VARIABLE, "/nonexistent/cloud.json")]);
+        let failure = Cloud::named(Some(CUSTOM_CLOUD), None, &host).expect_err("no file");
+        assert!(failure.render().contains("/nonexistent/cloud.json"));
+    }
+
+    #[test]
+    fn a_sign_in_alone_needs_only_the_authority_of_a_custom_cloud() {
+        let (_dir, host) = custom(r#"{"activeDirectoryEndpoint":"https://login.example/"}"#);
+        let authority = Cloud::authority(Some(CUSTOM_CLOUD), None, &host).expect("an authority");
+        assert_eq!(authority.as_str(), "https://login.example/");
+        assert!(Cloud::named(Some(CUSTOM_CLOUD), None, &host).is_err());
+    }
+}
