@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kubectl_aad::azure::cloud::{CLOUDS, CUSTOM_CLOUD};
+
 use crate::support::repository;
 
 #[test]
@@ -17,20 +19,16 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
 fn every_page_is_reachable_from_the_readme() {
     let mut reached = BTreeSet::new();
     let mut open = vec![repository().join("README.md")];
-    while let Some(page) = open.pop() {
-        let page = page
-            .canonicalize()
-            .expect("links were found to lead to files");
-        if page.extension().is_some_and(|extension| extension == "md")
-            && reached.insert(page.clone())
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            // A link to a directory shows its listing.
+            open.extend(pages_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md")
+            && let Ok(page) = path.canonicalize()
+            && reached.insert(page)
         {
-            let links = links(&read(&page));
-            open.extend(
-                links
-                    .iter()
-                    .map(|link| target(&page, link).0)
-                    .filter(|path| path.exists()),
-            );
+            let links = links(&read(&path));
+            open.extend(links.iter().map(|link| target(&path, link).0));
         }
     }
     let lost: Vec<_> = pages()
@@ -48,6 +46,16 @@ fn the_readme_names_one_test_command_for_newcomers_and_ci_alike() {
         .filter(|line| line.starts_with("cargo test"))
         .collect();
     assert_eq!(commands, ["cargo test --workspace"]);
+}
+
+#[test]
+fn the_guide_names_every_cloud() {
+    let guide = read(&repository().join("docs/guide.md"));
+    let names = CLOUDS.iter().map(|row| row.name).chain([CUSTOM_CLOUD]);
+    let unnamed: Vec<_> = names
+        .filter(|name| !guide.contains(&format!("`{name}`")))
+        .collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
 }
 
 #[test]
@@ -70,8 +78,15 @@ fn a_link_to_a_missing_file_or_heading_is_found() {
 
 /// README.md and every page under docs/.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![repository().join("README.md")];
-    let mut open = vec![repository().join("docs")];
+    let mut pages = pages_in(&repository().join("docs"));
+    pages.push(repository().join("README.md"));
+    pages
+}
+
+/// Every page under `directory`, in order.
+fn pages_in(directory: &Path) -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut open = vec![directory.to_path_buf()];
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(&directory).expect("docs/ can be listed") {
             let path = entry.expect("docs/ can be listed").path();
