@@ -1,0 +1,48 @@
+//! YAML as a kubeconfig needs it: read with byte positions, changed in place, written for YAML 1.1 readers.
+//!
+//! Nothing here knows what a cluster or a user is.
+//!
+//! kubectl reads YAML 1.1, where a plain `yes`, `on` or `1_000` is not a string. Scalars are therefore
+//! resolved by its rules, and everything doubtful is written in quotes.
+
+mod emit;
+mod node;
+mod splice;
+
+pub(crate) use node::{Node, Tree, parse};
+pub(crate) use splice::splice;
+
+use std::fmt;
+
+/// Why a text could not be read as YAML, or not be changed without losing something.
+///
+/// Holds positions and reasons only, never a piece of the text: a kubeconfig holds secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum YamlError {
+    /// The text is not YAML. Line and column count from 1.
+    Syntax {
+        line: usize,
+        column: usize,
+        reason: String,
+    },
+    /// The text is YAML, but of a kind that no kubeconfig can have.
+    Unsupported { line: usize, reason: &'static str },
+    /// The change can't be written into the text without losing a part of it.
+    Unspliceable { reason: &'static str },
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            YamlError::Syntax {
+                line,
+                column,
+                reason,
+            } => write!(f, "line {line}, column {column}: {reason}"),
+            YamlError::Unsupported { line, reason } => write!(f, "line {line}: {reason}"),
+            YamlError::Unspliceable { reason } => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for YamlError {}

@@ -1,0 +1,514 @@
+//! The tree of a YAML text: values together with where in the text they stand.
+
+use super::YamlError;
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
+use serde_json::{Map, Number, Value};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text of more nodes than this, aliases expanded, is refused: 2,000 clusters have some 60,000.
+const MAX_NODES: usize = 4_000_000;
+
+/// Aliases can nest deeper than the text does; recursion over the tree must stay shallow.
+const MAX_DEPTH: usize = 128;
+
+/// The first document of a YAML text, and what of the text lies outside it.
+pub(crate) struct Tree {
+    /// `None` where the document is empty.
+    pub(crate) root: Option<Node>,
+    /// Whether another document follows; kubectl reads only the first.
+    pub(crate) more_documents: bool,
+    /// Whether a rewrite of the values alone would lose something that has a meaning to somebody.
+    pub(crate) lossy: Option<&'static str>,
+}
+
+pub(crate) struct Node {
+    /// Byte positions, without anchor and tag. Empty where the value is left out.
+    pub(crate) span: Range<usize>,
+    pub(crate) kind: Kind,
+    /// An anchor or a tag stands before the node.
+    pub(crate) decorated: bool,
+    /// Number of nodes in it, aliases expanded.
+    weight: usize,
+    /// Levels of nodes in it, aliases expanded.
+    depth: usize,
+}
+
+pub(crate) enum Kind {
+    Scalar { text: String, plain: bool },
+    Seq { flow: bool, items: Vec<Node> },
+    Map { flow: bool, entries: Vec<Entry> },
+    Alias(Arc<Node>),
+}
+
+pub(crate) struct Entry {
+    pub(crate) key: Node,
+    pub(crate) value: Node,
+}
+
+impl Entry {
+    pub(crate) fn name(&self) -> &str {
+        match &self.key.kind {
+            Kind::Scalar { text, .. } => text,
+            _ => "",
+        }
+    }
+
+    /// A YAML 1.1 merge key, `<<: *base`.
+    pub(crate) fn is_merge(&self) -> bool {
+        matches!(&self.key.kind, Kind::Scalar { text, plain: true } if text == "<<")
+    }
+}
+
+impl Node {
+    /// The value, with aliases and merge keys resolved. Of equal keys the last one counts, as for kubectl.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar { text, plain } => resolve(text, *plain),
+            Kind::Seq { items, .. } => Value::Array(items.iter().map(Node::to_json).collect()),
+            Kind::Map { entries, .. } => Value::Object(object(entries)),
+            Kind::Alias(target) => target.to_json(),
+        }
+    }
+
+    /// Whether this is `value`, key order aside, without building the value.
+    pub(crate) fn equals(&self, value: &Value) -> bool {
+        match (&self.kind, value) {
+            (Kind::Alias(target), _) => target.equals(value),
+            (Kind::Scalar { text, plain }, _) => resolve(text, *plain) == *value,
+            (Kind::Seq { items, .. }, Value::Array(values)) => {
+                items.len() == values.len() && items.iter().zip(values).all(|(n, v)| n.equals(v))
+            }
+            (Kind::Map { entries, .. }, Value::Object(map)) => {
+                if entries.iter().any(Entry::is_merge) || has_duplicates(entries) {
+                    return object(entries) == *map;
+                }
+                entries.len() == map.len()
+                    && entries
+                        .iter()
+                        .all(|e| map.get(e.name()).is_some_and(|v| e.value.equals(v)))
+            }
+            _ => false,
+        }
+    }
+
+    /// The `name` of a mapping that has one: what identifies an entry of a kubeconfig's list.
+    pub(crate) fn entry_name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Map { entries, .. } => {
+                entries
+                    .iter()
+                    .rfind(|e| e.name() == "name")
+                    .and_then(|e| match &e.value.kind {
+                        Kind::Scalar { text, .. } => Some(text.as_str()),
+                        _ => None,
+                    })
+            }
+            Kind::Alias(target) => target.entry_name(),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn has_duplicates(entries: &[Entry]) -> bool {
+    if entries.len() < 16 {
+        return entries
+            .iter()
+            .enumerate()
+            .any(|(i, e)| entries[..i].iter().any(|o| o.name() == e.name()));
+    }
+    let mut seen = HashSet::with_capacity(entries.len());
+    !entries.iter().all(|e| seen.insert(e.name()))
+}
+
+fn object(entries: &[Entry]) -> Map<String, Value> {
+    let mut map = Map::new();
+    for entry in entries {
+        if !entry.is_merge() {
+            map.insert(entry.name().to_owned(), entry.value.to_json());
+        }
+    }
+    for entry in entries.iter().filter(|e| e.is_merge()) {
+        let bases = match entry.value.to_json() {
+            Value::Array(bases) => bases,
+            base => vec![base],
+        };
+        for base in bases {
+            if let Value::Object(base) = base {
+                for (key, value) in base {
+                    map.entry(key).or_insert(value);
+                }
+            }
+        }
+    }
+    map
+}
+
+/// What kubectl takes a scalar for: YAML 1.1's booleans and null, decimal numbers, else a string.
+///
+/// Numbers in YAML 1.1's other notations (`0x1F`, `1_000`, `010`, `1:30`) stay strings here. They are
+/// only ever compared with themselves and copied as they stand.
+fn resolve(text: &str, plain: bool) -> Value {
+    if !plain {
+        return Value::String(text.to_owned());
+    }
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            return Value::Bool(true);
+        }
+        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+            return Value::Bool(false);
+        }
+        _ => {}
+    }
+    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
+}
+
+fn number(text: &str) -> Option<Number> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (digits, None),
+    };
+    let canonical = |part: &str| {
+        !part.is_empty() && part.len() < 20 && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !canonical(whole) || (whole.len() > 1 && whole.starts_with('0')) || digits == "-0" {
+        return None;
+    }
+    match fraction {
+        None => text
+            .parse::<i64>()
+            .map(Number::from)
+            .or_else(|_| text.parse::<u64>().map(Number::from))
+            .ok()
+            .filter(|n| n.to_string() == text),
+        Some(fraction) if canonical(fraction) => Number::from_f64(text.parse().ok()?),
+        Some(_) => None,
+    }
+}
+
+/// Reads the first document of `text`. A second one, if any, is checked for syntax and left aside.
+///
+/// # Errors
+/// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for mappings whose keys
+/// are not scalars, unknown aliases and texts that are too deep or too large.
+pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
+    let mut options = Options::default();
+    options.block_nesting_limit = 64;
+    options.flow_nesting_limit = 64;
+    options.set_emit_comments(true);
+    options.max_buffered_comment_events = usize::MAX;
+    let mut composer = Composer {
+        text,
+        parser: Parser::new_from_str_with_options(text, options),
+        anchors: HashMap::new(),
+        lossy: None,
+        nodes: 0,
+    };
+    composer.stream()
+}
+
+struct Composer<'t, I: Iterator> {
+    text: &'t str,
+    parser: I,
+    anchors: HashMap<usize, Arc<Node>>,
+    lossy: Option<&'static str>,
+    nodes: usize,
+}
+
+type Next<'t> = (Event<'t>, Span);
+
+impl<'t, I> Composer<'t, I>
+where
+    I: Iterator<Item = Result<Next<'t>, granit_parser::ScanError>>,
+{
+    fn stream(&mut self) -> Result<Tree, YamlError> {
+        let mut root = None;
+        let mut documents = 0;
+        while let Some((event, span)) = self.next()? {
+            match event {
+                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    self.anchors.clear();
+                }
+                event => {
+                    let lossy = self.lossy;
+                    let node = self.node(event, &span)?;
+                    if documents == 1 {
+                        root = Some(node);
+                    } else {
+                        self.lossy = lossy;
+                    }
+                }
+            }
+        }
+        let root = root.filter(|node| !is_absent(node));
+        Ok(Tree {
+            root,
+            more_documents: documents > 1,
+            lossy: self.lossy,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
+        loop {
+            match self.parser.next() {
+                None => return Ok(None),
+                Some(Ok((Event::Comment(..), _))) => {
+                    self.lossy.get_or_insert("it holds comments");
+                }
+                Some(Ok(next)) => return Ok(Some(next)),
+                Some(Err(error)) => {
+                    let mark = error.marker();
+                    return Err(YamlError::Syntax {
+                        line: mark.line(),
+                        column: mark.col() + 1,
+                        reason: kind_name(&format!("{:?}", error.kind())),
+                    });
+                }
+            }
+        }
+    }
+
+    fn child(&mut self) -> Result<Next<'t>, YamlError> {
+        self.next()?.ok_or(YamlError::Syntax {
+            line: 0,
+            column: 0,
+            reason: "the text ends too early".to_owned(),
+        })
+    }
+
+    fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, YamlError> {
+        let line = span.start.line();
+        let at = range(span);
+        let (anchor, tag) = match &event {
+            Event::Scalar(_, _, anchor, tag)
+            | Event::SequenceStart(_, anchor, tag)
+            | Event::MappingStart(_, anchor, tag) => (*anchor, tag.clone()),
+            _ => (0, None),
+        };
+        let node = match event {
+            Event::Scalar(text, style, ..) => self.scalar(&text, style, tag.is_some(), at),
+            Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
+            Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
+            Event::Alias(id) => {
+                let target = self
+                    .anchors
+                    .get(&id)
+                    .cloned()
+                    .ok_or(YamlError::Unsupported {
+                        line,
+                        reason: "an alias stands inside the value it names",
+                    })?;
+                self.lossy.get_or_insert("it uses anchors");
+                Node {
+                    span: at,
+                    weight: target.weight,
+                    depth: target.depth + 1,
+                    kind: Kind::Alias(target),
+                    decorated: false,
+                }
+            }
+            _ => {
+                return Err(YamlError::Unsupported {
+                    line,
+                    reason: "this YAML construct is not supported",
+                });
+            }
+        };
+        let node = Node {
+            decorated: anchor != 0 || tag.is_some(),
+            ..node
+        };
+        if let Some(tag) = tag
+            && !tag.is_yaml_core_schema_tag("str")
+        {
+            self.lossy.get_or_insert("it uses tags");
+        }
+        self.nodes += 1;
+        if self.nodes > MAX_NODES || node.weight > MAX_NODES || node.depth > MAX_DEPTH {
+            return Err(YamlError::Unsupported {
+                line,
+                reason: "the file is too large, or its aliases nest or multiply",
+            });
+        }
+        if anchor == 0 {
+            return Ok(node);
+        }
+        let shared = Arc::new(node);
+        self.anchors.insert(anchor, Arc::clone(&shared));
+        Ok(Node {
+            span: shared.span.clone(),
+            weight: shared.weight,
+            depth: shared.depth,
+            decorated: true,
+            kind: copy(&shared.kind),
+        })
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, tagged: bool, at: Range<usize>) -> Node {
+        let absent = at.is_empty() && style == ScalarStyle::Plain;
+        let mut span = at;
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            // The scanner has read the next line's indentation, too.
+            let block = self.text[..span.end].trim_end_matches([' ', '\t']);
+            if block.ends_with('\n') && block.len() >= span.start {
+                span.end = block.len();
+            }
+        }
+        Node {
+            span,
+            kind: Kind::Scalar {
+                text: if absent {
+                    String::new()
+                } else {
+                    text.to_owned()
+                },
+                plain: style == ScalarStyle::Plain && !tagged,
+            },
+            decorated: false,
+            weight: 1,
+            depth: 1,
+        }
+    }
+
+    fn sequence(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node, YamlError> {
+        let mut items: Vec<Node> = Vec::new();
+        let (mut weight, mut depth) = (1, 1);
+        loop {
+            let (event, span) = self.child()?;
+            if matches!(event, Event::SequenceEnd) {
+                at.end = end_of(flow, &span, items.last(), at.end);
+                break;
+            }
+            let item = self.node(event, &span)?;
+            weight += item.weight;
+            depth = depth.max(item.depth + 1);
+            items.push(item);
+        }
+        Ok(Node {
+            span: at,
+            kind: Kind::Seq { flow, items },
+            decorated: false,
+            weight,
+            depth,
+        })
+    }
+
+    fn mapping(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node, YamlError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut weight, mut depth) = (1, 1);
+        loop {
+            let (event, span) = self.child()?;
+            if matches!(event, Event::MappingEnd) {
+                at.end = end_of(flow, &span, entries.last().map(|e| &e.value), at.end);
+                break;
+            }
+            let line = span.start.line();
+            let key = self.node(event, &span)?;
+            if !matches!(key.kind, Kind::Scalar { .. }) {
+                return Err(YamlError::Unsupported {
+                    line,
+                    reason: "a mapping's key is not a plain name",
+                });
+            }
+            let (event, span) = self.child()?;
+            let mut value = self.node(event, &span)?;
+            if value.span.is_empty() && is_absent(&value) {
+                value.span = self.absent_value(&key, &value);
+            }
+            weight += value.weight + 1;
+            depth = depth.max(value.depth + 1);
+            entries.push(Entry { key, value });
+        }
+        if has_duplicates(&entries) {
+            self.lossy.get_or_insert("it holds a key twice");
+        }
+        Ok(Node {
+            span: at,
+            kind: Kind::Map { flow, entries },
+            decorated: false,
+            weight,
+            depth,
+        })
+    }
+
+    /// An absent value is reported at its key's end: move it behind the colon, if there is one.
+    fn absent_value(&self, key: &Node, value: &Node) -> Range<usize> {
+        let rest = &self.text[key.span.end..];
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let at = key.span.end + blank;
+        if self.text[at..].starts_with(':') {
+            at + 1..at + 1
+        } else {
+            value.span.clone()
+        }
+    }
+}
+
+/// Where a collection ends: at its bracket, or with its last child (the scanner reports where the
+/// next token begins, which is behind comments and blank lines).
+fn end_of(flow: bool, end: &Span, last: Option<&Node>, start: usize) -> usize {
+    if flow {
+        range(end).end
+    } else {
+        last.map_or(start, |node| node.span.end).max(start)
+    }
+}
+
+fn is_absent(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar { text, plain: true } if text.is_empty())
+}
+
+fn range(span: &Span) -> Range<usize> {
+    span.byte_range()
+        .expect("a parser over a string knows byte positions")
+}
+
+/// A second owner of an anchored value.
+fn copy(kind: &Kind) -> Kind {
+    let share = |node: &Node| Node {
+        span: node.span.clone(),
+        decorated: node.decorated,
+        weight: node.weight,
+        depth: node.depth,
+        kind: copy(&node.kind),
+    };
+    match kind {
+        Kind::Scalar { text, plain } => Kind::Scalar {
+            text: text.clone(),
+            plain: *plain,
+        },
+        Kind::Seq { flow, items } => Kind::Seq {
+            flow: *flow,
+            items: items.iter().map(share).collect(),
+        },
+        Kind::Map { flow, entries } => Kind::Map {
+            flow: *flow,
+            entries: entries
+                .iter()
+                .map(|e| Entry {
+                    key: share(&e.key),
+                    value: share(&e.value),
+                })
+                .collect(),
+        },
+        Kind::Alias(target) => Kind::Alias(Arc::clone(target)),
+    }
+}
+
+/// `SimpleKeyExpected { name: "x" }` -> `simple key expected`: the kind alone, for the rest may quote the file.
+fn kind_name(debug: &str) -> String {
+    let mut words = String::new();
+    for c in debug.chars().take_while(char::is_ascii_alphanumeric) {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
