@@ -7,5 +7,6 @@ pub mod auth;
 pub mod azure;
 pub mod error;
 pub mod host;
+pub mod kubeconfig;
 pub mod login;
 pub mod secret;

@@ -1,0 +1,21 @@
+//! Kubeconfigs: found as kubectl finds them, read leniently, changed without touching what is not
+//! ours, written whole or not at all.
+//!
+//! [`merge`] is pure; [`file`] is the only writer. Nothing here reads the environment or prints.
+
+mod document;
+mod error;
+pub mod file;
+mod lock;
+pub mod merge;
+mod name;
+pub mod owner;
+mod paths;
+mod user;
+mod yaml;
+
+pub use document::{Document, Section};
+pub use error::Error;
+pub use name::ClusterName;
+pub use paths::Paths;
+pub use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

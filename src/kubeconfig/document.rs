@@ -1,0 +1,131 @@
+//! One kubeconfig file as text and as values. What was read can be written back changed; the text
+//! around the change stays.
+
+use super::error::Error;
+use super::yaml::{self, Tree};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// One of the three lists of named entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Section {
+    Clusters,
+    Contexts,
+    Users,
+}
+
+impl Section {
+    pub const ALL: [Section; 3] = [Section::Clusters, Section::Contexts, Section::Users];
+
+    /// The list's key in a kubeconfig.
+    #[must_use]
+    pub fn list(self) -> &'static str {
+        match self {
+            Section::Clusters => "clusters",
+            Section::Contexts => "contexts",
+            Section::Users => "users",
+        }
+    }
+
+    /// The key of an entry's value, beside its `name`.
+    #[must_use]
+    pub fn item(self) -> &'static str {
+        match self {
+            Section::Clusters => "cluster",
+            Section::Contexts => "context",
+            Section::Users => "user",
+        }
+    }
+}
+
+/// A kubeconfig's text and the values in it.
+pub struct Document {
+    text: String,
+    tree: Tree,
+    root: Map<String, Value>,
+}
+
+impl Document {
+    /// Reads a kubeconfig's text. An empty text is an empty kubeconfig.
+    ///
+    /// Only the shape that everything rests on is checked: a mapping whose three lists, where
+    /// present, are lists (or null) of mappings.
+    ///
+    /// # Errors
+    /// [`Error::Yaml`] and [`Error::Shape`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
+        let text = text.into();
+        let tree = yaml::parse(&text)?;
+        let root = match tree.root.as_ref().map(yaml::Node::to_json) {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(root)) => root,
+            Some(_) => return Err(Error::shape("its top level is not a mapping")),
+        };
+        for section in Section::ALL {
+            let list = section.list();
+            match root.get(list) {
+                None | Some(Value::Null) => {}
+                Some(Value::Array(items)) if items.iter().all(Value::is_object) => {}
+                Some(Value::Array(_)) => {
+                    return Err(Error::shape(format!(
+                        "an entry of `{list}` is not a mapping"
+                    )));
+                }
+                Some(_) => return Err(Error::shape(format!("`{list}` is not a list"))),
+            }
+        }
+        Ok(Self { text, tree, root })
+    }
+
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The whole value, aliases and merge keys resolved.
+    #[must_use]
+    pub fn root(&self) -> &Map<String, Value> {
+        &self.root
+    }
+
+    /// The entries of one list, in order.
+    pub fn entries(&self, section: Section) -> &[Value] {
+        entries(&self.root, section)
+    }
+
+    /// The value (`cluster`, `context` or `user`) of the entry called `name`.
+    #[must_use]
+    pub fn item(&self, section: Section, name: &str) -> Option<&Value> {
+        self.entries(section)
+            .iter()
+            .find(|entry| entry_name(entry) == Some(name))
+            .and_then(|entry| entry.get(section.item()))
+    }
+
+    /// The text with its value changed to `root`: only what differs moves.
+    ///
+    /// # Errors
+    /// [`Error::Yaml`] where something else of the text would be lost.
+    pub fn render(&self, root: &Map<String, Value>) -> Result<String, Error> {
+        Ok(yaml::splice(&self.text, &self.tree, root)?)
+    }
+}
+
+// A kubeconfig holds secrets: its text is never shown by accident.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn entries(root: &Map<String, Value>, section: Section) -> &[Value] {
+    root.get(section.list())
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+pub(super) fn entry_name(entry: &Value) -> Option<&str> {
+    entry.get("name").and_then(Value::as_str)
+}

@@ -1,0 +1,178 @@
+//! What can go wrong with a kubeconfig file. Never holds a piece of the file.
+
+use super::yaml::YamlError;
+use crate::error::Failure;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a kubeconfig could not be found, read, understood, changed or written.
+#[derive(Debug)]
+pub enum Error {
+    /// Neither a path nor a home directory is known.
+    NoHome,
+    Read {
+        path: PathBuf,
+        source: io::Error,
+    },
+    Write {
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// A directory, a device, a pipe: nothing to replace by a new file.
+    NotAFile {
+        path: PathBuf,
+    },
+    TooLarge {
+        path: PathBuf,
+    },
+    NotUtf8 {
+        path: PathBuf,
+    },
+    /// Another process holds client-go's lock, or died while it held it.
+    Locked {
+        path: PathBuf,
+        lock: PathBuf,
+        waited: Duration,
+    },
+    /// Something without a lock kept changing the file while it was edited.
+    Contended {
+        path: PathBuf,
+    },
+    /// Not YAML, or not to be changed in place without a loss.
+    Yaml(YamlProblem),
+    /// YAML, but not a kubeconfig.
+    Shape {
+        what: String,
+    },
+    /// A problem of one named file.
+    In {
+        path: PathBuf,
+        source: Box<Error>,
+    },
+}
+
+/// A [`YamlError`], kept private.
+#[derive(Debug)]
+pub struct YamlProblem(pub(super) YamlError);
+
+impl Error {
+    pub(super) fn shape(what: impl Into<String>) -> Self {
+        Error::Shape { what: what.into() }
+    }
+
+    /// The same error, saying which file it is about.
+    #[must_use]
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        match self {
+            error @ (Error::Yaml(_) | Error::Shape { .. }) => Error::In {
+                path: path.into(),
+                source: Box::new(error),
+            },
+            error => error,
+        }
+    }
+
+    /// What to do about it, if there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NoHome => Some("set `HOME`, set `KUBECONFIG` or give `--kubeconfig FILE`".to_owned()),
+            Error::Locked { lock, .. } => Some(format!(
+                "if no kubectl, kubelogin or IDE is changing the kubeconfig now, one was killed while it did: remove the lock with `rm {}`",
+                lock.display()
+            )),
+            Error::NotAFile { .. } => Some("give the path of a file with `--kubeconfig FILE`".to_owned()),
+            Error::Contended { .. } => Some("stop what writes the file without locking it, then try again".to_owned()),
+            Error::Yaml(YamlProblem(YamlError::Unspliceable { .. })) => Some(
+                "write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one".to_owned(),
+            ),
+            Error::In { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl From<YamlError> for Error {
+    fn from(error: YamlError) -> Self {
+        Error::Yaml(YamlProblem(error))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoHome => f.write_str("there is no home directory to find the kubeconfig in"),
+            Error::Read { path, .. } => {
+                write!(f, "could not read the kubeconfig `{}`", path.display())
+            }
+            Error::Write { path, .. } => {
+                write!(f, "could not write the kubeconfig `{}`", path.display())
+            }
+            Error::NotAFile { path } => write!(
+                f,
+                "the kubeconfig `{}` is not a regular file",
+                path.display()
+            ),
+            Error::TooLarge { path } => write!(
+                f,
+                "the kubeconfig `{}` is larger than 128 MiB",
+                path.display()
+            ),
+            Error::NotUtf8 { path } => {
+                write!(f, "the kubeconfig `{}` is not UTF-8 text", path.display())
+            }
+            Error::Locked { path, lock, waited } => write!(
+                f,
+                "the kubeconfig `{}` is locked by another process: `{}` was still there after {} s",
+                path.display(),
+                lock.display(),
+                waited.as_secs()
+            ),
+            Error::Contended { path } => write!(
+                f,
+                "the kubeconfig `{}` was changed again and again while it was edited, so it was left alone",
+                path.display()
+            ),
+            Error::Yaml(YamlProblem(problem @ YamlError::Unspliceable { .. })) => {
+                write!(
+                    f,
+                    "the kubeconfig can't be changed without losing something: {problem}"
+                )
+            }
+            Error::Yaml(YamlProblem(problem)) => {
+                write!(f, "the kubeconfig is not valid YAML: {problem}")
+            }
+            Error::Shape { what } => write!(f, "the kubeconfig is not as expected: {what}"),
+            Error::In { path, .. } => {
+                write!(f, "could not use the kubeconfig `{}`", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Read { source, .. } | Error::Write { source, .. } => Some(source),
+            Error::In { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut failure = Failure::new(error.to_string());
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            failure = failure.because(cause);
+            source = cause.source();
+        }
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Which files kubectl reads its kubeconfig from, and which of them it writes to.
+//!
+//! Pure but for the question whether a file exists. The rules are those of client-go's `PathOptions`,
+//! which is what `kubectl config` uses.
+
+use super::error::Error;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The kubeconfig files of this invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// All files, in order of precedence: of entries with one name the first counts.
+    pub files: Vec<PathBuf>,
+    /// Where an entry goes that is in none of them yet.
+    pub default: PathBuf,
+}
+
+impl Paths {
+    /// Finds the files: `explicit` (`--kubeconfig`) alone, else those that `kubeconfig`
+    /// (the variable `KUBECONFIG`) lists, else `.kube/config` under `home`.
+    ///
+    /// New entries go to the first listed file that exists, else to the last one listed.
+    /// Empty names in the list and repetitions are passed over.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] where nothing names a file.
+    pub fn find(
+        explicit: Option<&Path>,
+        kubeconfig: Option<&OsStr>,
+        home: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let one = |path: PathBuf| Paths {
+            files: vec![path.clone()],
+            default: path,
+        };
+        if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+            return Ok(one(path.to_owned()));
+        }
+        let mut files: Vec<PathBuf> = Vec::new();
+        for path in kubeconfig.into_iter().flat_map(std::env::split_paths) {
+            if !path.as_os_str().is_empty() && !files.contains(&path) {
+                files.push(path);
+            }
+        }
+        if let Some(last) = files.last() {
+            let existing = files.iter().find(|path| path.exists());
+            let default = existing.unwrap_or(last).clone();
+            return Ok(Self { files, default });
+        }
+        let home = home.ok_or(Error::NoHome)?;
+        Ok(one(home.join(".kube").join("config")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(explicit: Option<&str>, list: Option<&str>, home: Option<&str>) -> Paths {
+        Paths::find(
+            explicit.map(Path::new),
+            list.map(OsStr::new),
+            home.map(Path::new),
+        )
+        .expect("a path is known")
+    }
+
+    #[test]
+    fn the_flag_beats_the_variable_and_the_variable_beats_the_home_directory() {
+        assert_eq!(
+            find(Some("/f"), Some("/v"), Some("/h")).default,
+            Path::new("/f")
+        );
+        assert_eq!(find(None, Some("/v"), Some("/h")).default, Path::new("/v"));
+        assert_eq!(
+            find(Some(""), Some(""), Some("/h")).default,
+            Path::new("/h/.kube/config")
+        );
+        assert!(matches!(Paths::find(None, None, None), Err(Error::NoHome)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_entries_go_to_the_first_file_that_exists_else_to_the_last_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let name = |file: &str| dir.path().join(file).display().to_string();
+        let list = format!("::{}:{}:{}:{}", name("a"), name("b"), name("a"), name("c"));
+        let paths = find(None, Some(&list), None);
+        assert_eq!(paths.files.len(), 3);
+        assert_eq!(paths.default, dir.path().join("c"));
+        std::fs::write(dir.path().join("b"), "").expect("a file");
+        assert_eq!(find(None, Some(&list), None).default, dir.path().join("b"));
+    }
+}
