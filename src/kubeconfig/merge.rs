@@ -1,0 +1,329 @@
+//! Brings clusters into a kubeconfig. Pure: values in, values out.
+//!
+//! Entries of ours are found by the ARM id in their extension, under whatever name they have by
+//! now. Of such an entry only what a sync manages is set; what a person added (a context's
+//! `namespace`, a cluster's `proxy-url`, variables of the exec plugin) stays. `current-context`
+//! stays, too: with hundreds of clusters there is no one that could be meant.
+
+use super::document::{Document, Section, entries, entry_name};
+use super::name::{ClusterName, Fleet};
+use super::owner;
+use serde_json::{Map, Value, json};
+use std::collections::{HashMap, HashSet};
+
+/// A cluster as it shall be in the kubeconfig.
+#[derive(Clone)]
+pub struct Import {
+    pub cluster_name: ClusterName,
+    /// The cluster's value: `server`, `certificate-authority-data`, …
+    pub cluster: Map<String, Value>,
+    /// The user's value: an `exec` mapping, or an administrator's certificate.
+    pub user: Map<String, Value>,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Added,
+    Updated,
+    Unchanged,
+}
+
+/// What became of an import, and the context that reaches the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub action: Action,
+    pub context: String,
+}
+
+/// A kubeconfig's value after a merge, and an outcome for each import, in the order they came in.
+pub struct Merged {
+    pub root: Map<String, Value>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Merges `imports` into `existing`.
+///
+/// `fleet` names all clusters that were seen, imported or not, so that a cluster that could not be
+/// read today does not change the others' names. The order of `imports` decides nothing.
+#[must_use]
+pub fn merge(existing: &Document, imports: &[Import], fleet: &[ClusterName]) -> Merged {
+    let mut merger = Merger::new(existing.root());
+    let names = Fleet::new(fleet.iter().chain(imports.iter().map(|i| &i.cluster_name)));
+    let mut order: Vec<usize> = (0..imports.len()).collect();
+    order.sort_by_cached_key(|&i| {
+        let cluster = &imports[i].cluster_name;
+        (cluster.name.clone(), cluster.key())
+    });
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; imports.len()];
+    for i in order {
+        outcomes[i] = Some(merger.import(&imports[i], &names));
+    }
+    Merged {
+        root: merger.finish(),
+        outcomes: outcomes.into_iter().flatten().collect(),
+    }
+}
+
+struct Merger {
+    root: Map<String, Value>,
+    lists: HashMap<Section, List>,
+}
+
+/// The entries of one section while they change.
+struct List {
+    section: Section,
+    entries: Vec<Value>,
+    /// Every name in use, ours or not.
+    names: HashSet<String>,
+    /// Our entries, by the ARM id in lower case. Of several for one cluster the first is the one.
+    ours: HashMap<String, usize>,
+}
+
+impl Merger {
+    fn new(root: &Map<String, Value>) -> Self {
+        let mut root = root.clone();
+        if root.is_empty() {
+            root.insert("apiVersion".to_owned(), json!("v1"));
+            root.insert("kind".to_owned(), json!("Config"));
+        }
+        let lists = Section::ALL.map(|section| (section, List::new(&root, section)));
+        Self {
+            root,
+            lists: lists.into(),
+        }
+    }
+
+    fn list(&mut self, section: Section) -> &mut List {
+        self.lists
+            .get_mut(&section)
+            .expect("every section has a list from the start")
+    }
+
+    fn import(&mut self, import: &Import, names: &Fleet) -> Outcome {
+        let key = import.cluster_name.key();
+        let [cluster, context, user] =
+            Section::ALL.map(|section| self.lists[&section].name_of(&key));
+        // A name that one entry of the cluster has is the first choice for those that are missing.
+        let free = |section: Section, name: &str| !self.lists[&section].names.contains(name);
+        let missing: Vec<Section> = [
+            (Section::Clusters, &cluster),
+            (Section::Contexts, &context),
+            (Section::Users, &user),
+        ]
+        .into_iter()
+        .filter(|(_, name)| name.is_none())
+        .map(|(section, _)| section)
+        .collect();
+        let is_free = |name: &str| missing.iter().all(|&section| free(section, name));
+        let new = match [&context, &cluster, &user]
+            .into_iter()
+            .flatten()
+            .find(|name| is_free(name))
+        {
+            Some(name) => name.clone(),
+            None => names.choose(&import.cluster_name, is_free),
+        };
+        let fresh = missing.len() == Section::ALL.len();
+        let [cluster, context, user] =
+            [cluster, context, user].map(|name| name.unwrap_or_else(|| new.clone()));
+
+        let arm_id = &import.cluster_name.arm_id;
+        let link = json!({"cluster": cluster, "user": user});
+        let link = link.as_object().cloned().unwrap_or_default();
+        let changes = [
+            self.list(Section::Clusters)
+                .put(&key, arm_id, &cluster, |old| {
+                    overlay(old, &import.cluster, &CLUSTER_FIELDS);
+                }),
+            self.list(Section::Contexts)
+                .put(&key, arm_id, &context, |old| overlay(old, &link, &[])),
+            self.list(Section::Users).put(&key, arm_id, &user, |old| {
+                overlay_user(old, &import.user);
+            }),
+        ];
+        let action = match (fresh, changes.contains(&true)) {
+            (true, _) => Action::Added,
+            (false, true) => Action::Updated,
+            (false, false) => Action::Unchanged,
+        };
+        Outcome { action, context }
+    }
+
+    fn finish(mut self) -> Map<String, Value> {
+        for section in Section::ALL {
+            let Some(list) = self.lists.remove(&section) else {
+                continue;
+            };
+            // An absent list, or `clusters: null`, that stays empty stays as it is.
+            if !list.entries.is_empty() {
+                self.root
+                    .insert(section.list().to_owned(), Value::Array(list.entries));
+            }
+        }
+        self.root
+    }
+}
+
+impl List {
+    fn new(root: &Map<String, Value>, section: Section) -> Self {
+        let entries = entries(root, section).to_vec();
+        let names = entries
+            .iter()
+            .filter_map(entry_name)
+            .map(str::to_owned)
+            .collect();
+        let mut ours = HashMap::new();
+        for (i, entry) in entries.iter().enumerate() {
+            if let Some(arm_id) = entry.get(section.item()).and_then(owner::arm_id)
+                && entry_name(entry).is_some()
+            {
+                ours.entry(arm_id.to_ascii_lowercase()).or_insert(i);
+            }
+        }
+        Self {
+            section,
+            entries,
+            names,
+            ours,
+        }
+    }
+
+    fn name_of(&self, key: &str) -> Option<String> {
+        let entry = &self.entries[*self.ours.get(key)?];
+        entry_name(entry).map(str::to_owned)
+    }
+
+    /// Sets the entry of the cluster `key`, calling it `name` if it is new. Says whether that changed anything.
+    fn put(
+        &mut self,
+        key: &str,
+        arm_id: &str,
+        name: &str,
+        set: impl FnOnce(&mut Map<String, Value>),
+    ) -> bool {
+        let item = self.section.item();
+        let Some(&i) = self.ours.get(key) else {
+            let mut value = Map::new();
+            set(&mut value);
+            owner::mark(&mut value, arm_id);
+            value.sort_keys();
+            self.ours.insert(key.to_owned(), self.entries.len());
+            self.names.insert(name.to_owned());
+            self.entries.push(json!({ item: value, "name": name }));
+            return true;
+        };
+        let Some(Value::Object(old)) = self.entries[i].get_mut(item) else {
+            return false;
+        };
+        let mut new = old.clone();
+        set(&mut new);
+        owner::mark(&mut new, arm_id);
+        if is_same(&Value::Object(old.clone()), &Value::Object(new.clone())) {
+            return false;
+        }
+        *old = new;
+        true
+    }
+}
+
+/// What decides whether a cluster is the right one: never left over from an earlier sync.
+const CLUSTER_FIELDS: [&str; 3] = [
+    "server",
+    "certificate-authority",
+    "certificate-authority-data",
+];
+
+/// What a user signs in with: never left over from an earlier sync.
+const USER_FIELDS: [&str; 10] = [
+    "exec",
+    "auth-provider",
+    "token",
+    "tokenFile",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "username",
+    "password",
+];
+
+/// Sets the fields of `new` in `old`; of `managed` fields those that `new` lacks are removed.
+fn overlay(old: &mut Map<String, Value>, new: &Map<String, Value>, managed: &[&str]) {
+    old.retain(|key, _| new.contains_key(key) || !managed.contains(&key.as_str()));
+    for (key, value) in new {
+        old.insert(key.clone(), value.clone());
+    }
+}
+
+fn overlay_user(old: &mut Map<String, Value>, new: &Map<String, Value>) {
+    let mut new = new.clone();
+    if let (Some(Value::Object(exec)), Some(Value::Object(before))) =
+        (new.get_mut("exec"), old.get("exec"))
+    {
+        let env = overlay_env(before.get("env"), exec.get("env"));
+        let mut merged = before.clone();
+        overlay(
+            &mut merged,
+            exec,
+            &[
+                "command",
+                "args",
+                "apiVersion",
+                "interactiveMode",
+                "installHint",
+            ],
+        );
+        if let Some(env) = env {
+            merged.insert("env".to_owned(), env);
+        }
+        *exec = merged;
+    }
+    overlay(old, &new, &USER_FIELDS);
+}
+
+/// The plugin's variables: ours set, a person's kept.
+fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
+    let Some(Value::Array(old)) = old else {
+        return new.cloned();
+    };
+    let mut env = old.clone();
+    for variable in new.and_then(Value::as_array).into_iter().flatten() {
+        match env
+            .iter_mut()
+            .find(|old| old.get("name") == variable.get("name"))
+        {
+            Some(old) => *old = variable.clone(),
+            None => env.push(variable.clone()),
+        }
+    }
+    Some(Value::Array(env))
+}
+
+/// Equal but for what kubectl adds when it rewrites a kubeconfig: null for an absent field, and
+/// `provideClusterInfo: false`.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let is_default = |key: &str, value: &Value| {
+                value.is_null() || (key == "provideClusterInfo" && *value == Value::Bool(false))
+            };
+            let covers = |a: &Map<String, Value>, b: &Map<String, Value>| {
+                a.iter().all(|(key, value)| match b.get(key) {
+                    Some(other) => {
+                        is_same(value, other) || (is_default(key, value) && is_default(key, other))
+                    }
+                    None => is_default(key, value),
+                })
+            };
+            covers(a, b) && covers(b, a)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn name(name: &str, group: &str, subscription: &str) -> ClusterName {
+    ClusterName {
+        arm_id: format!(
+            "/subscriptions/{subscription}-id/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
+        ),
+        name: name.to_owned(),
+        resource_group: group.to_owned(),
+        subscription: subscription.to_owned(),
+        subscription_id: format!("{subscription}-id"),
+    }
+}
+
+fn import(cluster: &ClusterName) -> Import {
+    let cluster_value = json!({"server": format!("https://{}.{}:443", cluster.name, cluster.resource_group), "certificate-authority-data": "Q0E="});
+    let user = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "args": ["get-token", "--login", "azurecli"],
+        "command": "kubectl-aad",
+        "interactiveMode": "Never",
+    }});
+    Import {
+        cluster_name: cluster.clone(),
+        cluster: cluster_value.as_object().expect("a map").clone(),
+        user: user.as_object().expect("a map").clone(),
+    }
+}
+
+fn imports(names: &[ClusterName]) -> Vec<Import> {
+    names.iter().map(import).collect()
+}
+
+/// Merges into a text and returns the new text with each import's context and action.
+fn run(text: &str, imports: &[Import]) -> (String, Vec<(String, Action)>) {
+    let document = Document::parse(text).expect("a kubeconfig");
+    let merged = merge(&document, imports, &[]);
+    let outcomes = merged
+        .outcomes
+        .into_iter()
+        .map(|o| (o.context, o.action))
+        .collect();
+    (document.render(&merged.root).expect("written"), outcomes)
+}
+
+fn contexts(text: &str, imports: &[Import]) -> Vec<String> {
+    run(text, imports)
+        .1
+        .into_iter()
+        .map(|(context, _)| context)
+        .collect()
+}
+
+#[test]
+fn names_are_as_short_as_the_fleet_allows() {
+    let fleet = [
+        name("solo", "rg", "s1"),
+        name("twin", "rg1", "s1"),
+        name("twin", "rg2", "s1"),
+        name("same", "rg", "s1"),
+        name("same", "rg", "s 2"),
+    ];
+    assert_eq!(
+        contexts("", &imports(&fleet)),
+        ["solo", "twin-rg1", "twin-rg2", "same-rg-s1", "same-rg-s-2"]
+    );
+}
+
+#[test]
+fn a_name_once_given_stays_when_a_twin_appears() {
+    let first = name("prod", "rg1", "s1");
+    let (text, _) = run("", &imports(std::slice::from_ref(&first)));
+    let fleet = [name("prod", "rg0", "s1"), first];
+    assert_eq!(contexts(&text, &imports(&fleet)), ["prod-rg0", "prod"]);
+}
+
+#[test]
+fn a_renamed_context_is_still_ours_and_keeps_its_namespace() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let renamed = text.replacen(
+        "    user: prod\n  name: prod\n",
+        "    namespace: shop\n    user: prod\n  name: mine\n",
+        1,
+    );
+    assert_ne!(renamed, text);
+    let (again, outcomes) = run(&renamed, &fleet);
+    assert_eq!(outcomes, [("mine".to_owned(), Action::Unchanged)]);
+    assert_eq!(again, renamed);
+}
+
+#[test]
+fn what_a_person_added_stays_while_what_we_manage_changes() {
+    let mut fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let text = text
+        .replace("    server: https", "    proxy-url: http://proxy\n    server: https")
+        .replace(
+            "      command: kubectl-aad\n",
+            "      command: kubectl-aad\n      env:\n      - name: HTTPS_PROXY\n        value: http://proxy\n",
+        );
+    fleet[0]
+        .cluster
+        .insert("server".to_owned(), json!("https://new:443"));
+    fleet[0].user["exec"]["args"] = json!(["get-token", "--login", "msi"]);
+    let (after, outcomes) = run(&text, &fleet);
+    assert_eq!(outcomes, [("prod".to_owned(), Action::Updated)]);
+    assert_eq!(
+        after,
+        text.replace("https://prod.rg:443", "https://new:443")
+            .replace("      - azurecli\n", "      - msi\n")
+    );
+}
+
+#[test]
+fn an_entry_of_somebody_else_is_never_taken_over() {
+    let foreign = "clusters:\n- cluster: {server: https://x}\n  name: prod\nusers:\n- name: test\n  user: {token: t}\n";
+    let fleet = imports(&[name("prod", "rg", "s1"), name("test", "rg", "s1")]);
+    let (text, outcomes) = run(foreign, &fleet);
+    assert_eq!(outcomes[0].0, "prod-rg");
+    assert_eq!(outcomes[1].0, "test-rg");
+    assert!(text.contains("- cluster: {server: https://x}\n  name: prod\n"));
+    assert!(text.contains("- name: test\n  user: {token: t}\n"));
+}
+
+#[test]
+fn an_arm_id_in_other_letters_is_the_same_cluster() {
+    let (text, _) = run("", &imports(&[name("prod", "rg", "s1")]));
+    let mut other = imports(&[name("prod", "rg", "s1")]);
+    other[0].cluster_name.arm_id = other[0].cluster_name.arm_id.to_uppercase();
+    let (again, outcomes) = run(&text, &other);
+    assert_eq!((again, outcomes[0].1), (text, Action::Unchanged));
+}
+
+#[test]
+fn a_cluster_that_stops_using_certificates_keeps_none() {
+    let mut fleet = imports(&[name("prod", "rg", "s1")]);
+    let exec = fleet[0].user.clone();
+    let local = json!({"client-certificate-data": "Yw==", "client-key-data": "aw=="});
+    fleet[0].user = local.as_object().expect("a map").clone();
+    let (text, _) = run("", &fleet);
+    assert!(text.contains("client-key-data"));
+    fleet[0].user = exec;
+    let (text, _) = run(&text, &fleet);
+    assert!(!text.contains("client-key-data") && text.contains("kubectl-aad"));
+}
+
+#[test]
+fn a_context_that_was_deleted_comes_back_under_its_name() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let document = Document::parse(text.clone()).expect("a kubeconfig");
+    let mut root = document.root().clone();
+    root.insert("contexts".to_owned(), json!([]));
+    let without = document.render(&root).expect("written");
+    let (_, outcomes) = run(&without, &fleet);
+    assert_eq!(outcomes, [("prod".to_owned(), Action::Updated)]);
+}
+
+#[test]
+fn what_kubectl_adds_when_it_rewrites_the_file_is_no_change() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let rewritten = text.replace(
+        "      command: kubectl-aad\n",
+        "      command: kubectl-aad\n      env: null\n      provideClusterInfo: false\n",
+    );
+    let (again, outcomes) = run(&rewritten, &fleet);
+    assert_eq!((again, outcomes[0].1), (rewritten, Action::Unchanged));
+}
+
+/// Scalars that kubectl takes for strings, some of them only because of their quotes.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z]{1,6}",
+        Just("yes".to_owned()),
+        Just("1_000".to_owned()),
+        "\\PC{0,8}"
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        text().prop_map(Value::String),
+        any::<i32>().prop_map(|n| json!(n)),
+        any::<bool>().prop_map(Value::Bool),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+            prop::collection::btree_map(text(), inner, 0..3).prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+/// Somebody else's kubeconfig: any names, any fields, each entry in block or in flow style.
+fn foreign() -> impl Strategy<Value = (String, Value)> {
+    let names = || prop::collection::btree_map("[abc]{1,2}|prod|prod-rg", value(), 0..4);
+    let extra = prop::collection::btree_map("x-[a-z]{1,3}", value(), 0..2);
+    (
+        names(),
+        names(),
+        names(),
+        extra,
+        any::<[bool; 4]>(),
+        "(# [a-z]{0,5}\n)?",
+    )
+        .prop_map(|(clusters, contexts, users, extra, style, comment)| {
+            let list = |item: &str, map: BTreeMap<String, Value>| -> Value {
+                map.into_iter()
+                    .map(|(name, value)| json!({"name": name, item: {"f": value}}))
+                    .collect()
+            };
+            let mut root = Map::new();
+            root.extend(extra);
+            root.insert("clusters".to_owned(), list("cluster", clusters));
+            root.insert("contexts".to_owned(), list("context", contexts));
+            root.insert("users".to_owned(), list("user", users));
+            root.insert("current-context".to_owned(), json!("a"));
+            let mut out = String::new();
+            for (i, (key, value)) in root.iter().enumerate() {
+                out.push_str(&comment);
+                let one = Map::from_iter([(key.clone(), value.clone())]);
+                let block = Document::parse("")
+                    .and_then(|d| d.render(&one))
+                    .expect("written");
+                let flow = format!("{}: {}\n", json!(key), value);
+                out.push_str(if style[i % 4] { &block } else { &flow });
+            }
+            (out, Value::Object(root))
+        })
+}
+
+fn fleet() -> impl Strategy<Value = Vec<ClusterName>> {
+    let cluster = ("[ab]|prod", "rg[12]?", "s[12]").prop_map(|(n, g, s)| name(&n, &g, &s));
+    prop::collection::btree_map("[a-f]", cluster, 0..6).prop_map(|map| {
+        let mut seen = HashSet::new();
+        map.into_values().filter(|c| seen.insert(c.key())).collect()
+    })
+}
+
+/// The root without our entries.
+fn others(root: &Map<String, Value>) -> Value {
+    let mut root = root.clone();
+    for section in Section::ALL {
+        if let Some(Value::Array(entries)) = root.get_mut(section.list()) {
+            entries.retain(|entry| entry.get(section.item()).and_then(owner::arm_id).is_none());
+        }
+    }
+    Value::Object(root)
+}
+
+proptest! {
+    #[test]
+    fn a_merge_changes_nothing_of_others_and_a_second_one_changes_nothing((text, root) in foreign(), names in fleet()) {
+        let imports = imports(&names);
+        let (once, outcomes) = run(&text, &imports);
+        prop_assert!(outcomes.iter().all(|(_, action)| *action == Action::Added));
+        let after = Document::parse(once.clone()).expect("a kubeconfig");
+        prop_assert_eq!(others(after.root()), root);
+        for line in text.lines().filter(|line| line.starts_with('#')) {
+            prop_assert!(once.contains(line), "a comment went missing");
+        }
+        for section in Section::ALL {
+            let all: Vec<_> = after.entries(section).iter().filter_map(entry_name).collect();
+            prop_assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+        }
+        let (twice, outcomes) = run(&once, &imports);
+        prop_assert_eq!(twice, once);
+        prop_assert!(outcomes.iter().all(|(_, action)| *action == Action::Unchanged));
+    }
+
+    #[test]
+    fn the_order_in_which_clusters_arrive_decides_nothing(names in fleet(), (text, _) in foreign()) {
+        let forward = imports(&names);
+        let backward: Vec<_> = forward.iter().rev().cloned().collect();
+        prop_assert_eq!(run(&text, &forward).0, run(&text, &backward).0);
+    }
+}

@@ -1,0 +1,49 @@
+//! Whose an entry is: ours carry a named extension `kubectl-aad` with the cluster's ARM id.
+//!
+//! An entry without it belongs to somebody else and is never changed, renamed or removed.
+
+use serde_json::{Map, Value, json};
+
+/// The extension's name.
+pub const EXTENSION: &str = "kubectl-aad";
+
+/// The ARM id that a cluster, context or user (the value beside an entry's `name`) is marked with.
+#[must_use]
+pub fn arm_id(item: &Value) -> Option<&str> {
+    item.get("extensions")?
+        .as_array()?
+        .iter()
+        .find(|extension| extension.get("name").and_then(Value::as_str) == Some(EXTENSION))?
+        .get("extension")?
+        .get("armId")?
+        .as_str()
+}
+
+/// Marks an item with `arm_id`, beside whatever other extensions it has.
+pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
+    let ours = json!({"extension": {"armId": arm_id}, "name": EXTENSION});
+    let extensions = item
+        .entry("extensions")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if !extensions.is_array() {
+        *extensions = Value::Array(Vec::new());
+    }
+    if let Value::Array(list) = extensions {
+        match list
+            .iter_mut()
+            .find(|extension| extension.get("name").and_then(Value::as_str) == Some(EXTENSION))
+        {
+            Some(old) => {
+                // ARM spells an id now one way, now another; the case of letters is no change.
+                let same = old
+                    .pointer("/extension/armId")
+                    .and_then(Value::as_str)
+                    .is_some_and(|id| id.eq_ignore_ascii_case(arm_id));
+                if !same {
+                    *old = ours;
+                }
+            }
+            None => list.push(ours),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What Azure Resource Manager answers for a cluster's user: a kubeconfig of one entry.
+//!
+//! These are bytes from elsewhere. Only the fields that are understood are taken; a file name, a
+//! command or a proxy in them is not.
+
+use super::document::Document;
+use super::error::Error;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{AuthInfo, Cluster, Kubeconfig};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Larger answers are refused. One is some 4 KB.
+const MAX_BYTES: usize = 1 << 20;
+
+/// One cluster and how its user signs in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserKubeconfig {
+    /// The API server's URL, `https://host:port`.
+    pub server: String,
+    /// The cluster's value for a kubeconfig: `server`, `certificate-authority-data` and, where
+    /// given, `tls-server-name`.
+    pub cluster: Map<String, Value>,
+    pub user: UserCredential,
+}
+
+/// How the user of an AKS kubeconfig signs in.
+#[derive(Clone, PartialEq)]
+pub enum UserCredential {
+    /// The arguments of an exec plugin, `kubelogin get-token …`, and its environment.
+    Exec {
+        args: Vec<String>,
+        env: Vec<(String, String)>,
+    },
+    /// The `config` of the `azure` auth provider that kubectl 1.26 gave up: `apiserver-id`,
+    /// `client-id`, `tenant-id`, `environment`, `config-mode`.
+    AzureAuthProvider { config: BTreeMap<String, String> },
+    /// A cluster without Entra ID: the user's value with an administrator's certificate and key, or token.
+    LocalAccount { user: Map<String, Value> },
+}
+
+// The last variant holds a private key.
+impl fmt::Debug for UserCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UserCredential::Exec { args, .. } => f
+                .debug_struct("Exec")
+                .field("args", &args.len())
+                .finish_non_exhaustive(),
+            UserCredential::AzureAuthProvider { config } => f
+                .debug_struct("AzureAuthProvider")
+                .field("config", config)
+                .finish(),
+            UserCredential::LocalAccount { .. } => f.write_str("LocalAccount(..)"),
+        }
+    }
+}
+
+/// Reads the kubeconfig that `listClusterUserCredential` answers (base64 already undone).
+///
+/// # Errors
+/// [`Error::Yaml`] and [`Error::Shape`], which never quote the answer.
+pub fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig, Error> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::shape("it is larger than 1 MiB"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::shape("it is not UTF-8 text"))?;
+    let document = Document::parse(text)?;
+    let config: Kubeconfig = serde_json::from_value(Value::Object(document.root().clone()))
+        // serde's message may quote a value.
+        .map_err(|_| Error::shape("a field is of the wrong type"))?;
+    let (cluster, user) = current(config)?;
+    let (server, cluster) = cluster_value(&cluster)?;
+    Ok(UserKubeconfig {
+        server,
+        cluster,
+        user: credential(user)?,
+    })
+}
+
+/// The cluster and user of the current context, else the only ones.
+fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo), Error> {
+    let current = config.current_context.unwrap_or_default();
+    let context = config
+        .contexts
+        .into_iter()
+        .find(|named| named.name == current)
+        .and_then(|named| named.context);
+    let (cluster, user) = match context {
+        Some(context) => {
+            let user = context.user;
+            (
+                config
+                    .clusters
+                    .into_iter()
+                    .find(|c| c.name == context.cluster),
+                config
+                    .auth_infos
+                    .into_iter()
+                    .find(|u| Some(&u.name) == user.as_ref()),
+            )
+        }
+        None if config.clusters.len() == 1 && config.auth_infos.len() == 1 => (
+            config.clusters.into_iter().next(),
+            config.auth_infos.into_iter().next(),
+        ),
+        None => (None, None),
+    };
+    let cluster = cluster
+        .and_then(|named| named.cluster)
+        .ok_or_else(|| Error::shape("its current context has no cluster"))?;
+    let user = user
+        .and_then(|named| named.auth_info)
+        .ok_or_else(|| Error::shape("its current context has no user"))?;
+    Ok((cluster, user))
+}
+
+fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>), Error> {
+    let server = cluster.server.clone().unwrap_or_default();
+    let url = url::Url::parse(&server).map_err(|_| Error::shape("its `server` is not a URL"))?;
+    if url.scheme() != "https" || !url.has_host() || !url.username().is_empty() {
+        return Err(Error::shape("its `server` is not an https URL"));
+    }
+    if cluster.insecure_skip_tls_verify == Some(true) {
+        return Err(Error::shape(
+            "it asks not to verify the cluster's certificate",
+        ));
+    }
+    let mut value = Map::new();
+    if let Some(ca) = &cluster.certificate_authority_data {
+        let pem = STANDARD
+            .decode(ca.trim())
+            .map_err(|_| Error::shape("its `certificate-authority-data` is not base64"))?;
+        if !pem.windows(11).any(|bytes| bytes == b"-----BEGIN ") {
+            return Err(Error::shape(
+                "its `certificate-authority-data` holds no certificate",
+            ));
+        }
+        value.insert("certificate-authority-data".to_owned(), json!(ca.trim()));
+    }
+    value.insert("server".to_owned(), json!(server));
+    if let Some(name) = &cluster.tls_server_name {
+        value.insert("tls-server-name".to_owned(), json!(name));
+    }
+    Ok((server, value))
+}
+
+fn credential(user: AuthInfo) -> Result<UserCredential, Error> {
+    if let Some(exec) = user.exec {
+        let env = exec
+            .env
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mut variable| Some((variable.remove("name")?, variable.remove("value")?)));
+        return Ok(UserCredential::Exec {
+            args: exec.args.unwrap_or_default(),
+            env: env.collect(),
+        });
+    }
+    if let Some(provider) = user.auth_provider {
+        if provider.name != "azure" {
+            return Err(Error::shape(
+                "its user signs in with an unknown auth provider",
+            ));
+        }
+        return Ok(UserCredential::AzureAuthProvider {
+            config: provider.config.into_iter().collect(),
+        });
+    }
+    let value = serde_json::to_value(&user).map_err(|_| Error::shape("its user can't be read"))?;
+    let mut kept = Map::new();
+    for key in ["client-certificate-data", "client-key-data", "token"] {
+        if let Some(Value::String(text)) = value.get(key) {
+            kept.insert(key.to_owned(), json!(text));
+        }
+    }
+    let has = |key: &str| kept.contains_key(key);
+    if has("token") || (has("client-certificate-data") && has("client-key-data")) {
+        Ok(UserCredential::LocalAccount { user: kept })
+    } else {
+        Err(Error::shape("its user has no way to sign in"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CA: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t";
+
+    fn kubeconfig(user: &str) -> String {
+        format!(
+            "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {CA}\n    server: https://a.hcp.io:443\n  name: a\ncontexts:\n- context:\n    cluster: a\n    user: clusterUser_rg_a\n  name: a\ncurrent-context: a\nkind: Config\npreferences: {{}}\nusers:\n- name: clusterUser_rg_a\n  user:\n{user}"
+        )
+    }
+
+    #[test]
+    fn an_exec_user_gives_its_arguments() {
+        let text = kubeconfig(
+            "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      args:\n      - get-token\n      - --login\n      - devicecode\n      command: kubelogin\n      env: null\n      provideClusterInfo: false\n",
+        );
+        let parsed = parse_user_kubeconfig(text.as_bytes()).expect("a kubeconfig");
+        assert_eq!(parsed.server, "https://a.hcp.io:443");
+        assert_eq!(parsed.cluster["certificate-authority-data"], CA);
+        let args = ["get-token", "--login", "devicecode"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(
+            parsed.user,
+            UserCredential::Exec {
+                args,
+                env: Vec::new()
+            }
+        );
+    }
+
+    #[test]
+    fn an_azure_auth_provider_gives_its_config() {
+        let text = kubeconfig(
+            "    auth-provider:\n      name: azure\n      config:\n        apiserver-id: s\n        config-mode: \"1\"\n",
+        );
+        let config = [("apiserver-id", "s"), ("config-mode", "1")];
+        let config = config.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let parsed = parse_user_kubeconfig(text.as_bytes()).expect("a kubeconfig");
+        assert_eq!(parsed.user, UserCredential::AzureAuthProvider { config });
+    }
+
+    #[test]
+    fn a_local_account_keeps_its_key_out_of_debug_output() {
+        let text =
+            kubeconfig("    client-certificate-data: Y2VydA==\n    client-key-data: c2VjcmV0\n");
+        let parsed = parse_user_kubeconfig(text.as_bytes()).expect("a kubeconfig");
+        assert!(!format!("{parsed:?}").contains("c2VjcmV0"));
+        match parsed.user {
+            UserCredential::LocalAccount { user } => {
+                assert_eq!(user["client-key-data"], "c2VjcmV0")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_would_reach_beyond_the_cluster_is_refused() {
+        let good = kubeconfig("    token: t\n");
+        assert!(parse_user_kubeconfig(good.as_bytes()).is_ok());
+        for (from, to) in [
+            ("https://a.hcp.io:443", "http://a.hcp.io"),
+            ("https://a.hcp.io:443", "file:///etc/passwd"),
+            (CA, "bm90IGEgY2VydGlmaWNhdGU="),
+            ("server:", "insecure-skip-tls-verify: true\n    server:"),
+            ("token: t", "tokenFile: /etc/passwd"),
+            ("cluster: a\n", "cluster: b\n"),
+        ] {
+            assert!(
+                parse_user_kubeconfig(good.replace(from, to).as_bytes()).is_err(),
+                "{to}"
+            );
+        }
+    }
+
+    #[test]
+    fn aliases_that_multiply_are_refused_quickly() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for i in 1..30 {
+            let line = format!(
+                "a{i}: &a{i} [{}]\n",
+                vec![format!("*a{}", i - 1); 9].join(", ")
+            );
+            bomb.push_str(&line);
+        }
+        assert!(parse_user_kubeconfig(bomb.as_bytes()).is_err());
+        let chain: String = (1..9000)
+            .map(|i| format!("- &a{i} [*a{}]\n", i - 1))
+            .collect();
+        assert!(parse_user_kubeconfig(format!("x:\n- &a0 []\n{chain}").as_bytes()).is_err());
+        assert!(parse_user_kubeconfig("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused_without_a_panic(bytes in any::<Vec<u8>>(), at in 0usize..400, with in "[\\PC\n:{}\\[\\]&*!|>'\"-]{0,6}") {
+            let _ = parse_user_kubeconfig(&bytes);
+            let mut text = kubeconfig("    token: t\n");
+            let at = (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            text.insert_str(at, &with);
+            let _ = parse_user_kubeconfig(text.as_bytes());
+        }
+    }
+}
