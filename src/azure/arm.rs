@@ -1,0 +1,340 @@
+//! Azure Resource Manager: calls with a bearer, paging, throttling, retry.
+//!
+//! Lives here: [`Arm`], the one place from which a token goes to ARM. What is
+//! asked and what the answers mean belongs to [`fleet`](super::fleet).
+
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::{
+    Method,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, WWW_AUTHENTICATE},
+};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::{
+    auth::TokenSource,
+    azure::Cloud,
+    error::{Failure, Kind, Result},
+    host::{
+        Host,
+        http::{Answer, Http, place},
+    },
+    secret::Secret,
+};
+
+mod bearer;
+mod pace;
+pub mod page;
+pub mod refusal;
+pub mod retry;
+
+use bearer::{Bearers, Reason};
+use pace::Pace;
+use retry::Outcome;
+
+use bearer::tenant_of;
+
+/// How long one attempt may take, answer included.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// The most pages of one listing: 50 subscriptions a page are 250,000.
+const PAGE_LIMIT: usize = 5_000;
+
+/// ARM, as one sign-in sees it.
+pub struct Arm<'a> {
+    http: &'a Http,
+    host: &'a Host,
+    cloud: &'a Cloud,
+    bearers: Bearers<'a>,
+    in_flight: Semaphore,
+    pace: Pace,
+    met: AtomicBool,
+}
+
+/// One call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'c> {
+    /// Completes the sentence "could not …" for a person.
+    pub doing: &'c str,
+    /// The tenant whose token is sent; the sign-in's own where none is named.
+    pub tenant: Option<&'c str>,
+    /// What the service counts the call against, such as a subscription.
+    pub scope: &'c str,
+}
+
+/// A listing, as far as it came.
+#[derive(Debug)]
+pub struct Listing {
+    /// The items of every page that was read.
+    pub items: Vec<Value>,
+    /// Why there may be more than that.
+    pub cut_short: Option<Failure>,
+}
+
+impl<'a> Arm<'a> {
+    /// ARM of a cloud, with at most `concurrency` calls under way at once.
+    ///
+    /// # Errors
+    /// When the HTTP client can't be built.
+    pub fn new(
+        host: &'a Host,
+        cloud: &'a Cloud,
+        source: &'a dyn TokenSource,
+        concurrency: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            http: host.http()?,
+            host,
+            cloud,
+            bearers: Bearers::new(source, host, &cloud.arm_audience),
+            in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            pace: Pace::default(),
+            met: AtomicBool::new(false),
+        })
+    }
+
+    /// A URL below ARM's endpoint. Each segment is one segment, whatever is in
+    /// it.
+    pub fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.cloud.arm.clone();
+        url.path_segments_mut()
+            .expect("an endpoint with a host has a path")
+            .pop_if_empty()
+            .extend(segments);
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    /// The tenant that the token of `tenant` is of, where the token tells.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub async fn signed_in_tenant(&self, tenant: Option<&str>) -> Result<Option<String>> {
+        let bearer = self.bearers.get(tenant).await?;
+        Ok(tenant_of(&bearer.secret))
+    }
+
+    /// Reads one resource.
+    ///
+    /// # Errors
+    /// Those of the sign-in, of the network and of ARM.
+    pub async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
+        self.send(Method::GET, call, url).await
+    }
+
+    /// Asks for an action without a body. It may be sent more than once.
+    ///
+    /// # Errors
+    /// Those of the sign-in, of the network and of ARM.
+    pub async fn post(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
+        self.send(Method::POST, call, url).await
+    }
+
+    /// Reads every page of a listing.
+    ///
+    /// What was read before a page failed is kept, beside the failure.
+    pub async fn list(&self, call: Call<'_>, first: Url) -> Listing {
+        let mut items = Vec::new();
+        let cut_short = self.walk(call, first, &mut items).await.err();
+        Listing { items, cut_short }
+    }
+
+    async fn walk(&self, call: Call<'_>, first: Url, items: &mut Vec<Value>) -> Result<()> {
+        let stopped = |why: Failure| why.context(format!("could not {}", call.doing));
+        let mut visited = HashSet::new();
+        let mut at = first;
+        while visited.insert(at.as_str().to_owned()) {
+            if visited.len() > PAGE_LIMIT {
+                return Err(stopped(Failure::new(format!(
+                    "the listing has more than {PAGE_LIMIT} pages"
+                ))));
+            }
+            let answer = self.get(call, &at).await?;
+            let page = page::decode_page(&answer.body).map_err(stopped)?;
+            items.extend(page.items);
+            let Some(next) = page.next else { return Ok(()) };
+            at = page::check_next(&next, &self.cloud.arm).map_err(stopped)?;
+        }
+        Err(stopped(Failure::new(
+            "the listing leads back to a page that was read",
+        )))
+    }
+
+    async fn send(&self, method: Method, call: Call<'_>, url: &Url) -> Result<Answer> {
+        let mut renewed = false;
+        let mut attempt = 1;
+        loop {
+            let ticket = self.pace.admit(call.scope).await;
+            let (bearer, sent) = {
+                let _permit = self
+                    .in_flight
+                    .acquire()
+                    .await
+                    .expect("the semaphore is never closed");
+                // Only now: waiting can take longer than a token lives.
+                let bearer = self.bearers.get(call.tenant).await?;
+                let sent = self.attempt(method.clone(), url, &bearer.secret).await;
+                (bearer, sent)
+            };
+            let outcome = match &sent {
+                Ok(answer) => {
+                    self.met.store(true, Ordering::Relaxed);
+                    Outcome::Answered {
+                        status: answer.status,
+                        retry_after: answer.retry_after(self.host.now()),
+                    }
+                }
+                Err(why) if matches!(why.kind(), Kind::Network | Kind::Timeout) => {
+                    Outcome::Unreached {
+                        met_before: self.met.load(Ordering::Relaxed),
+                    }
+                }
+                Err(_) => return sent,
+            };
+            if let Ok(answer) = &sent {
+                if answer.is_success() {
+                    self.pace.taken(call.scope);
+                    return sent;
+                }
+                if answer.status == 401 && !renewed {
+                    renewed = true;
+                    let reason = claims_challenge(answer).map_or(Reason::Refused, Reason::Claims);
+                    if self.bearers.renew(call.tenant, &bearer, reason).await? {
+                        continue;
+                    }
+                }
+            }
+            let Some(wait) = retry::wait_before_next(outcome, attempt, retry::jitter()) else {
+                return match sent {
+                    Ok(answer) => Err(refusal::refusal(call.doing, &answer, &bearer.secret)),
+                    Err(why) => Err(why.context(format!("could not {}", call.doing))),
+                };
+            };
+            if matches!(outcome, Outcome::Answered { status: 429, .. }) {
+                // The whole scope waits, this call with it.
+                self.pace.throttled(call.scope, ticket, wait);
+            } else {
+                tokio::time::sleep(wait).await;
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, method: Method, url: &Url, token: &Secret) -> Result<Answer> {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+            .map_err(|_| Failure::new("the token has characters that no header can carry"))?;
+        header.set_sensitive(true);
+        let mut request = self
+            .http
+            .request(method.clone(), url)?
+            .header(AUTHORIZATION, header)
+            .header(ACCEPT, "application/json");
+        if method == Method::POST {
+            request = request.header(CONTENT_LENGTH, "0");
+        }
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
+            Ok(sent) => sent,
+            Err(_) => Err(Failure::of(
+                Kind::Timeout,
+                format!("`{}` did not answer in time", place(url)),
+            )
+            .because(format!(
+                "the answer was not whole after {} s",
+                ATTEMPT_TIMEOUT.as_secs()
+            ))),
+        }
+    }
+}
+
+/// The claims (JSON) that a 401 asks for, where it does.
+///
+/// The form is `Bearer …, error="insufficient_claims", claims="<base64>"`
+/// (continuous access evaluation).
+fn claims_challenge(answer: &Answer) -> Option<String> {
+    answer
+        .headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(decode_challenge)
+}
+
+/// Reads the claims out of one `WWW-Authenticate` header.
+pub fn decode_challenge(header: &str) -> Option<String> {
+    if parameter(header, "error")? != "insufficient_claims" {
+        return None;
+    }
+    let encoded = parameter(header, "claims")?;
+    let claims = STANDARD.decode(encoded).ok()?;
+    let claims = String::from_utf8(claims).ok()?;
+    // Only an object can be a claims request: the rest is not passed on.
+    serde_json::from_str::<serde_json::Map<String, Value>>(&claims).ok()?;
+    Some(claims)
+}
+
+/// A parameter's value, its quotes removed.
+fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+    let mut rest = header;
+    while let Some(equals) = rest.find('=') {
+        let key = rest[..equals].rsplit([',', ' ']).next().unwrap_or_default();
+        let value = &rest[equals + 1..];
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => value.split_once([',', ' ']).unwrap_or((value, "")),
+        };
+        if key.trim().eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = after;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_claims_challenge_is_read_from_its_header() {
+        let claims = r#"{"access_token":{"nbf":{"essential":true,"value":"1702682181"}}}"#;
+        let header = format!(
+            r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="{}""#,
+            STANDARD.encode(claims)
+        );
+        assert_eq!(decode_challenge(&header).as_deref(), Some(claims));
+    }
+
+    #[test]
+    fn what_is_not_a_claims_challenge_is_passed_over() {
+        let object = STANDARD.encode("{}");
+        for header in [
+            "Bearer".to_owned(),
+            format!(r#"Bearer error="invalid_token", claims="{object}""#),
+            r#"Bearer error="insufficient_claims""#.to_owned(),
+            r#"Bearer error="insufficient_claims", claims="!!""#.to_owned(),
+            format!(
+                r#"Bearer error="insufficient_claims", claims="{}""#,
+                STANDARD.encode("[]")
+            ),
+        ] {
+            assert_eq!(decode_challenge(&header), None, "{header}");
+        }
+        let unquoted = format!("Bearer error=insufficient_claims,claims={object}");
+        assert_eq!(decode_challenge(&unquoted).as_deref(), Some("{}"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reading_of_a_challenge_panic(header in ".{0,200}") {
+            let _ = decode_challenge(&header);
+            let _ = decode_challenge(&format!("error=\"insufficient_claims\",claims={header}"));
+        }
+    }
+}

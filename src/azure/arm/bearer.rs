@@ -1,0 +1,336 @@
+//! The ARM tokens of one run: one per tenant, renewed before they end.
+//!
+//! Lives here: [`Bearers`]. Concurrent calls of a tenant share one request for
+//! a token, and a refused token is renewed once however many calls it failed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::{
+    auth::{TokenRequest, TokenSource},
+    error::{Failure, Result},
+    host::Host,
+    secret::Secret,
+};
+
+/// A token with less left than this, in seconds, is renewed: a call takes its
+/// time, and clocks differ.
+const RENEW_BEFORE: i64 = 120;
+/// For how long a failed sign-in is not tried again, in seconds: 2,000 calls
+/// must not start `az` 2,000 times.
+const FAILURE_HOLDS: i64 = 60;
+
+/// The tokens of one run for one resource.
+pub(super) struct Bearers<'a> {
+    source: &'a dyn TokenSource,
+    host: &'a Host,
+    resource: String,
+    slots: Mutex<HashMap<Option<String>, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+/// A token, with what is needed to renew it no more than once.
+#[derive(Debug, Clone)]
+pub(super) struct Bearer {
+    /// The token.
+    pub(super) secret: Secret,
+    expires_on: i64,
+    renewed_for: Option<Reason>,
+    serial: u64,
+}
+
+/// Why a token was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It was refused without more.
+    Refused,
+    /// It lacks these claims (JSON).
+    Claims(String),
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    held: Option<Bearer>,
+    failed: Option<(i64, Failure)>,
+    serial: u64,
+}
+
+impl<'a> Bearers<'a> {
+    /// Tokens for a resource.
+    pub(super) fn new(source: &'a dyn TokenSource, host: &'a Host, resource: &str) -> Self {
+        Self {
+            source,
+            host,
+            resource: resource.to_owned(),
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The tenant's token; the sign-in's own tenant where none is named.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub(super) async fn get(&self, tenant: Option<&str>) -> Result<Bearer> {
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().await;
+        let now = self.host.now();
+        if let Some(held) = slot.held.as_ref()
+            && held.expires_on - now > RENEW_BEFORE
+        {
+            return Ok(held.clone());
+        }
+        // A tenant that sent one challenge will send it again.
+        let reason = slot.held.as_ref().and_then(|held| held.renewed_for.clone());
+        let claims = match reason {
+            Some(Reason::Claims(claims)) => Some(Reason::Claims(claims)),
+            _ => None,
+        };
+        self.fetch(&mut slot, tenant, claims).await
+    }
+
+    /// Puts a new token in place of a refused one; false where that would be
+    /// the same again.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub(super) async fn renew(
+        &self,
+        tenant: Option<&str>,
+        refused: &Bearer,
+        reason: Reason,
+    ) -> Result<bool> {
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().await;
+        match &slot.held {
+            // Another call has renewed it meanwhile.
+            Some(held) if held.serial != refused.serial => return Ok(true),
+            _ if refused.renewed_for.as_ref() == Some(&reason) => return Ok(false),
+            _ => {}
+        }
+        self.fetch(&mut slot, tenant, Some(reason)).await?;
+        Ok(true)
+    }
+
+    async fn fetch(
+        &self,
+        slot: &mut Slot,
+        tenant: Option<&str>,
+        reason: Option<Reason>,
+    ) -> Result<Bearer> {
+        let now = self.host.now();
+        if let Some((at, failure)) = &slot.failed
+            && (0..FAILURE_HOLDS).contains(&(now - at))
+        {
+            return Err(failure.clone());
+        }
+        let request = TokenRequest {
+            tenant_id: tenant.map(str::to_owned),
+            resource: self.resource.clone(),
+            claims: match &reason {
+                Some(Reason::Claims(claims)) => Some(claims.clone()),
+                _ => None,
+            },
+            force_refresh: reason.is_some(),
+        };
+        match self.source.token(&request).await {
+            Ok(token) => {
+                slot.serial += 1;
+                let bearer = Bearer {
+                    secret: token.secret,
+                    expires_on: token.expires_on,
+                    renewed_for: reason,
+                    serial: slot.serial,
+                };
+                slot.held = Some(bearer.clone());
+                slot.failed = None;
+                if tenant.is_none() {
+                    self.share_own(&bearer);
+                }
+                Ok(bearer)
+            }
+            Err(failure) => {
+                slot.failed = Some((now, failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Lets the own tenant be found by its id as well: with `az` a second
+    /// request costs half a second.
+    fn share_own(&self, bearer: &Bearer) {
+        let Some(tenant) = tenant_of(&bearer.secret) else {
+            return;
+        };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = slots.get(&None).cloned() {
+            slots.entry(Some(tenant)).or_insert(own);
+        }
+    }
+
+    fn slot(&self, tenant: Option<&str>) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots
+            .entry(tenant.map(str::to_lowercase))
+            .or_default()
+            .clone()
+    }
+}
+
+/// The tenant of a token (its claim `tid`, in lower case) where it is a JWT.
+///
+/// The signature is not checked: this is a hint about our own token, never a
+/// decision about somebody else's.
+pub(super) fn tenant_of(token: &Secret) -> Option<String> {
+    let payload = token.expose().split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    let tenant = claims.get("tid")?.as_str()?;
+    uuid::Uuid::try_parse(tenant)
+        .is_ok()
+        .then(|| tenant.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{auth::AccessToken, error::Kind};
+    use async_trait::async_trait;
+
+    const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+    /// Counts its requests and remembers them.
+    #[derive(Default)]
+    struct Source {
+        requests: Mutex<Vec<TokenRequest>>,
+        fails: bool,
+        lifetime: i64,
+    }
+
+    #[async_trait]
+    impl TokenSource for Source {
+        async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
+            let serial = {
+                let mut requests = self.requests.lock().expect("no panic while held");
+                requests.push(request.clone());
+                requests.len()
+            };
+            tokio::task::yield_now().await;
+            if self.fails {
+                return Err(Failure::of(Kind::SignInNeeded, "no"));
+            }
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"tid":"{TENANT}","n":{serial}}}"#));
+            Ok(AccessToken {
+                secret: Secret::new(format!("e30.{claims}.x")),
+                expires_on: 1_000 + self.lifetime,
+                refresh_on: None,
+            })
+        }
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime")
+            .block_on(future)
+    }
+
+    fn asked(source: &Source) -> usize {
+        source.requests.lock().expect("no panic while held").len()
+    }
+
+    #[test]
+    fn calls_of_a_tenant_share_one_request_and_the_own_tenant_has_two_names() {
+        let source = Source {
+            lifetime: 3_600,
+            ..Source::default()
+        };
+        let host = Host::with_env::<&str, &str>([]).at(1_000);
+        let bearers = Bearers::new(&source, &host, "r");
+        run(async {
+            let all = futures::future::join_all((0..50).map(|_| bearers.get(None))).await;
+            assert!(all.into_iter().all(|one| one.is_ok()));
+            bearers.get(Some(TENANT)).await.expect("a token");
+            bearers
+                .get(Some(&TENANT.to_uppercase()))
+                .await
+                .expect("a token");
+        });
+        assert_eq!(asked(&source), 1);
+    }
+
+    #[test]
+    fn a_token_that_ends_is_fetched_again() {
+        let source = Source {
+            lifetime: RENEW_BEFORE,
+            ..Source::default()
+        };
+        let host = Host::with_env::<&str, &str>([]).at(1_000);
+        let bearers = Bearers::new(&source, &host, "r");
+        run(async {
+            bearers.get(None).await.expect("a token");
+            bearers.get(None).await.expect("a token");
+        });
+        assert_eq!(asked(&source), 2);
+    }
+
+    #[test]
+    fn a_refused_token_is_renewed_once_for_all_that_used_it() {
+        let source = Source {
+            lifetime: 3_600,
+            ..Source::default()
+        };
+        let host = Host::with_env::<&str, &str>([]).at(1_000);
+        let bearers = Bearers::new(&source, &host, "r");
+        run(async {
+            let old = bearers.get(None).await.expect("a token");
+            let renew = || bearers.renew(None, &old, Reason::Refused);
+            for one in futures::future::join_all((0..50).map(|_| renew())).await {
+                assert!(one.expect("a sign-in"));
+            }
+            assert_eq!(asked(&source), 2);
+            let new = bearers.get(None).await.expect("a token");
+            let again = bearers.renew(None, &new, Reason::Refused).await;
+            assert!(!again.expect("no sign-in"));
+            let claims = Reason::Claims("{}".into());
+            let other = bearers.renew(None, &new, claims).await;
+            assert!(other.expect("a sign-in"));
+        });
+        let requests = source.requests.lock().expect("no panic while held");
+        assert_eq!(requests.len(), 3);
+        assert!(!requests[0].force_refresh && requests[1].force_refresh);
+        assert_eq!(requests[2].claims.as_deref(), Some("{}"));
+    }
+
+    #[test]
+    fn a_sign_in_that_fails_is_not_repeated_by_every_call() {
+        let source = Source {
+            fails: true,
+            ..Source::default()
+        };
+        let host = Host::with_env::<&str, &str>([]).at(1_000);
+        let bearers = Bearers::new(&source, &host, "r");
+        run(async {
+            for _ in 0..20 {
+                let failure = bearers.get(Some("t")).await.expect_err("no sign-in");
+                assert_eq!(failure.kind(), Kind::SignInNeeded);
+            }
+        });
+        assert_eq!(asked(&source), 1);
+    }
+
+    #[test]
+    fn a_tenant_is_read_from_a_jwt_and_from_nothing_else() {
+        let token =
+            |payload: &str| Secret::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload)));
+        let fit = token(&format!(r#"{{"tid":"{}"}}"#, TENANT.to_uppercase()));
+        assert_eq!(tenant_of(&fit).as_deref(), Some(TENANT));
+        assert_eq!(tenant_of(&token(r#"{"tid":"../x"}"#)), None);
+        assert_eq!(tenant_of(&token("[]")), None);
+        assert_eq!(tenant_of(&Secret::new("opaque")), None);
+        assert_eq!(tenant_of(&Secret::new("a.%%%.b")), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! What ARM says when it says no.
+//!
+//! Lives here: the error envelope, its reading, and the remedies of the codes
+//! that people meet. A better message is one row of [`REMEDIES`].
+
+use serde_json::Value;
+
+use crate::{
+    error::{Failure, Kind, printable},
+    host::http::Answer,
+    secret::Secret,
+};
+
+/// How much of a server's own words is shown, in characters.
+const SHOWN: usize = 600;
+
+/// The code and the message of ARM's error envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmError {
+    /// Such as `AuthorizationFailed`.
+    pub code: String,
+    /// The service's own words.
+    pub message: String,
+}
+
+/// What to do about a code.
+struct Remedy {
+    code: &'static str,
+    hint: &'static str,
+}
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        code: "AuthorizationFailed",
+        hint: "ask for the role `Azure Kubernetes Service Cluster User Role` on the cluster or its subscription; a role given just now takes some minutes and a new sign-in",
+    },
+    Remedy {
+        code: "InvalidAuthenticationTokenTenant",
+        hint: "the subscription belongs to another tenant: name it with `--tenant-id`",
+    },
+    Remedy {
+        code: "SubscriptionNotFound",
+        hint: "the sign-in does not see that subscription: check the account and `--tenant-id`",
+    },
+    Remedy {
+        code: "ResourceNotFound",
+        hint: "it was deleted meanwhile: run the command again",
+    },
+    Remedy {
+        code: "ResourceGroupNotFound",
+        hint: "it was deleted meanwhile: run the command again",
+    },
+    Remedy {
+        code: "NoRegisteredProviderFound",
+        hint: "this cloud does not know the API version that was asked for",
+    },
+    Remedy {
+        code: "InvalidApiVersionParameter",
+        hint: "this cloud does not know the API version that was asked for",
+    },
+];
+
+/// Turns an answer that is not 2xx into a failure. `doing` completes the
+/// sentence "could not …"; the token that was sent is kept out of the text.
+pub fn refusal(doing: &str, answer: &Answer, sent: &Secret) -> Failure {
+    let error = decode_error(&answer.body);
+    let code = error.as_ref().map_or("", |error| error.code.as_str());
+    let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
+    let failure = match &error {
+        Some(ArmError { code, message }) => failure.because(format!(
+            "ARM answered {} `{}`: {}",
+            answer.status,
+            shown(code, sent),
+            shown(message, sent)
+        )),
+        None => failure.because(format!(
+            "ARM answered {}, without a reason that can be read",
+            answer.status
+        )),
+    };
+    match REMEDIES
+        .iter()
+        .find(|row| row.code.eq_ignore_ascii_case(code))
+    {
+        Some(row) => failure.hint(row.hint),
+        None => match answer.status {
+            401 => failure.hint("sign in again; where that is with `az`, run `az login`"),
+            429 => failure.hint("wait for some minutes, or narrow with `--subscription`"),
+            500..=599 => {
+                failure.hint("try again; the status of Azure is at https://status.azure.com")
+            }
+            _ => failure,
+        },
+    }
+}
+
+/// Reads ARM's error envelope, `{"error":{"code","message"}}`, or the bare
+/// form that resource providers send past it.
+pub fn decode_error(body: &[u8]) -> Option<ArmError> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let error = body.get("error").filter(|e| e.is_object()).unwrap_or(&body);
+    let text = |name: &str| error.get(name).and_then(Value::as_str);
+    let code = text("code")?;
+    Some(ArmError {
+        code: code.to_owned(),
+        message: text("message").unwrap_or_default().to_owned(),
+    })
+}
+
+fn kind_of(status: u16) -> Kind {
+    match status {
+        401 => Kind::SignInNeeded,
+        403 => Kind::Denied,
+        404 => Kind::NotFound,
+        408 | 504 => Kind::Timeout,
+        429 | 500..=599 => Kind::Network,
+        _ => Kind::Other,
+    }
+}
+
+/// A server's words, cut to a length, on one line and without the token.
+fn shown(text: &str, sent: &Secret) -> String {
+    let text = if sent.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace(sent.expose(), "[redacted]")
+    };
+    let text = printable(&text);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            headers: Default::default(),
+            body: body.into(),
+        }
+    }
+
+    fn refused(status: u16, body: &str) -> Failure {
+        refusal(
+            "list the clusters",
+            &answer(status, body),
+            &Secret::new("t0ken"),
+        )
+    }
+
+    #[test]
+    fn a_missing_role_is_named() {
+        let failure = refused(
+            403,
+            r#"{"error":{"code":"AuthorizationFailed","message":"The client has no authorization"}}"#,
+        );
+        assert_eq!(failure.kind(), Kind::Denied);
+        let shown = failure.render();
+        assert!(shown.starts_with("error: could not list the clusters\n"));
+        assert!(shown.contains("403 `AuthorizationFailed`: The client has no authorization"));
+        assert!(shown.contains("`Azure Kubernetes Service Cluster User Role`"));
+    }
+
+    #[test]
+    fn the_bare_form_of_resource_providers_is_read_too() {
+        let bare = decode_error(br#"{"code":"Throttled","message":"slow"}"#).expect("an error");
+        assert_eq!(
+            (bare.code.as_str(), bare.message.as_str()),
+            ("Throttled", "slow")
+        );
+    }
+
+    #[test]
+    fn a_body_that_says_nothing_still_gives_the_status() {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            r#"{"error":"no"}"#,
+            r#"{"error":{"code":7}}"#,
+        ] {
+            assert!(refused(503, body).render().contains("ARM answered 503"));
+        }
+    }
+
+    #[test]
+    fn a_token_that_the_server_repeats_is_not_shown() {
+        let failure = refused(
+            400,
+            r#"{"error":{"code":"t0ken","message":"bad t0ken, t0ken"}}"#,
+        );
+        assert!(!failure.render().contains("t0ken"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic_or_talk_without_end(status: u16, body: Vec<u8>, message in ".{0,2000}") {
+            let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
+            for body in [body, said.into_bytes()] {
+                let answer = Answer { status, headers: Default::default(), body };
+                prop_assert!(refusal("x", &answer, &Secret::default()).render().len() < 4_000);
+            }
+        }
+    }
+}

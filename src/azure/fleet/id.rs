@@ -1,0 +1,153 @@
+//! ARM ids, taken apart.
+//!
+//! Lives here: [`ClusterId`]. ARM does not keep the case of an id from one
+//! answer to the next, so that ids are compared without it.
+
+use crate::error::{Failure, Result};
+
+/// The parts of a managed cluster's ARM id, each in the case it came in.
+#[derive(Debug, Clone)]
+pub struct ClusterId {
+    /// The subscription, a GUID.
+    pub subscription_id: String,
+    /// The resource group.
+    pub resource_group: String,
+    /// The cluster's name.
+    pub name: String,
+}
+
+impl ClusterId {
+    /// Takes an id apart:
+    /// `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`.
+    ///
+    /// # Errors
+    /// When it is the id of something else, or a part is one that ARM would
+    /// not allow: parts go into URLs, file names and kubeconfigs.
+    pub fn parse(id: &str) -> Result<Self> {
+        let unfit = |why: &str| {
+            Failure::new(format!("`{id}` is not the id of an AKS cluster")).because(why)
+        };
+        let parts: Vec<&str> = id.split('/').collect();
+        let [
+            "",
+            subscriptions,
+            subscription_id,
+            groups,
+            resource_group,
+            providers,
+            provider,
+            clusters,
+            name,
+        ] = parts[..]
+        else {
+            return Err(unfit("its parts are not those of a cluster"));
+        };
+        let words = [
+            (subscriptions, "subscriptions"),
+            (groups, "resourceGroups"),
+            (providers, "providers"),
+            (provider, "Microsoft.ContainerService"),
+            (clusters, "managedClusters"),
+        ];
+        if let Some((_, word)) = words
+            .iter()
+            .find(|(is, should)| !is.eq_ignore_ascii_case(should))
+        {
+            return Err(unfit(&format!("`{word}` is not where it should be")));
+        }
+        if uuid::Uuid::try_parse(subscription_id).is_err() {
+            return Err(unfit("the subscription is not a GUID"));
+        }
+        if !is_resource_group(resource_group) {
+            return Err(unfit(
+                "the resource group's name is not one that Azure allows",
+            ));
+        }
+        if !is_cluster_name(name) {
+            return Err(unfit("the cluster's name is not one that AKS allows"));
+        }
+        Ok(Self {
+            subscription_id: subscription_id.to_owned(),
+            resource_group: resource_group.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// 1 to 90 letters, digits and `_-.()`, no point at the end.
+fn is_resource_group(name: &str) -> bool {
+    (1..=90).contains(&name.chars().count())
+        && !name.ends_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_-.()".contains(c))
+}
+
+/// 1 to 63 ASCII letters, digits, `-` and `_`, a letter or digit at both ends.
+fn is_cluster_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    bytes.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000000a";
+
+    #[test]
+    fn what_is_not_a_cluster_is_refused() {
+        let fit = format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/n"
+        );
+        assert!(ClusterId::parse(&fit).is_ok());
+        for unfit in [
+            String::new(),
+            "/".into(),
+            fit.replace(SUBSCRIPTION, "s"),
+            fit.replace("/g/", "/../"),
+            fit.replace("/g/", "/g./"),
+            fit.replace("/g/", "/a b/"),
+            fit.replace("/n", "/.."),
+            fit.replace("/n", "/-n"),
+            fit.replace("managedClusters", "virtualMachines"),
+            format!("{fit}/agentPools/x"),
+            format!("{fit}/"),
+            format!("https://evil.example{fit}"),
+        ] {
+            assert!(ClusterId::parse(&unfit).is_err(), "{unfit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_put_together_and_taken_apart_whatever_its_case(
+            group in r"[A-Za-z0-9_()-][A-Za-z0-9_.()-]{0,20}[A-Za-z0-9_()-]",
+            name in "[A-Za-z0-9]([A-Za-z0-9_-]{0,40}[A-Za-z0-9])?",
+            upper: bool,
+        ) {
+            let words = |word: &str| if upper { word.to_uppercase() } else { word.to_lowercase() };
+            let id = format!(
+                "/{}/{SUBSCRIPTION}/{}/{group}/{}/{}/{}/{name}",
+                words("subscriptions"), words("resourceGroups"), words("providers"),
+                words("Microsoft.ContainerService"), words("managedClusters"),
+            );
+            let parsed = ClusterId::parse(&id).expect("a fit id");
+            prop_assert_eq!(parsed.resource_group, group);
+            prop_assert_eq!(parsed.name, name);
+            prop_assert_eq!(parsed.subscription_id, SUBSCRIPTION);
+        }
+
+        #[test]
+        fn no_text_makes_the_taking_apart_panic(text in ".{0,200}") {
+            let _ = ClusterId::parse(&text);
+        }
+    }
+}
