@@ -233,13 +233,14 @@ fn extra_roots(host: &Host) -> Result<Vec<Certificate>> {
         .because(reason)
     };
     let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    if cfg!(any(target_os = "macos", windows)) {
-        Certificate::from_pem_bundle(&pem).map_err(|e| fail(root(&e)))
-    } else {
-        // The verifier on Linux reads the variable itself, in place of the
-        // system's file; here only the error is worth having early.
-        Ok(Vec::new())
+    // The verifier on Linux reads the variable of the process itself, in place
+    // of the system's file; only a host that was made up has another one.
+    let read_already = cfg!(not(any(target_os = "macos", windows)))
+        && std::env::var_os("SSL_CERT_FILE").is_some_and(|own| own == path);
+    if read_already {
+        return Ok(Vec::new());
     }
+    Certificate::from_pem_bundle(&pem).map_err(|e| fail(root(&e)))
 }
 
 #[cfg(test)]
