@@ -1,17 +1,18 @@
 //! Kubeconfigs: found as kubectl finds them, read leniently, changed without touching what is not
 //! ours, written whole or not at all.
 //!
-//! [`merge`] is pure; [`file`] is the only writer. Nothing here reads the environment or prints.
+//! [`merge`] and [`convert`] are pure; [`file`] is the only writer. Nothing here reads the environment or prints.
 
+pub mod convert;
 mod document;
 mod error;
 pub mod file;
 mod lock;
 pub mod merge;
-mod name;
+pub mod name;
 pub mod owner;
 mod paths;
-mod user;
+pub mod user;
 mod yaml;
 
 pub use document::{Document, Section};

@@ -302,7 +302,7 @@ fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
 
 /// Equal but for what kubectl adds when it rewrites a kubeconfig: null for an absent field, and
 /// `provideClusterInfo: false`.
-fn is_same(a: &Value, b: &Value) -> bool {
+pub(super) fn is_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             let is_default = |key: &str, value: &Value| {

@@ -43,6 +43,18 @@ impl Settings {
         })
     }
 
+    /// Checks what can be checked without knowing whether the rest is there:
+    /// the mode, the authority host and the timeout.
+    ///
+    /// # Errors
+    /// A usage error that names the unusable one.
+    pub fn check(&self) -> Result<()> {
+        self.mode()?;
+        self.authority_host()?;
+        self.timeout()?;
+        Ok(())
+    }
+
     /// The flags that were given and that the mode does nothing with.
     ///
     /// None where a variable chose the mode: then the flags were written for

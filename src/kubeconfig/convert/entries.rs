@@ -1,0 +1,296 @@
+//! All users of a kubeconfig that is spread over files, each converted in the file it stands in. Pure.
+
+use super::{Request, Source, Standing, arm_id, convert};
+use crate::{
+    error::{Failure, Result},
+    kubeconfig::{
+        Document, Section,
+        document::{entries, entry_name},
+        merge::is_same,
+    },
+    login::LoginMode,
+};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+
+/// Which users to convert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    All,
+    /// Those of these contexts.
+    Contexts(Vec<String>),
+}
+
+/// What became of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Converted,
+    /// It was as it is to be.
+    Unchanged,
+    /// It is somebody else's; the reason says whose.
+    Skipped,
+    Failed,
+}
+
+/// What became of a user, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub user: String,
+    /// Index of the file.
+    pub file: usize,
+    pub action: Action,
+    /// How it signed in before, where that is known.
+    pub from: Option<LoginMode>,
+    /// Why it failed or was skipped.
+    pub reason: Option<Failure>,
+    /// What else a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The new value of each file, and an outcome for each user that was selected.
+pub struct All {
+    pub roots: Vec<Map<String, Value>>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Converts the selected users of `documents`, which are in order of precedence.
+///
+/// Of users (and contexts, and clusters) with one name only the first is kubectl's; later ones are
+/// left alone.
+///
+/// # Errors
+/// A context that does not exist, or has no user.
+pub fn convert_all(
+    documents: &[Document],
+    selection: &Selection,
+    request: &Request,
+) -> Result<All> {
+    let view = View::new(documents);
+    let selected = view.select(selection)?;
+    let mut roots: Vec<Map<String, Value>> = documents.iter().map(|d| d.root().clone()).collect();
+    let mut outcomes = Vec::new();
+    let mut seen = HashSet::new();
+    for (file, document) in documents.iter().enumerate() {
+        for (i, entry) in document.entries(Section::Users).iter().enumerate() {
+            let Some(name) = entry_name(entry) else {
+                continue;
+            };
+            let wanted = selected.as_ref().is_none_or(|names| names.contains(name));
+            if !seen.insert(name) || !wanted {
+                continue;
+            }
+            let (outcome, new) = one(name, file, entry.get("user"), &view, request);
+            outcomes.push(outcome);
+            if let Some(new) = new {
+                roots[file][Section::Users.list()][i]["user"] = Value::Object(new);
+            }
+        }
+    }
+    Ok(All { roots, outcomes })
+}
+
+fn one(
+    name: &str,
+    file: usize,
+    user: Option<&Value>,
+    view: &View<'_>,
+    request: &Request,
+) -> (Outcome, Option<Map<String, Value>>) {
+    let mut outcome = Outcome {
+        user: name.to_owned(),
+        file,
+        action: Action::Skipped,
+        from: None,
+        reason: None,
+        notes: Vec::new(),
+    };
+    let user = user.unwrap_or(&Value::Null);
+    let (Some(source), Value::Object(old)) = (Source::of(user), user) else {
+        outcome.reason = Some(Failure::new(match Standing::of(user) {
+            Standing::OidcLogin => "it signs in with `kubectl oidc-login`, another kubelogin",
+            Standing::Foreign | Standing::Convertible => {
+                "it signs in neither with Azure's kubelogin nor with `kubectl-aad`"
+            }
+        }));
+        return (outcome, None);
+    };
+    outcome.from = Some(source.mode);
+    match convert(old, &source, arm_id(view.items_of(name, user)), request) {
+        Ok(converted) if is_same(user, &Value::Object(converted.user.clone())) => {
+            outcome.action = Action::Unchanged;
+            (outcome, None)
+        }
+        Ok(converted) => {
+            outcome.action = Action::Converted;
+            outcome.notes = converted.notes;
+            (outcome, Some(converted.user))
+        }
+        Err(failure) => {
+            outcome.action = Action::Failed;
+            outcome.reason = Some(failure);
+            (outcome, None)
+        }
+    }
+}
+
+/// Contexts and clusters as kubectl sees them across the files.
+struct View<'a> {
+    contexts: HashMap<&'a str, &'a Value>,
+    clusters: HashMap<&'a str, &'a Value>,
+    /// The contexts of each user.
+    by_user: HashMap<&'a str, Vec<&'a Value>>,
+}
+
+impl<'a> View<'a> {
+    fn new(documents: &'a [Document]) -> Self {
+        let contexts = first_of(documents, Section::Contexts);
+        let mut by_user: HashMap<&str, Vec<&Value>> = HashMap::new();
+        for context in contexts.values() {
+            if let Some(user) = context.get("user").and_then(Value::as_str) {
+                by_user.entry(user).or_default().push(context);
+            }
+        }
+        Self {
+            contexts,
+            clusters: first_of(documents, Section::Clusters),
+            by_user,
+        }
+    }
+
+    /// The names of the selected users; `None` for all.
+    fn select(&self, selection: &Selection) -> Result<Option<HashSet<&'a str>>> {
+        let Selection::Contexts(names) = selection else {
+            return Ok(None);
+        };
+        let mut users = HashSet::new();
+        for name in names {
+            let context = self.contexts.get(name.as_str()).ok_or_else(|| {
+                Failure::new(format!("there is no context `{name}`"))
+                    .hint("see `kubectl config get-contexts -o name`")
+            })?;
+            match context.get("user").and_then(Value::as_str) {
+                Some(user) if !user.is_empty() => users.insert(user),
+                _ => return Err(Failure::new(format!("the context `{name}` has no user"))),
+            };
+        }
+        Ok(Some(users))
+    }
+
+    /// A user's value, those of its contexts and those of their clusters.
+    fn items_of(&self, name: &str, user: &'a Value) -> impl Iterator<Item = &'a Value> {
+        let contexts = self.by_user.get(name).cloned().unwrap_or_default();
+        let clusters: Vec<&Value> = contexts
+            .iter()
+            .filter_map(|context| context.get("cluster")?.as_str())
+            .filter_map(|cluster| self.clusters.get(cluster).copied())
+            .collect();
+        std::iter::once(user).chain(contexts).chain(clusters)
+    }
+}
+
+fn first_of(documents: &[Document], section: Section) -> HashMap<&str, &Value> {
+    let mut found = HashMap::new();
+    for document in documents {
+        for entry in entries(document.root(), section) {
+            if let (Some(name), Some(item)) = (entry_name(entry), entry.get(section.item())) {
+                found.entry(name).or_insert(item);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::Host,
+        login::{Origin, Param, Settings},
+    };
+
+    fn request(mode: &str) -> Request {
+        let mut given = Settings::new();
+        given.set(Param::Login, mode, Origin::Flag);
+        let host = Host::with_env::<&str, &str>([]);
+        Request::new(given, &host, "kubectl-aad", None).expect("valid flags")
+    }
+
+    fn user(name: &str) -> String {
+        format!(
+            "- name: {name}\n  user:\n    exec:\n      command: kubelogin # keep\n      args: [get-token, --server-id, {name}]\n"
+        )
+    }
+
+    fn documents(texts: &[&str]) -> Vec<Document> {
+        texts
+            .iter()
+            .map(|text| Document::parse(*text).expect("a kubeconfig"))
+            .collect()
+    }
+
+    #[test]
+    fn each_user_is_converted_in_the_file_that_kubectl_reads_it_from() {
+        let (one, two) = (
+            format!("users:\n{}", user("a")),
+            format!(
+                "# two\nusers:\n{}{}- name: z\n  user: {{token: t}}\n",
+                user("a"),
+                user("b")
+            ),
+        );
+        let files = documents(&[&one, &two]);
+        let all = convert_all(&files, &Selection::All, &request("msi")).expect("converted");
+        let actions: Vec<_> = all
+            .outcomes
+            .iter()
+            .map(|o| (o.user.as_str(), o.file, o.action))
+            .collect();
+        assert_eq!(
+            actions,
+            [
+                ("a", 0, Action::Converted),
+                ("b", 1, Action::Converted),
+                ("z", 1, Action::Skipped)
+            ]
+        );
+        let text = files[1].render(&all.roots[1]).expect("written");
+        assert!(
+            text.starts_with(&format!("# two\nusers:\n{}", user("a"))),
+            "{text}"
+        );
+        assert!(text.contains("command: kubectl-aad # keep"), "{text}");
+    }
+
+    #[test]
+    fn contexts_select_their_users_and_unknown_ones_are_named() {
+        let text = format!(
+            "contexts:\n- name: c\n  context: {{cluster: x, user: b}}\n- name: none\n  context: {{cluster: x}}\nusers:\n{}{}",
+            user("a"),
+            user("b")
+        );
+        let files = documents(&[&text]);
+        let select = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            convert_all(&files, &Selection::Contexts(names), &request("msi"))
+        };
+        let all = select(&["c"]).expect("converted");
+        assert_eq!(all.outcomes.len(), 1);
+        assert_eq!(all.outcomes[0].user, "b");
+        for name in ["nowhere", "none"] {
+            let failure = select(&["c", name]).err().expect("refused");
+            assert!(failure.message().contains(name));
+        }
+    }
+
+    #[test]
+    fn one_user_that_fails_does_not_keep_the_others() {
+        let text = format!(
+            "users:\n- name: x\n  user: {{exec: {{command: kubelogin}}}}\n{}",
+            user("b")
+        );
+        let files = documents(&[&text]);
+        let all = convert_all(&files, &Selection::All, &request("azurecli")).expect("converted");
+        let actions: Vec<_> = all.outcomes.iter().map(|o| o.action).collect();
+        assert_eq!(actions, [Action::Failed, Action::Converted]);
+    }
+}

@@ -1,0 +1,159 @@
+//! What a user's entry says now, and whether it is one to convert.
+
+use crate::login::{LoginMode, Origin, Param, Settings};
+use serde_json::{Map, Value};
+
+/// How a user signs in now, where that can be converted.
+pub struct Source {
+    pub mode: LoginMode,
+    /// The parameters in the entry.
+    pub settings: Settings,
+    /// Its arguments, verbatim and with `get-token`.
+    pub(super) args: Vec<String>,
+    /// Arguments that are no parameters of a sign-in.
+    pub(super) others: Vec<String>,
+    pub(super) interactive_mode: Option<String>,
+}
+
+/// Whose plugin a user's entry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Azure's kubelogin, ours, or the `azure` auth provider: to be converted.
+    Convertible,
+    /// int128's kubelogin (`kubectl oidc-login`), which only shares the name.
+    OidcLogin,
+    /// Something else: a certificate, a token, another cloud's plugin.
+    Foreign,
+}
+
+impl Standing {
+    /// Judges a user's value.
+    pub fn of(user: &Value) -> Self {
+        if is_azure_auth_provider(user) {
+            return Standing::Convertible;
+        }
+        let Some(exec) = user.get("exec").and_then(Value::as_object) else {
+            return Standing::Foreign;
+        };
+        let args = strings(exec);
+        let named = names_plugin(&command(exec), &args);
+        let oidc = args
+            .iter()
+            .any(|arg| arg.starts_with("--oidc-") || arg == "oidc-login");
+        match (named, oidc) {
+            (true, false) => Standing::Convertible,
+            (_, true) => Standing::OidcLogin,
+            (false, false) => Standing::Foreign,
+        }
+    }
+}
+
+impl Source {
+    /// Reads a user's value; `None` unless it is [`Standing::Convertible`].
+    pub fn of(user: &Value) -> Option<Self> {
+        if Standing::of(user) != Standing::Convertible {
+            return None;
+        }
+        if is_azure_auth_provider(user) {
+            return Some(Self::of_auth_provider(user));
+        }
+        let exec = user.get("exec")?.as_object()?;
+        let args = strings(exec);
+        let own = match args.split_first() {
+            Some((first, rest)) if first == "aad" => rest,
+            _ => args.as_slice(),
+        };
+        let own = match own.split_first() {
+            Some((first, rest)) if first == "get-token" => rest,
+            _ => own,
+        };
+        // A flag at the end that lacks its value says nothing.
+        let (settings, others) = Settings::from_exec_args(own)
+            .or_else(|_| Settings::from_exec_args(&own[..own.len() - 1]))
+            .unwrap_or_default();
+        Some(Self {
+            mode: settings.mode().unwrap_or(LoginMode::DeviceCode),
+            settings,
+            args,
+            others,
+            interactive_mode: exec
+                .get("interactiveMode")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        })
+    }
+
+    /// The `azure` auth provider of kubectl before 1.26, which signed in with a device code.
+    ///
+    /// `config-mode` left out, or `0`, means tokens with `spn:` in their audience.
+    fn of_auth_provider(user: &Value) -> Self {
+        let config = |key: &str| {
+            user.pointer("/auth-provider/config")
+                .and_then(|config| config.get(key))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let mut settings = Settings::new();
+        settings.set(
+            Param::Login,
+            LoginMode::DeviceCode.name(),
+            Origin::ExecEntry,
+        );
+        for (key, param) in [
+            ("apiserver-id", Param::ServerId),
+            ("client-id", Param::ClientId),
+            ("tenant-id", Param::TenantId),
+            ("environment", Param::Environment),
+        ] {
+            if !config(key).is_empty() {
+                settings.set(param, config(key), Origin::ExecEntry);
+            }
+        }
+        if matches!(config("config-mode"), "" | "0") {
+            settings.set(Param::Legacy, "true", Origin::ExecEntry);
+        }
+        let mut args = vec!["get-token".to_owned()];
+        args.extend(settings.to_args());
+        Self {
+            mode: LoginMode::DeviceCode,
+            settings,
+            args,
+            others: Vec::new(),
+            interactive_mode: None,
+        }
+    }
+}
+
+fn is_azure_auth_provider(user: &Value) -> bool {
+    user.pointer("/auth-provider/name").and_then(Value::as_str) == Some("azure")
+}
+
+/// Azure's plugin under any path, as kubelogin itself finds it, or ours as a program or a `kubectl` plugin.
+fn names_plugin(command: &str, args: &[String]) -> bool {
+    command.to_lowercase().contains("kubelogin")
+        || program(command) == super::EXEC_COMMAND
+        || (program(command) == "kubectl" && args.first().is_some_and(|arg| arg == "aad"))
+}
+
+/// A command's name without its directories and `.exe`.
+pub(super) fn program(command: &str) -> String {
+    let name = command.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = name.to_lowercase();
+    name.strip_suffix(".exe").unwrap_or(&name).to_owned()
+}
+
+fn command(exec: &Map<String, Value>) -> String {
+    exec.get("command")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn strings(exec: &Map<String, Value>) -> Vec<String> {
+    let args = exec.get("args").and_then(Value::as_array);
+    args.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,326 @@
+use super::*;
+use crate::login::{MODES, PARAMS};
+use proptest::prelude::*;
+
+fn request(flags: &[(Param, &str)]) -> Request {
+    request_with(flags, &[]).expect("valid flags")
+}
+
+fn request_with(flags: &[(Param, &str)], env: &[(&str, &str)]) -> Result<Request> {
+    let mut given = Settings::new();
+    for (param, text) in flags {
+        given.set(*param, *text, Origin::Flag);
+    }
+    let host = Host::with_env(env.iter().copied());
+    Request::new(given, &host, EXEC_COMMAND, None)
+}
+
+fn exec_user(args: &[&str]) -> Value {
+    json!({"exec": {
+        "apiVersion": API_VERSION,
+        "args": args,
+        "command": "kubelogin",
+        "env": null,
+        "provideClusterInfo": false,
+    }})
+}
+
+fn run(user: &Value, request: &Request) -> Result<Converted> {
+    let source = Source::of(user).expect("convertible");
+    convert(user.as_object().expect("a map"), &source, None, request)
+}
+
+fn args(user: &Map<String, Value>) -> Vec<&str> {
+    let args = user["exec"]["args"].as_array().expect("a list").iter();
+    args.map(|arg| arg.as_str().expect("a string")).collect()
+}
+
+const DEVICE: [&str; 11] = [
+    "get-token",
+    "--login",
+    "devicecode",
+    "--server-id",
+    "s",
+    "--client-id",
+    "c",
+    "--tenant-id",
+    "t",
+    "--environment",
+    "AzureChinaCloud",
+];
+
+#[test]
+fn an_auth_provider_becomes_an_exec_entry() {
+    let user = json!({"auth-provider": {"name": "azure", "config": {
+        "apiserver-id": "s", "client-id": "c", "tenant-id": "t", "environment": "AzurePublicCloud",
+    }}});
+    let converted = run(&user, &request(&[])).expect("converted");
+    assert!(!converted.user.contains_key("auth-provider"));
+    assert_eq!(
+        args(&converted.user),
+        [
+            "get-token",
+            "--login",
+            "devicecode",
+            "--server-id",
+            "s",
+            "--client-id",
+            "c",
+            "--tenant-id",
+            "t",
+            "--environment",
+            "AzurePublicCloud",
+            "--legacy"
+        ]
+    );
+    assert_eq!(converted.user["exec"]["command"], "kubectl-aad");
+}
+
+#[test]
+fn a_variable_replaces_the_value_of_a_flag_that_was_given_and_of_no_other() {
+    let env = [
+        ("AZURE_CLIENT_ID", "variable"),
+        ("AZURE_TENANT_ID", "variable"),
+    ];
+    let request = request_with(&[(Param::ClientId, "flag")], &env).expect("valid flags");
+    let converted = run(&exec_user(&DEVICE), &request).expect("converted");
+    let args = args(&converted.user);
+    assert!(args.contains(&"variable") && !args.contains(&"flag") && args.contains(&"t"));
+}
+
+#[test]
+fn what_the_entry_says_beyond_the_sign_in_survives() {
+    let mut user = exec_user(&DEVICE);
+    user["exec"]["env"] = json!([{"name": "HTTPS_PROXY", "value": "p"}]);
+    user["exec"]["interactiveMode"] = json!("IfAvailable");
+    user["exec"]["provideClusterInfo"] = json!(true);
+    user["exec"]["x-new"] = json!(1);
+    user["as"] = json!("somebody");
+    let mut request = request(&[(Param::Login, "azurecli")]);
+    request.azure_config_dir = Some("/az".to_owned());
+    let converted = run(&user, &request).expect("converted").user;
+    let exec = &converted["exec"];
+    assert_eq!(
+        exec["env"],
+        json!([{"name": "HTTPS_PROXY", "value": "p"}, {"name": "AZURE_CONFIG_DIR", "value": "/az"}])
+    );
+    assert_eq!(exec["interactiveMode"], "IfAvailable");
+    assert_eq!(
+        (&exec["provideClusterInfo"], &exec["x-new"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(converted["as"], "somebody");
+}
+
+#[test]
+fn an_entry_that_may_not_ask_may_when_its_new_mode_has_to() {
+    let mut user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
+    user["exec"]["interactiveMode"] = json!("Never");
+    let flags = [(Param::ClientId, "c"), (Param::TenantId, "t")];
+    let there = run(&user, &request(&flags)).expect("converted").user;
+    assert_eq!(there["exec"]["interactiveMode"], "IfAvailable");
+    let there = Value::Object(there);
+    let back = run(&there, &request(&[(Param::Login, "azurecli")]))
+        .expect("converted")
+        .user;
+    assert_eq!(back["exec"]["interactiveMode"], "Never");
+}
+
+#[test]
+fn a_missing_parameter_is_named() {
+    let user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
+    let failure = run(&user, &request(&[])).err().expect("no client");
+    assert!(
+        failure.render().contains("`--client-id` is required"),
+        "{}",
+        failure.render()
+    );
+    let user = exec_user(&["get-token"]);
+    let failure = run(&user, &request(&[(Param::Login, "msi")]))
+        .err()
+        .expect("no server");
+    assert!(failure.render().contains("`--server-id` is required"));
+}
+
+#[test]
+fn claims_are_made_from_the_arm_id_where_it_is_known() {
+    let request = request(&[(Param::Login, "spn"), (Param::PopEnabled, "true")]);
+    let user = exec_user(&DEVICE);
+    let source = Source::of(&user).expect("convertible");
+    let map = user.as_object().expect("a map");
+    let converted = convert(map, &source, Some("/sub/a"), &request).expect("converted");
+    assert!(
+        args(&converted.user)
+            .windows(2)
+            .any(|w| w == ["--pop-claims", "u=/sub/a"])
+    );
+    assert!(convert(map, &source, None, &request).is_err());
+    assert!(request_with(&[(Param::PopClaims, "u=x")], &[]).is_err());
+}
+
+#[test]
+fn two_clusters_of_one_user_name_no_arm_id() {
+    let item =
+        |id: &str| json!({"extensions": [{"name": "kubectl-aad", "extension": {"armId": id}}]});
+    let (a, a2, b) = (item("/A"), item("/a"), item("/b"));
+    assert_eq!(arm_id([&a, &json!({}), &a2].into_iter()), Some("/a"));
+    assert_eq!(arm_id([&a, &b].into_iter()), None);
+}
+
+#[test]
+fn only_users_of_azures_plugin_and_ours_are_converted() {
+    let exec = |command: &str, args: &[&str]| json!({"exec": {"command": command, "args": args}});
+    for (user, standing) in [
+        (exec("kubelogin", &["get-token"]), Standing::Convertible),
+        (
+            exec("/opt/Kubelogin.exe", &["get-token"]),
+            Standing::Convertible,
+        ),
+        (exec("kubectl-aad", &["get-token"]), Standing::Convertible),
+        (
+            exec(r"C:\bin\kubectl-aad.exe", &["get-token"]),
+            Standing::Convertible,
+        ),
+        (
+            exec("kubectl", &["aad", "get-token"]),
+            Standing::Convertible,
+        ),
+        (
+            json!({"auth-provider": {"name": "azure"}}),
+            Standing::Convertible,
+        ),
+        (
+            exec("kubelogin", &["get-token", "--oidc-issuer-url=https://x"]),
+            Standing::OidcLogin,
+        ),
+        (
+            exec("kubectl", &["oidc-login", "get-token"]),
+            Standing::OidcLogin,
+        ),
+        (exec("aws", &["eks", "get-token"]), Standing::Foreign),
+        (json!({"auth-provider": {"name": "gcp"}}), Standing::Foreign),
+        (json!({"token": "t"}), Standing::Foreign),
+        (json!(null), Standing::Foreign),
+        (json!({"exec": "kubelogin"}), Standing::Foreign),
+    ] {
+        assert_eq!(Standing::of(&user), standing, "{user}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_entry_is_neither_kept_nor_passed_over_in_silence() {
+    let mut all = DEVICE.to_vec();
+    all[2] = "spn";
+    all.extend(["--client-secret", "hunter2"]);
+    for (mode, variable) in [("spn", true), ("msi", false)] {
+        let converted =
+            run(&exec_user(&all), &request(&[(Param::Login, mode)])).expect("converted");
+        let notes = converted.notes.join("\n");
+        assert!(notes.contains("`--client-secret`"), "{notes}");
+        assert_eq!(notes.contains("`AZURE_CLIENT_SECRET`"), variable);
+        assert!(!format!("{notes}{}", Value::Object(converted.user)).contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_secret_that_is_written_and_a_flag_without_use_are_told() {
+    let notes = request(&[
+        (Param::Login, "spn"),
+        (Param::ClientSecret, "hunter2"),
+        (Param::Username, "u"),
+    ])
+    .notes();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes.iter().any(|n| n.contains("`AZURE_CLIENT_SECRET`")));
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.contains("`--username` has no use in `spn`"))
+    );
+    assert!(!notes.join("").contains("hunter2"));
+}
+
+/// An entry of any mode, as a conversion to that mode writes it.
+fn any_entry() -> impl Strategy<Value = Value> {
+    let flags: Vec<_> = PARAMS
+        .iter()
+        .filter(|row| !row.secret && row.param != Param::Login)
+        .map(|row| {
+            let text = match (row.takes, row.param) {
+                (Takes::Nothing, _) => Just("true".to_owned()).boxed(),
+                (_, Param::AuthorityHost) => Just("https://login.example/".to_owned()).boxed(),
+                (_, Param::Timeout) => Just("5s".to_owned()).boxed(),
+                _ => "[a-z]{1,4}".boxed(),
+            };
+            (Just(row.param), prop::option::of(text))
+        })
+        .collect();
+    let extra = prop_oneof![
+        Just(json!({})),
+        Just(json!({"interactiveMode": "Never"})),
+        Just(json!({"interactiveMode": "Always", "apiVersion": API_VERSION_V1})),
+        Just(json!({"env": [{"name": "A", "value": "b"}], "x": [1]})),
+    ];
+    (0..MODES.len(), flags, extra).prop_map(|(mode, flags, extra)| {
+        let mut given = Settings::new();
+        for (param, text) in flags {
+            if let Some(text) = text {
+                given.set(param, text, Origin::Flag);
+            }
+        }
+        for param in [Param::ServerId, Param::ClientId, Param::TenantId] {
+            if given.get(param).is_none() && MODES[mode].mode != LoginMode::Msi {
+                given.set(param, "needed", Origin::Flag);
+            }
+        }
+        given.set(Param::ServerId, "server", Origin::Flag);
+        if given.get(Param::PopEnabled).is_some() || given.get(Param::PopClaims).is_some() {
+            given.set(Param::PopEnabled, "true", Origin::Flag);
+            given.set(Param::PopClaims, "u=x", Origin::Flag);
+        }
+        given.set(Param::Login, MODES[mode].name, Origin::Flag);
+        let mut user = json!({"exec": {"command": "kubelogin", "args": ["get-token"]}});
+        for (key, value) in extra.as_object().expect("a map") {
+            user["exec"][key] = value.clone();
+        }
+        let host = Host::with_env::<&str, &str>([]);
+        let request = Request::new(given, &host, EXEC_COMMAND, None).expect("valid flags");
+        Value::Object(run(&user, &request).expect("converted").user)
+    })
+}
+
+proptest! {
+    #[test]
+    fn converting_to_any_modes_and_back_leaves_an_equal_entry(entry in any_entry(), path in prop::collection::vec(0..MODES.len(), 1..4)) {
+        let home = Source::of(&entry).expect("convertible").mode;
+        let mut user = entry.clone();
+        memory::keep(user.as_object_mut().expect("a map"), &[]);
+        let entry = user.clone();
+        for mode in path.into_iter().map(|mode| MODES[mode].mode) {
+            let here = Source::of(&user).expect("convertible").mode;
+            if mode == here {
+                continue;
+            }
+            // An entry that lacks what a mode needs can't get there.
+            if let Ok(converted) = run(&user, &request(&[(Param::Login, mode.name())])) {
+                user = Value::Object(converted.user);
+                if mode == home {
+                    prop_assert_eq!(&user, &entry);
+                }
+            }
+        }
+        if Source::of(&user).expect("convertible").mode != home {
+            let back = run(&user, &request(&[(Param::Login, home.name())]));
+            prop_assert_eq!(Value::Object(back.expect("the way back is known").user), entry);
+        }
+    }
+
+    #[test]
+    fn a_conversion_to_the_mode_that_an_entry_has_is_settled_after_one(entry in any_entry()) {
+        let mode = Source::of(&entry).expect("convertible").mode;
+        let request = request(&[(Param::Login, mode.name())]);
+        let once = Value::Object(run(&entry, &request).expect("converted").user);
+        let twice = Value::Object(run(&once, &request).expect("converted").user);
+        prop_assert_eq!(once, twice);
+    }
+}
