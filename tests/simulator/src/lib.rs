@@ -1,1 +1,44 @@
-//! azure-sim
+//! A simulated Azure for tests and demos, served over real sockets on the loopback interface.
+//!
+//! [`Fleet`] describes who and what exists; [`Simulator`] serves it: Entra ID, Azure Resource
+//! Manager, the managed identity endpoints, OIDC issuers of pipelines, and a Kubernetes API per
+//! cluster that checks tokens for real. Everything over HTTPS is signed by a certificate
+//! authority made at start. Nothing here is linked into the shipped binary.
+//!
+//! ```no_run
+//! use azure_sim::{Fleet, FleetSpec, Simulator};
+//!
+//! let fleet = Fleet::generate(&FleetSpec { clusters: 3, ..FleetSpec::default() });
+//! let simulator = Simulator::start(fleet);
+//! println!("{}", simulator.authority_url());
+//! ```
+
+mod arm;
+mod control;
+mod entra;
+mod faults;
+mod fleet;
+mod http;
+mod jws;
+mod kubernetes;
+mod metadata;
+mod pki;
+mod record;
+mod route;
+mod server;
+mod settings;
+mod simulator;
+mod state;
+mod throttle;
+
+pub use faults::{Fault, Faults};
+pub use fleet::{
+    AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, ARC_SERVER_APP, AZURE_CLI_APP,
+    CertificateTrust, Cluster, ClusterAuth, FederatedCredential, Fleet, FleetSpec, ManagedIdentity,
+    PowerState, PublicClient, Role, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
+};
+pub use record::{Counters, Recorded};
+pub use route::Endpoint;
+pub use settings::{Settings, SignIn};
+pub use simulator::{Files, Place, Simulator};
+pub use throttle::{Bucket, Throttle};

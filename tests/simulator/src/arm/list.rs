@@ -1,0 +1,249 @@
+//! ARM's lists, page by page, and the bodies of what they hold.
+
+use super::{Caller, error, subscription};
+use crate::fleet::{Cluster, ClusterAuth, Fleet, Subscription};
+use crate::http::{Reply, Request};
+use crate::jws::base64url;
+use crate::route::Route;
+use crate::state::State;
+use serde_json::{Value, json};
+
+/// Where a page starts: how many items and pages came before.
+#[derive(Clone, Copy)]
+struct Cursor {
+    offset: usize,
+    page: usize,
+}
+
+impl Cursor {
+    /// Reads `$skiptoken`, which only a `nextLink` of this simulator holds.
+    fn of(request: &Request) -> Result<Cursor, Reply> {
+        let Some(token) = request.query("$skiptoken") else {
+            return Ok(Cursor { offset: 0, page: 0 });
+        };
+        let bad = || error(400, "InvalidSkipToken", "The $skiptoken is invalid.");
+        let bytes = crate::jws::base64_lenient(token).ok_or_else(bad)?;
+        let text = String::from_utf8(bytes).map_err(|_| bad())?;
+        let (offset, page) = text.split_once(':').ok_or_else(bad)?;
+        Ok(Cursor {
+            offset: offset.parse().map_err(|_| bad())?,
+            page: page.parse().map_err(|_| bad())?,
+        })
+    }
+}
+
+/// Cuts a page out of a list. `sizes` are used in turn; a zero gives an empty page with a `nextLink`.
+fn page(state: &State, request: &Request, items: Vec<Value>, sizes: &[usize]) -> Reply {
+    let cursor = match Cursor::of(request) {
+        Ok(cursor) => cursor,
+        Err(refusal) => return refusal,
+    };
+    // All zeros would never end.
+    let sizes = if sizes.iter().any(|&n| n > 0) {
+        sizes
+    } else {
+        &[usize::MAX]
+    };
+    let size = sizes[cursor.page % sizes.len()];
+    let total = items.len();
+    let end = cursor.offset.saturating_add(size).min(total);
+    let mut body =
+        json!({ "value": items.into_iter().take(end).skip(cursor.offset).collect::<Vec<_>>() });
+    if end < total {
+        let base = state
+            .settings()
+            .foreign_next_link
+            .unwrap_or_else(|| state.addresses.arm.clone());
+        let token = base64url(format!("{end}:{}", cursor.page + 1).as_bytes());
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in request
+            .query
+            .iter()
+            .filter(|(name, _)| name != "$skiptoken")
+        {
+            query.append_pair(name, value);
+        }
+        query.append_pair("$skiptoken", &token);
+        body["nextLink"] = format!("{base}{}?{}", request.path, query.finish()).into();
+    }
+    Reply::json(200, &body)
+}
+
+pub(super) fn tenants(state: &State, caller: &Caller, request: &Request) -> Reply {
+    let fleet = state.fleet();
+    let own = caller.token.claim("tid");
+    let oid = caller.token.claim("oid");
+    // A person sees every tenant they are in; an application its own.
+    let user = fleet
+        .users
+        .iter()
+        .find(|u| u.is_in(own) && u.oid_in(own) == oid);
+    let items = fleet
+        .tenants
+        .iter()
+        .filter(|t| user.map_or(t.id == own, |u| u.is_in(&t.id)))
+        .map(|t| {
+            json!({
+                "id": format!("/tenants/{}", t.id), "tenantId": t.id, "tenantCategory": "Home", "countryCode": "NL",
+                "displayName": t.display_name, "defaultDomain": t.domain, "domains": [t.domain], "tenantType": "AAD",
+            })
+        })
+        .collect();
+    drop(fleet);
+    page(state, request, items, &[state.settings().subscription_page])
+}
+
+pub(super) fn subscriptions(state: &State, caller: &Caller, request: &Request) -> Reply {
+    let items: Vec<Value> = state
+        .fleet()
+        .subscriptions
+        .iter()
+        .filter(|s| caller.sees_subscription(s))
+        .map(subscription_body)
+        .collect();
+    page(state, request, items, &[state.settings().subscription_page])
+}
+
+pub(super) fn subscription_body(subscription: &Subscription) -> Value {
+    let managed_by = match &subscription.home_tenant_id {
+        Some(_) => json!([{ "tenantId": subscription.tenant_id }]),
+        None => json!([]),
+    };
+    json!({
+        "id": format!("/subscriptions/{}", subscription.id), "authorizationSource": "RoleBased",
+        "managedByTenants": managed_by, "subscriptionId": subscription.id,
+        "tenantId": subscription.home_tenant_id.as_ref().unwrap_or(&subscription.tenant_id),
+        "displayName": subscription.name, "state": subscription.state,
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01", "quotaId": "EnterpriseAgreement_2014-09-01", "spendingLimit": "Off",
+        },
+    })
+}
+
+/// Resource groups of a subscription that hold a cluster.
+pub(super) fn groups_of(fleet: &Fleet, subscription: &str) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for cluster in fleet
+        .clusters
+        .iter()
+        .filter(|c| c.subscription_id.eq_ignore_ascii_case(subscription))
+    {
+        if !groups
+            .iter()
+            .any(|g| g.eq_ignore_ascii_case(&cluster.resource_group))
+        {
+            groups.push(cluster.resource_group.clone());
+        }
+    }
+    groups
+}
+
+pub(super) fn resource_groups(
+    state: &State,
+    caller: &Caller,
+    route: &Route,
+    request: &Request,
+) -> Result<Reply, Reply> {
+    let subscription = subscription(state, caller, route)?;
+    let items = groups_of(&state.fleet(), &subscription.id)
+        .iter()
+        .map(|group| {
+            json!({
+                "id": format!("/subscriptions/{}/resourceGroups/{group}", subscription.id), "name": group,
+                "type": "Microsoft.Resources/resourceGroups", "location": "westeurope",
+                "properties": { "provisioningState": "Succeeded" },
+            })
+        })
+        .collect();
+    Ok(page(state, request, items, &[100]))
+}
+
+pub(super) fn clusters(
+    state: &State,
+    caller: &Caller,
+    route: &Route,
+    request: &Request,
+) -> Result<Reply, Reply> {
+    let subscription = subscription(state, caller, route)?;
+    let fleet = state.fleet();
+    let group = route.resource_group.as_deref();
+    if let Some(group) = group
+        && !groups_of(&fleet, &subscription.id)
+            .iter()
+            .any(|g| g.eq_ignore_ascii_case(group))
+    {
+        return Err(error(
+            404,
+            "ResourceGroupNotFound",
+            format!("Resource group '{group}' could not be found."),
+        ));
+    }
+    let items = fleet
+        .clusters
+        .iter()
+        .filter(|c| c.subscription_id.eq_ignore_ascii_case(&subscription.id))
+        .filter(|c| group.is_none_or(|g| c.resource_group.eq_ignore_ascii_case(g)))
+        .filter(|c| caller.sees(c))
+        .map(cluster_body)
+        .collect();
+    drop(fleet);
+    Ok(page(state, request, items, &state.settings().cluster_pages))
+}
+
+pub(super) fn cluster_body(cluster: &Cluster) -> Value {
+    let minor = cluster
+        .kubernetes_version
+        .rsplit_once('.')
+        .map_or("", |(minor, _)| minor);
+    let mut properties = json!({
+        "provisioningState": cluster.provisioning_state,
+        "powerState": { "code": cluster.power_state.code() },
+        "kubernetesVersion": minor,
+        "currentKubernetesVersion": cluster.kubernetes_version,
+        "dnsPrefix": cluster.name,
+        "fqdn": cluster.fqdn,
+        "azurePortalFQDN": cluster.fqdn.replace(".hcp.", ".portal.hcp."),
+        "nodeResourceGroup": format!("MC_{}_{}_{}", cluster.resource_group, cluster.name, cluster.location),
+        "enableRBAC": true,
+        "supportPlan": "KubernetesOfficial",
+        "disableLocalAccounts": cluster.disable_local_accounts,
+        "maxAgentPools": 100,
+        "agentPoolProfiles": [{
+            "name": "system", "count": 3, "vmSize": "Standard_D4ds_v5", "mode": "System", "osType": "Linux",
+            "provisioningState": "Succeeded", "powerState": { "code": cluster.power_state.code() },
+            "orchestratorVersion": minor, "currentOrchestratorVersion": cluster.kubernetes_version,
+        }],
+        "servicePrincipalProfile": { "clientId": "msi" },
+        "resourceUID": cluster.uid,
+    });
+    if cluster.private {
+        properties["privateFQDN"] = cluster.private_fqdn.clone().into();
+        properties["apiServerAccessProfile"] = json!({
+            "enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": true, "privateDNSZone": "system",
+        });
+    }
+    if let ClusterAuth::Aad {
+        server_app_id,
+        client_app_id,
+        legacy,
+    } = &cluster.auth
+    {
+        properties["aadProfile"] = if *legacy {
+            json!({ "clientAppID": client_app_id, "serverAppID": server_app_id, "tenantID": cluster.tenant_id })
+        } else {
+            json!({
+                "managed": true, "adminGroupObjectIDs": null, "adminUsers": null,
+                "enableAzureRBAC": true, "tenantID": cluster.tenant_id,
+            })
+        };
+    }
+    json!({
+        "id": cluster.id, "name": cluster.name, "location": cluster.location,
+        "type": "Microsoft.ContainerService/ManagedClusters", "tags": { "stage": "simulated" },
+        "kind": "Base", "sku": { "name": "Base", "tier": "Standard" }, "eTag": cluster.etag,
+        "identity": {
+            "type": "SystemAssigned", "principalId": crate::fleet::guid_from(&cluster.uid), "tenantId": cluster.tenant_id,
+        },
+        "properties": properties,
+    })
+}

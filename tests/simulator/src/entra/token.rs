@@ -1,0 +1,488 @@
+//! The token endpoint: one function per grant.
+
+use super::error::EntraError;
+use super::issue::{self, Grant, Subject};
+use super::{DEVICE_CODE_GRANT, Realm, assertion, device};
+use crate::fleet::{AKS_SERVER_APP, ARC_SERVER_APP, ClusterAuth, Tenant, User};
+use crate::http::{Reply, Request};
+use crate::jws::{base64_lenient, base64url, sha256};
+use crate::route::Route;
+use crate::state::State;
+use serde_json::Value;
+
+/// How long an authorization code is good for, in seconds.
+const CODE_LIFETIME: i64 = 600;
+
+pub(super) fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, EntraError> {
+    if request.method != hyper::Method::POST {
+        return Err(EntraError::new(
+            405,
+            "invalid_request",
+            900_561,
+            "The endpoint only accepts POST requests.",
+        ));
+    }
+    let tenant = route.tenant.as_deref().unwrap_or_default();
+    let v1 = !request.path.contains("/v2.0/");
+    match route.grant.as_deref() {
+        Some("client_credentials") => client_credentials(state, tenant, v1, request),
+        Some("refresh_token") => refresh(state, tenant, v1, request),
+        Some("authorization_code") => authorization_code(state, tenant, v1, request),
+        Some("password") => password(state, tenant, v1, request),
+        Some(DEVICE_CODE_GRANT) => {
+            Realm::find(state, tenant)?;
+            device::redeem(state, tenant, v1, request)
+        }
+        Some(other) => Err(EntraError::unsupported_grant(other)),
+        None => Err(EntraError::missing("grant_type")),
+    }
+}
+
+/// What a request wants a token for.
+pub(super) struct Wanted {
+    /// App id or URL, without `/.default`.
+    pub(super) resource: String,
+    pub(super) offline: bool,
+}
+
+impl Wanted {
+    /// Reads `resource` (v1) or `scope` (v2).
+    pub(super) fn of(request: &Request, v1: bool) -> Result<Wanted, EntraError> {
+        if v1 {
+            let resource = request
+                .form("resource")
+                .ok_or_else(|| EntraError::missing("resource"))?;
+            return Ok(Wanted {
+                resource: resource.to_owned(),
+                offline: true,
+            });
+        }
+        Self::of_scope(
+            request
+                .form("scope")
+                .ok_or_else(|| EntraError::missing("scope"))?,
+        )
+    }
+
+    pub(super) fn of_scope(scope: &str) -> Result<Wanted, EntraError> {
+        let known = ["openid", "profile", "offline_access", "email"];
+        let offline = scope.split_whitespace().any(|s| s == "offline_access");
+        let resource = scope.split_whitespace().find(|s| !known.contains(s));
+        let Some(resource) = resource else {
+            // Only OpenID scopes: Entra answers a token for Graph.
+            return Ok(Wanted {
+                resource: "https://graph.microsoft.com".into(),
+                offline,
+            });
+        };
+        // `https://host//.default` is the resource `https://host/`: only one slash belongs to the suffix.
+        let (resource, name) = resource.rsplit_once('/').ok_or_else(|| {
+            EntraError::new(400, "invalid_scope", 70_011, format!("The provided value for the input parameter 'scope' is not valid. The scope {resource} is not valid."))
+        })?;
+        if name.is_empty() {
+            return Err(EntraError::new(
+                400,
+                "invalid_scope",
+                70_011,
+                "The provided value for the input parameter 'scope' is not valid.",
+            ));
+        }
+        Ok(Wanted {
+            resource: resource.to_owned(),
+            offline,
+        })
+    }
+}
+
+fn known_resource(state: &State, resource: &str) -> bool {
+    let same = |a: &str, b: &str| {
+        a.trim_end_matches('/')
+            .eq_ignore_ascii_case(b.trim_end_matches('/'))
+    };
+    if is_arm(state, resource)
+        || [
+            AKS_SERVER_APP,
+            ARC_SERVER_APP,
+            "https://graph.microsoft.com",
+        ]
+        .iter()
+        .any(|r| same(r, resource))
+    {
+        return true;
+    }
+    let fleet = state.fleet();
+    fleet.resources.iter().any(|r| same(r, resource))
+        || fleet.clusters.iter().any(|c| matches!(&c.auth, ClusterAuth::Aad { server_app_id, .. } if same(server_app_id, resource)))
+}
+
+fn is_arm(state: &State, resource: &str) -> bool {
+    let resource = resource.trim_end_matches('/');
+    [
+        state.arm_audience.as_str(),
+        "https://management.core.windows.net/",
+        "https://management.azure.com/",
+    ]
+    .iter()
+    .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(resource))
+}
+
+/// Checks that a public client exists and may ask for a resource.
+pub(super) fn check_client(
+    state: &State,
+    client_id: &str,
+    realm: &Realm,
+    resource: &str,
+) -> Result<(), EntraError> {
+    let tenant = match realm {
+        Realm::One(tenant) => tenant.display_name.clone(),
+        Realm::AnyOrganization => "organizations".into(),
+    };
+    let fleet = state.fleet();
+    let client = fleet
+        .public_clients
+        .iter()
+        .find(|c| c.client_id.eq_ignore_ascii_case(client_id));
+    let Some(client) = client else {
+        if state.settings().registered_clients_only {
+            return Err(EntraError::unknown_application(client_id, &tenant));
+        }
+        return Ok(());
+    };
+    if client.consent_missing {
+        return Err(EntraError::consent(client_id));
+    }
+    let refused = client
+        .not_preauthorized
+        .iter()
+        .any(|r| r.eq_ignore_ascii_case(resource) || (r == "arm" && is_arm(state, resource)));
+    if refused {
+        return Err(EntraError::not_preauthorized(client_id, resource));
+    }
+    drop(fleet);
+    check_resource(state, resource, &tenant)
+}
+
+/// Checks that a resource is registered.
+pub(crate) fn check_resource(
+    state: &State,
+    resource: &str,
+    tenant: &str,
+) -> Result<(), EntraError> {
+    if known_resource(state, resource) {
+        Ok(())
+    } else {
+        Err(EntraError::unknown_resource(resource, tenant))
+    }
+}
+
+/// The tenant that a sign-in lands in.
+pub(super) fn tenant_of(state: &State, realm: &Realm, user: &User) -> Result<Tenant, EntraError> {
+    match realm {
+        Realm::One(tenant) if user.is_in(&tenant.id) => Ok(tenant.clone()),
+        Realm::One(tenant) => Err(EntraError::guest_unknown(&user.upn, &tenant.display_name)),
+        Realm::AnyOrganization => {
+            let home = user.home_tenant().to_owned();
+            state
+                .fleet()
+                .tenant(&home)
+                .cloned()
+                .ok_or_else(|| EntraError::unknown_tenant(&home))
+        }
+    }
+}
+
+/// The key that a proof-of-possession token is to be bound to.
+fn confirmation(request: &Request) -> Result<Option<Value>, EntraError> {
+    if !request
+        .form("token_type")
+        .is_some_and(|t| t.eq_ignore_ascii_case("pop"))
+    {
+        return Ok(None);
+    }
+    let cnf = request
+        .form("req_cnf")
+        .and_then(base64_lenient)
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .filter(|cnf| cnf["kid"].is_string());
+    cnf.map(Some).ok_or_else(|| EntraError::missing("req_cnf"))
+}
+
+fn client_credentials(
+    state: &State,
+    tenant: &str,
+    v1: bool,
+    request: &Request,
+) -> Result<Reply, EntraError> {
+    let Realm::One(tenant) = Realm::find(state, tenant)? else {
+        return Err(EntraError::no_tenant());
+    };
+    let client_id = request
+        .form("client_id")
+        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let principal = state
+        .fleet()
+        .service_principals
+        .iter()
+        .find(|p| p.client_id.eq_ignore_ascii_case(client_id) && p.tenant_id == tenant.id)
+        .cloned()
+        .ok_or_else(|| EntraError::unknown_application(client_id, &tenant.display_name))?;
+    match (
+        request.form("client_secret"),
+        request.form("client_assertion"),
+    ) {
+        (Some(secret), _) if principal.secrets.iter().any(|s| s == secret) => {}
+        (Some(_), _) => return Err(EntraError::bad_secret(client_id)),
+        (None, Some(assertion)) => {
+            let kind = request.form("client_assertion_type").unwrap_or_default();
+            if kind != assertion::TYPE {
+                return Err(EntraError::bad_assertion(
+                    "client_assertion_type is not jwt-bearer",
+                ));
+            }
+            assertion::check(state, &tenant, &principal, assertion)?;
+        }
+        (None, None) => return Err(EntraError::no_credential()),
+    }
+    let wanted = Wanted::of(request, v1)?;
+    if !v1
+        && !request
+            .form("scope")
+            .unwrap_or_default()
+            .split_whitespace()
+            .any(|s| s.ends_with("/.default"))
+    {
+        return Err(EntraError::new(
+            400,
+            "invalid_scope",
+            1_002_012,
+            "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).",
+        ));
+    }
+    check_resource(state, &wanted.resource, &tenant.display_name)?;
+    let subject = Subject::Application {
+        oid: principal.oid,
+        managed: false,
+    };
+    let grant = Grant {
+        tenant: &tenant,
+        client_id,
+        subject: &subject,
+        resource: &wanted.resource,
+        v1,
+        claims: request.form("claims"),
+        cnf: confirmation(request)?,
+        nonce: None,
+        offline: false,
+        signed_in_at: None,
+    };
+    Ok(Reply::json(200, &issue::answer(state, &grant)))
+}
+
+fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<Reply, EntraError> {
+    let realm = Realm::find(state, tenant)?;
+    let client_id = request
+        .form("client_id")
+        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let text = request
+        .form("refresh_token")
+        .ok_or_else(|| EntraError::missing("refresh_token"))?;
+    let settings = state.settings();
+    let now = state.now();
+    let token = state
+        .sessions()
+        .refresh_tokens
+        .get(text)
+        .cloned()
+        .ok_or_else(EntraError::bad_refresh_token)?;
+    if !token.client_id.eq_ignore_ascii_case(client_id) {
+        return Err(EntraError::refresh_for_other_client());
+    }
+    if token.revoked {
+        return Err(EntraError::refresh_revoked());
+    }
+    if now >= token.issued_at + settings.refresh_token_lifetime {
+        return Err(EntraError::refresh_expired());
+    }
+    if settings.single_use_refresh_tokens && token.used {
+        return Err(EntraError::bad_refresh_token());
+    }
+    let user = state
+        .fleet()
+        .user(&token.upn)
+        .cloned()
+        .ok_or_else(|| EntraError::unknown_user(&token.upn))?;
+    if user.disabled {
+        return Err(EntraError::disabled_user());
+    }
+    let wanted = Wanted::of(request, v1)?;
+    check_client(state, client_id, &realm, &wanted.resource)?;
+    let tenant = tenant_of(state, &realm, &user)?;
+    if tenant.mfa_required && tenant.id != token.tenant_id {
+        return Err(EntraError::mfa(&wanted.resource));
+    }
+    if let Some(kept) = state.sessions().refresh_tokens.get_mut(text) {
+        kept.used = true;
+    }
+    let subject = Subject::User(user);
+    // The policies that the sign-in passed stay passed: the new refresh token remembers where it was.
+    let grant = Grant {
+        tenant: &tenant,
+        client_id,
+        subject: &subject,
+        resource: &wanted.resource,
+        v1,
+        claims: request.form("claims"),
+        cnf: confirmation(request)?,
+        nonce: None,
+        offline: true,
+        signed_in_at: Some(&token.tenant_id),
+    };
+    Ok(Reply::json(200, &issue::answer(state, &grant)))
+}
+
+fn authorization_code(
+    state: &State,
+    tenant: &str,
+    v1: bool,
+    request: &Request,
+) -> Result<Reply, EntraError> {
+    let realm = Realm::find(state, tenant)?;
+    let client_id = request
+        .form("client_id")
+        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let text = request
+        .form("code")
+        .ok_or_else(|| EntraError::missing("code"))?;
+    let redirect_uri = request
+        .form("redirect_uri")
+        .ok_or_else(|| EntraError::missing("redirect_uri"))?;
+    let code = {
+        let mut sessions = state.sessions();
+        let kept = sessions
+            .codes
+            .get_mut(text)
+            .ok_or_else(|| EntraError::bad_code("no such code"))?;
+        if kept.used {
+            return Err(EntraError::code_used());
+        }
+        kept.used = true;
+        kept.clone()
+    };
+    if !code.client_id.eq_ignore_ascii_case(client_id) {
+        return Err(EntraError::bad_code("the code was given to another client"));
+    }
+    if code.redirect_uri != redirect_uri {
+        return Err(EntraError::redirect_mismatch(redirect_uri, client_id));
+    }
+    if state.now() >= code.issued_at + CODE_LIFETIME {
+        return Err(EntraError::code_expired());
+    }
+    match (&code.challenge, request.form("code_verifier")) {
+        (Some(challenge), Some(verifier))
+            if *challenge == base64url(&sha256(verifier.as_bytes())) => {}
+        (None, None) => {}
+        _ => return Err(EntraError::bad_verifier()),
+    }
+    let wanted = Wanted::of(request, v1)?;
+    check_client(state, client_id, &realm, &wanted.resource)?;
+    let user = state
+        .fleet()
+        .user(&code.upn)
+        .cloned()
+        .ok_or_else(|| EntraError::unknown_user(&code.upn))?;
+    let tenant = match realm {
+        Realm::One(tenant) => tenant,
+        Realm::AnyOrganization => state
+            .fleet()
+            .tenant(&code.tenant_id)
+            .cloned()
+            .ok_or_else(|| EntraError::unknown_tenant(&code.tenant_id))?,
+    };
+    let subject = Subject::User(user);
+    let grant = Grant {
+        tenant: &tenant,
+        client_id,
+        subject: &subject,
+        resource: &wanted.resource,
+        v1,
+        claims: request.form("claims"),
+        cnf: confirmation(request)?,
+        nonce: code.nonce.as_deref(),
+        offline: wanted.offline,
+        signed_in_at: None,
+    };
+    Ok(Reply::json(200, &issue::answer(state, &grant)))
+}
+
+fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<Reply, EntraError> {
+    let realm = Realm::find(state, tenant)?;
+    if tenant.eq_ignore_ascii_case("common") {
+        return Err(EntraError::no_ropc_for(tenant));
+    }
+    let client_id = request
+        .form("client_id")
+        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let upn = request
+        .form("username")
+        .ok_or_else(|| EntraError::missing("username"))?;
+    let password = request
+        .form("password")
+        .ok_or_else(|| EntraError::missing("password"))?;
+    let wanted = Wanted::of(request, v1)?;
+    check_client(state, client_id, &realm, &wanted.resource)?;
+    let user = state
+        .fleet()
+        .user(upn)
+        .cloned()
+        .ok_or_else(|| EntraError::unknown_user(upn))?;
+    let tenant = tenant_of(state, &realm, &user)?;
+    if user.password != password || user.federated {
+        return Err(EntraError::bad_password());
+    }
+    if user.disabled {
+        return Err(EntraError::disabled_user());
+    }
+    if user.mfa_required || tenant.mfa_required {
+        return Err(EntraError::mfa(&wanted.resource));
+    }
+    let subject = Subject::User(user);
+    let grant = Grant {
+        tenant: &tenant,
+        client_id,
+        subject: &subject,
+        resource: &wanted.resource,
+        v1,
+        claims: request.form("claims"),
+        cnf: confirmation(request)?,
+        nonce: None,
+        offline: wanted.offline,
+        signed_in_at: None,
+    };
+    Ok(Reply::json(200, &issue::answer(state, &grant)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(scope: &str) -> Option<String> {
+        Wanted::of_scope(scope).ok().map(|w| w.resource)
+    }
+
+    #[test]
+    fn a_scope_names_its_resource_with_the_slash_it_was_registered_with() {
+        assert_eq!(
+            resource("openid offline_access a-guid/.default profile").as_deref(),
+            Some("a-guid")
+        );
+        assert_eq!(
+            resource("https://management.core.windows.net//.default").as_deref(),
+            Some("https://management.core.windows.net/")
+        );
+        assert_eq!(
+            resource("https://management.core.windows.net/user_impersonation").as_deref(),
+            Some("https://management.core.windows.net")
+        );
+        assert_eq!(resource("nonsense"), None);
+    }
+}

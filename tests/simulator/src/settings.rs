@@ -1,0 +1,88 @@
+//! What tests may change about the simulated Azure while it runs.
+
+use std::path::PathBuf;
+
+/// Behaviour of the simulated Azure. Times are in seconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Moves the simulator's clock against the machine's.
+    pub clock_offset: i64,
+    /// `expires_in` of a service principal's token.
+    pub service_token_lifetime: i64,
+    /// `expires_in` of a user's token.
+    pub user_token_lifetime: i64,
+    /// `expires_in` of a managed identity's token.
+    pub managed_identity_token_lifetime: i64,
+    /// `refresh_in`, where tokens are to carry one.
+    pub refresh_in: Option<i64>,
+    /// How long a refresh token is good for: after that AADSTS700082.
+    pub refresh_token_lifetime: i64,
+    /// A refresh token works once: using it again is AADSTS70000. Entra itself lets old ones live.
+    pub single_use_refresh_tokens: bool,
+    /// Answers carry no refresh token, as where the application has no `offline_access`.
+    pub no_refresh_tokens: bool,
+    /// `interval` of device code answers. Zero lets tests poll without waiting.
+    pub device_interval: u64,
+    /// `expires_in` of device codes.
+    pub device_expires_in: i64,
+    /// Polling sooner than the interval is answered `slow_down`.
+    pub device_slow_down: bool,
+    /// Approves each device code for a user once it was polled so many times.
+    pub device_auto_approve: Option<(u32, String)>,
+    /// Who signs in on the sign-in page, without its being shown.
+    pub sign_in: SignIn,
+    /// Sizes of pages of clusters, used in turn. A zero is an empty page with a `nextLink`.
+    pub cluster_pages: Vec<usize>,
+    /// Size of pages of subscriptions and tenants.
+    pub subscription_page: usize,
+    /// Host put into every `nextLink` in place of ARM's own, such as `https://evil.example`.
+    pub foreign_next_link: Option<String>,
+    /// Claims that ARM demands: a token not asked for with them is answered 401 `insufficient_claims`.
+    pub arm_claims_challenge: Option<String>,
+    /// Directory of the Arc agent's key files.
+    pub arc_key_directory: PathBuf,
+    /// Public client ids that are not registered are refused (AADSTS700016).
+    pub registered_clients_only: bool,
+    /// The sign-in page offers consent, which people can decline.
+    pub ask_consent: bool,
+}
+
+/// What happens on the sign-in page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// The page is shown, to a person or a browser under test.
+    Page,
+    /// This user is signed in at once.
+    As(String),
+    /// The user cancels.
+    Cancel,
+    /// The user declines consent (AADSTS65004).
+    DeclineConsent,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            clock_offset: 0,
+            service_token_lifetime: 3599,
+            user_token_lifetime: 5302,
+            managed_identity_token_lifetime: 86_400,
+            refresh_in: None,
+            refresh_token_lifetime: 90 * 86_400,
+            single_use_refresh_tokens: false,
+            no_refresh_tokens: false,
+            device_interval: 5,
+            device_expires_in: 900,
+            device_slow_down: false,
+            device_auto_approve: None,
+            sign_in: SignIn::Page,
+            cluster_pages: vec![14, 11, 16],
+            subscription_page: 50,
+            foreign_next_link: None,
+            arm_claims_challenge: None,
+            arc_key_directory: PathBuf::from("/var/opt/azcmagent/tokens"),
+            registered_clients_only: true,
+            ask_consent: false,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What all handlers share.
+
+use crate::entra::Sessions;
+use crate::faults::Faults;
+use crate::fleet::{Cluster, Fleet};
+use crate::http::Reply;
+use crate::jws::base64url;
+use crate::pki::{Authority, Issued};
+use crate::record::Recorder;
+use crate::route::Route;
+use crate::settings::Settings;
+use crate::throttle::Levels;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+const POISON: &str =
+    "a handler that panicked is a defect of the simulator, and the test has failed already";
+
+/// Base URLs without a trailing slash.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) entra: String,
+    pub(crate) arm: String,
+    pub(crate) kubernetes: String,
+    pub(crate) metadata: String,
+    pub(crate) service_fabric: String,
+}
+
+/// Secrets that the platform puts into a machine's environment.
+#[derive(Clone, Debug)]
+pub(crate) struct MachineSecrets {
+    pub(crate) identity_header: String,
+    pub(crate) msi_secret: String,
+    pub(crate) pipelines_access_token: String,
+    pub(crate) github_request_token: String,
+}
+
+pub(crate) struct State {
+    fleet: RwLock<Fleet>,
+    settings: Mutex<Settings>,
+    levels: Mutex<Levels>,
+    sessions: Mutex<Sessions>,
+    cluster_certificates: Mutex<HashMap<String, Arc<Issued>>>,
+    pub(crate) recorder: Recorder,
+    pub(crate) faults: Faults,
+    pub(crate) ca: Authority,
+    pub(crate) addresses: Addresses,
+    pub(crate) secrets: MachineSecrets,
+    /// Audience of ARM, with the trailing slash that Azure's have.
+    pub(crate) arm_audience: String,
+}
+
+impl State {
+    pub(crate) fn new(fleet: Fleet, ca: Authority, addresses: Addresses) -> Self {
+        State {
+            fleet: RwLock::new(fleet),
+            settings: Mutex::default(),
+            levels: Mutex::default(),
+            sessions: Mutex::default(),
+            cluster_certificates: Mutex::default(),
+            recorder: Recorder::default(),
+            faults: Faults::default(),
+            ca,
+            addresses,
+            secrets: MachineSecrets {
+                identity_header: opaque("identity-header"),
+                msi_secret: opaque("msi-secret"),
+                pipelines_access_token: opaque("system-accesstoken"),
+                github_request_token: opaque("actions-id-token"),
+            },
+            arm_audience: "https://management.azure-sim.test/".into(),
+        }
+    }
+
+    pub(crate) fn fleet(&self) -> RwLockReadGuard<'_, Fleet> {
+        self.fleet.read().expect(POISON)
+    }
+
+    pub(crate) fn fleet_mut(&self) -> RwLockWriteGuard<'_, Fleet> {
+        self.fleet.write().expect(POISON)
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.lock().expect(POISON).clone()
+    }
+
+    pub(crate) fn settings_mut(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().expect(POISON)
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().expect(POISON)
+    }
+
+    pub(crate) fn levels(&self) -> MutexGuard<'_, Levels> {
+        self.levels.lock().expect(POISON)
+    }
+
+    pub(crate) fn throttle(&self, route: &Route) -> Option<Reply> {
+        self.levels().take(route, Instant::now())
+    }
+
+    /// Seconds since the epoch by the simulator's clock.
+    pub(crate) fn now(&self) -> i64 {
+        let machine = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        i64::try_from(machine).unwrap_or(i64::MAX) + self.settings_mut().clock_offset
+    }
+
+    /// The administrator's client certificate of a cluster, made when first asked for.
+    pub(crate) fn cluster_certificate(&self, cluster: &Cluster) -> Arc<Issued> {
+        let mut certificates = self.cluster_certificates.lock().expect(POISON);
+        certificates
+            .entry(cluster.id.to_ascii_lowercase())
+            .or_insert_with(|| Arc::new(self.ca.client("masterclient", "system:masters")))
+            .clone()
+    }
+
+    /// Makes the cluster's next client certificate a new one; the old one no longer works.
+    pub(crate) fn rotate_cluster_certificate(&self, cluster_id: &str) {
+        self.cluster_certificates
+            .lock()
+            .expect(POISON)
+            .remove(&cluster_id.to_ascii_lowercase());
+    }
+}
+
+/// A random text that nobody can guess, marked with what it is so that a leak check can name it.
+pub(crate) fn opaque(kind: &str) -> String {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system gives randomness");
+    format!("sim-{kind}-{}", base64url(&bytes))
+}
