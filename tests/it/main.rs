@@ -5,5 +5,6 @@
 //! other program belongs beside the code it tests.
 
 mod docs;
+mod fleet;
 mod krew;
 mod support;
