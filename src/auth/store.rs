@@ -1,0 +1,471 @@
+//! Where tokens rest: small named records, and locks.
+//!
+//! Lives here: [`Store`] and [`StoreChoice`]. What a record means is not known
+//! here; the reasons for each kind are in `docs/decisions/token-store.md`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    fs::TryLockError,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+};
+
+use directory::{Directory, Found};
+use sealed::Key;
+use vault::Vault;
+
+mod directory;
+pub mod sealed;
+mod vault;
+
+/// The name of the key in the system's vault.
+const KEY_NAME: &str = "kubectl-aad";
+/// The variable that stands in for `--token-store`.
+pub const VARIABLE: &str = "AAD_TOKEN_STORE";
+
+/// Where tokens shall rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// Sealed where the system can keep a key, else in plain files.
+    #[default]
+    Auto,
+    /// Sealed, or not at all.
+    Keyring,
+    /// In plain files.
+    File,
+    /// Nowhere.
+    None,
+}
+
+impl StoreChoice {
+    /// The words for `--token-store`, in the order of help.
+    pub const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
+
+    /// What the flag says, else what the variable says, else `auto`.
+    ///
+    /// # Errors
+    /// A usage error when it is none of [`StoreChoice::WORDS`].
+    pub fn resolve(flag: Option<&str>, host: &Host) -> Result<Self> {
+        match (flag, host.var_nonempty(VARIABLE)) {
+            (Some(word), _) => word.parse(),
+            (None, Some(word)) => word.parse().map_err(|failure: Failure| {
+                failure.context(format!("`{VARIABLE}` makes no sense"))
+            }),
+            (None, None) => Ok(Self::default()),
+        }
+    }
+}
+
+impl FromStr for StoreChoice {
+    type Err = Failure;
+
+    fn from_str(word: &str) -> Result<Self> {
+        Ok(match word {
+            "auto" => Self::Auto,
+            "keyring" => Self::Keyring,
+            "file" => Self::File,
+            "none" => Self::None,
+            other => {
+                return Err(Failure::usage(format!("`{other}` is not a token store"))
+                    .hint(format!("use one of `{}`", Self::WORDS.join("`, `"))));
+            }
+        })
+    }
+}
+
+/// The kind of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Sealed files; the key is in the Linux kernel's keyring.
+    KernelKeyring,
+    /// Sealed files; the key is in the macOS Keychain.
+    Keychain,
+    /// Sealed files; the key is wrapped by Windows.
+    Dpapi,
+    /// Plain files.
+    File,
+    /// Nothing outlives the process.
+    Memory,
+}
+
+impl Kind {
+    /// What it is called, for a script.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KernelKeyring => "kernel-keyring",
+            Self::Keychain => "keychain",
+            Self::Dpapi => "dpapi",
+            Self::File => "file",
+            Self::Memory => "none",
+        }
+    }
+
+    /// Whether what is kept is still there after the machine was started anew.
+    pub fn survives_reboot(self) -> bool {
+        matches!(self, Self::Keychain | Self::Dpapi | Self::File)
+    }
+
+    /// What file names of this kind end in. Sealed and plain ones never meet:
+    /// processes with and without a keyring may share one home directory, and
+    /// must not take each other's files for damaged ones.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::File | Self::Memory => ".json",
+            Self::KernelKeyring | Self::Keychain | Self::Dpapi => ".sealed",
+        }
+    }
+}
+
+/// Named pieces of secret bytes, and locks.
+///
+/// A name is made of lower-case letters, digits and dashes.
+#[derive(Debug)]
+pub struct Store {
+    kind: Kind,
+    place: Place,
+    /// Why it is of this kind, where another was to be expected.
+    because: Option<String>,
+}
+
+enum Place {
+    Plain(Directory),
+    Sealed(Directory, Key),
+    Memory(Memory),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(directory) | Self::Sealed(directory, _) => directory.fmt(f),
+            Self::Memory(_) => f.write_str("Memory"),
+        }
+    }
+}
+
+/// Where tokens are kept: `kubectl-aad` below the directory that `--cache-dir`
+/// or `KUBECACHEDIR` names, else below `~/.kube/cache`.
+///
+/// A directory of its own, since what is named there is mostly shared with
+/// other programs, and readable by others.
+///
+/// # Errors
+/// When the home directory is needed and unknown.
+pub fn location(host: &Host, named: Option<&Path>) -> Result<PathBuf> {
+    let parent = match (named, host.var_os("KUBECACHEDIR")) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(path)) if !path.is_empty() => path.into(),
+        _ => host.home()?.join(".kube").join("cache"),
+    };
+    Ok(parent.join("kubectl-aad"))
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made where it is missing.
+    ///
+    /// A hit pays for this: it looks at the directory and asks the vault for
+    /// the key, and that is all.
+    ///
+    /// # Errors
+    /// When the directory is there and can be reached by others, and, where
+    /// [`StoreChoice::Keyring`] was asked for, when the system can't keep a key.
+    pub fn open(directory: PathBuf, choice: StoreChoice) -> Result<Self> {
+        if choice == StoreChoice::None {
+            return Ok(Self::in_memory());
+        }
+        let directory = Directory::new(directory);
+        if directory.inspect()? == Found::Missing
+            && let Err(failure) = directory.prepare()
+        {
+            // A read-only root is common in containers: a token is still had there, each time anew.
+            return match choice {
+                StoreChoice::Keyring => Err(failure),
+                _ => Ok(Self {
+                    because: Some(failure.to_string()),
+                    ..Self::in_memory()
+                }),
+            };
+        }
+        if choice == StoreChoice::File {
+            return Ok(Self::plain(directory, None));
+        }
+        match key(&directory) {
+            Ok(key) => Ok(Self::sealed(directory, key)),
+            Err(why) if choice == StoreChoice::Auto => Ok(Self::plain(directory, Some(why))),
+            Err(why) => Err(Failure::new("tokens can't be kept in a keyring")
+                .because(why)
+                .hint("use `--token-store file` to keep them in files that you alone can read")),
+        }
+    }
+
+    /// A store that ends with the process.
+    pub fn in_memory() -> Self {
+        Self {
+            kind: Kind::Memory,
+            place: Place::Memory(Memory::default()),
+            because: None,
+        }
+    }
+
+    fn plain(directory: Directory, because: Option<String>) -> Self {
+        Self {
+            kind: Kind::File,
+            place: Place::Plain(directory),
+            because,
+        }
+    }
+
+    fn sealed(directory: Directory, key: Key) -> Self {
+        Self {
+            kind: Vault::KIND,
+            place: Place::Sealed(directory, key),
+            because: None,
+        }
+    }
+
+    /// The kind of store that it came to.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether what is written outlives the process.
+    pub fn is_kept(&self) -> bool {
+        self.kind != Kind::Memory
+    }
+
+    /// The directory of its files, where it has any.
+    pub fn directory(&self) -> Option<&Path> {
+        self.files().map(Directory::path)
+    }
+
+    /// Where tokens rest, in one line for a person.
+    pub fn note(&self) -> String {
+        let place = self
+            .directory()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        let what = match self.kind {
+            Kind::KernelKeyring => format!(
+                "encrypted files in `{place}`, the key in the kernel keyring: it is gone after a \
+                 reboot or three days without use, and a new sign-in is needed then"
+            ),
+            Kind::Keychain => format!("encrypted files in `{place}`, the key in the Keychain"),
+            Kind::Dpapi => format!("files in `{place}`, encrypted for you by Windows"),
+            Kind::File => format!("plain files in `{place}` that you alone can read"),
+            Kind::Memory => "nowhere: each process signs in anew".to_owned(),
+        };
+        match &self.because {
+            Some(why) => format!("{what} ({why})"),
+            None => what,
+        }
+    }
+
+    /// The bytes under a name; none where there are none that can be trusted.
+    pub fn read(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let file = self.file_name(name)?;
+        match &self.place {
+            Place::Plain(directory) => directory.read(&file),
+            Place::Sealed(directory, key) => sealed::unseal(key, name, &directory.read(&file)?),
+            Place::Memory(memory) => open(&memory.records).get(name).cloned(),
+        }
+    }
+
+    /// Replaces the bytes under a name as a whole: a reader sees the old ones
+    /// or the new ones, whatever happens.
+    ///
+    /// # Errors
+    /// When they can't be kept.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let file = self
+            .file_name(name)
+            .ok_or_else(|| Failure::new(format!("`{name}` can't name a record")))?;
+        match &self.place {
+            Place::Plain(directory) => directory.write(&file, bytes),
+            Place::Sealed(directory, key) => {
+                directory.write(&file, &sealed::seal(key, name, bytes)?)
+            }
+            Place::Memory(memory) => {
+                open(&memory.records).insert(name.to_owned(), Zeroizing::new(bytes.to_vec()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets a name.
+    pub fn remove(&self, name: &str) {
+        let Some(file) = self.file_name(name) else {
+            return;
+        };
+        match &self.place {
+            Place::Plain(directory) | Place::Sealed(directory, _) => directory.remove(&file),
+            Place::Memory(memory) => {
+                open(&memory.records).remove(name);
+            }
+        }
+    }
+
+    /// The names that begin with a prefix, in order.
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        let suffix = self.kind.suffix();
+        match &self.place {
+            Place::Plain(directory) | Place::Sealed(directory, _) => directory
+                .names()
+                .iter()
+                .filter_map(|file| file.strip_suffix(suffix))
+                .filter(|name| name.starts_with(prefix) && is_name(name))
+                .map(str::to_owned)
+                .collect(),
+            Place::Memory(memory) => open(&memory.records)
+                .keys()
+                .filter(|name| name.starts_with(prefix))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Forgets everything, whatever kind of store kept it and whether it can
+    /// still be read. Returns how many records there were.
+    pub fn clear(&self) -> usize {
+        match &self.place {
+            Place::Plain(directory) | Place::Sealed(directory, _) => {
+                let records = directory
+                    .names()
+                    .into_iter()
+                    .filter(|file| file.ends_with(".sealed") || file.ends_with(".json"))
+                    .inspect(|file| directory.remove(file))
+                    .count();
+                directory.sweep();
+                records
+            }
+            Place::Memory(memory) => std::mem::take(&mut *open(&memory.records)).len(),
+        }
+    }
+
+    /// Takes a lock if nobody holds it; it ends with the guard, or with the
+    /// process, however that dies.
+    ///
+    /// # Errors
+    /// When locks can't be had at all.
+    pub fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
+        if !is_name(name) {
+            return Err(Failure::new(format!("`{name}` can't name a lock")));
+        }
+        let Some(directory) = self.files() else {
+            return Ok(self.memory_lock(name));
+        };
+        let file = directory.lock_file(&format!("{name}.lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Guard::holding(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(directory.failure(&error)),
+        }
+    }
+
+    fn memory_lock(&self, name: &str) -> Option<Guard> {
+        let Place::Memory(memory) = &self.place else {
+            return None;
+        };
+        open(&memory.locked).insert(name.to_owned()).then(|| {
+            Guard::holding(MemoryLock {
+                name: name.to_owned(),
+                locked: Arc::clone(&memory.locked),
+            })
+        })
+    }
+
+    fn files(&self) -> Option<&Directory> {
+        match &self.place {
+            Place::Plain(directory) | Place::Sealed(directory, _) => Some(directory),
+            Place::Memory(_) => None,
+        }
+    }
+
+    fn file_name(&self, name: &str) -> Option<String> {
+        is_name(name).then(|| format!("{name}{}", self.kind.suffix()))
+    }
+}
+
+/// The key of the vault, made and kept where there is none yet.
+fn key(directory: &Directory) -> std::result::Result<Key, String> {
+    let vault = Vault::new(KEY_NAME, directory.path());
+    if let Some(key) = vault.load()? {
+        return Ok(key);
+    }
+    // Without the lock, two that find no key would make two, and what one seals is lost. Two
+    // directories have two locks: then one sign-in is, once in the life of a key.
+    let alone = || {
+        let file = directory.lock_file("key.lock")?;
+        file.lock().map_err(|error| directory.failure(&error))?;
+        Ok(file)
+    };
+    let _alone = alone().map_err(|failure: Failure| failure.to_string())?;
+    if let Some(key) = vault.load()? {
+        return Ok(key);
+    }
+    let key = Key::random().map_err(|failure| failure.to_string())?;
+    vault.keep(&key)?;
+    // What the vault gives back counts: it may refuse to be read, or have been given another key.
+    vault
+        .load()?
+        .ok_or_else(|| "the system did not keep the key that it was given".to_owned())
+}
+
+/// A name can't leave the directory, hide in it or be another file of ours.
+fn is_name(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// A lock that is held.
+pub struct Guard {
+    _held: Box<dyn Send + Sync>,
+}
+
+impl Guard {
+    fn holding(held: impl Send + Sync + 'static) -> Self {
+        Self {
+            _held: Box::new(held),
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
+#[derive(Default)]
+struct Memory {
+    records: Mutex<BTreeMap<String, Zeroizing<Vec<u8>>>>,
+    locked: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// A panic elsewhere leaves the contents whole: every change is one insertion.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct MemoryLock {
+    name: String,
+    locked: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        open(&self.locked).remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

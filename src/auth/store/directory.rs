@@ -1,0 +1,384 @@
+//! Files: 0600 in a directory of 0700, replaced as a whole, read with doubt.
+//!
+//! Lives here: [`Directory`]. What somebody else could have written or read is
+//! not used. What is in the files is not known here.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Failure, Result};
+
+/// The largest file that is read, in bytes: real ones have some 4 KB.
+const FILE_LIMIT: u64 = 1 << 20;
+/// What files in the making begin with.
+pub(super) const UNFINISHED: &str = ".tmp-";
+/// How old a file in the making is when nobody can be writing it any more. It
+/// counts only where files can't be locked.
+const ABANDONED: Duration = Duration::from_secs(600);
+/// How often a file is begun again that another process swept away between its
+/// making and its lock.
+const ATTEMPTS: usize = 8;
+
+/// Whether there is a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Ours,
+    Missing,
+}
+
+/// A directory of small secret files.
+#[derive(Debug, Clone)]
+pub(super) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks whether the directory is there and ours alone.
+    ///
+    /// # Errors
+    /// When it is a link, another user's, or open to others: what is wrong, and
+    /// how to set it right.
+    pub(super) fn inspect(&self) -> Result<Found> {
+        let meta = match fs::symlink_metadata(&self.path) {
+            Ok(meta) => meta,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Found::Missing);
+            }
+            Err(e) => return Err(self.refused("it can't be looked at").because(e)),
+        };
+        let elsewhere = "remove it, or name another directory with `--cache-dir`";
+        if !meta.is_dir() {
+            let what = if meta.is_symlink() {
+                "it is a symbolic link"
+            } else {
+                "it is not a directory"
+            };
+            return Err(self.refused(what).hint(elsewhere));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            if meta.uid() != own_uid() {
+                return Err(self.refused("it belongs to another user").hint(elsewhere));
+            }
+            if meta.mode() & 0o077 != 0 {
+                return Err(self
+                    .refused(&format!(
+                        "other users can reach it (its mode is {:o})",
+                        meta.mode() & 0o7777
+                    ))
+                    .hint(format!("type `chmod 700 {}`", self.path.display())));
+            }
+        }
+        Ok(Found::Ours)
+    }
+
+    /// Makes the directory where it is missing.
+    ///
+    /// # Errors
+    /// As [`Directory::inspect`], and when it can't be made.
+    pub(super) fn prepare(&self) -> Result<()> {
+        if self.inspect()? == Found::Ours {
+            return Ok(());
+        }
+        if let Some(parent) = self.path.parent() {
+            fs::create_dir_all(parent).map_err(|e| self.failure(&e))?;
+        }
+        match private_directory().create(&self.path) {
+            Ok(()) => Ok(()),
+            // Another process was faster, ours or not.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.inspect().map(|_| ()),
+            Err(e) => Err(self.failure(&e)),
+        }
+    }
+
+    /// What is in a file of ours; none where it is a link, a pipe, another
+    /// user's, open to others or too big to be ours.
+    pub(super) fn read(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let file = self.open_own(name)?;
+        let length = file.metadata().ok()?.len();
+        // One byte more, so that a file read as a whole is not grown to look for more.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).ok()? + 1));
+        file.take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Replaces a file as a whole: a reader sees the old one or the new one,
+    /// however this ends.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.prepare()?;
+        self.sweep();
+        let mut attempt = 1;
+        loop {
+            match self.write_once(name, bytes) {
+                Ok(()) => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
+                Err(e) => return Err(self.failure(&e)),
+            }
+        }
+    }
+
+    fn write_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempfile_in(&self.path)?;
+        // The lock tells the sweepers of other processes that the writer lives. Where it can't be
+        // had, age tells them.
+        let _ = file.as_file().try_lock();
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        // Locks of Windows keep readers away, and the record is about to have some.
+        #[cfg(windows)]
+        let _ = file.as_file().unlock();
+        file.persist(self.path.join(name))?;
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, name: &str) {
+        // Where it is gone already, or the directory with it, all is as asked.
+        let _ = fs::remove_file(self.path.join(name));
+    }
+
+    /// The names of all files, those in the making included.
+    pub(super) fn names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Removes what writers that were killed left behind.
+    pub(super) fn sweep(&self) {
+        for name in self.names() {
+            if name.starts_with(UNFINISHED) && self.is_abandoned(&name) {
+                self.remove(&name);
+            }
+        }
+    }
+
+    fn is_abandoned(&self, name: &str) -> bool {
+        let Some(file) = self.open_own(name) else {
+            // A file that is not ours to read is not ours to remove.
+            return false;
+        };
+        match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => file
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|at| {
+                    SystemTime::now()
+                        .duration_since(at)
+                        .is_ok_and(|age| age > ABANDONED)
+                }),
+        }
+    }
+
+    /// Opens a file to lock it; it is made where it is missing and never removed,
+    /// since that would let two processes lock two files of one name.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(super) fn lock_file(&self, name: &str) -> Result<File> {
+        self.prepare()?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600).custom_flags(unix_flags());
+        }
+        options
+            .open(self.path.join(name))
+            .map_err(|e| self.failure(&e))
+    }
+
+    fn open_own(&self, name: &str) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, unix_flags());
+        let file = options.open(self.path.join(name)).ok()?;
+        let meta = file.metadata().ok()?;
+        if !meta.is_file() || meta.len() > FILE_LIMIT {
+            return None;
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            if meta.uid() != own_uid() || meta.mode() & 0o077 != 0 {
+                return None;
+            }
+        }
+        Some(file)
+    }
+
+    fn refused(&self, why: &str) -> Failure {
+        Failure::new(format!(
+            "refused to keep tokens in `{}`: {why}",
+            self.path.display()
+        ))
+    }
+
+    pub(super) fn failure(&self, error: &dyn std::fmt::Display) -> Failure {
+        Failure::new(format!(
+            "could not keep tokens in `{}`",
+            self.path.display()
+        ))
+        .because(error)
+        .hint("name another directory with `--cache-dir`, or keep none with `--token-store none`")
+    }
+}
+
+/// Makes directories for the owner alone from the start. On Windows what lies in
+/// the user's profile is that already.
+fn private_directory() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are Unix's"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+#[cfg(unix)]
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// No link is followed, and a pipe in a file's place can't hold us up.
+#[cfg(unix)]
+fn unix_flags() -> i32 {
+    use rustix::fs::OFlags;
+    i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits())
+        .expect("flags of open(2) are those of a C int")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::new(temp.path().join("kube/cache/kubectl-aad"));
+        (temp, directory)
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    }
+
+    #[test]
+    fn files_are_for_the_owner_alone_and_nothing_else_stays() {
+        let (_temp, directory) = directory();
+        directory.write("a", b"one").expect("written");
+        directory.write("a", b"two").expect("replaced");
+        assert_eq!(directory.read("a").expect("there").as_slice(), b"two");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(directory.path()), 0o700);
+        assert_eq!(mode(&directory.path().join("a")), 0o600);
+        assert_eq!(directory.names(), ["a"]);
+        directory.remove("a");
+        assert!(directory.read("a").is_none());
+    }
+
+    #[test]
+    fn files_that_others_could_have_made_are_absent() {
+        let (temp, directory) = directory();
+        directory.write("open", b"x").expect("written");
+        directory.write("big", b"x").expect("written");
+        let path = |name: &str| directory.path().join(name);
+        set_mode(&path("open"), 0o644);
+        File::options()
+            .write(true)
+            .open(path("big"))
+            .and_then(|file| file.set_len(FILE_LIMIT + 1))
+            .expect("ours");
+        let elsewhere = temp.path().join("elsewhere");
+        fs::write(&elsewhere, b"x").expect("written");
+        set_mode(&elsewhere, 0o600);
+        symlink(&elsewhere, path("link")).expect("linked");
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::Mode::from_raw_mode(0o600),
+        )
+        .expect("made");
+        fs::create_dir(path("dir")).expect("made");
+        for name in ["open", "big", "link", "pipe", "dir", "none"] {
+            assert!(directory.read(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_can_reach_is_refused_with_the_command_that_closes_it() {
+        let (_temp, directory) = directory();
+        directory.write("a", b"x").expect("written");
+        for mode in [0o755, 0o770, 0o701] {
+            set_mode(directory.path(), mode);
+            let failure = directory.write("a", b"y").expect_err("refused");
+            assert!(failure.render().contains("type `chmod 700 "), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_link_or_a_file_in_the_directorys_place_is_refused() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let real = temp.path().join("real");
+        fs::create_dir(&real).expect("made");
+        set_mode(&real, 0o700);
+        let link = temp.path().join("link");
+        symlink(&real, &link).expect("linked");
+        let failure = Directory::new(link).inspect().expect_err("refused");
+        assert!(failure.message().contains("a symbolic link"), "{failure}");
+        let file = temp.path().join("file");
+        fs::write(&file, b"").expect("written");
+        let failure = Directory::new(file).inspect().expect_err("refused");
+        assert!(failure.message().contains("not a directory"), "{failure}");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_a_living_ones_file_is_not() {
+        let (_temp, directory) = directory();
+        directory.prepare().expect("made");
+        for name in [".tmp-dead", ".tmp-alive"] {
+            fs::write(directory.path().join(name), b"x").expect("written");
+            set_mode(&directory.path().join(name), 0o600);
+        }
+        let alive = File::open(directory.path().join(".tmp-alive")).expect("there");
+        alive.lock().expect("free");
+        directory.write("a", b"x").expect("written");
+        assert_eq!(directory.names(), [".tmp-alive", "a"]);
+        drop(alive);
+        directory.write("a", b"x").expect("written");
+        assert_eq!(directory.names(), ["a"]);
+    }
+}

@@ -1,0 +1,228 @@
+//! What every kind of store does alike, and what tells them apart.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Each kind that can be had without the system's vault, over one directory.
+fn stores() -> (tempfile::TempDir, Vec<Store>) {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let directory = || Directory::new(temp.path().join("cache"));
+    let key = Key::random().expect("randomness");
+    let stores = vec![
+        Store::plain(directory(), None),
+        Store::sealed(directory(), key),
+        Store::in_memory(),
+    ];
+    (temp, stores)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(usize, Vec<u8>),
+    Remove(usize),
+    Clear,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..4_usize, proptest::collection::vec(any::<u8>(), 0..200))
+            .prop_map(|(name, bytes)| Step::Write(name, bytes)),
+        3 => (0..4_usize).prop_map(Step::Remove),
+        1 => Just(Step::Clear),
+    ];
+    proptest::collection::vec(step, 0..12)
+}
+
+const NAMES: [&str; 4] = ["access-1", "access-2", "refresh-1", "refresh-2"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_kind_of_store_is_a_map(steps in steps()) {
+        for store in stores_alone() {
+            let mut model: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+            for step in &steps {
+                match step {
+                    Step::Write(name, bytes) => {
+                        store.1.write(NAMES[*name], bytes).expect("written");
+                        model.insert(NAMES[*name], bytes.clone());
+                    }
+                    Step::Remove(name) => {
+                        store.1.remove(NAMES[*name]);
+                        model.remove(NAMES[*name]);
+                    }
+                    Step::Clear => {
+                        prop_assert_eq!(store.1.clear(), model.len());
+                        model.clear();
+                    }
+                }
+                for name in NAMES {
+                    prop_assert_eq!(
+                        store.1.read(name).map(|bytes| bytes.to_vec()),
+                        model.get(name).cloned()
+                    );
+                }
+                let refresh: Vec<_> =
+                    model.keys().filter(|name| name.starts_with("refresh")).copied().collect();
+                prop_assert_eq!(store.1.names("refresh"), refresh);
+            }
+        }
+    }
+}
+
+fn stores_alone() -> Vec<(tempfile::TempDir, Store)> {
+    (0..3)
+        .map(|which| {
+            let (temp, mut stores) = stores();
+            (temp, stores.swap_remove(which))
+        })
+        .collect()
+}
+
+#[test]
+fn sealed_and_plain_records_of_one_directory_do_not_meet() {
+    let (_temp, stores) = stores();
+    stores[0].write("access-1", b"plain").expect("written");
+    assert!(stores[1].read("access-1").is_none());
+    assert!(stores[1].names("").is_empty());
+    stores[1].write("access-1", b"sealed").expect("written");
+    assert_eq!(
+        stores[0].read("access-1").expect("there").as_slice(),
+        b"plain"
+    );
+    assert_eq!(stores[1].clear(), 2, "clearing knows no kinds");
+    assert!(stores[0].read("access-1").is_none());
+}
+
+#[test]
+fn what_rests_sealed_cannot_be_seen_and_cannot_be_moved() {
+    let (temp, stores) = stores();
+    let sealed = &stores[1];
+    sealed.write("access-1", b"planted-token").expect("written");
+    let path = |name: &str| temp.path().join("cache").join(name);
+    let bytes = fs::read(path("access-1.sealed")).expect("there");
+    assert!(!bytes.windows(13).any(|part| part == b"planted-token"));
+    fs::rename(path("access-1.sealed"), path("access-2.sealed")).expect("ours");
+    assert!(sealed.read("access-2").is_none());
+}
+
+#[test]
+fn a_name_cannot_leave_the_directory() {
+    let (temp, stores) = stores();
+    fs::write(temp.path().join("outside.json"), b"x").expect("written");
+    for store in &stores {
+        for name in [
+            "",
+            "../outside",
+            "a/b",
+            ".hidden",
+            "a.lock",
+            "A",
+            &"a".repeat(101),
+        ] {
+            assert!(store.write(name, b"x").is_err(), "{name}");
+            assert!(store.read(name).is_none(), "{name}");
+            assert!(store.try_lock(name).is_err(), "{name}");
+            store.remove(name);
+        }
+    }
+    assert!(temp.path().join("outside.json").exists());
+}
+
+#[test]
+fn a_lock_is_held_by_one_and_ends_with_its_guard() {
+    let (_temp, stores) = stores();
+    for store in &stores[1..] {
+        let guard = store.try_lock("a").expect("locks").expect("free");
+        assert!(store.try_lock("a").expect("locks").is_none());
+        assert!(store.try_lock("b").expect("locks").is_some());
+        drop(guard);
+        assert!(store.try_lock("a").expect("locks").is_some());
+    }
+}
+
+#[test]
+fn none_keeps_nothing_and_makes_no_directory() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let path = temp.path().join("cache");
+    let store = Store::open(path.clone(), StoreChoice::None).expect("opened");
+    store.write("a", b"x").expect("written");
+    assert!(!path.exists());
+    assert!(!store.is_kept());
+    assert!(store.note().starts_with("nowhere"));
+}
+
+#[test]
+fn file_says_that_it_is_plain_and_stays() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(temp.path().join("cache"), StoreChoice::File).expect("opened");
+    assert_eq!(store.kind(), Kind::File);
+    assert!(store.kind().survives_reboot());
+    assert!(
+        store.note().starts_with("plain files in"),
+        "{}",
+        store.note()
+    );
+}
+
+#[test]
+fn auto_seals_or_says_in_one_line_why_not() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let path = temp.path().join("cache");
+    let store = Store::open(path.clone(), StoreChoice::Auto).expect("opened");
+    store.write("access-1", b"x").expect("written");
+    let again = Store::open(path.clone(), StoreChoice::Auto).expect("opened");
+    assert_eq!(again.read("access-1").expect("there").as_slice(), b"x");
+    assert!(!store.note().contains('\n'));
+    let keyring = Store::open(path, StoreChoice::Keyring);
+    if store.kind() == Kind::File {
+        assert!(store.note().contains("not available"), "{}", store.note());
+        let failure = keyring.expect_err("no keyring");
+        assert!(
+            failure.render().contains("`--token-store file`"),
+            "{failure}"
+        );
+    } else {
+        assert_eq!(keyring.expect("opened").kind(), store.kind());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_made_keeps_nothing_and_says_so() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let file = temp.path().join("file");
+    fs::write(&file, b"").expect("written");
+    let store = Store::open(file.join("below"), StoreChoice::Auto).expect("opened");
+    assert_eq!(store.kind(), Kind::Memory);
+    assert!(
+        store.note().contains("could not keep tokens"),
+        "{}",
+        store.note()
+    );
+    assert!(Store::open(file.join("below"), StoreChoice::Keyring).is_err());
+}
+
+#[test]
+fn a_choice_is_one_of_four_words_and_the_flag_goes_first() {
+    let host = Host::with_env([(VARIABLE, "file")]);
+    assert_eq!(
+        StoreChoice::resolve(None, &host).expect("known"),
+        StoreChoice::File
+    );
+    assert_eq!(
+        StoreChoice::resolve(Some("none"), &host).expect("known"),
+        StoreChoice::None
+    );
+    for word in StoreChoice::WORDS {
+        assert!(word.parse::<StoreChoice>().is_ok());
+    }
+    let failure =
+        StoreChoice::resolve(None, &Host::with_env([(VARIABLE, "plain")])).expect_err("unknown");
+    assert_eq!(failure.exit_code(), 2);
+    assert!(failure.render().contains(VARIABLE), "{failure}");
+}
