@@ -1,9 +1,298 @@
-//! Getting a token: cache, lock, recheck, source, store.
+//! Getting a token: cache, lock, recheck, refresh or sign in, store.
 //!
-//! Lives here: the types that callers meet. This module never sees the command
-//! line, ARM or a kubeconfig.
+//! Lives here: [`Authenticator`] and that straight line. This module never
+//! sees the command line, ARM or a kubeconfig, and it never prints: what a
+//! person has to read goes to the [`Prompt`] that the caller gave.
 
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use url::Url;
+
+use crate::{
+    error::{Failure, Kind, Result},
+    host::Host,
+    login::{ClientCredential, Login, SignIn},
+};
+
+mod ask;
+pub mod authority;
+pub mod cache;
+mod client_credential;
+mod developer_cli;
+mod device_code;
+mod federated;
+mod identity;
+mod managed_identity;
+pub mod oauth;
+mod renewal;
 pub mod store;
 pub mod token;
 
+pub use ask::Prompt;
 pub use token::{AccessToken, TokenRequest, TokenSource};
+
+use ask::Ask;
+use authority::Authority;
+use cache::{CacheKey, TokenCache};
+use client_credential::{Extras, Proof};
+use oauth::Tokens;
+use store::{Guard, Store};
+
+/// The tenant of a person who named none: the one of the account's home.
+const HOME_TENANT: &str = "organizations";
+
+/// How an [`Authenticator`] behaves towards people and disks.
+#[derive(Clone)]
+pub struct Options {
+    /// Where tokens are kept.
+    pub store: Arc<Store>,
+    /// Whether a person is there to be asked.
+    pub attended: bool,
+    /// How long a person may take to sign in.
+    pub patience: Duration,
+    /// Shows a person what to do.
+    pub prompt: Prompt,
+}
+
+impl Options {
+    /// How long a person has where no `--timeout` was given: as long as Entra's
+    /// device codes live.
+    pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+    /// Nobody is asked, nothing is kept.
+    pub fn unattended() -> Self {
+        Self {
+            store: Arc::new(Store::in_memory()),
+            attended: false,
+            patience: Self::PATIENCE,
+            prompt: Arc::new(|_| ()),
+        }
+    }
+}
+
+/// Gets the tokens of one sign-in, for any tenant and resource.
+pub struct Authenticator {
+    host: Arc<Host>,
+    sign_in: SignIn,
+    authority: Authority,
+    cache: TokenCache,
+    options: Options,
+}
+
+impl Authenticator {
+    /// Makes one ready; nothing is read, sent or asked yet.
+    ///
+    /// `authority` is the Entra endpoint that `--environment` or
+    /// `--authority-host` stand for.
+    pub fn new(host: Arc<Host>, sign_in: SignIn, authority: Url, options: Options) -> Self {
+        let cache = TokenCache::new(Arc::clone(&options.store));
+        Self {
+            host,
+            sign_in,
+            authority: Authority::new(authority),
+            cache,
+            options,
+        }
+    }
+
+    /// How this one signs in.
+    pub fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+
+    /// The cached token, where one may be served.
+    ///
+    /// Touches a file or two and nothing else: no runtime, no socket, no
+    /// thread.
+    pub fn cached(&self, request: &TokenRequest) -> Option<AccessToken> {
+        if request.force_refresh {
+            return None;
+        }
+        let key = self.key(request).ok()??;
+        self.cache.fresh(&key, &self.host)
+    }
+
+    /// Gets a token, and bounds the whole.
+    async fn get(&self, request: &TokenRequest) -> Result<AccessToken> {
+        if let Some(token) = self.cached(request) {
+            tracing::debug!("served from the cache");
+            return Ok(token);
+        }
+        let limit = if self.may_ask() {
+            self.options.patience.max(self.sign_in.timeout)
+        } else {
+            self.sign_in.timeout
+        };
+        tokio::time::timeout(limit, self.get_anew(request))
+            .await
+            .unwrap_or_else(|_| Err(out_of_time(limit)))
+            .map_err(|failure| self.in_context(failure, request))
+    }
+
+    async fn get_anew(&self, request: &TokenRequest) -> Result<AccessToken> {
+        let key = self.key(request)?;
+        let _alone = self.alone(key.as_ref()).await;
+        if let Some(token) = self.cached(request) {
+            tracing::debug!("another process got it meanwhile");
+            return Ok(token);
+        }
+        let tokens = self.obtain(request).await?;
+        // az and azd change the files that the key is made of while they work.
+        if let Some(key) = self.key(request)? {
+            self.keep(&key, &tokens);
+        }
+        Ok(tokens.access)
+    }
+
+    /// Waits for others who are getting the same. A cache that can't lock is
+    /// no reason to go without a token.
+    async fn alone(&self, key: Option<&CacheKey>) -> Option<Guard> {
+        let flight = self.flight(key?);
+        let waiting = || {
+            if self.may_ask() {
+                (self.options.prompt)("waiting for a sign-in in another process");
+            }
+        };
+        match self.cache.alone(&flight, &waiting).await {
+            Ok(guard) => Some(guard),
+            Err(failure) => {
+                tracing::debug!("no lock: {failure}");
+                None
+            }
+        }
+    }
+
+    async fn obtain(&self, request: &TokenRequest) -> Result<Tokens> {
+        let tenant = self.tenant(request);
+        let ask = Ask {
+            host: &self.host,
+            authority: &self.authority,
+            tenant: &tenant,
+            resource: &request.resource,
+            claims: request.claims.as_deref(),
+            timeout: self.sign_in.timeout,
+            prompt: &self.options.prompt,
+        };
+        if self.sign_in.login.is_personal() {
+            return self.renew_or_ask(ask).await;
+        }
+        match &self.sign_in.login {
+            Login::ServicePrincipal {
+                client_id,
+                credential,
+                legacy,
+                ..
+            } => {
+                let proof = match credential {
+                    ClientCredential::Secret(secret) => Proof::Secret(secret.clone()),
+                    ClientCredential::Certificate { .. } => return Err(self.not_yet()),
+                };
+                let extras = Extras {
+                    legacy: *legacy,
+                    ..Extras::default()
+                };
+                client_credential::sign_in(ask, client_id, proof, extras).await
+            }
+            Login::ManagedIdentity { identity } => managed_identity::sign_in(ask, identity).await,
+            Login::AzureCli { subscription } => {
+                // A tenant that the caller names outweighs the subscription
+                // that the person named for the sign-in as a whole.
+                let own =
+                    request.tenant_id.is_none() || request.tenant_id == self.sign_in.tenant_id;
+                developer_cli::az(ask, subscription.as_deref().filter(|_| own)).await
+            }
+            Login::AzureDeveloperCli => developer_cli::azd(ask).await,
+            Login::WorkloadIdentity {
+                client_id,
+                federated,
+            } => {
+                let assertion = federated::token(ask, federated).await?;
+                let proof = Proof::Assertion(assertion);
+                client_credential::sign_in(ask, client_id, proof, Extras::default()).await
+            }
+            Login::AzurePipelines {
+                client_id,
+                service_connection_id,
+                system_access_token,
+                oidc_request_uri,
+            } => {
+                let assertion = federated::from_pipelines(
+                    ask,
+                    oidc_request_uri,
+                    service_connection_id,
+                    system_access_token,
+                )
+                .await?;
+                let proof = Proof::Assertion(assertion);
+                client_credential::sign_in(ask, client_id, proof, Extras::default()).await
+            }
+            Login::Password { .. } | Login::DeviceCode { .. } | Login::Interactive { .. } => {
+                Err(self.not_yet())
+            }
+        }
+    }
+
+    fn not_yet(&self) -> Failure {
+        Failure::new(format!(
+            "login mode `{}` does not work yet",
+            self.sign_in.login.mode()
+        ))
+    }
+
+    /// Keeps what was got. That it could not be kept is worth a word, but not
+    /// the token.
+    fn keep(&self, key: &CacheKey, tokens: &Tokens) {
+        let kept = self
+            .cache
+            .keep(key, &tokens.access, tokens.account.as_ref(), &self.host);
+        if let Err(failure) = kept {
+            (self.options.prompt)(&format!("warning: {failure}"));
+        }
+    }
+
+    /// Whether this sign-in may ask a person, and one is there.
+    fn may_ask(&self) -> bool {
+        self.options.attended && self.sign_in.login.is_personal()
+    }
+
+    fn tenant(&self, request: &TokenRequest) -> String {
+        let named = request
+            .tenant_id
+            .as_deref()
+            .or(self.sign_in.tenant_id.as_deref());
+        match named {
+            Some(tenant) => tenant.to_owned(),
+            None if self.sign_in.login.client_id().is_some() => HOME_TENANT.to_owned(),
+            None => String::new(),
+        }
+    }
+
+    fn in_context(&self, failure: Failure, request: &TokenRequest) -> Failure {
+        if failure.kind() == Kind::Usage {
+            return failure;
+        }
+        let mode = self.sign_in.login.mode();
+        match self.tenant(request).as_str() {
+            "" => failure.context(format!("could not get a token with `{mode}`")),
+            tenant => failure.context(format!(
+                "could not get a token for tenant `{tenant}` with `{mode}`"
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenSource for Authenticator {
+    async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
+        self.get(request).await
+    }
+}
+
+fn out_of_time(limit: Duration) -> Failure {
+    Failure::of(
+        Kind::Timeout,
+        format!("no token came within {} s", limit.as_secs_f32()),
+    )
+    .hint("give it longer with `--timeout`, as in `--timeout 3m`")
+}

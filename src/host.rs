@@ -124,6 +124,18 @@ impl Host {
         })
     }
 
+    /// The name of this machine or container; empty where it has none.
+    pub fn machine_name(&self) -> String {
+        #[cfg(unix)]
+        let name = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        #[cfg(not(unix))]
+        let name = self.var("COMPUTERNAME").unwrap_or_default().to_owned();
+        name
+    }
+
     /// Which standard streams a person is looking at.
     pub fn terminal(&self) -> Terminal {
         self.terminal

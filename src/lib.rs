@@ -5,7 +5,9 @@
 
 pub mod auth;
 pub mod azure;
+pub mod cli;
 pub mod error;
+pub mod exec_credential;
 pub mod host;
 pub mod kubeconfig;
 pub mod login;

@@ -3,7 +3,7 @@
 //! Lives here: [`Http`], [`Answer`] and the rule of [`require_tls`]. It sends
 //! what it is given once; retries belong to the protocols above it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
     Certificate, Client, Method, RequestBuilder,
@@ -11,6 +11,8 @@ use reqwest::{
     redirect::Policy,
 };
 use url::{Host as UrlHost, Url};
+
+mod pinned;
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};
@@ -159,16 +161,15 @@ impl Http {
 
 /// Refuses to send a credential in the clear.
 ///
-/// HTTPS goes anywhere; plain HTTP to loopback and to the link-local address
-/// of the instance metadata service (169.254.169.254) alone.
+/// HTTPS goes anywhere; plain HTTP to loopback and to link-local addresses
+/// alone, which no router passes on: the instance metadata service and App
+/// Service's identity endpoint have such (169.254.0.0/16).
 ///
 /// # Errors
 /// [`Kind::Usage`] for every other URL.
 pub fn require_tls(url: &Url) -> Result<()> {
     let clear_allowed = || match url.host() {
-        Some(UrlHost::Ipv4(ip)) => {
-            ip.is_loopback() || IpAddr::V4(ip) == IpAddr::from([169, 254, 169, 254])
-        }
+        Some(UrlHost::Ipv4(ip)) => ip.is_loopback() || ip.is_link_local(),
         Some(UrlHost::Ipv6(ip)) => ip.is_loopback(),
         Some(UrlHost::Domain(name)) => name == "localhost",
         None => false,
@@ -252,12 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_goes_to_loopback_and_imds_alone() {
+    fn plain_http_stays_on_the_machine_and_its_link() {
         assert!(allowed("https://login.microsoftonline.com/"));
         assert!(allowed("http://127.0.0.1:8080/x"));
         assert!(allowed("http://[::1]:8080/x"));
         assert!(allowed("http://localhost/x"));
         assert!(allowed("http://169.254.169.254/metadata"));
+        assert!(allowed("http://169.254.129.2:8081/msi/token"));
         assert!(!allowed("http://localhost.evil.example/"));
         assert!(!allowed("http://10.0.0.1/"));
         assert!(!allowed("ftp://127.0.0.1/"));

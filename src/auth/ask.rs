@@ -1,0 +1,53 @@
+//! One token to be got, with all that a flow needs to get it.
+//!
+//! Lives here: [`Ask`]. It is what every flow beside this file takes.
+
+use std::{sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::authority::{Authority, Endpoint};
+use crate::{error::Result, host::Host};
+
+/// Shows a line to the person who is signing in.
+pub type Prompt = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// One token to be got.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    /// The machine.
+    pub(super) host: &'a Host,
+    /// The Entra endpoint.
+    pub(super) authority: &'a Authority,
+    /// The tenant to ask; empty where a program of the machine decides.
+    pub(super) tenant: &'a str,
+    /// The resource without `/.default`.
+    pub(super) resource: &'a str,
+    /// A claims challenge, as JSON.
+    pub(super) claims: Option<&'a str>,
+    /// How long a program or a service may take.
+    pub(super) timeout: Duration,
+    /// Where a person reads what to do.
+    pub(super) prompt: &'a Prompt,
+}
+
+impl Ask<'_> {
+    /// The scope of an application's own token.
+    pub(super) fn scope(&self) -> String {
+        format!("{}/.default", self.resource)
+    }
+
+    /// The scope of a person's token: with what gets a refresh token and tells
+    /// who signed in.
+    pub(super) fn user_scope(&self) -> String {
+        format!("{} openid offline_access profile", self.scope())
+    }
+
+    /// The address of an endpoint in the tenant.
+    ///
+    /// # Errors
+    /// A usage error when the tenant is neither an id nor a domain.
+    pub(super) fn endpoint(&self, endpoint: Endpoint) -> Result<Url> {
+        self.authority.endpoint(self.tenant, endpoint)
+    }
+}

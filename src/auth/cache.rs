@@ -1,0 +1,297 @@
+//! The token cache: what is kept, under which key, and what is never served.
+//!
+//! Lives here: [`CacheKey`], [`TokenCache`] and the rules of freshness. Where
+//! bytes rest is a [`Store`]'s matter; how tokens are had is not known here.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AccessToken,
+    oauth::Account,
+    store::{Guard, Store},
+};
+use crate::{error::Result, host::Host, secret::Secret};
+
+mod refresh;
+
+pub use refresh::{RefreshKey, RefreshRecord};
+
+/// The form of the files. Files of another version are treated as absent.
+const VERSION: u32 = 1;
+/// A token that ends within this many seconds is not served: kubectl may hold
+/// it for as long as a command runs.
+const LEAST_LIFE: i64 = 5 * 60;
+/// How far in the future, in seconds, an entry may claim to have been stored
+/// before it is taken for one of a clock that was wrong.
+const CLOCK_SLACK: i64 = 60;
+
+/// Everything that tells one token from another. Two requests with equal keys
+/// may be given the same token, two with different ones never are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheKey {
+    /// The authority, aliases folded into one.
+    pub authority: String,
+    /// The tenant, in lower case.
+    pub tenant: String,
+    /// The application that signs in; empty where the mode has none.
+    pub client: String,
+    /// The resource, as it is asked for.
+    pub resource: String,
+    /// The kind of sign-in, such as `user` or `application`.
+    pub family: String,
+    /// Who: an account, the fingerprint of a credential, a managed identity.
+    pub identity: String,
+    /// A claims challenge that the token answers.
+    pub claims: Option<String>,
+    /// Whether the v1 endpoint made it.
+    pub legacy: bool,
+    /// The thumbprint of the key that a proof-of-possession token is bound to.
+    pub pop: Option<String>,
+}
+
+impl CacheKey {
+    /// A record's name without anything readable in it.
+    pub fn name(&self) -> String {
+        let whole = serde_json::to_vec(self).expect("a key is plain strings");
+        format!("access-{}", fingerprint(&whole))
+    }
+}
+
+/// The first half of a SHA-256, in hexadecimal.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A token as it rests.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    version: u32,
+    key: CacheKey,
+    access_token: String,
+    expires_on: i64,
+    refresh_on: Option<i64>,
+    obtained_on: i64,
+    account: Option<Account>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.access_token);
+    }
+}
+
+/// The cache: a [`Store`] and the rules.
+#[derive(Debug, Clone)]
+pub struct TokenCache {
+    store: Arc<Store>,
+}
+
+impl TokenCache {
+    /// A cache on a store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The token of a key, where it may still be served.
+    ///
+    /// A file that can't be read, is not ours or is of another key counts as
+    /// absent: the worst that a bad cache may cost is a sign-in.
+    pub fn fresh(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
+        let bytes = self.store.read(&key.name())?;
+        let entry: Entry = serde_json::from_slice(&bytes).ok()?;
+        let now = host.now();
+        let ours = entry.version == VERSION && entry.key == *key;
+        let lives = entry.expires_on.saturating_sub(now) >= LEAST_LIFE;
+        let timely = entry.obtained_on <= now.saturating_add(CLOCK_SLACK);
+        if !ours || !lives || !timely || entry.access_token.is_empty() {
+            return None;
+        }
+        Some(AccessToken {
+            secret: Secret::new(entry.access_token.as_str()),
+            expires_on: entry.expires_on,
+            refresh_on: entry.refresh_on,
+        })
+    }
+
+    /// Keeps a token.
+    ///
+    /// # Errors
+    /// When the store can't be written; the token itself is still good.
+    pub fn keep(
+        &self,
+        key: &CacheKey,
+        token: &AccessToken,
+        account: Option<&Account>,
+        host: &Host,
+    ) -> Result<()> {
+        let entry = Entry {
+            version: VERSION,
+            key: key.clone(),
+            access_token: token.secret.expose().to_owned(),
+            expires_on: token.expires_on,
+            refresh_on: token.refresh_on,
+            obtained_on: host.now(),
+            account: account.cloned(),
+        };
+        let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
+        self.store.write(&key.name(), bytes.expose().as_bytes())
+    }
+
+    /// Waits until this process alone gets what `flight` names, and calls
+    /// `waiting` once when that takes longer than a second.
+    ///
+    /// The wait has no bound of its own: the caller has one for the whole.
+    ///
+    /// # Errors
+    /// When the store can't lock.
+    pub async fn alone(&self, flight: &str, waiting: &(dyn Fn() + Sync)) -> Result<Guard> {
+        let mut waited = Duration::ZERO;
+        let mut step = Duration::from_millis(5);
+        let mut told = false;
+        loop {
+            if let Some(guard) = self.store.try_lock(flight)? {
+                return Ok(guard);
+            }
+            if waited >= Duration::from_secs(1) && !told {
+                waiting();
+                told = true;
+            }
+            tokio::time::sleep(step).await;
+            waited += step;
+            step = (step * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// The store, for what rests beside tokens.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn key() -> CacheKey {
+        CacheKey {
+            authority: "login.microsoftonline.com/".into(),
+            tenant: "t".into(),
+            client: "c".into(),
+            resource: "r".into(),
+            family: "application".into(),
+            identity: "i".into(),
+            claims: None,
+            legacy: false,
+            pop: None,
+        }
+    }
+
+    pub(crate) fn cache() -> TokenCache {
+        TokenCache::new(Arc::new(Store::in_memory()))
+    }
+
+    fn token(expires_on: i64) -> AccessToken {
+        AccessToken {
+            secret: Secret::new("planted-token"),
+            expires_on,
+            refresh_on: None,
+        }
+    }
+
+    fn host(now: i64) -> Host {
+        Host::with_env::<&str, &str>([]).at(now)
+    }
+
+    #[test]
+    fn a_token_with_under_five_minutes_left_is_not_served() {
+        let cache = cache();
+        cache
+            .keep(&key(), &token(1_300), None, &host(0))
+            .expect("kept");
+        assert!(cache.fresh(&key(), &host(1_000)).is_some());
+        assert!(cache.fresh(&key(), &host(1_001)).is_none());
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_not_served() {
+        let cache = cache();
+        cache
+            .keep(&key(), &token(90_000), None, &host(80_000))
+            .expect("kept");
+        assert!(cache.fresh(&key(), &host(80_000)).is_some());
+        assert!(cache.fresh(&key(), &host(70_000)).is_none());
+    }
+
+    #[test]
+    fn every_field_of_the_key_tells_tokens_apart() {
+        let cache = cache();
+        cache
+            .keep(&key(), &token(9_999), None, &host(0))
+            .expect("kept");
+        let x = || "x".to_owned();
+        let others = [
+            CacheKey {
+                authority: x(),
+                ..key()
+            },
+            CacheKey {
+                tenant: x(),
+                ..key()
+            },
+            CacheKey {
+                client: x(),
+                ..key()
+            },
+            CacheKey {
+                resource: x(),
+                ..key()
+            },
+            CacheKey {
+                family: x(),
+                ..key()
+            },
+            CacheKey {
+                identity: x(),
+                ..key()
+            },
+            CacheKey {
+                claims: Some(x()),
+                ..key()
+            },
+            CacheKey {
+                legacy: true,
+                ..key()
+            },
+            CacheKey {
+                pop: Some(x()),
+                ..key()
+            },
+        ];
+        for other in others {
+            assert!(cache.fresh(&other, &host(0)).is_none(), "{other:?}");
+            assert_ne!(other.name(), key().name());
+        }
+        assert!(cache.fresh(&key(), &host(0)).is_some());
+    }
+
+    #[test]
+    fn an_entry_of_another_key_under_this_name_is_absent() {
+        let cache = cache();
+        let other = CacheKey {
+            tenant: "other".into(),
+            ..key()
+        };
+        cache
+            .keep(&other, &token(9_999), None, &host(0))
+            .expect("kept");
+        let bytes = cache.store().read(&other.name()).expect("there");
+        cache.store().write(&key().name(), &bytes).expect("written");
+        assert!(cache.fresh(&key(), &host(0)).is_none());
+    }
+}

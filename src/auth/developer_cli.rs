@@ -1,0 +1,359 @@
+//! The accounts of `az` and `azd`: the program is asked for a token.
+//!
+//! Lives here: how each is run, what its answers mean, and the fingerprint of
+//! its state that tells whether a cached token is still its account's.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{
+    AccessToken, Ask,
+    cache::fingerprint,
+    oauth::{
+        Tokens,
+        answer::{jwt_claims, seconds, text},
+        entra_error::codes_in,
+    },
+};
+use crate::{
+    error::{Failure, Kind, Result, aadsts},
+    host::{
+        Host,
+        process::{Finished, Run},
+    },
+    secret::Secret,
+};
+
+/// Asks `az` for a token. A subscription selects the account and the tenant;
+/// `az` refuses a tenant beside it, so it is given alone.
+///
+/// # Errors
+/// [`Kind::NotInstalled`], [`Kind::SignInNeeded`] and the rest, each with what
+/// to type.
+pub(super) async fn az(ask: Ask<'_>, subscription: Option<&str>) -> Result<Tokens> {
+    let mut args = vec!["account", "get-access-token", "-o", "json", "--resource"];
+    args.push(ask.resource);
+    match subscription {
+        Some(subscription) => args.extend(["--subscription", subscription]),
+        None if !ask.tenant.is_empty() => args.extend(["--tenant", ask.tenant]),
+        None => {}
+    }
+    check_arguments(&args)?;
+    let finished = run(ask, "az", &args, AZ_MISSING).await?;
+    if finished.code != Some(0) {
+        return Err(az_failure(ask, subscription, &finished.stderr));
+    }
+    let fields = json(&finished, "az")?;
+    let token = answer_text(&fields, "accessToken", "az")?;
+    // `expiresOn` is local time without an offset, which is ambiguous twice a
+    // year; before az 2.54 there was nothing else, but the token knows.
+    let expires_on = seconds(&fields, "expires_on")
+        .or_else(|| seconds(&jwt_claims(token.expose())?, "exp"))
+        .ok_or_else(|| odd("az", "does not say when the token expires"))?;
+    let said_tenant = text(&fields, "tenant").unwrap_or_default();
+    if subscription.is_some()
+        && looks_like_id(ask.tenant)
+        && looks_like_id(said_tenant)
+        && !said_tenant.eq_ignore_ascii_case(ask.tenant)
+    {
+        return Err(Failure::of(
+            Kind::Denied,
+            format!(
+                "the subscription is of tenant `{said_tenant}`, but `{}` was asked for",
+                ask.tenant
+            ),
+        )
+        .hint("leave away `--subscription` or `--tenant-id`"));
+    }
+    Ok(tokens(token, expires_on))
+}
+
+/// Asks `azd` for a token.
+///
+/// # Errors
+/// As [`az`].
+pub(super) async fn azd(ask: Ask<'_>) -> Result<Tokens> {
+    let scope = ask.scope();
+    let mut args = vec!["auth", "token", "-o", "json", "--no-prompt", "--scope"];
+    args.push(&scope);
+    if !ask.tenant.is_empty() {
+        args.extend(["--tenant-id", ask.tenant]);
+    }
+    let claims = ask.claims.map(|claims| {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        STANDARD.encode(claims)
+    });
+    if let Some(claims) = &claims {
+        args.extend(["--claims", claims]);
+    }
+    check_arguments(&args)?;
+    let finished = run(ask, "azd", &args, AZD_MISSING).await?;
+    if finished.code != Some(0) {
+        return Err(azd_failure(ask, &finished));
+    }
+    let fields = json(&finished, "azd")?;
+    let token = answer_text(&fields, "token", "azd")?;
+    let expires_on = text(&fields, "expiresOn")
+        .and_then(|at| {
+            let format = &time::format_description::well_known::Rfc3339;
+            time::OffsetDateTime::parse(at, format).ok()
+        })
+        .map(time::OffsetDateTime::unix_timestamp)
+        .or_else(|| seconds(&jwt_claims(token.expose())?, "exp"))
+        .ok_or_else(|| odd("azd", "does not say when the token expires"))?;
+    Ok(tokens(token, expires_on))
+}
+
+const AZ_MISSING: &str = "install the Azure CLI (https://aka.ms/azure-cli) and type `az login`, or choose another `--login`";
+const AZD_MISSING: &str = "install the Azure Developer CLI (https://aka.ms/azd) and type `azd auth login`, or choose another `--login`";
+
+async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Result<Finished> {
+    tracing::debug!("running {program}");
+    let run = Run {
+        program,
+        args: args.iter().map(Into::into).collect(),
+        timeout: ask.timeout,
+    };
+    ask.host
+        .run(run)
+        .await
+        .map_err(|failure| match failure.kind() {
+            Kind::NotInstalled => failure.hint(missing),
+            Kind::Timeout => failure.hint("give it longer with `--timeout` or `AZURE_CLI_TIMEOUT`"),
+            _ => failure,
+        })
+}
+
+/// On Windows `az` is a batch file, whose interpreter reads arguments anew:
+/// nothing that it could take for more than text may get there.
+fn check_arguments(args: &[&str]) -> Result<()> {
+    let bad = |arg: &&&str| {
+        arg.chars()
+            .any(|c| c.is_control() || matches!(c, '"' | '%' | '&' | '|' | '<' | '>' | '^' | '!'))
+    };
+    // Claims are base64 and free of them by construction.
+    match args.iter().find(bad) {
+        Some(arg) => Err(
+            Failure::usage(format!("`{arg}` can't be passed to another program"))
+                .hint("give ids in place of names"),
+        ),
+        None => Ok(()),
+    }
+}
+
+fn looks_like_id(tenant: &str) -> bool {
+    uuid::Uuid::try_parse(tenant).is_ok()
+}
+
+fn tokens(secret: Secret, expires_on: i64) -> Tokens {
+    Tokens::from(AccessToken {
+        secret,
+        expires_on,
+        refresh_on: None,
+    })
+}
+
+fn json(finished: &Finished, program: &str) -> Result<Map<String, Value>> {
+    // az writes warnings to standard error, but extensions of it have been
+    // seen to write before the object.
+    let out = finished.stdout.expose();
+    let start = out.find('{').unwrap_or(0);
+    serde_json::from_str(out[start..].trim()).map_err(|_| odd(program, "is not JSON"))
+}
+
+fn answer_text(fields: &Map<String, Value>, name: &str, program: &str) -> Result<Secret> {
+    text(fields, name)
+        .map(Secret::new)
+        .ok_or_else(|| odd(program, &format!("has no `{name}`")))
+}
+
+fn odd(program: &str, why: &str) -> Failure {
+    Failure::new(format!("the answer of `{program}` {why}"))
+        .hint(format!("type `{program} version`; it may be too old"))
+}
+
+fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure {
+    let said = last_lines(stderr);
+    let login = match ask.tenant {
+        "" => "az login".to_owned(),
+        tenant => format!("az login --tenant {tenant}"),
+    };
+    let failure = |kind, message: &str| Failure::of(kind, message).because(&said);
+    if let Some(failure) = entra_failure(&said, "az", |_| {
+        format!("type `{login} --scope {}`", ask.scope())
+    }) {
+        return failure;
+    }
+    let lower = said.to_lowercase();
+    if lower.contains("subscription") && lower.contains("not found") {
+        return failure(Kind::NotFound, "`az` does not know this subscription").hint(format!(
+            "check `--subscription {}` with `az account list`",
+            subscription.unwrap_or_default()
+        ));
+    }
+    if lower.contains("az login") || lower.contains("does not exist in msal token cache") {
+        return failure(Kind::SignInNeeded, "nobody is signed in to `az`")
+            .hint(format!("type `{login}`"));
+    }
+    failure(Kind::Other, "`az` gave no token")
+        .hint("type `az account get-access-token` to see for yourself")
+}
+
+fn azd_failure(ask: Ask<'_>, finished: &Finished) -> Failure {
+    // azd reports errors as JSON lines on standard output (`consoleMessage`).
+    let told = finished
+        .stdout
+        .expose()
+        .lines()
+        .filter_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            Some(line.pointer("/data/message")?.as_str()?.to_owned())
+        })
+        .next_back();
+    let said = last_lines(&told.unwrap_or_else(|| finished.stderr.clone()));
+    let login = match ask.tenant {
+        "" => "azd auth login".to_owned(),
+        tenant => format!("azd auth login --tenant-id {tenant}"),
+    };
+    if let Some(failure) = entra_failure(&said, "azd", |_| format!("type `{login}`")) {
+        return failure;
+    }
+    if said.contains("not logged in") || said.contains("azd auth login") {
+        return Failure::of(Kind::SignInNeeded, "nobody is signed in to `azd`")
+            .because(said)
+            .hint(format!("type `{login}`"));
+    }
+    Failure::new("`azd` gave no token")
+        .because(said)
+        .hint("type `azd auth token` to see for yourself")
+}
+
+/// A code of Entra's that the program passed on.
+fn entra_failure(said: &str, program: &str, login: impl Fn(u32) -> String) -> Option<Failure> {
+    let code = *codes_in(said).first()?;
+    let row = aadsts::remedy(code);
+    let meaning = row.map_or("Entra ID refused", |row| row.meaning);
+    let kind = row.map_or(Kind::SignInNeeded, |row| row.kind);
+    let failure = Failure::of(
+        kind,
+        format!("AADSTS{code}: {meaning} (through `{program}`)"),
+    )
+    .because(said);
+    Some(match row {
+        Some(row) if row.kind != Kind::SignInNeeded => failure.hint(row.hint),
+        _ => failure.hint(login(code)),
+    })
+}
+
+/// The end of what a program wrote, on one line and not endless.
+fn last_lines(text: &str) -> String {
+    const LIMIT: usize = 600;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth_back(LIMIT) {
+        Some((at, _)) => format!("…{}", &line[at..]),
+        None if line.is_empty() => "it said nothing".to_owned(),
+        None => line,
+    }
+}
+
+/// What `az` would answer from: its profile, and which accounts it has tokens
+/// of. Another sign-in, a sign-out or another subscription changes it; a mere
+/// renewal of a token does not. None where there is nothing to go by, and then
+/// nothing may be cached.
+pub(super) fn az_fingerprint(host: &Host) -> Option<String> {
+    let dir = config_dir(host, "AZURE_CONFIG_DIR", ".azure")?;
+    let mut seen = std::fs::read(dir.join("azureProfile.json")).ok()?;
+    for name in ["clouds.config", "config", "service_principal_entries.json"] {
+        seen.extend(std::fs::read(dir.join(name)).unwrap_or_default());
+        seen.push(0);
+    }
+    match std::fs::read(dir.join("msal_token_cache.json")) {
+        Ok(bytes) => seen.extend(msal_accounts(&bytes)?.into_bytes()),
+        // Windows keeps them encrypted: any change counts.
+        Err(_) => {
+            for name in ["msal_token_cache.bin", "service_principal_entries.bin"] {
+                seen.extend(stamp(&dir.join(name)).into_bytes());
+            }
+        }
+    }
+    seen.extend(dir.as_os_str().as_encoded_bytes());
+    Some(fingerprint(&seen))
+}
+
+/// As [`az_fingerprint`], for `azd`.
+pub(super) fn azd_fingerprint(host: &Host) -> Option<String> {
+    let dir = config_dir(host, "AZD_CONFIG_DIR", ".azd")?;
+    let mut seen = std::fs::read(dir.join("auth.json")).ok()?;
+    seen.extend(dir.as_os_str().as_encoded_bytes());
+    Some(fingerprint(&seen))
+}
+
+fn config_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
+    match host.var_os(variable).filter(|value| !value.is_empty()) {
+        Some(dir) => Some(dir.into()),
+        None => Some(host.home().ok()?.join(default)),
+    }
+}
+
+/// The names of the accounts and refresh tokens in an MSAL cache, sorted.
+fn msal_accounts(bytes: &[u8]) -> Option<String> {
+    let cache: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    let mut names: Vec<&str> = ["Account", "RefreshToken"]
+        .iter()
+        .filter_map(|kind| cache.get(*kind)?.as_object())
+        .flat_map(|entries| entries.keys().map(String::as_str))
+        .collect();
+    names.sort_unstable();
+    Some(names.join("\n"))
+}
+
+fn stamp(path: &Path) -> String {
+    path.metadata()
+        .and_then(|meta| Ok(format!("{}:{:?}", meta.len(), meta.modified()?)))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(dir: &Path, profile: &str, tokens: &str) -> Host {
+        std::fs::write(dir.join("azureProfile.json"), profile).expect("written");
+        std::fs::write(dir.join("msal_token_cache.json"), tokens).expect("written");
+        Host::with_env([("AZURE_CONFIG_DIR", dir)])
+    }
+
+    #[test]
+    fn signing_out_or_in_changes_what_az_answers_from_and_a_renewal_does_not() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let of = |profile, tokens| az_fingerprint(&state(dir.path(), profile, tokens));
+        let cache = r#"{"Account":{"a":{}},"RefreshToken":{"r":{"secret":"1"}},"AccessToken":{}}"#;
+        let renewed =
+            r#"{"AccessToken":{"x":{}},"RefreshToken":{"r":{"secret":"2"}},"Account":{"a":{}}}"#;
+        let signed_in = of("one", cache);
+        assert!(signed_in.is_some());
+        assert_eq!(signed_in, of("one", renewed));
+        assert_ne!(signed_in, of("two", cache));
+        assert_ne!(signed_in, of("one", r#"{"Account":{},"RefreshToken":{}}"#));
+        assert_eq!(of("one", "not json"), None);
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        let host = Host::with_env([("AZURE_CONFIG_DIR", empty.path())]);
+        assert_eq!(az_fingerprint(&host), None);
+    }
+
+    #[test]
+    fn what_could_become_a_command_is_not_passed_on() {
+        for bad in ["a\" & calc", "%PATH%", "a|b", "a\nb"] {
+            assert!(check_arguments(&["account", bad]).is_err(), "{bad}");
+        }
+        assert!(check_arguments(&["My subscription (dev)", "--tenant", "a.com"]).is_ok());
+    }
+
+    #[test]
+    fn long_output_is_cut_at_its_beginning() {
+        let said = last_lines(&format!("{} end\n of it", "x ".repeat(2000)));
+        assert!(said.starts_with('…') && said.ends_with("end of it"));
+        assert!(said.len() < 700);
+    }
+}

@@ -1,0 +1,144 @@
+//! Whose token it is: from a sign-in and a request to a cache key.
+//!
+//! Lives here: the identity part of every mode's [`CacheKey`], and which
+//! processes wait for one another.
+
+use super::{
+    Authenticator, TokenRequest,
+    cache::{CacheKey, RefreshKey, fingerprint},
+    developer_cli, federated, managed_identity,
+};
+use crate::{
+    error::{Failure, Result},
+    login::{ClientCredential, Login},
+};
+
+impl Login {
+    /// Whether a person signs in, whose refresh token is kept.
+    pub(super) fn is_personal(&self) -> bool {
+        matches!(self, Self::DeviceCode { .. } | Self::Interactive { .. })
+    }
+
+    fn family(&self) -> &'static str {
+        match self {
+            // One sign-in serves both, whichever way it was made.
+            Self::DeviceCode { .. } | Self::Interactive { .. } => "user",
+            Self::ServicePrincipal { .. } => "application",
+            Self::Password { .. } => "password",
+            Self::ManagedIdentity { .. } => "managed identity",
+            Self::AzureCli { .. } => "az",
+            Self::AzureDeveloperCli => "azd",
+            Self::WorkloadIdentity { .. } => "workload",
+            Self::AzurePipelines { .. } => "pipelines",
+        }
+    }
+
+    fn is_legacy(&self) -> bool {
+        match self {
+            Self::DeviceCode { legacy, .. } | Self::ServicePrincipal { legacy, .. } => *legacy,
+            _ => false,
+        }
+    }
+
+    /// The account that a person named.
+    pub(super) fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Interactive { login_hint, .. } => login_hint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Authenticator {
+    /// The key of a request's token; none where it may not be kept, since
+    /// nothing would tell when it is somebody else's.
+    ///
+    /// # Errors
+    /// When the credential that tells the identity can't be read.
+    pub(super) fn key(&self, request: &TokenRequest) -> Result<Option<CacheKey>> {
+        let login = &self.sign_in.login;
+        let Some(identity) = self.identity()? else {
+            return Ok(None);
+        };
+        Ok(Some(CacheKey {
+            authority: self.authority.canonical(),
+            tenant: self.tenant(request).to_lowercase(),
+            client: login.client_id().unwrap_or_default().to_lowercase(),
+            resource: request.resource.clone(),
+            family: login.family().to_owned(),
+            identity,
+            claims: request.claims.clone(),
+            legacy: login.is_legacy(),
+            pop: None,
+        }))
+    }
+
+    fn identity(&self) -> Result<Option<String>> {
+        Ok(Some(match &self.sign_in.login {
+            Login::DeviceCode { .. } | Login::Interactive { .. } => {
+                let hint = self.sign_in.login.hint().unwrap_or_default();
+                hint.to_lowercase()
+            }
+            Login::Password { username, .. } => username.to_lowercase(),
+            Login::ServicePrincipal { credential, .. } => match credential {
+                ClientCredential::Secret(secret) => fingerprint(secret.expose().as_bytes()),
+                ClientCredential::Certificate { path, .. } => {
+                    let bytes = std::fs::read(path).map_err(|e| {
+                        Failure::new(format!(
+                            "could not read the certificate `{}`",
+                            path.display()
+                        ))
+                        .because(e)
+                        .hint("check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`")
+                    })?;
+                    fingerprint(&bytes)
+                }
+            },
+            Login::ManagedIdentity { identity } => {
+                managed_identity::cache_identity(&self.host, identity)
+            }
+            Login::AzureCli { subscription } => {
+                let Some(state) = developer_cli::az_fingerprint(&self.host) else {
+                    return Ok(None);
+                };
+                format!("{state} {}", subscription.as_deref().unwrap_or_default())
+            }
+            Login::AzureDeveloperCli => {
+                return Ok(developer_cli::azd_fingerprint(&self.host));
+            }
+            Login::WorkloadIdentity { federated, .. } => federated::identity(federated)?,
+            Login::AzurePipelines {
+                service_connection_id,
+                system_access_token,
+                ..
+            } => {
+                // The token is of one job: no other job is served its tokens.
+                let job = fingerprint(system_access_token.expose().as_bytes());
+                format!("{service_connection_id} {job}")
+            }
+        }))
+    }
+
+    /// Whose refresh tokens may be used.
+    pub(super) fn refresh_key(&self) -> RefreshKey {
+        let login = &self.sign_in.login;
+        RefreshKey {
+            authority: self.authority.canonical(),
+            client: login.client_id().unwrap_or_default().to_lowercase(),
+            legacy: login.is_legacy(),
+        }
+    }
+
+    /// What processes wait for one another over: a person's sign-in serves
+    /// every tenant and resource, any other token just its own key.
+    pub(super) fn flight(&self, key: &CacheKey) -> String {
+        if !self.sign_in.login.is_personal() {
+            return key.name();
+        }
+        let whole = format!(
+            "{}\n{}\n{}\n{}",
+            key.authority, key.client, key.identity, key.legacy
+        );
+        format!("person-{}", fingerprint(whole.as_bytes()))
+    }
+}

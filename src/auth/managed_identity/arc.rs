@@ -1,0 +1,117 @@
+//! Azure Arc's challenge: who can read a file of the agent's may have a token.
+//!
+//! Lives here: finding the agent, and reading the key that a challenge names.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::{RequestBuilder, header};
+
+use crate::{
+    error::{Failure, Kind, Result},
+    host::{Host, http::Answer},
+    secret::Secret,
+};
+
+/// The largest key file, in bytes (the agent's documentation).
+const KEY_LIMIT: u64 = 4096;
+
+/// Where the agent is installed.
+pub(super) fn agent(host: &Host) -> PathBuf {
+    if cfg!(windows) {
+        let files = host.var("ProgramFiles").unwrap_or(r"C:\Program Files");
+        Path::new(files).join(r"AzureConnectedMachineAgent\himds.exe")
+    } else {
+        "/opt/azcmagent/bin/himds".into()
+    }
+}
+
+/// Where the agent puts its keys.
+fn key_directory(host_data: Option<&str>) -> PathBuf {
+    if cfg!(windows) {
+        Path::new(host_data.unwrap_or(r"C:\ProgramData")).join(r"AzureConnectedMachineAgent\Tokens")
+    } else {
+        "/var/opt/azcmagent/tokens".into()
+    }
+}
+
+/// Reads the key that a challenge names.
+///
+/// Only a small `.key` file right in the agent's directory is read: whoever
+/// listens on the agent's port must not get the text of another file.
+///
+/// # Errors
+/// When the challenge or the file is not as it should be.
+pub(super) fn key(host: &Host, answer: &Answer) -> Result<Secret> {
+    let challenge = answer
+        .header(header::WWW_AUTHENTICATE.as_str())
+        .unwrap_or_default();
+    let path = challenge
+        .strip_prefix("Basic realm=")
+        .map(|path| Path::new(path.trim_matches('"')))
+        .ok_or_else(|| Failure::new("the Azure Arc agent sent no challenge that is known"))?;
+    let directory = key_directory(host.var("ProgramData"));
+    read_key(path, &directory)
+}
+
+fn read_key(path: &Path, directory: &Path) -> Result<Secret> {
+    let refused = |why: &str| {
+        Failure::new(format!(
+            "refused to read `{}` for the Azure Arc agent: {why}",
+            path.display()
+        ))
+    };
+    if path.parent() != Some(directory) {
+        return Err(refused("it is not in the agent's directory"));
+    }
+    if path.extension().is_none_or(|extension| extension != "key") {
+        return Err(refused("it is not a `.key` file"));
+    }
+    let unreadable = |e: std::io::Error| {
+        Failure::of(
+            Kind::Denied,
+            format!("could not read the agent's key `{}`", path.display()),
+        )
+        .because(e)
+        .hint("run as a member of the group `himds`, or as an administrator")
+    };
+    let meta = path.symlink_metadata().map_err(unreadable)?;
+    if !meta.is_file() || meta.len() > KEY_LIMIT {
+        return Err(refused("it is not a small file"));
+    }
+    std::fs::read_to_string(path)
+        .map(Secret::new)
+        .map_err(unreadable)
+}
+
+/// Answers the challenge.
+///
+/// # Errors
+/// When the key can't be a header.
+pub(super) fn with_key(request: RequestBuilder, key: &Secret) -> Result<RequestBuilder> {
+    let mut value = header::HeaderValue::try_from(format!("Basic {}", key.expose()))
+        .map_err(|_| Failure::new("the Azure Arc agent's key is not a valid header"))?;
+    value.set_sensitive(true);
+    Ok(request.header(header::AUTHORIZATION, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_small_key_file_of_the_agents_is_read() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let good = write("a.key", "k");
+        assert_eq!(read_key(&good, dir.path()).expect("a key").expose(), "k");
+        let other = tempfile::tempdir().expect("a temporary directory");
+        assert!(read_key(&good, other.path()).is_err());
+        assert!(read_key(&write("a.txt", "k"), dir.path()).is_err());
+        assert!(read_key(&write("big.key", &"k".repeat(5000)), dir.path()).is_err());
+        assert!(read_key(&dir.path().join("../x/a.key"), dir.path()).is_err());
+    }
+}

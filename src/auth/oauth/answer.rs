@@ -1,0 +1,173 @@
+//! What a token endpoint answers when it says yes.
+//!
+//! Lives here: [`Tokens`], read leniently: the v1 endpoint and the managed
+//! identity services write numbers as strings.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    auth::AccessToken,
+    error::{Failure, Result},
+    secret::Secret,
+};
+
+/// Who signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// `uid.utid`, the same in every tenant where the person is a guest.
+    pub home_id: String,
+    /// The sign-in name, where the answer told it.
+    pub username: Option<String>,
+}
+
+impl Account {
+    /// The tenant that the account belongs to.
+    pub fn home_tenant(&self) -> Option<&str> {
+        self.home_id.split_once('.').map(|(_, tenant)| tenant)
+    }
+}
+
+/// Tokens, fresh from the server.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The token that was asked for.
+    pub access: AccessToken,
+    /// What gets the next one without a person.
+    pub refresh: Option<Secret>,
+    /// Who signed in, where the answer says so.
+    pub account: Option<Account>,
+}
+
+impl Tokens {
+    /// Reads an answer; `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// When it is not JSON or has no token or no expiry.
+    pub fn parse(body: &[u8], now: i64) -> Result<Self> {
+        let odd = |why: &str| Failure::new(format!("the answer with the token {why}"));
+        let fields: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_| odd("is not a JSON object"))?;
+        let token = text(&fields, "access_token").ok_or_else(|| odd("has no `access_token`"))?;
+        let expires_on = seconds(&fields, "expires_in")
+            .map(|left| now.saturating_add(left))
+            .or_else(|| seconds(&fields, "expires_on"))
+            .or_else(|| jwt_claims(token).and_then(|claims| seconds(&claims, "exp")))
+            .ok_or_else(|| odd("does not say when it expires"))?;
+        Ok(Self {
+            access: AccessToken {
+                secret: Secret::new(token),
+                expires_on,
+                refresh_on: seconds(&fields, "refresh_in").map(|left| now.saturating_add(left)),
+            },
+            refresh: text(&fields, "refresh_token").map(Secret::new),
+            account: account(&fields),
+        })
+    }
+}
+
+impl From<AccessToken> for Tokens {
+    fn from(access: AccessToken) -> Self {
+        Self {
+            access,
+            refresh: None,
+            account: None,
+        }
+    }
+}
+
+/// Reads a number of seconds, as a number or as text.
+pub fn seconds(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+    match fields.get(name)? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+    .filter(|seconds| *seconds > 0)
+}
+
+/// Reads a text that is not empty.
+pub fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    fields.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The claims of a token that just came over TLS from who made it. Nothing is
+/// verified, so nothing may be allowed because of them.
+pub fn jwt_claims(token: &str) -> Option<Map<String, Value>> {
+    let payload = token.split('.').nth(1)?;
+    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn account(fields: &Map<String, Value>) -> Option<Account> {
+    let id_claims = text(fields, "id_token").and_then(jwt_claims);
+    let username = id_claims.as_ref().and_then(|claims| {
+        ["preferred_username", "upn", "unique_name", "email"]
+            .iter()
+            .find_map(|name| text(claims, name))
+            .map(str::to_owned)
+    });
+    let home_id = text(fields, "client_info")
+        .and_then(|info| URL_SAFE_NO_PAD.decode(info.trim_end_matches('=')).ok())
+        .and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok())
+        .and_then(|info| Some(format!("{}.{}", text(&info, "uid")?, text(&info, "utid")?)))
+        // The v1 endpoint sends no `client_info`.
+        .or_else(|| {
+            let claims = id_claims.as_ref()?;
+            Some(format!("{}.{}", text(claims, "oid")?, text(claims, "tid")?))
+        })?;
+    Some(Account { home_id, username })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_numbers_and_as_text() {
+        let v2 = br#"{"access_token":"t","expires_in":3599,"refresh_in":1800}"#;
+        let tokens = Tokens::parse(v2, 1000).expect("readable");
+        assert_eq!(tokens.access.expires_on, 4599);
+        assert_eq!(tokens.access.refresh_on, Some(2800));
+        let v1 = br#"{"access_token":"t","expires_in":"60","expires_on":"9"}"#;
+        assert_eq!(
+            Tokens::parse(v1, 5).expect("readable").access.expires_on,
+            65
+        );
+        let imds = br#"{"access_token":"t","expires_on":"1700000000"}"#;
+        assert_eq!(
+            Tokens::parse(imds, 5).expect("readable").access.expires_on,
+            1_700_000_000
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_token_or_an_expiry_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"x"}"#,
+        ] {
+            assert!(Tokens::parse(bad.as_bytes(), 0).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_account_comes_from_client_info_and_the_id_token() {
+        let info = URL_SAFE_NO_PAD.encode(r#"{"uid":"u","utid":"home"}"#);
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"preferred_username":"ann@contoso.com"}"#);
+        let body = format!(
+            r#"{{"access_token":"t","expires_in":1,"client_info":"{info}","id_token":"h.{claims}.s"}}"#
+        );
+        let account = Tokens::parse(body.as_bytes(), 0)
+            .expect("readable")
+            .account
+            .expect("an account");
+        assert_eq!(account.home_id, "u.home");
+        assert_eq!(account.home_tenant(), Some("home"));
+        assert_eq!(account.username.as_deref(), Some("ann@contoso.com"));
+    }
+}

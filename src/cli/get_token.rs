@@ -1,0 +1,163 @@
+//! `get-token`: the command that kubectl runs.
+//!
+//! Lives here: from the flags' settings to the one line on standard output.
+//! Everything that a person reads goes to standard error.
+
+use std::{io::Write, sync::Arc};
+
+use crate::{
+    auth::{
+        AccessToken, Authenticator, Options, TokenRequest, TokenSource,
+        store::{self, Store, StoreChoice},
+    },
+    azure::Cloud,
+    error::{EXIT_OK, Failure, Result},
+    exec_credential::{self, ExecInfo},
+    host::Host,
+    login::{Param, Precedence, Settings, SignIn},
+};
+
+/// The login mode where none is named, as kubelogin has it.
+const DEFAULT_LOGIN: &str = "devicecode";
+
+/// What the command line says beside the sign-in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Call {
+    /// Get a new token, whatever is cached.
+    pub force_refresh: bool,
+}
+
+/// Gets a token and writes the `ExecCredential` to standard output.
+///
+/// `settings` are the flags alone.
+///
+/// # Errors
+/// What stood in the way; nothing has been written to standard output then.
+pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
+    let info = ExecInfo::read(host)?;
+    let (authenticator, mut request) = prepare_for(&info, settings, host)?;
+    request.force_refresh = call.force_refresh;
+    let token = match authenticator.cached(&request) {
+        Some(token) => token,
+        None => fetch(&authenticator, &request)?,
+    };
+    let line = exec_credential::render(info.version, &token)?;
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(line.expose().as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|e| Failure::new("could not write the credential").because(e))?;
+    Ok(EXIT_OK)
+}
+
+/// Makes ready what `get-token` would do with these flags, so that a token can
+/// be had before kubectl asks for it, under the same cache key.
+///
+/// # Errors
+/// A usage error when the flags and the variables are no sign-in.
+pub fn prepare(settings: Settings, host: &Arc<Host>) -> Result<(Authenticator, TokenRequest)> {
+    prepare_for(&ExecInfo::read(host)?, settings, host)
+}
+
+fn prepare_for(
+    info: &ExecInfo,
+    settings: Settings,
+    host: &Arc<Host>,
+) -> Result<(Authenticator, TokenRequest)> {
+    let mut settings = settings.with_variables(host, Precedence::VariablesFirst);
+    settings.set_default(Param::Login, DEFAULT_LOGIN);
+    warn_of_unused(&settings);
+    let sign_in = settings.resolve(host)?;
+    let request = TokenRequest::resource(resource(&sign_in.server_id)?);
+    let authority = Cloud::authority(
+        sign_in.environment.as_deref(),
+        sign_in.authority_host.as_deref(),
+        host,
+    )?;
+    let mut options = options(host, info, &sign_in)?;
+    if settings.text(Param::Timeout).is_some() {
+        options.patience = sign_in.timeout;
+    }
+    let authenticator = Authenticator::new(Arc::clone(host), sign_in, authority, options);
+    Ok((authenticator, request))
+}
+
+/// How a command's sign-ins behave: tokens are kept where `--cache-dir` says,
+/// and a person is asked on standard error where one is there.
+///
+/// # Errors
+/// When tokens can't be kept as was asked for, or the directory is one that
+/// others can reach.
+pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options> {
+    let choice = StoreChoice::resolve(None, host)?;
+    let store = match store::location(host, sign_in.cache_dir.as_deref()) {
+        Ok(directory) => Store::open(directory, choice)?,
+        Err(failure) => {
+            say(&format!("warning: tokens are not kept: {failure}"));
+            Store::in_memory()
+        }
+    };
+    Ok(Options {
+        store: Arc::new(store),
+        attended: exec_credential::is_attended(host, info),
+        patience: Options::PATIENCE,
+        prompt: Arc::new(say),
+    })
+}
+
+/// Only here a runtime is made: a cached token never needs one.
+fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<AccessToken> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("could not start").because(e))?;
+    runtime.block_on(authenticator.token(request))
+}
+
+/// The resource that a server id stands for; kubelogin takes it with and
+/// without `/.default` and slashes at its end.
+fn resource(server_id: &str) -> Result<String> {
+    let trimmed = server_id.trim_end_matches('/');
+    let resource = trimmed.strip_suffix("/.default").unwrap_or(trimmed);
+    if resource.is_empty() {
+        return Err(Failure::usage("`--server-id` is missing").hint(format!(
+            "AKS-managed clusters have `--server-id {}`",
+            crate::login::AKS_SERVER_ID
+        )));
+    }
+    Ok(resource.to_owned())
+}
+
+fn say(line: &str) {
+    // Who can't be told anything has nothing to gain from an error about it.
+    let _ = writeln!(std::io::stderr(), "{}", crate::error::printable(line));
+}
+
+fn warn_of_unused(settings: &Settings) {
+    let Ok(mode) = settings.mode() else {
+        return;
+    };
+    for param in settings.unused() {
+        say(&format!(
+            "warning: login mode `{mode}` does nothing with `{}`",
+            param.dashed()
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_id_is_taken_in_every_form_that_kubelogin_takes() {
+        for given in ["id", "id/", "id//", "id/.default", "id/.default/"] {
+            assert_eq!(resource(given).expect("fits"), "id", "{given}");
+        }
+        assert_eq!(
+            resource("https://management.core.windows.net//.default").expect("fits"),
+            "https://management.core.windows.net/"
+        );
+        assert!(resource("").is_err());
+    }
+}

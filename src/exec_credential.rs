@@ -1,0 +1,233 @@
+//! The contract with kubectl: `KUBERNETES_EXEC_INFO` in, `ExecCredential` out.
+//!
+//! Lives here: [`ExecInfo`] and [`render`], after the Kubernetes API group
+//! `client.authentication.k8s.io`. How a token is had is not known here.
+
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    auth::AccessToken,
+    error::{Failure, Result},
+    host::Host,
+    secret::Secret,
+};
+
+/// The variable in which kubectl says what it wants.
+pub const VARIABLE: &str = "KUBERNETES_EXEC_INFO";
+
+/// The version of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// `v1`.
+    V1,
+    /// `v1beta1`, which is also meant where nothing is said.
+    V1Beta1,
+}
+
+impl Version {
+    /// The full name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "client.authentication.k8s.io/v1",
+            Self::V1Beta1 => "client.authentication.k8s.io/v1beta1",
+        }
+    }
+}
+
+/// What kubectl wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecInfo {
+    /// The version to answer in.
+    pub version: Version,
+    /// Whether standard input is a person's; none where kubectl isn't calling.
+    pub interactive: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Input {
+    api_version: String,
+    spec: Spec,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Spec {
+    interactive: Option<bool>,
+}
+
+impl ExecInfo {
+    /// Reads the variable; `v1beta1` where it is missing or empty, as
+    /// kubelogin has it.
+    ///
+    /// # Errors
+    /// A usage error when it is not JSON or of a version that is not known.
+    pub fn read(host: &Host) -> Result<Self> {
+        let Some(text) = host.var_nonempty(VARIABLE) else {
+            return Ok(Self {
+                version: Version::V1Beta1,
+                interactive: None,
+            });
+        };
+        let input: Option<Input> = serde_json::from_str(text).map_err(|e| {
+            Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
+                .because(e)
+                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
+        })?;
+        let input = input.unwrap_or_default();
+        let version = match input.api_version.as_str() {
+            "" => Version::V1Beta1,
+            name => [Version::V1, Version::V1Beta1]
+                .into_iter()
+                .find(|version| version.as_str() == name)
+                .ok_or_else(|| {
+                    Failure::usage(format!(
+                        "`{VARIABLE}` wants `{name}`, which is not supported"
+                    ))
+                    .hint(format!(
+                        "set the exec entry's `apiVersion` to `{}`",
+                        Version::V1.as_str()
+                    ))
+                })?,
+        };
+        Ok(Self {
+            version,
+            interactive: input.spec.interactive,
+        })
+    }
+}
+
+/// Whether a person is there who can be asked to sign in.
+///
+/// A sign-in needs no keys, just eyes: a terminal to show the code on. Where
+/// kubectl says that the entry is not interactive (`interactiveMode: Never`,
+/// or its own input is taken), and in pipelines, nobody is asked.
+pub fn is_attended(host: &Host, info: &ExecInfo) -> bool {
+    if host.is_ci() {
+        return false;
+    }
+    match info.interactive {
+        Some(interactive) => interactive,
+        None => host.terminal().stderr,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    spec: OutputSpec,
+    status: Status<'a>,
+}
+
+#[derive(Serialize)]
+struct OutputSpec {
+    interactive: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    expiration_timestamp: String,
+    token: &'a str,
+}
+
+/// Writes the answer: one line of JSON, the same that client-go's own types
+/// give.
+///
+/// # Errors
+/// When the expiry is outside the years that a timestamp can say.
+pub fn render(version: Version, token: &AccessToken) -> Result<Secret> {
+    let odd = || {
+        Failure::new(format!(
+            "the token's expiry `{}` is no time",
+            token.expires_on
+        ))
+    };
+    let expires = OffsetDateTime::from_unix_timestamp(token.expires_on).map_err(|_| odd())?;
+    let output = Output {
+        kind: "ExecCredential",
+        api_version: version.as_str(),
+        spec: OutputSpec { interactive: false },
+        status: Status {
+            expiration_timestamp: expires.format(&Rfc3339).map_err(|_| odd())?,
+            token: token.secret.expose(),
+        },
+    };
+    let mut line = serde_json::to_string(&output).expect("plain strings make JSON");
+    line.push('\n');
+    Ok(Secret::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ExecInfo> {
+        ExecInfo::read(&Host::with_env([(VARIABLE, text)]))
+    }
+
+    #[test]
+    fn both_versions_are_answered_in_kind() {
+        for version in [Version::V1, Version::V1Beta1] {
+            let name = version.as_str();
+            let info = read(&format!(
+                r#"{{"kind":"ExecCredential","apiVersion":"{name}","spec":{{"interactive":true,"cluster":{{"server":"s"}}}}}}"#
+            ))
+            .expect("readable");
+            assert_eq!(info.version, version);
+            assert_eq!(info.interactive, Some(true));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_taken_as_kubelogin_takes_it() {
+        let none = ExecInfo::read(&Host::with_env::<&str, &str>([])).expect("fits");
+        assert_eq!(none.version, Version::V1Beta1);
+        assert_eq!(none.interactive, None);
+        for text in ["", "{}", "null", r#"{"apiVersion":""}"#] {
+            assert_eq!(
+                read(text).expect("fits").version,
+                Version::V1Beta1,
+                "{text}"
+            );
+        }
+        for text in [
+            "x",
+            "7",
+            r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_answer_is_the_one_line_that_client_go_would_write() {
+        let token = AccessToken {
+            secret: Secret::new("t"),
+            expires_on: 1_767_225_600,
+            refresh_on: None,
+        };
+        assert_eq!(
+            render(Version::V1, &token).expect("a time").expose(),
+            "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\
+             \"spec\":{\"interactive\":false},\
+             \"status\":{\"expirationTimestamp\":\"2026-01-01T00:00:00Z\",\"token\":\"t\"}}\n"
+        );
+    }
+
+    #[test]
+    fn a_person_is_asked_only_where_kubectl_and_the_pipeline_agree() {
+        let host = |ci: &str| Host::with_env([("CI", ci)]);
+        let info = |interactive| ExecInfo {
+            version: Version::V1,
+            interactive,
+        };
+        assert!(is_attended(&host(""), &info(Some(true))));
+        assert!(!is_attended(&host("true"), &info(Some(true))));
+        assert!(!is_attended(&host(""), &info(Some(false))));
+        assert!(!is_attended(&host(""), &info(None)));
+    }
+}

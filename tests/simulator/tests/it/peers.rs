@@ -1,1 +1,0 @@
-//! Real clients against the simulator: what they accept is what Azure sends.
