@@ -1,9 +1,13 @@
 //! Control of a running simulator over HTTP, for other processes: under `/_sim/` on the plain
 //! listener. Tests in the same process use [`Simulator`](crate::Simulator) itself.
 
-use crate::entra::{DeviceOutcome, Grant, Subject, access_token, check_resource};
+mod developer;
+
+pub(crate) use developer::token as cli_token;
+
+use crate::entra::DeviceOutcome;
 use crate::faults::Fault;
-use crate::fleet::{AZURE_CLI_APP, Fleet};
+use crate::fleet::Fleet;
 use crate::http::{Reply, Request};
 use crate::route::Endpoint;
 use crate::settings::SignIn;
@@ -32,6 +36,16 @@ pub(crate) fn handle(state: &State, request: &Request) -> Reply {
             state.sessions().revoke(upn);
             ok()
         }
+        ["_sim", "cli-started"] => {
+            let words = request
+                .query
+                .iter()
+                .filter(|(name, _)| name == "arg")
+                .map(|(_, value)| value.clone());
+            state.recorder.started(words.collect());
+            ok()
+        }
+        ["_sim", "cli-profile"] => developer::profile(state, request),
         _ => Reply::json(404, &json!({ "error": "no such control" })),
     }
 }
@@ -170,78 +184,4 @@ fn fault(state: &State, request: &Request) -> Reply {
         fault = fault.subscription(subscription);
     }
     Reply::json(200, &json!({ "id": state.faults.add(fault) }))
-}
-
-/// A token for the fake developer tools, which have checked their own arguments and profile.
-///
-/// `account` is a UPN, a client id of a service principal, or `msi`.
-pub(crate) fn cli_token(state: &State, request: &Request) -> Reply {
-    let account = request.query("account").unwrap_or_default();
-    let resource = request.query("resource").unwrap_or_default();
-    let wanted = request.query("tenant").unwrap_or_default();
-    let refuse = |error: &str| Reply::json(400, &json!({ "error": error }));
-    let fleet = state.fleet();
-    let tenant = match fleet.tenant(wanted) {
-        Some(tenant) => tenant.clone(),
-        None => return refuse(&format!("AADSTS90002: Tenant '{wanted}' not found.")),
-    };
-    let (subject, client_id) = if let Some(user) = fleet.user(account) {
-        if user.disabled {
-            return refuse("AADSTS50057: The user account is disabled.");
-        }
-        if !user.is_in(&tenant.id) {
-            return refuse(&format!(
-                "AADSTS50020: User account '{account}' does not exist in tenant '{}' and cannot access the application in that tenant.",
-                tenant.display_name
-            ));
-        }
-        if user.mfa_required || tenant.mfa_required {
-            return refuse(&format!(
-                "AADSTS50076: Due to a configuration change made by your administrator, or because you moved to a new location, \
-                 you must use multi-factor authentication to access '{resource}'."
-            ));
-        }
-        (Subject::User(user.clone()), AZURE_CLI_APP.to_owned())
-    } else if let Some(principal) = fleet.service_principal(account) {
-        let subject = Subject::Application {
-            oid: principal.oid.clone(),
-            managed: false,
-        };
-        (subject, principal.client_id.clone())
-    } else if let Some(identity) = fleet
-        .managed_identities
-        .iter()
-        .find(|i| i.system && account == "msi")
-    {
-        let subject = Subject::Application {
-            oid: identity.object_id.clone(),
-            managed: true,
-        };
-        (subject, identity.client_id.clone())
-    } else {
-        return refuse(&format!(
-            "User '{account}' does not exist in MSAL token cache. Run `az login`."
-        ));
-    };
-    drop(fleet);
-    if let Err(error) = check_resource(state, resource, &tenant.display_name) {
-        return refuse(&error.description());
-    }
-    let grant = Grant {
-        tenant: &tenant,
-        client_id: &client_id,
-        subject: &subject,
-        resource,
-        v1: false,
-        claims: request.query("claims"),
-        cnf: None,
-        nonce: None,
-        offline: false,
-        signed_in_at: None,
-    };
-    let (token, _, expires_on) = access_token(state, &grant);
-    Reply::json(
-        200,
-        &json!({ "token": token, "expiresOn": expires_on, "tenant": tenant.id }),
-    )
 }

@@ -75,22 +75,42 @@ impl Realm {
     }
 }
 
-fn host(state: &State) -> String {
-    state
-        .addresses
-        .entra
+/// Entra's names in Azure's clouds. A client that a proxy leads here for one of them is answered
+/// under that name, with a certificate for it.
+pub(crate) const PUBLIC_NAMES: &[&str] = &[
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+];
+
+/// The base URL that a request came to, without a trailing slash: one of the public names, else the
+/// simulator's own.
+fn base(state: &State, request: &Request) -> String {
+    let asked = request.header("host").unwrap_or_default();
+    match PUBLIC_NAMES.iter().find(|name| **name == asked) {
+        Some(name) => format!("https://{name}"),
+        None => state.addresses.entra.clone(),
+    }
+}
+
+fn host(state: &State, request: &Request) -> String {
+    base(state, request)
         .trim_start_matches("https://")
         .to_owned()
 }
 
+/// Entra knows its own instances, whichever of them is asked.
 fn instance_discovery(state: &State, request: &Request) -> Reply {
-    let host = host(state);
     let wanted = request.query("authorization_endpoint").unwrap_or_default();
-    let tenant = wanted
-        .strip_prefix(&format!("https://{host}/"))
-        .and_then(|rest| rest.trim_start_matches('/').split('/').next())
-        .filter(|tenant| !tenant.is_empty());
-    let Some(tenant) = tenant else {
+    let known = std::iter::once(state.addresses.entra.trim_start_matches("https://"))
+        .chain(PUBLIC_NAMES.iter().copied())
+        .find_map(|host| {
+            let rest = wanted.strip_prefix(&format!("https://{host}/"))?;
+            let tenant = rest.trim_start_matches('/').split('/').next()?;
+            (!tenant.is_empty()).then_some((host, tenant))
+        });
+    let Some((host, tenant)) = known else {
         return Reply::json(
             400,
             &json!({
@@ -116,7 +136,8 @@ fn openid_configuration(state: &State, name: &str, request: &Request) -> Reply {
         Ok(Realm::AnyOrganization) => name.to_owned(),
         Err(error) => return error.reply(state, request),
     };
-    let base = format!("{}/{id}", state.addresses.entra);
+    let host = base(state, request);
+    let base = format!("{host}/{id}");
     let issuer_tenant = if id == name && state.fleet().tenant(&id).is_none() {
         "{tenantid}".to_owned()
     } else {
@@ -126,13 +147,13 @@ fn openid_configuration(state: &State, name: &str, request: &Request) -> Reply {
     let (oauth, issuer, keys) = if is_v2 {
         (
             format!("{base}/oauth2/v2.0"),
-            format!("{}/{issuer_tenant}/v2.0", state.addresses.entra),
+            format!("{host}/{issuer_tenant}/v2.0"),
             "discovery/v2.0/keys",
         )
     } else {
         (
             format!("{base}/oauth2"),
-            format!("{}/{issuer_tenant}/", state.addresses.entra),
+            format!("{host}/{issuer_tenant}/"),
             "discovery/keys",
         )
     };
@@ -152,7 +173,7 @@ fn openid_configuration(state: &State, name: &str, request: &Request) -> Reply {
         "http_logout_supported": true,
         "end_session_endpoint": format!("{oauth}/logout"),
         "tenant_region_scope": "EU",
-        "cloud_instance_name": host(state),
+        "cloud_instance_name": host.trim_start_matches("https://"),
     });
     if !is_v2 {
         document["userinfo_endpoint"] = Value::from(format!("{base}/openid/userinfo"));
@@ -171,17 +192,17 @@ fn user_realm(state: &State, request: &Request) -> Reply {
             "federation_protocol": "WSTrust",
             "federation_metadata_url": format!("https://adfs.{domain}/adfs/services/trust/mex"),
             "federation_active_auth_url": format!("https://adfs.{domain}/adfs/services/trust/2005/usernamemixed"),
-            "cloud_instance_name": host(state), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+            "cloud_instance_name": host(state, request), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
         })
     } else if user.is_some() || fleet.tenant(&domain).is_some() {
         json!({
             "ver": "1.0", "account_type": "Managed", "domain_name": domain,
-            "cloud_instance_name": host(state), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+            "cloud_instance_name": host(state, request), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
         })
     } else {
         json!({
             "ver": "1.0", "account_type": "Unknown",
-            "cloud_instance_name": host(state), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+            "cloud_instance_name": host(state, request), "cloud_audience_urn": "urn:federation:MicrosoftOnline",
         })
     };
     Reply::json(200, &body)

@@ -31,6 +31,8 @@ mod simulator;
 mod state;
 mod throttle;
 
+pub mod fake_cli;
+
 pub use faults::{Fault, Faults};
 pub use fleet::{
     AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, ARC_SERVER_APP, AZURE_CLI_APP,

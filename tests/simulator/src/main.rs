@@ -1,6 +1,7 @@
-//! Serves a simulated Azure until Ctrl-C.
+//! Serves a simulated Azure until Ctrl-C. Called through a file named `az` or `azd` it acts as
+//! that tool instead.
 
-use azure_sim::{Fleet, FleetSpec, Place, Simulator};
+use azure_sim::{Fleet, FleetSpec, Place, Simulator, fake_cli};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +17,9 @@ R is a fraction of the clusters, from 0 to 1. DIR (default: azure-sim) receives 
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
+    if let Some(code) = fake_cli::main(&args, &|name| std::env::var(name).ok()) {
+        return ExitCode::from(code);
+    }
     match options(&args[1..]) {
         Err(message) => {
             eprintln!("error: {message}\n\n{USAGE}");

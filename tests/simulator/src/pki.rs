@@ -1,10 +1,11 @@
 //! The simulator's certificate authority: server certificates, clusters' client certificates, and
 //! the self-signed certificate of the simulated Service Fabric.
 
+use crate::entra::PUBLIC_NAMES;
 use crate::jws::{hex, sha1};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
 use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -42,9 +43,14 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A server certificate for `localhost` and `127.0.0.1`.
+    /// A server certificate for `localhost`, `127.0.0.1` and Entra's public names.
     pub(crate) fn server(&self) -> Issued {
         let mut params = params("localhost");
+        params
+            .subject_alt_names
+            .extend(PUBLIC_NAMES.iter().map(|name| {
+                SanType::DnsName((*name).try_into().expect("constant names are plain ASCII"))
+            }));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
     }

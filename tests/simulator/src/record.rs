@@ -106,6 +106,7 @@ struct Log {
     counters: Counters,
     requests: Vec<Recorded>,
     in_flight: BTreeMap<Endpoint, usize>,
+    started: Vec<Vec<String>>,
 }
 
 /// Keeps the counts and the recording.
@@ -172,11 +173,21 @@ impl Recorder {
         self.log().requests.clone()
     }
 
+    /// Notes that a fake developer tool was started with these words.
+    pub(crate) fn started(&self, words: Vec<String>) {
+        self.log().started.push(words);
+    }
+
+    pub(crate) fn tool_starts(&self) -> Vec<Vec<String>> {
+        self.log().started.clone()
+    }
+
     /// Forgets counts and recording; requests under way stay counted as such.
     pub(crate) fn reset(&self) {
         let mut log = self.log();
         log.counters = Counters::default();
         log.requests.clear();
+        log.started.clear();
     }
 }
 

@@ -235,6 +235,11 @@ impl Simulator {
             .collect()
     }
 
+    /// The command lines that the fake `az` and `azd` were started with, tool name first.
+    pub fn tool_starts(&self) -> Vec<Vec<String>> {
+        self.state.recorder.tool_starts()
+    }
+
     /// Forgets counters and recording.
     pub fn reset(&self) {
         self.state.recorder.reset();

@@ -110,16 +110,22 @@ fn check_certificate(
 
 /// `aud` values of certificate assertions: the token endpoints and the issuer.
 fn audiences(state: &State, tenant: &Tenant) -> Vec<String> {
-    let base = &state.addresses.entra;
-    [tenant.id.as_str(), tenant.domain.as_str()]
-        .iter()
-        .flat_map(|t| {
-            [
-                format!("{base}/{t}/oauth2/v2.0/token"),
-                format!("{base}/{t}/oauth2/token"),
-                format!("{base}/{t}/v2.0"),
-            ]
+    std::iter::once(state.addresses.entra.clone())
+        .chain(
+            super::PUBLIC_NAMES
+                .iter()
+                .map(|name| format!("https://{name}")),
+        )
+        .flat_map(|base| {
+            [&tenant.id, &tenant.domain].map(|tenant| {
+                [
+                    format!("{base}/{tenant}/oauth2/v2.0/token"),
+                    format!("{base}/{tenant}/oauth2/token"),
+                    format!("{base}/{tenant}/v2.0"),
+                ]
+            })
         })
+        .flatten()
         .collect()
 }
 

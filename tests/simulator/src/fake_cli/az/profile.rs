@@ -1,0 +1,218 @@
+//! az's files: `azureProfile.json` (with its byte order mark) and `msal_token_cache.json`.
+
+use super::{Outcome, error};
+use crate::fake_cli::Environment;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// The directory that az keeps its state in.
+pub(super) struct Profile {
+    directory: PathBuf,
+}
+
+/// A subscription of the profile.
+#[derive(Clone)]
+pub(super) struct Subscription(Value);
+
+impl Subscription {
+    /// Reads what the simulator says that an account sees.
+    pub(super) fn from_control(seen: &Value, managed: bool) -> Vec<Subscription> {
+        let kind = seen["kind"].as_str().unwrap_or("user");
+        let account = seen["account"].as_str().unwrap_or_default();
+        let list = seen["subscriptions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let make = |s: Value| {
+            let user = if managed {
+                json!({ "assignedIdentityInfo": "MSI", "name": "systemAssignedIdentity", "type": "servicePrincipal" })
+            } else {
+                json!({ "name": account, "type": kind })
+            };
+            Subscription(json!({
+                "id": s["id"], "name": s["name"], "state": s["state"], "user": user, "isDefault": false,
+                "tenantId": s["tenantId"], "environmentName": "AzureCloud", "homeTenantId": s["homeTenantId"],
+                "tenantDefaultDomain": s["tenantDefaultDomain"], "tenantDisplayName": s["tenantDisplayName"],
+                "managedByTenants": [],
+            }))
+        };
+        list.into_iter().map(make).collect()
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.0[name].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn id(&self) -> String {
+        self.text("id")
+    }
+
+    pub(super) fn tenant(&self) -> String {
+        self.text("tenantId")
+    }
+
+    pub(super) fn user(&self) -> String {
+        self.0["user"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub(super) fn is_default(&self) -> bool {
+        self.0["isDefault"] == true
+    }
+
+    pub(super) fn is_managed_identity(&self) -> bool {
+        self.0["user"]["assignedIdentityInfo"].is_string()
+    }
+
+    /// Whether this is the subscription of that id or name.
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        self.id().eq_ignore_ascii_case(wanted) || self.text("name").eq_ignore_ascii_case(wanted)
+    }
+
+    /// As `az account show` prints it.
+    pub(super) fn shown(&self) -> Value {
+        self.0.clone()
+    }
+}
+
+impl Profile {
+    /// `$AZURE_CONFIG_DIR`, else `~/.azure`.
+    pub(super) fn of(env: Environment<'_>) -> Self {
+        let home = || Path::new(&env("HOME").unwrap_or_default()).join(".azure");
+        Profile {
+            directory: env("AZURE_CONFIG_DIR").map_or_else(home, PathBuf::from),
+        }
+    }
+
+    fn load(&self, name: &str) -> Result<Value, Outcome> {
+        let path = self.directory.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(text.trim_start_matches(BYTE_ORDER_MARK))
+                .map_err(|why| error(format!("Failed to parse {}: {why}", path.display()))),
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
+            Err(why) => Err(error(format!("{}: {why}", path.display()))),
+        }
+    }
+
+    fn store(&self, name: &str, text: &str) -> Result<(), Outcome> {
+        let path = self.directory.join(name);
+        let failed = |why: std::io::Error| error(format!("{}: {why}", path.display()));
+        std::fs::create_dir_all(&self.directory).map_err(failed)?;
+        std::fs::write(&path, text).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The subscriptions of everybody who is signed in.
+    pub(super) fn read(&self) -> Result<Vec<Subscription>, Outcome> {
+        let profile = self.load("azureProfile.json")?;
+        Ok(profile["subscriptions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .map(Subscription)
+            .collect())
+    }
+
+    fn write(&self, list: &[Subscription]) -> Result<(), Outcome> {
+        let list: Vec<&Value> = list.iter().map(|s| &s.0).collect();
+        let profile = json!({ "installationId": "3f1c8f62-4c1e-11ef-9a3e-0242ac120002", "subscriptions": list });
+        self.store("azureProfile.json", &format!("{BYTE_ORDER_MARK}{profile}"))
+    }
+
+    fn accounts(&self) -> Result<serde_json::Map<String, Value>, Outcome> {
+        Ok(self.load("msal_token_cache.json")?["Account"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    fn write_accounts(&self, accounts: serde_json::Map<String, Value>) -> Result<(), Outcome> {
+        let tokens: serde_json::Map<String, Value> = accounts
+            .keys()
+            .map(|key| (format!("{key}-refreshtoken"), json!({ "credential_type": "RefreshToken", "secret": format!("sim-refresh-token-{}", uuid::Uuid::new_v4()) })))
+            .collect();
+        let cache = json!({ "AccessToken": {}, "Account": accounts, "IdToken": {}, "RefreshToken": tokens, "AppMetadata": {} });
+        self.store("msal_token_cache.json", &format!("{cache:#}"))
+    }
+
+    /// Signs an account in; its first subscription becomes the current one.
+    pub(super) fn sign_in(
+        &self,
+        account: &str,
+        managed: bool,
+        mut new: Vec<Subscription>,
+    ) -> Result<Vec<Subscription>, Outcome> {
+        let mut list = self.read()?;
+        list.retain(|old| !new.iter().any(|s| s.id() == old.id()));
+        list.iter_mut()
+            .for_each(|s| s.0["isDefault"] = false.into());
+        if let Some(first) = new.first_mut() {
+            first.0["isDefault"] = true.into();
+        }
+        if !managed {
+            let mut accounts = self.accounts()?;
+            accounts.insert(
+                format!("{account}-login"),
+                json!({ "username": account, "authority_type": "MSSTS" }),
+            );
+            self.write_accounts(accounts)?;
+        }
+        list.extend(new.iter().cloned());
+        self.write(&list)?;
+        Ok(new)
+    }
+
+    /// Signs an account out; another's first subscription becomes the current one.
+    pub(super) fn sign_out(&self, account: &str) -> Result<(), Outcome> {
+        let mut list = self.read()?;
+        list.retain(|s| !s.user().eq_ignore_ascii_case(account));
+        if !list.iter().any(Subscription::is_default)
+            && let Some(first) = list.first_mut()
+        {
+            first.0["isDefault"] = true.into();
+        }
+        self.write(&list)?;
+        let mut accounts = self.accounts()?;
+        accounts.retain(|_, a| {
+            !a["username"]
+                .as_str()
+                .is_some_and(|name| name.eq_ignore_ascii_case(account))
+        });
+        self.write_accounts(accounts)
+    }
+
+    /// Makes a subscription the current one.
+    pub(super) fn select(&self, id: &str) -> Result<(), Outcome> {
+        let mut list = self.read()?;
+        for subscription in &mut list {
+            subscription.0["isDefault"] = (subscription.id() == id).into();
+        }
+        self.write(&list)
+    }
+
+    /// Forgets everybody.
+    pub(super) fn clear(&self) -> Result<(), Outcome> {
+        self.write(&[])?;
+        self.write_accounts(serde_json::Map::new())
+    }
+
+    /// Whether the token cache holds an account.
+    pub(super) fn knows(&self, account: &str) -> Result<bool, Outcome> {
+        Ok(self.accounts()?.values().any(|a| {
+            a["username"]
+                .as_str()
+                .is_some_and(|n| n.eq_ignore_ascii_case(account))
+        }))
+    }
+}

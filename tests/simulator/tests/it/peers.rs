@@ -1,0 +1,1 @@
+//! Real clients against the simulator: what they accept is what Azure sends.
