@@ -1,23 +1,22 @@
 //! The walk: tenants, their subscriptions, their clusters, user kubeconfigs.
 //!
-//! Lives here: [`enumerate`] and [`user_credential`]. A step that fails is kept
-//! beside what it failed on, and the walk goes on: one bad tenant, subscription
-//! or cluster never stops a fleet. What the answers look like is in [`model`].
+//! Lives here: [`enumerate`]. A step that fails is kept beside what it failed
+//! on, and the walk goes on: one bad tenant, subscription or cluster never stops
+//! a fleet. What the answers look like is in [`model`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::arm::{Arm, Call};
-use crate::{
-    error::{Failure, Kind, Result},
-    secret::Secret,
-};
+use crate::error::{Failure, Kind, Result};
 
 mod choose;
+pub mod credential;
 mod id;
 pub mod model;
 
+pub use credential::{CredentialOptions, user_credential, user_credentials};
 pub use id::ClusterId;
 pub use model::{ClusterRef, SubscriptionRef, TenantRef};
 
@@ -98,13 +97,6 @@ impl Fleet {
     }
 }
 
-/// How to ask for a cluster's user kubeconfig.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CredentialOptions {
-    /// The public name of a private cluster's API server, where it has one.
-    pub public_fqdn: bool,
-}
-
 /// Finds the clusters of a scope.
 ///
 /// # Errors
@@ -127,78 +119,6 @@ pub async fn enumerate(arm: &Arm<'_>, scope: &Scope, progress: Progress<'_>) -> 
     }
     drop(listings);
     Ok(fleet)
-}
-
-/// Gets the user kubeconfig of a cluster. With local accounts it holds an
-/// administrator's key.
-///
-/// # Errors
-/// Those of the sign-in, of the network and of ARM; an answer without a
-/// kubeconfig.
-pub async fn user_credential(
-    arm: &Arm<'_>,
-    cluster: &ClusterRef,
-    options: CredentialOptions,
-) -> Result<Secret> {
-    let mut query = vec![("api-version", AKS_API_VERSION), ("format", "exec")];
-    if options.public_fqdn {
-        query.push(("server-fqdn", "public"));
-    }
-    let url = arm.url(
-        &[
-            "subscriptions",
-            &cluster.subscription_id,
-            "resourceGroups",
-            &cluster.resource_group,
-            "providers",
-            "Microsoft.ContainerService",
-            "managedClusters",
-            &cluster.name,
-            "listClusterUserCredential",
-        ],
-        &query,
-    );
-    let doing = format!("get the credential of cluster `{}`", cluster.name);
-    // AKS counts these apart from listings, per subscription.
-    let call = Call {
-        doing: &doing,
-        tenant: cluster.arm_tenant.as_deref(),
-        scope: &format!("{}/credentials", cluster.subscription_id),
-    };
-    let answer = arm.post(call, &url).await?;
-    model::decode_credential(&answer.body).map_err(|why| why.context(format!("could not {doing}")))
-}
-
-/// Gets the user kubeconfigs of many clusters, each as soon as it is there.
-///
-/// Subscriptions take turns: AKS throttles each by itself, and so the time is
-/// that of the largest and not the sum.
-pub fn user_credentials<'f>(
-    arm: &'f Arm<'_>,
-    clusters: Vec<ClusterRef>,
-    options: CredentialOptions,
-) -> impl Stream<Item = (ClusterRef, Result<Secret>)> + 'f {
-    stream::iter(in_turns(clusters))
-        .map(move |cluster| async move {
-            let credential = user_credential(arm, &cluster, options).await;
-            (cluster, credential)
-        })
-        .buffer_unordered(STEPS_AT_ONCE)
-}
-
-/// The first cluster of each subscription, then the second of each, and so on.
-fn in_turns(clusters: Vec<ClusterRef>) -> Vec<ClusterRef> {
-    let mut turns: HashMap<String, usize> = HashMap::new();
-    let mut placed: Vec<(usize, ClusterRef)> = clusters
-        .into_iter()
-        .map(|cluster| {
-            let turn = turns.entry(cluster.subscription_id.clone()).or_default();
-            *turn += 1;
-            (*turn, cluster)
-        })
-        .collect();
-    placed.sort_by_key(|(turn, _)| *turn);
-    placed.into_iter().map(|(_, cluster)| cluster).collect()
 }
 
 /// The tenants to look in.
@@ -366,42 +286,4 @@ fn unseen(why: Failure, fleet: &Fleet) -> Failure {
         .iter()
         .filter_map(|(_, read)| read.as_ref().err())
         .fold(why, |why, closed| why.because(closed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn cluster(subscription: usize, name: usize) -> ClusterRef {
-        ClusterRef {
-            name: name.to_string(),
-            subscription_id: subscription.to_string(),
-            ..ClusterRef::default()
-        }
-    }
-
-    #[test]
-    fn subscriptions_take_turns() {
-        let clusters = vec![cluster(1, 1), cluster(1, 2), cluster(1, 3), cluster(2, 4)];
-        let names: Vec<_> = in_turns(clusters).into_iter().map(|c| c.name).collect();
-        assert_eq!(names, ["1", "4", "2", "3"]);
-    }
-
-    proptest! {
-        #[test]
-        fn taking_turns_loses_no_cluster_and_keeps_the_order_of_each_subscription(
-            subscriptions in proptest::collection::vec(0_usize..4, 0..40),
-        ) {
-            let clusters: Vec<_> = subscriptions.iter().enumerate().map(|(n, &s)| cluster(s, n)).collect();
-            let turned = in_turns(clusters.clone());
-            prop_assert_eq!(turned.len(), clusters.len());
-            for s in 0..4 {
-                let of = |list: &[ClusterRef]| -> Vec<String> {
-                    list.iter().filter(|c| c.subscription_id == s.to_string()).map(|c| c.name.clone()).collect()
-                };
-                prop_assert_eq!(of(&turned), of(&clusters));
-            }
-        }
-    }
 }

@@ -13,10 +13,11 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// The first interval after a 429: ARM's own buckets refill 10 to 25 times a
-/// second.
-const FIRST_INTERVAL: Duration = Duration::from_millis(100);
-/// The longest interval: AKS refills its slowest bucket once a second.
+/// The first interval after a 429: ARM refills its largest bucket 25 times a
+/// second, and slower ones are found by doubling.
+const FIRST_INTERVAL: Duration = Duration::from_millis(25);
+/// The longest interval, unless the service asks for longer waits: AKS refills
+/// its slowest bucket once a second.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(1_100);
 
 /// The scopes of one run.
@@ -43,16 +44,13 @@ impl Pace {
     /// Waits until a call of this scope may leave.
     pub(super) async fn admit(&self, scope: &str) -> Ticket {
         loop {
-            let at = match self.with(scope, |s| s.reserve(Instant::now())) {
-                Ok(ticket) => return ticket,
-                Err(at) => at,
-            };
+            let now = Instant::now();
+            let (at, ticket) = self.with(scope, |s| s.reserve(now));
+            if at <= now {
+                return ticket;
+            }
             sleep_until(at).await;
-            // Only where nothing was closed meanwhile does the place still hold.
-            let claimed = self.with(scope, |s| {
-                (s.closed_until <= Instant::now()).then_some(s.ticket())
-            });
-            if let Some(ticket) = claimed {
+            if self.with(scope, |s| s.holds(Instant::now(), ticket)) {
                 return ticket;
             }
         }
@@ -65,7 +63,7 @@ impl Pace {
 
     /// Records that the service took a call.
     pub(super) fn taken(&self, scope: &str) {
-        self.with(scope, |s| s.interval = s.interval.mul_f64(0.97));
+        self.with(scope, Scope::taken);
     }
 
     fn with<T>(&self, scope: &str, act: impl FnOnce(&mut Scope) -> T) -> T {
@@ -85,21 +83,22 @@ impl Pace {
 }
 
 impl Scope {
-    fn ticket(&self) -> Ticket {
-        Ticket {
-            closings: self.closings,
-        }
-    }
-
-    /// A ticket now, or the time of a place in the queue.
-    fn reserve(&mut self, now: Instant) -> Result<Ticket, Instant> {
+    /// A place in the queue: when a call may leave, which may be now.
+    fn reserve(&mut self, now: Instant) -> (Instant, Ticket) {
         let at = self.next.max(self.closed_until).max(now);
         self.next = at + self.interval;
-        if at <= now {
-            Ok(self.ticket())
-        } else {
-            Err(at)
-        }
+        let closings = self.closings;
+        (at, Ticket { closings })
+    }
+
+    /// Says whether a place in the queue is still good: it is lost when the
+    /// scope closes anew, because the queue then moves at another interval.
+    fn holds(&self, now: Instant, ticket: Ticket) -> bool {
+        self.closings == ticket.closings && self.closed_until <= now
+    }
+
+    fn taken(&mut self) {
+        self.interval = self.interval.mul_f64(0.97);
     }
 
     fn close(&mut self, now: Instant, ticket: Ticket, wait: Duration) {
@@ -107,7 +106,8 @@ impl Scope {
         // Calls that left together come back together: they are one 429.
         if ticket.closings == self.closings {
             self.closings += 1;
-            self.interval = (self.interval * 2).clamp(FIRST_INTERVAL, LONGEST_INTERVAL);
+            let longest = LONGEST_INTERVAL.max(wait);
+            self.interval = (self.interval * 2).clamp(FIRST_INTERVAL, longest);
             self.next = self.closed_until;
         }
     }
@@ -131,7 +131,7 @@ mod tests {
         let now = Instant::now();
         let mut scope = scope(now);
         for _ in 0..1_000 {
-            assert!(scope.reserve(now).is_ok());
+            assert_eq!(scope.reserve(now).0, now);
         }
     }
 
@@ -139,38 +139,102 @@ mod tests {
     fn a_throttled_scope_opens_when_asked_and_lets_calls_out_one_by_one() {
         let now = Instant::now();
         let mut scope = scope(now);
-        let ticket = scope.reserve(now).expect("a free scope");
+        let (_, ticket) = scope.reserve(now);
         scope.close(now, ticket, Duration::from_secs(3));
         let opens = now + Duration::from_secs(3);
-        assert_eq!(scope.reserve(now).expect_err("closed"), opens);
-        assert_eq!(
-            scope.reserve(now).expect_err("closed"),
-            opens + FIRST_INTERVAL
-        );
+        assert_eq!(scope.reserve(now).0, opens);
+        assert_eq!(scope.reserve(now).0, opens + FIRST_INTERVAL);
+        let late = opens + Duration::from_secs(9);
+        assert_eq!(scope.reserve(late).0, late);
     }
 
     #[test]
     fn calls_that_left_together_slow_a_scope_down_once() {
         let now = Instant::now();
         let mut scope = scope(now);
-        let ticket = scope.reserve(now).expect("a free scope");
+        let (_, ticket) = scope.reserve(now);
         for _ in 0..16 {
             scope.close(now, ticket, Duration::from_secs(1));
         }
         assert_eq!(scope.interval, FIRST_INTERVAL);
-        let later = scope.ticket();
+        let (_, later) = scope.reserve(now);
         scope.close(now, later, Duration::from_secs(1));
         assert_eq!(scope.interval, FIRST_INTERVAL * 2);
     }
 
     #[test]
-    fn the_interval_stays_bounded() {
-        let now = Instant::now();
-        let mut scope = scope(now);
-        for _ in 0..40 {
-            let ticket = scope.ticket();
-            scope.close(now, ticket, Duration::from_secs(1));
+    fn the_interval_stays_bounded_by_what_the_service_asks_for() {
+        for (wait, longest) in [(1, LONGEST_INTERVAL), (10, Duration::from_secs(10))] {
+            let now = Instant::now();
+            let mut scope = scope(now);
+            for _ in 0..40 {
+                let (_, ticket) = scope.reserve(now);
+                scope.close(now, ticket, Duration::from_secs(wait));
+            }
+            assert_eq!(scope.interval, longest);
         }
-        assert_eq!(scope.interval, LONGEST_INTERVAL);
+    }
+
+    /// Sends calls through a scope to a token bucket, in made-up time. Returns
+    /// the seconds that it took and the most attempts that one call needed.
+    fn drain(calls: u32, capacity: f64, refill: f64) -> (f64, u32) {
+        const AT_ONCE: usize = 16;
+        const LATENCY: Duration = Duration::from_millis(50);
+        let start = Instant::now();
+        let mut scope = scope(start);
+        let (mut level, mut since) = (capacity, start);
+        // When a call wakes in the queue, with its ticket and its attempts.
+        let mut queue: Vec<(Instant, Ticket, u32)> = (0..calls)
+            .map(|_| scope.reserve(start))
+            .map(|(at, ticket)| (at, ticket, 1))
+            .collect();
+        // When a place among the calls under way is free again.
+        let mut places = [start; AT_ONCE];
+        let (mut end, mut most) = (start, 0);
+        while !queue.is_empty() {
+            let first = (0..queue.len())
+                .min_by_key(|&n| queue[n].0)
+                .expect("not empty");
+            let (at, ticket, attempt) = queue.remove(first);
+            if !scope.holds(at, ticket) {
+                let (next, ticket) = scope.reserve(at);
+                queue.push((next, ticket, attempt));
+                continue;
+            }
+            let place = places.iter_mut().min().expect("there are places");
+            let sent = at.max(*place);
+            *place = sent + LATENCY;
+            level = (level + (sent - since).as_secs_f64() * refill).min(capacity);
+            since = sent;
+            most = most.max(attempt);
+            if level >= 1.0 {
+                level -= 1.0;
+                scope.taken();
+                end = end.max(sent + LATENCY);
+            } else {
+                let wait = ((1.0 - level) / refill).ceil().max(1.0);
+                scope.close(sent + LATENCY, ticket, Duration::from_secs_f64(wait));
+                let (next, ticket) = scope.reserve(sent + LATENCY);
+                queue.push((next, ticket, attempt + 1));
+            }
+        }
+        ((end - start).as_secs_f64(), most)
+    }
+
+    #[test]
+    fn a_bucket_is_drained_about_as_fast_as_it_fills() {
+        for (capacity, refill) in [(60.0, 1.0), (20.0, 10.0), (250.0, 25.0), (5.0, 0.2)] {
+            let calls = 400_u32;
+            let (took, attempts) = drain(calls, capacity, refill);
+            let bound = (f64::from(calls) - capacity) / refill;
+            assert!(
+                took < bound * 1.1 + 1.0,
+                "{took} s where {bound} s would do"
+            );
+            assert!(
+                attempts < super::super::retry::THROTTLED_ATTEMPTS,
+                "{attempts}"
+            );
+        }
     }
 }

@@ -4,18 +4,13 @@
 //! item: an odd one fails alone. A field that only people read may be missing
 //! or of another type; one that decides how a cluster is signed in to may not.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::id::ClusterId;
 use crate::{
     azure::arm::page::decode_page,
     error::{Failure, Result},
-    secret::Secret,
 };
-
-/// The largest kubeconfig taken from ARM, in bytes: real ones have some 4 KB.
-const CREDENTIAL_LIMIT: usize = 1 << 20;
 
 /// A tenant that was walked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,45 +246,6 @@ pub fn decode_clusters(body: &[u8], subscription: &SubscriptionRef) -> Result<De
     Ok((fit, odd))
 }
 
-/// Reads the first kubeconfig of `listClusterUserCredential`. Without Entra ID
-/// it holds an administrator's key: hence a [`Secret`].
-///
-/// # Errors
-/// When the answer holds none, or one that is not base64 or not text or larger
-/// than 1 MiB. What the answer holds is never in the error.
-pub fn decode_credential(body: &[u8]) -> Result<Secret> {
-    let unfit = |why: &str| Failure::new("ARM's answer holds no kubeconfig").because(why);
-    let body: Value = serde_json::from_slice(body).map_err(|why| {
-        // Serde's own text can repeat a part of what it read.
-        unfit(&format!(
-            "it is not JSON (line {}, column {})",
-            why.line(),
-            why.column()
-        ))
-    })?;
-    let encoded = body
-        .get("kubeconfigs")
-        .ok_or_else(|| unfit("`kubeconfigs` is missing"))?
-        .get(0)
-        .ok_or_else(|| unfit("`kubeconfigs` is empty"))?
-        .get("value")
-        .and_then(Value::as_str)
-        .ok_or_else(|| unfit("`kubeconfigs[0].value` is missing or not text"))?;
-    if encoded.len() / 4 * 3 > CREDENTIAL_LIMIT {
-        return Err(unfit("it is larger than 1 MiB"));
-    }
-    let encoded: String = encoded.split_ascii_whitespace().collect();
-    let decoded = STANDARD
-        .decode(encoded)
-        .map_err(|_| unfit("`kubeconfigs[0].value` is not base64"))?;
-    let decoded =
-        String::from_utf8(decoded).map_err(|_| unfit("the kubeconfig is not UTF-8 text"))?;
-    if decoded.trim().is_empty() {
-        return Err(unfit("the kubeconfig is empty"));
-    }
-    Ok(Secret::new(decoded))
-}
-
 /// A field's text, where it is there, is text and is not empty.
 fn text(value: &Value, name: &str) -> Option<String> {
     value
@@ -450,37 +406,6 @@ mod tests {
         assert_eq!(read.tenant_id, OTHER_TENANT);
     }
 
-    fn credential(value: &str) -> String {
-        json!({"kubeconfigs": [{"name": "clusterUser", "value": value}]}).to_string()
-    }
-
-    #[test]
-    fn the_first_kubeconfig_is_taken_whatever_its_name() {
-        let body = credential(&STANDARD.encode("apiVersion: v1\n"));
-        let read = decode_credential(body.as_bytes()).expect("a kubeconfig");
-        assert_eq!(read.expose(), "apiVersion: v1\n");
-    }
-
-    #[test]
-    fn an_unfit_credential_says_why_and_repeats_nothing_of_it() {
-        let large = credential(&STANDARD.encode(vec![b'a'; CREDENTIAL_LIMIT + 1]));
-        let cases = [
-            ("{\"kubeconfigs\": \"hunter2".to_owned(), "not JSON"),
-            ("[]".into(), "`kubeconfigs` is missing"),
-            (r#"{"kubeconfigs":[]}"#.into(), "`kubeconfigs` is empty"),
-            (r#"{"kubeconfigs":[{"value":5}]}"#.into(), "not text"),
-            (credential("hunter2!"), "not base64"),
-            (credential(&STANDARD.encode([0xff, 0xfe])), "not UTF-8"),
-            (credential(""), "is empty"),
-            (large, "larger than 1 MiB"),
-        ];
-        for (body, why) in cases {
-            let failure = decode_credential(body.as_bytes()).expect_err("an unfit credential");
-            assert!(failure.render().contains(why), "{why}: {failure}");
-            assert!(!failure.render().contains("hunter2"));
-        }
-    }
-
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -493,7 +418,6 @@ mod tests {
             Just("value".to_owned()),
             Just("properties".to_owned()),
             Just("aadProfile".to_owned()),
-            Just("kubeconfigs".to_owned()),
             "[a-z]{1,4}",
         ];
         leaf.prop_recursive(4, 32, 4, move |inner| {
@@ -509,14 +433,12 @@ mod tests {
         #[test]
         fn no_bytes_make_the_decoding_panic(bytes: Vec<u8>) {
             let _ = decode_clusters(&bytes, &subscription());
-            let _ = decode_credential(&bytes);
         }
 
         #[test]
         fn no_json_makes_the_decoding_panic_and_no_item_is_lost(
             items in proptest::collection::vec(any_json(), 0..6), other in any_json(),
         ) {
-            let _ = decode_credential(other.to_string().as_bytes());
             let _ = decode_clusters(other.to_string().as_bytes(), &subscription());
             let page = json!({"value": items}).to_string();
             let (fit, odd) = decode_clusters(page.as_bytes(), &subscription()).expect("a page");
