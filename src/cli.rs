@@ -1,3 +1,131 @@
-//! The command line.
+//! The command line: the tree of commands, and what becomes of an error.
+//!
+//! Lives here: [`main`] and [`command`]. One file a command lies below; they
+//! alone print. What a command does belongs to the other rooms.
 
+use std::{ffi::OsString, io::Write, sync::Arc};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::{
+    error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure, Result},
+    host::Host,
+};
+
+pub mod flags;
+mod fleet_args;
 pub mod get_token;
+mod list;
+mod log;
+mod output;
+mod progress;
+mod report;
+mod sync;
+
+const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
+
+const LONG_ABOUT: &str = "\
+Bring every AKS cluster you can reach into your kubeconfig, and sign in to them once.
+
+  kubectl aad sync        after `az login`: every cluster becomes a context
+  kubectl get ns          and kubectl gets in, with tokens from a cache
+
+`kubectl aad sync --help` tells how to sign in in other ways.";
+
+/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage,
+/// 3 some clusters or entries failed.
+pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return parse_failure(&error),
+    };
+    log::start(matches.get_one::<u8>("v").copied().unwrap_or(0));
+    match run(&matches, Arc::new(host)) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Nothing is left to tell a person whose stderr is gone.
+            let _ = write!(std::io::stderr(), "{}", failure.render());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
+    match matches.subcommand() {
+        Some(("sync", matches)) => sync::run(matches, &host),
+        Some(("list", matches)) => list::run(matches, &host),
+        Some(("get-token", matches)) => get_token::run(
+            &host,
+            flags::settings(matches),
+            get_token::Call {
+                force_refresh: matches.get_flag("force-refresh"),
+            },
+        ),
+        _ => unreachable!("clap requires one of the commands above"),
+    }
+}
+
+/// The runtime of a command that needs the network. One thread drives it: the
+/// work between requests is small, and what is not goes to blocking threads.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("could not start the network runtime").because(e))
+}
+
+/// The whole tree. Flags of a command are attached when it is the one that
+/// runs, so that a cached `get-token` does not pay for the others'.
+pub fn command() -> Command {
+    Command::new("kubectl-aad")
+        .bin_name("kubectl aad")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .long_about(LONG_ABOUT)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .arg(
+            Arg::new("v")
+                .short('v')
+                .long("v")
+                .value_name("LEVEL")
+                .value_parser(clap::value_parser!(u8))
+                .global(true)
+                .help("Tell more on stderr: 1 the steps, 5 every request; never a secret"),
+        )
+        .arg(
+            Arg::new("logtostderr")
+                .long("logtostderr")
+                .global(true)
+                .hide(true)
+                .action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .help("Accepted for kubelogin's sake: messages always go to stderr"),
+        )
+        .subcommand(sync::command())
+        .subcommand(list::command())
+        .subcommand(get_token::command())
+}
+
+/// Shows help, the version or what was wrong with the arguments.
+fn parse_failure(error: &clap::Error) -> u8 {
+    let shown = error.print();
+    match (error.use_stderr(), shown) {
+        (false, Ok(())) => EXIT_OK,
+        (false, Err(_)) => EXIT_FAILED,
+        (true, _) => EXIT_USAGE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        command().debug_assert();
+    }
+}

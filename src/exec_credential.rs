@@ -57,6 +57,16 @@ struct Spec {
     interactive: Option<bool>,
 }
 
+/// As where kubectl isn't calling: `v1beta1`, as kubelogin has it.
+impl Default for ExecInfo {
+    fn default() -> Self {
+        Self {
+            version: Version::V1Beta1,
+            interactive: None,
+        }
+    }
+}
+
 impl ExecInfo {
     /// Reads the variable; `v1beta1` where it is missing or empty, as
     /// kubelogin has it.
@@ -65,10 +75,7 @@ impl ExecInfo {
     /// A usage error when it is not JSON or of a version that is not known.
     pub fn read(host: &Host) -> Result<Self> {
         let Some(text) = host.var_nonempty(VARIABLE) else {
-            return Ok(Self {
-                version: Version::V1Beta1,
-                interactive: None,
-            });
+            return Ok(Self::default());
         };
         let input: Option<Input> = serde_json::from_str(text).map_err(|e| {
             Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))

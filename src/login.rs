@@ -177,7 +177,7 @@ pub static MODES: &[ModeRow] = &[
         summary: "a federated token of Kubernetes or GitHub Actions",
         attendance: Attendance::Never,
         needs: &[Param::ClientId, Param::TenantId],
-        takes: &[Param::FederatedTokenFile],
+        takes: &[Param::Environment, Param::FederatedTokenFile],
     },
     ModeRow {
         mode: LoginMode::AzurePipelines,
@@ -185,7 +185,7 @@ pub static MODES: &[ModeRow] = &[
         summary: "a service connection of Azure Pipelines",
         attendance: Attendance::Never,
         needs: &[Param::ClientId, Param::TenantId, Param::ServiceConnectionId],
-        takes: &[],
+        takes: &[Param::Environment],
     },
 ];
 

@@ -1,1 +1,9 @@
-fn main() {}
+//! `kubectl aad`: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use kubectl_aad::{cli, host::Host};
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::main(std::env::args_os(), Host::from_process()))
+}

@@ -5,6 +5,9 @@
 
 use std::{io::Write, sync::Arc};
 
+use clap::{Arg, ArgAction, Command};
+
+use super::flags;
 use crate::{
     auth::{
         AccessToken, Authenticator, Options, TokenRequest, TokenSource,
@@ -25,6 +28,25 @@ const DEFAULT_LOGIN: &str = "devicecode";
 pub struct Call {
     /// Get a new token, whatever is cached.
     pub force_refresh: bool,
+}
+
+/// The command's flags: kubelogin's, and one more.
+pub(super) fn command() -> Command {
+    Command::new("get-token")
+        .about("Get a token for kubectl; takes the flags and variables of Azure/kubelogin")
+        .long_about(
+            "Get a token and print it as an ExecCredential: what kubectl runs to get in.\n\n\
+             Takes the flags, variables and precedence of Azure/kubelogin: a variable that is set wins over \
+             the flag, unless --disable-environment-override is given.",
+        )
+        .defer(|command| {
+            flags::login_flags(command, |_| true).arg(
+                Arg::new("force-refresh")
+                    .long("force-refresh")
+                    .action(ArgAction::SetTrue)
+                    .help("Get a new token even where a cached one is good"),
+            )
+        })
 }
 
 /// Gets a token and writes the `ExecCredential` to standard output.

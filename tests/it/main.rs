@@ -4,7 +4,10 @@
 //! Here live only the modules. What several of them share is in `support`; a test that needs no
 //! other program belongs beside the code it tests.
 
+mod demo;
 mod docs;
 mod fleet;
 mod krew;
 mod support;
+mod sync;
+mod world;

@@ -1,0 +1,74 @@
+//! `kubectl aad list`: the fleet, looked at and left alone.
+//!
+//! Lives here: the command. It asks ARM what `sync` asks first, and prints it.
+
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command};
+
+use super::{
+    fleet_args::{self, FleetArgs},
+    output::{self, Format},
+    progress::Progress,
+    report::{ListReport, ListedCluster},
+};
+use crate::{
+    azure::Arm,
+    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
+    host::Host,
+};
+
+/// The command's flags.
+pub(super) fn command() -> Command {
+    Command::new("list")
+        .about("List the AKS clusters you can reach")
+        .long_about(
+            "List the AKS clusters you can reach: those that `kubectl aad sync` would bring in.\n\n\
+             No kubeconfig is read or written.",
+        )
+        .after_help(
+            "Exit codes: 0 all well, 1 nothing could be listed, 2 wrong usage, \
+             3 some tenants or subscriptions could not be looked into.",
+        )
+        .defer(|command| output::format_flag(fleet_args::fleet_flags(command)))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When nothing could be listed at all.
+pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
+    let args = FleetArgs::read(matches, host)?;
+    let format = matches
+        .get_one::<Format>("output")
+        .copied()
+        .unwrap_or_default();
+    let progress = Progress::start(host);
+    let found = super::runtime()?.block_on(async {
+        let source = args.arm_source(host, &progress)?;
+        let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
+        args.find(&arm, &progress).await
+    })?;
+    drop(progress);
+    let report = ListReport {
+        clusters: found
+            .clusters
+            .iter()
+            .map(|(cluster, _)| ListedCluster::from(cluster))
+            .collect(),
+        warnings: found.warnings.iter().map(ToString::to_string).collect(),
+    };
+    output::print(&match format {
+        Format::Table => report.table(),
+        Format::Json => output::json(&report),
+        Format::Yaml => output::yaml(&report)?,
+        Format::Name => report.names(),
+    })?;
+    Ok(
+        match (report.warnings.is_empty(), report.clusters.is_empty()) {
+            (true, _) => EXIT_OK,
+            (false, false) => EXIT_PARTIAL,
+            (false, true) => EXIT_FAILED,
+        },
+    )
+}

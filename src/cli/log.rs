@@ -1,0 +1,66 @@
+//! What `-v` tells: our own events, a line each, on stderr.
+//!
+//! Lives here: the smallest `tracing` subscriber that does it. Events of other
+//! packages are not shown: we can't vouch for what they hold.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use crate::error::printable;
+
+struct Log {
+    level: Level,
+}
+
+/// Starts telling: from level 1 the steps, from 5 the details, from 8 all.
+pub(super) fn start(verbosity: u8) {
+    let level = match verbosity {
+        0 => return,
+        1..=4 => Level::INFO,
+        5..=7 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    // A second call (an embedding program has its own) changes nothing.
+    let _ = tracing::subscriber::set_global_default(Log { level });
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level && metadata.target().starts_with("kubectl_aad")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        let _ = writeln!(std::io::stderr(), "{}", printable(&line.0));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        // Writing to a string can't fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+}

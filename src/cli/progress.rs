@@ -1,0 +1,79 @@
+//! Progress on stderr, where a person is watching.
+//!
+//! Lives here: [`Progress`], over indicatif. Where stderr is no terminal
+//! nothing is drawn.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{auth::Prompt, error::printable, host::Host};
+
+/// One line that tells what is going on; gone when dropped.
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Starts drawing, unless nobody watches.
+    pub(super) fn start(host: &Host) -> Self {
+        let target = if host.terminal().stderr {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(style("{spinner} {msg}"));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+
+    /// Says what is being done, without an end in sight.
+    pub(super) fn say(&self, message: impl Into<String>) {
+        self.bar.set_message(message.into());
+    }
+
+    /// Begins counting to `total`.
+    pub(super) fn count_to(&self, total: usize, message: &'static str) {
+        self.bar
+            .set_style(style("{spinner} {msg} [{bar:30}] {pos}/{len}"));
+        self.bar.set_length(total as u64);
+        self.bar.set_position(0);
+        self.bar.set_message(message);
+    }
+
+    /// Counts one more.
+    pub(super) fn step(&self) {
+        self.bar.inc(1);
+    }
+
+    /// Prints a line that stays, above the progress.
+    pub(super) fn note(&self, line: &str) {
+        note(&self.bar, line);
+    }
+
+    /// The same, for a sign-in that has something to say to a person.
+    pub(super) fn teller(&self) -> Prompt {
+        let bar = self.bar.clone();
+        Arc::new(move |line| note(&bar, line))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn note(bar: &ProgressBar, line: &str) {
+    // Where nobody reads stderr, there is nobody to tell.
+    bar.suspend(|| drop(writeln!(io::stderr(), "{}", printable(line))));
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are valid")
+}

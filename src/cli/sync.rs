@@ -1,0 +1,340 @@
+//! `kubectl aad sync`: the fleet into the kubeconfig.
+//!
+//! Lives here: the straight line from arguments to report. Each cluster is
+//! carried along with its result, so that one failure is one row.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use futures::StreamExt;
+
+use self::import::{Brought, Style};
+use super::{
+    fleet_args::{self, FleetArgs, Found},
+    output::{self, Format},
+    progress::Progress,
+    report::{Action, ListedCluster, Summary, SyncReport, SyncedCluster, WarmedToken},
+};
+use crate::{
+    azure::{
+        Arm, ClusterRef,
+        fleet::{self, CredentialOptions},
+    },
+    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
+    host::Host,
+    kubeconfig::{
+        self, ClusterName, Document, Paths, file,
+        merge::{self, Import, Outcome},
+    },
+    secret::Secret,
+};
+
+mod exec_args;
+mod import;
+mod warm;
+
+/// How many conversions may wait for a core.
+const CONVERSIONS_AT_ONCE: usize = 64;
+
+const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
+
+const LONG_ABOUT: &str = "\
+Bring every AKS cluster you can reach into your kubeconfig.
+
+Finds the clusters of all subscriptions that the identity sees, fetches each one's user kubeconfig, writes a
+context for each that signs in through `kubectl aad get-token`, and fetches the tokens ahead. Entries that it
+did not write stay as they are, and so does your current context.";
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad sync                                   as `az login` signed you in
+  kubectl aad sync --login devicecode                without az
+  kubectl aad sync --login spn --arm-login azurecli  contexts for a pipeline, found by you
+  kubectl aad sync --subscription Production --dry-run
+
+Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some clusters failed.";
+
+/// The command's flags.
+pub(super) fn command() -> Command {
+    Command::new("sync")
+        .about(ABOUT)
+        .long_about(LONG_ABOUT)
+        .after_help(EXAMPLES)
+        .defer(|command| {
+            let command = command
+                .arg(
+                    Arg::new("kubeconfig")
+                        .long("kubeconfig")
+                        .value_name("FILE")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("Kubeconfig to write, in place of the one that kubectl would write"),
+                )
+                .arg(switch(
+                    "local-accounts",
+                    "Take clusters without Entra ID too: their kubeconfigs hold an administrator's certificate",
+                ))
+                .arg(switch(
+                    "public-fqdn",
+                    "Use the public address of private clusters that have one",
+                ))
+                .arg(switch("no-warm", "Do not fetch the clusters' tokens ahead"))
+                .arg(switch("dry-run", "Write nothing; report what would happen"));
+            output::format_flag(fleet_args::fleet_flags(command))
+        })
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+/// What this run was asked to do.
+struct Options {
+    kubeconfig: Option<PathBuf>,
+    local_accounts: bool,
+    public_fqdn: bool,
+    warm: bool,
+    dry_run: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When nothing could be done at all.
+pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
+    let args = FleetArgs::read(matches, host)?;
+    let options = Options {
+        kubeconfig: matches.get_one::<PathBuf>("kubeconfig").cloned(),
+        local_accounts: matches.get_flag("local-accounts"),
+        public_fqdn: matches.get_flag("public-fqdn"),
+        warm: !matches.get_flag("no-warm"),
+        dry_run: matches.get_flag("dry-run"),
+    };
+    let format = matches
+        .get_one::<Format>("output")
+        .copied()
+        .unwrap_or_default();
+    for param in args.login.unused() {
+        eprintln!(
+            "warning: `{}` has no effect with `--login {}`",
+            param.dashed(),
+            args.login.mode()?
+        );
+    }
+    let runtime = super::runtime()?;
+    let report = runtime.block_on(sync(&args, &options, host))?;
+    output::print(&match format {
+        Format::Table => report.table(),
+        Format::Json => output::json(&report),
+        Format::Yaml => output::yaml(&report)?,
+        Format::Name => report.names(),
+    })?;
+    for token in &report.tokens {
+        if let Some(error) = &token.error {
+            eprintln!("warning: no token was fetched ahead: {error}");
+        }
+    }
+    let dry = if options.dry_run { " (dry run)" } else { "" };
+    eprintln!("{}{dry}", report.summary.sentence());
+    Ok(exit_code(&report))
+}
+
+fn exit_code(report: &SyncReport) -> u8 {
+    let failed = report.summary.failed > 0 || !report.warnings.is_empty();
+    match (failed, report.summary.written() + report.summary.skipped) {
+        (false, _) => EXIT_OK,
+        (true, 0) => EXIT_FAILED,
+        (true, _) => EXIT_PARTIAL,
+    }
+}
+
+async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<SyncReport> {
+    let progress = Progress::start(host);
+    let paths = Paths::find(
+        options.kubeconfig.as_deref(),
+        host.var_os("KUBECONFIG"),
+        host.home().ok().as_deref(),
+    )?;
+    // A kubeconfig that can't be read is told before anybody signs in.
+    Document::parse(file::read(&paths.default)?).map_err(|e| e.in_file(&paths.default))?;
+
+    let source = args.arm_source(host, &progress)?;
+    let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
+    let found = args.find(&arm, &progress).await?;
+    let style = Arc::new(Style {
+        login: args.login.clone(),
+        mode: args.login.mode()?,
+        environment: args.named_environment(),
+        local_accounts: options.local_accounts,
+    });
+    let credentials = CredentialOptions {
+        public_fqdn: options.public_fqdn,
+    };
+    let brought = bring_all(&arm, &found, &style, credentials, &progress).await;
+
+    let fleet: Vec<_> = found
+        .clusters
+        .iter()
+        .map(|(cluster, _)| import::cluster_name(cluster))
+        .collect();
+    let imports: Vec<Import> = brought
+        .iter()
+        .filter_map(|result| match result {
+            Ok(Brought::Entries { import, .. }) => Some(Import::clone(import)),
+            _ => None,
+        })
+        .collect();
+    progress.say("writing the kubeconfig");
+    let outcomes = write(&paths, &imports, &fleet, options.dry_run)?;
+
+    let sign_ins: BTreeSet<_> = brought
+        .iter()
+        .filter_map(|result| match result {
+            Ok(Brought::Entries { sign_in, .. }) => sign_in.clone(),
+            _ => None,
+        })
+        .collect();
+    let tokens = if options.warm && !options.dry_run {
+        progress.say("fetching tokens");
+        warm::warm(host, sign_ins, warm::lanes(&args.login, args.concurrency)).await
+    } else {
+        Vec::new()
+    };
+    drop(progress);
+    Ok(report(&found, brought, outcomes, tokens))
+}
+
+/// Fetches and converts every cluster, several at once; results come in the
+/// order of the clusters.
+async fn bring_all(
+    arm: &Arm<'_>,
+    found: &Found,
+    style: &Arc<Style>,
+    credentials: CredentialOptions,
+    progress: &Progress,
+) -> Vec<Result<Brought>> {
+    let mut done: HashMap<String, Result<Brought>> = HashMap::new();
+    let mut wanted = Vec::new();
+    for (cluster, described) in &found.clusters {
+        match (described, style.left_out(cluster)) {
+            (Err(failure), _) => {
+                done.insert(cluster.id.clone(), Err(failure.clone()));
+            }
+            (Ok(()), Some(reason)) => {
+                done.insert(cluster.id.clone(), Ok(Brought::Skipped(reason)));
+            }
+            (Ok(()), None) => wanted.push(cluster.clone()),
+        }
+    }
+    progress.count_to(wanted.len(), "fetching kubeconfigs");
+    let converted: Vec<_> = fleet::user_credentials(arm, wanted, credentials)
+        .inspect(|_| progress.step())
+        .map(|(cluster, answer)| convert(cluster, answer, style))
+        .buffer_unordered(CONVERSIONS_AT_ONCE)
+        .collect()
+        .await;
+    done.extend(converted);
+    found
+        .clusters
+        .iter()
+        .map(|(cluster, _)| {
+            done.remove(&cluster.id)
+                .unwrap_or_else(|| Err(Failure::new("ARM listed it twice under one id")))
+        })
+        .collect()
+}
+
+/// Converts one answer on a thread of its own, so that a whole fleet's are
+/// read on every core.
+async fn convert(
+    cluster: ClusterRef,
+    answer: Result<Secret>,
+    style: &Arc<Style>,
+) -> (String, Result<Brought>) {
+    let id = cluster.id.clone();
+    let style = Arc::clone(style);
+    let brought =
+        tokio::task::spawn_blocking(move || import::convert(&cluster, answer, &style)).await;
+    let brought = brought
+        .unwrap_or_else(|e| Err(Failure::new("converting its kubeconfig failed").because(e)));
+    (id, brought)
+}
+
+/// Merges the imports into the kubeconfig: one write under client-go's lock,
+/// or none at all for a dry run.
+fn write(
+    paths: &Paths,
+    imports: &[Import],
+    fleet: &[ClusterName],
+    dry_run: bool,
+) -> Result<Vec<Outcome>> {
+    let merged = |text: &str| -> Result<(String, Vec<Outcome>), kubeconfig::Error> {
+        let existing = Document::parse(text).map_err(|e| e.in_file(&paths.default))?;
+        let merged = merge::merge(&existing, imports, fleet);
+        let text = existing
+            .render(&merged.root)
+            .map_err(|e| e.in_file(&paths.default))?;
+        Ok((text, merged.outcomes))
+    };
+    if dry_run {
+        return Ok(merged(&file::read(&paths.default)?)?.1);
+    }
+    if imports.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(file::update(&paths.default, file::PATIENCE, merged)?)
+}
+
+fn report(
+    found: &Found,
+    brought: Vec<Result<Brought>>,
+    outcomes: Vec<Outcome>,
+    tokens: Vec<WarmedToken>,
+) -> SyncReport {
+    let mut outcomes = outcomes.into_iter();
+    let clusters: Vec<_> = found
+        .clusters
+        .iter()
+        .zip(brought)
+        .map(|((cluster, _), result)| {
+            let (action, context, reason) = match result {
+                Ok(Brought::Entries { .. }) => {
+                    let outcome = outcomes
+                        .next()
+                        .expect("a merge gives an outcome for each import");
+                    (outcome.action.into(), Some(outcome.context), None)
+                }
+                Ok(Brought::Skipped(reason)) => (Action::Skipped, None, Some(reason)),
+                Err(failure) => (Action::Failed, None, Some(failure.to_string())),
+            };
+            SyncedCluster {
+                listed: ListedCluster::from(cluster),
+                context,
+                action,
+                reason,
+            }
+        })
+        .collect();
+    SyncReport {
+        summary: Summary::of(&clusters),
+        clusters,
+        tokens,
+        warnings: found.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+impl From<merge::Action> for Action {
+    fn from(action: merge::Action) -> Self {
+        match action {
+            merge::Action::Added => Self::Added,
+            merge::Action::Updated => Self::Updated,
+            merge::Action::Unchanged => Self::Unchanged,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One cluster's kubeconfig, read and turned into entries of ours.
+//!
+//! Lives here: [`convert`], and which clusters are left out. What is decided
+//! comes back as a value; nothing is fetched, written or printed.
+
+use serde_json::{Map, Value, json};
+
+use super::exec_args::{ClusterSignIn, exec_args};
+use crate::{
+    azure::ClusterRef,
+    error::{Failure, Result},
+    kubeconfig::{
+        ClusterName, UserCredential, UserKubeconfig, merge::Import, parse_user_kubeconfig,
+    },
+    login::{LoginMode, Origin, Param, Settings},
+    secret::Secret,
+};
+
+/// What kubectl shows where the plugin is missing.
+const INSTALL_HINT: &str = "\
+kubectl-aad is needed to sign in to this cluster and is not on the PATH.
+Install it with: kubectl krew install aad
+";
+
+/// How entries are to be written.
+pub(super) struct Style {
+    /// The sign-in of people and pipelines.
+    pub login: Settings,
+    /// Its mode.
+    pub mode: LoginMode,
+    /// The cloud to name in the entries, where it is not the public one.
+    pub environment: Option<String>,
+    /// Whether administrators' certificates are wanted.
+    pub local_accounts: bool,
+}
+
+/// What became of a cluster before the kubeconfig was touched.
+pub(super) enum Brought {
+    /// Entries for it, and the arguments whose token can be fetched ahead.
+    Entries {
+        import: Box<Import>,
+        sign_in: Option<Vec<String>>,
+    },
+    /// It was left out, and why.
+    Skipped(String),
+}
+
+impl Style {
+    /// Why a cluster is left out before ARM is asked about it.
+    pub(super) fn left_out(&self, cluster: &ClusterRef) -> Option<String> {
+        if !cluster.aad && !self.local_accounts {
+            return Some(
+                "it has no Entra ID, only an administrator's certificate: take it with `--local-accounts`"
+                    .to_owned(),
+            );
+        }
+        is(&cluster.provisioning_state, "Deleting").then(|| "it is being deleted".to_owned())
+    }
+}
+
+/// Turns ARM's answer for a cluster into entries.
+///
+/// # Errors
+/// When ARM refused or answered what can't be used.
+pub(super) fn convert(
+    cluster: &ClusterRef,
+    answer: Result<Secret>,
+    style: &Style,
+) -> Result<Brought> {
+    match answer {
+        Ok(answer) => entries(answer.expose().as_bytes(), cluster, style),
+        // A stopped cluster need not answer; a running one must.
+        Err(_) if is(&cluster.power_state, "Stopped") => Ok(Brought::Skipped(
+            "it is stopped and gives no kubeconfig: sync again after `az aks start`".to_owned(),
+        )),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is(state: &Option<String>, word: &str) -> bool {
+    state
+        .as_deref()
+        .is_some_and(|state| state.eq_ignore_ascii_case(word))
+}
+
+/// Turns ARM's answer into entries.
+fn entries(answer: &[u8], cluster: &ClusterRef, style: &Style) -> Result<Brought> {
+    let theirs = parse_user_kubeconfig(answer)
+        .map_err(|e| Failure::new("ARM's kubeconfig for it can't be used").because(e))?;
+    let (user, sign_in) = match user_value(&theirs, cluster, style)? {
+        Some(found) => found,
+        None => {
+            return Ok(Brought::Skipped(
+                "its kubeconfig holds an administrator's certificate: take it with `--local-accounts`".into(),
+            ));
+        }
+    };
+    Ok(Brought::Entries {
+        import: Box::new(Import {
+            cluster_name: cluster_name(cluster),
+            cluster: theirs.cluster,
+            user,
+        }),
+        sign_in,
+    })
+}
+
+type User = (Map<String, Value>, Option<Vec<String>>);
+
+/// The user's value; none for a local account that is not wanted.
+fn user_value(
+    theirs: &UserKubeconfig,
+    cluster: &ClusterRef,
+    style: &Style,
+) -> Result<Option<User>> {
+    let wanted = match &theirs.user {
+        UserCredential::LocalAccount { user } => {
+            return Ok(style.local_accounts.then(|| (user.clone(), None)));
+        }
+        UserCredential::Exec { args, .. } => {
+            let args = args.strip_prefix(&["get-token".to_owned()]).unwrap_or(args);
+            let (settings, _) = Settings::from_exec_args(args)?;
+            settings
+        }
+        UserCredential::AzureAuthProvider { config } => auth_provider_settings(config),
+    };
+    let server_id = wanted
+        .text(Param::ServerId)
+        .ok_or_else(|| Failure::new("ARM's kubeconfig for it names no server application"))?;
+    let sign_in = ClusterSignIn {
+        tenant_id: cluster.tenant_id.clone(),
+        server_id: server_id.to_owned(),
+        client_id: wanted.text(Param::ClientId).map(str::to_owned),
+        legacy: wanted.is_on(Param::Legacy),
+    };
+    let args = exec_args(
+        &style.login,
+        style.mode,
+        style.environment.as_deref(),
+        &sign_in,
+    );
+    let exec = json!({
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "kubectl-aad",
+            "args": args,
+            "env": null,
+            "installHint": INSTALL_HINT,
+            "interactiveMode": style.mode.row().attendance.as_str(),
+            "provideClusterInfo": false,
+        }
+    });
+    let Value::Object(user) = exec else {
+        unreachable!("the literal above is an object");
+    };
+    Ok(Some((user, Some(args))))
+}
+
+/// What the `azure` auth provider of kubectl up to 1.25 said.
+///
+/// `config-mode` absent or `0` means tokens with `spn:` in their audience.
+fn auth_provider_settings(config: &std::collections::BTreeMap<String, String>) -> Settings {
+    let mut settings = Settings::new();
+    for (key, param) in [
+        ("apiserver-id", Param::ServerId),
+        ("client-id", Param::ClientId),
+    ] {
+        if let Some(text) = config.get(key) {
+            settings.set(param, text, Origin::ExecEntry);
+        }
+    }
+    if matches!(
+        config.get("config-mode").map(String::as_str),
+        None | Some("" | "0")
+    ) {
+        settings.set(Param::Legacy, "true", Origin::ExecEntry);
+    }
+    settings
+}
+
+/// The parts of a cluster that its names are made of.
+pub(super) fn cluster_name(cluster: &ClusterRef) -> ClusterName {
+    ClusterName {
+        arm_id: cluster.id.clone(),
+        name: cluster.name.clone(),
+        resource_group: cluster.resource_group.clone(),
+        subscription: cluster.subscription_name.clone(),
+        subscription_id: cluster.subscription_id.clone(),
+    }
+}

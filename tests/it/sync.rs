@@ -1,0 +1,440 @@
+//! `kubectl aad sync` and `list`, from the command line to the kubeconfig and back out of kubectl.
+
+use std::collections::BTreeSet;
+
+use azure_sim::{Cluster, Endpoint, Fault, Fleet, FleetSpec, PowerState};
+use serde_json::{Value, json};
+
+use crate::{
+    support::peer,
+    world::{CLOUD, World, run},
+};
+
+fn fleet(clusters: usize, tenants: usize, subscriptions: usize) -> Fleet {
+    Fleet::generate(&FleetSpec {
+        clusters,
+        tenants,
+        subscriptions,
+        ..FleetSpec::default()
+    })
+}
+
+fn clusters(report: &Value) -> &[Value] {
+    report["clusters"].as_array().expect("a list of clusters")
+}
+
+fn ids_that(report: &Value, action: &str) -> BTreeSet<String> {
+    clusters(report)
+        .iter()
+        .filter(|cluster| cluster["action"] == action)
+        .map(|cluster| cluster["id"].as_str().expect("an id").to_lowercase())
+        .collect()
+}
+
+fn ids<'a>(clusters: impl IntoIterator<Item = &'a Cluster>) -> BTreeSet<String> {
+    clusters.into_iter().map(|c| c.id.to_lowercase()).collect()
+}
+
+/// The kubeconfig as kubectl's own library for Rust reads it.
+fn contexts(world: &World) -> BTreeSet<String> {
+    let text = world.kubeconfig_text();
+    let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
+    parsed
+        .contexts
+        .into_iter()
+        .map(|named| named.name)
+        .collect()
+}
+
+#[test]
+fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let fleet = fleet(8, 2, 4);
+    let sample: Vec<_> = fleet.clusters.iter().take(4).cloned().collect();
+    assert_eq!(
+        sample
+            .iter()
+            .map(|c| &c.tenant_id)
+            .collect::<BTreeSet<_>>()
+            .len(),
+        2
+    );
+    let person = fleet.users[0].upn.clone();
+    let world = World::new(fleet);
+    let synced = world.at_a_terminal(&[
+        "sync",
+        "--environment",
+        CLOUD,
+        "-l",
+        "devicecode",
+        "-o",
+        "json",
+    ]);
+    assert!(synced.stderr.contains("/device"), "{}", synced.stderr);
+    let report = synced.json(0);
+    assert_eq!(report["summary"]["added"], 8);
+
+    for cluster in &sample {
+        let row = clusters(&report)
+            .iter()
+            .find(|row| {
+                row["id"]
+                    .as_str()
+                    .is_some_and(|id| id.eq_ignore_ascii_case(&cluster.id))
+            })
+            .expect("each cluster has a row");
+        let context = row["context"].as_str().expect("a context");
+        let spaces = run(world
+            .program(&kubectl)
+            .args(["--context", context, "get", "ns"]));
+        assert_eq!(spaces.code, 0, "{}", spaces.stderr);
+        assert!(spaces.stdout.contains("kube-system"), "{}", spaces.stdout);
+        let who = run(world.program(&kubectl).args([
+            "--context",
+            context,
+            "auth",
+            "whoami",
+            "-o",
+            "json",
+        ]));
+        assert_eq!(who.code, 0, "{}", who.stderr);
+        assert!(who.stdout.contains(&person), "{}", who.stdout);
+    }
+    let counters = world.simulator.counters();
+    assert_eq!(
+        counters.get(Endpoint::DeviceCode),
+        1,
+        "one sign-in serves all"
+    );
+}
+
+#[test]
+fn each_tenant_costs_one_token_however_many_clusters_it_has() {
+    let world = World::new(fleet(60, 3, 6));
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let tokens = report["tokens"].as_array().expect("tokens");
+    assert_eq!(tokens.len(), 3);
+    for token in tokens {
+        assert_eq!(token["login"], "azurecli");
+        assert_eq!(token["serverId"], azure_sim::AKS_SERVER_APP);
+        assert_eq!(token["error"], Value::Null);
+        assert!(token["expiresOn"].is_string());
+    }
+    let asked_az_for_clusters = world
+        .simulator
+        .requests_to(Endpoint::DeveloperCli)
+        .iter()
+        .filter(|run| {
+            run.query
+                .iter()
+                .any(|(_, argument)| argument.contains(azure_sim::AKS_SERVER_APP))
+        })
+        .count();
+    assert_eq!(asked_az_for_clusters, 3);
+}
+
+#[test]
+fn failing_clusters_are_named_and_all_others_are_written() {
+    let fleet = fleet(200, 2, 5);
+    let world = World::new(fleet.clone());
+    let broken = [
+        Fault::on(Endpoint::ListClusterUserCredential).status(403),
+        Fault::on(Endpoint::ListClusterUserCredential).status(404),
+        Fault::on(Endpoint::ListClusterUserCredential).throttled(0),
+        Fault::on(Endpoint::ListClusterUserCredential).status(500),
+        Fault::on(Endpoint::ListClusterUserCredential).malformed(),
+    ];
+    let mut expected = BTreeSet::new();
+    for (i, fault) in broken.into_iter().enumerate() {
+        for cluster in &fleet.clusters[i * 2..i * 2 + 2] {
+            world
+                .simulator
+                .faults()
+                .add(fault.clone().cluster(&cluster.id));
+            expected.insert(cluster.id.to_lowercase());
+        }
+    }
+    let report = run(&mut world.sync(&["-o", "json"])).json(3);
+    assert_eq!(ids_that(&report, "failed"), expected);
+    assert_eq!(report["summary"]["failed"], 10);
+    assert_eq!(report["summary"]["added"], 190);
+    assert_eq!(contexts(&world).len(), 190);
+    for cluster in clusters(&report) {
+        let failed = cluster["action"] == "failed";
+        assert_eq!(failed, cluster["reason"].is_string());
+        assert_eq!(failed, cluster["context"].is_null());
+    }
+}
+
+#[test]
+fn the_report_has_the_promised_fields_and_no_others() {
+    let world = World::new(fleet(1, 1, 1));
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let keys = |value: &Value| -> Vec<String> {
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
+    };
+    assert_eq!(keys(&report), ["clusters", "tokens", "summary", "warnings"]);
+    assert_eq!(
+        keys(&report["clusters"][0]),
+        [
+            "id",
+            "name",
+            "resourceGroup",
+            "subscriptionId",
+            "subscription",
+            "tenantId",
+            "location",
+            "kubernetesVersion",
+            "powerState",
+            "context",
+            "action",
+            "reason"
+        ]
+    );
+    assert_eq!(
+        keys(&report["tokens"][0]),
+        ["tenantId", "serverId", "login", "expiresOn", "error"]
+    );
+    assert_eq!(
+        keys(&report["summary"]),
+        ["added", "updated", "unchanged", "skipped", "failed"]
+    );
+    assert_eq!(report["warnings"], json!([]));
+}
+
+#[test]
+fn syncing_again_changes_not_a_byte() {
+    let world = World::new(fleet(12, 1, 2));
+    run(&mut world.sync(&["-o", "json"])).json(0);
+    let before = world.kubeconfig_text();
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(report["summary"]["unchanged"], 12);
+    assert_eq!(world.kubeconfig_text(), before);
+}
+
+#[test]
+fn what_others_wrote_stays_as_it_was() {
+    let world = World::new(fleet(3, 1, 1));
+    let others = "\
+# mine, with care
+apiVersion: v1
+kind: Config
+current-context: home   # do not move
+preferences: {colors: yes}
+clusters:
+- name: home
+  cluster: {server: \"https://192.0.2.1:6443\", x-unknown: [1, 2]}
+contexts:
+- context: {cluster: home, user: me, namespace: lab}
+  name: home
+users:
+- name: me
+  user:
+    token: 'abc'
+";
+    std::fs::create_dir(world.home().join(".kube")).expect("made");
+    std::fs::write(world.kubeconfig(), others).expect("written");
+    run(&mut world.sync(&["-o", "json"])).json(0);
+    let text = world.kubeconfig_text();
+    let mut lines = text.lines();
+    for line in others.lines() {
+        assert!(
+            lines.any(|after| after == line),
+            "`{line}` is missing or moved:\n{text}"
+        );
+    }
+    assert_eq!(contexts(&world).len(), 4);
+}
+
+#[test]
+fn a_dry_run_reports_the_same_and_writes_nothing() {
+    let world = World::new(fleet(5, 1, 1));
+    let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);
+    assert!(!world.kubeconfig().exists());
+    let wet = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(dry["clusters"], wet["clusters"]);
+    assert_eq!(dry["summary"], wet["summary"]);
+}
+
+#[test]
+fn administrators_certificates_are_left_out_unless_asked_for() {
+    let fleet = Fleet::generate(&FleetSpec {
+        clusters: 6,
+        local_accounts: 0.5,
+        ..FleetSpec::default()
+    });
+    let local = ids(fleet.clusters.iter().filter(|c| !c.is_aad()));
+    assert_eq!(local.len(), 3);
+    let world = World::new(fleet);
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(ids_that(&report, "skipped"), local);
+    assert!(!world.kubeconfig_text().contains("client-key-data"));
+    let report = run(&mut world.sync(&["-o", "json", "--local-accounts"])).json(0);
+    assert_eq!(ids_that(&report, "added"), local);
+    assert!(world.kubeconfig_text().contains("client-key-data"));
+}
+
+#[test]
+fn clusters_of_one_name_get_longer_names_that_they_keep() {
+    let fleet = Fleet::generate(&FleetSpec {
+        clusters: 20,
+        subscriptions: 3,
+        same_name: 0.5,
+        ..FleetSpec::default()
+    });
+    let world = World::new(fleet);
+    let first = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(contexts(&world).len(), 20);
+    let again = run(&mut world.sync(&["-o", "json"])).json(0);
+    for (before, after) in clusters(&first).iter().zip(clusters(&again)) {
+        assert_eq!(before["context"], after["context"]);
+    }
+}
+
+#[test]
+fn both_kubeconfig_formats_of_arm_become_the_same_kind_of_entry() {
+    let fleet = Fleet::generate(&FleetSpec {
+        clusters: 4,
+        azure_format: 0.5,
+        stopped: 0.25,
+        ..FleetSpec::default()
+    });
+    assert!(
+        fleet
+            .clusters
+            .iter()
+            .any(|c| c.power_state == PowerState::Stopped)
+    );
+    let world = World::new(fleet);
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(report["summary"]["failed"], 0);
+    let text = world.kubeconfig_text();
+    assert!(!text.contains("auth-provider"));
+    assert!(text.contains("command: kubectl-aad"));
+}
+
+#[test]
+fn a_service_principals_secret_reaches_neither_kubeconfig_nor_messages() {
+    let fleet = fleet(3, 1, 1);
+    let principal = fleet.service_principals[0].clone();
+    let secret = principal.secrets[0].clone();
+    let world = World::new(fleet);
+    let ran = run(world
+        .aad(&[
+            "sync",
+            "--environment",
+            CLOUD,
+            "-l",
+            "spn",
+            "-o",
+            "json",
+            "-v",
+            "10",
+        ])
+        .env("AZURE_CLIENT_ID", &principal.client_id)
+        .env("AZURE_TENANT_ID", &principal.tenant_id)
+        .env("AZURE_CLIENT_SECRET", &secret));
+    let report = ran.json(0);
+    assert_eq!(report["summary"]["added"], 3);
+    assert_eq!(report["tokens"][0]["error"], Value::Null);
+    for place in [&ran.stdout, &ran.stderr, &world.kubeconfig_text()] {
+        assert!(!place.contains(&secret));
+        assert!(!place.contains("eyJ"), "a token is in there");
+    }
+}
+
+#[test]
+fn a_subscription_that_refuses_is_a_warning_and_the_others_are_synced() {
+    let fleet = fleet(9, 1, 3);
+    let refused = fleet.subscriptions[1].clone();
+    let world = World::new(fleet);
+    world.simulator.faults().add(
+        Fault::on(Endpoint::ManagedClusters)
+            .subscription(&refused.id)
+            .status(403),
+    );
+    let report = run(&mut world.sync(&["-o", "json"])).json(3);
+    assert_eq!(report["summary"]["added"], 6);
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains(&refused.name) || warnings.contains(&refused.id),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn only_the_subscriptions_that_were_named_are_looked_into() {
+    let fleet = fleet(9, 1, 3);
+    let (by_id, by_name) = (
+        fleet.subscriptions[0].clone(),
+        fleet.subscriptions[2].clone(),
+    );
+    let world = World::new(fleet);
+    let list = |args: &[&str]| {
+        let mut all = vec!["list", "-e", CLOUD, "-o", "json"];
+        all.extend(args);
+        run(&mut world.aad(&all))
+    };
+    let report = list(&["--subscription", &by_id.id, "-s", &by_name.name]).json(0);
+    assert_eq!(clusters(&report).len(), 6);
+    let unknown = list(&["--subscription", "no such subscription"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("`no such subscription`"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
+fn a_page_that_leads_elsewhere_is_refused_before_the_token_leaves() {
+    let world = World::new(fleet(30, 1, 1));
+    world
+        .simulator
+        .configure(|s| s.foreign_next_link = Some("https://evil.example".into()));
+    let ran = run(&mut world.sync(&["-o", "json"]));
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("evil.example"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_read_stops_the_sync_before_the_sign_in() {
+    let world = World::new(fleet(1, 1, 1));
+    std::fs::create_dir(world.home().join(".kube")).expect("made");
+    std::fs::write(world.kubeconfig(), "clusters: [").expect("written");
+    let ran = run(&mut world.sync(&[]));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    assert_eq!(world.kubeconfig_text(), "clusters: [");
+    assert_eq!(world.simulator.counters().total(), 0);
+}
+
+#[test]
+fn tables_and_names_are_for_people_and_pipes() {
+    let fleet = fleet(2, 1, 1);
+    let name = fleet.clusters[0].name.clone();
+    let world = World::new(fleet);
+    let table = run(&mut world.sync(&[]));
+    assert_eq!(table.code, 0, "{}", table.stderr);
+    assert!(table.stdout.starts_with("CLUSTER"), "{}", table.stdout);
+    assert!(
+        table.stderr.contains("2 added, 0 updated"),
+        "{}",
+        table.stderr
+    );
+    let names = run(&mut world.sync(&["-o", "name"]));
+    assert!(
+        names.stdout.lines().any(|line| line == name),
+        "{}",
+        names.stdout
+    );
+    let yaml = run(&mut world.sync(&["-o", "yaml"]));
+    assert!(yaml.stdout.contains("action: unchanged"), "{}", yaml.stdout);
+}

@@ -1,0 +1,160 @@
+//! A simulated Azure with a home directory beside it, and our binary run in both.
+//!
+//! Lives here: [`World`]. Its commands have an environment that holds nothing but what a test
+//! gives them, so that no setting of the machine reaches a test and no test reaches the machine.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use azure_sim::{Files, Fleet, Simulator};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The cloud that the simulator's file describes.
+pub(crate) const CLOUD: &str = "AzureStackCloud";
+
+pub(crate) struct World {
+    pub(crate) simulator: Simulator,
+    pub(crate) files: Files,
+    home: TempDir,
+}
+
+impl World {
+    /// Starts a simulator for the fleet. Its first user has run `az login` (a stand-in for `az`
+    /// is on the `PATH`), and device codes are approved for that user on the second poll.
+    pub(crate) fn new(fleet: Fleet) -> Self {
+        let (person, password) = (fleet.users[0].upn.clone(), fleet.users[0].password.clone());
+        let simulator = Simulator::start(fleet);
+        simulator.configure(|settings| {
+            settings.device_interval = 0;
+            settings.device_auto_approve = Some((2, person.clone()));
+        });
+        let home = tempfile::tempdir().expect("a temporary directory can be made");
+        let files = simulator
+            .write_files(home.path())
+            .expect("the simulator's files can be written");
+        let world = Self {
+            simulator,
+            files,
+            home,
+        };
+        let bin = world.home().join("bin");
+        std::fs::create_dir(&bin).expect("made");
+        std::os::unix::fs::symlink(demo(), bin.join("az")).expect("linked");
+        let signed_in = run(world
+            .program(&bin.join("az"))
+            .args(["login", "-u", &person, "-p", &password]));
+        assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
+        world.simulator.reset();
+        world
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.home().join(".kube").join("config")
+    }
+
+    pub(crate) fn kubeconfig_text(&self) -> String {
+        std::fs::read_to_string(self.kubeconfig()).unwrap_or_default()
+    }
+
+    /// `kubectl-aad` with these arguments.
+    pub(crate) fn aad(&self, args: &[&str]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_kubectl-aad").as_ref());
+        command.args(args);
+        command
+    }
+
+    /// Any program, in the same environment, with `kubectl-aad` on its `PATH`.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-aad"));
+        let ours = plugin.parent().expect("a binary lies in a directory");
+        let bin = self.home().join("bin");
+        let path = std::env::join_paths([ours, &bin, "/usr/bin".as_ref(), "/bin".as_ref()])
+            .expect("no colon in these");
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", path)
+            .env("SSL_CERT_FILE", &self.files.ca)
+            .env("AZURE_ENVIRONMENT_FILEPATH", &self.files.cloud)
+            .env("AZURE_SIM_CONTROL", self.simulator.control_url())
+            .current_dir(self.home());
+        command
+    }
+
+    /// `kubectl aad sync` from the simulated cloud, as `az` is signed in.
+    pub(crate) fn sync(&self, args: &[&str]) -> Command {
+        let mut command = self.aad(&["sync", "--environment", CLOUD]);
+        command.args(args);
+        command
+    }
+
+    /// The same command as a person at a terminal sees it: with a pseudo-terminal as its stderr
+    /// (and its stdout in a file, which comes back as the run's).
+    pub(crate) fn at_a_terminal(&self, args: &[&str]) -> Ran {
+        let out = self.home().join("stdout");
+        let line = format!(
+            "'{}' {} > '{}'",
+            env!("CARGO_BIN_EXE_kubectl-aad"),
+            args.join(" "),
+            out.display()
+        );
+        let mut ran = run(self.program("/usr/bin/script".as_ref()).args([
+            "--quiet",
+            "--return",
+            "--command",
+            &line,
+            "/dev/null",
+        ]));
+        ran.stderr = std::mem::take(&mut ran.stdout);
+        ran.stdout = std::fs::read_to_string(out).expect("the shell made it");
+        ran
+    }
+}
+
+/// The example, which acts as the tool whose name it is called by. Cargo builds examples for a
+/// run of all tests, but not for one of a single test binary.
+pub(crate) fn demo() -> PathBuf {
+    let directory = Path::new(env!("CARGO_BIN_EXE_kubectl-aad")).parent();
+    let demo = directory
+        .expect("a binary lies in a directory")
+        .join("examples")
+        .join("demo");
+    assert!(demo.exists(), "run `cargo build --example demo` first");
+    demo
+}
+
+/// What a command came to.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn run(command: &mut Command) -> Ran {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the program starts");
+    Ran {
+        code: status.code().expect("no signal ended the program"),
+        stdout: String::from_utf8(stdout).expect("the output is text"),
+        stderr: String::from_utf8(stderr).expect("the messages are text"),
+    }
+}
+
+impl Ran {
+    /// The JSON on stdout, of a run that ended with this exit code.
+    pub(crate) fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        serde_json::from_str(&self.stdout).expect("stdout holds one JSON document")
+    }
+}
