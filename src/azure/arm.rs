@@ -177,6 +177,10 @@ impl<'a> Arm<'a> {
                     .acquire()
                     .await
                     .expect("the semaphore is never closed");
+                // The scope may have closed while this call waited here.
+                if !self.pace.holds(call.scope, ticket) {
+                    continue;
+                }
                 // Only now: waiting can take longer than a token lives.
                 let bearer = self.bearers.get(call.tenant).await?;
                 let sent = self.attempt(method.clone(), url, &bearer.secret).await;

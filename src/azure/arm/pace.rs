@@ -50,10 +50,16 @@ impl Pace {
                 return ticket;
             }
             sleep_until(at).await;
-            if self.with(scope, |s| s.holds(Instant::now(), ticket)) {
+            if self.holds(scope, ticket) {
                 return ticket;
             }
         }
+    }
+
+    /// Says whether a call that was admitted may still leave: its scope may
+    /// have closed since.
+    pub(super) fn holds(&self, scope: &str, ticket: Ticket) -> bool {
+        self.with(scope, |s| s.holds(Instant::now(), ticket))
     }
 
     /// Records that the service sent a call away for this long.

@@ -78,6 +78,13 @@ pub fn refusal(doing: &str, answer: &Answer, sent: &Secret) -> Failure {
             answer.status
         )),
     };
+    let failure = match answer.header("x-ms-request-id") {
+        // Microsoft's support asks for it, and only then is it worth a line.
+        Some(id) if answer.status >= 500 => {
+            failure.because(format!("the request's id is `{}`", shown(id, sent)))
+        }
+        _ => failure,
+    };
     match REMEDIES
         .iter()
         .find(|row| row.code.eq_ignore_ascii_case(code))
