@@ -24,9 +24,8 @@ mod sync;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
 
-const LONG_ABOUT: &str = "\
-Bring every AKS cluster you can reach into your kubeconfig, and sign in to them once.
-
+const MORE: &str = "\
+To begin with:
   kubectl aad sync        after `az login`: every cluster becomes a context
   kubectl get ns          and kubectl gets in, with tokens from a cache
 
@@ -81,7 +80,7 @@ pub fn command() -> Command {
         .bin_name("kubectl aad")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .long_about(LONG_ABOUT)
+        .after_help(MORE)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -33,11 +33,10 @@ pub struct Call {
 /// The command's flags: kubelogin's, and one more.
 pub(super) fn command() -> Command {
     Command::new("get-token")
-        .about("Get a token for kubectl; takes the flags and variables of Azure/kubelogin")
-        .long_about(
-            "Get a token and print it as an ExecCredential: what kubectl runs to get in.\n\n\
-             Takes the flags, variables and precedence of Azure/kubelogin: a variable that is set wins over \
-             the flag, unless --disable-environment-override is given.",
+        .about("Get a token for kubectl, as Azure/kubelogin does")
+        .after_help(
+            "Prints an ExecCredential, which is what kubectl runs it for. Takes the flags, variables and precedence of \
+             Azure/kubelogin: a variable that is set wins over the flag, unless --disable-environment-override is given.",
         )
         .defer(|command| {
             flags::login_flags(command, |_| true).arg(

@@ -22,12 +22,9 @@ use crate::{
 pub(super) fn command() -> Command {
     Command::new("list")
         .about("List the AKS clusters you can reach")
-        .long_about(
-            "List the AKS clusters you can reach: those that `kubectl aad sync` would bring in.\n\n\
-             No kubeconfig is read or written.",
-        )
         .after_help(
-            "Exit codes: 0 all well, 1 nothing could be listed, 2 wrong usage, \
+            "These are the clusters that `kubectl aad sync` would bring in. No kubeconfig is read or written.\n\n\
+             Exit codes: 0 all well, 1 nothing could be listed, 2 wrong usage, \
              3 some tenants or subscriptions could not be looked into.",
         )
         .defer(|command| output::format_flag(fleet_args::fleet_flags(command)))

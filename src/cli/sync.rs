@@ -42,14 +42,11 @@ const CONVERSIONS_AT_ONCE: usize = 64;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 
-const LONG_ABOUT: &str = "\
-Bring every AKS cluster you can reach into your kubeconfig.
+const MORE: &str = "\
+Finds the clusters of all subscriptions that the identity sees, fetches each one's user kubeconfig, writes a context \
+for each that signs in through `kubectl aad get-token`, and fetches the tokens ahead. Entries that it did not write \
+stay as they are, and so does your current context.
 
-Finds the clusters of all subscriptions that the identity sees, fetches each one's user kubeconfig, writes a
-context for each that signs in through `kubectl aad get-token`, and fetches the tokens ahead. Entries that it
-did not write stay as they are, and so does your current context.";
-
-const EXAMPLES: &str = "\
 Examples:
   kubectl aad sync                                   as `az login` signed you in
   kubectl aad sync --login devicecode                without az
@@ -62,8 +59,7 @@ Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some clusters 
 pub(super) fn command() -> Command {
     Command::new("sync")
         .about(ABOUT)
-        .long_about(LONG_ABOUT)
-        .after_help(EXAMPLES)
+        .after_help(MORE)
         .defer(|command| {
             let command = command
                 .arg(
