@@ -333,9 +333,9 @@ fn cloud_metadata(state: &State, request: &Request) -> Value {
         "activeDirectoryDataLake": "https://datalake.azure-sim.test", "sqlManagement": "https://sql.azure-sim.test",
         "vmImageAliasDoc": "https://images.azure-sim.test/aliases.json",
     });
-    if request.query("api-version").is_some_and(|v| v < "2019-05") {
-        cloud
-    } else {
-        json!([cloud])
+    // Between the first version with these names and the newest, ARM answered a list of clouds.
+    match request.query("api-version") {
+        Some(version) if ("2019-05".."2022").contains(&version) => json!([cloud]),
+        _ => cloud,
     }
 }

@@ -94,8 +94,16 @@ impl Authority {
     }
 }
 
-/// A self-signed server certificate, with its SHA-1 thumbprint in upper-case hexadecimal.
-pub(crate) fn self_signed() -> (Arc<ServerConfig>, String) {
+/// A self-signed server certificate.
+pub(crate) struct SelfSigned {
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) pem: String,
+    /// SHA-1 in upper-case hexadecimal.
+    pub(crate) thumbprint: String,
+}
+
+/// Makes a self-signed server certificate.
+pub(crate) fn self_signed() -> SelfSigned {
     let key = key();
     let certificate = params("localhost")
         .self_signed(&key)
@@ -107,7 +115,11 @@ pub(crate) fn self_signed() -> (Arc<ServerConfig>, String) {
         key_pem: key.serialize_pem(),
         key_der: key.serialize_der(),
     };
-    (tls(&issued, None), thumbprint)
+    SelfSigned {
+        tls: tls(&issued, None),
+        pem: issued.certificate_pem,
+        thumbprint,
+    }
 }
 
 fn key() -> KeyPair {

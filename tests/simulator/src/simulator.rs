@@ -8,7 +8,7 @@ use crate::entra::{DeviceOutcome, verify};
 use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::metadata::{AUDIENCE, TOKEN_PATH, workload_identity_token};
-use crate::pki::{Authority, self_signed};
+use crate::pki::{Authority, SelfSigned, self_signed};
 use crate::record::{Counters, Recorded};
 use crate::route::{Endpoint, Service};
 use crate::server::{Listener, accept};
@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 /// simulator runs on a thread and runtime of its own.
 pub struct Simulator {
     state: Arc<State>,
-    service_fabric_thumbprint: String,
+    service_fabric: SelfSigned,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,7 +50,7 @@ impl Simulator {
     /// Where no port can be bound or no thread started: a test cannot go on without.
     pub fn start(fleet: Fleet) -> Simulator {
         let ca = Authority::generate();
-        let (fabric_tls, service_fabric_thumbprint) = self_signed();
+        let service_fabric = self_signed();
         let sockets: [_; 5] = std::array::from_fn(|_| bind());
         let https = |i: usize| format!("https://{}", sockets[i].1);
         let addresses = Addresses {
@@ -66,7 +66,7 @@ impl Simulator {
             (Service::Entra, Some(tls.clone())),
             (Service::Arm, Some(tls)),
             (Service::Kubernetes, Some(cluster_tls)),
-            (Service::Fabric, Some(fabric_tls)),
+            (Service::Fabric, Some(service_fabric.tls.clone())),
             (Service::Metadata, None),
         ];
         let listeners: Vec<Listener> = services
@@ -88,7 +88,7 @@ impl Simulator {
             .expect("the system starts a thread");
         Simulator {
             state,
-            service_fabric_thumbprint,
+            service_fabric,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -136,7 +136,12 @@ impl Simulator {
 
     /// `IDENTITY_SERVER_THUMBPRINT` of Service Fabric: SHA-1 in upper-case hexadecimal.
     pub fn service_fabric_thumbprint(&self) -> String {
-        self.service_fabric_thumbprint.clone()
+        self.service_fabric.thumbprint.clone()
+    }
+
+    /// Service Fabric's certificate, for clients that do not pin it.
+    pub fn service_fabric_pem(&self) -> String {
+        self.service_fabric.pem.clone()
     }
 
     /// `IDENTITY_ENDPOINT` of Arc.

@@ -1,0 +1,191 @@
+//! The real Azure CLI, with the simulator registered as a custom cloud.
+
+use super::{Home, peer};
+use crate::client::start;
+use azure_sim::{AKS_SERVER_APP, Endpoint, FleetSpec, Simulator};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A home in which az knows the simulator and nothing else.
+fn registered(simulator: &Simulator, az: &Path) -> Home {
+    let mut home = Home::new(simulator);
+    home.set(
+        "AZURE_CONFIG_DIR",
+        &home.path().join("azure").display().to_string(),
+    );
+    home.set("AZURE_CORE_COLLECT_TELEMETRY", "false");
+    home.set("AZURE_CORE_INSTANCE_DISCOVERY", "false");
+    // Otherwise a sign-in ends with a question on the terminal.
+    home.set("AZURE_CORE_LOGIN_EXPERIENCE_V2", "false");
+    home.set("AZURE_CORE_NO_COLOR", "true");
+    let arm = simulator.arm_url();
+    home.succeeds(
+        az,
+        &[
+            "cloud",
+            "register",
+            "--name",
+            "Simulator",
+            "--endpoint-resource-manager",
+            &arm,
+        ],
+    );
+    home.succeeds(az, &["cloud", "set", "--name", "Simulator"]);
+    home
+}
+
+fn json(home: &Home, az: &Path, args: &[&str]) -> Value {
+    let printed = home.succeeds(az, args);
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+fn length(value: &Value) -> usize {
+    value.as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn az_signs_in_as_a_service_principal_and_lists_clusters() {
+    let Some(az) = peer("az") else { return };
+    let simulator = start(FleetSpec {
+        clusters: 31,
+        ..FleetSpec::default()
+    });
+    let home = registered(&simulator, &az);
+    let principal = simulator.fleet().service_principals[0].clone();
+    // First, since az finds a token of an earlier sign-in again.
+    let wrong = home.run(
+        &az,
+        &[
+            "login",
+            "--service-principal",
+            "-u",
+            &principal.client_id,
+            "-p",
+            "wrong",
+            "--tenant",
+            &principal.tenant_id,
+        ],
+    );
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("AADSTS7000215"));
+    let login = [
+        "login",
+        "--service-principal",
+        "-u",
+        &principal.client_id,
+        "-p",
+        principal.secret(),
+        "--tenant",
+        &principal.tenant_id,
+    ];
+    assert_eq!(length(&json(&home, &az, &login)), 1);
+    simulator.configure(|s| s.cluster_pages = vec![11, 0, 16]);
+    let clusters = json(&home, &az, &["aks", "list"]);
+    assert_eq!(length(&clusters), 31);
+    assert_eq!(
+        simulator.counters().get(Endpoint::ManagedClusters),
+        4,
+        "az follows every nextLink"
+    );
+    assert!(
+        clusters[0]["aadProfile"]["managed"] == true
+            && clusters[0]["powerState"]["code"] == "Running"
+    );
+    let cluster = simulator.fleet().clusters[0].clone();
+    let shown = json(
+        &home,
+        &az,
+        &[
+            "aks",
+            "show",
+            "-n",
+            &cluster.name,
+            "-g",
+            &cluster.resource_group,
+        ],
+    );
+    assert_eq!(shown["fqdn"], cluster.fqdn.as_str());
+}
+
+#[test]
+fn az_signs_a_person_in_by_device_code_into_every_tenant_and_kubectl_follows() {
+    let (Some(az), Some(kubelogin), Some(kubectl)) =
+        (peer("az"), peer("kubelogin"), peer("kubectl"))
+    else {
+        return;
+    };
+    let simulator = start(FleetSpec {
+        tenants: 2,
+        subscriptions: 3,
+        clusters: 4,
+        ..FleetSpec::default()
+    });
+    let mut home = registered(&simulator, &az);
+    let user = simulator.fleet().users[0].clone();
+    simulator.configure(|s| {
+        s.device_interval = 1;
+        s.device_auto_approve = Some((1, user.upn.clone()));
+    });
+    let subscriptions = json(&home, &az, &["login", "--use-device-code"]);
+    assert_eq!(length(&subscriptions), 3, "one sign-in, both tenants");
+    assert_eq!(
+        simulator
+            .counters()
+            .tokens("urn:ietf:params:oauth:grant-type:device_code"),
+        1
+    );
+    let token = json(
+        &home,
+        &az,
+        &[
+            "account",
+            "get-access-token",
+            "--resource",
+            AKS_SERVER_APP,
+            "--tenant",
+            &simulator.fleet().tenants[1].id,
+        ],
+    );
+    let claims = simulator
+        .claims(token["accessToken"].as_str().expect("a token"))
+        .expect("the token verifies");
+    assert_eq!(
+        claims["oid"],
+        user.oid_in(&simulator.fleet().tenants[1].id).as_str()
+    );
+
+    let directories: Vec<PathBuf> = [&az, &kubelogin]
+        .iter()
+        .filter_map(|p| p.parent().map(Path::to_owned))
+        .chain(["/usr/bin".into(), "/bin".into()])
+        .collect();
+    let path = std::env::join_paths(directories).expect("paths without colons");
+    home.set("PATH", &path.to_string_lossy());
+    let kubeconfig = home.path().join("kubeconfig").display().to_string();
+    home.set("KUBECONFIG", &kubeconfig);
+    let cluster = simulator.fleet().clusters[0].clone();
+    home.succeeds(
+        &az,
+        &["account", "set", "--subscription", &cluster.subscription_id],
+    );
+    home.succeeds(
+        &az,
+        &[
+            "aks",
+            "get-credentials",
+            "-n",
+            &cluster.name,
+            "-g",
+            &cluster.resource_group,
+        ],
+    );
+    home.succeeds(&kubelogin, &["convert-kubeconfig", "-l", "azurecli"]);
+    assert!(
+        home.succeeds(&kubectl, &["get", "ns"])
+            .contains("kube-system")
+    );
+    assert!(
+        home.succeeds(&kubectl, &["auth", "whoami"])
+            .contains(&user.upn)
+    );
+}
