@@ -18,14 +18,17 @@ use crate::error::{Failure, Result};
 
 pub mod http;
 pub mod process;
+pub mod uptime;
 
 pub use http::Http;
+pub use uptime::Uptime;
 
 /// One view of the machine, taken when the program starts.
 #[derive(Debug)]
 pub struct Host {
     env: BTreeMap<OsString, OsString>,
     frozen_clock: Option<i64>,
+    frozen_uptime: Option<Uptime>,
     http: OnceLock<Http>,
     terminal: Terminal,
 }
@@ -47,6 +50,7 @@ impl Host {
         Self {
             env: std::env::vars_os().collect(),
             frozen_clock: None,
+            frozen_uptime: None,
             http: OnceLock::new(),
             terminal: Terminal {
                 stdin: std::io::stdin().is_terminal(),
@@ -67,6 +71,7 @@ impl Host {
                 .map(|(k, v)| (k.into(), v.into()))
                 .collect(),
             frozen_clock: None,
+            frozen_uptime: None,
             http: OnceLock::new(),
             terminal: Terminal::default(),
         }
@@ -134,6 +139,22 @@ impl Host {
         #[cfg(not(unix))]
         let name = self.var("COMPUTERNAME").unwrap_or_default().to_owned();
         name
+    }
+
+    /// The same machine at a moment of one of its runs.
+    #[must_use]
+    pub fn up(mut self, uptime: Uptime) -> Self {
+        self.frozen_uptime = Some(uptime);
+        self
+    }
+
+    /// How long the system has been up, which tells elapsed time from a change
+    /// of the clock; none where it does not tell, or the clock is stopped.
+    pub fn uptime(&self) -> Option<Uptime> {
+        match self.frozen_clock {
+            Some(_) => self.frozen_uptime.clone(),
+            None => Uptime::read(),
+        }
     }
 
     /// Which standard streams a person is looking at.

@@ -13,7 +13,11 @@ use super::{
     oauth::Account,
     store::{Guard, Store},
 };
-use crate::{error::Result, host::Host, secret::Secret};
+use crate::{
+    error::Result,
+    host::{Host, Uptime},
+    secret::Secret,
+};
 
 mod refresh;
 
@@ -27,6 +31,13 @@ const LEAST_LIFE: i64 = 5 * 60;
 /// How far in the future, in seconds, an entry may claim to have been stored
 /// before it is taken for one of a clock that was wrong.
 const CLOCK_SLACK: i64 = 60;
+
+/// The part of a token's life after which it is renewed ahead, where the issuer
+/// does not say when (`refresh_in`): the last tenth.
+const RENEWED_IN_LAST: i64 = 10;
+/// The least time, in seconds, that there is for renewing ahead: of a token
+/// that lives an hour, the last tenth is over a minute after it began.
+const LEAST_NOTICE: i64 = 10 * 60;
 
 /// Everything that tells one token from another. Two requests with equal keys
 /// may be given the same token, two with different ones never are.
@@ -77,12 +88,42 @@ struct Entry {
     expires_on: i64,
     refresh_on: Option<i64>,
     obtained_on: i64,
+    obtained_at: Option<Uptime>,
     account: Option<Account>,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.access_token);
+    }
+}
+
+impl Entry {
+    /// Whether the token has enough life left, as far as the clock can be
+    /// trusted.
+    fn may_be_served(&self, host: &Host) -> bool {
+        let now = host.now();
+        self.expires_on.saturating_sub(now) >= LEAST_LIFE && !self.clock_was_set_back(now, host)
+    }
+
+    /// Whether the clock shows less time than has passed since the token came:
+    /// then the token is older than it seems. What is got anew is of the new
+    /// clock, so this happens once for each change.
+    fn clock_was_set_back(&self, now: i64, host: &Host) -> bool {
+        let passed = match (&self.obtained_at, host.uptime()) {
+            (Some(then), Some(up)) => up.since(then).unwrap_or(0),
+            _ => 0,
+        };
+        self.obtained_on.saturating_add(passed) > now.saturating_add(CLOCK_SLACK)
+    }
+
+    /// From when on the token is renewed ahead, in Unix seconds.
+    fn renewed_from(&self) -> i64 {
+        self.refresh_on.unwrap_or_else(|| {
+            let life = self.expires_on.saturating_sub(self.obtained_on).max(0);
+            self.expires_on
+                .saturating_sub((life / RENEWED_IN_LAST).max(LEAST_NOTICE))
+        })
     }
 }
 
@@ -105,17 +146,14 @@ impl TokenCache {
     pub fn fresh(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
         let bytes = self.store.read(&key.name())?;
         let entry: Entry = serde_json::from_slice(&bytes).ok()?;
-        let now = host.now();
         let ours = entry.version == VERSION && entry.key == *key;
-        let lives = entry.expires_on.saturating_sub(now) >= LEAST_LIFE;
-        let timely = entry.obtained_on <= now.saturating_add(CLOCK_SLACK);
-        if !ours || !lives || !timely || entry.access_token.is_empty() {
+        if !ours || !entry.may_be_served(host) || entry.access_token.is_empty() {
             return None;
         }
         Some(AccessToken {
             secret: Secret::new(entry.access_token.as_str()),
             expires_on: entry.expires_on,
-            refresh_on: entry.refresh_on,
+            refresh_on: Some(entry.renewed_from()),
         })
     }
 
@@ -137,6 +175,7 @@ impl TokenCache {
             expires_on: token.expires_on,
             refresh_on: token.refresh_on,
             obtained_on: host.now(),
+            obtained_at: host.uptime(),
             account: account.cloned(),
         };
         let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
@@ -226,6 +265,47 @@ pub(super) mod tests {
             .expect("kept");
         assert!(cache.fresh(&key(), &host(80_000)).is_some());
         assert!(cache.fresh(&key(), &host(70_000)).is_none());
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_make_an_old_token_young() {
+        let cache = TokenCache::new(Arc::new(Store::in_memory()));
+        let up = |boot: &str, seconds| Uptime {
+            boot: boot.into(),
+            seconds,
+        };
+        let then = host(10_000).up(up("a", 500));
+        cache
+            .keep(&key(), &token(13_600), None, &then)
+            .expect("kept");
+        let fresh = |now, boot, seconds| {
+            let host = host(now).up(up(boot, seconds));
+            cache.fresh(&key(), &host).is_some()
+        };
+        assert!(fresh(11_000, "a", 1_500), "the clock goes on");
+        assert!(fresh(10_950, "a", 1_500), "a clock that is corrected");
+        assert!(!fresh(10_400, "a", 1_500), "ten minutes back");
+        assert!(fresh(12_000, "a", 1_500), "forward costs life, not trust");
+        assert!(fresh(10_400, "b", 20), "another boot says nothing");
+        assert!(!fresh(9_000, "b", 20), "but a time before it came does");
+    }
+
+    #[test]
+    fn a_token_is_renewed_ahead_when_its_issuer_says_or_near_its_end() {
+        let cache = TokenCache::new(Arc::new(Store::in_memory()));
+        let renewed_from = |life, refresh_on| {
+            let token = AccessToken {
+                refresh_on,
+                ..token(life)
+            };
+            cache.keep(&key(), &token, None, &host(0)).expect("kept");
+            let fresh = cache.fresh(&key(), &host(0)).expect("fresh");
+            fresh.refresh_on.expect("always said")
+        };
+        assert_eq!(renewed_from(86_400, Some(43_200)), 43_200);
+        assert_eq!(renewed_from(86_400, None), 77_760);
+        assert_eq!(renewed_from(3_600, None), 3_000);
+        assert!(renewed_from(400, None) < 0, "at once");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     fs::TryLockError,
+    io::{Read, Seek, Write},
     path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -113,16 +114,6 @@ impl Kind {
     pub fn survives_reboot(self) -> bool {
         matches!(self, Self::Keychain | Self::Dpapi | Self::File)
     }
-
-    /// What file names of this kind end in. Sealed and plain ones never meet:
-    /// processes with and without a keyring may share one home directory, and
-    /// must not take each other's files for damaged ones.
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::File | Self::Memory => ".json",
-            Self::KernelKeyring | Self::Keychain | Self::Dpapi => ".sealed",
-        }
-    }
 }
 
 /// Named pieces of secret bytes, and locks.
@@ -135,6 +126,13 @@ pub struct Store {
     /// Why it is of this kind, where another was to be expected.
     because: Option<String>,
 }
+
+/// What the names of sealed files end in.
+const SEALED: &str = ".sealed";
+/// What the names of plain files end in.
+const PLAIN: &str = ".json";
+/// What the names of files that tell turns end in.
+const TURN: &str = ".turn";
 
 enum Place {
     Plain(Directory),
@@ -314,12 +312,12 @@ impl Store {
 
     /// The names that begin with a prefix, in order.
     pub fn names(&self, prefix: &str) -> Vec<String> {
-        let suffix = self.kind.suffix();
+        let suffix = self.suffix();
         match &self.place {
             Place::Plain(directory) | Place::Sealed(directory, _) => directory
                 .names()
                 .iter()
-                .filter_map(|file| file.strip_suffix(suffix))
+                .filter_map(|file| file.strip_suffix(suffix.as_str()))
                 .filter(|name| name.starts_with(prefix) && is_name(name))
                 .map(str::to_owned)
                 .collect(),
@@ -339,10 +337,16 @@ impl Store {
                 let records = directory
                     .names()
                     .into_iter()
-                    .filter(|file| file.ends_with(".sealed") || file.ends_with(".json"))
+                    .filter(|file| file.ends_with(SEALED) || file.ends_with(PLAIN))
                     .inspect(|file| directory.remove(file))
                     .count();
                 directory.sweep();
+                // What was put off because it was just tried may be tried again.
+                for file in directory.names() {
+                    if file.ends_with(TURN) {
+                        directory.remove(&file);
+                    }
+                }
                 records
             }
             Place::Memory(memory) => std::mem::take(&mut *open(&memory.records)).len(),
@@ -369,6 +373,33 @@ impl Store {
         }
     }
 
+    /// Claims a turn at something that is to be done once in `every` seconds,
+    /// whichever process does it. `now` is in Unix seconds.
+    ///
+    /// Where turns can't be told apart, nobody gets one: what is done in turns
+    /// can wait.
+    pub fn claim(&self, name: &str, every: i64, now: i64) -> bool {
+        let claim = || {
+            let directory = self.files().filter(|_| is_name(name))?;
+            let mut file = directory.lock_file(&format!("{name}{TURN}")).ok()?;
+            file.try_lock().ok()?;
+            let mut last = String::new();
+            file.read_to_string(&mut last).ok()?;
+            let waits = last
+                .trim()
+                .parse::<i64>()
+                // A turn in the future is one of a clock that was wrong.
+                .is_ok_and(|last| last <= now && now.saturating_sub(last) < every);
+            if waits {
+                return None;
+            }
+            file.set_len(0).ok()?;
+            file.rewind().ok()?;
+            write!(file, "{now}").ok()
+        };
+        claim().is_some()
+    }
+
     fn memory_lock(&self, name: &str) -> Option<Guard> {
         let Place::Memory(memory) = &self.place else {
             return None;
@@ -389,7 +420,18 @@ impl Store {
     }
 
     fn file_name(&self, name: &str) -> Option<String> {
-        is_name(name).then(|| format!("{name}{}", self.kind.suffix()))
+        is_name(name).then(|| format!("{name}{}", self.suffix()))
+    }
+
+    /// What the names of this store's files end in. Files of two keys, or with
+    /// and without one, never meet: two machines, or a machine and a container,
+    /// may share a home directory, and must not take each other's files for
+    /// damaged ones and sign in in turn.
+    fn suffix(&self) -> String {
+        match &self.place {
+            Place::Sealed(_, key) => format!(".{}{SEALED}", key.id()),
+            Place::Plain(_) | Place::Memory(_) => PLAIN.to_owned(),
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub struct AccessToken {
     pub secret: Secret,
     /// When the server stops accepting it, in Unix seconds.
     pub expires_on: i64,
-    /// When it should be renewed, in Unix seconds, where the issuer said so.
+    /// When it should be renewed, in Unix seconds: where the issuer said so, and
+    /// for a cached token always.
     pub refresh_on: Option<i64>,
 }
 

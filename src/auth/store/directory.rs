@@ -209,7 +209,7 @@ impl Directory {
     pub(super) fn lock_file(&self, name: &str) -> Result<File> {
         self.prepare()?;
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
+        options.create(true).truncate(false).read(true).write(true);
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest::{SHA256, digest},
     rand,
 };
 use zeroize::Zeroizing;
@@ -36,6 +37,16 @@ impl Key {
     /// The key of these bytes, where they are as many as a key has.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+
+    /// A name for the key that says nothing about it.
+    pub fn id(&self) -> String {
+        let seen = [MAGIC, self.expose()].concat();
+        let seen = Zeroizing::new(seen);
+        digest(&SHA256, &seen).as_ref()[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Gives the key to the code that keeps it.

@@ -103,11 +103,42 @@ fn what_rests_sealed_cannot_be_seen_and_cannot_be_moved() {
     let (temp, stores) = stores();
     let sealed = &stores[1];
     sealed.write("access-1", b"planted-token").expect("written");
-    let path = |name: &str| temp.path().join("cache").join(name);
-    let bytes = fs::read(path("access-1.sealed")).expect("there");
+    let path = |name: &str| {
+        let file = sealed.file_name(name).expect("a good name");
+        temp.path().join("cache").join(file)
+    };
+    let bytes = fs::read(path("access-1")).expect("there");
     assert!(!bytes.windows(13).any(|part| part == b"planted-token"));
-    fs::rename(path("access-1.sealed"), path("access-2.sealed")).expect("ours");
+    fs::rename(path("access-1"), path("access-2")).expect("ours");
     assert!(sealed.read("access-2").is_none());
+}
+
+#[test]
+fn machines_with_keys_of_their_own_share_a_directory_without_loss() {
+    let (temp, stores) = stores();
+    let here = &stores[1];
+    let key = Key::random().expect("randomness");
+    let there = Store::sealed(Directory::new(temp.path().join("cache")), key);
+    here.write("access-1", b"here").expect("written");
+    there.write("access-1", b"there").expect("written");
+    assert_eq!(here.read("access-1").expect("kept").as_slice(), b"here");
+    assert_eq!(there.read("access-1").expect("kept").as_slice(), b"there");
+    assert_eq!(here.names(""), ["access-1"]);
+}
+
+#[test]
+fn a_turn_is_claimed_once_in_its_time_by_whichever_process() {
+    let (_temp, stores) = stores();
+    let (one, other) = (&stores[0], &stores[1]);
+    assert!(one.claim("ahead-1", 30, 1_000));
+    assert!(!other.claim("ahead-1", 30, 1_029));
+    assert!(other.claim("ahead-2", 30, 1_029), "another thing");
+    assert!(other.claim("ahead-1", 30, 1_030));
+    assert!(!one.claim("ahead-1", 30, 1_031));
+    assert!(one.claim("ahead-1", 30, 900), "the clock was set back");
+    one.clear();
+    assert!(one.claim("ahead-1", 30, 901));
+    assert!(!stores[2].claim("ahead-1", 30, 901), "alone in a process");
 }
 
 #[test]
