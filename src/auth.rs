@@ -20,6 +20,7 @@ pub mod authority;
 pub mod cache;
 mod client_credential;
 mod developer_cli;
+mod developer_state;
 mod device_code;
 mod federated;
 mod identity;
@@ -138,8 +139,11 @@ impl Authenticator {
             return Ok(token);
         }
         let tokens = self.obtain(request).await?;
-        // az and azd change the files that the key is made of while they work.
-        if let Some(key) = self.key(request)? {
+        // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
+        // token this is.
+        if let Some(key) = key
+            && self.key(request)?.as_ref() == Some(&key)
+        {
             self.keep(&key, &tokens);
         }
         Ok(tokens.access)

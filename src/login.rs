@@ -95,7 +95,7 @@ pub static MODES: &[ModeRow] = &[
         summary: "type a code into a browser on any device",
         attendance: Attendance::IfAvailable,
         needs: &[Param::ClientId, Param::TenantId],
-        takes: &[Param::Environment, Param::Legacy],
+        takes: &[Param::Environment, Param::Legacy, Param::LoginHint],
     },
     ModeRow {
         mode: LoginMode::Interactive,
@@ -253,6 +253,8 @@ pub enum Login {
         client_id: String,
         /// The v1 endpoint.
         legacy: bool,
+        /// The account that has to sign in.
+        login_hint: Option<String>,
     },
     /// See [`LoginMode::Interactive`].
     Interactive {
@@ -260,7 +262,7 @@ pub enum Login {
         client_id: String,
         /// Where the browser returns to; a free loopback port otherwise.
         redirect_url: Option<String>,
-        /// The account to suggest.
+        /// The account that has to sign in; it is suggested to the page.
         login_hint: Option<String>,
         /// Proof of possession.
         pop: Option<PopClaims>,

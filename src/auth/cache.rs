@@ -73,9 +73,16 @@ impl CacheKey {
 
 /// The first half of a SHA-256, in hexadecimal.
 pub fn fingerprint(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref()[..16]
+    hexadecimal(&digest(&SHA256, bytes).as_ref()[..16])
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes
         .iter()
-        .map(|byte| format!("{byte:02x}"))
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect()
 }
 

@@ -1,15 +1,12 @@
 //! The accounts of `az` and `azd`: the program is asked for a token.
 //!
-//! Lives here: how each is run, what its answers mean, and the fingerprint of
-//! its state that tells whether a cached token is still its account's.
-
-use std::path::{Path, PathBuf};
+//! Lives here: how each is run and what its answers mean. Whether a cached
+//! token is still its account's is `developer_state`'s matter.
 
 use serde_json::{Map, Value};
 
 use super::{
     AccessToken, Ask,
-    cache::fingerprint,
     oauth::{
         Tokens,
         answer::{jwt_claims, seconds, text},
@@ -18,10 +15,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result, aadsts},
-    host::{
-        Host,
-        process::{Finished, Run},
-    },
+    host::process::{Finished, Run},
     secret::Secret,
 };
 
@@ -257,90 +251,9 @@ fn last_lines(text: &str) -> String {
     }
 }
 
-/// What `az` would answer from: its profile, and which accounts it has tokens
-/// of. Another sign-in, a sign-out or another subscription changes it; a mere
-/// renewal of a token does not. None where there is nothing to go by, and then
-/// nothing may be cached.
-pub(super) fn az_fingerprint(host: &Host) -> Option<String> {
-    let dir = config_dir(host, "AZURE_CONFIG_DIR", ".azure")?;
-    let mut seen = std::fs::read(dir.join("azureProfile.json")).ok()?;
-    for name in ["clouds.config", "config", "service_principal_entries.json"] {
-        seen.extend(std::fs::read(dir.join(name)).unwrap_or_default());
-        seen.push(0);
-    }
-    match std::fs::read(dir.join("msal_token_cache.json")) {
-        Ok(bytes) => seen.extend(msal_accounts(&bytes)?.into_bytes()),
-        // Windows keeps them encrypted: any change counts.
-        Err(_) => {
-            for name in ["msal_token_cache.bin", "service_principal_entries.bin"] {
-                seen.extend(stamp(&dir.join(name)).into_bytes());
-            }
-        }
-    }
-    seen.extend(dir.as_os_str().as_encoded_bytes());
-    Some(fingerprint(&seen))
-}
-
-/// As [`az_fingerprint`], for `azd`.
-pub(super) fn azd_fingerprint(host: &Host) -> Option<String> {
-    let dir = config_dir(host, "AZD_CONFIG_DIR", ".azd")?;
-    let mut seen = std::fs::read(dir.join("auth.json")).ok()?;
-    seen.extend(dir.as_os_str().as_encoded_bytes());
-    Some(fingerprint(&seen))
-}
-
-fn config_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
-    match host.var_os(variable).filter(|value| !value.is_empty()) {
-        Some(dir) => Some(dir.into()),
-        None => Some(host.home().ok()?.join(default)),
-    }
-}
-
-/// The names of the accounts and refresh tokens in an MSAL cache, sorted.
-fn msal_accounts(bytes: &[u8]) -> Option<String> {
-    let cache: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-    let mut names: Vec<&str> = ["Account", "RefreshToken"]
-        .iter()
-        .filter_map(|kind| cache.get(*kind)?.as_object())
-        .flat_map(|entries| entries.keys().map(String::as_str))
-        .collect();
-    names.sort_unstable();
-    Some(names.join("\n"))
-}
-
-fn stamp(path: &Path) -> String {
-    path.metadata()
-        .and_then(|meta| Ok(format!("{}:{:?}", meta.len(), meta.modified()?)))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn state(dir: &Path, profile: &str, tokens: &str) -> Host {
-        std::fs::write(dir.join("azureProfile.json"), profile).expect("written");
-        std::fs::write(dir.join("msal_token_cache.json"), tokens).expect("written");
-        Host::with_env([("AZURE_CONFIG_DIR", dir)])
-    }
-
-    #[test]
-    fn signing_out_or_in_changes_what_az_answers_from_and_a_renewal_does_not() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let of = |profile, tokens| az_fingerprint(&state(dir.path(), profile, tokens));
-        let cache = r#"{"Account":{"a":{}},"RefreshToken":{"r":{"secret":"1"}},"AccessToken":{}}"#;
-        let renewed =
-            r#"{"AccessToken":{"x":{}},"RefreshToken":{"r":{"secret":"2"}},"Account":{"a":{}}}"#;
-        let signed_in = of("one", cache);
-        assert!(signed_in.is_some());
-        assert_eq!(signed_in, of("one", renewed));
-        assert_ne!(signed_in, of("two", cache));
-        assert_ne!(signed_in, of("one", r#"{"Account":{},"RefreshToken":{}}"#));
-        assert_eq!(of("one", "not json"), None);
-        let empty = tempfile::tempdir().expect("a temporary directory");
-        let host = Host::with_env([("AZURE_CONFIG_DIR", empty.path())]);
-        assert_eq!(az_fingerprint(&host), None);
-    }
 
     #[test]
     fn what_could_become_a_command_is_not_passed_on() {

@@ -6,7 +6,7 @@
 use super::{
     Authenticator, TokenRequest,
     cache::{CacheKey, RefreshKey, fingerprint},
-    developer_cli, federated, managed_identity,
+    developer_state, federated, managed_identity,
 };
 use crate::{
     error::{Failure, Result},
@@ -43,7 +43,9 @@ impl Login {
     /// The account that a person named.
     pub(super) fn hint(&self) -> Option<&str> {
         match self {
-            Self::Interactive { login_hint, .. } => login_hint.as_deref(),
+            Self::DeviceCode { login_hint, .. } | Self::Interactive { login_hint, .. } => {
+                login_hint.as_deref()
+            }
             _ => None,
         }
     }
@@ -79,6 +81,7 @@ impl Authenticator {
                 let hint = self.sign_in.login.hint().unwrap_or_default();
                 hint.to_lowercase()
             }
+            // Not the password: a record's name is a hash of this, which must not let one be guessed.
             Login::Password { username, .. } => username.to_lowercase(),
             Login::ServicePrincipal { credential, .. } => match credential {
                 ClientCredential::Secret(secret) => fingerprint(secret.expose().as_bytes()),
@@ -98,13 +101,13 @@ impl Authenticator {
                 managed_identity::cache_identity(&self.host, identity)
             }
             Login::AzureCli { subscription } => {
-                let Some(state) = developer_cli::az_fingerprint(&self.host) else {
+                let Some(state) = developer_state::of_az(&self.host) else {
                     return Ok(None);
                 };
                 format!("{state} {}", subscription.as_deref().unwrap_or_default())
             }
             Login::AzureDeveloperCli => {
-                return Ok(developer_cli::azd_fingerprint(&self.host));
+                return Ok(developer_state::of_azd(&self.host));
             }
             Login::WorkloadIdentity { federated, .. } => federated::identity(federated)?,
             Login::AzurePipelines {

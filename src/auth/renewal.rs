@@ -48,17 +48,41 @@ impl Authenticator {
             ..ask
         };
         let tokens = self.ask_person(ask).await?;
+        self.check_account(&tokens)?;
         self.keep_refresh(ask, &tokens, None);
         Ok(tokens)
     }
 
     async fn ask_person(&self, ask: Ask<'_>) -> Result<Tokens> {
         match &self.sign_in.login {
-            Login::DeviceCode { client_id, legacy } => {
+            Login::DeviceCode {
+                client_id, legacy, ..
+            } => {
+                if let Some(name) = self.sign_in.login.hint() {
+                    (self.options.prompt)(&format!("the sign-in of `{name}` is needed:"));
+                }
                 device_code::sign_in(ask, client_id, *legacy).await
             }
             _ => Err(self.not_yet()),
         }
+    }
+
+    /// Refuses the sign-in of somebody else than the account that was named.
+    fn check_account(&self, tokens: &Tokens) -> Result<()> {
+        let name = tokens.account.as_ref().and_then(|a| a.username.as_deref());
+        let (Some(hint), Some(name)) = (self.sign_in.login.hint(), name) else {
+            return Ok(());
+        };
+        if name.eq_ignore_ascii_case(hint) {
+            return Ok(());
+        }
+        Err(Failure::of(
+            Kind::Denied,
+            format!("`{name}` signed in, but `{hint}` was asked for"),
+        )
+        .hint(format!(
+            "sign in again as `{hint}`, or name the account with `--login-hint {name}`"
+        )))
     }
 
     async fn renew(&self, ask: Ask<'_>, record: &RefreshRecord) -> Result<Tokens, TokenError> {
@@ -86,7 +110,7 @@ impl Authenticator {
         Ok(tokens)
     }
 
-    /// Keeps the newest refresh token, and that it served this tenant.
+    /// Keeps the newest refresh token, and which tenant it served unnamed.
     fn keep_refresh(&self, ask: Ask<'_>, tokens: &Tokens, used: Option<&RefreshRecord>) {
         let account = match (&tokens.account, used) {
             (_, Some(record)) => record.account.clone(),
@@ -110,7 +134,9 @@ impl Authenticator {
                 .map(|record| record.tenants)
                 .unwrap_or_default(),
         };
-        tenants.insert(ask.tenant.to_lowercase(), ask.host.now());
+        if self.sign_in.login.hint().is_none() {
+            tenants.insert(ask.tenant.to_lowercase(), ask.host.now());
+        }
         let record = RefreshRecord {
             account,
             token,
@@ -138,8 +164,12 @@ impl Authenticator {
         } else {
             ""
         };
+        let hint = match login.hint() {
+            Some(name) => format!(" --login-hint {name}"),
+            None => String::new(),
+        };
         failure.hint(format!(
-            "type in a terminal, once: `kubectl aad get-token -l {} --client-id {} --tenant-id {} --server-id {}{legacy}`; \
+            "type in a terminal, once: `kubectl aad get-token -l {} --client-id {} --tenant-id {} --server-id {}{legacy}{hint}`; \
              in a pipeline use `-l workloadidentity`, `-l msi` or `-l spn`",
             login.mode(),
             login.client_id().unwrap_or_default(),

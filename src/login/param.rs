@@ -353,7 +353,7 @@ pub static PARAMS: &[ParamRow] = &[
         Param::LoginHint,
         "login-hint",
         Takes::Value("NAME"),
-        "Account to sign in with in interactive",
+        "Account to sign in with in devicecode and interactive: no other one's token is used",
     ),
     ParamRow {
         retired: Some("token-cache-dir"),

@@ -76,6 +76,7 @@ impl Settings {
             LoginMode::DeviceCode => Login::DeviceCode {
                 client_id: self.application(mode)?,
                 legacy,
+                login_hint: self.owned(Param::LoginHint),
             },
             LoginMode::Interactive => Login::Interactive {
                 client_id: self.application(mode)?,

@@ -41,7 +41,9 @@ pub struct RefreshRecord {
     pub account: Account,
     /// The token.
     pub token: Secret,
-    /// When it last served which tenant, in Unix seconds.
+    /// When it last served which tenant without having been named, in Unix
+    /// seconds. What is named leaves no trace, so that a context that names its
+    /// account never changes whose token the others get.
     pub tenants: BTreeMap<String, i64>,
 }
 
@@ -72,8 +74,8 @@ impl TokenCache {
     /// The refresh token to use in a tenant, where it is clear whose.
     ///
     /// With a hint, the account of that name. Without one: the account that
-    /// was last used in the tenant, else the one whose home it is, else the
-    /// only one there is. Between several, a person has to say.
+    /// was last used in the tenant without one, else the one whose home it is,
+    /// else the only one there is. Between several, a person has to say.
     pub fn refresh_for(
         &self,
         key: &RefreshKey,
@@ -97,9 +99,9 @@ impl TokenCache {
             .filter_map(|at| Some((*records[at].tenants.get(&tenant)?, at)))
             .max();
         let at_home = || {
-            records
-                .iter()
-                .position(|record| record.account.home_tenant() == Some(&tenant))
+            let mut at_home =
+                (0..records.len()).filter(|at| records[*at].account.home_tenant() == Some(&tenant));
+            at_home.next().filter(|_| at_home.next().is_none())
         };
         let only = || (records.len() == 1).then_some(0);
         let chosen = last_used.map(|(_, at)| at).or_else(at_home).or_else(only)?;
@@ -215,6 +217,13 @@ mod tests {
             Some("refresh-of-bob")
         );
         assert_eq!(chosen(&cache, "third", None), None);
+    }
+
+    #[test]
+    fn of_two_accounts_at_home_in_a_tenant_neither_is_a_guess() {
+        let cache = cache(&[record("ann", "one", &[]), record("bob", "one", &[])]);
+        assert_eq!(chosen(&cache, "one", None), None);
+        assert!(chosen(&cache, "one", Some("bob@example.com")).is_some());
     }
 
     #[test]

@@ -12,7 +12,10 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use crate::error::{Failure, Result};
+use crate::{
+    auth::cache::hexadecimal,
+    error::{Failure, Result},
+};
 
 /// The length of a key in bytes.
 pub(super) const KEY_LEN: usize = 32;
@@ -41,12 +44,8 @@ impl Key {
 
     /// A name for the key that says nothing about it.
     pub fn id(&self) -> String {
-        let seen = [MAGIC, self.expose()].concat();
-        let seen = Zeroizing::new(seen);
-        digest(&SHA256, &seen).as_ref()[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let seen = Zeroizing::new([MAGIC, self.expose()].concat());
+        hexadecimal(&digest(&SHA256, &seen).as_ref()[..4])
     }
 
     /// Gives the key to the code that keeps it.

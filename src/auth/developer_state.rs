@@ -1,0 +1,253 @@
+//! Whom `az` and `azd` would answer for, seen from their files.
+//!
+//! Lives here: one fingerprint for each, which a cached token is bound to.
+//! Signing out, signing in (as the same person too) and choosing another
+//! subscription or cloud change it; a token that the program renews does not.
+//! Nothing is started and nothing is written.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::cache::hexadecimal;
+use crate::host::Host;
+
+/// What `az` would answer from; none where nothing tells, and then nothing may
+/// be cached.
+pub(super) fn of_az(host: &Host) -> Option<String> {
+    let dir = config_dir(host, "AZURE_CONFIG_DIR", ".azure")?;
+    let mut seen = Seen::new(&dir);
+    // Each sign-in, sign-out and choice of a subscription writes the profile, and nothing else
+    // does: its time tells a person who came back from one who never left.
+    seen.written(&dir.join("azureProfile.json"))?;
+    for name in ["config", "clouds.config", "service_principal_entries.json"] {
+        seen.content(&dir.join(name));
+    }
+    match fs::read(dir.join("msal_token_cache.json")) {
+        Ok(bytes) => seen.add(&accounts(&bytes)?),
+        // Windows keeps them encrypted: any change counts.
+        Err(_) => {
+            for name in ["msal_token_cache.bin", "service_principal_entries.bin"] {
+                seen.stamp(&dir.join(name));
+            }
+        }
+    }
+    Some(seen.fingerprint())
+}
+
+/// What `azd` would answer from. It can be told to ask `az`
+/// (`auth.useAzCliAuth`), so what `az` would say counts too.
+pub(super) fn of_azd(host: &Host) -> Option<String> {
+    let dir = config_dir(host, "AZD_CONFIG_DIR", ".azd")?;
+    let mut seen = Seen::new(&dir);
+    let config = fs::read(dir.join("config.json")).unwrap_or_default();
+    if asks_az(&config) {
+        seen.add(of_az(host)?.as_bytes());
+    } else {
+        seen.written(&dir.join("auth.json"))?;
+    }
+    seen.add(&config);
+    Some(seen.fingerprint())
+}
+
+fn asks_az(config: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Config {
+        auth: Auth,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Auth {
+        use_az_cli_auth: String,
+    }
+    serde_json::from_slice::<Config>(config)
+        .is_ok_and(|config| config.auth.use_az_cli_auth.eq_ignore_ascii_case("true"))
+}
+
+fn config_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
+    match host.var_os(variable).filter(|value| !value.is_empty()) {
+        Some(dir) => Some(dir.into()),
+        None => Some(host.home().ok()?.join(default)),
+    }
+}
+
+/// The names of the accounts and refresh tokens in an MSAL cache, in order.
+/// Their contents are passed over: az renews refresh tokens as it goes.
+fn accounts(bytes: &[u8]) -> Option<Vec<u8>> {
+    type Names<'a> = BTreeMap<Cow<'a, str>, IgnoredAny>;
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Msal<'a> {
+        #[serde(borrow, default)]
+        account: Names<'a>,
+        #[serde(borrow, default)]
+        refresh_token: Names<'a>,
+    }
+    let msal: Msal = serde_json::from_slice(bytes).ok()?;
+    let mut names = Vec::new();
+    for name in msal.account.keys().chain(msal.refresh_token.keys()) {
+        names.extend(name.as_bytes());
+        names.push(0);
+    }
+    Some(names)
+}
+
+/// What was looked at, each part with its length, so that none runs into the next.
+struct Seen(Context);
+
+impl Seen {
+    fn new(dir: &Path) -> Self {
+        let mut seen = Self(Context::new(&SHA256));
+        seen.add(dir.as_os_str().as_encoded_bytes());
+        seen
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update(&bytes.len().to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn content(&mut self, path: &Path) {
+        self.add(&fs::read(path).unwrap_or_default());
+    }
+
+    /// What a file holds and when it was written; none where it is not there.
+    fn written(&mut self, path: &Path) -> Option<()> {
+        self.add(&fs::read(path).ok()?);
+        self.stamp(path);
+        Some(())
+    }
+
+    fn stamp(&mut self, path: &Path) {
+        let stamp = path.metadata().and_then(|meta| {
+            let written = meta.modified()?.duration_since(UNIX_EPOCH);
+            Ok((meta.len(), written.unwrap_or_default().as_nanos()))
+        });
+        if let Ok((length, written)) = stamp {
+            self.add(&length.to_le_bytes());
+            self.add(&written.to_le_bytes());
+        }
+    }
+
+    fn fingerprint(self) -> String {
+        hexadecimal(&self.0.finish().as_ref()[..16])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    const CACHE: &str =
+        r#"{"Account":{"a":{}},"RefreshToken":{"r":{"secret":"1"}},"AccessToken":{}}"#;
+
+    struct Az(tempfile::TempDir);
+
+    impl Az {
+        fn signed_in() -> Self {
+            let az = Self(tempfile::tempdir().expect("a temporary directory"));
+            az.write("azureProfile.json", "\u{feff}{}");
+            az.write("msal_token_cache.json", CACHE);
+            az
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.path().join(name), text).expect("written");
+        }
+
+        fn fingerprint(&self) -> Option<String> {
+            of_az(&Host::with_env([("AZURE_CONFIG_DIR", self.0.path())]))
+        }
+    }
+
+    #[test]
+    fn a_renewal_leaves_the_account_as_it_is() {
+        let az = Az::signed_in();
+        let before = az.fingerprint();
+        assert!(before.is_some());
+        az.write(
+            "msal_token_cache.json",
+            r#"{"AccessToken":{"x":{}},"RefreshToken":{"r":{"secret":"2"}},"Account":{"a":{}}}"#,
+        );
+        assert_eq!(az.fingerprint(), before);
+    }
+
+    #[test]
+    fn another_account_profile_cloud_or_principal_is_another_one() {
+        for (name, text) in [
+            ("azureProfile.json", "{\"subscriptions\":[]}"),
+            (
+                "msal_token_cache.json",
+                r#"{"Account":{},"RefreshToken":{}}"#,
+            ),
+            ("config", "[cloud]\nname = AzureUSGovernment\n"),
+            ("clouds.config", "[AzureCloud]\nsubscription = other\n"),
+            ("service_principal_entries.json", "[{}]"),
+        ] {
+            let az = Az::signed_in();
+            let before = az.fingerprint();
+            az.write(name, text);
+            assert_ne!(az.fingerprint(), before, "{name}");
+        }
+        assert_ne!(Az::signed_in().fingerprint(), Az::signed_in().fingerprint());
+    }
+
+    #[test]
+    fn who_signed_out_and_in_again_is_told_from_who_stayed() {
+        let az = Az::signed_in();
+        let before = az.fingerprint();
+        fs::File::options()
+            .write(true)
+            .open(az.0.path().join("azureProfile.json"))
+            .and_then(|file| file.set_modified(SystemTime::now() + Duration::from_secs(2)))
+            .expect("ours");
+        assert_ne!(az.fingerprint(), before);
+    }
+
+    #[test]
+    fn where_nothing_tells_nothing_is_cached() {
+        let az = Az::signed_in();
+        az.write("msal_token_cache.json", "not json");
+        assert_eq!(az.fingerprint(), None);
+        fs::remove_file(az.0.path().join("azureProfile.json")).expect("there");
+        az.write("msal_token_cache.json", CACHE);
+        assert_eq!(az.fingerprint(), None);
+    }
+
+    #[test]
+    fn azd_that_asks_az_changes_with_az() {
+        let az = Az::signed_in();
+        let azd = tempfile::tempdir().expect("a temporary directory");
+        let host = Host::with_env([
+            ("AZURE_CONFIG_DIR", az.0.path()),
+            ("AZD_CONFIG_DIR", azd.path()),
+        ]);
+        assert_eq!(of_azd(&host), None);
+        fs::write(azd.path().join("auth.json"), "{}").expect("written");
+        let own = of_azd(&host);
+        assert!(own.is_some());
+        az.write("config", "x");
+        assert_eq!(
+            of_azd(&host),
+            own,
+            "az does not matter to azd's own account"
+        );
+        fs::write(
+            azd.path().join("config.json"),
+            r#"{"auth":{"useAzCliAuth":"true"}}"#,
+        )
+        .expect("written");
+        let through_az = of_azd(&host);
+        az.write("config", "y");
+        assert_ne!(of_azd(&host), through_az);
+    }
+}
