@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::flags;
+use super::{flags, output::say};
 use crate::{
     auth::{
         AccessToken, Authenticator, Options, TokenRequest, TokenSource,
@@ -147,11 +147,6 @@ fn resource(server_id: &str) -> Result<String> {
         )));
     }
     Ok(resource.to_owned())
-}
-
-fn say(line: &str) {
-    // Who can't be told anything has nothing to gain from an error about it.
-    let _ = writeln!(std::io::stderr(), "{}", crate::error::printable(line));
 }
 
 fn warn_of_unused(settings: &Settings) {

@@ -66,6 +66,12 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Says a line on standard error, free of control characters. Where nobody
+/// can be told, there is nothing to gain from an error about it.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(line));
+}
+
 /// Renders a document as JSON, a line break at its end.
 pub(super) fn json(document: &impl Serialize) -> String {
     let mut text =

@@ -3,15 +3,12 @@
 //! Lives here: [`Progress`], over indicatif. Where stderr is no terminal
 //! nothing is drawn.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{auth::Prompt, error::printable, host::Host};
+use super::output::say;
+use crate::{auth::Prompt, host::Host};
 
 /// One line that tells what is going on; gone when dropped.
 pub(super) struct Progress {
@@ -70,8 +67,7 @@ impl Drop for Progress {
 }
 
 fn note(bar: &ProgressBar, line: &str) {
-    // Where nobody reads stderr, there is nobody to tell.
-    bar.suspend(|| drop(writeln!(io::stderr(), "{}", printable(line))));
+    bar.suspend(|| say(line));
 }
 
 fn style(template: &str) -> ProgressStyle {

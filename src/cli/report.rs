@@ -3,6 +3,8 @@
 //! Lives here: the documents that `-o json` and `-o yaml` print (their field
 //! names are a promise) and the tables for people.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::output;
@@ -70,6 +72,9 @@ pub(super) struct SyncedCluster {
     pub context: Option<String>,
     pub action: Action,
     pub reason: Option<String>,
+    /// What a person can do about a failure; for the terminal alone.
+    #[serde(skip)]
+    pub hint: Option<String>,
 }
 
 /// A token that was fetched ahead.
@@ -173,6 +178,14 @@ impl SyncReport {
             ],
             rows,
         )
+    }
+
+    /// What can be done about the failures, each piece of advice once.
+    pub(super) fn hints(&self) -> BTreeSet<&str> {
+        self.clusters
+            .iter()
+            .filter_map(|cluster| cluster.hint.as_deref())
+            .collect()
     }
 
     /// The contexts that lead to the fleet's clusters.

@@ -117,11 +117,11 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .copied()
         .unwrap_or_default();
     for param in args.login.unused() {
-        eprintln!(
+        output::say(&format!(
             "warning: `{}` has no effect with `--login {}`",
             param.dashed(),
             args.login.mode()?
-        );
+        ));
     }
     let runtime = super::runtime()?;
     let report = runtime.block_on(sync(&args, &options, host))?;
@@ -133,11 +133,14 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     })?;
     for token in &report.tokens {
         if let Some(error) = &token.error {
-            eprintln!("warning: no token was fetched ahead: {error}");
+            output::say(&format!("warning: no token was fetched ahead: {error}"));
         }
     }
+    for hint in report.hints() {
+        output::say(&format!("hint: {hint}"));
+    }
     let dry = if options.dry_run { " (dry run)" } else { "" };
-    eprintln!("{}{dry}", report.summary.sentence());
+    output::say(&format!("{}{dry}", report.summary.sentence()));
     Ok(exit_code(&report))
 }
 
@@ -299,21 +302,25 @@ fn report(
         .iter()
         .zip(brought)
         .map(|((cluster, _), result)| {
-            let (action, context, reason) = match result {
+            let (action, context, reason, hint) = match result {
                 Ok(Brought::Entries { .. }) => {
                     let outcome = outcomes
                         .next()
                         .expect("a merge gives an outcome for each import");
-                    (outcome.action.into(), Some(outcome.context), None)
+                    (outcome.action.into(), Some(outcome.context), None, None)
                 }
-                Ok(Brought::Skipped(reason)) => (Action::Skipped, None, Some(reason)),
-                Err(failure) => (Action::Failed, None, Some(failure.to_string())),
+                Ok(Brought::Skipped(reason)) => (Action::Skipped, None, Some(reason), None),
+                Err(failure) => {
+                    let hint = failure.hint_text().map(str::to_owned);
+                    (Action::Failed, None, Some(failure.to_string()), hint)
+                }
             };
             SyncedCluster {
                 listed: ListedCluster::from(cluster),
                 context,
                 action,
                 reason,
+                hint,
             }
         })
         .collect();

@@ -22,6 +22,10 @@ kubectl-aad is needed to sign in to this cluster and is not on the PATH.
 Install it with: kubectl krew install aad
 ";
 
+/// Why a cluster without Entra ID is left out: its kubeconfig would hold an
+/// administrator's certificate.
+const LOCAL_ACCOUNTS_ONLY: &str = "it has local accounts only: take it with `--local-accounts`";
+
 /// How entries are to be written.
 pub(super) struct Style {
     /// The sign-in of people and pipelines.
@@ -49,10 +53,7 @@ impl Style {
     /// Why a cluster is left out before ARM is asked about it.
     pub(super) fn left_out(&self, cluster: &ClusterRef) -> Option<String> {
         if !cluster.aad && !self.local_accounts {
-            return Some(
-                "it has no Entra ID, only an administrator's certificate: take it with `--local-accounts`"
-                    .to_owned(),
-            );
+            return Some(LOCAL_ACCOUNTS_ONLY.to_owned());
         }
         is(&cluster.provisioning_state, "Deleting").then(|| "it is being deleted".to_owned())
     }
@@ -90,9 +91,7 @@ fn entries(answer: &[u8], cluster: &ClusterRef, style: &Style) -> Result<Brought
     let (user, sign_in) = match user_value(&theirs, cluster, style)? {
         Some(found) => found,
         None => {
-            return Ok(Brought::Skipped(
-                "its kubeconfig holds an administrator's certificate: take it with `--local-accounts`".into(),
-            ));
+            return Ok(Brought::Skipped(LOCAL_ACCOUNTS_ONLY.to_owned()));
         }
     };
     Ok(Brought::Entries {
