@@ -4,7 +4,10 @@
 //! sees the command line, ARM or a kubeconfig, and it never prints: what a
 //! person has to read goes to the [`Prompt`] that the caller gave.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use url::Url;
@@ -12,20 +15,25 @@ use url::Url;
 use crate::{
     error::{Failure, Kind, Result},
     host::Host,
-    login::{ClientCredential, Login, SignIn},
+    login::{ClientCredential, Login, PopClaims, SignIn},
 };
 
 mod ask;
 pub mod authority;
+mod browser;
 pub mod cache;
+mod certificate;
 mod client_credential;
 mod developer_cli;
 mod developer_state;
 mod device_code;
 mod federated;
 mod identity;
+mod jws;
 mod managed_identity;
 pub mod oauth;
+mod password;
+mod pop;
 mod renewal;
 pub mod store;
 pub mod token;
@@ -34,10 +42,12 @@ pub use ask::Prompt;
 pub use token::{AccessToken, TokenRequest, TokenSource};
 
 use ask::Ask;
-use authority::Authority;
+use authority::{Authority, Endpoint};
 use cache::{CacheKey, TokenCache};
-use client_credential::{Extras, Proof};
+use certificate::Certificate;
+use client_credential::Proof;
 use oauth::Tokens;
+use pop::PopKey;
 use store::{Guard, Store};
 
 /// The tenant of a person who named none: the one of the account's home.
@@ -79,6 +89,13 @@ pub struct Authenticator {
     authority: Authority,
     cache: TokenCache,
     options: Options,
+    pop_key: OnceLock<PopKey>,
+}
+
+/// What a proof-of-possession token is made with.
+struct Pop<'a> {
+    key: &'a PopKey,
+    claims: &'a PopClaims,
 }
 
 impl Authenticator {
@@ -94,6 +111,7 @@ impl Authenticator {
             authority: Authority::new(authority),
             cache,
             options,
+            pop_key: OnceLock::new(),
         }
     }
 
@@ -111,7 +129,31 @@ impl Authenticator {
             return None;
         }
         let key = self.key(request).ok()??;
-        self.cache.fresh(&key, &self.host)
+        let token = self.cache.fresh(&key, &self.host)?;
+        self.finished(token).ok()
+    }
+
+    /// The token as a server takes it: with proof of possession, a request
+    /// that is signed now.
+    fn finished(&self, token: AccessToken) -> Result<AccessToken> {
+        match self.pop()? {
+            Some(pop) => pop.key.signed_request(&token, pop.claims, self.host.now()),
+            None => Ok(token),
+        }
+    }
+
+    fn pop(&self) -> Result<Option<Pop<'_>>> {
+        let Some(claims) = self.sign_in.login.pop_claims() else {
+            return Ok(None);
+        };
+        let key = match self.pop_key.get() {
+            Some(key) => key,
+            None => {
+                let key = PopKey::of(self.cache.store())?;
+                self.pop_key.get_or_init(|| key)
+            }
+        };
+        Ok(Some(Pop { key, claims }))
     }
 
     /// Gets a token, and bounds the whole.
@@ -146,7 +188,7 @@ impl Authenticator {
         {
             self.keep(&key, &tokens);
         }
-        Ok(tokens.access)
+        self.finished(tokens.access)
     }
 
     /// Waits for others who are getting the same. A cache that can't lock is
@@ -169,35 +211,34 @@ impl Authenticator {
 
     async fn obtain(&self, request: &TokenRequest) -> Result<Tokens> {
         let tenant = self.tenant(request);
+        let cnf = self.pop()?.map(|pop| pop.key.req_cnf());
         let ask = Ask {
             host: &self.host,
             authority: &self.authority,
             tenant: &tenant,
             resource: &request.resource,
             claims: request.claims.as_deref(),
+            req_cnf: cnf.as_deref(),
             timeout: self.sign_in.timeout,
             prompt: &self.options.prompt,
         };
-        if self.sign_in.login.is_personal() {
-            return self.renew_or_ask(ask).await;
-        }
         match &self.sign_in.login {
+            Login::DeviceCode { .. } | Login::Interactive { .. } => self.renew_or_ask(ask).await,
             Login::ServicePrincipal {
                 client_id,
                 credential,
                 legacy,
                 ..
             } => {
-                let proof = match credential {
-                    ClientCredential::Secret(secret) => Proof::Secret(secret.clone()),
-                    ClientCredential::Certificate { .. } => return Err(self.not_yet()),
-                };
-                let extras = Extras {
-                    legacy: *legacy,
-                    ..Extras::default()
-                };
-                client_credential::sign_in(ask, client_id, proof, extras).await
+                let proof = proof(ask, client_id, credential, *legacy)?;
+                client_credential::sign_in(ask, client_id, proof, *legacy).await
             }
+            Login::Password {
+                client_id,
+                username,
+                password,
+                ..
+            } => password::sign_in(ask, client_id, username, password).await,
             Login::ManagedIdentity { identity } => managed_identity::sign_in(ask, identity).await,
             Login::AzureCli { subscription } => {
                 // A tenant that the caller names outweighs the subscription
@@ -211,9 +252,8 @@ impl Authenticator {
                 client_id,
                 federated,
             } => {
-                let assertion = federated::token(ask, federated).await?;
-                let proof = Proof::Assertion(assertion);
-                client_credential::sign_in(ask, client_id, proof, Extras::default()).await
+                let proof = Proof::Assertion(federated::token(ask, federated).await?);
+                client_credential::sign_in(ask, client_id, proof, false).await
             }
             Login::AzurePipelines {
                 client_id,
@@ -226,22 +266,11 @@ impl Authenticator {
                     oidc_request_uri,
                     service_connection_id,
                     system_access_token,
-                )
-                .await?;
-                let proof = Proof::Assertion(assertion);
-                client_credential::sign_in(ask, client_id, proof, Extras::default()).await
-            }
-            Login::Password { .. } | Login::DeviceCode { .. } | Login::Interactive { .. } => {
-                Err(self.not_yet())
+                );
+                let proof = Proof::Assertion(assertion.await?);
+                client_credential::sign_in(ask, client_id, proof, false).await
             }
         }
-    }
-
-    fn not_yet(&self) -> Failure {
-        Failure::new(format!(
-            "login mode `{}` does not work yet",
-            self.sign_in.login.mode()
-        ))
     }
 
     /// Keeps what was got. That it could not be kept is worth a word, but not
@@ -291,6 +320,27 @@ impl TokenSource for Authenticator {
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
         self.get(request).await
     }
+}
+
+/// What a service principal sends to prove itself.
+fn proof(
+    ask: Ask<'_>,
+    client_id: &str,
+    credential: &ClientCredential,
+    legacy: bool,
+) -> Result<Proof> {
+    let (path, password) = match credential {
+        ClientCredential::Secret(secret) => return Ok(Proof::Secret(secret.clone())),
+        ClientCredential::Certificate { path, password } => (path, password),
+    };
+    let endpoint = ask.endpoint(if legacy {
+        Endpoint::LegacyToken
+    } else {
+        Endpoint::Token
+    })?;
+    let certificate = Certificate::read(path, password)?;
+    let assertion = certificate.assertion(client_id, &endpoint, ask.host.now(), legacy)?;
+    Ok(Proof::Assertion(assertion))
 }
 
 fn out_of_time(limit: Duration) -> Failure {

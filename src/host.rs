@@ -16,6 +16,7 @@ use std::{
 
 use crate::error::{Failure, Result};
 
+mod browser;
 pub mod http;
 pub mod process;
 pub mod uptime;

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
-use super::authority::{Authority, Endpoint};
+use super::{
+    authority::{Authority, Endpoint},
+    oauth::Form,
+};
 use crate::{error::Result, host::Host};
 
 /// Shows a line to the person who is signing in.
@@ -25,6 +28,8 @@ pub(super) struct Ask<'a> {
     pub(super) resource: &'a str,
     /// A claims challenge, as JSON.
     pub(super) claims: Option<&'a str>,
+    /// What a token request says of the key that the token shall be bound to.
+    pub(super) req_cnf: Option<&'a str>,
     /// How long a program or a service may take.
     pub(super) timeout: Duration,
     /// Where a person reads what to do.
@@ -41,6 +46,14 @@ impl Ask<'_> {
     /// who signed in.
     pub(super) fn user_scope(&self) -> String {
         format!("{} openid offline_access profile", self.scope())
+    }
+
+    /// Asks for a token that is bound to the key, where there is one.
+    pub(super) fn bound(&self, form: Form) -> Form {
+        match self.req_cnf {
+            Some(cnf) => form.with("token_type", "pop").with("req_cnf", cnf),
+            None => form,
+        }
     }
 
     /// The address of an endpoint in the tenant.

@@ -60,15 +60,6 @@ impl Proof {
     }
 }
 
-/// What a request may say beyond the usual.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Extras<'a> {
-    /// Ask the v1 endpoint.
-    pub(super) legacy: bool,
-    /// The `req_cnf` of a proof-of-possession token.
-    pub(super) req_cnf: Option<&'a str>,
-}
-
 /// Gets a token for an application.
 ///
 /// # Errors
@@ -77,9 +68,9 @@ pub(super) async fn sign_in(
     ask: Ask<'_>,
     client_id: &str,
     proof: Proof,
-    extras: Extras<'_>,
+    legacy: bool,
 ) -> Result<Tokens> {
-    let usual = ask.claims.is_none() && !extras.legacy && extras.req_cnf.is_none();
+    let usual = ask.claims.is_none() && !legacy && ask.req_cnf.is_none();
     let url = ask.authority.url();
     if usual && url.scheme() == "https" && url.path() == "/" {
         return through_azure_identity(ask, client_id, proof).await;
@@ -87,7 +78,7 @@ pub(super) async fn sign_in(
     let form = Form::new()
         .with("grant_type", "client_credentials")
         .with("client_id", client_id);
-    let (url, form) = if extras.legacy {
+    let (url, form) = if legacy {
         (
             ask.endpoint(Endpoint::LegacyToken)?,
             form.with("resource", ask.resource),
@@ -96,11 +87,7 @@ pub(super) async fn sign_in(
         let form = form
             .with("scope", &ask.scope())
             .with_some("claims", ask.claims);
-        let form = match extras.req_cnf {
-            Some(cnf) => form.with("token_type", "pop").with("req_cnf", cnf),
-            None => form,
-        };
-        (ask.endpoint(Endpoint::Token)?, form)
+        (ask.endpoint(Endpoint::Token)?, ask.bound(form))
     };
     let endpoint = TokenEndpoint::new(ask.host);
     Ok(endpoint.tokens(&url, &proof.on(form)).await?)

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    login::{ClientCredential, Login},
+    login::{ClientCredential, Login, PopClaims},
 };
 
 impl Login {
@@ -37,6 +37,15 @@ impl Login {
         match self {
             Self::DeviceCode { legacy, .. } | Self::ServicePrincipal { legacy, .. } => *legacy,
             _ => false,
+        }
+    }
+
+    pub(super) fn pop_claims(&self) -> Option<&PopClaims> {
+        match self {
+            Self::Interactive { pop, .. }
+            | Self::ServicePrincipal { pop, .. }
+            | Self::Password { pop, .. } => pop.as_ref(),
+            _ => None,
         }
     }
 
@@ -71,7 +80,7 @@ impl Authenticator {
             identity,
             claims: request.claims.clone(),
             legacy: login.is_legacy(),
-            pop: None,
+            pop: self.pop()?.map(|pop| pop.key.kid().to_owned()),
         }))
     }
 

@@ -447,6 +447,7 @@ mod tests {
             tenant: "",
             resource: "res",
             claims: None,
+            req_cnf: None,
             timeout: Duration::from_secs(1),
             prompt: &prompt,
         };

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, header};
+use reqwest::{Method, RequestBuilder, header};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
@@ -135,29 +135,51 @@ impl<'a> TokenEndpoint<'a> {
         Ok(Tokens::parse(&body, self.host.now()).map_err(|e| e.because(place(url)))?)
     }
 
-    /// Posts a form and gives the body of a 2xx answer.
+    /// Gets the body of a 2xx answer.
     ///
-    /// Sent again as azcore does: on 408, 429, 500, 502, 503 and 504 up to
-    /// three times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and
-    /// once when the connection broke. The caller bounds the whole.
+    /// # Errors
+    /// As [`TokenEndpoint::tokens`].
+    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, TokenError> {
+        let make = || self.host.http()?.request(Method::GET, url);
+        self.send(url, &Form::new(), make).await
+    }
+
+    /// Posts a form and gives the body of a 2xx answer.
     ///
     /// # Errors
     /// As [`TokenEndpoint::tokens`].
     pub async fn post(&self, url: &Url, form: &Form) -> Result<Vec<u8>, TokenError> {
+        let make = || {
+            Ok(self
+                .host
+                .http()?
+                .request(Method::POST, url)?
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.text.as_bytes().to_vec()))
+        };
+        self.send(url, form, make).await
+    }
+
+    /// Sent again as azcore does: on 408, 429, 500, 502, 503 and 504 up to
+    /// three times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and
+    /// once when the connection broke. The caller bounds the whole.
+    async fn send(
+        &self,
+        url: &Url,
+        form: &Form,
+        make: impl Fn() -> Result<RequestBuilder>,
+    ) -> Result<Vec<u8>, TokenError> {
         let http = self.host.http()?;
         let mut broken = false;
         let mut attempt = 0;
         loop {
-            let request = http
-                .request(Method::POST, url)?
+            let request = make()?
                 .header(header::ACCEPT, "application/json")
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header("client-request-id", uuid::Uuid::new_v4().to_string())
                 .header("return-client-request-id", "false")
                 .header("x-client-sku", "kubectl-aad")
-                .header("x-client-ver", env!("CARGO_PKG_VERSION"))
-                .body(form.text.as_bytes().to_vec());
-            tracing::debug!("POST {}{}", place(url), url.path());
+                .header("x-client-ver", env!("CARGO_PKG_VERSION"));
+            tracing::debug!("asking {}{}", place(url), url.path());
             let answer = match http.send(request).await {
                 Ok(answer) => answer,
                 Err(failure) if failure.kind() == Kind::Network && !broken => {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Ask, Authenticator,
     authority::Endpoint,
+    browser::{self, Visit},
     cache::RefreshRecord,
     device_code,
     oauth::{EntraError, Form, TokenEndpoint, TokenError, Tokens},
@@ -63,7 +64,20 @@ impl Authenticator {
                 }
                 device_code::sign_in(ask, client_id, *legacy).await
             }
-            _ => Err(self.not_yet()),
+            Login::Interactive {
+                client_id,
+                redirect_url,
+                login_hint,
+                ..
+            } => {
+                let visit = Visit {
+                    client_id,
+                    redirect_url: redirect_url.as_deref(),
+                    login_hint: login_hint.as_deref(),
+                };
+                browser::sign_in(ask, visit).await
+            }
+            other => unreachable!("`{}` asks nobody", other.mode()),
         }
     }
 
@@ -102,7 +116,9 @@ impl Authenticator {
             (Endpoint::Token, form)
         };
         let url = ask.endpoint(endpoint)?;
-        let mut tokens = TokenEndpoint::new(ask.host).tokens(&url, &form).await?;
+        let mut tokens = TokenEndpoint::new(ask.host)
+            .tokens(&url, &ask.bound(form))
+            .await?;
         if tokens.account.is_none() {
             tokens.account = Some(record.account.clone());
         }

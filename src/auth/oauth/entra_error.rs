@@ -61,6 +61,17 @@ impl EntraError {
         })
     }
 
+    /// What a browser brought back in place of a code.
+    pub fn from_redirect(error: &str, description: &str) -> Self {
+        Self {
+            status: 400,
+            error: error.to_owned(),
+            description: first_sentence(description),
+            codes: codes_in(description),
+            ..Self::default()
+        }
+    }
+
     /// The same with its texts passed through `scrub`.
     #[must_use]
     pub fn scrubbed(mut self, scrub: impl Fn(&str) -> String) -> Self {

@@ -1,0 +1,79 @@
+//! A user's name and password (ropc): for accounts without a second factor.
+//!
+//! Lives here: the look-up of the user's realm, and the password grant.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{
+    Ask,
+    authority::Endpoint,
+    oauth::{Form, TokenEndpoint, TokenError, Tokens, answer::text},
+};
+use crate::{
+    error::{Failure, Kind, Result},
+    secret::Secret,
+};
+
+/// Gets a user's token with the password.
+///
+/// # Errors
+/// [`Kind::Denied`] for an account whose password another service knows, else
+/// what Entra said.
+pub(super) async fn sign_in(
+    ask: Ask<'_>,
+    client_id: &str,
+    username: &str,
+    password: &Secret,
+) -> Result<Tokens> {
+    check_realm(ask, username).await?;
+    let form = Form::new()
+        .with("grant_type", "password")
+        .with("client_id", client_id)
+        .with("scope", &ask.user_scope())
+        .with("client_info", "1")
+        .with("username", username)
+        .with_secret("password", password)
+        .with_some("claims", ask.claims);
+    let url = ask.endpoint(Endpoint::Token)?;
+    let endpoint = TokenEndpoint::new(ask.host);
+    Ok(endpoint.tokens(&url, &ask.bound(form)).await?)
+}
+
+/// Refuses an account of a federated domain: its password would have to be
+/// given to a service that Entra can't vouch for.
+async fn check_realm(ask: Ask<'_>, username: &str) -> Result<()> {
+    let mut url: Url = ask.authority.url().clone();
+    url.path_segments_mut()
+        .expect("an authority is an http URL")
+        .pop_if_empty()
+        .extend(["common", "UserRealm", username]);
+    url.query_pairs_mut().append_pair("api-version", "1.0");
+    let body = match TokenEndpoint::new(ask.host).get(&url).await {
+        Ok(body) => body,
+        Err(TokenError::Refused(refused)) => return Err(refused.into_failure()),
+        Err(TokenError::Failed(failure)) => return Err(failure),
+    };
+    let fields: Map<String, Value> = serde_json::from_slice(&body)
+        .map_err(|_| Failure::new("the answer about the user's realm is not readable"))?;
+    let account_type = text(&fields, "account_type")
+        .or_else(|| text(&fields, "NameSpaceType"))
+        .unwrap_or_default();
+    if !account_type.eq_ignore_ascii_case("federated") {
+        return Ok(());
+    }
+    let failure = Failure::of(
+        Kind::Denied,
+        format!("`{username}` is of a federated domain, where `ropc` can't sign in"),
+    )
+    .hint("use `-l interactive` or `-l devicecode`");
+    Err(
+        match text(&fields, "federation_metadata_url").and_then(|u| Url::parse(u).ok()) {
+            Some(url) => failure.because(format!(
+                "its passwords are known to `{}`",
+                url.host_str().unwrap_or_default()
+            )),
+            None => failure,
+        },
+    )
+}

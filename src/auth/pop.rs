@@ -1,0 +1,166 @@
+//! Proof of possession: a token that only the holder of a key can use.
+//!
+//! Lives here: the key, and the signed request (SHR) that kubectl sends in
+//! place of the bare token. The server is kubeguard's
+//! `auth/providers/azure`: it takes a signed request for 15 minutes.
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::{KeyPair, KeySize},
+    signature::KeyPair as _,
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
+
+use super::{
+    AccessToken,
+    jws::{self, Algorithm},
+    store::Store,
+};
+use crate::{
+    error::{Failure, Result},
+    login::PopClaims,
+    secret::Secret,
+};
+
+/// The record of the key.
+const RECORD: &str = "pop-key";
+/// How long kubectl may use a signed request, in seconds: a minute less than
+/// the server takes it.
+const LIFE: i64 = 14 * 60;
+
+/// The key that tokens are bound to.
+#[derive(Debug)]
+pub(super) struct PopKey {
+    key: KeyPair,
+    e: String,
+    n: String,
+    kid: String,
+}
+
+impl PopKey {
+    /// The key of this store, made where there is none.
+    ///
+    /// # Errors
+    /// When no key can be made or kept.
+    pub(super) fn of(store: &Store) -> Result<Self> {
+        if let Some(key) = Self::read(store) {
+            return Ok(key);
+        }
+        // Two processes may both find none. Whose key is kept last counts, and
+        // the other's token is signed for a key that nobody asks for again.
+        let key = KeyPair::generate(KeySize::Rsa2048)
+            .map_err(|_| Failure::new("could not make a key for proof of possession"))?;
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
+            .map_err(|_| Failure::new("could not write down the key for proof of possession"))?;
+        let text = Secret::new(STANDARD.encode(der.as_ref()));
+        store.write(RECORD, text.expose().as_bytes())?;
+        Ok(Self::new(key))
+    }
+
+    fn read(store: &Store) -> Option<Self> {
+        let text = store.read(RECORD)?;
+        let der = zeroize::Zeroizing::new(STANDARD.decode(&*text).ok()?);
+        Some(Self::new(KeyPair::from_pkcs8(&der).ok()?))
+    }
+
+    fn new(key: KeyPair) -> Self {
+        let public = key.public_key();
+        let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
+        let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
+        // RFC 7638: the members in this order and without spaces.
+        let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+        let kid = URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes()));
+        Self { key, e, n, kid }
+    }
+
+    /// The thumbprint.
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// What a token request says of the key.
+    pub(super) fn req_cnf(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{}","xms_ksl":"sw"}}"#, self.kid))
+    }
+
+    /// Signs a request to the cluster of `claims` at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// When the key can't sign.
+    pub(super) fn signed_request(
+        &self,
+        token: &AccessToken,
+        claims: &PopClaims,
+        now: i64,
+    ) -> Result<AccessToken> {
+        let header = json!({ "typ": "pop", "alg": "RS256", "kid": self.kid });
+        let payload: Value = json!({
+            "at": token.secret.expose(),
+            "ts": now,
+            "u": claims.u,
+            "cnf": { "jwk": {
+                "e": self.e, "kty": "RSA", "n": self.n, "alg": "RS256", "kid": self.kid,
+            } },
+            "nonce": uuid::Uuid::new_v4().simple().to_string(),
+        });
+        Ok(AccessToken {
+            secret: jws::sign(Algorithm::Rs256, &self.key, &header, &payload)?,
+            expires_on: token.expires_on.min(now.saturating_add(LIFE)),
+            refresh_on: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_signs_for_the_minutes_that_the_server_takes() {
+        let store = Store::in_memory();
+        let key = PopKey::of(&store).expect("a key");
+        assert_eq!(PopKey::of(&store).expect("the same").kid(), key.kid());
+        let cnf = URL_SAFE_NO_PAD.decode(key.req_cnf()).expect("base64url");
+        let cnf: Value = serde_json::from_slice(&cnf).expect("JSON");
+        assert_eq!(cnf, json!({ "kid": key.kid(), "xms_ksl": "sw" }));
+
+        let token = AccessToken {
+            secret: Secret::new("inner"),
+            expires_on: 10_000,
+            refresh_on: None,
+        };
+        let claims = PopClaims {
+            u: "/cluster".into(),
+        };
+        let signed = key.signed_request(&token, &claims, 1_000).expect("signed");
+        assert_eq!(signed.expires_on, 1_840);
+        let last = key.signed_request(&token, &claims, 9_900).expect("signed");
+        assert_eq!(last.expires_on, 10_000);
+
+        let mut parts = signed.secret.expose().split('.');
+        let mut next = || {
+            let part = parts.next().expect("three parts");
+            URL_SAFE_NO_PAD.decode(part).expect("base64url")
+        };
+        let header: Value = serde_json::from_slice(&next()).expect("JSON");
+        assert_eq!(header["typ"], "pop");
+        let payload: Value = serde_json::from_slice(&next()).expect("JSON");
+        assert_eq!(payload["at"], "inner");
+        assert_eq!(payload["u"], "/cluster");
+        assert_eq!(payload["ts"], 1_000);
+        assert_eq!(payload["cnf"]["jwk"]["kid"], key.kid());
+        let public = key.key.public_key().as_ref();
+        let input = signed.secret.expose().rsplit_once('.').expect("signed").0;
+        aws_lc_rs::signature::UnparsedPublicKey::new(
+            &aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256,
+            public,
+        )
+        .verify(input.as_bytes(), &next())
+        .expect("the signature is of this key");
+    }
+}
