@@ -1,15 +1,18 @@
 //! The plugin as krew installs it: the manifest under krew's own validation, and the packed
 //! binary installed by the real krew and run through the real kubectl.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs, thread};
 
+use azure_sim::{Fleet, FleetSpec};
 use tempfile::TempDir;
 
 use crate::support::{peer, repository};
+use crate::world::{CLOUD, World};
 
 const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-aad");
 
@@ -90,7 +93,7 @@ fn krew_downloads_and_installs_the_archive_of_every_platform() {
 }
 
 #[test]
-fn the_plugin_that_krew_installs_runs_as_kubectl_aad() {
+fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
     let Some(bench) = Bench::new() else { return };
     let archive = bench.package(&host_target(), PLUGIN.as_ref(), UNREACHABLE);
     let output = bench.install(&archive);
@@ -98,12 +101,41 @@ fn the_plugin_that_krew_installs_runs_as_kubectl_aad() {
 
     let output = run(bench.command(&bench.kubectl).args(["aad", "--version"]));
     assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        concat!("kubectl-aad ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 
     let licence = concat!("store/aad/v", env!("CARGO_PKG_VERSION"), "/LICENSE");
     assert_eq!(
         fs::read(bench.krew_root().join(licence)).expect("krew extracts the licence"),
         fs::read(repository().join("LICENSE")).expect("it is committed")
     );
+
+    let world = World::new(Fleet::generate(&FleetSpec {
+        clusters: 3,
+        ..FleetSpec::default()
+    }));
+    // The one `kubectl-aad` on this path is the one that krew linked.
+    let path = bench.path(&[world.home().join("bin")]);
+    let kubectl = || {
+        let mut command = world.program(&bench.kubectl);
+        command.env("PATH", &path);
+        command
+    };
+    let output = run(kubectl().args(["aad", "sync", "--environment", CLOUD, "-o", "name"]));
+    assert!(output.status.success(), "{}", said(&output));
+    let contexts = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(contexts.lines().count(), 3, "{}", said(&output));
+    for context in contexts.lines() {
+        let output = run(kubectl().args(["--context", context, "get", "ns", "-o", "name"]));
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("namespace/kube-system"),
+            "{}",
+            said(&output)
+        );
+    }
 }
 
 #[test]
@@ -175,25 +207,23 @@ impl Bench {
         self.home.path().join("krew")
     }
 
-    /// `program` as a user of krew runs it: krew's bin directory is on `PATH`, and nothing of this
-    /// process's environment is passed on.
+    /// The `PATH` of a user of krew, with `more` before the system's directories.
+    fn path(&self, more: &[PathBuf]) -> OsString {
+        let mut directories = vec![self.krew_root().join("bin"), self.home.path().join("bin")];
+        directories.extend_from_slice(more);
+        directories.extend(["/usr/bin", "/bin"].map(PathBuf::from));
+        env::join_paths(directories).expect("no directory's name holds a colon")
+    }
+
+    /// `program` as a user of krew runs it; nothing of this process's environment is passed on.
     fn command(&self, program: &Path) -> Command {
-        let directories = [
-            self.krew_root().join("bin"),
-            self.home.path().join("bin"),
-            PathBuf::from("/usr/bin"),
-            PathBuf::from("/bin"),
-        ];
         let mut command = Command::new(program);
         command
             .env_clear()
             .env("HOME", self.home.path())
             .env("KREW_ROOT", self.krew_root())
             .env("KREW_NO_UPGRADE_CHECK", "1")
-            .env(
-                "PATH",
-                env::join_paths(directories).expect("no directory's name holds a colon"),
-            );
+            .env("PATH", self.path(&[]));
         command
     }
 
