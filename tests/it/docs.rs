@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use kubectl_aad::azure::cloud::{CLOUDS, CUSTOM_CLOUD};
+use kubectl_aad::cli::command;
 
 use crate::support::repository;
 
@@ -56,6 +58,40 @@ fn the_guide_names_every_cloud() {
         .filter(|name| !guide.contains(&format!("`{name}`")))
         .collect();
     assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
+#[test]
+fn every_command_shown_is_one_that_the_program_takes() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    // A decision may speak of what is yet to come; every other page is of what is there.
+    let pages = pages()
+        .into_iter()
+        .filter(|page| !page.starts_with(repository().join("docs/decisions")));
+    for page in pages {
+        for shown in commands(&read(&page)) {
+            seen += 1;
+            let parsed = command().try_get_matches_from(shown.split_whitespace());
+            if let Err(error) = parsed
+                && error.use_stderr()
+                && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            {
+                wrong.push(format!("{}: `{shown}`: {error}", page.display()));
+            }
+        }
+    }
+    assert!(seen > 10, "the pages show commands, and {seen} were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_command_is_found_in_code_and_in_a_line_of_prose() {
+    let page = "Type `kubectl aad list`, not kubectl aad this.\n```sh\n\
+                kubectl aad sync -o json | jq .   # all\nkubectl get ns\n```\n";
+    assert_eq!(
+        commands(page),
+        ["kubectl-aad list", "kubectl-aad sync -o json"]
+    );
 }
 
 #[test]
@@ -131,6 +167,28 @@ fn target<'a>(page: &Path, link: &'a str) -> (PathBuf, Option<&'a str>) {
         page.parent().expect("a page is in a directory").join(path)
     };
     (path, heading)
+}
+
+/// The commands of ours that `markdown` shows as code, in a line or in a block.
+fn commands(markdown: &str) -> Vec<String> {
+    let blocks: Vec<_> = markdown.split("```").skip(1).step_by(2).collect();
+    let prose: String = prose_lines(markdown)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let spans = prose.split('`').skip(1).step_by(2);
+    spans
+        .chain(blocks.iter().flat_map(|block| block.lines()))
+        .map(|line| {
+            line.split(['#', '|', '>', '<'])
+                .next()
+                .unwrap_or(line)
+                .trim()
+        })
+        .filter(|line| line.starts_with("kubectl aad ") || line.starts_with("kubectl-aad "))
+        // An ellipsis stands for what the reader knows better.
+        .filter(|line| !line.contains('…'))
+        .map(|line| line.replacen("kubectl aad", "kubectl-aad", 1))
+        .collect()
 }
 
 /// The relative targets of the inline links in `markdown`, code left out.
