@@ -8,7 +8,7 @@ mod issue;
 mod sessions;
 mod token;
 
-pub(crate) use issue::{Grant, Subject, access_token, roles_of, verify};
+pub(crate) use issue::{Extras, Grant, Subject, access_token, roles_of, verify};
 pub(crate) use sessions::{DeviceOutcome, Sessions};
 pub(crate) use token::check_resource;
 

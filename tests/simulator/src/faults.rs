@@ -233,7 +233,7 @@ impl Fault {
         }
     }
 
-    fn matches(&self, route: &Route, state: &State) -> bool {
+    pub(crate) fn matches(&self, route: &Route, state: &State) -> bool {
         let same = |want: &Option<String>, have: &Option<String>| match (want, have) {
             (None, _) => true,
             (Some(want), Some(have)) => want.eq_ignore_ascii_case(have),

@@ -18,6 +18,7 @@ mod control;
 mod entra;
 mod faults;
 mod fleet;
+mod hold;
 mod http;
 mod jws;
 mod kubernetes;
@@ -39,6 +40,8 @@ pub use fleet::{
     CertificateTrust, Cluster, ClusterAuth, FederatedCredential, Fleet, FleetSpec, ManagedIdentity,
     PowerState, PublicClient, Role, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
 };
+pub use hold::Hold;
+pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};
 pub use record::{Counters, Recorded};
 pub use route::Endpoint;
 pub use settings::{Settings, SignIn};

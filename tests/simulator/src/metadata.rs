@@ -4,7 +4,8 @@
 mod identity;
 mod oidc;
 
-pub(crate) use oidc::{AUDIENCE, workload_identity_token};
+pub(crate) use oidc::workload_identity_token;
+pub use oidc::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};
 
 use crate::http::{Reply, Request};
 use crate::route::{Endpoint, Route};

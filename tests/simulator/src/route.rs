@@ -2,6 +2,7 @@
 //! the handler that answers it.
 
 use crate::faults::Verdict;
+use crate::hold::Gate;
 use crate::http::{Reply, Request};
 use crate::record::InFlight;
 use crate::state::State;
@@ -258,6 +259,8 @@ impl Route {
 pub(crate) struct Answer {
     pub(crate) latency: Duration,
     pub(crate) reply: Reply,
+    /// What holds the reply back until a test opens it.
+    pub(crate) gates: Vec<Arc<Gate>>,
     pub(crate) in_flight: Option<InFlight>,
 }
 
@@ -268,6 +271,7 @@ pub(crate) fn answer(state: &Arc<State>, service: Service, request: &Request) ->
         return Answer {
             latency: Duration::ZERO,
             reply: control::handle(state, request),
+            gates: Vec::new(),
             in_flight: None,
         };
     }
@@ -290,6 +294,7 @@ pub(crate) fn answer(state: &Arc<State>, service: Service, request: &Request) ->
     Answer {
         latency,
         reply,
+        gates: state.gates.before(&route, state),
         in_flight: Some(in_flight),
     }
 }

@@ -93,10 +93,14 @@ async fn http<I>(
             let Answer {
                 latency,
                 reply,
+                gates,
                 in_flight,
             } = answer(&state, service, &request);
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
+            }
+            for gate in gates {
+                gate.pass().await;
             }
             drop(in_flight);
             if reply.fate == Fate::Reset {

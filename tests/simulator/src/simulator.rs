@@ -5,9 +5,10 @@ mod environment;
 pub use environment::{Files, Place};
 
 use crate::entra::{DeviceOutcome, verify};
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults};
 use crate::fleet::Fleet;
-use crate::metadata::{AUDIENCE, TOKEN_PATH, workload_identity_token};
+use crate::hold::Hold;
+use crate::metadata::{FEDERATION_AUDIENCE, TOKEN_PATH, workload_identity_token};
 use crate::pki::{Authority, SelfSigned, self_signed};
 use crate::record::{Counters, Recorded};
 use crate::route::{Endpoint, Service};
@@ -217,6 +218,12 @@ impl Simulator {
         self.state.faults.clone()
     }
 
+    /// Holds back the replies to the requests that a fault would befall (its effect and how often
+    /// aside), until the hold is dropped.
+    pub fn hold(&self, which: Fault) -> Hold {
+        self.state.gates.hold(which)
+    }
+
     /// Sets the throttles, with full buckets.
     pub fn throttle(&self, throttle: Throttle) {
         self.state.levels().set(throttle);
@@ -294,7 +301,7 @@ impl Simulator {
 
     /// A service account token as workload identity finds it in a file.
     pub fn workload_identity_token(&self, issuer: &str, subject: &str) -> String {
-        workload_identity_token(&self.state, issuer, subject, AUDIENCE)
+        workload_identity_token(&self.state, issuer, subject, FEDERATION_AUDIENCE)
     }
 
     /// Like [`workload_identity_token`](Self::workload_identity_token), for another audience.

@@ -3,6 +3,7 @@
 use crate::entra::Sessions;
 use crate::faults::Faults;
 use crate::fleet::{Cluster, Fleet};
+use crate::hold::Gates;
 use crate::http::Reply;
 use crate::jws::base64url;
 use crate::pki::{Authority, Issued};
@@ -45,6 +46,7 @@ pub(crate) struct State {
     cluster_certificates: Mutex<HashMap<String, Arc<Issued>>>,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
+    pub(crate) gates: Gates,
     pub(crate) ca: Authority,
     pub(crate) addresses: Addresses,
     pub(crate) secrets: MachineSecrets,
@@ -62,6 +64,7 @@ impl State {
             cluster_certificates: Mutex::default(),
             recorder: Recorder::default(),
             faults: Faults::default(),
+            gates: Gates::default(),
             ca,
             addresses,
             secrets: MachineSecrets {

@@ -1,10 +1,11 @@
 //! ARM's lists, page by page, and the bodies of what they hold.
 
 use super::{Caller, error, subscription};
-use crate::fleet::{Cluster, ClusterAuth, Fleet, Subscription};
+use crate::fleet::{Cluster, ClusterAuth, Fleet, Subscription, Tenant};
 use crate::http::{Reply, Request};
 use crate::jws::base64url;
 use crate::route::Route;
+use crate::settings::Settings;
 use crate::state::State;
 use serde_json::{Value, json};
 
@@ -33,7 +34,15 @@ impl Cursor {
 }
 
 /// Cuts a page out of a list. `sizes` are used in turn; a zero gives an empty page with a `nextLink`.
-fn page(state: &State, request: &Request, items: Vec<Value>, sizes: &[usize]) -> Reply {
+/// Only what is on the page is given a body: a list of thousands is read in hundreds of pages.
+fn page<T>(
+    own: &str,
+    settings: &Settings,
+    request: &Request,
+    items: &[T],
+    sizes: &[usize],
+    body: impl Fn(&T) -> Value,
+) -> Reply {
     let cursor = match Cursor::of(request) {
         Ok(cursor) => cursor,
         Err(refusal) => return refusal,
@@ -47,13 +56,10 @@ fn page(state: &State, request: &Request, items: Vec<Value>, sizes: &[usize]) ->
     let size = sizes[cursor.page % sizes.len()];
     let total = items.len();
     let end = cursor.offset.saturating_add(size).min(total);
-    let mut body =
-        json!({ "value": items.into_iter().take(end).skip(cursor.offset).collect::<Vec<_>>() });
+    let start = cursor.offset.min(end);
+    let mut body = json!({ "value": items[start..end].iter().map(body).collect::<Vec<_>>() });
     if end < total {
-        let base = state
-            .settings()
-            .foreign_next_link
-            .unwrap_or_else(|| state.addresses.arm.clone());
+        let base = settings.foreign_next_link.as_deref().unwrap_or(own);
         let token = base64url(format!("{end}:{}", cursor.page + 1).as_bytes());
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in request
@@ -70,6 +76,7 @@ fn page(state: &State, request: &Request, items: Vec<Value>, sizes: &[usize]) ->
 }
 
 pub(super) fn tenants(state: &State, caller: &Caller, request: &Request) -> Reply {
+    let settings = state.settings();
     let fleet = state.fleet();
     let own = caller.token.claim("tid");
     let oid = caller.token.claim("oid");
@@ -78,30 +85,42 @@ pub(super) fn tenants(state: &State, caller: &Caller, request: &Request) -> Repl
         .users
         .iter()
         .find(|u| u.is_in(own) && u.oid_in(own) == oid);
-    let items = fleet
+    let items: Vec<&Tenant> = fleet
         .tenants
         .iter()
         .filter(|t| user.map_or(t.id == own, |u| u.is_in(&t.id)))
-        .map(|t| {
+        .collect();
+    page(
+        &state.addresses.arm,
+        &settings,
+        request,
+        &items,
+        &[settings.subscription_page],
+        |t| {
             json!({
                 "id": format!("/tenants/{}", t.id), "tenantId": t.id, "tenantCategory": "Home", "countryCode": "NL",
                 "displayName": t.display_name, "defaultDomain": t.domain, "domains": [t.domain], "tenantType": "AAD",
             })
-        })
-        .collect();
-    drop(fleet);
-    page(state, request, items, &[state.settings().subscription_page])
+        },
+    )
 }
 
 pub(super) fn subscriptions(state: &State, caller: &Caller, request: &Request) -> Reply {
-    let items: Vec<Value> = state
-        .fleet()
+    let settings = state.settings();
+    let fleet = state.fleet();
+    let items: Vec<&Subscription> = fleet
         .subscriptions
         .iter()
         .filter(|s| caller.sees_subscription(s))
-        .map(subscription_body)
         .collect();
-    page(state, request, items, &[state.settings().subscription_page])
+    page(
+        &state.addresses.arm,
+        &settings,
+        request,
+        &items,
+        &[settings.subscription_page],
+        |s| subscription_body(s),
+    )
 }
 
 pub(super) fn subscription_body(subscription: &Subscription) -> Value {
@@ -145,17 +164,22 @@ pub(super) fn resource_groups(
     request: &Request,
 ) -> Result<Reply, Reply> {
     let subscription = subscription(state, caller, route)?;
-    let items = groups_of(&state.fleet(), &subscription.id)
-        .iter()
-        .map(|group| {
+    let settings = state.settings();
+    let items = groups_of(&state.fleet(), &subscription.id);
+    Ok(page(
+        &state.addresses.arm,
+        &settings,
+        request,
+        &items,
+        &[100],
+        |group| {
             json!({
                 "id": format!("/subscriptions/{}/resourceGroups/{group}", subscription.id), "name": group,
                 "type": "Microsoft.Resources/resourceGroups", "location": "westeurope",
                 "properties": { "provisioningState": "Succeeded" },
             })
-        })
-        .collect();
-    Ok(page(state, request, items, &[100]))
+        },
+    ))
 }
 
 pub(super) fn clusters(
@@ -165,6 +189,7 @@ pub(super) fn clusters(
     request: &Request,
 ) -> Result<Reply, Reply> {
     let subscription = subscription(state, caller, route)?;
+    let settings = state.settings();
     let fleet = state.fleet();
     let group = route.resource_group.as_deref();
     if let Some(group) = group
@@ -178,16 +203,21 @@ pub(super) fn clusters(
             format!("Resource group '{group}' could not be found."),
         ));
     }
-    let items = fleet
+    let items: Vec<&Cluster> = fleet
         .clusters
         .iter()
         .filter(|c| c.subscription_id.eq_ignore_ascii_case(&subscription.id))
         .filter(|c| group.is_none_or(|g| c.resource_group.eq_ignore_ascii_case(g)))
         .filter(|c| caller.sees(c))
-        .map(cluster_body)
         .collect();
-    drop(fleet);
-    Ok(page(state, request, items, &state.settings().cluster_pages))
+    Ok(page(
+        &state.addresses.arm,
+        &settings,
+        request,
+        &items,
+        &settings.cluster_pages,
+        |c| cluster_body(c),
+    ))
 }
 
 pub(super) fn cluster_body(cluster: &Cluster) -> Value {

@@ -1,6 +1,6 @@
 //! What the stand-ins for `az` and `azd` ask the simulator: tokens, and what an account sees.
 
-use crate::entra::{Grant, Subject, access_token, check_resource};
+use crate::entra::{Extras, Grant, Subject, access_token, check_resource};
 use crate::fleet::{AZURE_CLI_APP, Fleet, RoleAssignment, Tenant};
 use crate::http::{Reply, Request};
 use crate::state::State;
@@ -121,7 +121,7 @@ pub(crate) fn token(state: &State, request: &Request) -> Reply {
         claims: request.query("claims"),
         cnf: None,
         nonce: None,
-        offline: false,
+        extras: Extras::default(),
         signed_in_at: None,
     };
     let (token, _, expires_on) = access_token(state, &grant);

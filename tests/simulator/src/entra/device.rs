@@ -2,7 +2,7 @@
 
 use super::error::EntraError;
 use super::sessions::{DeviceFlow, DeviceOutcome};
-use super::token::{Wanted, check_client};
+use super::token::{Wanted, check_client, client_info};
 use super::{DEVICE_PAGE, Realm, issue};
 use crate::fleet::User;
 use crate::http::{Reply, Request};
@@ -31,6 +31,7 @@ pub(super) fn start(state: &State, tenant: &str, request: &Request) -> Result<Re
         client_id: client_id.to_owned(),
         tenant: tenant.to_owned(),
         resource: wanted.resource,
+        openid: wanted.openid,
         offline: wanted.offline,
         started_at: state.now(),
         expires_in: settings.device_expires_in,
@@ -95,7 +96,11 @@ pub(super) fn redeem(
         claims: request.form("claims"),
         cnf: None,
         nonce: None,
-        offline: flow.offline,
+        extras: issue::Extras {
+            refresh_token: flow.offline,
+            id_token: flow.openid,
+            client_info: client_info(request),
+        },
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))

@@ -18,6 +18,17 @@ pub(crate) enum Subject {
     },
 }
 
+/// What a user's answer holds beside the access token: each is given to those who ask only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extras {
+    /// Scope `offline_access`.
+    pub(crate) refresh_token: bool,
+    /// Scope `openid`.
+    pub(crate) id_token: bool,
+    /// Field `client_info=1`.
+    pub(crate) client_info: bool,
+}
+
 /// A token to issue.
 pub(crate) struct Grant<'a> {
     pub(crate) tenant: &'a Tenant,
@@ -31,8 +42,7 @@ pub(crate) struct Grant<'a> {
     /// `cnf` of a proof-of-possession token.
     pub(crate) cnf: Option<Value>,
     pub(crate) nonce: Option<&'a str>,
-    /// A refresh token was asked for.
-    pub(crate) offline: bool,
+    pub(crate) extras: Extras,
     /// Tenant where the person signed in, if that is not `tenant`.
     pub(crate) signed_in_at: Option<&'a str>,
 }
@@ -137,10 +147,14 @@ pub(super) fn answer(state: &State, grant: &Grant<'_>) -> Value {
         } else {
             scope.into()
         };
-        body["id_token"] = id_token(state, grant, user).into();
-        body["client_info"] = client_info(user).into();
-        // The v1 endpoint knows no `offline_access`: it always answers a refresh token.
-        if (grant.offline || grant.v1) && !settings.no_refresh_tokens {
+        // The v1 endpoint has no scopes to ask with: it answers everything.
+        if grant.extras.id_token || grant.v1 {
+            body["id_token"] = id_token(state, grant, user).into();
+        }
+        if grant.extras.client_info {
+            body["client_info"] = client_info(user).into();
+        }
+        if (grant.extras.refresh_token || grant.v1) && !settings.no_refresh_tokens {
             body["refresh_token"] = refresh_token(state, grant, user).into();
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct DeviceFlow {
     pub(crate) client_id: String,
     pub(crate) tenant: String,
     pub(crate) resource: String,
+    pub(crate) openid: bool,
     pub(crate) offline: bool,
     pub(crate) started_at: i64,
     pub(crate) expires_in: i64,

@@ -1,7 +1,7 @@
 //! The token endpoint: one function per grant.
 
 use super::error::EntraError;
-use super::issue::{self, Grant, Subject};
+use super::issue::{self, Extras, Grant, Subject};
 use super::{DEVICE_CODE_GRANT, Realm, assertion, device};
 use crate::fleet::{AKS_SERVER_APP, ARC_SERVER_APP, ClusterAuth, Tenant, User};
 use crate::http::{Reply, Request};
@@ -42,6 +42,8 @@ pub(super) fn answer(state: &State, route: &Route, request: &Request) -> Result<
 pub(super) struct Wanted {
     /// App id or URL, without `/.default`.
     pub(super) resource: String,
+    /// `openid` and `offline_access` were among the scopes.
+    pub(super) openid: bool,
     pub(super) offline: bool,
 }
 
@@ -54,6 +56,7 @@ impl Wanted {
                 .ok_or_else(|| EntraError::missing("resource"))?;
             return Ok(Wanted {
                 resource: resource.to_owned(),
+                openid: true,
                 offline: true,
             });
         }
@@ -64,14 +67,25 @@ impl Wanted {
         )
     }
 
+    /// What to answer beside the access token.
+    fn extras(&self, request: &Request) -> Extras {
+        Extras {
+            refresh_token: self.offline,
+            id_token: self.openid,
+            client_info: client_info(request),
+        }
+    }
+
     pub(super) fn of_scope(scope: &str) -> Result<Wanted, EntraError> {
         let known = ["openid", "profile", "offline_access", "email"];
-        let offline = scope.split_whitespace().any(|s| s == "offline_access");
+        let has = |name: &str| scope.split_whitespace().any(|s| s == name);
+        let (openid, offline) = (has("openid"), has("offline_access"));
         let resource = scope.split_whitespace().find(|s| !known.contains(s));
         let Some(resource) = resource else {
             // Only OpenID scopes: Entra answers a token for Graph.
             return Ok(Wanted {
                 resource: "https://graph.microsoft.com".into(),
+                openid,
                 offline,
             });
         };
@@ -89,9 +103,15 @@ impl Wanted {
         }
         Ok(Wanted {
             resource: resource.to_owned(),
+            openid,
             offline,
         })
     }
+}
+
+/// Whether the request wants `client_info`.
+pub(super) fn client_info(request: &Request) -> bool {
+    request.form("client_info") == Some("1")
 }
 
 fn known_resource(state: &State, resource: &str) -> bool {
@@ -137,13 +157,14 @@ pub(super) fn check_client(
         Realm::One(tenant) => tenant.display_name.clone(),
         Realm::AnyOrganization => "organizations".into(),
     };
+    let registered_only = state.settings().registered_clients_only;
     let fleet = state.fleet();
     let client = fleet
         .public_clients
         .iter()
         .find(|c| c.client_id.eq_ignore_ascii_case(client_id));
     let Some(client) = client else {
-        if state.settings().registered_clients_only {
+        if registered_only {
             return Err(EntraError::unknown_application(client_id, &tenant));
         }
         return Ok(());
@@ -272,7 +293,7 @@ fn client_credentials(
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: None,
-        offline: false,
+        extras: Extras::default(),
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
@@ -334,7 +355,10 @@ fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<R
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: None,
-        offline: true,
+        extras: Extras {
+            refresh_token: true,
+            ..wanted.extras(request)
+        },
         signed_in_at: Some(&token.tenant_id),
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
@@ -408,7 +432,7 @@ fn authorization_code(
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: code.nonce.as_deref(),
-        offline: wanted.offline,
+        extras: wanted.extras(request),
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
@@ -455,7 +479,7 @@ fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: None,
-        offline: wanted.offline,
+        extras: wanted.extras(request),
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))

@@ -1,6 +1,6 @@
 //! Managed identity endpoints, one per hosting service, each with the checks that the real one makes.
 
-use crate::entra::{Grant, Subject, access_token, check_resource};
+use crate::entra::{Extras, Grant, Subject, access_token, check_resource};
 use crate::fleet::ManagedIdentity;
 use crate::http::{Reply, Request};
 use crate::metadata::TOKEN_PATH;
@@ -67,7 +67,7 @@ fn issue_for(
             claims: None,
             cnf: None,
             nonce: None,
-            offline: false,
+            extras: Extras::default(),
             signed_in_at: None,
         },
     );

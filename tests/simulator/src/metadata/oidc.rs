@@ -7,11 +7,15 @@ use crate::state::State;
 use serde_json::json;
 
 /// The audience that Entra wants of federated tokens in the public cloud.
-pub(crate) const AUDIENCE: &str = "api://AzureADTokenExchange";
+pub const FEDERATION_AUDIENCE: &str = "api://AzureADTokenExchange";
 
-const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
-const GITHUB_SUBJECT: &str = "repo:contoso/deploy:ref:refs/heads/main";
-const PIPELINES_ISSUER: &str = "https://vstoken.dev.azure.com/5d3f9d4e-1f0e-4b8e-9a39-5a3c2f7d8e10";
+/// `iss` of GitHub Actions' tokens.
+pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
+/// `sub` of the simulated runner's tokens.
+pub const GITHUB_SUBJECT: &str = "repo:contoso/deploy:ref:refs/heads/main";
+/// `iss` of Azure Pipelines' tokens; their `sub` is `sc://contoso/deploy/<service connection id>`.
+pub const PIPELINES_ISSUER: &str =
+    "https://vstoken.dev.azure.com/5d3f9d4e-1f0e-4b8e-9a39-5a3c2f7d8e10";
 
 fn token(state: &State, issuer: &str, subject: &str, audience: &str, lifetime: i64) -> String {
     let now = state.now();
@@ -62,7 +66,7 @@ pub(super) fn pipelines(state: &State, request: &Request) -> Reply {
     let subject = format!("sc://contoso/deploy/{connection}");
     Reply::json(
         200,
-        &json!({ "oidcToken": token(state, PIPELINES_ISSUER, &subject, AUDIENCE, 600) }),
+        &json!({ "oidcToken": token(state, PIPELINES_ISSUER, &subject, FEDERATION_AUDIENCE, 600) }),
     )
     .header("x-msedge-ref", "Ref A: simulated")
     .header("x-vss-e2eid", uuid::Uuid::new_v4().to_string())

@@ -154,11 +154,7 @@ fn a_device_code_is_pending_until_somebody_settles_it() {
             .expect("the token verifies")["upn"],
         upn.as_str()
     );
-    assert!(
-        done["refresh_token"].is_string()
-            && done["id_token"].is_string()
-            && done["client_info"].is_string()
-    );
+    assert!(done["refresh_token"].is_string() && done["id_token"].is_string());
     assert_eq!(
         text(&poll(&simulator, &tenant, &code).json(), "error"),
         "bad_verification_code"
@@ -686,6 +682,40 @@ fn a_pop_token_is_bound_to_the_key_that_was_named() {
             .claims(&text(&answer, "access_token"))
             .expect("the token verifies")["cnf"]["kid"],
         "a-thumbprint"
+    );
+}
+
+#[test]
+fn an_answer_holds_only_what_was_asked_for() {
+    let simulator = start(FleetSpec::default());
+    let user = simulator.fleet().users[0].clone();
+    let ask = |scope: &str, more: &[(&str, &str)]| {
+        let mut fields = vec![
+            ("grant_type", "password"),
+            ("client_id", AZURE_CLI_APP),
+            ("username", user.upn.as_str()),
+            ("password", user.password.as_str()),
+            ("scope", scope),
+        ];
+        fields.extend_from_slice(more);
+        token(&simulator, &tenant(&simulator, 0), &fields).json()
+    };
+    let bare = ask(AKS_SCOPE, &[]);
+    let extras = ["refresh_token", "id_token", "client_info"];
+    assert!(
+        extras.iter().all(|name| bare.get(*name).is_none()),
+        "{bare}"
+    );
+    let full = ask(USER_SCOPE, &[("client_info", "1")]);
+    assert!(extras.iter().all(|name| full[*name].is_string()), "{full}");
+    simulator.configure(|s| (s.refresh_in, s.user_token_lifetime) = (Some(1000), 4000));
+    let proactive = ask(AKS_SCOPE, &[]);
+    assert_eq!(
+        (
+            proactive["refresh_in"].as_i64(),
+            proactive["expires_in"].as_i64()
+        ),
+        (Some(1000), Some(4000))
     );
 }
 

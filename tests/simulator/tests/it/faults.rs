@@ -3,6 +3,7 @@
 use crate::client::{Call, Response, arm_scope, service_token, start};
 use azure_sim::{Endpoint, Fault, FleetSpec, Simulator, Throttle};
 use std::io;
+use std::time::Duration;
 
 fn credential(simulator: &Simulator, token: &str, index: usize) -> io::Result<Response> {
     let id = simulator.fleet().clusters[index].id.clone();
@@ -134,6 +135,43 @@ fn a_bucket_per_subscription_empties() {
         status(&simulator, &token, 1),
         200,
         "the other subscription's bucket is full"
+    );
+}
+
+#[test]
+fn held_requests_wait_together_and_go_together() {
+    let simulator = start(FleetSpec::default());
+    let token = service_token(&simulator, 0, &arm_scope(&simulator));
+    let hold = simulator.hold(Fault::on(Endpoint::ListClusterUserCredential));
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..3)
+            .map(|i| {
+                scope.spawn({
+                    let (s, t) = (&simulator, &token);
+                    move || status(s, t, i)
+                })
+            })
+            .collect();
+        hold.wait_for(3, Duration::from_secs(30));
+        assert!(calls.iter().all(|call| !call.is_finished()));
+        assert_eq!(hold.waiting(), 3);
+        hold.release();
+        assert!(
+            calls
+                .into_iter()
+                .all(|call| call.join().is_ok_and(|status| status == 200))
+        );
+    });
+    assert_eq!(
+        simulator
+            .counters()
+            .peak(Endpoint::ListClusterUserCredential),
+        3
+    );
+    assert_eq!(
+        status(&simulator, &token, 0),
+        200,
+        "nothing is held any more"
     );
 }
 
