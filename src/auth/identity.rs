@@ -94,8 +94,8 @@ impl Authenticator {
             Login::Password { username, .. } => username.to_lowercase(),
             Login::ServicePrincipal { credential, .. } => match credential {
                 ClientCredential::Secret(secret) => fingerprint(secret.expose().as_bytes()),
-                ClientCredential::Certificate { path, .. } => {
-                    let bytes = std::fs::read(path).map_err(|e| {
+                ClientCredential::Certificate { path, password } => {
+                    let mut bytes = std::fs::read(path).map_err(|e| {
                         Failure::new(format!(
                             "could not read the certificate `{}`",
                             path.display()
@@ -103,6 +103,8 @@ impl Authenticator {
                         .because(e)
                         .hint("check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`")
                     })?;
+                    // Who does not know the password gets no cached token.
+                    bytes.extend_from_slice(password.expose().as_bytes());
                     fingerprint(&bytes)
                 }
             },

@@ -7,6 +7,7 @@
 mod demo;
 mod docs;
 mod fleet;
+mod get_token;
 mod krew;
 mod support;
 mod sync;

@@ -1,0 +1,888 @@
+//! `kubectl aad get-token`: every login mode, from the arguments to the `ExecCredential`.
+//!
+//! Each run is made at the highest verbosity and searched for everything secret that the
+//! simulator gave out or was told: [`Scene::get_token`] fails where one of them shows.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use azure_sim::{
+    AKS_CLIENT_APP, AKS_SERVER_APP, AZURE_CLI_APP, Endpoint, Fault, Fleet, FleetSpec, Place,
+    ServicePrincipal, SignIn, User,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::{
+    support::peer,
+    world::{Ran, World, run},
+};
+
+/// What kubectl says where a person is at the terminal.
+const ATTENDED: (&str, &str) = (
+    "KUBERNETES_EXEC_INFO",
+    r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}"#,
+);
+
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) tenant: String,
+    pub(crate) user: User,
+    pub(crate) principal: ServicePrincipal,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with_tenants(1)
+    }
+
+    pub(crate) fn with_tenants(tenants: usize) -> Self {
+        let fleet = Fleet::generate(&FleetSpec {
+            clusters: 1,
+            tenants,
+            ..FleetSpec::default()
+        });
+        Self {
+            tenant: fleet.tenants[0].id.clone(),
+            user: fleet.users[0].clone(),
+            principal: fleet.service_principals[0].clone(),
+            world: World::new(fleet),
+        }
+    }
+
+    /// `get-token` for the AKS server application in the first tenant.
+    pub(crate) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+        let authority = self.world.simulator.authority_url();
+        let mut command = self.world.aad(&["get-token", "-v", "10"]);
+        command
+            .args(["--server-id", AKS_SERVER_APP])
+            .args(["--authority-host", &authority])
+            .args(args)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end and searches what it left for secrets.
+    pub(crate) fn get_token(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let ran = run(&mut self.command(args, env));
+        self.check_for_leaks(&ran);
+        ran
+    }
+
+    fn spn<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec!["-l", "spn", "--tenant-id", &self.tenant];
+        all.extend(["--client-id", &self.principal.client_id]);
+        all.extend(args);
+        all
+    }
+
+    fn person<'a>(&'a self, mode: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec!["-l", mode, "--tenant-id", &self.tenant];
+        all.extend(["--client-id", AKS_CLIENT_APP]);
+        all.extend(args);
+        all
+    }
+
+    /// The claims of the token in a run's answer, which must be well.
+    pub(crate) fn claims(&self, ran: &Ran) -> Value {
+        let credential = ran.json(0);
+        assert_eq!(credential["kind"], "ExecCredential");
+        let token = credential["status"]["token"].as_str().expect("a token");
+        self.world.simulator.claims(token).expect("a good token")
+    }
+
+    fn token_requests(&self) -> Vec<azure_sim::Recorded> {
+        self.world.simulator.requests_to(Endpoint::Token)
+    }
+
+    /// Nothing secret may show on standard error or in a file's name, nor a token on standard
+    /// output but for the one that was asked for.
+    pub(crate) fn check_for_leaks(&self, ran: &Ran) {
+        let simulator = &self.world.simulator;
+        let fleet = simulator.fleet();
+        let mut secrets = vec![
+            simulator.app_service_header(),
+            simulator.azure_ml_secret(),
+            simulator.pipelines_access_token(),
+            simulator.github_oidc_token(),
+        ];
+        secrets.extend(fleet.users.iter().map(|user| user.password.clone()));
+        secrets.extend(
+            fleet
+                .service_principals
+                .iter()
+                .flat_map(|p| p.secrets.clone()),
+        );
+        let sent = [
+            "client_secret",
+            "client_assertion",
+            "refresh_token",
+            "password",
+            "code",
+            "code_verifier",
+            "device_code",
+        ];
+        for request in simulator.requests() {
+            secrets.extend(
+                sent.iter()
+                    .filter_map(|name| request.form(name))
+                    .map(str::to_owned),
+            );
+            secrets.extend(
+                ["authorization", "x-identity-header", "secret"]
+                    .iter()
+                    .filter_map(|name| request.header(name))
+                    .map(str::to_owned),
+            );
+        }
+        if let Ok(credential) = serde_json::from_str::<Value>(&ran.stdout) {
+            secrets.extend(credential["status"]["token"].as_str().map(str::to_owned));
+        }
+        let mut names = Vec::new();
+        collect_names(&self.world.home().join(".kube"), &mut names);
+        let places = [&ran.stderr, &names.join("\n")];
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            for place in places {
+                assert!(
+                    !place.contains(secret.as_str()),
+                    "a secret shows: `{secret}` in\n{place}"
+                );
+            }
+        }
+        assert!(!names.join("\n").contains(&self.user.upn), "{names:?}");
+    }
+}
+
+fn collect_names(directory: &Path, names: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        names.push(entry.path().display().to_string());
+        collect_names(&entry.path(), names);
+    }
+}
+
+fn assert_refused(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.stdout, "");
+    for word in words {
+        assert!(ran.stderr.contains(word), "`{word}` in\n{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_secret_gets_a_token_once_and_the_cache_gives_it_after_that() {
+    let scene = Scene::new();
+    let args = scene.spn(&[]);
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let v1 = (
+        "KUBERNETES_EXEC_INFO",
+        r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
+    );
+    let first = scene.get_token(&args, &[secret, v1]);
+    let claims = scene.claims(&first);
+    assert_eq!(claims["aud"], AKS_SERVER_APP);
+    assert_eq!(claims["tid"], scene.tenant.as_str());
+    assert_eq!(claims["oid"], scene.principal.oid.as_str());
+    let credential = first.json(0);
+    assert_eq!(credential["apiVersion"], "client.authentication.k8s.io/v1");
+    let sent = &scene.token_requests()[0];
+    assert_eq!(sent.form("grant_type"), Some("client_credentials"));
+    assert_eq!(
+        sent.form("scope"),
+        Some(format!("{AKS_SERVER_APP}/.default").as_str())
+    );
+
+    let second = scene.get_token(&args, &[secret]);
+    assert_eq!(second.json(0)["status"], credential["status"]);
+    assert_eq!(
+        second.json(0)["apiVersion"],
+        "client.authentication.k8s.io/v1beta1"
+    );
+    assert_eq!(scene.token_requests().len(), 1);
+    let forced = scene.get_token(&scene.spn(&["--force-refresh"]), &[secret]);
+    scene.claims(&forced);
+    assert_eq!(scene.token_requests().len(), 2);
+
+    let wrong = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "hunter2-planted")]);
+    assert_refused(&wrong, 1, &["AADSTS7000215", "client secret is wrong"]);
+    assert!(
+        !wrong.stderr.contains("hunter2-planted"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn trouble_that_passes_is_waited_for_and_the_rest_is_explained() {
+    let scene = Scene::new();
+    let faults = scene.world.simulator.faults();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    faults.add(Fault::on(Endpoint::Token).retry_after(503, "0").times(1));
+    scene.claims(&scene.get_token(&scene.spn(&[]), &[secret]));
+    let again = scene.spn(&["--force-refresh"]);
+    faults.add(Fault::on(Endpoint::Token).reset().times(1));
+    scene.claims(&scene.get_token(&again, &[secret]));
+    faults.add(Fault::on(Endpoint::Token).malformed().times(1));
+    assert_eq!(scene.get_token(&again, &[secret]).code, 1);
+    faults.clear();
+    faults.add(Fault::on(Endpoint::Token).latency(Duration::from_secs(30)));
+    let slow = scene.get_token(
+        &scene.spn(&["--force-refresh", "--timeout", "500ms"]),
+        &[secret],
+    );
+    assert_refused(&slow, 1, &["within 0.5 s", "--timeout"]);
+    faults.clear();
+    let nowhere = scene.get_token(&scene.spn(&["--tenant-id", "nowhere.example"]), &[secret]);
+    assert_refused(&nowhere, 1, &["AADSTS90002", "`nowhere.example`"]);
+    let missing = scene.get_token(&scene.spn(&[]), &[]);
+    assert_refused(&missing, 2, &["--client-secret", "AZURE_CLIENT_SECRET"]);
+    let odd = scene.get_token(&scene.spn(&[]), &[secret, ("KUBERNETES_EXEC_INFO", "{")]);
+    assert_refused(&odd, 2, &["KUBERNETES_EXEC_INFO"]);
+}
+
+/// Has openssl do something in a directory.
+fn openssl(directory: &Path, program: &Path, line: &str) {
+    let ran = run(Command::new(program)
+        .args(line.split_whitespace())
+        .current_dir(directory));
+    assert_eq!(ran.code, 0, "openssl {line}\n{}", ran.stderr);
+}
+
+#[test]
+fn certificates_of_every_form_that_openssl_makes_are_taken() {
+    let Some(program) = peer("openssl") else {
+        return;
+    };
+    let scene = Scene::new();
+    let directory = scene.world.home().join("certificates");
+    std::fs::create_dir(&directory).expect("made");
+    for line in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+        "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out leaf.pem -subj /CN=leaf -days 2 -CA ca.pem -CAkey ca.key",
+        "rsa -in key.pem -traditional -out key1.pem",
+        "pkcs8 -topk8 -in key.pem -out locked.pem -passout pass:pw",
+        "pkcs12 -export -inkey key.pem -in leaf.pem -certfile ca.pem -out new.pfx -passout pass:pw-planted",
+        "pkcs12 -export -legacy -inkey key.pem -in leaf.pem -certfile ca.pem -out old.pfx -passout pass:pw-planted",
+        "pkcs12 -export -inkey key.pem -in leaf.pem -out open.pfx -passout pass:",
+        "pkcs12 -export -legacy -inkey key.pem -in leaf.pem -out oldopen.pfx -passout pass:",
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ec.key -out ec.pem -subj /CN=ec -days 2",
+    ] {
+        openssl(&directory, &program, line);
+    }
+    let join = |parts: &[&str], name: &str| {
+        let whole: String = parts
+            .iter()
+            .map(|part| std::fs::read_to_string(directory.join(part)).expect("made"))
+            .collect();
+        std::fs::write(directory.join(name), whole).expect("written");
+    };
+    join(&["leaf.pem", "ca.pem", "key.pem"], "pkcs8.pem");
+    join(&["key1.pem", "ca.pem", "leaf.pem"], "pkcs1.pem");
+    join(&["leaf.pem", "locked.pem"], "encrypted.pem");
+    join(&["ec.pem", "ec.key"], "ecdsa.pem");
+    join(&["ca.pem", "key.pem"], "stranger.pem");
+    let path = |name: &str| directory.join(name).display().to_string();
+
+    for (file, password, chain) in [
+        ("pkcs8.pem", "", 2),
+        ("pkcs1.pem", "", 2),
+        ("new.pfx", "pw-planted", 2),
+        ("old.pfx", "pw-planted", 2),
+        ("open.pfx", "", 1),
+        ("oldopen.pfx", "", 1),
+    ] {
+        scene.world.simulator.reset();
+        let path = path(file);
+        let args = scene.spn(&["--client-certificate", &path, "--force-refresh"]);
+        let env = [("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
+        let ran = scene.get_token(&args, &env);
+        assert_eq!(ran.code, 0, "{file}: {}", ran.stderr);
+        scene.claims(&ran);
+        let sent = &scene.token_requests()[0];
+        let header = jwt_part(sent.form("client_assertion").expect("an assertion"), 0);
+        assert_eq!(header["alg"], "PS256", "{file}");
+        assert!(header["x5t#S256"].is_string(), "{file}");
+        assert_eq!(
+            header["x5c"].as_array().map(Vec::len),
+            Some(chain),
+            "{file}"
+        );
+    }
+
+    let legacy = path("pkcs8.pem");
+    scene.world.simulator.reset();
+    let args = scene.spn(&["--client-certificate", &legacy, "--legacy"]);
+    let claims = scene.claims(&scene.get_token(&args, &[]));
+    assert_eq!(claims["aud"], format!("spn:{AKS_SERVER_APP}"));
+    let sent = &scene.token_requests()[0];
+    assert!(sent.path.ends_with("/oauth2/token"), "{}", sent.path);
+    let header = jwt_part(sent.form("client_assertion").expect("an assertion"), 0);
+    assert_eq!(header["alg"], "RS256");
+
+    for (file, password, words) in [
+        ("encrypted.pem", "", "encrypted"),
+        ("ecdsa.pem", "", "not an RSA key"),
+        ("stranger.pem", "", "belongs to none"),
+        ("key.pem", "", "no certificate"),
+        ("leaf.pem", "", "no private key"),
+        ("new.pfx", "wrong-planted", "the password opens"),
+        ("missing.pem", "", "could not read"),
+    ] {
+        let path = path(file);
+        let args = scene.spn(&["--client-certificate", &path]);
+        let ran = scene.get_token(&args, &[("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)]);
+        assert_refused(&ran, 1, &[words, &path]);
+        assert!(!ran.stderr.contains("wrong-planted"), "{}", ran.stderr);
+    }
+}
+
+fn jwt_part(token: &str, at: usize) -> Value {
+    let part = token.split('.').nth(at).expect("three parts");
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+#[test]
+fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
+    let scene = Scene::with_tenants(2);
+    let simulator = &scene.world.simulator;
+    let args = scene.person("devicecode", &[]);
+    let first = scene.get_token(&args, &[ATTENDED]);
+    assert_eq!(scene.claims(&first)["oid"], scene.user.oid.as_str());
+    assert!(first.stderr.contains("enter the code"), "{}", first.stderr);
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
+
+    // Nobody is there any more, and nobody is needed.
+    simulator.configure(|settings| settings.single_use_refresh_tokens = true);
+    let other = simulator.fleet().tenants[1].id.clone();
+    let in_other = scene.person("devicecode", &["--tenant-id", &other]);
+    assert_eq!(
+        scene.claims(&scene.get_token(&in_other, &[]))["tid"],
+        other.as_str()
+    );
+    let forced = scene.person("devicecode", &["--force-refresh"]);
+    scene.claims(&scene.get_token(&forced, &[]));
+    scene.claims(&scene.get_token(&forced, &[]));
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
+    assert_eq!(simulator.counters().tokens("refresh_token"), 3);
+
+    simulator.revoke_refresh_tokens(&scene.user.upn);
+    let alone = scene.get_token(&forced, &[]);
+    assert_refused(
+        &alone,
+        1,
+        &["AADSTS50173", "kubectl aad get-token -l devicecode"],
+    );
+    scene.claims(&scene.get_token(&forced, &[ATTENDED]));
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
+}
+
+#[test]
+fn device_codes_end_as_people_end_them() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.device_auto_approve = None);
+    let args = scene.person("devicecode", &[]);
+    let start = || {
+        scene
+            .command(&args, &[ATTENDED])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts")
+    };
+    let declined = start();
+    let code = simulator.wait_for_user_code(Duration::from_secs(60));
+    assert!(simulator.decline_device(&code));
+    let ran = finished(declined);
+    assert_refused(&ran, 1, &["declined"]);
+    assert!(ran.stderr.contains(&code), "{}", ran.stderr);
+
+    simulator.configure(|settings| settings.device_slow_down = true);
+    let approved = start();
+    let code = simulator.wait_for_user_code(Duration::from_secs(60));
+    assert!(simulator.approve_device(&code, &scene.user.upn));
+    scene.claims(&finished(approved));
+
+    simulator.configure(|settings| {
+        settings.device_slow_down = false;
+        settings.device_expires_in = 1;
+    });
+    let expired = scene.get_token(
+        &scene.person("devicecode", &["--force-refresh", "--legacy"]),
+        &[ATTENDED],
+    );
+    assert_refused(&expired, 1, &["before it expired"]);
+}
+
+fn finished(child: Child) -> Ran {
+    let output = child.wait_with_output().expect("the program ends");
+    Ran {
+        code: output.status.code().expect("no signal ended the program"),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+#[test]
+fn where_nobody_is_there_nobody_is_asked() {
+    let scene = Scene::new();
+    let never = (
+        "KUBERNETES_EXEC_INFO",
+        r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
+    );
+    for mode in ["devicecode", "interactive"] {
+        let args = scene.person(mode, &[]);
+        for env in [vec![], vec![never], vec![ATTENDED, ("CI", "true")]] {
+            let ran = scene.get_token(&args, &env);
+            assert_refused(&ran, 1, &["a person has to sign in", "-l workloadidentity"]);
+        }
+    }
+    assert_eq!(scene.world.simulator.counters().total(), 0);
+}
+
+#[test]
+fn many_cold_processes_make_one_prompt() {
+    let scene = Scene::new();
+    let args = scene.person("devicecode", &[]);
+    let children: Vec<Child> = (0..20)
+        .map(|_| {
+            scene
+                .command(&args, &[ATTENDED])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the program starts")
+        })
+        .collect();
+    for child in children {
+        scene.claims(&finished(child));
+    }
+    assert_eq!(
+        scene.world.simulator.counters().get(Endpoint::DeviceCode),
+        1
+    );
+}
+
+#[test]
+fn passwords_work_where_entra_knows_them_and_say_so_where_not() {
+    let scene = Scene::new();
+    let args = scene.person("ropc", &["--username", &scene.user.upn, "--force-refresh"]);
+    let password = ("AZURE_PASSWORD", scene.user.password.as_str());
+    let claims = scene.claims(&scene.get_token(&args, &[password]));
+    assert_eq!(claims["oid"], scene.user.oid.as_str());
+    assert_eq!(scene.world.simulator.counters().get(Endpoint::UserRealm), 1);
+    let wrong = scene.get_token(&args, &[("AZURE_PASSWORD", "wrong-planted")]);
+    assert_refused(&wrong, 1, &["AADSTS50126"]);
+    assert!(!wrong.stderr.contains("wrong-planted"), "{}", wrong.stderr);
+    scene
+        .world
+        .simulator
+        .update(|fleet| fleet.users[0].mfa_required = true);
+    let mfa = scene.get_token(&args, &[password]);
+    assert_refused(&mfa, 1, &["AADSTS50076", "multi-factor", "-l interactive"]);
+    scene
+        .world
+        .simulator
+        .update(|fleet| fleet.users[0].federated = true);
+    let federated = scene.get_token(&args, &[password]);
+    assert_refused(&federated, 1, &["federated domain", "-l devicecode"]);
+}
+
+#[test]
+fn every_managed_identity_service_gives_its_token() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    let keys = tempfile::tempdir().expect("a temporary directory");
+    let arc = PathBuf::from("/var/opt/azcmagent/tokens");
+    let may_use_arc = std::fs::create_dir_all(&arc).is_ok();
+    let assigned = simulator
+        .fleet()
+        .managed_identities
+        .iter()
+        .find(|identity| !identity.system)
+        .cloned()
+        .expect("a user-assigned identity");
+    let system = simulator
+        .fleet()
+        .managed_identities
+        .iter()
+        .find(|identity| identity.system)
+        .cloned()
+        .expect("a system-assigned identity");
+    for (place, by_id) in [
+        (Place::VirtualMachine, true),
+        (Place::AppService, true),
+        (Place::AzureMl, true),
+        (Place::ServiceFabric, false),
+        (Place::CloudShell, false),
+        (Place::Arc, false),
+    ] {
+        if place == Place::Arc && !may_use_arc {
+            continue;
+        }
+        let env = simulator.env_for(place, &scene.world.files);
+        let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let ran = scene.get_token(&["-l", "msi", "--force-refresh"], &env);
+        assert_eq!(ran.code, 0, "{place:?}: {}", ran.stderr);
+        if by_id || place == Place::Arc {
+            assert_eq!(
+                scene.claims(&ran)["oid"],
+                system.object_id.as_str(),
+                "{place:?}"
+            );
+        }
+        let by_client = ["-l", "msi", "--client-id", &assigned.client_id];
+        let ran = scene.get_token(&by_client, &env);
+        if by_id {
+            assert_eq!(
+                scene.claims(&ran)["oid"],
+                assigned.object_id.as_str(),
+                "{place:?}"
+            );
+        } else {
+            assert_refused(&ran, 2, &["user-assigned"]);
+        }
+    }
+    drop(keys);
+    let env = simulator.env_for(Place::VirtualMachine, &scene.world.files);
+    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let by_resource = ["-l", "msi", "--identity-resource-id", &assigned.resource_id];
+    let ran = scene.get_token(&by_resource, &env);
+    assert_eq!(scene.claims(&ran)["oid"], assigned.object_id.as_str());
+    for status in [404, 410, 429, 500] {
+        let fault = Fault::on(Endpoint::Imds).retry_after(status, "0").times(2);
+        simulator.faults().add(fault);
+        let ran = scene.get_token(&["-l", "msi", "--force-refresh"], &env);
+        assert_eq!(ran.code, 0, "{status}: {}", ran.stderr);
+        simulator.faults().clear();
+    }
+    let stranger = scene.get_token(&["-l", "msi", "--client-id", "stranger"], &env);
+    assert_refused(&stranger, 1, &["does not know this identity"]);
+    let nowhere = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")];
+    let ran = scene.get_token(&["-l", "msi"], &nowhere);
+    assert_refused(&ran, 1, &["no managed identity service here"]);
+}
+
+#[test]
+fn the_account_of_az_is_used_and_forgotten_when_it_signs_out() {
+    let scene = Scene::new();
+    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    let first = scene.get_token(&args, &[]);
+    assert_eq!(scene.claims(&first)["oid"], scene.user.oid.as_str());
+    let second = scene.get_token(&args, &[]);
+    assert_eq!(
+        first.stdout, second.stdout,
+        "the second comes from the cache"
+    );
+    let subscription = scene.world.simulator.fleet().subscriptions[0].id.clone();
+    let by_subscription = [
+        "-l",
+        "azurecli",
+        "--tenant-id",
+        &scene.tenant,
+        "--subscription",
+        &subscription,
+    ];
+    scene.claims(&scene.get_token(&by_subscription, &[]));
+
+    let az = scene.world.home().join("bin/az");
+    let out = run(scene.world.program(&az).arg("logout"));
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    let gone = scene.get_token(&args, &[]);
+    assert_refused(&gone, 1, &["nobody is signed in to `az`", "az login"]);
+    std::fs::remove_file(az).expect("removed");
+    let missing = scene.get_token(&args, &[("PATH", "/nonexistent")]);
+    assert_refused(&missing, 1, &["`az` is not on the `PATH`", "install"]);
+}
+
+#[test]
+fn the_account_of_azd_is_used() {
+    let scene = Scene::new();
+    let azd = scene.world.home().join("bin/azd");
+    std::os::unix::fs::symlink(crate::world::demo(), &azd).expect("linked");
+    let args = ["-l", "azd", "--tenant-id", &scene.tenant];
+    let nobody = scene.get_token(&args, &[]);
+    assert_refused(&nobody, 1, &["azd auth login"]);
+    let principal = &scene.principal;
+    let login = run(scene.world.program(&azd).args([
+        "auth",
+        "login",
+        "--client-id",
+        &principal.client_id,
+        "--client-secret",
+        principal.secret(),
+        "--tenant-id",
+        &scene.tenant,
+    ]));
+    assert_eq!(login.code, 0, "{}{}", login.stdout, login.stderr);
+    let ran = scene.get_token(&args, &[]);
+    assert_eq!(scene.claims(&ran)["oid"], principal.oid.as_str());
+}
+
+#[test]
+fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    let file = scene.world.home().join("federated");
+    let path = file.display().to_string();
+    let mut args = vec!["-l", "workloadidentity", "--tenant-id", &scene.tenant];
+    args.extend(["--client-id", &scene.principal.client_id, "--force-refresh"]);
+    let from_file = [&args[..], &["--federated-token-file", &path]].concat();
+    for subject in ["system:serviceaccount:a:b", "system:serviceaccount:c:d"] {
+        let token = simulator.workload_identity_token("https://issuer.example", subject);
+        std::fs::write(&file, &token).expect("written");
+        let ran = scene.get_token(&from_file, &[]);
+        assert_eq!(scene.claims(&ran)["oid"], scene.principal.oid.as_str());
+        let sent = scene.token_requests();
+        let sent = sent.last().expect("sent");
+        assert_eq!(sent.form("client_assertion"), Some(token.as_str()));
+    }
+    std::fs::remove_file(&file).expect("removed");
+    let gone = scene.get_token(&from_file, &[]);
+    assert_refused(&gone, 1, &[&path, "AZURE_FEDERATED_TOKEN_FILE"]);
+
+    let env = simulator.env_for(Place::GitHubActions, &scene.world.files);
+    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    scene.claims(&scene.get_token(&args, &env));
+
+    let env = simulator.env_for(Place::AzurePipelines, &scene.world.files);
+    let mut env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let mut args = vec!["-l", "azurepipelines", "--tenant-id", &scene.tenant];
+    args.extend(["--client-id", &scene.principal.client_id]);
+    args.extend(["--azure-pipelines-service-connection-id", "connection"]);
+    scene.claims(&scene.get_token(&args, &env));
+    env.push(("SYSTEM_ACCESSTOKEN", "planted-wrong-token"));
+    let wrong = scene.get_token(&args, &env);
+    assert_refused(&wrong, 1, &["SYSTEM_ACCESSTOKEN"]);
+    assert!(
+        !wrong.stderr.contains("planted-wrong-token"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn proof_of_possession_is_signed_anew_for_each_call() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let args = scene.spn(&["--pop-enabled", "--pop-claims", "u=/the/cluster"]);
+    let tokens: Vec<String> = (0..2)
+        .map(|_| {
+            let ran = scene.get_token(&args, &[secret]);
+            let credential = ran.json(0);
+            credential["status"]["token"]
+                .as_str()
+                .expect("a token")
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(scene.token_requests().len(), 1);
+    assert_ne!(tokens[0], tokens[1]);
+    let sent = &scene.token_requests()[0];
+    assert_eq!(sent.form("token_type"), Some("pop"));
+    assert_eq!(jwt_part(&tokens[0], 0)["typ"], "pop");
+    let payload = jwt_part(&tokens[0], 1);
+    assert_eq!(payload["u"], "/the/cluster");
+    let inner = payload["at"].as_str().expect("the token in it");
+    let claims = scene.world.simulator.claims(inner).expect("a good token");
+    assert_eq!(claims["cnf"]["kid"], payload["cnf"]["jwk"]["kid"]);
+
+    let password = ("AZURE_PASSWORD", scene.user.password.as_str());
+    let args = scene.person(
+        "ropc",
+        &[
+            "--username",
+            &scene.user.upn,
+            "--pop-enabled",
+            "--pop-claims",
+            "u=/x",
+        ],
+    );
+    let ran = scene.get_token(&args, &[password]);
+    let credential = ran.json(0);
+    let token = credential["status"]["token"].as_str().expect("a token");
+    assert_eq!(jwt_part(token, 0)["typ"], "pop");
+}
+
+#[test]
+fn the_v1_endpoint_gives_tokens_with_spn_in_their_audience() {
+    let scene = Scene::new();
+    let audience = format!("spn:{AKS_SERVER_APP}");
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let ran = scene.get_token(&scene.spn(&["--legacy"]), &[secret]);
+    assert_eq!(scene.claims(&ran)["aud"], audience);
+    let ran = scene.get_token(&scene.person("devicecode", &["--legacy"]), &[ATTENDED]);
+    assert_eq!(scene.claims(&ran)["aud"], audience);
+    let forced = scene.person("devicecode", &["--legacy", "--force-refresh"]);
+    let ran = scene.get_token(&forced, &[]);
+    assert_eq!(
+        scene.claims(&ran)["aud"],
+        audience,
+        "renewed without a person"
+    );
+}
+
+/// A browser that hands the address over to the test, which then acts as one.
+pub(crate) fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    let script = scene.world.home().join("bin/tell");
+    let told = scene.world.home().join("address");
+    let text = format!(
+        "#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n",
+        told.display()
+    );
+    std::fs::write(&script, text).expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    ("tell".to_owned(), told)
+}
+
+pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            std::fs::remove_file(path).expect("removed");
+            return text;
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            panic!("the program ended early: {status}");
+        }
+        assert!(Instant::now() < end, "no browser was opened");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Follows the sign-in page's answer to the program: posts the form as a browser would.
+fn walk(scene: &Scene, address: &str) -> String {
+    let ca = scene.world.simulator.ca_pem();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes()).expect("PEM")])
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let page = client.get(address).send().await.expect("the page");
+        let page = page.text().await.expect("text");
+        let (action, fields) = form_of(&page);
+        assert!(action.starts_with("http://localhost:"), "{action}");
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(&fields);
+        let body = body.finish();
+        // A stranger who does not know the state changes nothing.
+        let stranger = client.post(&action).body("code=x&state=y").send().await;
+        assert_eq!(stranger.expect("an answer").status().as_u16(), 400);
+        let answer = client.post(&action).body(body).send().await;
+        answer.expect("an answer").text().await.expect("text")
+    })
+}
+
+fn form_of(page: &str) -> (String, Vec<(String, String)>) {
+    let attribute = |tag: &str, name: &str| {
+        let start = tag.find(&format!("{name}=\""))? + name.len() + 2;
+        let value = &tag[start..];
+        let value = &value[..value.find('"')?];
+        Some(
+            value
+                .replace("&quot;", "\"")
+                .replace("&#39;", "'")
+                .replace("&amp;", "&"),
+        )
+    };
+    let tags: Vec<&str> = page.split('<').collect();
+    let form = tags
+        .iter()
+        .find(|tag| tag.starts_with("form"))
+        .expect("a form");
+    let fields = tags
+        .iter()
+        .filter(|tag| tag.starts_with("input"))
+        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+        .collect();
+    (attribute(form, "action").expect("an action"), fields)
+}
+
+#[test]
+fn a_browser_signs_in_and_its_page_says_how_it_went() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    let (browser, told) = browser_that_tells(&scene);
+    let env = [ATTENDED, ("BROWSER", browser.as_str())];
+    let visit = |sign_in: SignIn, args: &[&str]| {
+        simulator.configure(|settings| settings.sign_in = sign_in);
+        let mut child = scene
+            .command(&scene.person("interactive", args), &env)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let address = wait_for_file(&told, &mut child);
+        let page = walk(&scene, &address);
+        let ran = finished(child);
+        scene.check_for_leaks(&ran);
+        (ran, page, address)
+    };
+    let upn = scene.user.upn.as_str();
+    let (ran, page, address) = visit(SignIn::As(upn.into()), &["--login-hint", upn]);
+    assert_eq!(scene.claims(&ran)["oid"], scene.user.oid.as_str());
+    assert!(page.contains("You are signed in"), "{page}");
+    for part in [
+        "code_challenge_method=S256",
+        "response_mode=form_post",
+        "login_hint=",
+        "state=",
+    ] {
+        assert!(address.contains(part), "{address}");
+    }
+    let forced = scene.person("interactive", &["--login-hint", upn, "--force-refresh"]);
+    scene.claims(&scene.get_token(&forced, &[]));
+
+    let other = ["--login-hint", "somebody@else.example"];
+    let (ran, page, _) = visit(SignIn::Cancel, &other);
+    assert_refused(&ran, 1, &["cancelled in the browser"]);
+    assert!(page.contains("did not work"), "{page}");
+    let (ran, ..) = visit(SignIn::DeclineConsent, &other);
+    assert_refused(&ran, 1, &["AADSTS65004", "consent"]);
+
+    let cannot = scene.get_token(
+        &scene.person(
+            "interactive",
+            &["--login-hint", "x@y.example", "--timeout", "1s"],
+        ),
+        &[ATTENDED],
+    );
+    assert_refused(
+        &cannot,
+        1,
+        &["open this address", "-l devicecode", "--timeout"],
+    );
+}
+
+#[test]
+fn one_sign_in_with_the_azure_cli_client_is_enough_for_arm_and_aks() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    let args = [
+        "-l",
+        "devicecode",
+        "--client-id",
+        AZURE_CLI_APP,
+        "--tenant-id",
+        &scene.tenant,
+    ];
+    scene.claims(&scene.get_token(&args, &[ATTENDED]));
+    let audience = simulator.arm_audience();
+    let arm = [&args[..], &["--server-id", &audience]].concat();
+    scene.claims(&scene.get_token(&arm, &[]));
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
+}
