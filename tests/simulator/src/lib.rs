@@ -32,6 +32,8 @@ mod simulator;
 mod state;
 mod throttle;
 
+#[cfg(unix)]
+pub mod chromium;
 pub mod fake_cli;
 
 pub use faults::{Fault, Faults};

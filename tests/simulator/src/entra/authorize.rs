@@ -255,7 +255,7 @@ impl Asked {
             ("error_subcode", "cancel".into()),
             (
                 "error_description",
-                "AADSTS50126: The user has cancelled the sign-in.".into(),
+                "The user canceled the authentication.".into(),
             ),
         ])
     }

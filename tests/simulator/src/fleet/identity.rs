@@ -51,7 +51,7 @@ impl RoleAssignment {
 
     /// Whether the assignment's scope contains `id` (case aside).
     pub(crate) fn covers(&self, id: &str) -> bool {
-        within(id, &self.scope)
+        self.scope == "/" || within(id, &self.scope)
     }
 
     /// Whether the assignment's scope lies in `id` or contains it, so that `id` is listed.

@@ -3,11 +3,28 @@
 use super::{Home, peer};
 use crate::client::{Call, start};
 use crate::developer_tools::Tools;
-use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, FleetSpec, Place, SignIn, Simulator};
+use azure_sim::chromium::Chromium;
+use azure_sim::{
+    AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Fleet, FleetSpec, Place, SignIn, Simulator,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+const FLEET: FleetSpec = FleetSpec {
+    seed: 1,
+    tenants: 1,
+    subscriptions: 1,
+    clusters: 2,
+    local_accounts: 0.0,
+    private: 0.0,
+    stopped: 0.0,
+    failed: 0.0,
+    same_name: 0.0,
+    azure_format: 0.0,
+    legacy: 0.0,
+};
 
 /// A kubelogin opposite a simulator.
 struct Bench {
@@ -19,10 +36,7 @@ struct Bench {
 impl Bench {
     fn new() -> Option<Self> {
         let kubelogin = peer("kubelogin")?;
-        let simulator = start(FleetSpec {
-            clusters: 2,
-            ..FleetSpec::default()
-        });
+        let simulator = start(FLEET);
         let home = Home::new(&simulator);
         Some(Bench {
             simulator,
@@ -460,89 +474,199 @@ fn kubelogins_proof_of_possession_opens_the_cluster_it_names_only() {
     }
 }
 
-/// A browser: `xdg-open` writes the address down, and the test goes there.
-fn browse(
-    bench: &Bench,
-    simulator: &Simulator,
-    file: &Path,
-    walk: impl FnOnce(&str) -> Vec<(String, String)>,
-) -> String {
-    let user = simulator.fleet().users[0].upn.clone();
-    let tenant = bench.tenant();
-    let child = bench
-        .command(
-            "interactive",
-            &[
-                "--client-id",
-                AKS_CLIENT_APP,
-                "--tenant-id",
-                &tenant,
-                "--login-hint",
-                &user,
-            ],
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kubelogin starts");
-    let end = Instant::now() + Duration::from_secs(30);
-    let url = loop {
-        match std::fs::read_to_string(file) {
-            Ok(url) if url.ends_with('\n') => break url.trim().to_owned(),
-            _ => assert!(Instant::now() < end, "kubelogin opened no browser"),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let fields = walk(&url);
-    let redirect = url::Url::parse(&url)
-        .expect("a URL")
-        .query_pairs()
-        .find(|(k, _)| k == "redirect_uri")
-        .expect("a redirect URI")
-        .1
-        .into_owned();
-    let fields: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(k, v)| (k.as_str(), v.as_str()))
-        .collect();
-    let ended = Call::new(simulator, "POST", &redirect).form(&fields).send();
-    assert_eq!(ended.status, 200, "{}", ended.body);
-    token_of(&child.wait_with_output().expect("kubelogin ends"))
+/// A sign-in in a browser, begun by kubelogin.
+struct BrowserSignIn {
+    bench: Bench,
+    kubelogin: Child,
+    url: String,
+}
+
+impl BrowserSignIn {
+    /// Starts kubelogin with a browser that writes the address down, and reads that.
+    fn start(args: &[&str]) -> Option<Self> {
+        let mut bench = Bench::new()?;
+        let file = bench.home.path().join("opened");
+        let script = bench.home.path().join("xdg-open");
+        let text = format!("#!/bin/sh\necho \"$1\" > {}\n", file.display());
+        std::fs::write(&script, text).expect("the script is written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).expect("the script can be run");
+        bench.home.set(
+            "PATH",
+            &format!("{}:/usr/bin:/bin", bench.home.path().display()),
+        );
+        let (user, tenant) = (bench.simulator.fleet().users[0].upn.clone(), bench.tenant());
+        let kubelogin = bench
+            .command(
+                "interactive",
+                &[
+                    "--client-id",
+                    AKS_CLIENT_APP,
+                    "--tenant-id",
+                    &tenant,
+                    "--login-hint",
+                    &user,
+                ],
+            )
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubelogin starts");
+        let end = Instant::now() + Duration::from_secs(30);
+        let url = loop {
+            match std::fs::read_to_string(&file) {
+                Ok(url) if url.ends_with('\n') => break url.trim().to_owned(),
+                _ => assert!(Instant::now() < end, "kubelogin opened no browser"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        Some(BrowserSignIn {
+            bench,
+            kubelogin,
+            url,
+        })
+    }
+
+    /// Signs the first user in without looking at the page; the token.
+    fn walk(self) -> (Bench, String) {
+        let simulator = &self.bench.simulator;
+        let upn = simulator.fleet().users[0].upn.clone();
+        simulator.configure(|s| s.sign_in = SignIn::As(upn));
+        let page = Call::new(simulator, "GET", &self.url).send();
+        let fields = inputs(&page.body);
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        let redirect = url::Url::parse(&self.url).expect("a URL");
+        let redirect = redirect
+            .query_pairs()
+            .find(|(k, _)| k == "redirect_uri")
+            .expect("a redirect URI")
+            .1
+            .into_owned();
+        let ended = Call::new(simulator, "POST", &redirect).form(&fields).send();
+        assert_eq!(ended.status, 200, "{}", ended.body);
+        let token = token_of(&self.kubelogin.wait_with_output().expect("kubelogin ends"));
+        (self.bench, token)
+    }
 }
 
 #[test]
 fn kubelogin_signs_in_through_a_browser() {
-    let Some(mut bench) = Bench::new() else {
+    let Some(sign_in) = BrowserSignIn::start(&[]) else {
         return;
     };
-    let file = bench.home.path().join("opened");
-    let script = bench.home.path().join("xdg-open");
-    std::fs::write(
-        &script,
-        format!("#!/bin/sh\necho \"$1\" > {}\n", file.display()),
-    )
-    .expect("the script is written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).expect("the script can be run");
-    bench.home.set(
-        "PATH",
-        &format!("{}:/usr/bin:/bin", bench.home.path().display()),
-    );
+    assert!(sign_in.url.contains("login_hint="), "{}", sign_in.url);
+    let (bench, token) = sign_in.walk();
     let upn = bench.simulator.fleet().users[0].upn.clone();
-    bench
-        .simulator
-        .configure(|s| s.sign_in = SignIn::As(upn.clone()));
-    let simulator = &bench.simulator;
-    let token = browse(&bench, simulator, &file, |url| {
-        let page = Call::new(simulator, "GET", url).send();
-        assert!(url.contains("login_hint="), "{url}");
-        inputs(&page.body)
-    });
     assert_eq!(
-        simulator.claims(&token).expect("the token verifies")["upn"],
+        bench.simulator.claims(&token).expect("the token verifies")["upn"],
         upn.as_str()
     );
-    assert_eq!(simulator.counters().tokens("authorization_code"), 1);
+    assert_eq!(bench.simulator.counters().tokens("authorization_code"), 1);
+}
+
+#[test]
+fn kubelogin_signs_in_through_a_browser_with_proof_of_possession() {
+    let cluster = Fleet::generate(&FLEET).clusters[0].clone();
+    let claim = format!("u={}", cluster.id);
+    let Some(sign_in) = BrowserSignIn::start(&["--pop-enabled", "--pop-claims", &claim]) else {
+        return;
+    };
+    let (bench, proof) = sign_in.walk();
+    let url = format!(
+        "{}/clusters/{}/version",
+        bench.simulator.kubernetes_url(),
+        cluster.uid
+    );
+    assert_eq!(
+        Call::new(&bench.simulator, "GET", &url)
+            .bearer(&proof)
+            .send()
+            .status,
+        200
+    );
+}
+
+#[test]
+fn somebody_signs_in_for_kubelogin_in_a_real_chromium() {
+    let Some(chromium) = peer("chromium") else {
+        return;
+    };
+    let Some(sign_in) = BrowserSignIn::start(&[]) else {
+        return;
+    };
+    let user = sign_in.bench.simulator.fleet().users[0].clone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut browser = Chromium::start(&chromium, directory.path()).expect("chromium starts");
+    browser.open(&sign_in.url).expect("the page opens");
+    browser
+        .fill("password", "wrong")
+        .expect("the page has a password field");
+    assert_eq!(
+        browser
+            .evaluate("document.getElementById('username').value")
+            .expect("a value"),
+        user.upn.as_str()
+    );
+    browser.click("submit").expect("the form is sent");
+    browser
+        .wait_until(
+            "document.getElementById('error') !== null",
+            Duration::from_secs(30),
+        )
+        .expect("a complaint");
+    browser
+        .fill("password", &user.password)
+        .expect("the page has a password field");
+    browser.click("submit").expect("the form is sent");
+    browser
+        .wait_until(
+            "document.body.innerText.includes('Authentication complete')",
+            Duration::from_secs(30),
+        )
+        .expect("kubelogin's page");
+    let token = token_of(
+        &sign_in
+            .kubelogin
+            .wait_with_output()
+            .expect("kubelogin ends"),
+    );
+    assert_eq!(
+        sign_in
+            .bench
+            .simulator
+            .claims(&token)
+            .expect("the token verifies")["upn"],
+        user.upn.as_str()
+    );
+}
+
+#[test]
+fn kubelogin_hears_of_a_cancelled_sign_in_from_a_real_chromium() {
+    let Some(chromium) = peer("chromium") else {
+        return;
+    };
+    let Some(sign_in) = BrowserSignIn::start(&[]) else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut browser = Chromium::start(&chromium, directory.path()).expect("chromium starts");
+    browser.open(&sign_in.url).expect("the page opens");
+    browser
+        .click("cancel")
+        .expect("the page has a cancel button");
+    let output = sign_in
+        .kubelogin
+        .wait_with_output()
+        .expect("kubelogin ends");
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("user canceled the authentication"),
+        "{output:?}"
+    );
 }
 
 /// The hidden fields of a form that submits itself.
