@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What kubectl says where a person is at the terminal.
-const ATTENDED: (&str, &str) = (
+pub(crate) const ATTENDED: (&str, &str) = (
     "KUBERNETES_EXEC_INFO",
     r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}"#,
 );
@@ -73,18 +73,36 @@ impl Scene {
         ran
     }
 
-    fn spn<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn spn<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["-l", "spn", "--tenant-id", &self.tenant];
         all.extend(["--client-id", &self.principal.client_id]);
         all.extend(args);
         all
     }
 
-    fn person<'a>(&'a self, mode: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn person<'a>(&'a self, mode: &'a str, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["-l", mode, "--tenant-id", &self.tenant];
         all.extend(["--client-id", AKS_CLIENT_APP]);
         all.extend(args);
         all
+    }
+
+    fn azd(&self) -> PathBuf {
+        self.world.home().join("bin/azd")
+    }
+
+    pub(crate) fn install_azd(&self) {
+        std::os::unix::fs::symlink(crate::world::demo(), self.azd()).expect("linked");
+    }
+
+    pub(crate) fn sign_in_to_azd(&self) {
+        let mut command = self.world.program(&self.azd());
+        command
+            .args(["auth", "login", "--tenant-id", &self.tenant])
+            .args(["--client-id", &self.principal.client_id])
+            .args(["--client-secret", self.principal.secret()]);
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     }
 
     /// The claims of the token in a run's answer, which must be well.
@@ -422,7 +440,7 @@ fn device_codes_end_as_people_end_them() {
     assert_refused(&expired, 1, &["before it expired"]);
 }
 
-fn finished(child: Child) -> Ran {
+pub(crate) fn finished(child: Child) -> Ran {
     let output = child.wait_with_output().expect("the program ends");
     Ran {
         code: output.status.code().expect("no signal ended the program"),
@@ -606,25 +624,13 @@ fn the_account_of_az_is_used_and_forgotten_when_it_signs_out() {
 #[test]
 fn the_account_of_azd_is_used() {
     let scene = Scene::new();
-    let azd = scene.world.home().join("bin/azd");
-    std::os::unix::fs::symlink(crate::world::demo(), &azd).expect("linked");
+    scene.install_azd();
     let args = ["-l", "azd", "--tenant-id", &scene.tenant];
     let nobody = scene.get_token(&args, &[]);
     assert_refused(&nobody, 1, &["azd auth login"]);
-    let principal = &scene.principal;
-    let login = run(scene.world.program(&azd).args([
-        "auth",
-        "login",
-        "--client-id",
-        &principal.client_id,
-        "--client-secret",
-        principal.secret(),
-        "--tenant-id",
-        &scene.tenant,
-    ]));
-    assert_eq!(login.code, 0, "{}{}", login.stdout, login.stderr);
+    scene.sign_in_to_azd();
     let ran = scene.get_token(&args, &[]);
-    assert_eq!(scene.claims(&ran)["oid"], principal.oid.as_str());
+    assert_eq!(scene.claims(&ran)["oid"], scene.principal.oid.as_str());
 }
 
 #[test]
@@ -731,7 +737,7 @@ fn the_v1_endpoint_gives_tokens_with_spn_in_their_audience() {
 }
 
 /// A browser that hands the address over to the test, which then acts as one.
-pub(crate) fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
+fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     let script = scene.world.home().join("bin/tell");
     let told = scene.world.home().join("address");
@@ -744,7 +750,7 @@ pub(crate) fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
     ("tell".to_owned(), told)
 }
 
-pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
+fn wait_for_file(path: &Path, child: &mut Child) -> String {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         if let Ok(text) = std::fs::read_to_string(path) {

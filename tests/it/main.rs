@@ -4,11 +4,13 @@
 //! Here live only the modules. What several of them share is in `support`; a test that needs no
 //! other program belongs beside the code it tests.
 
+mod chromium;
 mod demo;
 mod docs;
 mod fleet;
 mod get_token;
 mod krew;
+mod reference;
 mod support;
 mod sync;
 mod world;

@@ -1,0 +1,328 @@
+//! `docs/reference/login-modes.md`: written from the tables, and its examples run.
+//!
+//! Lives here: how the page is written. What it says of modes and parameters comes from
+//! `login::MODES` and `login::PARAMS`; the examples are the one thing that is added.
+
+use std::fmt::Write as _;
+
+use azure_sim::{AKS_CLIENT_APP, Place};
+use kubectl_aad::login::{
+    Attendance, LoginMode, MODES, Param,
+    param::{Takes, When},
+};
+
+use crate::{
+    get_token::{ATTENDED, Scene},
+    support::repository,
+};
+
+const PAGE: &str = "docs/reference/login-modes.md";
+/// Set to write the page in place of comparing it.
+const WRITE: &str = "AAD_WRITE_REFERENCE";
+
+/// One way to use a mode.
+struct Example {
+    mode: LoginMode,
+    says: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    arguments: &'static str,
+    /// Where it runs: what the platform itself sets there is not shown.
+    place: Place,
+}
+
+const AKS: &str = "--server-id 6dae42f8-4368-4678-94ff-3960e28e3630";
+
+static EXAMPLES: &[Example] = &[
+    Example {
+        mode: LoginMode::DeviceCode,
+        says: "On a machine without a browser:",
+        variables: &[],
+        arguments: "-l devicecode --tenant-id TENANT --client-id AKS-CLIENT",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Interactive,
+        says: "With the browser of this machine, for one account of several:",
+        variables: &[],
+        arguments: "-l interactive --tenant-id TENANT --client-id AKS-CLIENT --login-hint USER",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Spn,
+        says: "With a secret, which does not get onto the command line:",
+        variables: &[("AZURE_CLIENT_SECRET", "SECRET")],
+        arguments: "-l spn --tenant-id TENANT --client-id CLIENT",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Spn,
+        says: "With Terraform's variables:",
+        variables: &[
+            ("ARM_TENANT_ID", "TENANT"),
+            ("ARM_CLIENT_ID", "CLIENT"),
+            ("ARM_CLIENT_SECRET", "SECRET"),
+        ],
+        arguments: "-l spn --use-azurerm-env-vars",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Spn,
+        says: "A token that only the holder of a key can use, for one cluster:",
+        variables: &[("AZURE_CLIENT_SECRET", "SECRET")],
+        arguments: "-l spn --tenant-id TENANT --client-id CLIENT --pop-enabled --pop-claims u=CLUSTER",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Ropc,
+        says: "For an account without a second factor:",
+        variables: &[("AZURE_USERNAME", "USER"), ("AZURE_PASSWORD", "PASSWORD")],
+        arguments: "-l ropc --tenant-id TENANT --client-id AKS-CLIENT",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::Msi,
+        says: "With the one identity of this machine:",
+        variables: &[],
+        arguments: "-l msi",
+        place: Place::VirtualMachine,
+    },
+    Example {
+        mode: LoginMode::Msi,
+        says: "With one of several:",
+        variables: &[],
+        arguments: "-l msi --client-id IDENTITY",
+        place: Place::VirtualMachine,
+    },
+    Example {
+        mode: LoginMode::AzureCli,
+        says: "After `az login`:",
+        variables: &[],
+        arguments: "-l azurecli --tenant-id TENANT",
+        place: Place::Developer,
+    },
+    Example {
+        mode: LoginMode::Azd,
+        says: "After `azd auth login`:",
+        variables: &[],
+        arguments: "-l azd --tenant-id TENANT",
+        place: Place::Developer,
+    },
+    Example {
+        mode: LoginMode::WorkloadIdentity,
+        says: "In a pod, where the webhook has set `AZURE_CLIENT_ID` and the rest:",
+        variables: &[],
+        arguments: "-l workloadidentity",
+        place: Place::Anywhere,
+    },
+    Example {
+        mode: LoginMode::WorkloadIdentity,
+        says: "In a job of GitHub Actions with `permissions: id-token: write`:",
+        variables: &[],
+        arguments: "-l workloadidentity --tenant-id TENANT --client-id CLIENT",
+        place: Place::GitHubActions,
+    },
+    Example {
+        mode: LoginMode::AzurePipelines,
+        says: "In an AzureCLI task that maps `SYSTEM_ACCESSTOKEN: $(System.AccessToken)`:",
+        variables: &[],
+        arguments: "-l azurepipelines --tenant-id TENANT --client-id CLIENT \
+                    --azure-pipelines-service-connection-id CONNECTION",
+        place: Place::AzurePipelines,
+    },
+];
+
+fn page() -> String {
+    let mut out = String::from(
+        "# Login modes\n\n\
+         Generated from the program's own tables; a test fails when it is stale.\n\n\
+         `--login MODE` (or `AAD_LOGIN_METHOD`) chooses one. Flags and variables are those of Azure/kubelogin. For `get-token` \
+         a variable that is set wins over the flag, as it does there, unless `--disable-environment-override` is given; for \
+         `sync` and `list` the flag wins. In capitals, below: what is yours to fill in.\n\n\
+         | mode | how | asks a person |\n| --- | --- | --- |\n",
+    );
+    for row in MODES {
+        let asks = match row.attendance {
+            Attendance::Never => "never",
+            Attendance::IfAvailable => "where one is there",
+        };
+        let name = row.name;
+        line(
+            &mut out,
+            &format!("| [`{name}`](#{name}) | {} | {asks} |", row.summary),
+        );
+    }
+    for row in MODES {
+        line(
+            &mut out,
+            &format!(
+                "\n## {}\n\nSigns in with {}.",
+                row.name,
+                article(row.summary)
+            ),
+        );
+        line(&mut out, "");
+        parameters(&mut out, row.mode, row.needs, row.takes);
+        for example in EXAMPLES.iter().filter(|example| example.mode == row.mode) {
+            line(&mut out, &format!("\n{}\n\n```sh", example.says));
+            for (name, value) in example.variables {
+                line(&mut out, &format!("export {name}={value}"));
+            }
+            line(
+                &mut out,
+                &format!("kubectl aad get-token {} {AKS}\n```", example.arguments),
+            );
+        }
+    }
+    line(&mut out, "\n## In every mode\n");
+    let common = kubectl_aad::login::COMMON_PARAMS;
+    parameters(&mut out, LoginMode::Spn, &[], common);
+    out
+}
+
+/// The summaries are phrases: some begin with what a person does.
+fn article(summary: &str) -> String {
+    match summary.split_once(' ') {
+        Some(("type" | "sign", _)) => format!("a person: {summary}"),
+        _ => summary.to_owned(),
+    }
+}
+
+fn parameters(out: &mut String, mode: LoginMode, needs: &[Param], takes: &[Param]) {
+    line(out, "| flag | variables | |\n| --- | --- | --- |");
+    let common = kubectl_aad::login::COMMON_PARAMS;
+    let whole_page = takes.as_ptr() == common.as_ptr();
+    let rows = needs
+        .iter()
+        .map(|param| (param, true))
+        .chain(takes.iter().map(|param| (param, false)))
+        .filter(|(param, _)| whole_page || !common.contains(param));
+    for (param, needed) in rows {
+        let row = param.row();
+        let value = match row.takes {
+            Takes::Value(name) => format!(" {}", name.replace('|', "\\|")),
+            Takes::Nothing => String::new(),
+        };
+        let short = row.short.map_or(String::new(), |c| format!("`-{c}`, "));
+        let needed = if needed { "**Needed.** " } else { "" };
+        let variables = variables(*param, mode, whole_page);
+        let flag = format!("{short}`--{}{value}`", row.flag);
+        line(
+            out,
+            &format!("| {flag} | {variables} | {needed}{} |", row.help),
+        );
+    }
+}
+
+/// The variables that set a parameter in a mode, the one that wins first.
+fn variables(param: Param, mode: LoginMode, every_mode: bool) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for variable in param.row().variables.iter().rev() {
+        let name = variable.name;
+        let text = match variable.when {
+            When::Always | When::Usual => format!("`{name}`"),
+            When::Terraform => format!("`{name}` (with `--use-azurerm-env-vars`)"),
+            When::Mode(other) if every_mode => format!("`{name}` (in `{other}`)"),
+            When::Mode(other) if other == mode => format!("`{name}`"),
+            When::ModeIfUnset(other) if other == mode => {
+                format!("`{name}` (where nothing else gave one)")
+            }
+            When::Mode(_) | When::ModeIfUnset(_) => continue,
+        };
+        if !shown.contains(&text) {
+            shown.push(text);
+        }
+    }
+    shown.join(", ")
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("writing to a string can't fail");
+}
+
+#[test]
+fn the_page_of_login_modes_is_what_the_tables_say() {
+    let path = repository().join(PAGE);
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::create_dir_all(path.parent().expect("below docs")).expect("made");
+        std::fs::write(&path, page()).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page(),
+        "{PAGE} is stale: run the test with {WRITE}=1"
+    );
+    for row in MODES {
+        assert!(
+            EXAMPLES.iter().any(|example| example.mode == row.mode),
+            "{} has an example",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn every_example_of_the_page_gets_a_token() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| {
+        settings.sign_in = azure_sim::SignIn::As(scene.user.upn.clone());
+    });
+    scene.install_azd();
+    scene.sign_in_to_azd();
+    let federated = scene.world.home().join("federated");
+    let token = simulator.workload_identity_token("https://issuer.example", "subject");
+    std::fs::write(&federated, token).expect("written");
+    let identity = &simulator.fleet().managed_identities;
+    let identity = identity.iter().find(|identity| !identity.system);
+    let values = [
+        ("TENANT", scene.tenant.clone()),
+        ("AKS-CLIENT", AKS_CLIENT_APP.to_owned()),
+        ("CLIENT", scene.principal.client_id.clone()),
+        ("SECRET", scene.principal.secret().to_owned()),
+        ("USER", scene.user.upn.clone()),
+        ("PASSWORD", scene.user.password.clone()),
+        (
+            "IDENTITY",
+            identity.expect("one is assigned").client_id.clone(),
+        ),
+        ("CONNECTION", "connection".to_owned()),
+        ("u=CLUSTER", "u=/the/cluster".to_owned()),
+    ];
+    let filled = |word: &str| {
+        let found = values.iter().find(|(name, _)| *name == word);
+        found.map_or_else(|| word.to_owned(), |(_, value)| value.clone())
+    };
+    for example in EXAMPLES {
+        // A browser is walked through in tests of its own.
+        if example.mode == LoginMode::Interactive {
+            continue;
+        }
+        let args: Vec<String> = example.arguments.split_whitespace().map(filled).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut env = simulator.env_for(example.place, &scene.world.files);
+        let webhook = [
+            ("AZURE_CLIENT_ID", scene.principal.client_id.clone()),
+            ("AZURE_TENANT_ID", scene.tenant.clone()),
+            (
+                "AZURE_FEDERATED_TOKEN_FILE",
+                federated.display().to_string(),
+            ),
+        ];
+        if example.says.contains("webhook") {
+            env.extend(webhook.map(|(name, value)| (name.to_owned(), value)));
+        }
+        for (name, value) in example.variables {
+            env.push(((*name).to_owned(), filled(value)));
+        }
+        env.push((ATTENDED.0.to_owned(), ATTENDED.1.to_owned()));
+        let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let ran = scene.get_token(&args, &env);
+        assert_eq!(ran.code, 0, "{}\n{}", example.arguments, ran.stderr);
+        let credential = ran.json(0);
+        assert_eq!(
+            credential["kind"], "ExecCredential",
+            "{}",
+            example.arguments
+        );
+    }
+}
