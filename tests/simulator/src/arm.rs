@@ -113,14 +113,22 @@ impl Caller {
 }
 
 pub(crate) fn handle(state: &State, route: &Route, request: &Request) -> Reply {
-    answer(state, route, request)
+    let reply = answer(state, route, request)
         .unwrap_or_else(|refusal| refusal)
         .header("x-ms-request-id", uuid::Uuid::new_v4().to_string())
         .header(
             "x-ms-correlation-request-id",
             uuid::Uuid::new_v4().to_string(),
         )
-        .header("cache-control", "no-cache")
+        .header("cache-control", "no-cache");
+    let subscription = route.subscription.as_deref().unwrap_or_default();
+    match state.levels().reads_left(subscription) {
+        Some(left) => reply.header(
+            "x-ms-ratelimit-remaining-subscription-reads",
+            left.to_string(),
+        ),
+        None => reply,
+    }
 }
 
 fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Reply> {

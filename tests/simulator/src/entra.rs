@@ -7,10 +7,11 @@ mod error;
 mod issue;
 mod sessions;
 mod token;
+mod wanted;
 
 pub(crate) use issue::{Extras, Grant, Subject, access_token, roles_of, verify};
 pub(crate) use sessions::{DeviceOutcome, Sessions};
-pub(crate) use token::check_resource;
+pub(crate) use wanted::check_resource;
 
 use crate::fleet::Tenant;
 use crate::http::{Reply, Request};

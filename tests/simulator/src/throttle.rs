@@ -71,6 +71,14 @@ impl Levels {
         self.levels.clear();
     }
 
+    /// Whole calls left in a subscription's bucket of reads, where that is throttled.
+    pub(crate) fn reads_left(&self, subscription: &str) -> Option<u64> {
+        let (level, _) = self
+            .levels
+            .get(&("reads", subscription.to_ascii_lowercase()))?;
+        Some(level.max(0.0) as u64)
+    }
+
     /// Takes from the buckets that a request falls under; a reply where one is empty.
     pub(crate) fn take(&mut self, route: &Route, now: Instant) -> Option<Reply> {
         let throttle = self.throttle;

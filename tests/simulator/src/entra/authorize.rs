@@ -3,7 +3,8 @@
 
 use super::error::EntraError;
 use super::sessions::AuthorizationCode;
-use super::token::{Wanted, check_client, tenant_of};
+use super::token::tenant_of;
+use super::wanted::{Wanted, check_client};
 use super::{DEVICE_PAGE, Realm};
 use crate::entra::sessions::DeviceOutcome;
 use crate::fleet::User;

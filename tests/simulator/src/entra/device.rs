@@ -2,7 +2,7 @@
 
 use super::error::EntraError;
 use super::sessions::{DeviceFlow, DeviceOutcome};
-use super::token::{Wanted, check_client, client_info};
+use super::wanted::{Wanted, check_client, client_info};
 use super::{DEVICE_PAGE, Realm, issue};
 use crate::fleet::User;
 use crate::http::{Reply, Request};

@@ -1,7 +1,7 @@
 //! Faults, throttles and the recording, over the wire.
 
 use crate::client::{Call, Response, arm_scope, service_token, start};
-use azure_sim::{Endpoint, Fault, FleetSpec, Simulator, Throttle};
+use azure_sim::{Bucket, Endpoint, Fault, FleetSpec, Simulator, Throttle};
 use std::io;
 use std::time::Duration;
 
@@ -135,6 +135,34 @@ fn a_bucket_per_subscription_empties() {
         status(&simulator, &token, 1),
         200,
         "the other subscription's bucket is full"
+    );
+}
+
+#[test]
+fn the_bucket_of_reads_says_what_is_left() {
+    let simulator = start(FleetSpec::default());
+    let token = service_token(&simulator, 0, &arm_scope(&simulator));
+    simulator.throttle(Throttle {
+        subscription_reads: Some(Bucket::new(2.0, 0.001)),
+        ..Throttle::default()
+    });
+    let subscription = simulator.fleet().subscriptions[0].id.clone();
+    let url = format!(
+        "{}/subscriptions/{subscription}?api-version=2022-12-01",
+        simulator.arm_url()
+    );
+    let read = || Call::new(&simulator, "GET", &url).bearer(&token).send();
+    let left = |answer: &Response| {
+        answer
+            .header("x-ms-ratelimit-remaining-subscription-reads")
+            .map(str::to_owned)
+    };
+    assert_eq!(left(&read()).as_deref(), Some("1"));
+    assert_eq!(left(&read()).as_deref(), Some("0"));
+    let refused = read();
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("1000"))
     );
 }
 

@@ -2,6 +2,7 @@
 //! real tools that it stands opposite to.
 
 mod arm;
+mod binary;
 mod client;
 mod developer_tools;
 mod entra;
