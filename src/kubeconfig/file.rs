@@ -8,13 +8,24 @@ pub use super::lock::PATIENCE;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 /// Larger files are refused: 2,000 clusters are under 6 MB.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// How often an edit is begun again because somebody without a lock changed the file meanwhile.
+/// How often an edit is begun again because somebody changed the file meanwhile, or undid the edit.
 const ATTEMPTS: usize = 5;
+
+/// How long the lock is kept once the file is written.
+///
+/// kubectl reads the kubeconfig before it locks it, and then writes back every entry that is not as
+/// it was when it read it. One that read just before our write must still find the lock, and give
+/// up, or it would undo what we wrote.
+const GRACE: Duration = Duration::from_millis(40);
+
+/// How long after a contended write we look whether it is still there, for the same reason.
+const SECOND_LOOK: Duration = Duration::from_millis(120);
 
 /// Reads a kubeconfig. One that does not exist is empty.
 ///
@@ -65,37 +76,68 @@ pub fn update_all<T, E: From<Error>>(
         locked.extend([path.clone(), target.clone()]);
         targets.push(target);
     }
-    let _lock = Lock::acquire(&locked, patience)?;
     for _ in 0..ATTEMPTS {
-        let mut old = Vec::with_capacity(targets.len());
-        for target in &targets {
-            old.push(read_existing(target)?);
-        }
-        let texts: Vec<String> = old
-            .iter()
-            .map(|text| text.clone().unwrap_or_default())
-            .collect();
-        let (new, kept) = edit(&texts)?;
-        let changed: Vec<_> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
-        let mut prepared = Vec::with_capacity(changed.len());
-        for &i in &changed {
-            prepared.push(Replacement::prepare(&targets[i], new[i].as_bytes())?);
-        }
-        if changed
-            .iter()
-            .any(|&i| read_existing(&targets[i]).ok() != Some(old[i].clone()))
-        {
+        let lock = Lock::acquire(&locked, patience)?;
+        let contended = lock.was_contended();
+        let Some((wrote, kept)) = edit_once(&targets, &mut edit)? else {
             continue;
+        };
+        if !wrote {
+            return Ok(kept);
         }
-        for replacement in prepared {
-            replacement.commit()?;
+        thread::sleep(GRACE);
+        drop(lock);
+        if !contended {
+            return Ok(kept);
         }
-        return Ok(kept);
+        thread::sleep(SECOND_LOOK);
+        if is_settled(&targets, &mut edit) {
+            return Ok(kept);
+        }
     }
     Err(Error::Contended {
         path: paths.first().cloned().unwrap_or_default(),
     }
     .into())
+}
+
+/// One edit under the lock. Says whether it wrote; `None` if somebody without a lock came between.
+fn edit_once<T, E: From<Error>>(
+    targets: &[PathBuf],
+    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
+) -> Result<Option<(bool, T)>, E> {
+    let mut old = Vec::with_capacity(targets.len());
+    for target in targets {
+        old.push(read_existing(target)?);
+    }
+    let texts: Vec<String> = old
+        .iter()
+        .map(|text| text.clone().unwrap_or_default())
+        .collect();
+    let (new, kept) = edit(&texts)?;
+    let changed: Vec<_> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
+    let mut prepared = Vec::with_capacity(changed.len());
+    for &i in &changed {
+        prepared.push(Replacement::prepare(&targets[i], new[i].as_bytes())?);
+    }
+    let is_old = |&i: &usize| read_existing(&targets[i]).is_ok_and(|text| text == old[i]);
+    if !changed.iter().all(is_old) {
+        return Ok(None);
+    }
+    for replacement in prepared {
+        replacement.commit()?;
+    }
+    Ok(Some((!changed.is_empty(), kept)))
+}
+
+/// Whether the files are such that the edit would change nothing.
+fn is_settled<T, E>(
+    targets: &[PathBuf],
+    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
+) -> bool {
+    let texts: Result<Vec<String>, Error> = targets.iter().map(|target| read(target)).collect();
+    // kubectl writes in place: what can't be read now may be half of its file.
+    texts.is_ok_and(|texts| edit(&texts).is_ok_and(|(new, _)| new == texts))
 }
 
 /// Replaces the file at `path` (or makes it) with `contents`, under its lock, with nothing read first.

@@ -26,6 +26,7 @@ static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 #[derive(Debug)]
 pub(super) struct Lock {
     files: Vec<PathBuf>,
+    contended: bool,
     #[cfg(windows)]
     handles: Vec<fs::File>,
     deferred: signals::Deferred,
@@ -45,6 +46,7 @@ impl Lock {
         paths.dedup();
         let mut lock = Lock {
             files: Vec::new(),
+            contended: false,
             #[cfg(windows)]
             handles: Vec::new(),
             deferred: signals::Deferred::none(),
@@ -53,6 +55,11 @@ impl Lock {
             lock.add(path, patience)?;
         }
         Ok(lock)
+    }
+
+    /// Whether somebody else held one of the locks first.
+    pub(super) fn was_contended(&self) -> bool {
+        self.contended
     }
 
     fn add(&mut self, path: &Path, patience: Duration) -> Result<(), Error> {
@@ -84,6 +91,7 @@ impl Lock {
                 }
             }
             drop(signals);
+            self.contended = true;
             let waited = start.elapsed();
             if waited >= patience || is_abandoned(&file) || signals::arrived() {
                 return Err(Error::Locked {
