@@ -12,6 +12,7 @@ use crate::{
     host::Host,
 };
 
+mod convert;
 pub mod flags;
 mod fleet_args;
 pub mod get_token;
@@ -60,6 +61,7 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
                 force_refresh: matches.get_flag("force-refresh"),
             },
         ),
+        Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         _ => unreachable!("clap requires one of the commands above"),
     }
 }
@@ -107,6 +109,7 @@ pub fn command() -> Command {
         .subcommand(sync::command())
         .subcommand(list::command())
         .subcommand(get_token::command())
+        .subcommand(convert::command())
 }
 
 /// Shows help, the version or what was wrong with the arguments.

@@ -12,6 +12,7 @@ pub mod merge;
 pub mod name;
 pub mod owner;
 mod paths;
+mod redact;
 pub mod user;
 mod yaml;
 

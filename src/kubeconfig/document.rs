@@ -2,6 +2,7 @@
 //! around the change stays.
 
 use super::error::Error;
+use super::redact::redacted;
 use super::yaml::{self, Tree};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -100,6 +101,12 @@ impl Document {
             .iter()
             .find(|entry| entry_name(entry) == Some(name))
             .and_then(|entry| entry.get(section.item()))
+    }
+
+    /// The text without its secrets, to be shown to people.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        redacted(&self.text, &self.tree)
     }
 
     /// The text with its value changed to `root`: only what differs moves.

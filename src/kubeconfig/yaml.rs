@@ -9,7 +9,7 @@ mod emit;
 mod node;
 mod splice;
 
-pub(crate) use node::{Node, Tree, parse};
+pub(crate) use node::{Kind, Node, Tree, parse};
 pub(crate) use splice::splice;
 
 use std::fmt;

@@ -5,6 +5,8 @@
 //! other program belongs beside the code it tests.
 
 mod chromium;
+mod convert;
+mod convert_parity;
 mod demo;
 mod docs;
 mod fleet;

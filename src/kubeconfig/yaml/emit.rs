@@ -203,6 +203,9 @@ fn is_plain(text: &str) -> bool {
     let Some(first) = rest.chars().next() else {
         return false;
     };
+    if is_uuid(rest) {
+        return true;
+    }
     // YAML 1.1's numbers, dates and base-60 numbers start with a digit, a sign or a dot.
     (first.is_ascii_alphabetic() || first == '/' || first == '_')
         && rest
@@ -210,6 +213,12 @@ fn is_plain(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "_-./@+=:".contains(c))
         && !rest.ends_with(':')
         && !is_keyword(rest)
+}
+
+/// Four dashes among hexadecimal digits: neither a number nor a date in any YAML.
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 fn is_keyword(text: &str) -> bool {
@@ -332,6 +341,7 @@ mod tests {
             "--login",
             "/home/x",
             "clusterUser_rg_a",
+            "6dae42f8-4368-4678-94ff-3960e28e3630",
             "get-token",
         ] {
             assert_eq!(scalar(text), text);

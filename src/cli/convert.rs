@@ -1,0 +1,300 @@
+//! `kubectl aad convert-kubeconfig`: users of kubelogin and of the old `azure` auth provider to exec entries.
+//!
+//! Lives here: the command's flags, and reading and writing around the conversion, which is pure and
+//! lies in [`crate::kubeconfig::convert`].
+
+mod diff;
+mod report;
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
+
+use super::{flags, output};
+use crate::{
+    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
+    host::Host,
+    kubeconfig::{
+        Document, Error, Paths,
+        convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
+        file,
+    },
+};
+use report::Report;
+
+const ABOUT: &str = "Convert kubeconfig users to sign in with kubectl-aad, in any login mode";
+
+const LONG_ABOUT: &str = "\
+Convert kubeconfig users to sign in with kubectl-aad, in any login mode.
+
+Takes users of Azure's kubelogin, of the `azure` auth provider that kubectl gave up in 1.26, and of
+kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's.
+
+  kubectl aad convert-kubeconfig -l azurecli
+  kubectl aad convert-kubeconfig -l azurecli --context prod --dry-run
+  kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID --outfile ci.yaml
+
+Converting back to an earlier mode brings back what the entry said then.";
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    Command::new("convert-kubeconfig")
+        .about(ABOUT)
+        .long_about(LONG_ABOUT)
+        .defer(|command| flags::login_flags(own_flags(command), |_| true))
+}
+
+fn own_flags(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("kubeconfig")
+                .long("kubeconfig")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("File to convert [default: those of KUBECONFIG, else ~/.kube/config]"),
+        )
+        .arg(
+            Arg::new("context")
+                .long("context")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .help("Convert the user of this context alone (repeatable)"),
+        )
+        .arg(
+            Arg::new("all")
+                .long("all")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("context")
+                .help("Convert all users, as without --context"),
+        )
+        .arg(
+            Arg::new("outfile")
+                .long("outfile")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Write the result there and leave the kubeconfig alone; `-` is stdout"),
+        )
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Write nothing; show what would change as a diff, secrets left out"),
+        )
+        .arg(
+            Arg::new("strict")
+                .long("strict")
+                .action(ArgAction::SetTrue)
+                .help("Write nothing at all if one user can't be converted, as kubelogin does"),
+        )
+        .arg(
+            Arg::new("exec-command")
+                .long("exec-command")
+                .value_name("COMMAND")
+                .value_hint(ValueHint::CommandName)
+                .default_value(EXEC_COMMAND)
+                .help("Plugin that the entries name"),
+        )
+        .arg(
+            Arg::new("azure-config-dir")
+                .long("azure-config-dir")
+                .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
+                .help("Directory of az that azurecli entries use"),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("FORMAT")
+                .value_parser([
+                    PossibleValue::new("text").help("what happened, on stderr"),
+                    PossibleValue::new("json").help("a report on stdout"),
+                ])
+                .default_value("text")
+                .help("Form of the report"),
+        )
+}
+
+struct Options {
+    request: Request,
+    selection: Selection,
+    paths: Paths,
+    outfile: Option<PathBuf>,
+    dry_run: bool,
+    strict: bool,
+    json: bool,
+}
+
+/// Converts and reports.
+///
+/// # Errors
+/// When nothing could be done.
+pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    let options = options(matches, host)?;
+    let report = match (&options.outfile, options.dry_run) {
+        (_, true) => dry_run(&options)?,
+        (Some(outfile), false) => write_elsewhere(&options, outfile)?,
+        (None, false) => in_place(&options)?,
+    };
+    // With `--outfile -` the kubeconfig has stdout to itself.
+    if options.json && !is_stdout(options.outfile.as_deref()) {
+        output::print(&output::json(&report.json()))?;
+    } else {
+        // Nothing is left to tell a person whose stderr is gone.
+        let _ = write!(std::io::stderr(), "{}", report.text());
+        output::print(&report.diff())?;
+    }
+    Ok(match (report.count(Action::Failed), report.is_any_done()) {
+        (0, _) => EXIT_OK,
+        (_, true) => EXIT_PARTIAL,
+        (_, false) => EXIT_FAILED,
+    })
+}
+
+fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let explicit = matches
+        .get_one::<PathBuf>("kubeconfig")
+        .map(PathBuf::as_path);
+    let home = host.home().ok();
+    let mut paths = Paths::find(explicit, host.var_os("KUBECONFIG"), home.as_deref())?;
+    if explicit.is_none() {
+        // As for kubectl: what a list names need not exist.
+        paths.files.retain(|path| path.exists());
+    } else if let Some(missing) = paths.files.iter().find(|path| !path.exists()) {
+        return Err(Failure::new(format!(
+            "there is no kubeconfig `{}`",
+            missing.display()
+        )));
+    }
+    let contexts = matches.get_many::<String>("context");
+    let selection = match contexts {
+        Some(names) => {
+            Selection::Contexts(names.filter(|name| !name.is_empty()).cloned().collect())
+        }
+        None => Selection::All,
+    };
+    let options = Options {
+        request: Request::new(
+            flags::settings(matches),
+            host,
+            text("exec-command").unwrap_or_else(|| EXEC_COMMAND.to_owned()),
+            text("azure-config-dir"),
+        )?,
+        selection: match selection {
+            Selection::Contexts(names) if names.is_empty() => Selection::All,
+            selection => selection,
+        },
+        outfile: matches.get_one::<PathBuf>("outfile").cloned(),
+        dry_run: matches.get_flag("dry-run"),
+        strict: matches.get_flag("strict"),
+        json: text("output").as_deref() == Some("json"),
+        paths,
+    };
+    if options.outfile.is_some() && options.paths.files.len() > 1 {
+        return Err(Failure::usage(
+            "`--outfile` takes one kubeconfig, and `KUBECONFIG` names several",
+        )
+        .hint("name the one to convert with `--kubeconfig FILE`"));
+    }
+    Ok(options)
+}
+
+fn in_place(options: &Options) -> Result<Report> {
+    let files = &options.paths.files;
+    file::update_all(files, file::PATIENCE, |texts| {
+        let (new, report) = converted(texts, options)?;
+        Ok((new, report))
+    })
+}
+
+fn dry_run(options: &Options) -> Result<Report> {
+    let texts = read(options)?;
+    let (new, mut report) = converted(&texts, options)?;
+    for ((path, old), new) in options.paths.files.iter().zip(&texts).zip(&new) {
+        let shown = options.outfile.as_ref().unwrap_or(path);
+        report
+            .diffs
+            .push((shown.clone(), diff::unified(shown, old, new)?));
+    }
+    Ok(report)
+}
+
+fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
+    let texts = read(options)?;
+    let (new, mut report) = converted(&texts, options)?;
+    let text = new.first().map_or("", String::as_str);
+    if is_stdout(Some(outfile)) {
+        output::print(text)?;
+        return Ok(report);
+    }
+    file::write(outfile, file::PATIENCE, text)?;
+    let directory = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    let moved = options
+        .paths
+        .files
+        .first()
+        .is_some_and(|path| directory(path) != directory(outfile));
+    if moved && report::has_relative_paths(text) {
+        report.warn("the kubeconfig names files by relative paths, which mean others in the directory of the new one");
+    }
+    report.outfile = Some(outfile.to_owned());
+    Ok(report)
+}
+
+fn read(options: &Options) -> Result<Vec<String>> {
+    let files = options.paths.files.iter();
+    Ok(files
+        .map(|path| file::read(path))
+        .collect::<Result<_, Error>>()?)
+}
+
+/// The new texts, and the report on them. Under `--strict` a user that fails is the error.
+fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report)> {
+    let files = &options.paths.files;
+    let mut documents = Vec::with_capacity(texts.len());
+    for (text, path) in texts.iter().zip(files) {
+        let document = Document::parse(text.as_str()).map_err(|error| error.in_file(path))?;
+        documents.push(document);
+    }
+    let All { roots, outcomes } = convert_all(&documents, &options.selection, &options.request)?;
+    let failed = outcomes
+        .iter()
+        .find(|outcome| outcome.action == Action::Failed);
+    if options.strict
+        && let Some(failed) = failed
+    {
+        let reason = failed
+            .reason
+            .clone()
+            .unwrap_or_else(|| Failure::new("it can't be converted"));
+        return Err(Failure::new(format!(
+            "nothing was converted, for the user `{}` can't be: {}",
+            failed.user,
+            reason.message()
+        ))
+        .hint(
+            reason
+                .hint_text()
+                .unwrap_or("leave `--strict` out to convert the others"),
+        ));
+    }
+    let mut new = Vec::with_capacity(texts.len());
+    for ((document, root), path) in documents.iter().zip(&roots).zip(files) {
+        new.push(document.render(root).map_err(|error| error.in_file(path))?);
+    }
+    let by_context = options.selection != Selection::All;
+    Ok((
+        new,
+        Report::new(outcomes, files, &options.request, by_context),
+    ))
+}
+
+fn is_stdout(outfile: Option<&Path>) -> bool {
+    outfile == Some(Path::new("-"))
+}

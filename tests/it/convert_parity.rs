@@ -1,0 +1,750 @@
+//! `convert-kubeconfig` beside the real kubelogin: the same files, flags and variables to both.
+//!
+//! Exec entries must be equal, or differ in a way that `docs/kubelogin-compat.md` lists; and each
+//! way that it lists must turn up. The cases come from a fixed seed, so they are the same every time.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde_yaml::{Mapping, Value};
+
+use crate::support::{peer, repository};
+
+const CASES: usize = 1_008;
+
+const MODES: [&str; 9] = [
+    "devicecode",
+    "interactive",
+    "spn",
+    "ropc",
+    "msi",
+    "azurecli",
+    "azd",
+    "workloadidentity",
+    "azurepipelines",
+];
+
+#[test]
+fn exec_entries_equal_kubelogins_or_differ_as_documented() {
+    let Some(kubelogin) = peer("kubelogin") else {
+        return;
+    };
+    let documented = documented();
+    let seen = Mutex::new(BTreeSet::new());
+    let faults = Mutex::new(Vec::new());
+    let converted = AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
+    let workers = thread::available_parallelism().map_or(2, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let home = tempfile::tempdir().expect("a directory");
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    if number >= CASES {
+                        return;
+                    }
+                    let case = Case::new(number as u64);
+                    let theirs = case.run(&kubelogin, &[], home.path());
+                    let own = ["--exec-command", "kubelogin", "--strict"];
+                    let binary = Path::new(env!("CARGO_BIN_EXE_kubectl-aad"));
+                    let ours = case.run(binary, &own, home.path());
+                    let mut differences = BTreeSet::new();
+                    let fault = case.compare(&theirs, &ours, &mut differences);
+                    if theirs.succeeded {
+                        converted.fetch_add(1, Ordering::SeqCst);
+                    }
+                    seen.lock().expect("no panic").extend(differences.clone());
+                    let unlisted: Vec<_> = differences.difference(&documented).collect();
+                    if fault.is_some() || !unlisted.is_empty() {
+                        faults.lock().expect("no panic").push(format!(
+                            "case {number}: {unlisted:?} {}\n{case:?}\nkubelogin: {:?} {}\nours: {:?} {}\n",
+                            fault.unwrap_or_default(),
+                            theirs.config,
+                            theirs.stderr,
+                            ours.config,
+                            ours.stderr,
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().expect("no panic");
+    assert!(
+        faults.is_empty(),
+        "{} of {CASES} cases differ:\n{}\nthe first:\n{}",
+        faults.len(),
+        faults
+            .iter()
+            .filter_map(|fault| fault.lines().next())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        faults[0]
+    );
+    let seen = seen.into_inner().expect("no panic");
+    let stale: Vec<_> = documented.difference(&seen).collect();
+    assert!(stale.is_empty(), "documented but never seen: {stale:?}");
+    let converted = converted.into_inner();
+    assert!(
+        converted > CASES / 3,
+        "kubelogin refused too many cases to show much: {converted}"
+    );
+}
+
+/// The ids in the table of the section on this command.
+fn documented() -> BTreeSet<String> {
+    let page = fs::read_to_string(repository().join("docs/kubelogin-compat.md")).expect("the page");
+    let section = page
+        .split("\n## ")
+        .find(|section| section.starts_with("convert-kubeconfig"))
+        .expect("the section");
+    let ids: BTreeSet<_> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(!ids.is_empty(), "the section lists no difference");
+    ids
+}
+
+/// A small generator with a fixed sequence (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// True once in `n`.
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+}
+
+#[derive(Debug)]
+struct Case {
+    kubeconfig: String,
+    users: Vec<User>,
+    flags: Vec<String>,
+    env: Vec<(&'static str, String)>,
+}
+
+/// What the comparison has to know of a user that was generated.
+#[derive(Debug, Default)]
+struct User {
+    name: String,
+    oidc: bool,
+    env: bool,
+    interactive: Option<&'static str>,
+    cluster_info: bool,
+    v1: bool,
+    hint: bool,
+    attached_flags: bool,
+    repeated_flag: bool,
+    arm_id: bool,
+    pop_claims: bool,
+}
+
+struct Ran {
+    succeeded: bool,
+    /// Whether the file is byte for byte what it was.
+    untouched: bool,
+    stderr: String,
+    config: Value,
+}
+
+impl Case {
+    fn new(number: u64) -> Self {
+        let mut random = Random(number * 7919 + 1);
+        let mode = MODES[number as usize % MODES.len()];
+        let mut flags = Vec::new();
+        let mut env: Vec<(&'static str, String)> = Vec::new();
+        match random.below(8) {
+            0 if mode == "devicecode" => {}
+            1 => env.push(("AAD_LOGIN_METHOD", mode.to_owned())),
+            2 => {
+                flags.extend(["-l".to_owned(), random.pick(&MODES).to_owned()]);
+                env.push(("AAD_LOGIN_METHOD", mode.to_owned()));
+            }
+            _ => flags.extend(["--login".to_owned(), mode.to_owned()]),
+        }
+        if random.one_in(60) {
+            flags.extend(["--login".to_owned(), "carrier-pigeon".to_owned()]);
+        }
+        flags_of(&mut random, &mut flags);
+        env_of(&mut random, &mut env);
+        let users: Vec<_> = (0..1 + random.below(3))
+            .map(|i| user_of(&mut random, i))
+            .collect();
+        if random.one_in(4) {
+            let context = match random.below(6) {
+                0 => "no-such-context".to_owned(),
+                1 => "userless".to_owned(),
+                _ => format!("context-{}", random.below(users.len())),
+            };
+            flags.extend(["--context".to_owned(), context]);
+            if random.one_in(4) {
+                let context = format!("context-{}", random.below(users.len()));
+                flags.extend(["--context".to_owned(), context]);
+            }
+        }
+        let (texts, users): (Vec<_>, Vec<_>) = users.into_iter().unzip();
+        Self {
+            kubeconfig: kubeconfig(&texts, &users),
+            users,
+            flags,
+            env,
+        }
+    }
+
+    fn run(&self, program: &Path, own: &[&str], home: &Path) -> Ran {
+        let path = home.join("config");
+        fs::write(&path, &self.kubeconfig).expect("the kubeconfig can be written");
+        let Output { status, stderr, .. } = Command::new(program)
+            .arg("convert-kubeconfig")
+            .arg("--kubeconfig")
+            .arg(&path)
+            .args(&self.flags)
+            .args(own)
+            .env_clear()
+            .env("HOME", home)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .output()
+            .expect("the program runs");
+        let text = fs::read_to_string(&path).expect("the kubeconfig is there");
+        Ran {
+            succeeded: status.success(),
+            untouched: text == self.kubeconfig,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            config: serde_yaml::from_str(&text).expect("the kubeconfig is YAML"),
+        }
+    }
+
+    /// Collects the ids of the differences; returns what can't be explained.
+    fn compare(&self, theirs: &Ran, ours: &Ran, ids: &mut BTreeSet<String>) -> Option<String> {
+        let mut id = |id: &str| {
+            ids.insert(id.to_owned());
+        };
+        if !ours.succeeded && !ours.untouched {
+            return Some("we failed and changed the file".to_owned());
+        }
+        match (theirs.succeeded, ours.succeeded) {
+            (false, false) => return None,
+            (true, false) => {
+                if self.selects_userless() {
+                    id("context-without-user");
+                } else if self
+                    .flag("--authority-host")
+                    .is_some_and(|host| host.starts_with("http:"))
+                {
+                    id("authority-host-tls");
+                } else if self.flag("--context").is_some() && self.contexts().len() > 1 {
+                    id("several-contexts");
+                } else if self.users.iter().any(|user| user.repeated_flag) {
+                    id("last-flag-counts");
+                } else {
+                    return Some("we refuse what kubelogin converts".to_owned());
+                }
+                return None;
+            }
+            (false, true) => {
+                if self.users.iter().any(|user| user.oidc) {
+                    id("oidc-login");
+                }
+                if self.users.iter().any(|user| user.attached_flags) {
+                    id("flag-forms");
+                }
+                if self.flags.iter().any(|flag| flag == "--pop-enabled")
+                    && (self.users.iter().any(|user| user.arm_id))
+                {
+                    id("claims-from-arm-id");
+                }
+                if self.flags.iter().any(|flag| flag == "--pop-enabled")
+                    && (self.users.iter().any(|user| user.pop_claims))
+                {
+                    id("claims-from-entry");
+                }
+                if self.contexts().len() > 1 {
+                    id("several-contexts");
+                }
+                let explained = self
+                    .users
+                    .iter()
+                    .any(|user| user.oidc || user.attached_flags)
+                    || self.flags.iter().any(|flag| flag == "--pop-enabled")
+                    || self.contexts().len() > 1;
+                return (!explained).then(|| "we convert what kubelogin refuses".to_owned());
+            }
+            (true, true) => {}
+        }
+        self.users
+            .iter()
+            .enumerate()
+            .find_map(|(i, user)| self.compare_user(i, user, theirs, ours, ids))
+    }
+
+    fn compare_user(
+        &self,
+        i: usize,
+        user: &User,
+        theirs: &Ran,
+        ours: &Ran,
+        ids: &mut BTreeSet<String>,
+    ) -> Option<String> {
+        let mut id = |id: &str| {
+            ids.insert(id.to_owned());
+        };
+        let original: Value = serde_yaml::from_str(&self.kubeconfig).expect("YAML");
+        let before = user_value(&original, &user.name)?;
+        let (theirs, ours) = (
+            user_value(&theirs.config, &user.name)?,
+            user_value(&ours.config, &user.name)?,
+        );
+        if user.oidc {
+            if ours != before {
+                return Some(format!("{}: an oidc-login user was changed", user.name));
+            }
+            if exec(&theirs, "args") != exec(&ours, "args") {
+                id("oidc-login");
+            }
+            return None;
+        }
+        if before.get("exec").is_none() && before.get("auth-provider").is_none() {
+            return (ours != before).then(|| format!("{}: a foreign user was changed", user.name));
+        }
+        let selected = self.contexts();
+        if selected.len() > 1 && selected.contains(&format!("context-{i}")) {
+            let last = selected
+                .last()
+                .is_some_and(|last| *last == format!("context-{i}"));
+            if !last {
+                if theirs != ours {
+                    id("several-contexts");
+                }
+                return None;
+            }
+        }
+        if ours.get("auth-provider") != theirs.get("auth-provider") {
+            return Some(format!("{}: the auth provider differs", user.name));
+        }
+        if before == ours && exec(&theirs, "args") == exec(&before, "args") {
+            return None;
+        }
+        if exec(&theirs, "args") != exec(&ours, "args") {
+            if user.attached_flags {
+                id("flag-forms");
+            } else if user.repeated_flag {
+                id("last-flag-counts");
+            } else if self
+                .flags
+                .iter()
+                .any(|flag| flag == "--disable-environment-override=false")
+            {
+                id("disable-environment-override-false");
+            } else {
+                return Some(format!("{}: the arguments differ", user.name));
+            }
+        }
+        if exec(&theirs, "command") != exec(&ours, "command") {
+            return Some(format!("{}: the command differs", user.name));
+        }
+        if exec(&theirs, "apiVersion") != exec(&ours, "apiVersion") {
+            if !user.v1 {
+                return Some(format!("{}: the API version differs", user.name));
+            }
+            id("api-version");
+        }
+        if exec(&theirs, "installHint") != exec(&ours, "installHint") {
+            if user.hint {
+                return Some(format!("{}: the install hint differs", user.name));
+            }
+            id("install-hint");
+        }
+        let interactive = |user: &Value| match exec(user, "interactiveMode") {
+            Value::Null => Value::from("IfAvailable"),
+            mode => mode,
+        };
+        if interactive(&theirs) != interactive(&ours) {
+            if user.interactive.is_none() {
+                return Some(format!("{}: the interactive mode differs", user.name));
+            }
+            id("interactive-mode");
+        }
+        let info = |user: &Value| exec(user, "provideClusterInfo").as_bool().unwrap_or(false);
+        if info(&theirs) != info(&ours) {
+            if !user.cluster_info {
+                return Some(format!("{}: provideClusterInfo differs", user.name));
+            }
+            id("provide-cluster-info");
+        }
+        if exec(&theirs, "env") != exec(&ours, "env") {
+            if !user.env {
+                return Some(format!("{}: the environment differs", user.name));
+            }
+            id("env");
+        }
+        if ours.get("extensions") != theirs.get("extensions") {
+            id("way-back");
+        }
+        if before.get("x-unknown") != ours.get("x-unknown") {
+            return Some(format!("{}: an unknown field went missing", user.name));
+        }
+        if before.get("x-unknown").is_some() && theirs.get("x-unknown").is_none() {
+            id("unknown-fields");
+        }
+        None
+    }
+
+    fn flag(&self, name: &str) -> Option<&str> {
+        let at = self.flags.iter().rposition(|flag| flag == name)?;
+        self.flags.get(at + 1).map(String::as_str)
+    }
+
+    fn contexts(&self) -> Vec<String> {
+        self.flags
+            .windows(2)
+            .filter(|pair| pair[0] == "--context")
+            .map(|pair| pair[1].clone())
+            .collect()
+    }
+
+    fn selects_userless(&self) -> bool {
+        self.contexts().iter().any(|context| context == "userless")
+    }
+}
+
+fn exec(user: &Value, field: &str) -> Value {
+    let exec = user.get("exec").cloned().unwrap_or(Value::Null);
+    exec.get(field).cloned().unwrap_or(Value::Null)
+}
+
+fn user_value(config: &Value, name: &str) -> Option<Value> {
+    let users = config.get("users")?.as_sequence()?;
+    let entry = users.iter().find(|user| user["name"] == name)?;
+    Some(
+        entry
+            .get("user")
+            .cloned()
+            .unwrap_or(Value::Mapping(Mapping::new())),
+    )
+}
+
+fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
+    const VALUES: [(&str, &[&str]); 17] = [
+        ("--server-id", &["flag-server"]),
+        ("--client-id", &["flag-client", ""]),
+        ("--tenant-id", &["flag-tenant", ""]),
+        ("-t", &["short-tenant"]),
+        ("--subscription", &["flag subscription"]),
+        (
+            "--environment",
+            &["AzureChinaCloud", "AzureUSGovernmentCloud", ""],
+        ),
+        ("--client-secret", &["flag-secret"]),
+        ("--client-certificate", &["/flag/cert.pem"]),
+        ("--client-certificate-password", &["flag-password", ""]),
+        ("--username", &["flag-user"]),
+        ("--password", &["flag-password"]),
+        ("--identity-resource-id", &["/subscriptions/flag"]),
+        ("--federated-token-file", &["/flag/token"]),
+        (
+            "--azure-pipelines-service-connection-id",
+            &["flag-connection"],
+        ),
+        ("--redirect-url", &["http://localhost:1", ""]),
+        ("--login-hint", &["flag@example.com"]),
+        ("--azure-config-dir", &["/flag/az"]),
+    ];
+    for (flag, values) in VALUES {
+        if random.one_in(5) {
+            let value = random.pick(values);
+            if random.one_in(2) && flag.starts_with("--") {
+                flags.push(format!("{flag}={value}"));
+            } else {
+                flags.extend([flag.to_owned(), value.to_owned()]);
+            }
+        }
+    }
+    if random.one_in(8) {
+        let host = random.pick(&[
+            "https://login.example/",
+            "https://login.example/",
+            "https://login.example",
+            "http://login.example/",
+            "login.example/",
+        ]);
+        flags.extend(["--authority-host".to_owned(), host.to_owned()]);
+    }
+    if random.one_in(6) {
+        let flag = random.pick(&["--cache-dir", "--token-cache-dir"]);
+        flags.extend([flag.to_owned(), "/flag/cache".to_owned()]);
+    }
+    if random.one_in(6) {
+        flags.push(
+            random
+                .pick(&["--legacy", "--legacy=true", "--legacy=false"])
+                .to_owned(),
+        );
+    }
+    if random.one_in(6) {
+        flags.push("--pop-enabled".to_owned());
+    }
+    if random.one_in(6) {
+        if random.one_in(2) {
+            flags.push("--pop-enabled=true".to_owned());
+        }
+        flags.extend(["--pop-claims".to_owned(), "u=/flag/arm".to_owned()]);
+    }
+    for flag in ["--use-azurerm-env-vars", "--disable-instance-discovery"] {
+        if random.one_in(6) {
+            flags.push(flag.to_owned());
+        }
+    }
+    if random.one_in(6) {
+        let flag = [
+            "--disable-environment-override",
+            "--disable-environment-override=false",
+        ];
+        flags.push(random.pick(&flag).to_owned());
+    }
+    if random.one_in(10) {
+        let timeout = random.pick(&["30s", "1m30s", "0s", "-1s", "soon"]);
+        flags.push(format!("--timeout={timeout}"));
+    }
+}
+
+fn env_of(random: &mut Random, env: &mut Vec<(&'static str, String)>) {
+    const NAMES: [&str; 22] = [
+        "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
+        "AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
+        "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
+        "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD",
+        "AAD_USER_PRINCIPAL_NAME",
+        "AAD_USER_PRINCIPAL_PASSWORD",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+        "AZURE_USERNAME",
+        "AZURE_PASSWORD",
+        "AZURE_TENANT_ID",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "ARM_CLIENT_ID",
+        "ARM_CLIENT_SECRET",
+        "ARM_CLIENT_CERTIFICATE_PATH",
+        "ARM_CLIENT_CERTIFICATE_PASSWORD",
+        "ARM_TENANT_ID",
+        "AZURESUBSCRIPTION_TENANT_ID",
+        "AZURESUBSCRIPTION_CLIENT_ID",
+        "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+    ];
+    if random.one_in(2) {
+        return;
+    }
+    for name in NAMES {
+        if random.one_in(4) {
+            let value = if random.one_in(6) {
+                String::new()
+            } else {
+                format!("env-{}", name.to_lowercase())
+            };
+            env.push((name, value));
+        }
+    }
+    if random.one_in(8) {
+        let host = random.pick(&["https://env.example/", "https://env.example"]);
+        env.push(("AZURE_AUTHORITY_HOST", host.to_owned()));
+    }
+    if random.one_in(8) {
+        let timeout = random.pick(&["5s", "bad", ""]);
+        env.push(("AZURE_CLI_TIMEOUT", timeout.to_owned()));
+    }
+    if random.one_in(8) {
+        env.push(("KUBECACHEDIR", "/env/cache".to_owned()));
+    }
+}
+
+/// One user's value as YAML, indented for its place.
+fn user_of(random: &mut Random, i: usize) -> (String, User) {
+    let mut user = User {
+        name: format!("user-{i}"),
+        arm_id: random.one_in(3),
+        ..User::default()
+    };
+    let text = match random.below(10) {
+        0 => "    token: foreign-token\n".to_owned(),
+        1 => "    exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws, args: [eks, get-token], env: null, provideClusterInfo: false}\n".to_owned(),
+        2 if random.one_in(2) => {
+            user.oidc = true;
+            "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: kubelogin\n      args:\n      - get-token\n      - --oidc-issuer-url=https://issuer\n      - --oidc-client-id=x\n      env: null\n      provideClusterInfo: false\n".to_owned()
+        }
+        2..=4 => auth_provider(random),
+        _ => exec_entry(random, &mut user),
+    };
+    let unknown = if random.one_in(4) {
+        "    x-unknown: {a: 1}\n"
+    } else {
+        ""
+    };
+    (format!("{text}{unknown}"), user)
+}
+
+fn auth_provider(random: &mut Random) -> String {
+    let mut text = "    auth-provider:\n      name: azure\n      config:\n".to_owned();
+    for (key, one_in) in [
+        ("apiserver-id", 12),
+        ("client-id", 6),
+        ("tenant-id", 6),
+        ("environment", 3),
+    ] {
+        if !random.one_in(one_in) {
+            text.push_str(&format!("        {key}: config-{key}\n"));
+        }
+    }
+    match random.below(3) {
+        0 => text.push_str("        config-mode: \"1\"\n"),
+        1 => text.push_str("        config-mode: \"0\"\n"),
+        _ => text.push_str("        access-token: config-token\n"),
+    }
+    text
+}
+
+fn exec_entry(random: &mut Random, user: &mut User) -> String {
+    let mut args: Vec<String> = vec!["get-token".to_owned()];
+    for (flag, one_in) in [
+        ("--environment", 2),
+        ("--server-id", 12),
+        ("--client-id", 5),
+        ("--tenant-id", 5),
+        ("--login", 8),
+        ("--redirect-url", 1),
+        ("--login-hint", 1),
+        ("--cache-dir", 1),
+        ("--token-cache-dir", 1),
+        ("--username", 1),
+        ("--client-certificate", 1),
+        ("--identity-resource-id", 1),
+        ("--authority-host", 1),
+        ("--timeout", 1),
+    ] {
+        let present = match one_in {
+            1 => random.one_in(8),
+            2 => random.one_in(2),
+            n => !random.one_in(n),
+        };
+        if !present {
+            continue;
+        }
+        let value = match flag {
+            "--login" => random.pick(&MODES).to_owned(),
+            "--timeout" => "9s".to_owned(),
+            flag => format!("entry-{}", &flag[2..]),
+        };
+        if random.one_in(40) {
+            user.attached_flags = true;
+            args.push(format!("{flag}={value}"));
+        } else {
+            args.extend([flag.to_owned(), value]);
+        }
+        // Two names of one flag.
+        user.repeated_flag |=
+            flag == "--token-cache-dir" && args.iter().any(|arg| arg == "--cache-dir");
+        if random.one_in(60) && matches!(flag, "--client-id" | "--tenant-id" | "--environment") {
+            user.repeated_flag = true;
+            args.extend([flag.to_owned(), format!("second-{}", &flag[2..])]);
+        }
+    }
+    if random.one_in(4) {
+        args.push("--legacy".to_owned());
+    }
+    if random.one_in(8) {
+        args.push("--pop-enabled".to_owned());
+        if !random.one_in(4) {
+            user.pop_claims = true;
+            args.extend(["--pop-claims".to_owned(), "u=/entry/arm".to_owned()]);
+        }
+    }
+    let command = random.pick(&[
+        "kubelogin",
+        "kubelogin",
+        "/usr/local/bin/kubelogin",
+        "Kubelogin.exe",
+    ]);
+    let mut text = format!("    exec:\n      command: {command}\n      args:\n");
+    for arg in args {
+        text.push_str(&format!("      - {arg:?}\n"));
+    }
+    user.v1 = random.one_in(4);
+    let version = if user.v1 { "v1" } else { "v1beta1" };
+    text.push_str(&format!(
+        "      apiVersion: client.authentication.k8s.io/{version}\n"
+    ));
+    if user.v1 || random.one_in(4) {
+        let mode = random.pick(&["IfAvailable", "Never", "Always"]);
+        user.interactive = Some(mode);
+        text.push_str(&format!("      interactiveMode: {mode}\n"));
+    }
+    user.env = random.one_in(4);
+    if user.env {
+        text.push_str("      env:\n      - name: HTTPS_PROXY\n        value: http://proxy\n");
+    }
+    user.cluster_info = random.one_in(4);
+    if user.cluster_info {
+        text.push_str("      provideClusterInfo: true\n");
+    }
+    user.hint = random.one_in(4);
+    if user.hint {
+        text.push_str("      installHint: ask the platform team\n");
+    }
+    text
+}
+
+fn kubeconfig(texts: &[String], users: &[User]) -> String {
+    let mut out =
+        "apiVersion: v1\nkind: Config\ncurrent-context: context-0\npreferences: {}\nclusters:\n"
+            .to_owned();
+    for (i, user) in users.iter().enumerate() {
+        out.push_str(&format!(
+            "- name: cluster-{i}\n  cluster:\n    server: https://{i}\n"
+        ));
+        if user.arm_id {
+            out.push_str(&format!(
+                "    extensions:\n    - name: kubectl-aad\n      extension: {{armId: /subscriptions/s/{i}}}\n"
+            ));
+        }
+    }
+    out.push_str("contexts:\n- name: userless\n  context: {cluster: cluster-0, user: \"\"}\n");
+    for (i, user) in users.iter().enumerate() {
+        out.push_str(&format!(
+            "- name: context-{i}\n  context:\n    cluster: cluster-{i}\n    user: {}\n",
+            user.name
+        ));
+    }
+    out.push_str("users:\n");
+    for (text, user) in texts.iter().zip(users) {
+        out.push_str(&format!("- name: {}\n  user:\n{text}", user.name));
+    }
+    out
+}
