@@ -514,13 +514,39 @@ fn passwords_work_where_entra_knows_them_and_say_so_where_not() {
     assert_refused(&federated, 1, &["federated domain", "-l devicecode"]);
 }
 
+/// The directory of the Arc agent's keys, whose place is fixed. Where the test made it, it goes
+/// with the test.
+struct ArcAgent {
+    made: bool,
+}
+
+impl ArcAgent {
+    const PARENT: &str = "/var/opt/azcmagent";
+    const TOKENS: &str = "/var/opt/azcmagent/tokens";
+
+    /// None where it can't be made, which takes root.
+    fn install() -> Option<Self> {
+        let made = !Path::new(Self::TOKENS).exists();
+        std::fs::create_dir_all(Self::TOKENS).ok()?;
+        Some(Self { made })
+    }
+}
+
+impl Drop for ArcAgent {
+    fn drop(&mut self) {
+        if self.made {
+            // Only empty ones go: another test's key may be there.
+            let _ = std::fs::remove_dir(Self::TOKENS);
+            let _ = std::fs::remove_dir(Self::PARENT);
+        }
+    }
+}
+
 #[test]
 fn every_managed_identity_service_gives_its_token() {
     let scene = Scene::new();
     let simulator = &scene.world.simulator;
-    let keys = tempfile::tempdir().expect("a temporary directory");
-    let arc = PathBuf::from("/var/opt/azcmagent/tokens");
-    let may_use_arc = std::fs::create_dir_all(&arc).is_ok();
+    let arc = ArcAgent::install();
     let assigned = simulator
         .fleet()
         .managed_identities
@@ -543,7 +569,7 @@ fn every_managed_identity_service_gives_its_token() {
         (Place::CloudShell, false),
         (Place::Arc, false),
     ] {
-        if place == Place::Arc && !may_use_arc {
+        if place == Place::Arc && arc.is_none() {
             continue;
         }
         let env = simulator.env_for(place, &scene.world.files);
@@ -569,7 +595,7 @@ fn every_managed_identity_service_gives_its_token() {
             assert_refused(&ran, 2, &["user-assigned"]);
         }
     }
-    drop(keys);
+    drop(arc);
     let env = simulator.env_for(Place::VirtualMachine, &scene.world.files);
     let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let by_resource = ["-l", "msi", "--identity-resource-id", &assigned.resource_id];
