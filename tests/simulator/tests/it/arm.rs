@@ -178,6 +178,13 @@ fn a_reader_sees_clusters_but_gets_no_credential() {
         credential(&simulator, &token, &clusters[1].id, "").status,
         403
     );
+    simulator.update(|fleet| {
+        fleet.service_principals[0].roles =
+            vec![RoleAssignment::new(&clusters[0].id, Role::ClusterUser)];
+    });
+    let (seen, _) = all(&simulator, &token, &clusters_path(&subscription.id));
+    assert_eq!(seen.len(), 1, "a role on one cluster lists that one");
+    assert_eq!(text(&seen[0], "id"), clusters[0].id);
     let gone = format!("{}-gone", clusters[0].id);
     assert_eq!(
         credential(&simulator, &token, &gone, "").json()["error"]["code"],
