@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use kubectl_aad::azure::cloud::{CLOUDS, CUSTOM_CLOUD};
 use kubectl_aad::cli::command;
+use kubectl_aad::error::aadsts::REMEDIES;
 
 use crate::support::repository;
 
@@ -58,6 +59,31 @@ fn the_guide_names_every_cloud() {
         .filter(|name| !guide.contains(&format!("`{name}`")))
         .collect();
     assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
+#[test]
+fn the_page_of_entra_errors_is_what_the_table_says() {
+    let mut page = String::from(
+        "# Errors of Entra ID\n\n\
+         Generated from the program's own table; a test fails when it is stale. An error that carries one of\n\
+         these codes (`AADSTS` and the number) is shown with its meaning and with what to do.\n\n\
+         | code | meaning | what to do |\n| --- | --- | --- |\n",
+    );
+    for row in REMEDIES {
+        page.push_str(&format!(
+            "| AADSTS{} | {} | {} |\n",
+            row.code, row.meaning, row.hint
+        ));
+    }
+    let path = repository().join("docs/reference/entra-errors.md");
+    if std::env::var_os("AAD_WRITE_REFERENCE").is_some() {
+        fs::write(&path, &page).expect("docs/ can be written");
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == page,
+        "`{}` is stale; write it with `AAD_WRITE_REFERENCE=1 cargo test --test it entra_errors`",
+        path.display()
+    );
 }
 
 #[test]
