@@ -69,6 +69,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, identity: &IdentityChoice) -> Result<T
     }
     Err(row.refusal(ask.host, identity, &answer))
 }
+
 async fn send_patiently(
     row: &ServiceRow,
     http: &Http,
@@ -133,6 +134,7 @@ async fn reach(url: &Url) -> Result<()> {
             .hint("run this on an Azure machine that has an identity, or choose another `--login`"),
     )
 }
+
 impl ServiceRow {
     fn refusal(&self, host: &Host, identity: &IdentityChoice, answer: &Answer) -> Failure {
         let secrets: Vec<Secret> = self

@@ -467,6 +467,21 @@ fn where_nobody_is_there_nobody_is_asked() {
 }
 
 #[test]
+fn at_a_terminal_a_person_is_asked_without_kubectl() {
+    let Some(_) = peer("script") else {
+        return;
+    };
+    let scene = Scene::new();
+    let authority = scene.world.simulator.authority_url();
+    let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
+    args.extend(["--authority-host", &authority]);
+    args.extend(scene.person("devicecode", &[]));
+    let ran = scene.world.at_a_terminal(&args);
+    assert!(ran.stderr.contains("enter the code"), "{}", ran.stderr);
+    assert_eq!(scene.claims(&ran)["oid"], scene.user.oid.as_str());
+}
+
+#[test]
 fn many_cold_processes_make_one_prompt() {
     let scene = Scene::new();
     let args = scene.person("devicecode", &[]);
@@ -898,6 +913,33 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
         1,
         &["open this address", "-l devicecode", "--timeout"],
     );
+}
+
+#[test]
+fn an_interrupted_sign_in_leaves_nothing_listening() {
+    let scene = Scene::new();
+    let (browser, told) = browser_that_tells(&scene);
+    let env = [ATTENDED, ("BROWSER", browser.as_str())];
+    let mut child = scene
+        .command(&scene.person("interactive", &[]), &env)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let address = url::Url::parse(&wait_for_file(&told, &mut child)).expect("a URL");
+    let (_, back) = address
+        .query_pairs()
+        .find(|(name, _)| name == "redirect_uri")
+        .expect("a way back");
+    let place = back
+        .strip_prefix("http://")
+        .expect("on loopback")
+        .to_owned();
+    assert!(std::net::TcpStream::connect(&place).is_ok(), "{place}");
+    let pid = child.id().to_string();
+    run(Command::new("kill").args(["-INT", &pid]));
+    assert!(!child.wait().expect("it ends").success());
+    assert!(std::net::TcpStream::connect(&place).is_err(), "{place}");
 }
 
 #[test]
