@@ -101,7 +101,12 @@ impl Directory {
             return Ok(());
         }
         if let Some(parent) = self.path.parent() {
-            fs::create_dir_all(parent).map_err(|e| self.failure(&e))?;
+            // `~/.kube` may be among them: who can write there can replace the kubeconfig, whatever
+            // the umask was.
+            private_directory()
+                .recursive(true)
+                .create(parent)
+                .map_err(|e| self.failure(&e))?;
         }
         match private_directory().create(&self.path) {
             Ok(()) => Ok(()),
@@ -305,6 +310,9 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(directory.path()), 0o700);
         assert_eq!(mode(&directory.path().join("a")), 0o600);
+        for made_on_the_way in directory.path().ancestors().skip(1).take(2) {
+            assert_eq!(mode(made_on_the_way), 0o700);
+        }
         assert_eq!(directory.names(), ["a"]);
         directory.remove("a");
         assert!(directory.read("a").is_none());
