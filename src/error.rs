@@ -18,6 +18,9 @@ pub const EXIT_USAGE: u8 = 2;
 /// Some clusters or entries failed; the others are done.
 pub const EXIT_PARTIAL: u8 = 3;
 
+/// The longest line of an error, in characters: servers write into them.
+const LINE_LIMIT: usize = 1_000;
+
 /// The result of anything that can fail in front of a person.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -129,11 +132,12 @@ impl Failure {
     /// The lines for a person: `error:`, `caused by:`, `hint:`.
     ///
     /// Text of servers and files is in there, so control characters are
-    /// replaced: an error message must not be able to drive the terminal.
+    /// replaced, and a line ends somewhere: an error message must not be able
+    /// to drive the terminal.
     pub fn render(&self) -> String {
-        let mut out = format!("error: {}\n", printable(&self.message));
+        let mut out = format!("error: {}\n", shown(&self.message));
         for cause in &self.causes {
-            out.push_str(&format!("caused by: {}\n", printable(cause)));
+            out.push_str(&format!("caused by: {}\n", shown(cause)));
         }
         if let Some(hint) = &self.hint {
             out.push_str(&format!("hint: {}\n", printable(hint)));
@@ -144,9 +148,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(&self.message))?;
+        f.write_str(&shown(&self.message))?;
         for cause in &self.causes {
-            write!(f, ": {}", printable(cause))?;
+            write!(f, ": {}", shown(cause))?;
         }
         Ok(())
     }
@@ -154,12 +158,45 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Replaces control characters (line breaks too) by spaces.
+/// A line's text, made printable and cut where no person reads on.
+fn shown(text: &str) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(LINE_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Replaces what would not be seen as it is by spaces: control characters
+/// (line breaks too), and marks that are invisible or turn the order of a line
+/// around, so that one name could pass for another.
 pub fn printable(text: &str) -> String {
     text.trim_end()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| {
+            if c.is_control() || is_deceptive(c) {
+                ' '
+            } else {
+                c
+            }
+        })
         .collect()
+}
+
+/// Unicode's bidirectional marks (UAX 9), zero-width characters, separators of
+/// lines and tags.
+fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -183,6 +220,12 @@ mod tests {
     fn text_from_elsewhere_cannot_drive_the_terminal() {
         let shown = Failure::new("a\u{1b}[2Jb\r\nc").render();
         assert_eq!(shown, "error: a [2Jb  c\n");
+        assert_eq!(
+            printable("prod\u{202e}tset\u{200b}\u{9b}1m"),
+            "prod tset  1m"
+        );
+        assert!(Failure::new("x".repeat(100_000)).render().len() < 1_100);
+        assert_eq!(printable("Übung 測試 🚀"), "Übung 測試 🚀");
     }
 
     #[test]

@@ -77,6 +77,9 @@ impl EntraError {
     pub fn scrubbed(mut self, scrub: impl Fn(&str) -> String) -> Self {
         self.description = scrub(&self.description);
         self.error = scrub(&self.error);
+        for id in [&mut self.trace_id, &mut self.correlation_id] {
+            *id = id.take().map(|id| scrub(&id));
+        }
         self
     }
 
