@@ -26,7 +26,7 @@ pub use entra_error::EntraError;
 const RETRIES: u32 = 3;
 /// The first wait before sending again; each next one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(800);
-/// The longest wait that is chosen here; a server may ask for a longer one.
+/// The longest wait. A server that asks for more is not waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Answers that are worth another try (azcore's list).
 const RETRIED: [u16; 6] = [408, 429, 500, 502, 503, 504];
@@ -197,9 +197,11 @@ impl<'a> TokenEndpoint<'a> {
                 let wait = answer
                     .retry_after(self.host.now())
                     .unwrap_or_else(|| backoff(attempt));
-                tokio::time::sleep(wait).await;
-                attempt += 1;
-                continue;
+                if wait <= LONGEST_WAIT {
+                    tokio::time::sleep(wait).await;
+                    attempt += 1;
+                    continue;
+                }
             }
             return Err(self.refusal(url, form, answer.status, &answer.body));
         }
