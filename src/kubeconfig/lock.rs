@@ -170,9 +170,9 @@ fn release_on_panic() {
 
 #[cfg(unix)]
 mod signals {
-    //! Ctrl-C and a polite kill wait for the few milliseconds that a lock is held.
+    //! Ctrl-C, a closed terminal and a polite kill wait for the few milliseconds that a lock is held.
 
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::{flag, low_level};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, LazyLock};
@@ -192,14 +192,33 @@ mod signals {
                 idle: Arc::new(AtomicBool::new(true)),
                 arrived: Arc::new(AtomicUsize::new(0)),
             };
-            for signal in [SIGINT, SIGTERM] {
+            for signal in [SIGHUP, SIGINT, SIGTERM] {
+                // `nohup`, and shells that start something in the background, asked for that.
+                if is_ignored(signal) {
+                    continue;
+                }
                 // Where a handler can't be installed the signal ends the process, as it would have.
                 let number = usize::try_from(signal).unwrap_or_default();
                 let _ = flag::register_usize(signal, Arc::clone(&state.arrived), number);
                 let _ = flag::register_conditional_default(signal, Arc::clone(&state.idle));
             }
+            // A file that grows past `ulimit -f` becomes an error of the write, in place of a death
+            // that leaves the lock behind.
+            let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
             state
         }
+    }
+
+    /// Whether this process was started with the signal ignored. Only Linux tells without unsafe
+    /// code; elsewhere `nohup` outweighs a terminal that closes within those milliseconds.
+    fn is_ignored(signal: i32) -> bool {
+        if !cfg!(target_os = "linux") {
+            return signal == SIGHUP;
+        }
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
     /// Whether one is being kept: a lock that is held while another is waited for must not keep it long.
@@ -207,7 +226,7 @@ mod signals {
         STATE.arrived.load(Ordering::SeqCst) != 0
     }
 
-    /// While one of these lives, SIGINT and SIGTERM are kept for later.
+    /// While one of these lives, SIGHUP, SIGINT and SIGTERM are kept for later.
     #[derive(Debug)]
     pub(super) struct Deferred(usize);
 
