@@ -26,6 +26,18 @@ Install it with: kubectl krew install aad
 /// administrator's certificate.
 const LOCAL_ACCOUNTS_ONLY: &str = "it has local accounts only: take it with `--local-accounts`";
 
+/// Microsoft's own services for which every account gets tokens.
+const OTHER_SERVICES: [(&str, &str); 5] = [
+    (
+        "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+        "Azure Resource Manager",
+    ),
+    ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
+    ("00000002-0000-0000-c000-000000000000", "Azure AD Graph"),
+    ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", "Key Vault"),
+    ("e406a681-f3d4-42a8-90b6-c2b029497af1", "Azure Storage"),
+];
+
 /// How entries are to be written.
 pub(super) struct Style {
     /// The sign-in of people and pipelines.
@@ -128,8 +140,8 @@ fn user_value(
         .ok_or_else(|| Failure::new("ARM's kubeconfig for it names no server application"))?;
     let sign_in = ClusterSignIn {
         tenant_id: cluster.tenant_id.clone(),
-        server_id: server_id.to_owned(),
-        client_id: wanted.text(Param::ClientId).map(str::to_owned),
+        server_id: server_application(server_id)?,
+        client_id: wanted.text(Param::ClientId).map(application).transpose()?,
         legacy: wanted.is_on(Param::Legacy),
     };
     let args = exec_args(
@@ -153,6 +165,32 @@ fn user_value(
         unreachable!("the literal above is an object");
     };
     Ok(Some((user, Some(args))))
+}
+
+/// The application whose tokens the cluster's API server will be given.
+///
+/// # Errors
+/// When it is none, or one whose tokens open more than a cluster: the server
+/// that a kubeconfig names is not who should get those.
+fn server_application(id: &str) -> Result<String> {
+    let id = application(id)?;
+    match OTHER_SERVICES.iter().find(|(other, _)| *other == id) {
+        Some((_, service)) => Err(Failure::new(format!(
+            "ARM's kubeconfig for it wants tokens for {service}, which no cluster should have"
+        ))),
+        None => Ok(id),
+    }
+}
+
+/// An application's id, a GUID in lower case, which is the one form that AKS
+/// writes.
+fn application(id: &str) -> Result<String> {
+    match uuid::Uuid::try_parse(id) {
+        Ok(id) => Ok(id.hyphenated().to_string()),
+        Err(_) => Err(Failure::new(format!(
+            "ARM's kubeconfig for it names the application `{id}`, which is no application id"
+        ))),
+    }
 }
 
 /// What the `azure` auth provider of kubectl up to 1.25 said.
