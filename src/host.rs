@@ -24,6 +24,21 @@ pub mod uptime;
 pub use http::Http;
 pub use uptime::Uptime;
 
+/// Keeps this process's memory, and the tokens in it, out of core dumps. Where
+/// the system can't be told, a dump stays what it is: readable by its owner.
+pub fn keep_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(all(unix, not(target_os = "linux")))]
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
+}
+
 /// One view of the machine, taken when the program starts.
 #[derive(Debug)]
 pub struct Host {

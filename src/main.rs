@@ -5,5 +5,6 @@ use std::process::ExitCode;
 use kubectl_aad::{cli, host::Host};
 
 fn main() -> ExitCode {
+    kubectl_aad::host::keep_out_of_core_dumps();
     ExitCode::from(cli::main(std::env::args_os(), Host::from_process()))
 }
