@@ -4,7 +4,7 @@ use super::yaml::YamlError;
 use crate::error::Failure;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a kubeconfig could not be found, read, understood, changed or written.
@@ -53,6 +53,16 @@ pub enum Error {
     },
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
+    match text.chars().all(plain) && !text.is_empty() {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// A [`YamlError`], kept private.
 #[derive(Debug)]
 pub struct YamlProblem(pub(super) YamlError);
@@ -81,8 +91,23 @@ impl Error {
             Error::NoHome => Some("set `HOME`, set `KUBECONFIG` or give `--kubeconfig FILE`".to_owned()),
             Error::Locked { lock, .. } => Some(format!(
                 "if no kubectl, kubelogin or IDE is changing the kubeconfig now, one was killed while it did: remove the lock with `rm {}`",
-                lock.display()
+                quoted(lock)
             )),
+            Error::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => Some(format!(
+                "see who may read it with `ls -l {}`, or name another file with `--kubeconfig FILE`",
+                quoted(path)
+            )),
+            Error::Write { path, source } => Some(match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
+                    "you need to be allowed to write the file and its directory: see `ls -ld {} {}`, or name another file with `--kubeconfig FILE`",
+                    quoted(path.parent().unwrap_or(path)),
+                    quoted(path)
+                ),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    "nothing was changed: make room and try again".to_owned()
+                }
+                _ => return None,
+            }),
             Error::NotAFile { .. } => Some("give the path of a file with `--kubeconfig FILE`".to_owned()),
             Error::Contended { .. } => Some("stop what writes the file without locking it, then try again".to_owned()),
             Error::Yaml(YamlProblem(YamlError::Unspliceable { .. })) => Some(
@@ -174,5 +199,33 @@ impl From<Error> for Failure {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_hint_can_be_pasted() {
+        for (path, shown) in [
+            ("/home/a/.kube/config.lock", "/home/a/.kube/config.lock"),
+            ("/my files/$(x)", "'/my files/$(x)'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
+
+    #[test]
+    fn what_can_be_done_about_a_file_that_may_not_be_written_is_said() {
+        let failed = |kind: io::ErrorKind| Error::Write {
+            path: "/k/config".into(),
+            source: kind.into(),
+        };
+        let hint = failed(io::ErrorKind::PermissionDenied).hint();
+        assert!(hint.is_some_and(|hint| hint.contains("`ls -ld /k /k/config`")));
+        let hint = failed(io::ErrorKind::StorageFull).hint();
+        assert!(hint.is_some_and(|hint| hint.contains("nothing was changed")));
     }
 }

@@ -35,6 +35,58 @@ pub fn read(path: &Path) -> Result<String, Error> {
     Ok(read_existing(path)?.unwrap_or_default())
 }
 
+/// Says whether [`update`] could replace the file, without changing anything: to be told before a
+/// person signs in and a fleet is asked.
+///
+/// # Errors
+/// [`Error::Write`] where the file, or the directory that it is or will be in, may not be written.
+pub fn check_writable(path: &Path) -> Result<(), Error> {
+    let target = follow_links(path)?;
+    let failed = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    match OpenOptions::new().write(true).open(&target) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    for file in [path, &target] {
+        let nearest = parent(file).ancestors().find(|dir| dir.exists());
+        may_make_files(nearest.unwrap_or(Path::new("."))).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Says whether other users of the machine can read the file.
+#[cfg(unix)]
+pub fn others_can_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+/// Says whether other users of the machine can read the file: what lies in a profile of Windows
+/// is its owner's.
+#[cfg(not(unix))]
+pub fn others_can_read(_: &Path) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn may_make_files(directory: &Path) -> io::Result<()> {
+    use rustix::fs::Access;
+    Ok(rustix::fs::access(
+        directory,
+        Access::WRITE_OK | Access::EXEC_OK,
+    )?)
+}
+
+// Windows has no cheap answer; the write itself will tell.
+#[cfg(not(unix))]
+fn may_make_files(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Edits one kubeconfig under its lock: `edit` is given the text and returns the new one, and what
 /// else the caller wants to keep. Nothing is written where the text stays the same.
 ///
