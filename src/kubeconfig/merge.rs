@@ -48,7 +48,24 @@ pub struct Merged {
 /// read today does not change the others' names. The order of `imports` decides nothing.
 #[must_use]
 pub fn merge(existing: &Document, imports: &[Import], fleet: &[ClusterName]) -> Merged {
+    merge_beside(&[], existing, imports, fleet)
+}
+
+/// The same where `others` are read beside `existing` (a `KUBECONFIG` of several files).
+///
+/// A name that somebody else's entry has in one of them is not given to a new one: of two entries
+/// with one name kubectl sees the first alone.
+#[must_use]
+pub fn merge_beside(
+    others: &[Document],
+    existing: &Document,
+    imports: &[Import],
+    fleet: &[ClusterName],
+) -> Merged {
     let mut merger = Merger::new(existing.root());
+    for other in others {
+        merger.leave_names_of(other);
+    }
     let names = Fleet::new(fleet.iter().chain(imports.iter().map(|i| &i.cluster_name)));
     let mut order: Vec<usize> = (0..imports.len()).collect();
     order.sort_by_cached_key(|&i| {
@@ -91,6 +108,19 @@ impl Merger {
         Self {
             root,
             lists: lists.into(),
+        }
+    }
+
+    /// Gives no name to a new entry that an entry of somebody else has in `other`.
+    fn leave_names_of(&mut self, other: &Document) {
+        for section in Section::ALL {
+            let theirs = other
+                .entries(section)
+                .iter()
+                .filter(|entry| entry.get(section.item()).and_then(owner::arm_id).is_none())
+                .filter_map(entry_name)
+                .map(str::to_owned);
+            self.list(section).names.extend(theirs);
         }
     }
 
