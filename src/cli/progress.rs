@@ -10,6 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::output::say;
 use crate::{auth::Prompt, host::Host};
 
+/// What is drawn where the end is not in sight.
+const ENDLESS: &str = "{spinner} {msg}";
+
 /// One line that tells what is going on; gone when dropped.
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -24,13 +27,14 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(style("{spinner} {msg}"));
+        bar.set_style(style(ENDLESS));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar }
     }
 
     /// Says what is being done, without an end in sight.
     pub(super) fn say(&self, message: impl Into<String>) {
+        self.bar.set_style(style(ENDLESS));
         self.bar.set_message(message.into());
     }
 

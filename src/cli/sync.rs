@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -160,8 +160,17 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         host.var_os("KUBECONFIG"),
         host.home().ok().as_deref(),
     )?;
-    // A kubeconfig that can't be read is told before anybody signs in.
-    Document::parse(file::read(&paths.default)?).map_err(|e| e.in_file(&paths.default))?;
+    // A kubeconfig that can't be read or written is told before anybody signs in.
+    read(&paths.default)?;
+    let others = paths
+        .files
+        .iter()
+        .filter(|path| **path != paths.default)
+        .map(|path| read(path))
+        .collect::<Result<Vec<_>>>()?;
+    if !options.dry_run {
+        file::check_writable(&paths.default)?;
+    }
 
     let source = args.arm_source(host, &progress)?;
     let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
@@ -190,7 +199,13 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         })
         .collect();
     progress.say("writing the kubeconfig");
-    let outcomes = write(&paths, &imports, &fleet, options.dry_run)?;
+    let outcomes = write(&paths, &others, &imports, &fleet, options.dry_run)?;
+    if options.local_accounts && !options.dry_run && file::others_can_read(&paths.default) {
+        progress.note(&format!(
+            "warning: others on this machine can read `{0}`, which may hold administrators' keys now: `chmod 600 {0}`",
+            paths.default.display()
+        ));
+    }
 
     let sign_ins: BTreeSet<_> = brought
         .iter()
@@ -265,17 +280,23 @@ async fn convert(
     (id, brought)
 }
 
+/// Reads one of the kubeconfigs.
+fn read(path: &Path) -> Result<Document> {
+    Ok(Document::parse(file::read(path)?).map_err(|e| e.in_file(path))?)
+}
+
 /// Merges the imports into the kubeconfig: one write under client-go's lock,
 /// or none at all for a dry run.
 fn write(
     paths: &Paths,
+    others: &[Document],
     imports: &[Import],
     fleet: &[ClusterName],
     dry_run: bool,
 ) -> Result<Vec<Outcome>> {
     let merged = |text: &str| -> Result<(String, Vec<Outcome>), kubeconfig::Error> {
         let existing = Document::parse(text).map_err(|e| e.in_file(&paths.default))?;
-        let merged = merge::merge(&existing, imports, fleet);
+        let merged = merge::merge_beside(others, &existing, imports, fleet);
         let text = existing
             .render(&merged.root)
             .map_err(|e| e.in_file(&paths.default))?;
