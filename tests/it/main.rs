@@ -11,6 +11,8 @@ mod demo;
 mod docs;
 mod fleet;
 mod get_token;
+mod hostile;
+mod house;
 mod krew;
 mod reference;
 mod support;
