@@ -18,6 +18,7 @@ use crate::{
     login::{ClientCredential, Login, PopClaims, SignIn},
 };
 
+mod ahead;
 mod ask;
 pub mod authority;
 mod browser;

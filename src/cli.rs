@@ -12,6 +12,7 @@ use crate::{
     host::Host,
 };
 
+mod cache;
 mod convert;
 pub mod flags;
 mod fleet_args;
@@ -20,6 +21,7 @@ mod list;
 mod log;
 mod output;
 mod progress;
+mod renew_token;
 mod report;
 mod sync;
 
@@ -62,6 +64,12 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
             },
         ),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
+        Some(("cache", matches)) => cache::run(matches, &host),
+        Some(("remove-cache-dir", matches)) => cache::remove_directory(matches, "cache-dir", &host),
+        Some(("remove-tokens", matches)) => {
+            cache::remove_directory(matches, "token-cache-dir", &host)
+        }
+        Some(("renew-token", _)) => renew_token::run(&host),
         _ => unreachable!("clap requires one of the commands above"),
     }
 }
@@ -110,6 +118,10 @@ pub fn command() -> Command {
         .subcommand(list::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())
+        .subcommand(cache::command())
+        .subcommand(cache::remove_cache_dir_command())
+        .subcommand(cache::remove_tokens_command())
+        .subcommand(renew_token::command())
 }
 
 /// Shows help, the version or what was wrong with the arguments.

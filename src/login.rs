@@ -195,6 +195,7 @@ pub const COMMON_PARAMS: &[Param] = &[
     Param::ServerId,
     Param::AuthorityHost,
     Param::CacheDir,
+    Param::TokenStore,
     Param::Timeout,
     Param::UseAzureRmEnvVars,
     Param::DisableEnvironmentOverride,
@@ -417,6 +418,8 @@ pub struct SignIn {
     pub instance_discovery: bool,
     /// Where tokens are kept, where that was named.
     pub cache_dir: Option<PathBuf>,
+    /// How tokens are kept, where that was named.
+    pub token_store: Option<String>,
 }
 
 #[cfg(test)]

@@ -19,8 +19,10 @@ use crate::{
     secret::Secret,
 };
 
+mod listing;
 mod refresh;
 
+pub use listing::{Kept, KeptKind, Wanted};
 pub use refresh::{RefreshKey, RefreshRecord};
 
 /// The form of the files. Files of another version are treated as absent.

@@ -30,8 +30,6 @@ mod vault;
 
 /// The name of the key in the system's vault.
 const KEY_NAME: &str = "kubectl-aad";
-/// The variable that stands in for `--token-store`.
-pub const VARIABLE: &str = "AAD_TOKEN_STORE";
 
 /// Where tokens shall rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,18 +49,12 @@ impl StoreChoice {
     /// The words for `--token-store`, in the order of help.
     pub const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
 
-    /// What the flag says, else what the variable says, else `auto`.
+    /// What was named, else `auto`.
     ///
     /// # Errors
     /// A usage error when it is none of [`StoreChoice::WORDS`].
-    pub fn resolve(flag: Option<&str>, host: &Host) -> Result<Self> {
-        match (flag, host.var_nonempty(VARIABLE)) {
-            (Some(word), _) => word.parse(),
-            (None, Some(word)) => word.parse().map_err(|failure: Failure| {
-                failure.context(format!("`{VARIABLE}` makes no sense"))
-            }),
-            (None, None) => Ok(Self::default()),
-        }
+    pub fn named(word: Option<&str>) -> Result<Self> {
+        word.map_or(Ok(Self::default()), str::parse)
     }
 }
 
@@ -76,8 +68,12 @@ impl FromStr for StoreChoice {
             "file" => Self::File,
             "none" => Self::None,
             other => {
-                return Err(Failure::usage(format!("`{other}` is not a token store"))
-                    .hint(format!("use one of `{}`", Self::WORDS.join("`, `"))));
+                return Err(
+                    Failure::usage(format!("`{other}` is not a token store")).hint(format!(
+                        "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",
+                        Self::WORDS.join("`, `")
+                    )),
+                );
             }
         })
     }

@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{flags, output::say};
+use super::{flags, output::say, renew_token};
 use crate::{
     auth::{
         AccessToken, Authenticator, Options, TokenRequest, TokenSource,
@@ -56,10 +56,16 @@ pub(super) fn command() -> Command {
 /// What stood in the way; nothing has been written to standard output then.
 pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
     let info = ExecInfo::read(host)?;
+    let settings_as_given = settings.clone();
     let (authenticator, mut request) = prepare_for(&info, settings, host)?;
     request.force_refresh = call.force_refresh;
     let token = match authenticator.cached(&request) {
-        Some(token) => token,
+        Some(token) => {
+            if authenticator.renewal_falls_to_us(&request, &token) {
+                renew_token::start(host, &settings_as_given);
+            }
+            token
+        }
         None => fetch(&authenticator, &request)?,
     };
     let line = exec_credential::render(info.version, &token)?;
@@ -78,6 +84,21 @@ pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
 /// A usage error when the flags and the variables are no sign-in.
 pub fn prepare(settings: Settings, host: &Arc<Host>) -> Result<(Authenticator, TokenRequest)> {
     prepare_for(&ExecInfo::read(host)?, settings, host)
+}
+
+/// As [`prepare`], but nobody is asked.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) fn prepare_unattended(
+    settings: Settings,
+    host: &Arc<Host>,
+) -> Result<(Authenticator, TokenRequest)> {
+    let info = ExecInfo {
+        interactive: Some(false),
+        ..ExecInfo::read(host)?
+    };
+    prepare_for(&info, settings, host)
 }
 
 fn prepare_for(
@@ -110,7 +131,7 @@ fn prepare_for(
 /// When tokens can't be kept as was asked for, or the directory is one that
 /// others can reach.
 pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options> {
-    let choice = StoreChoice::resolve(None, host)?;
+    let choice = StoreChoice::named(sign_in.token_store.as_deref())?;
     let store = match store::location(host, sign_in.cache_dir.as_deref()) {
         Ok(directory) => Store::open(directory, choice)?,
         Err(failure) => {
@@ -137,7 +158,7 @@ fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<Access
 
 /// The resource that a server id stands for; kubelogin takes it with and
 /// without `/.default` and slashes at its end.
-fn resource(server_id: &str) -> Result<String> {
+pub(super) fn resource(server_id: &str) -> Result<String> {
     let trimmed = server_id.trim_end_matches('/');
     let resource = trimmed.strip_suffix("/.default").unwrap_or(trimmed);
     if resource.is_empty() {

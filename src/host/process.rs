@@ -5,7 +5,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -106,6 +106,41 @@ impl Host {
             stdout: Secret::new(String::from_utf8_lossy(&output.stdout)),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+}
+
+impl Host {
+    /// Starts this program once more, to do something that nobody waits for:
+    /// apart from the terminal and the streams of this process, which may end
+    /// meanwhile. `input` is for its standard input, where no other process can
+    /// read it as they can arguments.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn relaunch(&self, args: &[&str], input: &[u8]) -> io::Result<()> {
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.vars())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // Ctrl-C is for the command that a person sees.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        #[cfg(windows)]
+        {
+            const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+            std::os::windows::process::CommandExt::creation_flags(
+                &mut command,
+                CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW,
+            );
+        }
+        let mut child = command.spawn()?;
+        let mut stdin = child.stdin.take().expect("it was asked for");
+        stdin.write_all(input)
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Param {
     LoginHint,
     /// Where tokens are kept.
     CacheDir,
+    /// How tokens are kept.
+    TokenStore,
     /// How long a sign-in may take.
     Timeout,
     /// Terraform's variables in place of the usual ones.
@@ -362,6 +364,15 @@ pub static PARAMS: &[ParamRow] = &[
             "cache-dir",
             Takes::Value("DIR"),
             "Directory of cached tokens",
+        )
+    },
+    ParamRow {
+        variables: &[always("AAD_TOKEN_STORE")],
+        ..row(
+            Param::TokenStore,
+            "token-store",
+            Takes::Value("STORE"),
+            "How tokens are kept: auto (encrypted where the system can keep a key, else plain files), keyring, file or none",
         )
     },
     ParamRow {

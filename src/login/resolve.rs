@@ -40,6 +40,7 @@ impl Settings {
             timeout,
             instance_discovery: !self.is_on(Param::DisableInstanceDiscovery),
             cache_dir: self.text(Param::CacheDir).map(PathBuf::from),
+            token_store: self.owned(Param::TokenStore),
         })
     }
 

@@ -53,10 +53,11 @@ pub struct Settings {
 
 /// The order in which arguments are written: the one kubelogin's own
 /// conversion uses, so that both write equal entries.
-const ARGUMENT_ORDER: [Param; 25] = [
+const ARGUMENT_ORDER: [Param; 26] = [
     Param::Login,
     Param::ServerId,
     Param::CacheDir,
+    Param::TokenStore,
     Param::ClientId,
     Param::IdentityResourceId,
     Param::TenantId,

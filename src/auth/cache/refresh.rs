@@ -9,7 +9,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{TokenCache, VERSION, fingerprint};
-use crate::{auth::oauth::Account, error::Result, secret::Secret};
+use crate::{
+    auth::{oauth::Account, store::Store},
+    error::Result,
+    secret::Secret,
+};
 
 /// Whose refresh tokens may be used for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +152,18 @@ impl TokenCache {
             tenants: std::mem::take(&mut entry.tenants),
         })
     }
+}
+
+/// Whose sign-in a record is, and where it served unnamed; none where it is not
+/// one.
+pub(super) fn look_at(store: &Store, name: &str) -> Option<(RefreshKey, Account, Vec<String>)> {
+    let bytes = store.read(name)?;
+    let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
+    if entry.version != VERSION || entry.key.name(&entry.account) != name {
+        return None;
+    }
+    let tenants = std::mem::take(&mut entry.tenants).into_keys().collect();
+    Some((entry.key.clone(), entry.account.clone(), tenants))
 }
 
 #[cfg(test)]

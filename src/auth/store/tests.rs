@@ -239,21 +239,12 @@ fn a_directory_that_cannot_be_made_keeps_nothing_and_says_so() {
 }
 
 #[test]
-fn a_choice_is_one_of_four_words_and_the_flag_goes_first() {
-    let host = Host::with_env([(VARIABLE, "file")]);
-    assert_eq!(
-        StoreChoice::resolve(None, &host).expect("known"),
-        StoreChoice::File
-    );
-    assert_eq!(
-        StoreChoice::resolve(Some("none"), &host).expect("known"),
-        StoreChoice::None
-    );
+fn a_choice_is_one_of_four_words() {
+    assert_eq!(StoreChoice::named(None).expect("known"), StoreChoice::Auto);
     for word in StoreChoice::WORDS {
-        assert!(word.parse::<StoreChoice>().is_ok());
+        assert!(StoreChoice::named(Some(word)).is_ok());
     }
-    let failure =
-        StoreChoice::resolve(None, &Host::with_env([(VARIABLE, "plain")])).expect_err("unknown");
+    let failure = StoreChoice::named(Some("plain")).expect_err("unknown");
     assert_eq!(failure.exit_code(), 2);
-    assert!(failure.render().contains(VARIABLE), "{failure}");
+    assert!(failure.render().contains("AAD_TOKEN_STORE"), "{failure}");
 }

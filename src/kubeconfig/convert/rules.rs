@@ -18,7 +18,11 @@ pub(super) enum Take {
 use Take::{FlagOnly, Kept, Needed};
 
 /// What every mode has, beside the mode itself.
-pub(super) const COMMON: &[(Param, Take)] = &[(Param::ServerId, Needed), (Param::CacheDir, Kept)];
+pub(super) const COMMON: &[(Param, Take)] = &[
+    (Param::ServerId, Needed),
+    (Param::CacheDir, Kept),
+    (Param::TokenStore, Kept),
+];
 
 const DEVICE_CODE: &[(Param, Take)] = &[
     (Param::ClientId, Needed),

@@ -1,0 +1,72 @@
+//! Renewing a token before it is needed.
+//!
+//! Lives here: when that is, which of many processes does it, and doing it
+//! without a person. How a process is set going for it is `cli`'s matter.
+
+use super::{AccessToken, Authenticator, TokenRequest};
+use crate::{
+    error::{Failure, Kind, Result},
+    login::Login,
+};
+
+/// How long, in seconds, an attempt keeps others from trying again: longer than
+/// one takes, so that a failing one is not repeated by each `kubectl`.
+const NEXT_ATTEMPT: i64 = 60;
+/// The same where another program keeps the tokens: it hands out its own old one
+/// until minutes before its end, and asking it is slow.
+const NEXT_ATTEMPT_ELSEWHERE: i64 = 5 * 60;
+
+impl Authenticator {
+    /// Whether a cached token is due for renewal, and no other process has taken
+    /// that on: the caller should see to [`Authenticator::renew_ahead`], but not
+    /// wait for it.
+    pub fn renewal_falls_to_us(&self, request: &TokenRequest, token: &AccessToken) -> bool {
+        if !self.is_due(token) {
+            return false;
+        }
+        let Ok(Some(key)) = self.key(request) else {
+            return false;
+        };
+        let every = match self.sign_in.login {
+            Login::AzureCli { .. } | Login::AzureDeveloperCli | Login::ManagedIdentity { .. } => {
+                NEXT_ATTEMPT_ELSEWHERE
+            }
+            _ => NEXT_ATTEMPT,
+        };
+        let turn = key.name().replace("access-", "ahead-");
+        self.cache.store().claim(&turn, every, self.host.now())
+    }
+
+    /// Renews a token that is due, without a person and without waiting for
+    /// another process that is at it.
+    ///
+    /// # Errors
+    /// What stood in the way. The cached token stays.
+    pub async fn renew_ahead(&self, request: &TokenRequest) -> Result<()> {
+        let Some(key) = self.key(request)? else {
+            return Ok(());
+        };
+        let Some(_alone) = self.cache.store().try_lock(&self.flight(&key))? else {
+            return Ok(());
+        };
+        if self
+            .cached(request)
+            .is_some_and(|token| !self.is_due(&token))
+        {
+            return Ok(());
+        }
+        let tokens = tokio::time::timeout(self.sign_in.timeout, self.obtain(request))
+            .await
+            .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))??;
+        if self.key(request)?.as_ref() == Some(&key) {
+            self.keep(&key, &tokens);
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, token: &AccessToken) -> bool {
+        token
+            .refresh_on
+            .is_some_and(|refresh_on| refresh_on <= self.host.now())
+    }
+}

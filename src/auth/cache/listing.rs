@@ -1,0 +1,265 @@
+//! What the cache holds, for a person: everything but the tokens.
+//!
+//! Lives here: [`Kept`], [`Wanted`], and forgetting what is wanted no more.
+
+use serde::Deserialize;
+
+use super::{CacheKey, TokenCache, VERSION, refresh};
+use crate::auth::oauth::Account;
+
+/// A record of the cache, without its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    name: String,
+    /// What it is.
+    pub kind: KeptKind,
+    /// The kind of sign-in, such as `user` or `az`.
+    pub family: String,
+    /// The tenants it is for; none where a program of the machine decides.
+    pub tenants: Vec<String>,
+    /// Whose it is, where that is known.
+    pub account: Option<String>,
+    /// The application that signed in.
+    pub client: String,
+    /// The resource that it opens.
+    pub resource: Option<String>,
+    /// When it ends, in Unix seconds, where that is known.
+    pub expires_on: Option<i64>,
+}
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeptKind {
+    /// It opens one resource, for an hour or a day.
+    AccessToken,
+    /// It gets access tokens without a person.
+    SignIn,
+}
+
+/// Which records are meant: those that fit all that is named.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this account: a sign-in name, or an application's id.
+    pub account: Option<String>,
+    /// For this resource: access tokens alone.
+    pub resource: Option<String>,
+    /// Through this application.
+    pub client: Option<String>,
+}
+
+impl Wanted {
+    fn fits(&self, kept: &Kept) -> bool {
+        let same = |wanted: &Option<String>, has: &[&str]| match wanted {
+            None => true,
+            Some(wanted) => has.iter().any(|has| has.eq_ignore_ascii_case(wanted)),
+        };
+        let client = kept.client.as_str();
+        let account = kept.account.as_deref().unwrap_or(client);
+        let tenants: Vec<&str> = kept.tenants.iter().map(String::as_str).collect();
+        same(&self.tenant, &tenants)
+            && same(&self.account, &[account, client])
+            && same(&self.client, &[client])
+            && same(&self.resource, kept.resource.as_deref().as_slice())
+    }
+}
+
+/// An access token's record without the token.
+#[derive(Deserialize)]
+struct Access {
+    version: u32,
+    key: CacheKey,
+    expires_on: i64,
+    account: Option<Account>,
+}
+
+impl TokenCache {
+    /// The records that fit, access tokens first.
+    pub fn list(&self, wanted: &Wanted) -> Vec<Kept> {
+        let mut kept: Vec<Kept> = self
+            .store()
+            .names("")
+            .into_iter()
+            .filter_map(|name| self.look_at(name))
+            .filter(|kept| wanted.fits(kept))
+            .collect();
+        kept.sort_by(|a, b| {
+            (a.kind, &a.tenants, &a.account, &a.resource).cmp(&(
+                b.kind,
+                &b.tenants,
+                &b.account,
+                &b.resource,
+            ))
+        });
+        kept
+    }
+
+    /// Forgets the records that fit, and tells how many there were.
+    pub fn forget(&self, wanted: &Wanted) -> usize {
+        let kept = self.list(wanted);
+        for kept in &kept {
+            self.store().remove(&kept.name);
+        }
+        kept.len()
+    }
+
+    fn look_at(&self, name: String) -> Option<Kept> {
+        if !name.starts_with("access-") {
+            return self.look_at_sign_in(name);
+        }
+        let bytes = self.store().read(&name)?;
+        let access: Access = serde_json::from_slice(&bytes).ok()?;
+        if access.version != VERSION || access.key.name() != name {
+            return None;
+        }
+        let key = access.key;
+        // An application's sign-in has no account of its own, and what az answers for has no name.
+        let named =
+            || (key.family == "user" && !key.identity.is_empty()).then(|| key.identity.clone());
+        Some(Kept {
+            name,
+            kind: KeptKind::AccessToken,
+            account: access.account.and_then(|a| a.username).or_else(named),
+            family: key.family,
+            tenants: Some(key.tenant)
+                .filter(|t| !t.is_empty())
+                .into_iter()
+                .collect(),
+            client: key.client,
+            resource: Some(key.resource),
+            expires_on: Some(access.expires_on),
+        })
+    }
+
+    fn look_at_sign_in(&self, name: String) -> Option<Kept> {
+        let (key, account, used_in) = refresh::look_at(self.store(), &name)?;
+        let home = account.home_tenant().map(str::to_owned);
+        let mut tenants: Vec<String> = home.into_iter().chain(used_in).collect();
+        tenants.sort();
+        tenants.dedup();
+        Some(Kept {
+            name,
+            kind: KeptKind::SignIn,
+            family: "user".to_owned(),
+            tenants,
+            account: account.username,
+            client: key.client,
+            resource: None,
+            expires_on: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use super::*;
+    use crate::{
+        auth::{
+            AccessToken,
+            cache::{RefreshKey, RefreshRecord, tests::key},
+            store::Store,
+        },
+        host::Host,
+        secret::Secret,
+    };
+
+    fn cache() -> TokenCache {
+        let cache = TokenCache::new(Arc::new(Store::in_memory()));
+        let host = Host::with_env::<&str, &str>([]).at(0);
+        let account = |user: &str, home: &str| Account {
+            home_id: format!("{user}.{home}"),
+            username: Some(format!("{user}@example.com")),
+        };
+        for (user, tenant) in [("ann", "one"), ("ann", "two"), ("bob", "one")] {
+            let key = CacheKey {
+                tenant: tenant.into(),
+                family: "user".into(),
+                identity: user.into(),
+                ..key()
+            };
+            let token = AccessToken {
+                secret: Secret::new("planted-token"),
+                expires_on: 9_999,
+                refresh_on: None,
+            };
+            let account = account(user, "one");
+            cache
+                .keep(&key, &token, Some(&account), &host)
+                .expect("kept");
+            let record = RefreshRecord {
+                account,
+                token: Secret::new("planted-token"),
+                tenants: BTreeMap::new(),
+            };
+            let key = RefreshKey {
+                authority: "a".into(),
+                client: "c".into(),
+                legacy: false,
+            };
+            cache.keep_refresh(&key, &record).expect("kept");
+        }
+        cache
+    }
+
+    fn names(cache: &TokenCache) -> Vec<String> {
+        let list = cache.list(&Wanted::default());
+        list.iter()
+            .map(|kept| {
+                let account = kept.account.as_deref().unwrap_or_default();
+                format!("{:?} {} {account}", kept.kind, kept.tenants.join(","))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn everything_is_listed_but_the_tokens() {
+        let cache = cache();
+        assert_eq!(
+            names(&cache),
+            [
+                "AccessToken one ann@example.com",
+                "AccessToken one bob@example.com",
+                "AccessToken two ann@example.com",
+                "SignIn one ann@example.com",
+                "SignIn one bob@example.com",
+            ]
+        );
+        let all = format!("{:?}", cache.list(&Wanted::default()));
+        assert!(!all.contains("planted-token"));
+    }
+
+    #[test]
+    fn forgetting_takes_what_fits_and_nothing_else() {
+        let cache = cache();
+        let of = |tenant: Option<&str>, account: Option<&str>| Wanted {
+            tenant: tenant.map(str::to_owned),
+            account: account.map(str::to_owned),
+            ..Wanted::default()
+        };
+        assert_eq!(cache.forget(&of(None, Some("nobody"))), 0);
+        assert_eq!(cache.forget(&of(Some("TWO"), None)), 1);
+        assert_eq!(cache.forget(&of(Some("one"), Some("ANN@example.com"))), 2);
+        assert_eq!(
+            names(&cache),
+            [
+                "AccessToken one bob@example.com",
+                "SignIn one bob@example.com"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_resource_means_access_tokens_alone() {
+        let cache = cache();
+        let wanted = Wanted {
+            resource: Some("r".into()),
+            tenant: Some("one".into()),
+            ..Wanted::default()
+        };
+        assert_eq!(cache.forget(&wanted), 2);
+        assert_eq!(cache.list(&Wanted::default()).len(), 3);
+    }
+}

@@ -1,0 +1,418 @@
+//! `kubectl aad cache`: what is cached, shown and forgotten; and kubelogin's
+//! commands for the latter.
+//!
+//! Lives here: the commands. No token is ever printed, and none is sent
+//! anywhere: what is forgotten here stays valid for who has a copy.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    flags, get_token,
+    output::{self, Format, say},
+};
+use crate::{
+    auth::{
+        cache::{Kept, KeptKind, TokenCache, Wanted},
+        store::{self, Store, StoreChoice},
+    },
+    error::{EXIT_OK, Failure, Kind, Result},
+    host::Host,
+    kubeconfig::{self, Document, Paths, Section, convert::Source},
+    login::{Param, Precedence, Settings},
+};
+
+/// `cache` with what is below it.
+pub(super) fn command() -> Command {
+    Command::new("cache")
+        .about("Show or forget cached tokens and sign-ins")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            filters(output::format_flag(Command::new("list")))
+                .about("List what is cached; no token is shown"),
+        )
+        .subcommand(
+            filters(Command::new("clear"))
+                .about("Forget cached tokens and sign-ins: all, or those that are named")
+                .arg(
+                    Arg::new("context")
+                        .long("context")
+                        .value_name("NAME")
+                        .conflicts_with_all(["tenant", "account"])
+                        .help(
+                            "Forget the access token of this context: the next command gets a new one, without \
+                             asking where it can",
+                        ),
+                )
+                .arg(
+                    Arg::new("kubeconfig")
+                        .long("kubeconfig")
+                        .value_name("FILE")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .requires("context")
+                        .help("Kubeconfig of the context, in place of kubectl's"),
+                ),
+        )
+}
+
+/// kubelogin's `remove-cache-dir`.
+pub(super) fn remove_cache_dir_command() -> Command {
+    Command::new("remove-cache-dir")
+        .about("Remove the directory of cached tokens, as kubelogin's command of this name")
+        .arg(directory_flag("cache-dir"))
+}
+
+/// kubelogin's older name for it.
+pub(super) fn remove_tokens_command() -> Command {
+    Command::new("remove-tokens")
+        .about("Remove the directory of cached tokens (use remove-cache-dir)")
+        .hide(true)
+        .arg(directory_flag("token-cache-dir"))
+}
+
+fn directory_flag(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("DIR")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Directory that `get-token` was given as --cache-dir")
+}
+
+fn filters(command: Command) -> Command {
+    let filter =
+        |name: &'static str, value, help| Arg::new(name).long(name).value_name(value).help(help);
+    let command = command
+        .arg(filter(
+            "tenant",
+            "TENANT",
+            "Only of this tenant, by the name or id that was signed in to",
+        ))
+        .arg(filter(
+            "account",
+            "NAME|ID",
+            "Only of this account: a sign-in name, or an application's id",
+        ));
+    flags::login_flags(command, |param| {
+        matches!(param, Param::CacheDir | Param::TokenStore)
+    })
+}
+
+/// Runs `cache`.
+///
+/// # Errors
+/// When the store can't be opened, or the context is unknown.
+pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
+    match matches.subcommand() {
+        Some(("list", matches)) => list(matches, host),
+        Some(("clear", matches)) => clear(matches, host),
+        _ => unreachable!("clap requires one of the commands above"),
+    }
+}
+
+/// Opens the store that `get-token` uses with the same settings.
+///
+/// # Errors
+/// When it can't be opened.
+pub(super) fn open(settings: &Settings, host: &Host) -> Result<Store> {
+    let named = settings.text(Param::CacheDir).map(PathBuf::from);
+    Store::open(
+        store::location(host, named.as_deref())?,
+        StoreChoice::named(settings.text(Param::TokenStore))?,
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    store: StoreReport,
+    records: Vec<Record>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreReport {
+    kind: &'static str,
+    directory: Option<String>,
+    survives_reboot: bool,
+    note: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    kind: &'static str,
+    login: String,
+    tenants: Vec<String>,
+    account: Option<String>,
+    client_id: String,
+    server_id: Option<String>,
+    expires_on: Option<String>,
+}
+
+impl From<&Kept> for Record {
+    fn from(kept: &Kept) -> Self {
+        Self {
+            kind: match kept.kind {
+                KeptKind::AccessToken => "token",
+                KeptKind::SignIn => "sign-in",
+            },
+            login: kept.family.clone(),
+            tenants: kept.tenants.clone(),
+            account: kept.account.clone(),
+            client_id: kept.client.clone(),
+            server_id: kept.resource.clone(),
+            expires_on: kept.expires_on.and_then(rfc3339),
+        }
+    }
+}
+
+fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    let store = Arc::new(open(&settings(matches, host), host)?);
+    let report = Report {
+        store: StoreReport {
+            kind: store.kind().as_str(),
+            directory: store.directory().map(|path| path.display().to_string()),
+            survives_reboot: store.kind().survives_reboot(),
+            note: store.note(),
+        },
+        records: TokenCache::new(Arc::clone(&store))
+            .list(&wanted(matches))
+            .iter()
+            .map(Record::from)
+            .collect(),
+    };
+    let format = matches.get_one::<Format>("output").copied();
+    output::print(&match format.unwrap_or_default() {
+        Format::Table => table(&report.records, host.now()),
+        Format::Json => output::json(&report),
+        Format::Yaml => output::yaml(&report)?,
+        Format::Name => report.records.iter().map(name).collect(),
+    })?;
+    say(&format!("tokens rest in {}", report.store.note));
+    Ok(EXIT_OK)
+}
+
+fn table(records: &[Record], now: i64) -> String {
+    let or_dash = |text: Option<&str>| {
+        text.filter(|text| !text.is_empty())
+            .unwrap_or("-")
+            .to_owned()
+    };
+    let rows = records.iter().map(|record| {
+        [
+            record.kind.to_owned(),
+            record.login.clone(),
+            or_dash(Some(&record.tenants.join(","))),
+            or_dash(record.account.as_deref().or(Some(&record.client_id))),
+            or_dash(record.server_id.as_deref()),
+            or_dash(left(record, now).as_deref()),
+        ]
+    });
+    output::table(
+        ["WHAT", "LOGIN", "TENANT", "ACCOUNT", "SERVER", "EXPIRES"],
+        rows,
+    )
+}
+
+fn left(record: &Record, now: i64) -> Option<String> {
+    let at = OffsetDateTime::parse(record.expires_on.as_deref()?, &Rfc3339).ok()?;
+    let seconds = at.unix_timestamp() - now;
+    Some(match seconds {
+        ..=0 => "expired".to_owned(),
+        1..=119 => format!("in {seconds}s"),
+        120..=7199 => format!("in {}m", seconds / 60),
+        _ => format!("in {}h", seconds / 3600),
+    })
+}
+
+fn name(record: &Record) -> String {
+    let account = record.account.as_deref().unwrap_or(&record.client_id);
+    format!("{}/{account}/{}\n", record.kind, record.tenants.join(","))
+}
+
+fn rfc3339(unix: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(unix)
+        .ok()?
+        .format(&Rfc3339)
+        .ok()
+}
+
+fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    let mut settings = settings(matches, host);
+    let mut wanted = wanted(matches);
+    let mut all = wanted.tenant.is_none() && wanted.account.is_none();
+    if let Some(context) = matches.get_one::<String>("context") {
+        let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
+        let entry = settings_of(context, kubeconfig, host)?;
+        for param in [Param::CacheDir, Param::TokenStore] {
+            if let Some(text) = entry.text(param).filter(|_| settings.text(param).is_none()) {
+                settings.set(param, text, crate::login::Origin::ExecEntry);
+            }
+        }
+        wanted = access_token_of(&entry);
+        all = false;
+    }
+    let store = Arc::new(open(&settings, host)?);
+    let forgotten = if all {
+        store.clear()
+    } else {
+        TokenCache::new(store).forget(&wanted)
+    };
+    say(&format!(
+        "forgot {forgotten} {}",
+        if forgotten == 1 { "record" } else { "records" }
+    ));
+    Ok(EXIT_OK)
+}
+
+fn settings(matches: &ArgMatches, host: &Host) -> Settings {
+    flags::settings(matches).with_variables(host, Precedence::FlagsFirst)
+}
+
+fn wanted(matches: &ArgMatches) -> Wanted {
+    let text = |name| matches.get_one::<String>(name).cloned();
+    Wanted {
+        tenant: text("tenant"),
+        account: text("account"),
+        ..Wanted::default()
+    }
+}
+
+/// The access tokens that a context's entry is served, whoever signed in: they
+/// come back without a question where the sign-in is kept.
+fn access_token_of(entry: &Settings) -> Wanted {
+    let server_id = entry.text(Param::ServerId);
+    Wanted {
+        tenant: entry.text(Param::TenantId).map(str::to_owned),
+        resource: server_id.and_then(|id| get_token::resource(id).ok()),
+        ..Wanted::default()
+    }
+}
+
+/// How a context of kubectl's kubeconfig signs in.
+fn settings_of(context: &str, kubeconfig: Option<&PathBuf>, host: &Host) -> Result<Settings> {
+    let paths = Paths::find(
+        kubeconfig.map(PathBuf::as_path),
+        host.var_os("KUBECONFIG"),
+        host.home().ok().as_deref(),
+    )?;
+    let documents = paths
+        .files
+        .iter()
+        .map(|path| Document::parse(kubeconfig::file::read(path)?))
+        .collect::<Result<Vec<_>, _>>()?;
+    let find = |section, name: &str| documents.iter().find_map(|d| d.item(section, name));
+    let Some(found) = find(Section::Contexts, context) else {
+        return Err(
+            Failure::of(Kind::NotFound, format!("there is no context `{context}`"))
+                .hint("`kubectl config get-contexts` lists them"),
+        );
+    };
+    let user = found
+        .get("user")
+        .and_then(Value::as_str)
+        .and_then(|name| find(Section::Users, name));
+    let Some(source) = user.and_then(Source::of) else {
+        return Err(Failure::new(format!(
+            "context `{context}` does not sign in with `kubectl-aad` or `kubelogin`"
+        ))
+        .hint("nothing of it is cached here"));
+    };
+    let own = user
+        .and_then(|user| user.pointer("/exec/env"))
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|pair| Some((pair.get("name")?.as_str()?, pair.get("value")?.as_str()?)));
+    // The entry's own variables replace those of the shell.
+    Ok(source
+        .settings
+        .with_variables(host, Precedence::VariablesFirst)
+        .with_variables(&Host::with_env(own), Precedence::VariablesFirst))
+}
+
+/// Runs `remove-cache-dir` and `remove-tokens`.
+///
+/// # Errors
+/// When the directory can't be removed; that there is none is no error.
+pub(super) fn remove_directory(matches: &ArgMatches, flag: &str, host: &Host) -> Result<u8> {
+    if flag == "token-cache-dir" {
+        say("warning: `remove-tokens` is deprecated; use `remove-cache-dir`");
+    }
+    let named = matches.get_one::<PathBuf>(flag);
+    let path = store::location(host, named.map(PathBuf::as_path))?;
+    match std::fs::remove_dir_all(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "could not remove the cached tokens in `{}`",
+            path.display()
+        ))
+        .because(e)),
+        _ => Ok(EXIT_OK),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_sound() {
+        command().debug_assert();
+        remove_cache_dir_command().debug_assert();
+        remove_tokens_command().debug_assert();
+    }
+
+    #[test]
+    fn a_context_stands_for_its_entrys_token_with_its_variables() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("config");
+        std::fs::write(
+            &path,
+            "contexts: [{name: x, context: {cluster: c, user: u}}, {name: y, context: {user: v}}]\n\
+             users:\n\
+             - name: u\n\
+             \x20 user:\n\
+             \x20   exec:\n\
+             \x20     command: kubectl-aad\n\
+             \x20     args: [get-token, --tenant-id, t, --server-id, s]\n\
+             \x20     env: [{name: AZURE_TENANT_ID, value: other}]\n\
+             - {name: v, user: {token: x}}\n",
+        )
+        .expect("written");
+        let host = Host::with_env([("HOME", dir.path())]);
+        let settings = settings_of("x", Some(&path), &host).expect("there");
+        let wanted = access_token_of(&settings);
+        assert_eq!(wanted.tenant.as_deref(), Some("other"));
+        assert_eq!(wanted.resource.as_deref(), Some("s"));
+        let failure = |context| {
+            settings_of(context, Some(&path), &host)
+                .expect_err("refused")
+                .render()
+        };
+        assert!(failure("z").contains("kubectl config get-contexts"));
+        assert!(failure("y").contains("does not sign in with"));
+    }
+
+    #[test]
+    fn time_left_is_told_in_the_unit_that_fits() {
+        let at = |unix| Record {
+            kind: "token",
+            login: String::new(),
+            tenants: Vec::new(),
+            account: None,
+            client_id: String::new(),
+            server_id: None,
+            expires_on: rfc3339(unix),
+        };
+        let told = |unix| left(&at(unix), 1_000).expect("known");
+        assert_eq!(told(1_000), "expired");
+        assert_eq!(told(1_060), "in 60s");
+        assert_eq!(told(4_600), "in 60m");
+        assert_eq!(told(87_400), "in 24h");
+    }
+}
