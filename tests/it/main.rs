@@ -4,6 +4,7 @@
 //! Here live only the modules. What several of them share is in `support`; a test that needs no
 //! other program belongs beside the code it tests.
 
+mod cache;
 mod chromium;
 mod convert;
 mod convert_parity;

@@ -1,0 +1,684 @@
+//! The token cache from outside: whom it serves, what it costs, and what a crash leaves.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use azure_sim::{AKS_SERVER_APP, Endpoint, User};
+use kubectl_aad::auth::store::{Store, StoreChoice};
+use serde_json::Value;
+
+use crate::{
+    get_token::{ATTENDED, Scene},
+    support::peer,
+    world::{Ran, run},
+};
+
+/// As long as a loaded machine may need; a test that works never waits for it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn start(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+fn finish(child: Child) -> Ran {
+    let output = child.wait_with_output().expect("it can be waited for");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("the output is text"),
+        stderr: String::from_utf8(output.stderr).expect("the messages are text"),
+    }
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn prompts<'a>(runs: impl IntoIterator<Item = &'a Ran>) -> usize {
+    let asks = |ran: &&Ran| ran.stderr.contains("enter the code");
+    runs.into_iter().filter(asks).count()
+}
+
+#[test]
+fn a_hundred_cold_processes_make_one_sign_in() {
+    let scene = Scene::new();
+    let args = scene.person("devicecode", &[]);
+    let children: Vec<Child> = (0..100)
+        .map(|_| start(&mut scene.command(&args, &[ATTENDED])))
+        .collect();
+    let runs: Vec<Ran> = children.into_iter().map(finish).collect();
+    for ran in &runs {
+        assert_eq!(scene.claims(ran)["oid"], scene.user.oid.as_str());
+    }
+    let counters = scene.world.simulator.counters();
+    assert_eq!(counters.get(Endpoint::DeviceCode), 1);
+    assert_eq!(prompts(&runs), 1);
+}
+
+#[test]
+fn a_holder_that_is_killed_passes_the_sign_in_on() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.device_auto_approve = None);
+    let args = scene.person("devicecode", &[]);
+    let mut holder = start(&mut scene.command(&args, &[ATTENDED]));
+    let abandoned = simulator.wait_for_user_code(PATIENCE);
+    let children: Vec<Child> = (0..99)
+        .map(|_| start(&mut scene.command(&args, &[ATTENDED])))
+        .collect();
+    holder.kill().expect("it lives");
+    holder.wait().expect("it can be waited for");
+    wait_until("another process asks", || {
+        simulator.pending_user_codes().len() > 1
+    });
+    for code in simulator.pending_user_codes() {
+        if code != abandoned {
+            simulator.approve_device(&code, &scene.user.upn);
+        }
+    }
+    let runs: Vec<Ran> = children.into_iter().map(finish).collect();
+    for ran in &runs {
+        scene.claims(ran);
+    }
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
+    assert_eq!(prompts(&runs), 1, "one prompt besides the one that died");
+}
+
+/// Two people who are in both tenants, each signed in once.
+fn two_people_in_two_tenants() -> (Scene, [User; 2], [String; 2]) {
+    let scene = Scene::with_tenants(2);
+    let simulator = &scene.world.simulator;
+    let tenants: Vec<String> = simulator
+        .fleet()
+        .tenants
+        .iter()
+        .map(|t| t.id.clone())
+        .collect();
+    let people = ["ann@one.example", "bob@two.example"];
+    let people = std::array::from_fn(|at| {
+        let oid = format!("00000000-0000-4000-8000-00000000000{at}");
+        let mut user = User::new(people[at], oid, &tenants[at]);
+        user.tenants.push(tenants[1 - at].clone());
+        simulator.update(|fleet| fleet.users.push(user.clone()));
+        user
+    });
+    for user in &people {
+        simulator.configure(|s| s.device_auto_approve = Some((1, user.upn.clone())));
+        let args = scene.person("devicecode", &["--login-hint", &user.upn]);
+        scene.claims(&scene.get_token(&args, &[ATTENDED]));
+    }
+    (scene, people, [tenants[0].clone(), tenants[1].clone()])
+}
+
+#[test]
+fn a_hundred_calls_of_two_accounts_in_two_tenants_are_never_mixed() {
+    let (scene, people, tenants) = two_people_in_two_tenants();
+    scene.world.simulator.reset();
+    for call in 0..100 {
+        let (user, tenant) = (&people[call % 2], &tenants[call / 2 % 2]);
+        let args = ["--tenant-id", tenant, "--login-hint", &user.upn];
+        let ran = scene.get_token(&scene.person("devicecode", &args), &[ATTENDED]);
+        let claims = scene.claims(&ran);
+        assert_eq!(claims["tid"], tenant.as_str(), "call {call}");
+        assert_eq!(claims["oid"], user.oid_in(tenant).as_str(), "call {call}");
+    }
+    let counters = scene.world.simulator.counters();
+    assert_eq!(counters.get(Endpoint::DeviceCode), 0);
+    assert!(counters.tokens("refresh_token") <= 3, "one a pair, once");
+}
+
+#[test]
+fn a_sign_in_as_somebody_else_than_was_asked_for_is_refused_and_not_kept() {
+    let scene = Scene::new();
+    let args = scene.person("devicecode", &["--login-hint", "ann@one.example"]);
+    let ran = scene.get_token(&args, &[ATTENDED]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert!(
+        ran.stderr.contains("but `ann@one.example` was asked for"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(listed(&scene, &[]).len(), 0);
+}
+
+#[test]
+fn two_secrets_of_one_application_have_tokens_of_their_own() {
+    let scene = Scene::new();
+    let client = scene.principal.client_id.clone();
+    scene.world.simulator.update(|fleet| {
+        let principal = fleet
+            .service_principals
+            .iter_mut()
+            .find(|p| p.client_id == client)
+            .expect("it is there");
+        principal.secrets.push("planted-second-secret".into());
+    });
+    let args = scene.spn(&[]);
+    let first = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", scene.principal.secret())]);
+    let second = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-second-secret")]);
+    scene.claims(&first);
+    scene.claims(&second);
+    let wrong = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-wrong-secret")]);
+    assert_eq!(
+        wrong.code, 1,
+        "what others got is not served: {}",
+        wrong.stdout
+    );
+}
+
+fn token(ran: &Ran) -> String {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    text(&ran.json(0)["status"]["token"]).expect("a token")
+}
+
+#[test]
+fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    // Ten minutes: over the least life, and near enough to the end from the start.
+    simulator.configure(|settings| settings.user_token_lifetime = 590);
+    let args = scene.person("devicecode", &[]);
+    let old = token(&scene.get_token(&args, &[ATTENDED]));
+    simulator.configure(|settings| settings.user_token_lifetime = 5302);
+    simulator.reset();
+
+    // The renewal is held back as long as others call.
+    let slow = azure_sim::Fault::on(Endpoint::Token).latency(Duration::from_millis(300));
+    simulator.faults().add(slow);
+    let children: Vec<Child> = (0..30)
+        .map(|_| start(&mut scene.command(&args, &[])))
+        .collect();
+    for child in children {
+        let ran = finish(child);
+        scene.check_for_leaks(&ran);
+        let served = token(&ran);
+        let claims = simulator.claims(&served).expect("a good token");
+        assert_eq!(claims["oid"], scene.user.oid.as_str());
+    }
+    wait_until("the token is renewed", || {
+        token(&scene.get_token(&args, &[])) != old
+    });
+    let counters = simulator.counters();
+    assert_eq!(counters.tokens("refresh_token"), 1, "by one process, once");
+    assert_eq!(counters.get(Endpoint::DeviceCode), 0);
+}
+
+#[test]
+fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.user_token_lifetime = 590);
+    let args = scene.person("devicecode", &[]);
+    let old = token(&scene.get_token(&args, &[ATTENDED]));
+    simulator.revoke_refresh_tokens(&scene.user.upn);
+    simulator.reset();
+    for _ in 0..10 {
+        let ran = scene.get_token(&args, &[ATTENDED]);
+        assert_eq!(token(&ran), old);
+        assert_eq!(prompts([&ran]), 0, "what is good is served without a word");
+    }
+    wait_until("the renewal is tried", || {
+        simulator.counters().tokens("refresh_token") == 1
+    });
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);
+}
+
+/// Whoever reads the process list sees no secret of a renewal: it is in no argument.
+#[test]
+fn a_renewal_gets_its_secrets_through_a_pipe() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.service_token_lifetime = 590);
+    let args = scene.spn(&["--client-secret", scene.principal.secret()]);
+    let old = token(&scene.get_token(&args, &[]));
+    simulator.configure(|settings| settings.service_token_lifetime = 3599);
+    wait_until("the token is renewed", || {
+        token(&scene.get_token(&args, &[])) != old
+    });
+    assert_eq!(simulator.counters().tokens("client_credentials"), 2);
+}
+
+#[test]
+fn a_warm_call_as_az_starts_no_process_and_asks_nobody() {
+    let scene = Scene::new();
+    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    let first = token(&scene.get_token(&args, &[]));
+    scene.world.simulator.reset();
+    for _ in 0..3 {
+        assert_eq!(token(&scene.get_token(&args, &[])), first);
+    }
+    assert!(scene.world.simulator.tool_starts().is_empty());
+    assert_eq!(scene.world.simulator.counters().total(), 0);
+}
+
+#[test]
+fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
+    let scene = Scene::new();
+    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    let old = token(&scene.get_token(&args, &[]));
+    let az = scene.world.home().join("bin/az");
+    let tool = |words: &[&str]| {
+        let ran = run(scene.world.program(&az).args(words));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    };
+    tool(&["logout"]);
+    assert_eq!(scene.get_token(&args, &[]).code, 1);
+    tool(&["login", "-u", &scene.user.upn, "-p", &scene.user.password]);
+    let again = scene.get_token(&args, &[]);
+    scene.claims(&again);
+    assert_ne!(token(&again), old);
+    tool(&[
+        "login",
+        "--service-principal",
+        "-u",
+        &scene.principal.client_id,
+        "-p",
+        scene.principal.secret(),
+        "--tenant",
+        &scene.tenant,
+    ]);
+    // Whichever account az answers for now, it is asked.
+    scene.world.simulator.reset();
+    scene.get_token(&args, &[]);
+    assert_eq!(scene.world.simulator.tool_starts().len(), 1);
+}
+
+/// The real `az`, with the simulator as its cloud.
+struct Az<'a> {
+    scene: &'a Scene,
+    program: PathBuf,
+}
+
+impl<'a> Az<'a> {
+    fn registered(scene: &'a Scene, program: PathBuf) -> Self {
+        let az = Self { scene, program };
+        let link = scene.world.home().join("bin/az");
+        fs::remove_file(&link).expect("the stand-in is there");
+        std::os::unix::fs::symlink(&az.program, link).expect("linked");
+        let arm = scene.world.simulator.arm_url();
+        az.succeeds(&[
+            "cloud",
+            "register",
+            "-n",
+            "Simulator",
+            "--endpoint-resource-manager",
+            &arm,
+        ]);
+        az.succeeds(&["cloud", "set", "-n", "Simulator"]);
+        az
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let path = |name| self.scene.world.home().join(name).display().to_string();
+        [
+            ("AZURE_CONFIG_DIR", path("real-azure")),
+            ("REQUESTS_CA_BUNDLE", path("ca.pem")),
+            ("AZURE_CORE_COLLECT_TELEMETRY", "false".into()),
+            ("AZURE_CORE_INSTANCE_DISCOVERY", "false".into()),
+            ("AZURE_CORE_LOGIN_EXPERIENCE_V2", "false".into()),
+        ]
+        .into()
+    }
+
+    fn succeeds(&self, words: &[&str]) -> String {
+        let mut command = self.scene.world.program(&self.program);
+        let ran = run(command.args(words).envs(self.variables()));
+        assert_eq!(ran.code, 0, "az {words:?}: {}", ran.stderr);
+        ran.stdout
+    }
+
+    fn login(&self, client_id: &str, secret: &str) {
+        let tenant = self.scene.tenant.as_str();
+        self.succeeds(&[
+            "login",
+            "--service-principal",
+            "-u",
+            client_id,
+            "-p",
+            secret,
+            "--tenant",
+            tenant,
+        ]);
+    }
+
+    fn get_token(&self) -> Ran {
+        let variables = self.variables();
+        let env: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let args = [
+            "-l",
+            "azurecli",
+            "--tenant-id",
+            &self.scene.tenant,
+            "--timeout",
+            "100s",
+        ];
+        self.scene.get_token(&args, &env)
+    }
+}
+
+#[test]
+fn the_token_of_an_account_that_left_the_real_az_never_comes_back() {
+    let Some(program) = peer("az") else { return };
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    let first = scene.principal.clone();
+    let mut second = first.clone();
+    second.client_id = "11111111-2222-4333-8444-555555555555".into();
+    second.oid = "66666666-2222-4333-8444-555555555555".into();
+    second.secrets = vec!["planted-second-secret".into()];
+    simulator.update(|fleet| fleet.service_principals.push(second.clone()));
+    let az = Az::registered(&scene, program);
+
+    az.login(&first.client_id, first.secret());
+    let old = az.get_token();
+    assert_eq!(scene.claims(&old)["oid"], first.oid.as_str());
+    simulator.reset();
+    assert_eq!(token(&az.get_token()), token(&old), "warm");
+    assert_eq!(simulator.counters().total(), 0);
+
+    az.succeeds(&["logout", "--username", &first.client_id]);
+    let gone = az.get_token();
+    assert_eq!(gone.code, 1, "{}", gone.stdout);
+    assert!(gone.stderr.contains("az login"), "{}", gone.stderr);
+
+    az.login(&second.client_id, second.secret());
+    let other = az.get_token();
+    assert_eq!(scene.claims(&other)["oid"], second.oid.as_str());
+}
+
+/// The records that `cache list` shows.
+fn listed(scene: &Scene, args: &[&str]) -> Vec<Value> {
+    let mut command = scene.world.aad(&["cache", "list", "-o", "json"]);
+    let ran = run(command.args(args));
+    scene.check_for_leaks(&ran);
+    let report = ran.json(0);
+    assert!(ran.stderr.starts_with("tokens rest in "), "{}", ran.stderr);
+    report["records"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
+    let (scene, people, _) = two_people_in_two_tenants();
+    let simulator = &scene.world.simulator;
+    let accounts = |records: &[Value]| -> BTreeSet<String> {
+        records
+            .iter()
+            .map(|r| format!("{} {}", r["kind"], r["account"]).replace('"', ""))
+            .collect()
+    };
+    let all = listed(&scene, &[]);
+    assert_eq!(
+        accounts(&all),
+        people
+            .iter()
+            .flat_map(|u| [format!("token {}", u.upn), format!("sign-in {}", u.upn)])
+            .collect()
+    );
+    assert_eq!(listed(&scene, &["--account", &people[0].upn]).len(), 2);
+    assert_eq!(listed(&scene, &["--tenant", "elsewhere"]).len(), 0);
+    let clear = |args: &[&str]| {
+        let ran = run(scene.world.aad(&["cache", "clear"]).args(args));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(clear(&["--account", &people[1].upn]), "forgot 2 records\n");
+    assert_eq!(listed(&scene, &[]).len(), 2);
+
+    // The context's token goes, the sign-in stays: nobody is asked for the next one.
+    let kubeconfig = scene.world.kubeconfig();
+    fs::create_dir_all(kubeconfig.parent().expect("it has one")).expect("made");
+    let args = scene.person("devicecode", &["--login-hint", &people[0].upn]);
+    let exec_args = [
+        &["get-token", "--server-id", AKS_SERVER_APP],
+        args.as_slice(),
+    ]
+    .concat();
+    let entry = serde_json::json!({
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"exec": {
+            "command": "kubectl-aad",
+            "args": exec_args,
+        }}}],
+    });
+    fs::write(&kubeconfig, entry.to_string()).expect("written");
+    let old = token(&scene.get_token(&args, &[]));
+    assert_eq!(clear(&["--context", "x"]), "forgot 1 record\n");
+    simulator.reset();
+    assert_ne!(token(&scene.get_token(&args, &[])), old);
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);
+    let unknown = run(&mut scene.world.aad(&["cache", "clear", "--context", "y"]));
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("there is no context `y`"));
+
+    clear(&[]);
+    assert_eq!(listed(&scene, &[]).len(), 0);
+}
+
+#[test]
+fn commands_of_kubelogin_remove_what_is_cached() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let named = scene.world.home().join("named");
+    let named = named.to_str().expect("text");
+    for (command, flag) in [
+        ("remove-cache-dir", "--cache-dir"),
+        ("remove-tokens", "--token-cache-dir"),
+    ] {
+        scene.get_token(&scene.spn(&[]), &[secret]);
+        scene.get_token(&scene.spn(&["--cache-dir", named]), &[secret]);
+        let ours = |parent: &Path| parent.join("kubectl-aad").exists();
+        let usual = scene.world.home().join(".kube/cache");
+        assert!(ours(&usual) && ours(named.as_ref()));
+        assert_eq!(
+            run(scene
+                .world
+                .aad(&[command, flag, named])
+                .stdin(Stdio::null()))
+            .code,
+            0
+        );
+        assert!(ours(&usual) && !ours(named.as_ref()));
+        assert_eq!(run(&mut scene.world.aad(&[command])).code, 0);
+        assert!(!ours(&usual));
+        assert_eq!(
+            run(&mut scene.world.aad(&[command])).code,
+            0,
+            "none is no error"
+        );
+    }
+}
+
+#[test]
+fn each_store_keeps_what_it_says() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let args = scene.spn(&[]);
+    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let none = ("AAD_TOKEN_STORE", "none");
+    assert_ne!(
+        token(&scene.get_token(&args, &[secret, none])),
+        token(&scene.get_token(&args, &[secret, none]))
+    );
+    assert!(!cache.exists());
+    let file = ("AAD_TOKEN_STORE", "file");
+    let kept = token(&scene.get_token(&args, &[secret, file]));
+    assert_eq!(token(&scene.get_token(&args, &[secret, file])), kept);
+    for entry in fs::read_dir(&cache).expect("it was made") {
+        let path = entry.expect("readable").path();
+        let mode = path.metadata().expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", path.display());
+    }
+    // Another mode lets others in: nothing is read there any more, and nothing written.
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("ours");
+    let refused = scene.get_token(&args, &[secret, file]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("type `chmod 700 "),
+        "{}",
+        refused.stderr
+    );
+    let wrong = scene.get_token(&args, &[secret, ("AAD_TOKEN_STORE", "plain")]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+}
+
+#[test]
+fn files_of_others_in_the_cache_cost_a_sign_in_and_nothing_else() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let file = ("AAD_TOKEN_STORE", "file");
+    let args = scene.spn(&[]);
+    scene.get_token(&args, &[secret, file]);
+    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let record = fs::read_dir(&cache)
+        .expect("made")
+        .map(|entry| entry.expect("readable").path())
+        .find(|path| path.extension().is_some_and(|e| e == "json"))
+        .expect("a record");
+    let good = fs::read(&record).expect("readable");
+    let mut others: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"{}".to_vec(),
+        b"null".to_vec(),
+        vec![0xff; 64],
+        vec![b'['; 200_000],
+        good[..good.len() / 2].to_vec(),
+    ];
+    let text = String::from_utf8(good).expect("text");
+    others.push(text.replace("\"version\":1", "\"version\":0").into_bytes());
+    for bytes in others {
+        fs::write(&record, &bytes).expect("ours");
+        scene.world.simulator.reset();
+        scene.claims(&scene.get_token(&args, &[secret, file]));
+        let counters = scene.world.simulator.counters();
+        assert_eq!(counters.tokens("client_credentials"), 1);
+    }
+}
+
+#[test]
+fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
+    let Some(strace) = peer("strace") else { return };
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let args = scene.spn(&[]);
+    let kept = token(&scene.get_token(&args, &[secret]));
+    let log = scene.world.home().join("strace.log");
+    let plain = scene.command(&args, &[secret]);
+    let mut traced = scene.world.program(&strace);
+    traced
+        .args(["-f", "-o"])
+        .arg(&log)
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env(secret.0, secret.1);
+    assert_eq!(token(&run(&mut traced)), kept);
+    let log = fs::read_to_string(log).expect("strace wrote it");
+    let calls = |name: &str| {
+        let called = format!(" {name}(");
+        log.lines().filter(move |line| line.contains(&called))
+    };
+    for never in [
+        "socket", "connect", "clone", "clone3", "fork", "vfork", "execveat",
+    ] {
+        assert_eq!(calls(never).count(), 0, "{never}: {log}");
+    }
+    let opened: Vec<&str> = calls("openat")
+        .chain(calls("open"))
+        .filter(|line| !line.contains(" = -1 "))
+        // What the loader reads is the system's matter; a static binary reads none of it.
+        .filter(|line| !line.contains(".so"))
+        .collect();
+    assert!(opened.len() <= 6, "{opened:#?}");
+    assert!(log.lines().count() < 250, "{}", log.lines().count());
+}
+
+/// Named to the child of the test below: the directory that it writes to.
+const VICTIM: &str = "AAD_TEST_CACHE_VICTIM";
+/// What each record is made of, so that half a record shows.
+const RECORD: usize = 6000;
+
+/// Not a test: the process that the next test kills.
+#[test]
+fn writer_that_is_killed() {
+    let Some(directory) = std::env::var_os(VICTIM) else {
+        return;
+    };
+    let choice = StoreChoice::named(std::env::var("AAD_TOKEN_STORE").ok().as_deref());
+    let store = Store::open(directory.into(), choice.expect("a store")).expect("opens");
+    println!("\nwriting");
+    for round in 0_u64.. {
+        let letter = b'a' + u8::try_from(round % 26).expect("below 26");
+        store
+            .write("access-1", &[letter; RECORD])
+            .expect("it can be written");
+    }
+}
+
+fn killed_in_the_middle(directory: &Path, choice: &str, micros: u64) {
+    let mut child = Command::new(std::env::current_exe().expect("a test binary"))
+        .args(["--exact", "cache::writer_that_is_killed", "--nocapture"])
+        .env(VICTIM, directory)
+        .env("AAD_TOKEN_STORE", choice)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    while lines.next().expect("it begins").expect("text") != "writing" {}
+    // Somewhere in a write; where does not matter, as long as it differs.
+    std::thread::sleep(Duration::from_micros(micros));
+    child.kill().expect("it lives");
+    child.wait().expect("it can be waited for");
+}
+
+fn survives_kills(choice: &str, kills: u64) {
+    let temp = tempfile::tempdir().expect("a directory");
+    let directory = temp.path().join("cache");
+    let open = || {
+        let choice = StoreChoice::named(Some(choice)).expect("a store");
+        Store::open(directory.clone(), choice).expect("opens")
+    };
+    open().write("access-1", &[b'z'; RECORD]).expect("written");
+    for round in 0..kills {
+        killed_in_the_middle(&directory, choice, round * 137 % 4000);
+        let record = open().read("access-1").expect("it always reads");
+        assert_eq!(record.len(), RECORD);
+        assert!(record.iter().all(|byte| *byte == record[0]), "whole");
+        let files: Vec<PathBuf> = fs::read_dir(&directory)
+            .expect("there")
+            .map(|entry| entry.expect("readable").path())
+            .collect();
+        assert!(files.len() <= 3, "each write sweeps: {files:?}");
+        for file in files {
+            let mode = file.metadata().expect("there").permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600);
+        }
+    }
+    open().write("access-1", b"end").expect("written");
+    let left = fs::read_dir(&directory).expect("there").count();
+    assert!(left <= 2, "the record and the key's lock: {left}");
+}
+
+#[test]
+fn five_hundred_kills_during_writes_leave_plain_records_whole() {
+    survives_kills("file", 500);
+}
+
+#[test]
+fn five_hundred_kills_during_writes_leave_sealed_records_whole() {
+    survives_kills("auto", 500);
+}
