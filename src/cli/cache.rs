@@ -373,7 +373,7 @@ mod tests {
         let path = dir.path().join("config");
         std::fs::write(
             &path,
-            "contexts: [{name: x, context: {cluster: c, user: u}}, {name: y, context: {user: v}}]\n\
+            "contexts: [{name: x, context: {cluster: c, user: u}}, {name: other, context: {user: v}}]\n\
              users:\n\
              - name: u\n\
              \x20 user:\n\
@@ -394,8 +394,8 @@ mod tests {
                 .expect_err("refused")
                 .render()
         };
-        assert!(failure("z").contains("kubectl config get-contexts"));
-        assert!(failure("y").contains("does not sign in with"));
+        assert!(failure("none").contains("kubectl config get-contexts"));
+        assert!(failure("other").contains("does not sign in with"));
     }
 
     #[test]
