@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result},
-    host::http::place,
+    host::http::{place, reach_hint},
     secret::Secret,
 };
 
@@ -190,5 +190,5 @@ fn failure(error: &azure_core::Error, place: &str, secret: &Secret) -> Failure {
         format!("could not get a token from `{place}`"),
     )
     .because(clean(&deepest))
-    .hint("check the network, and `HTTPS_PROXY` where one is needed")
+    .hint(reach_hint(&deepest))
 }

@@ -204,12 +204,17 @@ fn network_failure(place: &str, error: &reqwest::Error) -> Failure {
             .because(reason);
     }
     let failure = Failure::of(Kind::Network, format!("could not reach `{place}`"));
-    let hint = if reason.contains("certificate") || reason.contains("UnknownIssuer") {
+    let hint = reach_hint(&reason);
+    failure.because(reason).hint(hint)
+}
+
+/// What to look at where a host could not be reached for this reason.
+pub fn reach_hint(reason: &str) -> &'static str {
+    if reason.contains("certificate") || reason.contains("UnknownIssuer") {
         "where a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`"
     } else {
         "check the network, and `HTTPS_PROXY` where one is needed"
-    };
-    failure.because(reason).hint(hint)
+    }
 }
 
 /// The deepest reason of an error: the outer ones repeat the URL.
@@ -232,6 +237,7 @@ fn extra_roots(host: &Host) -> Result<Vec<Certificate>> {
             path.display()
         ))
         .because(reason)
+        .hint("name a PEM file there, or type `unset SSL_CERT_FILE`")
     };
     let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     // The verifier on Linux reads the variable of the process itself, in place
