@@ -2,9 +2,12 @@
 //!
 //! Lives here: the shared flags and [`FleetArgs`].
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -141,6 +144,20 @@ impl FleetArgs {
         ))
     }
 
+    /// The parameters that were given as flags and that neither sign-in does
+    /// anything with. The cloud and the tenant say where to look as well.
+    ///
+    /// # Errors
+    /// A usage error for an unknown mode.
+    pub(super) fn unused(&self) -> Result<Vec<Param>> {
+        let arm = self.arm_login.mode()?;
+        let mut unused: Vec<_> = self.login.unused().into_iter().collect();
+        unused.retain(|param| {
+            !arm.uses(*param) && !matches!(param, Param::Environment | Param::TenantId)
+        });
+        Ok(unused)
+    }
+
     /// The cloud to name in an exec entry; none for the public one.
     pub(super) fn named_environment(&self) -> Option<String> {
         let name = self.cloud.environment_argument();
@@ -159,6 +176,7 @@ impl FleetArgs {
         };
         let tally = Tally::default();
         let fleet = fleet::enumerate(arm, &scope, &|step| progress.say(tally.after(&step))).await?;
+        let looked_into = fleet.subscriptions.len();
         let tenants = fleet.tenants.into_iter().map(|(_, read)| read.err());
         let subscriptions = fleet.subscriptions.into_iter().map(|(_, read)| read.err());
         let warnings: Vec<_> = tenants
@@ -169,7 +187,17 @@ impl FleetArgs {
         for warning in &warnings {
             progress.note(&format!("warning: {warning}"));
         }
+        let hints: BTreeSet<_> = warnings.iter().filter_map(Failure::hint_text).collect();
+        for hint in hints {
+            progress.note(&format!("hint: {hint}"));
+        }
         let mut clusters = fleet.clusters;
+        if clusters.is_empty() && warnings.is_empty() {
+            progress.note(&format!(
+                "hint: there is no AKS cluster in the {looked_into} subscriptions that this sign-in sees: \
+                 where there should be, check the account, its roles and `--tenant-id`"
+            ));
+        }
         clusters.sort_by_cached_key(|(cluster, _)| {
             (
                 cluster.subscription_name.to_lowercase(),

@@ -30,6 +30,7 @@ use crate::{
         self, ClusterName, Document, Paths, file,
         merge::{self, Import, Outcome},
     },
+    login::PARAMS,
     secret::Secret,
 };
 
@@ -116,12 +117,21 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .get_one::<Format>("output")
         .copied()
         .unwrap_or_default();
-    for param in args.login.unused() {
+    for param in args.unused()? {
         output::say(&format!(
             "warning: `{}` has no effect with `--login {}`",
             param.dashed(),
             args.login.mode()?
         ));
+    }
+    for row in PARAMS.iter().filter(|row| row.secret) {
+        let variable = row.variables.first().map_or("a variable", |v| v.name);
+        if args.login.is_flag(row.param) {
+            output::say(&format!(
+                "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
+                row.param.dashed()
+            ));
+        }
     }
     let runtime = super::runtime()?;
     let report = runtime.block_on(sync(&args, &options, host))?;

@@ -10,6 +10,7 @@ mod convert;
 mod convert_parity;
 mod demo;
 mod docs;
+mod failures;
 mod fleet;
 mod get_token;
 mod hostile;

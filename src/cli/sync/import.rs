@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::exec_args::{ClusterSignIn, exec_args};
 use crate::{
     azure::ClusterRef,
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     kubeconfig::{
         ClusterName, UserCredential, UserKubeconfig, merge::Import, parse_user_kubeconfig,
     },
@@ -82,10 +82,16 @@ pub(super) fn convert(
 ) -> Result<Brought> {
     match answer {
         Ok(answer) => entries(answer.expose().as_bytes(), cluster, style),
-        // A stopped cluster need not answer; a running one must.
-        Err(_) if is(&cluster.power_state, "Stopped") => Ok(Brought::Skipped(
-            "it is stopped and gives no kubeconfig: sync again after `az aks start`".to_owned(),
-        )),
+        // A stopped cluster need not answer; a running one must. A missing role or network is
+        // neither's doing.
+        Err(failure)
+            if is(&cluster.power_state, "Stopped")
+                && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
+        {
+            Ok(Brought::Skipped(
+                "it is stopped and gives no kubeconfig: sync again after `az aks start`".to_owned(),
+            ))
+        }
         Err(failure) => Err(failure),
     }
 }

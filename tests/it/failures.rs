@@ -1,0 +1,112 @@
+//! What is printed when something common is wrong: what happened, why, what to type next, and the
+//! exit code that a script goes by.
+
+use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, PowerState};
+
+use crate::world::{CLOUD, Ran, World, run};
+
+fn fleet(clusters: usize) -> Fleet {
+    Fleet::generate(&FleetSpec {
+        clusters,
+        stopped: 0.5,
+        ..FleetSpec::default()
+    })
+}
+
+/// A sync as the fleet's service principal, its secret from a variable.
+fn as_an_application(world: &World, extra: &[&str]) -> Ran {
+    let principal = &world.simulator.fleet().service_principals[0];
+    run(world
+        .sync(&["-l", "spn", "-o", "name"])
+        .args(extra)
+        .env("AZURE_CLIENT_ID", &principal.client_id)
+        .env("AZURE_TENANT_ID", &principal.tenant_id)
+        .env("AZURE_CLIENT_SECRET", principal.secret()))
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_names_the_variable_that_helps() {
+    let world = World::new(fleet(1));
+    // A certificate of the simulator's own making, but of another run.
+    let other = World::new(fleet(1));
+    let mut command = world.sync(&["-l", "spn"]);
+    let principal = &world.simulator.fleet().service_principals[0];
+    let ran = run(command
+        .env("SSL_CERT_FILE", &other.files.ca)
+        .env("AZURE_CLIENT_ID", &principal.client_id)
+        .env("AZURE_TENANT_ID", &principal.tenant_id)
+        .env("AZURE_CLIENT_SECRET", principal.secret()));
+    assert_eq!(ran.code, 1);
+    let hint = ran.stderr.lines().last().unwrap_or_default();
+    assert!(
+        hint.starts_with("hint: ") && hint.contains("`SSL_CERT_FILE`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_fleet_without_clusters_is_no_failure_but_is_remarked_on() {
+    let world = World::new(fleet(0));
+    for command in ["sync", "list"] {
+        let ran = run(&mut world.aad(&[command, "-e", CLOUD]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("hint: there is no AKS cluster"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(!world.kubeconfig().exists());
+}
+
+#[test]
+fn a_secret_given_as_a_flag_is_not_written_and_that_is_said() {
+    let world = World::new(fleet(1));
+    let secret = world.simulator.fleet().service_principals[0]
+        .secret()
+        .to_owned();
+    let ran = as_an_application(&world, &["--client-secret", &secret]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("`--client-secret` is not written to the kubeconfig"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!world.kubeconfig_text().contains(&secret));
+    let ran = as_an_application(&world, &[]);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_flag_that_says_where_to_look_is_not_called_useless() {
+    let world = World::new(fleet(1));
+    let ran = run(&mut world.sync(&["-l", "msi", "--timeout", "1s", "--login-hint", "x"]));
+    assert!(
+        ran.stderr.contains("`--login-hint` has no effect"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("`--environment`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
+    let fleet = fleet(4);
+    assert!(
+        fleet
+            .clusters
+            .iter()
+            .any(|c| c.power_state == PowerState::Stopped)
+    );
+    let world = World::new(fleet);
+    world
+        .simulator
+        .faults()
+        .add(Fault::on(Endpoint::ListClusterUserCredential).status(403));
+    let ran = run(&mut world.sync(&["-o", "json"]));
+    assert_eq!(ran.json(1)["summary"]["failed"], 4);
+    let hints = ran.stderr.lines().filter(|line| line.starts_with("hint: "));
+    assert_eq!(hints.count(), 1, "{}", ran.stderr);
+}
