@@ -16,6 +16,7 @@ mod get_token;
 mod hostile;
 mod house;
 mod krew;
+mod merge;
 mod reference;
 mod support;
 mod sync;

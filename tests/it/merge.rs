@@ -1,0 +1,158 @@
+//! What `merge` writes, read and rewritten by the real kubectl.
+
+use std::{fs, path::Path, process::Command};
+
+use kubectl_aad::kubeconfig::{
+    ClusterName, Document,
+    merge::{Action, Import, Outcome, merge},
+};
+use serde_json::{Map, Value, json};
+
+use crate::support::peer;
+
+/// Names that a reader of YAML 1.1 takes for something else, unless they are in quotes.
+const NAMES: [&str; 9] = [
+    "yes",
+    "on",
+    "1_000",
+    "0x1F",
+    "2026-01-01",
+    "1e3",
+    "null",
+    "y",
+    "prod",
+];
+
+const FOREIGN: &str = "# mine\napiVersion: v1\nkind: Config\nclusters:\n- cluster: {server: \"https://mine\"} # keep\n  name: mine\ncontexts:\n- context: {cluster: mine, namespace: 'on', user: mine}\n  name: mine\ncurrent-context: mine\nusers:\n- name: mine\n  user: {token: 'yes'}\n";
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().expect("an object").clone()
+}
+
+fn imports() -> Vec<Import> {
+    NAMES
+        .iter()
+        .map(|name| Import {
+            cluster_name: ClusterName {
+                arm_id: format!("/subscriptions/s/managedClusters/{name}"),
+                name: (*name).to_owned(),
+                resource_group: "rg".to_owned(),
+                subscription: "sub".to_owned(),
+                subscription_id: "s".to_owned(),
+            },
+            cluster: object(
+                json!({"server": format!("https://{name}:443"), "tls-server-name": name}),
+            ),
+            user: object(json!({"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "args": ["get-token", "--tenant-id", name],
+                "command": "kubectl-aad",
+                "installHint": "one line\nand another: yes\n",
+                "interactiveMode": "Never",
+            }})),
+        })
+        .collect()
+}
+
+fn merged(text: &str) -> (String, Vec<Outcome>) {
+    let document = Document::parse(text).expect("a kubeconfig");
+    let merged = merge(&document, &imports(), &[]);
+    (
+        document.render(&merged.root).expect("written"),
+        merged.outcomes,
+    )
+}
+
+fn kubectl(program: &Path, kubeconfig: &Path, args: &[&str]) -> Vec<u8> {
+    let output = Command::new(program)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(args)
+        .env_clear()
+        .env("HOME", kubeconfig.parent().expect("a directory"))
+        .output()
+        .expect("kubectl runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    output.stdout
+}
+
+#[test]
+fn kubectl_reads_what_is_written_and_what_it_rewrites_is_still_ours() {
+    let Some(program) = peer("kubectl") else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("config");
+    for before in [
+        FOREIGN,
+        "",
+        "clusters: null\nusers: []\n",
+        "{\"clusters\": [], \"kind\": \"Config\"}",
+    ] {
+        let (text, outcomes) = merged(before);
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| outcome.action == Action::Added)
+        );
+        fs::write(&path, &text).expect("written");
+        let view = kubectl(&program, &path, &["config", "view", "--raw", "-o", "json"]);
+        let view: Value = serde_json::from_slice(&view).expect("JSON");
+        for (name, outcome) in NAMES.iter().zip(&outcomes) {
+            assert_eq!(outcome.context, *name);
+            let item = |list: &str, item: &str| {
+                let entries = view[list].as_array().cloned().unwrap_or_default();
+                let entry = entries.into_iter().find(|entry| entry["name"] == *name);
+                entry.unwrap_or_else(|| panic!("{list} has no {name}:\n{text}"))[item].clone()
+            };
+            assert_eq!(
+                item("clusters", "cluster")["server"],
+                format!("https://{name}:443")
+            );
+            assert_eq!(item("clusters", "cluster")["tls-server-name"], *name);
+            assert_eq!(item("users", "user")["exec"]["args"][2], *name);
+            for (list, kind) in [
+                ("clusters", "cluster"),
+                ("contexts", "context"),
+                ("users", "user"),
+            ] {
+                let extension = &item(list, kind)["extensions"][0];
+                assert_eq!(extension["name"], "kubectl-aad");
+                assert_eq!(
+                    extension["extension"]["armId"],
+                    format!("/subscriptions/s/managedClusters/{name}")
+                );
+            }
+        }
+        // kubectl writes the whole file anew: its order, its defaults, no comments.
+        kubectl(
+            &program,
+            &path,
+            &["config", "set-context", "yes", "--namespace", "shop"],
+        );
+        kubectl(
+            &program,
+            &path,
+            &["config", "rename-context", "prod", "mine-now"],
+        );
+        let rewritten = fs::read_to_string(&path).expect("read");
+        let (again, outcomes) = merged(&rewritten);
+        assert_eq!(again, rewritten);
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| outcome.action == Action::Unchanged)
+        );
+        assert_eq!(
+            outcomes.last().map(|outcome| outcome.context.as_str()),
+            Some("mine-now")
+        );
+        let namespaces = kubectl(
+            &program,
+            &path,
+            &["config", "get-contexts", "yes", "--no-headers"],
+        );
+        assert!(String::from_utf8_lossy(&namespaces).contains("shop"));
+    }
+}
