@@ -34,8 +34,9 @@ pub const EXEC_COMMAND: &str = "kubectl-aad";
 const API_VERSION: &str = "client.authentication.k8s.io/v1beta1";
 const API_VERSION_V1: &str = "client.authentication.k8s.io/v1";
 
-const INSTALL_HINT: &str = "\
-This cluster is signed in to with kubectl-aad, which is not installed.
+/// What kubectl says where the plugin is missing.
+pub const INSTALL_HINT: &str = "\
+kubectl-aad is needed to sign in to this cluster and is not on the PATH.
 Install it with: kubectl krew install aad
 ";
 

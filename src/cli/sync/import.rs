@@ -10,17 +10,14 @@ use crate::{
     azure::ClusterRef,
     error::{Failure, Kind, Result},
     kubeconfig::{
-        ClusterName, UserCredential, UserKubeconfig, merge::Import, parse_user_kubeconfig,
+        ClusterName, UserCredential, UserKubeconfig,
+        convert::{EXEC_COMMAND, INSTALL_HINT},
+        merge::Import,
+        parse_user_kubeconfig,
     },
     login::{LoginMode, Origin, Param, Settings},
     secret::Secret,
 };
-
-/// What kubectl shows where the plugin is missing.
-const INSTALL_HINT: &str = "\
-kubectl-aad is needed to sign in to this cluster and is not on the PATH.
-Install it with: kubectl krew install aad
-";
 
 /// Why a cluster without Entra ID is left out: its kubeconfig would hold an
 /// administrator's certificate.
@@ -159,7 +156,7 @@ fn user_value(
     let exec = json!({
         "exec": {
             "apiVersion": "client.authentication.k8s.io/v1",
-            "command": "kubectl-aad",
+            "command": EXEC_COMMAND,
             "args": args,
             "env": null,
             "installHint": INSTALL_HINT,
