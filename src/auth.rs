@@ -176,12 +176,14 @@ impl Authenticator {
 
     async fn get_anew(&self, request: &TokenRequest) -> Result<AccessToken> {
         let key = self.key(request)?;
-        let _alone = self.alone(key.as_ref()).await;
+        let since = self.host.now();
+        let alone = self.alone(key.as_ref()).await;
         if let Some(token) = self.cached(request) {
             tracing::debug!("another process got it meanwhile");
             return Ok(token);
         }
-        let tokens = self.obtain(request).await?;
+        let waited = alone.as_ref().is_some_and(|(_, waited)| *waited);
+        let tokens = self.obtain(request, waited.then_some(since)).await?;
         // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
         // token this is.
         if let Some(key) = key
@@ -194,7 +196,7 @@ impl Authenticator {
 
     /// Waits for others who are getting the same. A cache that can't lock is
     /// no reason to go without a token.
-    async fn alone(&self, key: Option<&CacheKey>) -> Option<Guard> {
+    async fn alone(&self, key: Option<&CacheKey>) -> Option<(Guard, bool)> {
         let flight = self.flight(key?);
         let waiting = || {
             if self.may_ask() {
@@ -202,7 +204,7 @@ impl Authenticator {
             }
         };
         match self.cache.alone(&flight, &waiting).await {
-            Ok(guard) => Some(guard),
+            Ok(alone) => Some(alone),
             Err(failure) => {
                 tracing::debug!("no lock: {failure}");
                 None
@@ -210,7 +212,9 @@ impl Authenticator {
         }
     }
 
-    async fn obtain(&self, request: &TokenRequest) -> Result<Tokens> {
+    /// Gets it from its source. `waited_since` is when this call began, in Unix
+    /// seconds, where another process was getting the same meanwhile.
+    async fn obtain(&self, request: &TokenRequest, waited_since: Option<i64>) -> Result<Tokens> {
         let tenant = self.tenant(request);
         let cnf = self.pop()?.map(|pop| pop.key.req_cnf());
         let ask = Ask {
@@ -224,7 +228,9 @@ impl Authenticator {
             prompt: &self.options.prompt,
         };
         match &self.sign_in.login {
-            Login::DeviceCode { .. } | Login::Interactive { .. } => self.renew_or_ask(ask).await,
+            Login::DeviceCode { .. } | Login::Interactive { .. } => {
+                self.renew_or_ask(ask, waited_since).await
+            }
             Login::ServicePrincipal {
                 client_id,
                 credential,

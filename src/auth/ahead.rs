@@ -55,7 +55,7 @@ impl Authenticator {
         {
             return Ok(());
         }
-        let tokens = tokio::time::timeout(self.sign_in.timeout, self.obtain(request))
+        let tokens = tokio::time::timeout(self.sign_in.timeout, self.obtain(request, None))
             .await
             .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))??;
         if self.key(request)?.as_ref() == Some(&key) {

@@ -192,19 +192,20 @@ impl TokenCache {
     }
 
     /// Waits until this process alone gets what `flight` names, and calls
-    /// `waiting` once when that takes longer than a second.
+    /// `waiting` once when that takes longer than a second. Says beside the
+    /// lock whether there was anybody to wait for.
     ///
     /// The wait has no bound of its own: the caller has one for the whole.
     ///
     /// # Errors
     /// When the store can't lock.
-    pub async fn alone(&self, flight: &str, waiting: &(dyn Fn() + Sync)) -> Result<Guard> {
+    pub async fn alone(&self, flight: &str, waiting: &(dyn Fn() + Sync)) -> Result<(Guard, bool)> {
         let mut waited = Duration::ZERO;
         let mut step = Duration::from_millis(5);
         let mut told = false;
         loop {
             if let Some(guard) = self.store.try_lock(flight)? {
-                return Ok(guard);
+                return Ok((guard, !waited.is_zero()));
             }
             if waited >= Duration::from_secs(1) && !told {
                 waiting();

@@ -21,7 +21,15 @@ use crate::{
 
 impl Authenticator {
     /// Gets a person's token.
-    pub(super) async fn renew_or_ask(&self, ask: Ask<'_>) -> Result<Tokens> {
+    ///
+    /// `waited_since` is when this call began, in Unix seconds, where another
+    /// process was asking a person meanwhile: a person who has just given up
+    /// there is not asked once more by each process that waited.
+    pub(super) async fn renew_or_ask(
+        &self,
+        ask: Ask<'_>,
+        waited_since: Option<i64>,
+    ) -> Result<Tokens> {
         let record =
             self.cache
                 .refresh_for(&self.refresh_key(), ask.tenant, self.sign_in.login.hint());
@@ -43,12 +51,23 @@ impl Authenticator {
         if !self.options.attended {
             return Err(self.nobody_to_ask(ask, refused.map(|r| *r)));
         }
+        let key = self.refresh_key();
+        let hint = self.sign_in.login.hint();
+        if let Some(since) = waited_since
+            && self.cache.given_up_since(&key, hint, since)
+        {
+            return Err(given_up_elsewhere());
+        }
         let challenge = refused.and_then(|refused| refused.claims);
         let ask = Ask {
             claims: ask.claims.or(challenge.as_deref()),
             ..ask
         };
-        let tokens = self.ask_person(ask).await?;
+        let tokens = self.ask_person(ask).await.inspect_err(|failure| {
+            if matches!(failure.kind(), Kind::Cancelled | Kind::Denied) {
+                self.cache.give_up(&key, hint, ask.host.now());
+            }
+        })?;
         self.check_account(&tokens)?;
         self.keep_refresh(ask, &tokens, None);
         Ok(tokens)
@@ -193,4 +212,12 @@ impl Authenticator {
             ask.resource,
         ))
     }
+}
+
+fn given_up_elsewhere() -> Failure {
+    Failure::of(
+        Kind::Cancelled,
+        "the sign-in that was waited for was given up or refused",
+    )
+    .hint("run the command again to sign in")
 }

@@ -505,6 +505,54 @@ fn many_cold_processes_make_one_prompt() {
 }
 
 #[test]
+fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.device_auto_approve = None);
+    let args = scene.person("devicecode", &[]);
+    let start = || {
+        let mut command = scene.command(&args, &[ATTENDED]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the program starts")
+    };
+    let mut children: Vec<Child> = (0..5).map(|_| start()).collect();
+    let code = simulator.wait_for_user_code(Duration::from_secs(60));
+    // Those who wait say so.
+    let waiting = children
+        .iter_mut()
+        .map(|child| first_words(child, &["waiting for a sign-in", "enter the code"]))
+        .filter(|words| words.contains("waiting"))
+        .count();
+    assert_eq!(waiting, 4);
+    assert!(simulator.decline_device(&code));
+    for child in children {
+        let ran = finished(child);
+        assert_refused(&ran, 1, &["hint: run the command again"]);
+    }
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
+    let again = start();
+    let code = simulator.wait_for_user_code(Duration::from_secs(60));
+    assert!(simulator.approve_device(&code, &scene.user.upn));
+    scene.claims(&finished(again));
+}
+
+/// Reads a child's standard error up to the first of these words.
+fn first_words(child: &mut Child, words: &[&str]) -> String {
+    use std::io::Read;
+    let stderr = child.stderr.as_mut().expect("it is piped");
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while stderr.read(&mut byte).expect("readable") == 1 {
+        read.push(byte[0]);
+        let text = String::from_utf8_lossy(&read);
+        if words.iter().any(|word| text.contains(word)) {
+            return text.into_owned();
+        }
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+#[test]
 fn passwords_work_where_entra_knows_them_and_say_so_where_not() {
     let scene = Scene::new();
     let args = scene.person("ropc", &["--username", &scene.user.upn, "--force-refresh"]);
