@@ -242,8 +242,15 @@ impl<'a> Arm<'a> {
         if method == Method::POST {
             request = request.header(CONTENT_LENGTH, "0");
         }
+        // Without the query: a page's token says more than a log should.
+        tracing::debug!("{method} {}{}", place(url), url.path());
         match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
-            Ok(sent) => sent,
+            Ok(sent) => {
+                if let Ok(answer) = &sent {
+                    tracing::debug!("{} from {}{}", answer.status, place(url), url.path());
+                }
+                sent
+            }
             Err(_) => Err(Failure::of(
                 Kind::Timeout,
                 format!("`{}` did not answer in time", place(url)),

@@ -34,8 +34,12 @@ impl Progress {
 
     /// Says what is being done, without an end in sight.
     pub(super) fn say(&self, message: impl Into<String>) {
+        let message = message.into();
+        if self.bar.is_hidden() {
+            tracing::info!("{message}");
+        }
         self.bar.set_style(style(ENDLESS));
-        self.bar.set_message(message.into());
+        self.bar.set_message(message);
     }
 
     /// Begins counting to `total`.

@@ -110,3 +110,21 @@ fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
     let hints = ran.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(hints.count(), 1, "{}", ran.stderr);
 }
+
+#[test]
+fn what_v_promises_is_told_the_steps_and_every_request() {
+    let world = World::new(fleet(2));
+    let steps = run(&mut world.sync(&["-v", "1"])).stderr;
+    assert!(steps.contains("signing in to Azure\n"), "{steps}");
+    assert!(steps.contains("writing the kubeconfig\n"), "{steps}");
+    assert!(!steps.contains("GET "), "{steps}");
+    let requests = run(&mut world.sync(&["-v", "5"])).stderr;
+    let posts = requests
+        .lines()
+        .filter(|line| line.starts_with("POST ") && line.ends_with("/listClusterUserCredential"));
+    assert_eq!(posts.count(), 2, "{requests}");
+    assert!(
+        requests.contains("GET ") && !requests.contains('?'),
+        "{requests}"
+    );
+}
