@@ -8,8 +8,9 @@ use std::{
     env,
     error::Error,
     fs, io,
-    path::Path,
-    process::{Command, ExitCode, ExitStatus, Stdio},
+    path::{Path, PathBuf},
+    process::{self, Command, ExitCode, ExitStatus, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -82,6 +83,7 @@ fn demo() -> Result<ExitCode, Box<dyn Error>> {
     let home = tempfile::Builder::new()
         .prefix("kubectl-aad-demo-")
         .tempdir()?;
+    leave_nothing_on_ctrl_c(home.path().to_owned())?;
     let files = simulator.write_files(home.path())?;
     let bin = home.path().join("bin");
     fs::create_dir(&bin)?;
@@ -162,6 +164,28 @@ fn demo() -> Result<ExitCode, Box<dyn Error>> {
     }
     println!("Done: the temporary kubeconfig, token cache and simulator are gone.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the directory away when the demo is interrupted, which would leave it otherwise.
+fn leave_nothing_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut interrupted = Box::pin(async { tokio::signal::ctrl_c().await });
+    // Polled once, so that from here on the signal is ours.
+    let _ = runtime.block_on(async { futures::poll!(&mut interrupted) });
+    thread::spawn(move || {
+        if runtime.block_on(interrupted).is_ok() {
+            // What runs in it is being interrupted too, and may write a last file meanwhile.
+            for _ in 0..100 {
+                if fs::remove_dir_all(&directory).is_ok() {
+                    break;
+                }
+            }
+            process::exit(130);
+        }
+    });
+    Ok(())
 }
 
 /// Lets kubectl in to a few clusters, by the contexts that the kubeconfig names.
