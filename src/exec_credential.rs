@@ -4,6 +4,7 @@
 //! `client.authentication.k8s.io`. How a token is had is not known here.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -77,11 +78,18 @@ impl ExecInfo {
         let Some(text) = host.var_nonempty(VARIABLE) else {
             return Ok(Self::default());
         };
-        let input: Option<Input> = serde_json::from_str(text).map_err(|e| {
-            Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
-                .because(e)
-                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
-        })?;
+        // By way of a map: serde takes a list for a struct, too.
+        let input: Option<Input> = serde_json::from_str::<Option<Map<String, Value>>>(text)
+            .and_then(|fields| {
+                fields
+                    .map(|f| Input::deserialize(Value::Object(f)))
+                    .transpose()
+            })
+            .map_err(|e| {
+                Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
+                    .because(e)
+                    .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
+            })?;
         let input = input.unwrap_or_default();
         let version = match input.api_version.as_str() {
             "" => Version::V1Beta1,
@@ -204,6 +212,7 @@ mod tests {
         for text in [
             "x",
             "7",
+            "[]",
             r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1"}"#,
         ] {
             assert!(read(text).is_err(), "{text}");

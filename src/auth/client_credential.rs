@@ -119,6 +119,12 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
     let scope = ask.scope();
     tracing::debug!("asking {place} through azure_identity");
     let token = credential.get_token(&[&scope], None).await.map_err(fail)?;
+    // `azure_identity` takes an answer without a token for one with an empty token.
+    if token.token.secret().is_empty() {
+        return Err(Failure::new(
+            "the answer with the token has no `access_token`",
+        ));
+    }
     Ok(Tokens::from(AccessToken {
         secret: Secret::new(token.token.secret()),
         expires_on: token.expires_on.unix_timestamp(),

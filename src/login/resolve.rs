@@ -89,7 +89,9 @@ impl Settings {
                 client_id: self.application(mode)?,
                 credential: self.client_credential()?,
                 legacy,
-                pop,
+                // The v1 endpoint binds no token to a key, so there is nothing to prove; kubelogin
+                // leaves it out there, too.
+                pop: pop.filter(|_| !legacy),
             },
             LoginMode::Ropc => Login::Password {
                 client_id: self.application(mode)?,

@@ -188,8 +188,7 @@ impl Settings {
                 (_, Precedence::VariablesFirst) => true,
                 (_, Precedence::FlagsFirst) => !given,
             };
-            let readable = param != Param::Timeout
-                || super::duration::parse(text).is_some_and(|d| !d.is_zero());
+            let readable = param != Param::Timeout || super::duration::parse(text).is_some();
             if taken && readable {
                 self.set(param, text, Origin::Variable(variable.name));
             }
@@ -374,6 +373,11 @@ mod tests {
         let settings =
             flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
         assert_eq!(settings.get(Param::Timeout), Some("5s"));
+        // Readable, and refused later as the flag would be.
+        let host = Host::with_env([("AZURE_CLI_TIMEOUT", "0s")]);
+        let settings =
+            flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
+        assert_eq!(settings.get(Param::Timeout), Some("0s"));
     }
 
     #[test]

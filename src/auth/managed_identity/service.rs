@@ -41,8 +41,9 @@ pub(super) struct ServiceRow {
     api_version: Option<&'static str>,
     /// The header that proves a local caller, and the variable with its value.
     pub(super) secret: Option<(&'static str, &'static str)>,
-    /// What a user-assigned identity is named by: client id, ARM id.
-    names: Option<(&'static str, &'static str)>,
+    /// What a user-assigned identity is named by: client id, and ARM id where
+    /// that is taken.
+    names: Option<(&'static str, Option<&'static str>)>,
 }
 
 /// Every service, after Microsoft's documentation of each and MSAL's
@@ -62,7 +63,7 @@ static SERVICES: &[ServiceRow] = &[
         endpoint: Some("IDENTITY_ENDPOINT"),
         api_version: Some("2019-08-01"),
         secret: Some(("X-IDENTITY-HEADER", "IDENTITY_HEADER")),
-        names: Some(("client_id", "mi_res_id")),
+        names: Some(("client_id", Some("mi_res_id"))),
     },
     ServiceRow {
         service: Service::MachineLearning,
@@ -70,7 +71,7 @@ static SERVICES: &[ServiceRow] = &[
         endpoint: Some("MSI_ENDPOINT"),
         api_version: Some("2017-09-01"),
         secret: Some(("secret", "MSI_SECRET")),
-        names: Some(("clientid", "mi_res_id")),
+        names: Some(("clientid", None)),
     },
     ServiceRow {
         service: Service::CloudShell,
@@ -94,7 +95,7 @@ static SERVICES: &[ServiceRow] = &[
         endpoint: None,
         api_version: Some("2018-02-01"),
         secret: None,
-        names: Some(("client_id", "msi_res_id")),
+        names: Some(("client_id", Some("msi_res_id"))),
     },
 ];
 const IMDS: &str = "http://169.254.169.254";
@@ -189,7 +190,12 @@ impl ServiceRow {
         match (identity, self.names) {
             (IdentityChoice::System, _) => Ok(None),
             (IdentityChoice::ClientId(id), Some((name, _)))
-            | (IdentityChoice::ResourceId(id), Some((_, name))) => Ok(Some((name, id))),
+            | (IdentityChoice::ResourceId(id), Some((_, Some(name)))) => Ok(Some((name, id))),
+            (IdentityChoice::ResourceId(_), Some((_, None))) => Err(Failure::usage(format!(
+                "{} can't be asked for an identity by its ARM id",
+                self.name
+            ))
+            .hint("name it by `--client-id` in place of `--identity-resource-id`")),
             (_, None) => Err(Failure::usage(format!(
                 "{} can't be asked for a user-assigned identity",
                 self.name
