@@ -6,6 +6,7 @@
 
 mod cache;
 mod chromium;
+mod conformance;
 mod convert;
 mod convert_parity;
 mod demo;

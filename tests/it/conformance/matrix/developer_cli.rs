@@ -1,0 +1,108 @@
+//! `azurecli` and `azd`: the developer's tools, played by scripts that note how they were called.
+
+use super::super::case::Case;
+use super::{at_server, with_exec_info};
+
+/// Notes the arguments, parted by `|`, and goes on with the rest of the script.
+fn noting(name: &str, rest: &str) -> String {
+    format!(
+        "#!/bin/sh\n{{ for a in \"$@\"; do printf '%s|' \"$a\"; done; echo; }} >> '{{home}}/{name}.calls'\n{rest}\n"
+    )
+}
+
+/// An unsigned token whose claims name the caller, `exp` 4102444800 (the year 2100).
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiI2ZGFlNDJmOC00MzY4LTQ2NzgtOTRmZi0zOTYwZTI4ZTM2MzAiLCJvaWQiOiJhbGljZSIsImV4cCI6NDEwMjQ0NDgwMH0.c2ln";
+
+fn az(answer: &str) -> String {
+    noting("az", answer)
+}
+
+fn said(answer: &str) -> String {
+    format!("cat <<'EOF'\n{answer}\nEOF")
+}
+
+fn failing(message: &str, code: u8) -> String {
+    format!("cat >&2 <<'EOF'\n{message}\nEOF\nexit {code}")
+}
+
+/// The scripts need `cat`, and find no real `az`.
+fn with_cat(case: Case) -> Case {
+    case.program("cat", "#!/bin/sh\nexec /bin/cat \"$@\"\n")
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [azurecli(), azd()].concat()
+}
+
+fn azurecli() -> Vec<Case> {
+    let base = |part: &str| {
+        with_cat(at_server(
+            Case::new("azurecli").named(part).args("-l azurecli"),
+        ))
+    };
+    let full = format!(
+        r#"{{"accessToken":"{TOKEN}","expiresOn":"2100-01-01 00:00:00.000000","expires_on":4102444800,"subscription":"s","tenant":"t","tokenType":"Bearer"}}"#
+    );
+    let good = |part: &str| base(part).program("az", &az(&said(&full)));
+    let answers = |part: &str, answer: String| base(part).program("az", &az(&answer));
+    let mut cases = with_exec_info(&good("good"));
+    cases.extend([
+        good("tenant").args("-t {tenant}"),
+        good("tenant-env").env("AZURE_TENANT_ID", "{tenant}"),
+        good("tenant-terraform-env").args("--use-azurerm-env-vars").env("ARM_TENANT_ID", "{tenant}"),
+        good("tenant-env-disabled").args("--disable-environment-override").env("AZURE_TENANT_ID", "{tenant}"),
+        good("tenant-by-domain").args("-t {domain}"),
+        good("tenant-malformed").arg("-t").arg("a;b"),
+        good("subscription").args("-s {subscription}"),
+        good("subscription-by-name").arg("--subscription").arg("Contoso 01"),
+        good("subscription-malformed").arg("--subscription").arg("a;touch b"),
+        good("subscription-and-tenant").args("-s {subscription} -t {tenant}"),
+        good("server-malformed").arg("--server-id").arg("a b"),
+        good("config-dir").env("AZURE_CONFIG_DIR", "{home}/azure"),
+        good("client-id-ignored").args("--client-id {client}"),
+        good("timeout-env").env("AZURE_CLI_TIMEOUT", "30s"),
+        base("not-installed"),
+        answers(
+            "old-az",
+            said(&format!(
+                r#"{{"accessToken":"{TOKEN}","expiresOn":"2100-01-01 00:00:00.000000","subscription":"s","tenant":"t","tokenType":"Bearer"}}"#
+            )),
+        )
+        .env("TZ", "UTC"),
+        answers("not-logged-in", failing("ERROR: Please run 'az login' to setup account.", 1)),
+        answers("mfa-needed", failing("ERROR: AADSTS50076: Due to a configuration change made by your administrator you must use multi-factor authentication.\nRun the command below to authenticate interactively:\naz login --tenant t", 1)),
+        answers("unknown-subscription", failing("ERROR: Subscription 's' not found. Check the spelling and casing and try again.", 1))
+            .args("-s {subscription}"),
+        answers("silent-failure", "exit 3".to_owned()),
+        answers("exit-127", failing("az: python: not found", 127)),
+        answers("rubbish", said("this is no JSON")),
+        answers("empty-answer", ":".to_owned()),
+        answers("no-token", said("{}")),
+        answers("warning-on-stderr", format!("echo WARNING: upgrade >&2\n{}", said(&full))),
+    ]);
+    cases
+}
+
+fn azd() -> Vec<Case> {
+    let base = |part: &str| with_cat(at_server(Case::new("azd").named(part).args("-l azd")));
+    let full = format!(r#"{{"token":"{TOKEN}","expiresOn":"2100-01-01T00:00:00Z"}}"#);
+    let script = |answer: &str| noting("azd", answer);
+    let good = |part: &str| base(part).program("azd", &script(&said(&full)));
+    let answers = |part: &str, answer: String| base(part).program("azd", &script(&answer));
+    let mut cases = with_exec_info(&good("good"));
+    cases.extend([
+        good("tenant").args("-t {tenant}"),
+        good("tenant-env").env("AZURE_TENANT_ID", "{tenant}"),
+        good("tenant-env-disabled").args("--disable-environment-override").env("AZURE_TENANT_ID", "{tenant}"),
+        good("tenant-malformed").arg("-t").arg("a;b"),
+        good("subscription-ignored").args("-s {subscription}"),
+        good("server-malformed").arg("--server-id").arg("a b"),
+        base("not-installed"),
+        answers("not-logged-in", failing(r#"{"type":"consoleMessage","timestamp":"2026-01-01T00:00:00Z","data":{"message":"\nERROR: not logged in, run `azd auth login` to login\n"}}"#, 1)),
+        answers("not-logged-in-new", failing(r#"{"error":"not logged in","message":"not logged in","suggestion":"run azd auth login"}"#, 1)),
+        answers("rubbish", said("this is no JSON")),
+        answers("no-token", said("{}")),
+        answers("exit-127", failing("azd: not found", 127)),
+    ]);
+    cases
+}
