@@ -213,15 +213,15 @@ async fn subscriptions_of(
     match arm.signed_in_tenant(tenant.asked.as_deref()).await {
         Ok(id) => tenant.id = id.or(tenant.id),
         Err(why) => {
-            let why = why.context(format!("could not sign in to tenant `{}`", tenant.label()));
+            let why = why.context(format!("could not sign in to {}", tenant.label()));
             return (tenant, Vec::new(), Err(why));
         }
     }
-    let doing = format!("list the subscriptions of tenant `{}`", tenant.label());
+    let doing = format!("list the subscriptions of {}", tenant.label());
     let call = Call {
         doing: &doing,
         tenant: tenant.asked.as_deref(),
-        scope: tenant.label(),
+        scope: &tenant.label(),
     };
     let url = arm.url(
         &["subscriptions"],

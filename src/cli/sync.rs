@@ -156,7 +156,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
 
 fn exit_code(report: &SyncReport) -> u8 {
     let failed = report.summary.failed > 0 || !report.warnings.is_empty();
-    match (failed, report.summary.written() + report.summary.skipped) {
+    match (failed, report.summary.written()) {
         (false, _) => EXIT_OK,
         (true, 0) => EXIT_FAILED,
         (true, _) => EXIT_PARTIAL,

@@ -26,12 +26,12 @@ pub struct TenantRef {
 
 impl TenantRef {
     /// What to call it in front of a person.
-    pub fn label(&self) -> &str {
-        self.display_name
-            .as_deref()
-            .or(self.asked.as_deref())
-            .or(self.id.as_deref())
-            .unwrap_or("the sign-in's own")
+    pub fn label(&self) -> String {
+        let name = self.display_name.as_ref().or(self.asked.as_ref());
+        match name.or(self.id.as_ref()) {
+            Some(name) => format!("tenant `{name}`"),
+            None => "the sign-in's own tenant".to_owned(),
+        }
     }
 }
 
