@@ -1,7 +1,7 @@
 //! Kubeconfigs: found as kubectl finds them, read leniently, changed without touching what is not
 //! ours, written whole or not at all.
 //!
-//! [`merge`] and [`convert`] are pure; [`file`] is the only writer. Nothing here reads the environment or prints.
+//! [`merge`] and [`convert`] are pure; [`mod@file`] is the only writer. Nothing here reads the environment or prints.
 
 pub mod convert;
 mod document;

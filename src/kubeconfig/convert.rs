@@ -1,9 +1,9 @@
 //! One user's entry, converted to sign in another way. Pure.
 //!
 //! What is written is what Azure/kubelogin v0.2.19 writes for the same flags and variables: which
-//! parameters a mode keeps from the entry, and which it takes from flags alone, is in [`rules`].
+//! parameters a mode keeps from the entry, and which it takes from flags alone, is in `rules`.
 //! What kubelogin throws away is kept here: the entry's `env`, `interactiveMode`, unknown fields,
-//! and the arguments that the new mode has no use for ([`memory`]), so that a way back exists.
+//! and the arguments that the new mode has no use for (`memory`), so that a way back exists.
 
 mod entries;
 mod memory;

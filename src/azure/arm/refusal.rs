@@ -1,7 +1,7 @@
 //! What ARM says when it says no.
 //!
 //! Lives here: the error envelope, its reading, and the remedies of the codes
-//! that people meet. A better message is one row of [`REMEDIES`].
+//! that people meet. A better message is one row of `REMEDIES`.
 
 use serde_json::Value;
 
