@@ -4,13 +4,10 @@
 //! here; the reasons for each kind are in `docs/decisions/token-store.md`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fmt,
     fs::TryLockError,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
-    str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use zeroize::Zeroizing;
@@ -20,97 +17,22 @@ use crate::{
     host::Host,
 };
 
+pub use choice::{Kind, StoreChoice};
+pub use memory::Guard;
+
 use directory::{Directory, Found};
+use memory::Memory;
 use sealed::Key;
 use vault::Vault;
 
+mod choice;
 mod directory;
+mod memory;
 pub mod sealed;
 mod vault;
 
 /// The name of the key in the system's vault.
 const KEY_NAME: &str = "kubectl-aad";
-
-/// Where tokens shall rest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// Sealed where the system can keep a key, else in plain files.
-    #[default]
-    Auto,
-    /// Sealed, or not at all.
-    Keyring,
-    /// In plain files.
-    File,
-    /// Nowhere.
-    None,
-}
-
-impl StoreChoice {
-    /// The words for `--token-store`, in the order of help.
-    pub const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
-
-    /// What was named, else `auto`.
-    ///
-    /// # Errors
-    /// A usage error when it is none of [`StoreChoice::WORDS`].
-    pub fn named(word: Option<&str>) -> Result<Self> {
-        word.map_or(Ok(Self::default()), str::parse)
-    }
-}
-
-impl FromStr for StoreChoice {
-    type Err = Failure;
-
-    fn from_str(word: &str) -> Result<Self> {
-        Ok(match word {
-            "auto" => Self::Auto,
-            "keyring" => Self::Keyring,
-            "file" => Self::File,
-            "none" => Self::None,
-            other => {
-                return Err(
-                    Failure::usage(format!("`{other}` is not a token store")).hint(format!(
-                        "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",
-                        Self::WORDS.join("`, `")
-                    )),
-                );
-            }
-        })
-    }
-}
-
-/// The kind of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Sealed files; the key is in the Linux kernel's keyring.
-    KernelKeyring,
-    /// Sealed files; the key is in the macOS Keychain.
-    Keychain,
-    /// Sealed files; the key is wrapped by Windows.
-    Dpapi,
-    /// Plain files.
-    File,
-    /// Nothing outlives the process.
-    Memory,
-}
-
-impl Kind {
-    /// What it is called, for a script.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KernelKeyring => "kernel-keyring",
-            Self::Keychain => "keychain",
-            Self::Dpapi => "dpapi",
-            Self::File => "file",
-            Self::Memory => "none",
-        }
-    }
-
-    /// Whether what is kept is still there after the machine was started anew.
-    pub fn survives_reboot(self) -> bool {
-        matches!(self, Self::Keychain | Self::Dpapi | Self::File)
-    }
-}
 
 /// Named pieces of secret bytes, and locks.
 ///
@@ -268,7 +190,7 @@ impl Store {
         match &self.place {
             Place::Plain(directory) => directory.read(&file),
             Place::Sealed(directory, key) => sealed::unseal(key, name, &directory.read(&file)?),
-            Place::Memory(memory) => open(&memory.records).get(name).cloned(),
+            Place::Memory(memory) => memory.read(name),
         }
     }
 
@@ -287,7 +209,7 @@ impl Store {
                 directory.write(&file, &sealed::seal(key, name, bytes)?)
             }
             Place::Memory(memory) => {
-                open(&memory.records).insert(name.to_owned(), Zeroizing::new(bytes.to_vec()));
+                memory.write(name, bytes);
                 Ok(())
             }
         }
@@ -300,9 +222,7 @@ impl Store {
         };
         match &self.place {
             Place::Plain(directory) | Place::Sealed(directory, _) => directory.remove(&file),
-            Place::Memory(memory) => {
-                open(&memory.records).remove(name);
-            }
+            Place::Memory(memory) => memory.remove(name),
         }
     }
 
@@ -317,11 +237,7 @@ impl Store {
                 .filter(|name| name.starts_with(prefix) && is_name(name))
                 .map(str::to_owned)
                 .collect(),
-            Place::Memory(memory) => open(&memory.records)
-                .keys()
-                .filter(|name| name.starts_with(prefix))
-                .cloned()
-                .collect(),
+            Place::Memory(memory) => memory.names(prefix),
         }
     }
 
@@ -345,7 +261,7 @@ impl Store {
                 }
                 records
             }
-            Place::Memory(memory) => std::mem::take(&mut *open(&memory.records)).len(),
+            Place::Memory(memory) => memory.clear(),
         }
     }
 
@@ -358,8 +274,9 @@ impl Store {
         if !is_name(name) {
             return Err(Failure::new(format!("`{name}` can't name a lock")));
         }
-        let Some(directory) = self.files() else {
-            return Ok(self.memory_lock(name));
+        let directory = match &self.place {
+            Place::Plain(directory) | Place::Sealed(directory, _) => directory,
+            Place::Memory(memory) => return Ok(memory.try_lock(name)),
         };
         let file = directory.lock_file(&format!("{name}.lock"))?;
         match file.try_lock() {
@@ -394,18 +311,6 @@ impl Store {
             write!(file, "{now}").ok()
         };
         claim().is_some()
-    }
-
-    fn memory_lock(&self, name: &str) -> Option<Guard> {
-        let Place::Memory(memory) = &self.place else {
-            return None;
-        };
-        open(&memory.locked).insert(name.to_owned()).then(|| {
-            Guard::holding(MemoryLock {
-                name: name.to_owned(),
-                locked: Arc::clone(&memory.locked),
-            })
-        })
     }
 
     fn files(&self) -> Option<&Directory> {
@@ -462,47 +367,6 @@ fn is_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// A lock that is held.
-pub struct Guard {
-    _held: Box<dyn Send + Sync>,
-}
-
-impl Guard {
-    fn holding(held: impl Send + Sync + 'static) -> Self {
-        Self {
-            _held: Box::new(held),
-        }
-    }
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guard")
-    }
-}
-
-#[derive(Default)]
-struct Memory {
-    records: Mutex<BTreeMap<String, Zeroizing<Vec<u8>>>>,
-    locked: Arc<Mutex<BTreeSet<String>>>,
-}
-
-/// A panic elsewhere leaves the contents whole: every change is one insertion.
-fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct MemoryLock {
-    name: String,
-    locked: Arc<Mutex<BTreeSet<String>>>,
-}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        open(&self.locked).remove(&self.name);
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ pub(super) const UNFINISHED: &str = ".tmp-";
 /// How old a file in the making is when nobody can be writing it any more. It
 /// counts only where files can't be locked.
 const ABANDONED: Duration = Duration::from_secs(600);
+/// How old a record is when it can be of no more use: Entra's refresh tokens die
+/// after as long without use, and each use writes its record anew. What was
+/// sealed with a key that is lost goes by this too.
+const OUTLIVED: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How often a file is begun again that another process swept away between its
 /// making and its lock.
 const ATTEMPTS: usize = 8;
@@ -178,10 +182,18 @@ impl Directory {
         names
     }
 
-    /// Removes what writers that were killed left behind.
+    /// Removes what writers that were killed left behind, and what is outlived.
     pub(super) fn sweep(&self) {
         for name in self.names() {
-            if name.starts_with(UNFINISHED) && self.is_abandoned(&name) {
+            let useless = if name.starts_with(UNFINISHED) {
+                self.is_abandoned(&name)
+            } else {
+                (name.ends_with(super::SEALED) || name.ends_with(super::PLAIN))
+                    && self
+                        .open_own(&name)
+                        .is_some_and(|file| is_older_than(&file, OUTLIVED))
+            };
+            if useless {
                 self.remove(&name);
             }
         }
@@ -195,14 +207,7 @@ impl Directory {
         match file.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => false,
-            Err(TryLockError::Error(_)) => file
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|at| {
-                    SystemTime::now()
-                        .duration_since(at)
-                        .is_ok_and(|age| age > ABANDONED)
-                }),
+            Err(TryLockError::Error(_)) => is_older_than(&file, ABANDONED),
         }
     }
 
@@ -260,6 +265,14 @@ impl Directory {
         .because(error)
         .hint("name another directory with `--cache-dir`, or keep none with `--token-store none`")
     }
+}
+
+fn is_older_than(file: &File, age: Duration) -> bool {
+    file.metadata()
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|at| SystemTime::now().duration_since(at).ok())
+        .is_some_and(|passed| passed > age)
 }
 
 /// Makes directories for the owner alone from the start. On Windows what lies in
@@ -371,6 +384,23 @@ mod tests {
         fs::write(&file, b"").expect("written");
         let failure = Directory::new(file).inspect().expect_err("refused");
         assert!(failure.message().contains("not a directory"), "{failure}");
+    }
+
+    #[test]
+    fn records_that_can_be_of_no_more_use_go_with_the_next_write() {
+        let (_temp, directory) = directory();
+        for (name, days) in [("old.json", 91), ("used.json", 89), ("old.lock", 91)] {
+            directory.write(name, b"x").expect("written");
+            File::options()
+                .write(true)
+                .open(directory.path().join(name))
+                .and_then(|file| {
+                    file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 3600))
+                })
+                .expect("ours");
+        }
+        directory.write("new.json", b"x").expect("written");
+        assert_eq!(directory.names(), ["new.json", "old.lock", "used.json"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What every kind of store does alike, and what tells them apart.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use proptest::prelude::*;
 
