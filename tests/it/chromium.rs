@@ -94,6 +94,13 @@ impl Browser {
         loop {
             let message = self.next();
             if message["id"] == self.sent {
+                // The page went on to the next one in the middle: that one's load is waited for.
+                let went_on = message["error"]["message"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("navigated or closed"));
+                if went_on && method == "Runtime.evaluate" {
+                    return Value::Null;
+                }
                 assert!(message.get("error").is_none(), "{method}: {message}");
                 return message["result"].clone();
             }
