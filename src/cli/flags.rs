@@ -73,12 +73,7 @@ fn help(row: &ParamRow) -> String {
         let names: Vec<_> = MODES.iter().map(|mode| mode.name).collect();
         help.push_str(&format!(": {}", names.join(", ")));
     }
-    let mut names: Vec<&str> = Vec::new();
-    for variable in row.variables {
-        if !names.contains(&variable.name) {
-            names.push(variable.name);
-        }
-    }
+    let names = row.variable_names();
     if !names.is_empty() {
         help.push_str(&format!(" [env: {}]", names.join(", ")));
     }

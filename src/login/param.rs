@@ -404,6 +404,19 @@ pub static PARAMS: &[ParamRow] = &[
     ),
 ];
 
+impl ParamRow {
+    /// The names of the variables that set it, each once, in their order.
+    pub fn variable_names(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for variable in self.variables {
+            if !names.contains(&variable.name) {
+                names.push(variable.name);
+            }
+        }
+        names
+    }
+}
+
 impl Param {
     /// This parameter's row.
     pub fn row(self) -> &'static ParamRow {

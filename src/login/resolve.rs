@@ -252,12 +252,7 @@ impl PopClaims {
 fn missing(mode: LoginMode, param: Param) -> Failure {
     let row = param.row();
     let failure = Failure::usage(format!("login mode `{mode}` needs `--{}`", row.flag));
-    let mut names: Vec<&str> = Vec::new();
-    for variable in row.variables {
-        if !names.contains(&variable.name) {
-            names.push(variable.name);
-        }
-    }
+    let names = row.variable_names();
     match names.as_slice() {
         [] => failure.hint(format!("add `--{}`", row.flag)),
         names if row.secret => failure.hint(format!("set {}", names.join(" or "))),
