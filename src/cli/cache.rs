@@ -301,10 +301,14 @@ fn settings_of(context: &str, kubeconfig: Option<&PathBuf>, host: &Host) -> Resu
         host.var_os("KUBECONFIG"),
         host.home().ok().as_deref(),
     )?;
-    let documents = paths
+    let texts = paths
         .files
         .iter()
-        .map(|path| Document::parse(kubeconfig::file::read(path)?))
+        .map(|path| kubeconfig::file::read(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let documents = texts
+        .iter()
+        .map(|text| Document::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
     let find = |section, name: &str| documents.iter().find_map(|d| d.item(section, name));
     let Some(found) = find(Section::Contexts, context) else {

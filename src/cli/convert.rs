@@ -18,7 +18,7 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
     kubeconfig::{
-        Document, Error, Paths,
+        Document, Error, Paths, Section,
         convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
         file,
     },
@@ -259,10 +259,10 @@ fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report
     let files = &options.paths.files;
     let mut documents = Vec::with_capacity(texts.len());
     for (text, path) in texts.iter().zip(files) {
-        let document = Document::parse(text.as_str()).map_err(|error| error.in_file(path))?;
+        let document = Document::parse(text).map_err(|error| error.in_file(path))?;
         documents.push(document);
     }
-    let All { roots, outcomes } = convert_all(&documents, &options.selection, &options.request)?;
+    let All { users, outcomes } = convert_all(&documents, &options.selection, &options.request)?;
     let failed = outcomes
         .iter()
         .find(|outcome| outcome.action == Action::Failed);
@@ -285,8 +285,9 @@ fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report
         ));
     }
     let mut new = Vec::with_capacity(texts.len());
-    for ((document, root), path) in documents.iter().zip(&roots).zip(files) {
-        new.push(document.render(root).map_err(|error| error.in_file(path))?);
+    for ((document, users), path) in documents.into_iter().zip(users).zip(files) {
+        let text = document.replace(Section::Users, users);
+        new.push(text.map_err(|error| error.in_file(path))?);
     }
     let by_context = options.selection != Selection::All;
     Ok((

@@ -171,12 +171,16 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         host.home().ok().as_deref(),
     )?;
     // A kubeconfig that can't be read or written is told before anybody signs in.
-    read(&paths.default)?;
+    parse(&file::read(&paths.default)?, &paths.default)?;
     let others = paths
         .files
         .iter()
         .filter(|path| **path != paths.default)
-        .map(|path| read(path))
+        .map(|path| Ok((path, file::read(path)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let others = others
+        .iter()
+        .map(|(path, text)| parse(text, path))
         .collect::<Result<Vec<_>>>()?;
     if !options.dry_run {
         file::check_writable(&paths.default)?;
@@ -290,16 +294,16 @@ async fn convert(
     (id, brought)
 }
 
-/// Reads one of the kubeconfigs.
-fn read(path: &Path) -> Result<Document> {
-    Ok(Document::parse(file::read(path)?).map_err(|e| e.in_file(path))?)
+/// Reads the text of one of the kubeconfigs.
+fn parse<'t>(text: &'t str, path: &Path) -> Result<Document<'t>> {
+    Ok(Document::parse(text).map_err(|e| e.in_file(path))?)
 }
 
 /// Merges the imports into the kubeconfig: one write under client-go's lock,
 /// or none at all for a dry run.
 fn write(
     paths: &Paths,
-    others: &[Document],
+    others: &[Document<'_>],
     imports: &[Import],
     fleet: &[ClusterName],
     dry_run: bool,

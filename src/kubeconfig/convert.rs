@@ -220,10 +220,7 @@ fn leads_to(
     arm_id: Option<&str>,
     request: &Request,
 ) -> bool {
-    let (Some(there), Ok(mode)) = (
-        Source::of(&Value::Object(new.clone())),
-        LoginMode::parse(&old.login),
-    ) else {
+    let (Some(there), Ok(mode)) = (Source::of_item(new), LoginMode::parse(&old.login)) else {
         return false;
     };
     let mut back = Settings::new();

@@ -40,13 +40,13 @@ impl Section {
 }
 
 /// A kubeconfig's text and the values in it.
-pub struct Document {
-    text: String,
-    tree: Tree,
+pub struct Document<'t> {
+    text: &'t str,
+    tree: Tree<'t>,
     root: Map<String, Value>,
 }
 
-impl Document {
+impl<'t> Document<'t> {
     /// Reads a kubeconfig's text. An empty text is an empty kubeconfig.
     ///
     /// Only the shape that everything rests on is checked: a mapping whose three lists, where
@@ -54,9 +54,8 @@ impl Document {
     ///
     /// # Errors
     /// [`Error::Yaml`] and [`Error::Shape`].
-    pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
-        let text = text.into();
-        let tree = yaml::parse(&text)?;
+    pub fn parse(text: &'t str) -> Result<Self, Error> {
+        let tree = yaml::parse(text)?;
         let root = match tree.root.as_ref().map(yaml::Node::to_json) {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(root)) => root,
@@ -79,8 +78,8 @@ impl Document {
     }
 
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn text(&self) -> &'t str {
+        self.text
     }
 
     /// The whole value, aliases and merge keys resolved.
@@ -106,7 +105,7 @@ impl Document {
     /// The text without its secrets, to be shown to people.
     #[must_use]
     pub fn redacted(&self) -> String {
-        redacted(&self.text, &self.tree)
+        redacted(self.text, &self.tree)
     }
 
     /// The text with its value changed to `root`: only what differs moves.
@@ -114,12 +113,30 @@ impl Document {
     /// # Errors
     /// [`Error::Yaml`] where something else of the text would be lost.
     pub fn render(&self, root: &Map<String, Value>) -> Result<String, Error> {
-        Ok(yaml::splice(&self.text, &self.tree, root)?)
+        Ok(yaml::splice(self.text, &self.tree, root)?)
+    }
+
+    /// The text with the values of some entries of one list replaced, each by its place in the list.
+    ///
+    /// # Errors
+    /// As [`Document::render`].
+    ///
+    /// # Panics
+    /// Where the list has no such place.
+    pub fn replace(
+        mut self,
+        section: Section,
+        items: impl IntoIterator<Item = (usize, Map<String, Value>)>,
+    ) -> Result<String, Error> {
+        for (place, item) in items {
+            self.root[section.list()][place][section.item()] = Value::Object(item);
+        }
+        self.render(&self.root)
     }
 }
 
 // A kubeconfig holds secrets: its text is never shown by accident.
-impl fmt::Debug for Document {
+impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")
             .field("bytes", &self.text.len())

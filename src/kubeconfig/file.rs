@@ -158,21 +158,23 @@ fn edit_once<T, E: From<Error>>(
     targets: &[PathBuf],
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
 ) -> Result<Option<(bool, T)>, E> {
-    let mut old = Vec::with_capacity(targets.len());
+    let mut texts = Vec::with_capacity(targets.len());
+    let mut existed = Vec::with_capacity(targets.len());
     for target in targets {
-        old.push(read_existing(target)?);
+        let text = read_existing(target)?;
+        existed.push(text.is_some());
+        texts.push(text.unwrap_or_default());
     }
-    let texts: Vec<String> = old
-        .iter()
-        .map(|text| text.clone().unwrap_or_default())
-        .collect();
     let (new, kept) = edit(&texts)?;
     let changed: Vec<_> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
     let mut prepared = Vec::with_capacity(changed.len());
     for &i in &changed {
         prepared.push(Replacement::prepare(&targets[i], new[i].as_bytes())?);
     }
-    let is_old = |&i: &usize| read_existing(&targets[i]).is_ok_and(|text| text == old[i]);
+    let is_old = |&i: &usize| {
+        read_existing(&targets[i])
+            .is_ok_and(|text| text.as_ref() == existed[i].then_some(&texts[i]))
+    };
     if !changed.iter().all(is_old) {
         return Ok(None);
     }
@@ -205,7 +207,7 @@ fn read_existing(path: &Path) -> Result<Option<String>, Error> {
         path: path.to_owned(),
         source,
     };
-    match fs::metadata(path) {
+    let length = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
         Ok(metadata) if !metadata.is_file() => {
@@ -213,9 +215,10 @@ fn read_existing(path: &Path) -> Result<Option<String>, Error> {
                 path: path.to_owned(),
             });
         }
-        Ok(_) => {}
-    }
-    let mut bytes = Vec::new();
+        Ok(metadata) => metadata.len().min(MAX_BYTES),
+    };
+    // One byte more, so that a file read as a whole is not grown to look for more.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(failed)?;

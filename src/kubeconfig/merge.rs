@@ -47,7 +47,7 @@ pub struct Merged {
 /// `fleet` names all clusters that were seen, imported or not, so that a cluster that could not be
 /// read today does not change the others' names. The order of `imports` decides nothing.
 #[must_use]
-pub fn merge(existing: &Document, imports: &[Import], fleet: &[ClusterName]) -> Merged {
+pub fn merge(existing: &Document<'_>, imports: &[Import], fleet: &[ClusterName]) -> Merged {
     merge_beside(&[], existing, imports, fleet)
 }
 
@@ -57,8 +57,8 @@ pub fn merge(existing: &Document, imports: &[Import], fleet: &[ClusterName]) -> 
 /// with one name kubectl sees the first alone.
 #[must_use]
 pub fn merge_beside(
-    others: &[Document],
-    existing: &Document,
+    others: &[Document<'_>],
+    existing: &Document<'_>,
     imports: &[Import],
     fleet: &[ClusterName],
 ) -> Merged {
@@ -112,7 +112,7 @@ impl Merger {
     }
 
     /// Gives no name to a new entry that an entry of somebody else has in `other`.
-    fn leave_names_of(&mut self, other: &Document) {
+    fn leave_names_of(&mut self, other: &Document<'_>) {
         for section in Section::ALL {
             let theirs = other
                 .entries(section)
@@ -249,7 +249,7 @@ impl List {
         let mut new = old.clone();
         set(&mut new);
         owner::mark(&mut new, arm_id);
-        if is_same(&Value::Object(old.clone()), &Value::Object(new.clone())) {
+        if is_same(old, &new) {
             return false;
         }
         *old = new;
@@ -332,24 +332,26 @@ fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
 
 /// Equal but for what kubectl adds when it rewrites a kubeconfig: null for an absent field, and
 /// `provideClusterInfo: false`.
-pub(super) fn is_same(a: &Value, b: &Value) -> bool {
+pub(super) fn is_same(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
+    let is_default = |key: &str, value: &Value| {
+        value.is_null() || (key == "provideClusterInfo" && *value == Value::Bool(false))
+    };
+    let covers = |a: &Map<String, Value>, b: &Map<String, Value>| {
+        a.iter().all(|(key, value)| match b.get(key) {
+            Some(other) => {
+                is_same_value(value, other) || (is_default(key, value) && is_default(key, other))
+            }
+            None => is_default(key, value),
+        })
+    };
+    covers(a, b) && covers(b, a)
+}
+
+fn is_same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let is_default = |key: &str, value: &Value| {
-                value.is_null() || (key == "provideClusterInfo" && *value == Value::Bool(false))
-            };
-            let covers = |a: &Map<String, Value>, b: &Map<String, Value>| {
-                a.iter().all(|(key, value)| match b.get(key) {
-                    Some(other) => {
-                        is_same(value, other) || (is_default(key, value) && is_default(key, other))
-                    }
-                    None => is_default(key, value),
-                })
-            };
-            covers(a, b) && covers(b, a)
-        }
+        (Value::Object(a), Value::Object(b)) => is_same(a, b),
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b))
         }
         _ => a == b,
     }

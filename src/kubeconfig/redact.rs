@@ -21,7 +21,7 @@ const SECRET_KEYS: [&str; 9] = [
 /// Hidden are the values of [`SECRET_KEYS`] and what an argument list gives a flag that sounds like
 /// a secret's, wherever they stand and however they are written. Of several documents the first is
 /// shown.
-pub(super) fn redacted(text: &str, tree: &Tree) -> String {
+pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
     let mut hidden = Vec::new();
     let mut end = text.len();
     if let Some(root) = &tree.root {
@@ -47,7 +47,7 @@ pub(super) fn redacted(text: &str, tree: &Tree) -> String {
     out
 }
 
-fn collect(node: &Node, text: &str, hidden: &mut Vec<Range<usize>>) {
+fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Map { entries, .. } => {
             for entry in entries {
@@ -81,7 +81,7 @@ fn collect(node: &Node, text: &str, hidden: &mut Vec<Range<usize>>) {
     }
 }
 
-fn hide(node: &Node, hidden: &mut Vec<Range<usize>>) {
+fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
     if !node.span.is_empty() {
         hidden.push(node.span.clone());
     }

@@ -47,9 +47,10 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
-/// The new value of each file, and an outcome for each user that was selected.
+/// What is to be written, and an outcome for each user that was selected.
 pub struct All {
-    pub roots: Vec<Map<String, Value>>,
+    /// For each file the new values of its users, by their places in its list.
+    pub users: Vec<Vec<(usize, Map<String, Value>)>>,
     pub outcomes: Vec<Outcome>,
 }
 
@@ -61,13 +62,13 @@ pub struct All {
 /// # Errors
 /// A context that does not exist, or has no user.
 pub fn convert_all(
-    documents: &[Document],
+    documents: &[Document<'_>],
     selection: &Selection,
     request: &Request,
 ) -> Result<All> {
     let view = View::new(documents);
     let selected = view.select(selection)?;
-    let mut roots: Vec<Map<String, Value>> = documents.iter().map(|d| d.root().clone()).collect();
+    let mut users = vec![Vec::new(); documents.len()];
     let mut outcomes = Vec::new();
     let mut seen = HashSet::new();
     for (file, document) in documents.iter().enumerate() {
@@ -82,11 +83,11 @@ pub fn convert_all(
             let (outcome, new) = one(name, file, entry.get("user"), &view, request);
             outcomes.push(outcome);
             if let Some(new) = new {
-                roots[file][Section::Users.list()][i]["user"] = Value::Object(new);
+                users[file].push((i, new));
             }
         }
     }
-    Ok(All { roots, outcomes })
+    Ok(All { users, outcomes })
 }
 
 fn one(
@@ -116,7 +117,7 @@ fn one(
     };
     outcome.from = Some(source.mode);
     match convert(old, &source, arm_id(view.items_of(name, user)), request) {
-        Ok(converted) if is_same(user, &Value::Object(converted.user.clone())) => {
+        Ok(converted) if is_same(old, &converted.user) => {
             outcome.action = Action::Unchanged;
             (outcome, None)
         }
@@ -142,7 +143,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(documents: &'a [Document]) -> Self {
+    fn new(documents: &'a [Document<'_>]) -> Self {
         let contexts = first_of(documents, Section::Contexts);
         let mut by_user: HashMap<&str, Vec<&Value>> = HashMap::new();
         for context in contexts.values() {
@@ -188,7 +189,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn first_of(documents: &[Document], section: Section) -> HashMap<&str, &Value> {
+fn first_of<'a>(documents: &'a [Document<'_>], section: Section) -> HashMap<&'a str, &'a Value> {
     let mut found = HashMap::new();
     for document in documents {
         for entry in entries(document.root(), section) {
@@ -221,10 +222,10 @@ mod tests {
         )
     }
 
-    fn documents(texts: &[&str]) -> Vec<Document> {
+    fn documents<'t>(texts: &[&'t str]) -> Vec<Document<'t>> {
         texts
             .iter()
-            .map(|text| Document::parse(*text).expect("a kubeconfig"))
+            .map(|text| Document::parse(text).expect("a kubeconfig"))
             .collect()
     }
 
@@ -238,8 +239,8 @@ mod tests {
                 user("b")
             ),
         );
-        let files = documents(&[&one, &two]);
-        let all = convert_all(&files, &Selection::All, &request("msi")).expect("converted");
+        let mut files = documents(&[&one, &two]);
+        let mut all = convert_all(&files, &Selection::All, &request("msi")).expect("converted");
         let actions: Vec<_> = all
             .outcomes
             .iter()
@@ -253,7 +254,10 @@ mod tests {
                 ("z", 1, Action::Skipped)
             ]
         );
-        let text = files[1].render(&all.roots[1]).expect("written");
+        let text = files
+            .remove(1)
+            .replace(Section::Users, all.users.remove(1))
+            .expect("written");
         assert!(
             text.starts_with(&format!("# two\nusers:\n{}", user("a"))),
             "{text}"

@@ -29,6 +29,11 @@ pub enum Standing {
 impl Standing {
     /// Judges a user's value.
     pub fn of(user: &Value) -> Self {
+        user.as_object()
+            .map_or(Standing::Foreign, Standing::of_item)
+    }
+
+    fn of_item(user: &Map<String, Value>) -> Self {
         if is_azure_auth_provider(user) {
             return Standing::Convertible;
         }
@@ -51,7 +56,11 @@ impl Standing {
 impl Source {
     /// Reads a user's value; `None` unless it is [`Standing::Convertible`].
     pub fn of(user: &Value) -> Option<Self> {
-        if Standing::of(user) != Standing::Convertible {
+        user.as_object().and_then(Self::of_item)
+    }
+
+    pub(super) fn of_item(user: &Map<String, Value>) -> Option<Self> {
+        if Standing::of_item(user) != Standing::Convertible {
             return None;
         }
         if is_azure_auth_provider(user) {
@@ -86,10 +95,10 @@ impl Source {
     /// The `azure` auth provider of kubectl before 1.26, which signed in with a device code.
     ///
     /// `config-mode` left out, or `0`, means tokens with `spn:` in their audience.
-    fn of_auth_provider(user: &Value) -> Self {
+    fn of_auth_provider(user: &Map<String, Value>) -> Self {
         let config = |key: &str| {
-            user.pointer("/auth-provider/config")
-                .and_then(|config| config.get(key))
+            user.get("auth-provider")
+                .and_then(|provider| provider.get("config")?.get(key))
                 .and_then(Value::as_str)
                 .unwrap_or_default()
         };
@@ -124,8 +133,11 @@ impl Source {
     }
 }
 
-fn is_azure_auth_provider(user: &Value) -> bool {
-    user.pointer("/auth-provider/name").and_then(Value::as_str) == Some("azure")
+fn is_azure_auth_provider(user: &Map<String, Value>) -> bool {
+    let name = user
+        .get("auth-provider")
+        .and_then(|provider| provider.get("name"));
+    name.and_then(Value::as_str) == Some("azure")
 }
 
 /// Azure's plugin under any path, as kubelogin itself finds it, or ours as a program or a `kubectl` plugin.

@@ -151,7 +151,7 @@ fn a_cluster_that_stops_using_certificates_keeps_none() {
 fn a_context_that_was_deleted_comes_back_under_its_name() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
-    let document = Document::parse(text.clone()).expect("a kubeconfig");
+    let document = Document::parse(&text).expect("a kubeconfig");
     let mut root = document.root().clone();
     root.insert("contexts".to_owned(), json!([]));
     let without = document.render(&root).expect("written");
@@ -259,7 +259,7 @@ proptest! {
         let imports = imports(&names);
         let (once, outcomes) = run(&text, &imports);
         prop_assert!(outcomes.iter().all(|(_, action)| *action == Action::Added));
-        let after = Document::parse(once.clone()).expect("a kubeconfig");
+        let after = Document::parse(&once).expect("a kubeconfig");
         prop_assert_eq!(others(after.root()), root);
         for line in text.lines().filter(|line| line.starts_with('#')) {
             prop_assert!(once.contains(line), "a comment went missing");

@@ -120,7 +120,7 @@ pub(super) fn flow(value: &Value) -> String {
 ///
 /// A number in a notation that we do not read (`0x1F`) is kept this way when a flow collection
 /// around it is written anew.
-pub(super) fn flow_like(value: &Value, node: &Node, text: &str) -> String {
+pub(super) fn flow_like(value: &Value, node: &Node<'_>, text: &str) -> String {
     match (&node.kind, value) {
         (Kind::Scalar { plain: true, .. }, _) if node.equals(value) && !node.span.is_empty() => {
             text[node.span.clone()].to_owned()
@@ -162,7 +162,7 @@ pub(super) fn document(map: &Map<String, Value>, eol: &str) -> String {
 }
 
 /// Why the values of `tree` alone would not be all of it; see [`Tree::lossy`].
-pub(super) fn rewrite_loss(tree: &Tree) -> Option<&'static str> {
+pub(super) fn rewrite_loss(tree: &Tree<'_>) -> Option<&'static str> {
     tree.lossy
         .or(tree.more_documents.then_some("it holds several documents"))
         .or_else(|| {
@@ -173,7 +173,7 @@ pub(super) fn rewrite_loss(tree: &Tree) -> Option<&'static str> {
         })
 }
 
-fn has_odd_number(node: &Node) -> bool {
+fn has_odd_number(node: &Node<'_>) -> bool {
     match &node.kind {
         Kind::Scalar { text, plain } => {
             *plain && scalar(text) != *text && node.to_json().is_string()

@@ -3,6 +3,7 @@
 use super::YamlError;
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,19 +15,19 @@ const MAX_NODES: usize = 4_000_000;
 const MAX_DEPTH: usize = 128;
 
 /// The first document of a YAML text, and what of the text lies outside it.
-pub(crate) struct Tree {
+pub(crate) struct Tree<'t> {
     /// `None` where the document is empty.
-    pub(crate) root: Option<Node>,
+    pub(crate) root: Option<Node<'t>>,
     /// Whether another document follows; kubectl reads only the first.
     pub(crate) more_documents: bool,
     /// Whether a rewrite of the values alone would lose something that has a meaning to somebody.
     pub(crate) lossy: Option<&'static str>,
 }
 
-pub(crate) struct Node {
+pub(crate) struct Node<'t> {
     /// Byte positions, without anchor and tag. Empty where the value is left out.
     pub(crate) span: Range<usize>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Kind<'t>,
     /// An anchor or a tag stands before the node.
     pub(crate) decorated: bool,
     /// Number of nodes in it, aliases expanded.
@@ -35,19 +36,19 @@ pub(crate) struct Node {
     depth: usize,
 }
 
-pub(crate) enum Kind {
-    Scalar { text: String, plain: bool },
-    Seq { flow: bool, items: Vec<Node> },
-    Map { flow: bool, entries: Vec<Entry> },
-    Alias(Arc<Node>),
+pub(crate) enum Kind<'t> {
+    Scalar { text: Cow<'t, str>, plain: bool },
+    Seq { flow: bool, items: Vec<Node<'t>> },
+    Map { flow: bool, entries: Vec<Entry<'t>> },
+    Alias(Arc<Node<'t>>),
 }
 
-pub(crate) struct Entry {
-    pub(crate) key: Node,
-    pub(crate) value: Node,
+pub(crate) struct Entry<'t> {
+    pub(crate) key: Node<'t>,
+    pub(crate) value: Node<'t>,
 }
 
-impl Entry {
+impl Entry<'_> {
     pub(crate) fn name(&self) -> &str {
         match &self.key.kind {
             Kind::Scalar { text, .. } => text,
@@ -61,11 +62,16 @@ impl Entry {
     }
 }
 
-impl Node {
+impl Node<'_> {
     /// The value, with aliases and merge keys resolved. Of equal keys the last one counts, as for kubectl.
     pub(crate) fn to_json(&self) -> Value {
         match &self.kind {
-            Kind::Scalar { text, plain } => resolve(text, *plain),
+            Kind::Scalar { text, plain } => match resolve(text, *plain) {
+                Scalar::Null => Value::Null,
+                Scalar::Bool(bool) => Value::Bool(bool),
+                Scalar::Number(number) => Value::Number(number),
+                Scalar::Text => Value::String(text.as_ref().to_owned()),
+            },
             Kind::Seq { items, .. } => Value::Array(items.iter().map(Node::to_json).collect()),
             Kind::Map { entries, .. } => Value::Object(object(entries)),
             Kind::Alias(target) => target.to_json(),
@@ -76,11 +82,26 @@ impl Node {
     pub(crate) fn equals(&self, value: &Value) -> bool {
         match (&self.kind, value) {
             (Kind::Alias(target), _) => target.equals(value),
-            (Kind::Scalar { text, plain }, _) => resolve(text, *plain) == *value,
+            (Kind::Scalar { text, plain }, _) => match (resolve(text, *plain), value) {
+                (Scalar::Null, Value::Null) => true,
+                (Scalar::Bool(ours), Value::Bool(theirs)) => ours == *theirs,
+                (Scalar::Number(ours), Value::Number(theirs)) => ours == *theirs,
+                (Scalar::Text, Value::String(theirs)) => text == theirs,
+                _ => false,
+            },
             (Kind::Seq { items, .. }, Value::Array(values)) => {
                 items.len() == values.len() && items.iter().zip(values).all(|(n, v)| n.equals(v))
             }
-            (Kind::Map { entries, .. }, Value::Object(map)) => {
+            (Kind::Map { .. }, Value::Object(map)) => self.equals_object(map),
+            _ => false,
+        }
+    }
+
+    /// Whether this is the mapping `map`, key order aside.
+    pub(crate) fn equals_object(&self, map: &Map<String, Value>) -> bool {
+        match &self.kind {
+            Kind::Alias(target) => target.equals_object(map),
+            Kind::Map { entries, .. } => {
                 if entries.iter().any(Entry::is_merge) || has_duplicates(entries) {
                     return object(entries) == *map;
                 }
@@ -101,7 +122,7 @@ impl Node {
                     .iter()
                     .rfind(|e| e.name() == "name")
                     .and_then(|e| match &e.value.kind {
-                        Kind::Scalar { text, .. } => Some(text.as_str()),
+                        Kind::Scalar { text, .. } => Some(text.as_ref()),
                         _ => None,
                     })
             }
@@ -111,7 +132,7 @@ impl Node {
     }
 }
 
-pub(crate) fn has_duplicates(entries: &[Entry]) -> bool {
+pub(crate) fn has_duplicates(entries: &[Entry<'_>]) -> bool {
     if entries.len() < 16 {
         return entries
             .iter()
@@ -122,7 +143,7 @@ pub(crate) fn has_duplicates(entries: &[Entry]) -> bool {
     !entries.iter().all(|e| seen.insert(e.name()))
 }
 
-fn object(entries: &[Entry]) -> Map<String, Value> {
+fn object(entries: &[Entry<'_>]) -> Map<String, Value> {
     let mut map = Map::new();
     for entry in entries {
         if !entry.is_merge() {
@@ -145,29 +166,40 @@ fn object(entries: &[Entry]) -> Map<String, Value> {
     map
 }
 
+/// What a scalar means.
+enum Scalar {
+    Null,
+    Bool(bool),
+    Number(Number),
+    /// Its text.
+    Text,
+}
+
 /// What kubectl takes a scalar for: YAML 1.1's booleans and null, decimal numbers, else a string.
 ///
 /// Numbers in YAML 1.1's other notations (`0x1F`, `1_000`, `010`, `1:30`) stay strings here. They are
 /// only ever compared with themselves and copied as they stand.
-fn resolve(text: &str, plain: bool) -> Value {
+fn resolve(text: &str, plain: bool) -> Scalar {
     if !plain {
-        return Value::String(text.to_owned());
+        return Scalar::Text;
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
         "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
-            return Value::Bool(true);
+            Scalar::Bool(true)
         }
         "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
-            return Value::Bool(false);
+            Scalar::Bool(false)
         }
-        _ => {}
+        _ => number(text).map_or(Scalar::Text, Scalar::Number),
     }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }
 
 fn number(text: &str) -> Option<Number> {
     let digits = text.strip_prefix('-').unwrap_or(text);
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
     let (whole, fraction) = match digits.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (digits, None),
@@ -195,7 +227,7 @@ fn number(text: &str) -> Option<Number> {
 /// # Errors
 /// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for mappings whose keys
 /// are not scalars, unknown aliases and texts that are too deep or too large.
-pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
+pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
     let mut options = Options::default();
     options.block_nesting_limit = 64;
     options.flow_nesting_limit = 64;
@@ -214,7 +246,7 @@ pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
 struct Composer<'t, I: Iterator> {
     text: &'t str,
     parser: I,
-    anchors: HashMap<usize, Arc<Node>>,
+    anchors: HashMap<usize, Arc<Node<'t>>>,
     lossy: Option<&'static str>,
     nodes: usize,
 }
@@ -225,7 +257,7 @@ impl<'t, I> Composer<'t, I>
 where
     I: Iterator<Item = Result<Next<'t>, granit_parser::ScanError>>,
 {
-    fn stream(&mut self) -> Result<Tree, YamlError> {
+    fn stream(&mut self) -> Result<Tree<'t>, YamlError> {
         let mut root = None;
         let mut documents = 0;
         while let Some((event, span)) = self.next()? {
@@ -282,7 +314,7 @@ where
         })
     }
 
-    fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, YamlError> {
+    fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node<'t>, YamlError> {
         let line = span.start.line();
         let at = range(span);
         let (anchor, tag) = match &event {
@@ -292,7 +324,7 @@ where
             _ => (0, None),
         };
         let node = match event {
-            Event::Scalar(text, style, ..) => self.scalar(&text, style, tag.is_some(), at),
+            Event::Scalar(text, style, ..) => self.scalar(text, style, tag.is_some(), at),
             Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
             Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
             Event::Alias(id) => {
@@ -350,7 +382,13 @@ where
         })
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, tagged: bool, at: Range<usize>) -> Node {
+    fn scalar(
+        &self,
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+        tagged: bool,
+        at: Range<usize>,
+    ) -> Node<'t> {
         let absent = at.is_empty() && style == ScalarStyle::Plain;
         let mut span = at;
         if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
@@ -363,11 +401,7 @@ where
         Node {
             span,
             kind: Kind::Scalar {
-                text: if absent {
-                    String::new()
-                } else {
-                    text.to_owned()
-                },
+                text: if absent { Cow::Borrowed("") } else { text },
                 plain: style == ScalarStyle::Plain && !tagged,
             },
             decorated: false,
@@ -376,8 +410,8 @@ where
         }
     }
 
-    fn sequence(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node, YamlError> {
-        let mut items: Vec<Node> = Vec::new();
+    fn sequence(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
+        let mut items: Vec<Node<'t>> = Vec::new();
         let (mut weight, mut depth) = (1, 1);
         loop {
             let (event, span) = self.child()?;
@@ -399,8 +433,8 @@ where
         })
     }
 
-    fn mapping(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node, YamlError> {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn mapping(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
+        let mut entries: Vec<Entry<'t>> = Vec::new();
         let (mut weight, mut depth) = (1, 1);
         loop {
             let (event, span) = self.child()?;
@@ -438,7 +472,7 @@ where
     }
 
     /// An absent value is reported at its key's end: move it behind the colon, if there is one.
-    fn absent_value(&self, key: &Node, value: &Node) -> Range<usize> {
+    fn absent_value(&self, key: &Node<'_>, value: &Node<'_>) -> Range<usize> {
         let rest = &self.text[key.span.end..];
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         let at = key.span.end + blank;
@@ -452,7 +486,7 @@ where
 
 /// Where a collection ends: at its bracket, or with its last child (the scanner reports where the
 /// next token begins, which is behind comments and blank lines).
-fn end_of(flow: bool, end: &Span, last: Option<&Node>, start: usize) -> usize {
+fn end_of(flow: bool, end: &Span, last: Option<&Node<'_>>, start: usize) -> usize {
     if flow {
         range(end).end
     } else {
@@ -460,7 +494,7 @@ fn end_of(flow: bool, end: &Span, last: Option<&Node>, start: usize) -> usize {
     }
 }
 
-fn is_absent(node: &Node) -> bool {
+fn is_absent(node: &Node<'_>) -> bool {
     matches!(&node.kind, Kind::Scalar { text, plain: true } if text.is_empty())
 }
 
@@ -470,8 +504,8 @@ fn range(span: &Span) -> Range<usize> {
 }
 
 /// A second owner of an anchored value.
-fn copy(kind: &Kind) -> Kind {
-    let share = |node: &Node| Node {
+fn copy<'t>(kind: &Kind<'t>) -> Kind<'t> {
+    let share = |node: &Node<'t>| Node {
         span: node.span.clone(),
         decorated: node.decorated,
         weight: node.weight,

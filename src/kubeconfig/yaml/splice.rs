@@ -19,37 +19,37 @@ use std::ops::Range;
 /// alone would lose comments, anchors, tags, duplicate keys or further documents.
 pub(crate) fn splice(
     text: &str,
-    tree: &Tree,
+    tree: &Tree<'_>,
     new: &Map<String, Value>,
 ) -> Result<String, YamlError> {
     let eol = line_ending(text);
-    let new_value = Value::Object(new.clone());
     let Some(root) = &tree.root else {
         return append_to_empty(text, tree, new, eol);
     };
-    if root.equals(&new_value) {
-        return Ok(text.to_owned());
-    }
     let mut splicer = Splicer {
         text,
         eol,
         edits: Vec::new(),
     };
-    if splicer.value(root, &new_value, false)
-        && let Some(edited) = splicer.apply()
-        && reads_as(&edited, &new_value)
-    {
-        return Ok(edited);
+    if splicer.root(root, new) {
+        if splicer.edits.is_empty() {
+            return Ok(text.to_owned());
+        }
+        if let Some(edited) = splicer.apply()
+            && reads_as(&edited, new)
+        {
+            return Ok(edited);
+        }
     }
     match emit::rewrite_loss(tree) {
         Some(reason) => Err(YamlError::Unspliceable { reason }),
-        None => checked(emit::document(new, eol), &new_value),
+        None => checked(emit::document(new, eol), new),
     }
 }
 
 fn append_to_empty(
     text: &str,
-    tree: &Tree,
+    tree: &Tree<'_>,
     new: &Map<String, Value>,
     eol: &str,
 ) -> Result<String, YamlError> {
@@ -66,10 +66,10 @@ fn append_to_empty(
         edited.push_str(eol);
     }
     edited.push_str(&emit::document(new, eol));
-    checked(edited, &Value::Object(new.clone()))
+    checked(edited, new)
 }
 
-fn checked(edited: String, expected: &Value) -> Result<String, YamlError> {
+fn checked(edited: String, expected: &Map<String, Value>) -> Result<String, YamlError> {
     if reads_as(&edited, expected) {
         Ok(edited)
     } else {
@@ -79,8 +79,8 @@ fn checked(edited: String, expected: &Value) -> Result<String, YamlError> {
     }
 }
 
-fn reads_as(text: &str, expected: &Value) -> bool {
-    parse(text).is_ok_and(|tree| tree.root.is_some_and(|root| root.equals(expected)))
+fn reads_as(text: &str, expected: &Map<String, Value>) -> bool {
+    parse(text).is_ok_and(|tree| tree.root.is_some_and(|root| root.equals_object(expected)))
 }
 
 fn line_ending(text: &str) -> &'static str {
@@ -129,25 +129,33 @@ impl Splicer<'_> {
         self.edits.push(Edit { range, with });
     }
 
-    /// Edits `node` to become `new`. Returns `false`, with no edit made, where that can't be done
-    /// within the node and whatever holds it must be written anew.
-    fn value(&mut self, node: &Node, new: &Value, in_flow: bool) -> bool {
-        if node.equals(new) {
+    /// Edits the root as [`Splicer::value`] does, and has a copy of `new` made only where one is needed.
+    fn root(&mut self, node: &Node<'_>, new: &Map<String, Value>) -> bool {
+        if let Kind::Map { flow, entries } = &node.kind
+            && can_be_compared(entries, new)
+            && self.map(*flow, entries, new)
+        {
             return true;
         }
+        self.edits.clear();
+        self.value(node, &Value::Object(new.clone()), false)
+    }
+
+    /// Edits `node` to become `new`, not at all where it is that already. Returns `false`, with no
+    /// edit made, where that can't be done within the node and whatever holds it must be written
+    /// anew.
+    fn value(&mut self, node: &Node<'_>, new: &Value, in_flow: bool) -> bool {
         let made = self.edits.len();
         let done = match (&node.kind, new) {
-            (Kind::Map { flow, entries }, Value::Object(map))
-                if !entries.is_empty() && !map.is_empty() =>
-            {
+            (Kind::Map { flow, entries }, Value::Object(map)) if can_be_compared(entries, map) => {
                 self.map(*flow, entries, map)
             }
             (Kind::Seq { flow, items }, Value::Array(values))
-                if !items.is_empty() && !values.is_empty() =>
+                if !items.is_empty() && !values.is_empty() && values.iter().all(has_name) =>
             {
                 self.seq(*flow, items, values, node)
             }
-            _ => false,
+            _ => node.equals(new),
         };
         if done {
             return true;
@@ -166,10 +174,7 @@ impl Splicer<'_> {
         false
     }
 
-    fn map(&mut self, flow: bool, entries: &[Entry], new: &Map<String, Value>) -> bool {
-        if has_duplicates(entries) {
-            return false;
-        }
+    fn map(&mut self, flow: bool, entries: &[Entry<'_>], new: &Map<String, Value>) -> bool {
         let merges = entries.iter().any(Entry::is_merge);
         for (i, entry) in entries.iter().enumerate().filter(|(_, e)| !e.is_merge()) {
             let done = match new.get(entry.name()) {
@@ -217,7 +222,7 @@ impl Splicer<'_> {
         true
     }
 
-    fn replace_entry(&mut self, entry: &Entry, new: &Value) -> bool {
+    fn replace_entry(&mut self, entry: &Entry<'_>, new: &Value) -> bool {
         if entry.value.decorated && entry.value.span.is_empty() {
             return false;
         }
@@ -232,7 +237,7 @@ impl Splicer<'_> {
         true
     }
 
-    fn remove_entry(&mut self, entries: &[Entry], i: usize) -> bool {
+    fn remove_entry(&mut self, entries: &[Entry<'_>], i: usize) -> bool {
         let entry = &entries[i];
         let start = entry.key.span.start;
         let line = self.line_start(start);
@@ -248,16 +253,12 @@ impl Splicer<'_> {
         true
     }
 
-    fn seq(&mut self, flow: bool, items: &[Node], new: &[Value], node: &Node) -> bool {
-        let named = |value: &Value| value.get("name").is_some();
-        if !new.iter().all(named) {
-            return false;
-        }
+    fn seq(&mut self, flow: bool, items: &[Node<'_>], new: &[Value], node: &Node<'_>) -> bool {
         let mut rest = new.iter().peekable();
         let mut removed = Vec::new();
         for (i, item) in items.iter().enumerate() {
             let same = rest.next_if(|value| {
-                item.equals(value) || item.entry_name() == value.get("name").and_then(Value::as_str)
+                item.entry_name() == value.get("name").and_then(Value::as_str) || item.equals(value)
             });
             match same {
                 Some(value) => {
@@ -288,10 +289,10 @@ impl Splicer<'_> {
 
     fn block_items<'v>(
         &mut self,
-        items: &[Node],
+        items: &[Node<'_>],
         removed: &[usize],
         added: impl Iterator<Item = &'v Value>,
-        node: &Node,
+        node: &Node<'_>,
     ) -> bool {
         // The scanner reports the start of a list that is not indented behind its first dash.
         let Some(first) = self.dash_before(items[0].span.start) else {
@@ -319,7 +320,7 @@ impl Splicer<'_> {
         true
     }
 
-    fn replace_item(&mut self, item: &Node, new: &Value) -> bool {
+    fn replace_item(&mut self, item: &Node<'_>, new: &Value) -> bool {
         let (Kind::Map { .. }, Value::Object(map)) = (&item.kind, new) else {
             return false;
         };
@@ -378,8 +379,17 @@ impl Splicer<'_> {
     }
 }
 
+/// Whether two mappings can be compared key by key.
+fn can_be_compared(entries: &[Entry<'_>], new: &Map<String, Value>) -> bool {
+    !entries.is_empty() && !new.is_empty() && !has_duplicates(entries)
+}
+
+fn has_name(value: &Value) -> bool {
+    value.get("name").is_some()
+}
+
 /// What a mapping inherits through its merge keys.
-fn merged_only(entries: &[Entry]) -> Map<String, Value> {
+fn merged_only(entries: &[Entry<'_>]) -> Map<String, Value> {
     let mut base = Map::new();
     for entry in entries.iter().filter(|e| e.is_merge()) {
         let sources = match entry.value.to_json() {
