@@ -4,13 +4,13 @@
 //! carried along with its result, so that one failure is one row.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
 use self::import::{Brought, Style};
 use super::{
@@ -247,35 +247,37 @@ async fn bring_all(
     credentials: CredentialOptions,
     progress: &Progress,
 ) -> Vec<Result<Brought>> {
-    let mut done: HashMap<String, Result<Brought>> = HashMap::new();
+    let mut done = BTreeMap::new();
     let mut wanted = Vec::new();
-    for (cluster, described) in &found.clusters {
+    let mut seen = HashSet::new();
+    for (place, (cluster, described)) in found.clusters.iter().enumerate() {
         match (described, style.left_out(cluster)) {
             (Err(failure), _) => {
-                done.insert(cluster.id.clone(), Err(failure.clone()));
+                done.insert(place, Err(failure.clone()));
+            }
+            (Ok(()), _) if !seen.insert(&cluster.id) => {
+                done.insert(place, Err(Failure::new("ARM listed it twice under one id")));
             }
             (Ok(()), Some(reason)) => {
-                done.insert(cluster.id.clone(), Ok(Brought::Skipped(reason)));
+                done.insert(place, Ok(Brought::Skipped(reason)));
             }
-            (Ok(()), None) => wanted.push(cluster.clone()),
+            (Ok(()), None) => wanted.push(place),
         }
     }
     progress.count_to(wanted.len(), "fetching kubeconfigs");
-    let converted: Vec<_> = fleet::user_credentials(arm, wanted, credentials)
+    let cluster = |place: usize| found.clusters[place].0.clone();
+    let asked = wanted.iter().map(|&place| cluster(place)).collect();
+    let converted: Vec<_> = fleet::user_credentials(arm, asked, credentials)
         .inspect(|_| progress.step())
-        .map(|(cluster, answer)| convert(cluster, answer, style))
+        .map(|(i, answer)| {
+            let place = wanted[i];
+            convert(cluster(place), answer, style).map(move |brought| (place, brought))
+        })
         .buffer_unordered(CONVERSIONS_AT_ONCE)
         .collect()
         .await;
     done.extend(converted);
-    found
-        .clusters
-        .iter()
-        .map(|(cluster, _)| {
-            done.remove(&cluster.id)
-                .unwrap_or_else(|| Err(Failure::new("ARM listed it twice under one id")))
-        })
-        .collect()
+    done.into_values().collect()
 }
 
 /// Converts one answer on a thread of its own, so that a whole fleet's are
@@ -284,14 +286,11 @@ async fn convert(
     cluster: ClusterRef,
     answer: Result<Secret>,
     style: &Arc<Style>,
-) -> (String, Result<Brought>) {
-    let id = cluster.id.clone();
+) -> Result<Brought> {
     let style = Arc::clone(style);
     let brought =
         tokio::task::spawn_blocking(move || import::convert(&cluster, answer, &style)).await;
-    let brought = brought
-        .unwrap_or_else(|e| Err(Failure::new("converting its kubeconfig failed").because(e)));
-    (id, brought)
+    brought.unwrap_or_else(|e| Err(Failure::new("converting its kubeconfig failed").because(e)))
 }
 
 /// Reads the text of one of the kubeconfigs.

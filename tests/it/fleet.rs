@@ -88,9 +88,7 @@ impl Rig {
             let found = fleet::enumerate(&arm, &Scope::default(), &|_| {})
                 .await
                 .expect("a fleet");
-            let fit = fit(&found);
-            let credentials = fleet::user_credentials(&arm, fit, CredentialOptions::default());
-            let credentials = credentials.collect().await;
+            let credentials = credentials(&arm, &fit(&found)).await;
             (found, credentials)
         })
     }
@@ -102,6 +100,14 @@ fn run<T>(future: impl Future<Output = T>) -> T {
         .build()
         .expect("a runtime")
         .block_on(future)
+}
+
+/// Each cluster with what came for it, in the order in which it came.
+async fn credentials(arm: &Arm<'_>, clusters: &[ClusterRef]) -> Vec<(ClusterRef, Result<Secret>)> {
+    fleet::user_credentials(arm, clusters.to_vec(), CredentialOptions::default())
+        .map(|(place, answer)| (clusters[place].clone(), answer))
+        .collect()
+        .await
 }
 
 fn fit(found: &fleet::Fleet) -> Vec<ClusterRef> {
@@ -424,10 +430,7 @@ fn a_token_that_ends_in_the_middle_is_renewed() {
             .expect("a fleet");
         // The service's clock runs ahead: our token is dead there.
         rig.settings(|s| s.clock_offset = 24 * 3_600);
-        let options = CredentialOptions::default();
-        fleet::user_credentials(&arm, fit(&found), options)
-            .collect()
-            .await
+        credentials(&arm, &fit(&found)).await
     });
     assert!(
         failed(&credentials).is_empty(),

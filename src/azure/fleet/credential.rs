@@ -66,7 +66,8 @@ pub async fn user_credential(
     decode_credential(&answer.body).map_err(|why| why.context(format!("could not {doing}")))
 }
 
-/// Gets the user kubeconfigs of many clusters, each as soon as it is there.
+/// Gets the user kubeconfigs of many clusters, each as soon as it is there and
+/// with its cluster's place among `clusters`.
 ///
 /// Subscriptions take turns: AKS throttles each by itself, and so the time is
 /// that of the largest and not the sum.
@@ -74,28 +75,28 @@ pub fn user_credentials<'f>(
     arm: &'f Arm<'_>,
     clusters: Vec<ClusterRef>,
     options: CredentialOptions,
-) -> impl Stream<Item = (ClusterRef, Result<Secret>)> + 'f {
+) -> impl Stream<Item = (usize, Result<Secret>)> + 'f {
     stream::iter(in_turns(clusters))
-        .map(move |cluster| async move {
-            let credential = user_credential(arm, &cluster, options).await;
-            (cluster, credential)
+        .map(move |(place, cluster)| async move {
+            (place, user_credential(arm, &cluster, options).await)
         })
         .buffer_unordered(STEPS_AT_ONCE)
 }
 
 /// The first cluster of each subscription, then the second of each, and so on.
-fn in_turns(clusters: Vec<ClusterRef>) -> Vec<ClusterRef> {
+fn in_turns(clusters: Vec<ClusterRef>) -> Vec<(usize, ClusterRef)> {
     let mut turns: HashMap<String, usize> = HashMap::new();
-    let mut placed: Vec<(usize, ClusterRef)> = clusters
+    let mut ordered: Vec<(usize, (usize, ClusterRef))> = clusters
         .into_iter()
-        .map(|cluster| {
+        .enumerate()
+        .map(|(place, cluster)| {
             let turn = turns.entry(cluster.subscription_id.clone()).or_default();
             *turn += 1;
-            (*turn, cluster)
+            (*turn, (place, cluster))
         })
         .collect();
-    placed.sort_by_key(|(turn, _)| *turn);
-    placed.into_iter().map(|(_, cluster)| cluster).collect()
+    ordered.sort_by_key(|(turn, _)| *turn);
+    ordered.into_iter().map(|(_, placed)| placed).collect()
 }
 
 /// Reads the first kubeconfig of `listClusterUserCredential`. Without Entra ID
@@ -154,7 +155,10 @@ mod tests {
     #[test]
     fn subscriptions_take_turns() {
         let clusters = vec![cluster(1, 1), cluster(1, 2), cluster(1, 3), cluster(2, 4)];
-        let names: Vec<_> = in_turns(clusters).into_iter().map(|c| c.name).collect();
+        let names: Vec<_> = in_turns(clusters)
+            .into_iter()
+            .map(|(_, c)| c.name)
+            .collect();
         assert_eq!(names, ["1", "4", "2", "3"]);
     }
 
@@ -203,6 +207,10 @@ mod tests {
             let clusters: Vec<_> = subscriptions.iter().enumerate().map(|(n, &s)| cluster(s, n)).collect();
             let turned = in_turns(clusters.clone());
             prop_assert_eq!(turned.len(), clusters.len());
+            for (place, turned) in &turned {
+                prop_assert_eq!(&turned.name, &clusters[*place].name);
+            }
+            let turned: Vec<_> = turned.into_iter().map(|(_, cluster)| cluster).collect();
             for s in 0..4 {
                 let of = |list: &[ClusterRef]| -> Vec<String> {
                     list.iter().filter(|c| c.subscription_id == s.to_string()).map(|c| c.name.clone()).collect()
