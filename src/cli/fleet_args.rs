@@ -79,6 +79,10 @@ pub(super) fn fleet_flags(command: Command) -> Command {
             Param::Subscription | Param::ServerId | Param::PopClaims | Param::PopEnabled
         )
     })
+    // Which account is what a person wants to say; that Entra takes it for a hint is the protocol's matter.
+    .mut_arg(Param::LoginHint.row().flag, |arg| {
+        arg.visible_alias("account")
+    })
 }
 
 impl FleetArgs {

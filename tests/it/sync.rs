@@ -111,6 +111,38 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
 }
 
 #[test]
+fn an_account_that_is_named_is_written_and_no_other_one_is_taken() {
+    let fleet = fleet(3, 1, 1);
+    let person = fleet.users[0].upn.clone();
+    let world = World::new(fleet);
+    let sync = |account: &str| {
+        let named = ["--account", account, "-o", "json"];
+        world.at_a_terminal(
+            &[
+                &["sync", "--environment", CLOUD, "-l", "devicecode"],
+                &named[..],
+            ]
+            .concat(),
+        )
+    };
+    assert_eq!(sync(&person).json(0)["summary"]["added"], 3);
+    let written = world.kubeconfig_text();
+    let hints = written
+        .matches(&format!("- --login-hint\n      - {person}\n"))
+        .count();
+    assert_eq!(hints, 3, "{written}");
+    // Nobody signs in as somebody else, and what is written stays.
+    let other = sync("somebody@else.example");
+    assert_eq!(other.code, 1, "{}", other.stderr);
+    assert!(
+        other.stderr.contains("somebody@else.example"),
+        "{}",
+        other.stderr
+    );
+    assert_eq!(world.kubeconfig_text(), written);
+}
+
+#[test]
 fn each_tenant_costs_one_token_however_many_clusters_it_has() {
     let world = World::new(fleet(60, 3, 6));
     let report = run(&mut world.sync(&["-o", "json"])).json(0);
