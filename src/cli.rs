@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure, Result},
     host::Host,
+    login::Settings,
 };
 
 mod cache;
@@ -37,12 +38,19 @@ To begin with:
 /// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage,
 /// 3 some clusters or entries failed.
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
-    let matches = match command().try_get_matches_from(args) {
-        Ok(matches) => matches,
-        Err(error) => return parse_failure(&error),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let done = match args.get(1..).and_then(called_by_kubectl) {
+        Some(settings) => get_token::run(&Arc::new(host), settings, get_token::Call::default()),
+        None => {
+            let matches = match command().try_get_matches_from(args) {
+                Ok(matches) => matches,
+                Err(error) => return parse_failure(&error),
+            };
+            log::start(matches.get_one::<u8>("v").copied().unwrap_or(0));
+            run(&matches, Arc::new(host))
+        }
     };
-    log::start(matches.get_one::<u8>("v").copied().unwrap_or(0));
-    match run(&matches, Arc::new(host)) {
+    match done {
         Ok(code) => code,
         Err(failure) => {
             // Nothing is left to tell a person whose stderr is gone.
@@ -50,6 +58,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
             failure.exit_code()
         }
     }
+}
+
+/// The settings of a `get-token` that says how to sign in and nothing else.
+fn called_by_kubectl(args: &[OsString]) -> Option<Settings> {
+    let (command, flags) = args.split_first()?;
+    (command == "get-token").then(|| flags::plain_settings(flags))?
 }
 
 fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {

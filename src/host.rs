@@ -173,6 +173,14 @@ impl Host {
         }
     }
 
+    /// The seconds of [`Host::uptime`] alone, which cost less to learn.
+    pub fn seconds_up(&self) -> Option<i64> {
+        match self.frozen_clock {
+            Some(_) => self.frozen_uptime.as_ref().map(|uptime| uptime.seconds),
+            None => uptime::seconds(),
+        }
+    }
+
     /// Which standard streams a person is looking at.
     pub fn terminal(&self) -> Terminal {
         self.terminal

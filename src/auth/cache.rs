@@ -119,11 +119,14 @@ impl Entry {
     /// then the token is older than it seems. What is got anew is of the new
     /// clock, so this happens once for each change.
     fn clock_was_set_back(&self, now: i64, host: &Host) -> bool {
-        let passed = match (&self.obtained_at, host.uptime()) {
-            (Some(then), Some(up)) => up.since(then).unwrap_or(0),
-            _ => 0,
+        let ahead =
+            |passed: i64| self.obtained_on.saturating_add(passed) > now.saturating_add(CLOCK_SLACK);
+        let in_this_run = |then: &Uptime| {
+            let passed = host.seconds_up()?.saturating_sub(then.seconds);
+            // Which run it is costs a file to learn, and seldom matters.
+            Some(ahead(passed) && host.uptime()?.boot == then.boot)
         };
-        self.obtained_on.saturating_add(passed) > now.saturating_add(CLOCK_SLACK)
+        ahead(0) || self.obtained_at.as_ref().and_then(in_this_run) == Some(true)
     }
 
     /// From when on the token is renewed ahead, in Unix seconds.

@@ -32,31 +32,38 @@ pub(super) fn command() -> Command {
         .about("Show or forget cached tokens and sign-ins")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(
-            filters(output::format_flag(Command::new("list")))
-                .about("List what is cached; no token is shown"),
-        )
-        .subcommand(
-            filters(Command::new("clear"))
-                .about("Forget cached tokens and sign-ins: all, or those that are named")
-                .arg(
-                    Arg::new("context")
-                        .long("context")
-                        .value_name("NAME")
-                        .conflicts_with_all(["tenant", "account"])
-                        .help(
-                            "Forget the access token of this context: the next command gets a new one, without \
-                             asking where it can",
-                        ),
-                )
-                .arg(
-                    Arg::new("kubeconfig")
-                        .long("kubeconfig")
-                        .value_name("FILE")
-                        .value_parser(clap::value_parser!(PathBuf))
-                        .requires("context")
-                        .help("Kubeconfig of the context, in place of kubectl's"),
+        .defer(|command| {
+            command
+                .subcommand(list_command())
+                .subcommand(clear_command())
+        })
+}
+
+fn list_command() -> Command {
+    filters(output::format_flag(Command::new("list")))
+        .about("List what is cached; no token is shown")
+}
+
+fn clear_command() -> Command {
+    filters(Command::new("clear"))
+        .about("Forget cached tokens and sign-ins: all, or those that are named")
+        .arg(
+            Arg::new("context")
+                .long("context")
+                .value_name("NAME")
+                .conflicts_with_all(["tenant", "account"])
+                .help(
+                    "Forget the access token of this context: the next command gets a new one, without asking \
+                     where it can",
                 ),
+        )
+        .arg(
+            Arg::new("kubeconfig")
+                .long("kubeconfig")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("context")
+                .help("Kubeconfig of the context, in place of kubectl's"),
         )
 }
 

@@ -3,11 +3,14 @@
 //! Lives here: [`login_flags`] and [`settings`]. No flag of a sign-in is
 //! written down anywhere else.
 
+use std::ffi::OsString;
+
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
 use crate::login::{
     MODES, Origin, PARAMS, Param, Settings,
     param::{ParamRow, Takes},
+    settings::{Word, parse_bool, words},
 };
 
 /// Attaches the flags of the given parameters to a command.
@@ -36,6 +39,31 @@ pub fn settings(matches: &ArgMatches) -> Settings {
     settings
 }
 
+/// Reads arguments that are flags of a sign-in and nothing else, which is how
+/// kubeconfigs call `get-token`. None where there is any doubt: those are
+/// clap's to read, or to refuse.
+///
+/// Building clap's tree takes more time than all else that a cached token
+/// needs. That both readers agree is a property test.
+pub fn plain_settings(args: &[OsString]) -> Option<Settings> {
+    let args: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
+    let mut settings = Settings::new();
+    for word in words(&args) {
+        let Ok(Word::Flag(param, text)) = word else {
+            return None;
+        };
+        let readable = match param.row().takes {
+            Takes::Value(_) => !text.starts_with('-'),
+            Takes::Nothing => parse_bool(text).is_some(),
+        };
+        if !readable || settings.get(param).is_some() {
+            return None;
+        }
+        settings.set(param, text, Origin::Flag);
+    }
+    Some(settings)
+}
+
 fn arg(row: &'static ParamRow) -> Arg {
     let mut arg = Arg::new(row.flag)
         .long(row.flag)
@@ -57,12 +85,10 @@ fn arg(row: &'static ParamRow) -> Arg {
             .require_equals(true)
             .default_missing_value("true")
             .value_name("BOOL")
-            .value_parser(
-                |text: &str| match crate::login::settings::parse_bool(text) {
-                    Some(_) => Ok(text.to_owned()),
-                    None => Err("say `true` or `false`"),
-                },
-            )
+            .value_parser(|text: &str| match parse_bool(text) {
+                Some(_) => Ok(text.to_owned()),
+                None => Err("say `true` or `false`"),
+            })
             .hide_possible_values(true),
     }
 }
@@ -82,6 +108,8 @@ fn help(row: &ParamRow) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(args: &[&str]) -> Settings {
@@ -114,5 +142,73 @@ mod tests {
         assert_eq!(settings.get(Param::TenantId), Some("b"));
         assert_eq!(settings.get(Param::ClientSecret), Some("-dash"));
         assert_eq!(settings.get(Param::ServerId), None);
+    }
+    /// Arguments of every shape: known flags in all their spellings, values that look like flags, and junk.
+    fn arguments() -> impl Strategy<Value = Vec<String>> {
+        let row = || prop::sample::select(PARAMS.iter().collect::<Vec<_>>());
+        let text = || {
+            prop_oneof![
+                4 => "[a-z0-9/:.,=]{1,8}",
+                1 => Just(String::new()),
+                1 => prop::sample::select(vec!["true", "false", "F", "yes", "-x", "--", "-", "--legacy", "ü"])
+                    .prop_map(str::to_owned),
+            ]
+        };
+        let flag = (row(), text(), 0..4u8, any::<bool>()).prop_map(|(row, text, spelling, old)| {
+            let name = row.retired.filter(|_| old).unwrap_or(row.flag);
+            match (spelling, row.short) {
+                (0, _) => vec![format!("--{name}"), text],
+                (1, _) => vec![format!("--{name}={text}")],
+                (2, Some(short)) => vec![format!("-{short}"), text],
+                (3, Some(short)) => vec![format!("-{short}{text}")],
+                _ => vec![format!("--{name}")],
+            }
+        });
+        let junk = prop::sample::select(vec![
+            "-v",
+            "--v=5",
+            "--force-refresh",
+            "--help",
+            "x",
+            "--",
+            "-",
+        ])
+        .prop_map(|word| vec![word.to_owned()]);
+        prop::collection::vec(prop_oneof![12 => flag, 1 => junk], 0..8)
+            .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn arguments_read_without_clap_are_what_clap_reads(words in arguments()) {
+            let plain = plain_settings(&words.iter().map(OsString::from).collect::<Vec<_>>());
+            if let Some(plain) = plain {
+                let command = crate::cli::command();
+                let whole = ["kubectl-aad", "get-token"].into_iter().chain(words.iter().map(String::as_str));
+                let matches = command.try_get_matches_from(whole);
+                prop_assert!(matches.is_ok(), "{:?}: clap refuses {:?}", words, matches.err());
+                let matches = matches.expect("checked");
+                let (name, matches) = matches.subcommand().expect("a command");
+                prop_assert_eq!(name, "get-token");
+                let read = settings(matches);
+                let values = |settings: &Settings| -> Vec<_> {
+                    let of = |param| (param, settings.get(param).map(str::to_owned), settings.origin(param));
+                    settings.params().map(of).collect()
+                };
+                prop_assert_eq!(values(&plain), values(&read));
+            }
+        }
+    }
+
+    #[test]
+    fn what_kubeconfigs_say_needs_no_clap_and_what_a_person_may_add_does() {
+        let plain =
+            |args: &[&str]| plain_settings(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(plain(&["--login", "spn", "--server-id=x", "-t", "y", "--legacy"]).is_some());
+        for added in ["-v=5", "--force-refresh", "--help", "--nonsense", "word"] {
+            assert!(plain(&["--login", "spn", added]).is_none(), "{added}");
+        }
+        assert!(plain(&["--legacy=perhaps"]).is_none());
+        assert!(plain(&["--tenant-id"]).is_none());
     }
 }

@@ -205,21 +205,11 @@ impl Settings {
     pub fn from_exec_args<S: AsRef<str>>(args: &[S]) -> Result<(Self, Vec<String>)> {
         let mut settings = Self::new();
         let mut others = Vec::new();
-        let mut rest = args.iter().map(AsRef::as_ref);
-        while let Some(arg) = rest.next() {
-            let Some((param, attached)) = split_flag(arg) else {
-                others.push(arg.to_owned());
-                continue;
-            };
-            let text = match (param.row().takes, attached) {
-                (_, Some(text)) => text.to_owned(),
-                (Takes::Nothing, None) => "true".to_owned(),
-                (Takes::Value(_), None) => rest
-                    .next()
-                    .ok_or_else(|| Failure::usage(format!("`{arg}` needs a value")))?
-                    .to_owned(),
-            };
-            settings.set(param, text, Origin::ExecEntry);
+        for word in words(args) {
+            match word? {
+                Word::Flag(param, text) => settings.set(param, text, Origin::ExecEntry),
+                Word::Other(arg) => others.push(arg.to_owned()),
+            }
         }
         Ok((settings, others))
     }
@@ -265,6 +255,37 @@ pub fn parse_bool(text: &str) -> Option<bool> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
     }
+}
+
+/// What stands in a list of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// A parameter's flag and what it says.
+    Flag(Param, &'a str),
+    /// Something else.
+    Other(&'a str),
+}
+
+/// Reads arguments one after the other.
+///
+/// An item is a usage error when a flag that takes a value is last and has none.
+pub fn words<S: AsRef<str>>(args: &[S]) -> impl Iterator<Item = Result<Word<'_>>> {
+    let mut rest = args.iter().map(AsRef::as_ref);
+    std::iter::from_fn(move || {
+        let arg = rest.next()?;
+        let Some((param, attached)) = split_flag(arg) else {
+            return Some(Ok(Word::Other(arg)));
+        };
+        let text = match (param.row().takes, attached) {
+            (_, Some(text)) => Some(text),
+            (Takes::Nothing, None) => Some("true"),
+            (Takes::Value(_), None) => rest.next(),
+        };
+        Some(match text {
+            Some(text) => Ok(Word::Flag(param, text)),
+            None => Err(Failure::usage(format!("`{arg}` needs a value"))),
+        })
+    })
 }
 
 /// Splits `--flag`, `--flag=value`, `-f`, `-fvalue` or `-f=value`.
