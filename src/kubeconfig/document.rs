@@ -112,8 +112,8 @@ impl<'t> Document<'t> {
     ///
     /// # Errors
     /// [`Error::Yaml`] where something else of the text would be lost.
-    pub fn render(&self, root: &Map<String, Value>) -> Result<String, Error> {
-        Ok(yaml::splice(self.text, &self.tree, root)?)
+    pub fn render(self, root: &Map<String, Value>) -> Result<String, Error> {
+        Ok(yaml::splice(self.text, self.tree, root)?)
     }
 
     /// The text with the values of some entries of one list replaced, each by its place in the list.
@@ -131,7 +131,7 @@ impl<'t> Document<'t> {
         for (place, item) in items {
             self.root[section.list()][place][section.item()] = Value::Object(item);
         }
-        self.render(&self.root)
+        Ok(yaml::splice(self.text, self.tree, &self.root)?)
     }
 }
 

@@ -102,13 +102,22 @@ impl Node<'_> {
         match &self.kind {
             Kind::Alias(target) => target.equals_object(map),
             Kind::Map { entries, .. } => {
-                if entries.iter().any(Entry::is_merge) || has_duplicates(entries) {
-                    return object(entries) == *map;
-                }
-                entries.len() == map.len()
-                    && entries
+                // In the same order, as most are, no key need be looked up.
+                let in_order = entries.len() == map.len()
+                    && entries.iter().zip(map.keys()).all(|(e, k)| e.name() == k);
+                if entries.iter().any(Entry::is_merge) || (!in_order && has_duplicates(entries)) {
+                    object(entries) == *map
+                } else if in_order {
+                    entries
                         .iter()
-                        .all(|e| map.get(e.name()).is_some_and(|v| e.value.equals(v)))
+                        .zip(map.values())
+                        .all(|(e, v)| e.value.equals(v))
+                } else {
+                    entries.len() == map.len()
+                        && entries
+                            .iter()
+                            .all(|e| map.get(e.name()).is_some_and(|v| e.value.equals(v)))
+                }
             }
             _ => false,
         }

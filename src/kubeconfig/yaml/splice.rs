@@ -12,35 +12,44 @@ use std::ops::Range;
 
 /// Returns `text` (whose tree is `tree`) with its first document's value changed to `new`.
 ///
-/// Returns the text as it is where the value is already `new`.
+/// Returns the text as it is where the value is already `new`. The tree is given away: its memory
+/// is that of the next one, which the edited text is read back into.
 ///
 /// # Errors
 /// [`YamlError::Unspliceable`] where the change can't be made in place and a rewrite of the values
 /// alone would lose comments, anchors, tags, duplicate keys or further documents.
 pub(crate) fn splice(
     text: &str,
-    tree: &Tree<'_>,
+    tree: Tree<'_>,
     new: &Map<String, Value>,
 ) -> Result<String, YamlError> {
     let eol = line_ending(text);
     let Some(root) = &tree.root else {
-        return append_to_empty(text, tree, new, eol);
+        return append_to_empty(text, &tree, new, eol);
     };
     let mut splicer = Splicer {
         text,
         eol,
         edits: Vec::new(),
     };
-    if splicer.root(root, new) {
-        if splicer.edits.is_empty() {
-            return Ok(text.to_owned());
-        }
-        if let Some(edited) = splicer.apply()
-            && reads_as(&edited, new)
-        {
-            return Ok(edited);
-        }
+    if !splicer.root(root, new) {
+        return rewrite(&tree, new, eol);
     }
+    if splicer.edits.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let Some(edited) = splicer.apply() else {
+        return rewrite(&tree, new, eol);
+    };
+    drop(tree);
+    if reads_as(&edited, new) {
+        return Ok(edited);
+    }
+    rewrite(&parse(text)?, new, eol)
+}
+
+/// Writes the values alone, where that loses nothing.
+fn rewrite(tree: &Tree<'_>, new: &Map<String, Value>, eol: &str) -> Result<String, YamlError> {
     match emit::rewrite_loss(tree) {
         Some(reason) => Err(YamlError::Unspliceable { reason }),
         None => checked(emit::document(new, eol), new),
@@ -424,7 +433,7 @@ mod tests {
         let tree = parse(text)?;
         let mut value = tree.root.as_ref().map_or_else(|| json!({}), Node::to_json);
         change(&mut value);
-        splice(text, &tree, value.as_object().expect("a mapping"))
+        splice(text, tree, value.as_object().expect("a mapping"))
     }
 
     fn push(list: &'static str, item: Value) -> impl FnOnce(&mut Value) {
