@@ -98,7 +98,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// The whole tree. Flags of a command are attached when it is the one that
-/// runs, so that a cached `get-token` does not pay for the others'.
+/// runs, so that none pays for the others'.
 pub fn command() -> Command {
     Command::new("kubectl-aad")
         .bin_name("kubectl aad")

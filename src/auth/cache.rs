@@ -119,14 +119,17 @@ impl Entry {
     /// then the token is older than it seems. What is got anew is of the new
     /// clock, so this happens once for each change.
     fn clock_was_set_back(&self, now: i64, host: &Host) -> bool {
-        let ahead =
+        let set_back_after =
             |passed: i64| self.obtained_on.saturating_add(passed) > now.saturating_add(CLOCK_SLACK);
-        let in_this_run = |then: &Uptime| {
-            let passed = host.seconds_up()?.saturating_sub(then.seconds);
-            // Which run it is costs a file to learn, and seldom matters.
-            Some(ahead(passed) && host.uptime()?.boot == then.boot)
+        if set_back_after(0) {
+            return true;
+        }
+        let (Some(then), Some(up)) = (&self.obtained_at, host.seconds_up()) else {
+            return false;
         };
-        ahead(0) || self.obtained_at.as_ref().and_then(in_this_run) == Some(true)
+        // Which run of the system this is costs a file to learn, and seldom matters.
+        set_back_after(up.saturating_sub(then.seconds))
+            && host.uptime().is_some_and(|now| now.boot == then.boot)
     }
 
     /// From when on the token is renewed ahead, in Unix seconds.

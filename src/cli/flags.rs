@@ -1,7 +1,7 @@
 //! Login flags, from the tables to clap and back.
 //!
-//! Lives here: [`login_flags`] and [`settings`]. No flag of a sign-in is
-//! written down anywhere else.
+//! Lives here: [`login_flags`] and [`settings`], and [`plain_settings`], which
+//! does without clap. No flag of a sign-in is written down anywhere else.
 
 use std::ffi::OsString;
 
@@ -143,6 +143,7 @@ mod tests {
         assert_eq!(settings.get(Param::ClientSecret), Some("-dash"));
         assert_eq!(settings.get(Param::ServerId), None);
     }
+
     /// Arguments of every shape: known flags in all their spellings, values that look like flags, and junk.
     fn arguments() -> impl Strategy<Value = Vec<String>> {
         let row = || prop::sample::select(PARAMS.iter().collect::<Vec<_>>());
@@ -180,13 +181,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arguments_read_without_clap_are_what_clap_reads(words in arguments()) {
-            let plain = plain_settings(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        fn arguments_read_without_clap_are_what_clap_reads(given in arguments()) {
+            let plain = plain_settings(&given.iter().map(OsString::from).collect::<Vec<_>>());
             if let Some(plain) = plain {
                 let command = crate::cli::command();
-                let whole = ["kubectl-aad", "get-token"].into_iter().chain(words.iter().map(String::as_str));
+                let whole = ["kubectl-aad", "get-token"].into_iter().chain(given.iter().map(String::as_str));
                 let matches = command.try_get_matches_from(whole);
-                prop_assert!(matches.is_ok(), "{:?}: clap refuses {:?}", words, matches.err());
+                prop_assert!(matches.is_ok(), "{:?}: clap refuses {:?}", given, matches.err());
                 let matches = matches.expect("checked");
                 let (name, matches) = matches.subcommand().expect("a command");
                 prop_assert_eq!(name, "get-token");

@@ -277,6 +277,7 @@ async fn bring_all(
         .collect()
         .await;
     done.extend(converted);
+    debug_assert_eq!(done.len(), found.clusters.len(), "one result for each");
     done.into_values().collect()
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn splice(
     if !splicer.root(root, new) {
         return rewrite(&tree, new, eol);
     }
-    if splicer.edits.is_empty() {
+    if splicer.edits.is_empty() && root.equals_object(new) {
         return Ok(text.to_owned());
     }
     let Some(edited) = splicer.apply() else {
@@ -183,6 +183,7 @@ impl Splicer<'_> {
         false
     }
 
+    /// As [`Splicer::value`], for a mapping that [`can_be_compared`].
     fn map(&mut self, flow: bool, entries: &[Entry<'_>], new: &Map<String, Value>) -> bool {
         let merges = entries.iter().any(Entry::is_merge);
         for (i, entry) in entries.iter().enumerate().filter(|(_, e)| !e.is_merge()) {
@@ -198,6 +199,13 @@ impl Splicer<'_> {
             }
         }
         let inherited = merges.then(|| merged_only(entries));
+        // What is inherited can't be taken away here: the whole entry is written without the merge.
+        if inherited
+            .as_ref()
+            .is_some_and(|base| base.keys().any(|key| !new.contains_key(key)))
+        {
+            return false;
+        }
         let added = new.iter().filter(|(key, value)| {
             entries.iter().all(|e| e.is_merge() || e.name() != *key)
                 && inherited
@@ -303,6 +311,10 @@ impl Splicer<'_> {
         added: impl Iterator<Item = &'v Value>,
         node: &Node<'_>,
     ) -> bool {
+        let mut added = added.peekable();
+        if removed.is_empty() && added.peek().is_none() {
+            return true;
+        }
         // The scanner reports the start of a list that is not indented behind its first dash.
         let Some(first) = self.dash_before(items[0].span.start) else {
             return false;
@@ -426,6 +438,7 @@ fn leading_dash(line: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     /// Changes the value of `text` by `change` and returns the new text.
@@ -587,6 +600,46 @@ mod tests {
     }
 
     #[test]
+    fn an_inherited_key_that_is_taken_away_is_gone() {
+        let text =
+            "base: &b {token: t}\nusers:\n- name: a\n  user:\n    <<: *b\n    exec: {command: x}\n";
+        let out = edited(text, |v| {
+            v["users"][0]["user"]
+                .as_object_mut()
+                .expect("a map")
+                .shift_remove("token");
+        })
+        .expect("spliced");
+        assert_eq!(
+            out,
+            "base: &b {token: t}\nusers:\n- name: a\n  user:\n    exec:\n      command: x\n"
+        );
+    }
+
+    #[test]
+    fn what_does_not_change_stays_however_it_is_written() {
+        let odd = "contexts:\n-\n  &c\n  name: x   # keep\n  context: {cluster: a, user: b}\n";
+        for text in [
+            odd,
+            "? users\n: - name: a\n    user: {}\nkind: Config\n",
+            "base: &b {x: 1}\nusers:\n- name: a\n  user:\n    <<: *b\n",
+            "users:\n- name: a\n  user: {x: 1, x: 2}\n",
+            "users:\n-\n\t# tab\n  name: a\n",
+            "users:\r\n- !!map\r\n  name: a\r\n- {name: b}\r\n",
+            "users: [{name: a}, {name: b}]\nlist: [1, 2]\nn: {}\n",
+        ] {
+            if parse(text).is_ok() {
+                assert_eq!(edited(text, |_| {}).as_deref(), Ok(text));
+            }
+        }
+        let out = edited(&format!("{odd}users:\n- name: a\n  user: {{}}\n"), |v| {
+            v["users"][0]["user"] = json!({"k": "v"});
+        });
+        let changed = format!("{odd}users:\n- name: a\n  user:\n    k: v\n");
+        assert_eq!(out, Ok(changed));
+    }
+
+    #[test]
     fn only_the_first_document_is_changed() {
         let text = "users:\n- name: a\n---\nusers:\n- name: z\n";
         let out = edited(text, push("users", json!({"name": "b"})));
@@ -619,5 +672,65 @@ mod tests {
             v["a"].as_array_mut().expect("a list").remove(1);
         });
         assert_eq!(out.as_deref(), Ok("a: [{\"x\": 0x1F, \"y\": 1_000}]\n"));
+    }
+
+    /// Entries as people and programs write them, each with a name of its own.
+    fn odd_entries() -> impl Strategy<Value = String> {
+        let form = prop::sample::select(vec![
+            "- name: N\n  user:\n    k: v\n    x: 1\n",
+            "- {name: N, user: {k: v}}\n",
+            "-\n  &aN\n  name: N # kept\n  user: {x: 1}\n",
+            "- name: N\n  user:\n    <<: *b\n    y: 2\n",
+            "- name: N\n  user: {<<: *b, y: 2}\n",
+            "- user: *b\n  name: N\n",
+            "# a comment\n- name: N\n",
+            "- name: N\n  user: {x: 1, x: 2}\n",
+            "- name: N\n  user:\n    list: [0x1F, on]\n    k: |\n      two\n      lines\n",
+        ]);
+        (prop::collection::vec(form, 0..4), any::<bool>()).prop_map(|(forms, crlf)| {
+            let mut text = "base: &b {x: 1, z: t}\nusers:\n".to_owned();
+            for (n, form) in forms.iter().enumerate() {
+                text.push_str(&form.replace('N', &format!("n{n}")));
+            }
+            text.push_str("kind: Config\n");
+            if crlf {
+                text = text.replace('\n', "\r\n");
+            }
+            text
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_is_made_or_refused_and_nothing_else_changes_a_text(
+            text in odd_entries(),
+            edits in prop::collection::vec((0..3usize, 0..6u8, "[kxyz]"), 0..3),
+        ) {
+            let mut new = parse(&text).expect("YAML").root.expect("a root").to_json();
+            let old = new.clone();
+            for (place, edit, key) in edits {
+                let Some(users) = new["users"].as_array_mut() else { continue };
+                match (users.get_mut(place).and_then(Value::as_object_mut), edit) {
+                    (Some(entry), 0) => drop(entry.shift_remove("user")),
+                    (Some(entry), 1 | 2) => {
+                        if let Some(user) = entry.get_mut("user").and_then(Value::as_object_mut) {
+                            user.shift_remove(&key);
+                        }
+                    }
+                    (Some(entry), 3) => drop(entry.insert("user".to_owned(), json!({ key: "new" }))),
+                    (Some(_), 4) => drop(users.remove(place)),
+                    _ => users.push(json!({"name": format!("added {place}"), "user": {}})),
+                }
+            }
+            let out = edited(&text, |value| *value = new.clone());
+            match out {
+                Ok(out) => {
+                    let read = parse(&out).expect("YAML").root.expect("a root").to_json();
+                    prop_assert_eq!(&read, &new, "{}", out);
+                    prop_assert!(new != old || out == text, "{}", out);
+                }
+                Err(error) => prop_assert!(new != old, "{}", error),
+            }
+        }
     }
 }
