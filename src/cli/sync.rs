@@ -27,7 +27,7 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
     kubeconfig::{
-        self, ClusterName, Document, Paths, file,
+        ClusterName, Document, Paths, file,
         merge::{self, Import, Outcome},
     },
     login::PARAMS,
@@ -171,17 +171,9 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         host.home().ok().as_deref(),
     )?;
     // A kubeconfig that can't be read or written is told before anybody signs in.
-    parse(&file::read(&paths.default)?, &paths.default)?;
-    let others = paths
-        .files
-        .iter()
-        .filter(|path| **path != paths.default)
-        .map(|path| Ok((path, file::read(path)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let others = others
-        .iter()
-        .map(|(path, text)| parse(text, path))
-        .collect::<Result<Vec<_>>>()?;
+    for path in &paths.files {
+        parse(&file::read(path)?, path)?;
+    }
     if !options.dry_run {
         file::check_writable(&paths.default)?;
     }
@@ -213,7 +205,7 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         })
         .collect();
     progress.say("writing the kubeconfig");
-    let outcomes = write(&paths, &others, &imports, &fleet, options.dry_run)?;
+    let outcomes = write(&paths, &imports, &fleet, options.dry_run)?;
     if options.local_accounts && !options.dry_run && file::others_can_read(&paths.default) {
         progress.note(&format!(
             "warning: others on this machine can read `{0}`, which may hold administrators' keys now: `chmod 600 {0}`",
@@ -299,30 +291,67 @@ fn parse<'t>(text: &'t str, path: &Path) -> Result<Document<'t>> {
     Ok(Document::parse(text).map_err(|e| e.in_file(path))?)
 }
 
-/// Merges the imports into the kubeconfig: one write under client-go's lock,
-/// or none at all for a dry run.
+/// Merges the imports into the kubeconfig, each into the file that its cluster is in, under client-go's
+/// locks; or into nothing for a dry run.
 fn write(
     paths: &Paths,
-    others: &[Document<'_>],
     imports: &[Import],
     fleet: &[ClusterName],
     dry_run: bool,
 ) -> Result<Vec<Outcome>> {
-    let merged = |text: &str| -> Result<(String, Vec<Outcome>), kubeconfig::Error> {
-        let existing = Document::parse(text).map_err(|e| e.in_file(&paths.default))?;
-        let merged = merge::merge_beside(others, &existing, imports, fleet);
-        let text = existing
-            .render(&merged.root)
-            .map_err(|e| e.in_file(&paths.default))?;
-        Ok((text, merged.outcomes))
+    let files = &paths.files;
+    let default = files.iter().position(|path| *path == paths.default);
+    let default = default.unwrap_or_default();
+    let texts = files
+        .iter()
+        .map(|path| Ok(file::read(path)?))
+        .collect::<Result<Vec<_>>>()?;
+    let homes = match files.len() {
+        1 => vec![default; imports.len()],
+        _ => merge::homes(&documents(&texts, files)?, default, imports),
     };
     if dry_run {
-        return Ok(merged(&file::read(&paths.default)?)?.1);
+        let documents = documents(&texts, files)?;
+        return Ok(merge::merge_files(&documents, &homes, imports, fleet).outcomes);
     }
-    if imports.is_empty() {
+    // Others are not locked: they may lie where nobody may write.
+    let places: Vec<usize> = homes
+        .iter()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let written: Vec<PathBuf> = places.iter().map(|&place| files[place].clone()).collect();
+    if written.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(file::update(&paths.default, file::PATIENCE, merged)?)
+    file::update_all(&written, file::PATIENCE, |current| {
+        let mut texts = texts.clone();
+        for (&place, text) in places.iter().zip(current) {
+            texts[place].clone_from(text);
+        }
+        let mut read = documents(&texts, files)?;
+        let merged = merge::merge_files(&read, &homes, imports, fleet);
+        let mut new = Vec::with_capacity(places.len());
+        for (place, root) in merged.roots.into_iter().rev() {
+            let document = read.swap_remove(place);
+            new.push(
+                document
+                    .render(&root)
+                    .map_err(|e| e.in_file(&files[place]))?,
+            );
+        }
+        new.reverse();
+        Ok((new, merged.outcomes))
+    })
+}
+
+fn documents<'t>(texts: &'t [String], files: &[PathBuf]) -> Result<Vec<Document<'t>>> {
+    texts
+        .iter()
+        .zip(files)
+        .map(|(text, path)| parse(text, path))
+        .collect()
 }
 
 fn report(

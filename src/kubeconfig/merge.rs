@@ -9,7 +9,7 @@ use super::document::{Document, Section, entries, entry_name};
 use super::name::{ClusterName, Fleet};
 use super::owner;
 use serde_json::{Map, Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A cluster as it shall be in the kubeconfig.
 #[derive(Clone)]
@@ -48,24 +48,56 @@ pub struct Merged {
 /// read today does not change the others' names. The order of `imports` decides nothing.
 #[must_use]
 pub fn merge(existing: &Document<'_>, imports: &[Import], fleet: &[ClusterName]) -> Merged {
-    merge_beside(&[], existing, imports, fleet)
+    let homes = vec![0; imports.len()];
+    let mut merged = merge_files(std::slice::from_ref(existing), &homes, imports, fleet);
+    Merged {
+        root: merged
+            .roots
+            .remove(&0)
+            .unwrap_or_else(|| existing.root().clone()),
+        outcomes: merged.outcomes,
+    }
 }
 
-/// The same where `others` are read beside `existing` (a `KUBECONFIG` of several files).
+/// For each import the place among `files` of the first one with an entry of ours for the cluster;
+/// `default`'s where there is none.
+#[must_use]
+pub fn homes(files: &[Document<'_>], default: usize, imports: &[Import]) -> Vec<usize> {
+    let mut found = HashMap::new();
+    for (place, file) in files.iter().enumerate() {
+        for section in Section::ALL {
+            let items = file.entries(section).iter();
+            for id in items.filter_map(|entry| entry.get(section.item()).and_then(owner::arm_id)) {
+                found.entry(id.to_ascii_lowercase()).or_insert(place);
+            }
+        }
+    }
+    imports
+        .iter()
+        .map(|import| found.get(&import.cluster_name.key()).copied())
+        .map(|home| home.unwrap_or(default))
+        .collect()
+}
+
+/// The values of some files after a merge, by their places, and an outcome for each import, in the
+/// order they came in.
+pub struct MergedFiles {
+    pub roots: BTreeMap<usize, Map<String, Value>>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Merges each of `imports` into the file at its place in `homes`; `files` are those of a
+/// `KUBECONFIG` in their order.
 ///
-/// A name that somebody else's entry has in one of them is not given to a new one: of two entries
+/// A name that an entry has in one of the files is not given to a new one in another: of two entries
 /// with one name kubectl sees the first alone.
 #[must_use]
-pub fn merge_beside(
-    others: &[Document<'_>],
-    existing: &Document<'_>,
+pub fn merge_files(
+    files: &[Document<'_>],
+    homes: &[usize],
     imports: &[Import],
     fleet: &[ClusterName],
-) -> Merged {
-    let mut merger = Merger::new(existing.root());
-    for other in others {
-        merger.leave_names_of(other);
-    }
+) -> MergedFiles {
     let names = Fleet::new(fleet.iter().chain(imports.iter().map(|i| &i.cluster_name)));
     let mut order: Vec<usize> = (0..imports.len()).collect();
     order.sort_by_cached_key(|&i| {
@@ -73,11 +105,19 @@ pub fn merge_beside(
         (cluster.name.clone(), cluster.key())
     });
     let mut outcomes: Vec<Option<Outcome>> = vec![None; imports.len()];
-    for i in order {
-        outcomes[i] = Some(merger.import(&imports[i], &names));
+    let mut roots = BTreeMap::new();
+    for place in homes.iter().copied().collect::<BTreeSet<_>>() {
+        let mut merger = Merger::new(files[place].root());
+        for (_, other) in files.iter().enumerate().filter(|(i, _)| *i != place) {
+            merger.leave_names_of(other);
+        }
+        for &i in order.iter().filter(|&&i| homes[i] == place) {
+            outcomes[i] = Some(merger.import(&imports[i], &names));
+        }
+        roots.insert(place, merger.finish());
     }
-    Merged {
-        root: merger.finish(),
+    MergedFiles {
+        roots,
         outcomes: outcomes.into_iter().flatten().collect(),
     }
 }
@@ -111,16 +151,11 @@ impl Merger {
         }
     }
 
-    /// Gives no name to a new entry that an entry of somebody else has in `other`.
+    /// Gives no name to a new entry that an entry has in `other`.
     fn leave_names_of(&mut self, other: &Document<'_>) {
         for section in Section::ALL {
-            let theirs = other
-                .entries(section)
-                .iter()
-                .filter(|entry| entry.get(section.item()).and_then(owner::arm_id).is_none())
-                .filter_map(entry_name)
-                .map(str::to_owned);
-            self.list(section).names.extend(theirs);
+            let taken = other.entries(section).iter().filter_map(entry_name);
+            self.list(section).names.extend(taken.map(str::to_owned));
         }
     }
 

@@ -286,6 +286,53 @@ users:
 }
 
 #[test]
+fn of_several_kubeconfigs_each_cluster_stays_in_its_own() {
+    let fleet = fleet(12, 1, 3);
+    let subscription = fleet.subscriptions[0].id.clone();
+    let theirs = fleet
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.subscription_id == subscription)
+        .count();
+    assert!((1..12).contains(&theirs), "{theirs}");
+    let world = World::new(fleet);
+    let (mine, other) = (world.home().join("mine"), world.home().join("other"));
+    std::fs::write(&mine, "apiVersion: v1\nkind: Config # mine\n").expect("written");
+    let path = other.to_str().expect("UTF-8");
+    let apart = ["--kubeconfig", path, "--subscription", &subscription];
+    assert_eq!(run(&mut world.sync(&apart)).code, 0);
+    let list = std::env::join_paths([&mine, &other]).expect("no colon in these");
+
+    // One of them is out of date.
+    let before = std::fs::read_to_string(&other).expect("there");
+    let server = before
+        .lines()
+        .find(|line| line.contains("server: "))
+        .expect("a server");
+    let stale = before.replacen(server, "    server: https://192.0.2.1", 1);
+    std::fs::write(&other, &stale).expect("written");
+    let sync = |extra: &[&str]| {
+        let args = [&["-o", "json"], extra].concat();
+        run(world.sync(&args).env("KUBECONFIG", &list)).json(0)["summary"].clone()
+    };
+    for extra in [&["--dry-run"][..], &[]] {
+        let summary = sync(extra);
+        assert_eq!(summary["added"], 12 - theirs, "{summary}");
+        assert_eq!(summary["updated"], 1, "{summary}");
+        assert_eq!(summary["unchanged"], theirs - 1, "{summary}");
+    }
+    let read = |path| std::fs::read_to_string(path).expect("there");
+    assert_eq!(
+        read(&other),
+        before,
+        "the server is right again, and nothing else moved"
+    );
+    assert!(read(&mine).starts_with("apiVersion: v1\nkind: Config # mine\n"));
+    assert_eq!(read(&mine).matches("- get-token").count(), 12 - theirs);
+    assert_eq!(sync(&[])["unchanged"], 12);
+}
+
+#[test]
 fn a_dry_run_reports_the_same_and_writes_nothing() {
     let world = World::new(fleet(5, 1, 1));
     let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);
