@@ -107,7 +107,6 @@ pub fn command() -> Command {
         .after_help(MORE)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
         .arg(
             Arg::new("v")
                 .short('v')

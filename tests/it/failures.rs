@@ -46,6 +46,26 @@ fn a_certificate_that_nobody_vouches_for_names_the_variable_that_helps() {
 }
 
 #[test]
+fn help_is_given_however_it_is_asked_for() {
+    let world = World::new(fleet(0));
+    let help = |args: &[&str]| {
+        let ran = run(&mut world.aad(args));
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{args:?}");
+        ran.stdout
+    };
+    let whole = help(&["--help"]);
+    assert!(whole.contains("kubectl aad sync"), "{whole}");
+    assert_eq!(help(&["help"]), whole);
+    assert_eq!(help(&["-h"]), whole);
+    for command in ["sync", "get-token", "convert-kubeconfig"] {
+        let own = help(&[command, "--help"]);
+        assert!(own.contains(&format!("kubectl aad {command}")), "{own}");
+        assert_eq!(help(&["help", command]), own);
+    }
+    assert!(help(&["cache", "help"]).contains("clear"));
+}
+
+#[test]
 fn a_fleet_without_clusters_is_no_failure_but_is_remarked_on() {
     let world = World::new(fleet(0));
     for command in ["sync", "list"] {
