@@ -1,7 +1,7 @@
 //! `convert-kubeconfig` over a kubeconfig of 100 and of 2,000 users, beside the real kubelogin in the
 //! same run.
 //!
-//! `cargo bench --bench convert` (kubelogin is found as the tests find it: `AAD_PEER_KUBELOGIN`, else
+//! `cargo bench --bench convert` (`AAD_BENCH_BINARY` names another build of ours; kubelogin is found as the tests find it: `AAD_PEER_KUBELOGIN`, else
 //! `PATH`). Runs alternate, so that what else the machine does slows both. Kubelogin writes the whole
 //! file once for each user, so its time grows with their square: it is stopped after two minutes.
 
@@ -33,11 +33,12 @@ fn measure(users: usize, kubelogin: Option<&Path>) {
     let home = tempfile::tempdir().expect("a directory");
     let text = kubeconfig(users);
     println!("{users} users, {} KB", text.len() / 1024);
-    let binary = Path::new(env!("CARGO_BIN_EXE_kubectl-aad"));
+    let built = env!("CARGO_BIN_EXE_kubectl-aad").into();
+    let binary = env::var_os("AAD_BENCH_BINARY").map_or(built, PathBuf::from);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut gave_up = false;
     for round in 0..ROUNDS {
-        ours.extend(run(binary, home.path(), &text, users));
+        ours.extend(run(&binary, home.path(), &text, users));
         if let Some(kubelogin) = kubelogin
             && round < THEIR_ROUNDS
             && !gave_up
