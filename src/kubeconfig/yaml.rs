@@ -5,11 +5,13 @@
 //! kubectl reads YAML 1.1, where a plain `yes`, `on` or `1_000` is not a string. Scalars are therefore
 //! resolved by its rules, and everything doubtful is written in quotes.
 
+mod compose;
 mod emit;
 mod node;
 mod splice;
 
-pub(crate) use node::{Kind, Node, Tree, parse};
+pub(crate) use compose::parse;
+pub(crate) use node::{Kind, Node, Tree};
 pub(crate) use splice::splice;
 
 use std::fmt;

@@ -274,7 +274,7 @@ fn is_literal(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::parse;
+    use super::super::compose::parse;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

@@ -1,0 +1,340 @@
+//! From the parser's events to the tree.
+
+use super::YamlError;
+use super::node::{Entry, Kind, Node, Tree, has_duplicates};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text of more nodes than this, aliases expanded, is refused: 2,000 clusters have some 60,000.
+const MAX_NODES: usize = 4_000_000;
+
+/// Aliases can nest deeper than the text does; recursion over the tree must stay shallow.
+const MAX_DEPTH: usize = 128;
+
+/// Reads the first document of `text`. A second one, if any, is checked for syntax and left aside.
+///
+/// # Errors
+/// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for mappings whose keys
+/// are not scalars, unknown aliases and texts that are too deep or too large.
+pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
+    let mut options = Options::default();
+    options.block_nesting_limit = 64;
+    options.flow_nesting_limit = 64;
+    options.set_emit_comments(true);
+    options.max_buffered_comment_events = usize::MAX;
+    let mut composer = Composer {
+        text,
+        parser: Parser::new_from_str_with_options(text, options),
+        anchors: HashMap::new(),
+        lossy: None,
+        nodes: 0,
+    };
+    composer.stream()
+}
+
+struct Composer<'t, I: Iterator> {
+    text: &'t str,
+    parser: I,
+    anchors: HashMap<usize, Arc<Node<'t>>>,
+    lossy: Option<&'static str>,
+    nodes: usize,
+}
+
+type Next<'t> = (Event<'t>, Span);
+
+impl<'t, I> Composer<'t, I>
+where
+    I: Iterator<Item = Result<Next<'t>, granit_parser::ScanError>>,
+{
+    fn stream(&mut self) -> Result<Tree<'t>, YamlError> {
+        let mut root = None;
+        let mut documents = 0;
+        while let Some((event, span)) = self.next()? {
+            match event {
+                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    self.anchors.clear();
+                }
+                event => {
+                    let lossy = self.lossy;
+                    let node = self.node(event, &span)?;
+                    if documents == 1 {
+                        root = Some(node);
+                    } else {
+                        self.lossy = lossy;
+                    }
+                }
+            }
+        }
+        let root = root.filter(|node| !is_absent(node));
+        Ok(Tree {
+            root,
+            more_documents: documents > 1,
+            lossy: self.lossy,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
+        loop {
+            match self.parser.next() {
+                None => return Ok(None),
+                Some(Ok((Event::Comment(..), _))) => {
+                    self.lossy.get_or_insert("it holds comments");
+                }
+                Some(Ok(next)) => return Ok(Some(next)),
+                Some(Err(error)) => {
+                    let mark = error.marker();
+                    return Err(YamlError::Syntax {
+                        line: mark.line(),
+                        column: mark.col() + 1,
+                        reason: kind_name(&format!("{:?}", error.kind())),
+                    });
+                }
+            }
+        }
+    }
+
+    fn child(&mut self) -> Result<Next<'t>, YamlError> {
+        self.next()?.ok_or(YamlError::Syntax {
+            line: 0,
+            column: 0,
+            reason: "the text ends too early".to_owned(),
+        })
+    }
+
+    fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node<'t>, YamlError> {
+        let line = span.start.line();
+        let at = range(span);
+        let (anchor, tag) = match &event {
+            Event::Scalar(_, _, anchor, tag)
+            | Event::SequenceStart(_, anchor, tag)
+            | Event::MappingStart(_, anchor, tag) => (*anchor, tag.clone()),
+            _ => (0, None),
+        };
+        let node = match event {
+            Event::Scalar(text, style, ..) => self.scalar(text, style, tag.is_some(), at),
+            Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
+            Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
+            Event::Alias(id) => {
+                let target = self
+                    .anchors
+                    .get(&id)
+                    .cloned()
+                    .ok_or(YamlError::Unsupported {
+                        line,
+                        reason: "an alias stands inside the value it names",
+                    })?;
+                self.lossy.get_or_insert("it uses anchors");
+                Node {
+                    span: at,
+                    weight: target.weight,
+                    depth: target.depth + 1,
+                    kind: Kind::Alias(target),
+                    decorated: false,
+                }
+            }
+            _ => {
+                return Err(YamlError::Unsupported {
+                    line,
+                    reason: "this YAML construct is not supported",
+                });
+            }
+        };
+        let node = Node {
+            decorated: anchor != 0 || tag.is_some(),
+            ..node
+        };
+        if let Some(tag) = tag
+            && !tag.is_yaml_core_schema_tag("str")
+        {
+            self.lossy.get_or_insert("it uses tags");
+        }
+        self.nodes += 1;
+        if self.nodes > MAX_NODES || node.weight > MAX_NODES || node.depth > MAX_DEPTH {
+            return Err(YamlError::Unsupported {
+                line,
+                reason: "the file is too large, or its aliases nest or multiply",
+            });
+        }
+        if anchor == 0 {
+            return Ok(node);
+        }
+        let shared = Arc::new(node);
+        self.anchors.insert(anchor, Arc::clone(&shared));
+        Ok(Node {
+            span: shared.span.clone(),
+            weight: shared.weight,
+            depth: shared.depth,
+            decorated: true,
+            kind: copy(&shared.kind),
+        })
+    }
+
+    fn scalar(
+        &self,
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+        tagged: bool,
+        at: Range<usize>,
+    ) -> Node<'t> {
+        let absent = at.is_empty() && style == ScalarStyle::Plain;
+        let mut span = at;
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            // The scanner has read the next line's indentation, too.
+            let block = self.text[..span.end].trim_end_matches([' ', '\t']);
+            if block.ends_with('\n') && block.len() >= span.start {
+                span.end = block.len();
+            }
+        }
+        Node {
+            span,
+            kind: Kind::Scalar {
+                text: if absent { Cow::Borrowed("") } else { text },
+                plain: style == ScalarStyle::Plain && !tagged,
+            },
+            decorated: false,
+            weight: 1,
+            depth: 1,
+        }
+    }
+
+    fn sequence(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
+        let mut items: Vec<Node<'t>> = Vec::new();
+        let (mut weight, mut depth) = (1, 1);
+        loop {
+            let (event, span) = self.child()?;
+            if matches!(event, Event::SequenceEnd) {
+                at.end = end_of(flow, &span, items.last(), at.end);
+                break;
+            }
+            let item = self.node(event, &span)?;
+            weight += item.weight;
+            depth = depth.max(item.depth + 1);
+            items.push(item);
+        }
+        Ok(Node {
+            span: at,
+            kind: Kind::Seq { flow, items },
+            decorated: false,
+            weight,
+            depth,
+        })
+    }
+
+    fn mapping(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
+        let mut entries: Vec<Entry<'t>> = Vec::new();
+        let (mut weight, mut depth) = (1, 1);
+        loop {
+            let (event, span) = self.child()?;
+            if matches!(event, Event::MappingEnd) {
+                at.end = end_of(flow, &span, entries.last().map(|e| &e.value), at.end);
+                break;
+            }
+            let line = span.start.line();
+            let key = self.node(event, &span)?;
+            if !matches!(key.kind, Kind::Scalar { .. }) {
+                return Err(YamlError::Unsupported {
+                    line,
+                    reason: "a mapping's key is not a plain name",
+                });
+            }
+            let (event, span) = self.child()?;
+            let mut value = self.node(event, &span)?;
+            if value.span.is_empty() && is_absent(&value) {
+                value.span = self.absent_value(&key, &value);
+            }
+            weight += value.weight + 1;
+            depth = depth.max(value.depth + 1);
+            entries.push(Entry { key, value });
+        }
+        if has_duplicates(&entries) {
+            self.lossy.get_or_insert("it holds a key twice");
+        }
+        Ok(Node {
+            span: at,
+            kind: Kind::Map { flow, entries },
+            decorated: false,
+            weight,
+            depth,
+        })
+    }
+
+    /// An absent value is reported at its key's end: move it behind the colon, if there is one.
+    fn absent_value(&self, key: &Node<'_>, value: &Node<'_>) -> Range<usize> {
+        let rest = &self.text[key.span.end..];
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let at = key.span.end + blank;
+        if self.text[at..].starts_with(':') {
+            at + 1..at + 1
+        } else {
+            value.span.clone()
+        }
+    }
+}
+
+/// Where a collection ends: at its bracket, or with its last child (the scanner reports where the
+/// next token begins, which is behind comments and blank lines).
+fn end_of(flow: bool, end: &Span, last: Option<&Node<'_>>, start: usize) -> usize {
+    if flow {
+        range(end).end
+    } else {
+        last.map_or(start, |node| node.span.end).max(start)
+    }
+}
+
+fn is_absent(node: &Node<'_>) -> bool {
+    matches!(&node.kind, Kind::Scalar { text, plain: true } if text.is_empty())
+}
+
+fn range(span: &Span) -> Range<usize> {
+    span.byte_range()
+        .expect("a parser over a string knows byte positions")
+}
+
+/// A second owner of an anchored value.
+fn copy<'t>(kind: &Kind<'t>) -> Kind<'t> {
+    let share = |node: &Node<'t>| Node {
+        span: node.span.clone(),
+        decorated: node.decorated,
+        weight: node.weight,
+        depth: node.depth,
+        kind: copy(&node.kind),
+    };
+    match kind {
+        Kind::Scalar { text, plain } => Kind::Scalar {
+            text: text.clone(),
+            plain: *plain,
+        },
+        Kind::Seq { flow, items } => Kind::Seq {
+            flow: *flow,
+            items: items.iter().map(share).collect(),
+        },
+        Kind::Map { flow, entries } => Kind::Map {
+            flow: *flow,
+            entries: entries
+                .iter()
+                .map(|e| Entry {
+                    key: share(&e.key),
+                    value: share(&e.value),
+                })
+                .collect(),
+        },
+        Kind::Alias(target) => Kind::Alias(Arc::clone(target)),
+    }
+}
+
+/// `SimpleKeyExpected { name: "x" }` -> `simple key expected`: the kind alone, for the rest may quote the file.
+fn kind_name(debug: &str) -> String {
+    let mut words = String::new();
+    for c in debug.chars().take_while(char::is_ascii_alphanumeric) {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
