@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A text of more nodes than this, aliases expanded, is refused: 2,000 clusters have some 60,000.
-const MAX_NODES: usize = 4_000_000;
+const MAX_NODES: u32 = 4_000_000;
 
 /// Aliases can nest deeper than the text does; recursion over the tree must stay shallow.
-const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: u32 = 128;
 
 /// Reads the first document of `text`. A second one, if any, is checked for syntax and left aside.
 ///
@@ -31,6 +31,8 @@ pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
         anchors: HashMap::new(),
         lossy: None,
         nodes: 0,
+        items: Vec::new(),
+        entries: Vec::new(),
     };
     composer.stream()
 }
@@ -40,7 +42,12 @@ struct Composer<'t, I: Iterator> {
     parser: I,
     anchors: HashMap<usize, Arc<Node<'t>>>,
     lossy: Option<&'static str>,
-    nodes: usize,
+    nodes: u32,
+    /// The items of the lists that are being read, the innermost last: each list is made once, and
+    /// of the size that it has in the end.
+    items: Vec<Node<'t>>,
+    /// The same for mappings.
+    entries: Vec<Entry<'t>>,
 }
 
 type Next<'t> = (Event<'t>, Span);
@@ -203,19 +210,20 @@ where
     }
 
     fn sequence(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
-        let mut items: Vec<Node<'t>> = Vec::new();
-        let (mut weight, mut depth) = (1, 1);
-        loop {
+        let first = self.items.len();
+        let (mut weight, mut depth) = (1_u32, 1);
+        let end = loop {
             let (event, span) = self.child()?;
             if matches!(event, Event::SequenceEnd) {
-                at.end = end_of(flow, &span, items.last(), at.end);
-                break;
+                break span;
             }
             let item = self.node(event, &span)?;
-            weight += item.weight;
+            weight = weight.saturating_add(item.weight);
             depth = depth.max(item.depth + 1);
-            items.push(item);
-        }
+            self.items.push(item);
+        };
+        let items: Vec<_> = self.items.drain(first..).collect();
+        at.end = end_of(flow, &end, items.last(), at.end);
         Ok(Node {
             span: at,
             kind: Kind::Seq { flow, items },
@@ -226,13 +234,12 @@ where
     }
 
     fn mapping(&mut self, flow: bool, mut at: Range<usize>) -> Result<Node<'t>, YamlError> {
-        let mut entries: Vec<Entry<'t>> = Vec::new();
-        let (mut weight, mut depth) = (1, 1);
-        loop {
+        let first = self.entries.len();
+        let (mut weight, mut depth) = (1_u32, 1);
+        let end = loop {
             let (event, span) = self.child()?;
             if matches!(event, Event::MappingEnd) {
-                at.end = end_of(flow, &span, entries.last().map(|e| &e.value), at.end);
-                break;
+                break span;
             }
             let line = span.start.line();
             let key = self.node(event, &span)?;
@@ -247,10 +254,12 @@ where
             if value.span.is_empty() && is_absent(&value) {
                 value.span = self.absent_value(&key, &value);
             }
-            weight += value.weight + 1;
+            weight = weight.saturating_add(value.weight.saturating_add(1));
             depth = depth.max(value.depth + 1);
-            entries.push(Entry { key, value });
-        }
+            self.entries.push(Entry { key, value });
+        };
+        let entries: Vec<_> = self.entries.drain(first..).collect();
+        at.end = end_of(flow, &end, entries.last().map(|e| &e.value), at.end);
         if has_duplicates(&entries) {
             self.lossy.get_or_insert("it holds a key twice");
         }

@@ -23,9 +23,9 @@ pub(crate) struct Node<'t> {
     /// An anchor or a tag stands before the node.
     pub(crate) decorated: bool,
     /// Number of nodes in it, aliases expanded.
-    pub(super) weight: usize,
+    pub(super) weight: u32,
     /// Levels of nodes in it, aliases expanded.
-    pub(super) depth: usize,
+    pub(super) depth: u32,
 }
 
 pub(crate) enum Kind<'t> {
