@@ -308,7 +308,10 @@ fn write(
         .collect::<Result<Vec<_>>>()?;
     let homes = match files.len() {
         1 => vec![default; imports.len()],
-        _ => merge::homes(&documents(&texts, files)?, default, imports),
+        // What an administrator shares with all is read, and never changed from here.
+        _ => merge::homes(&documents(&texts, files)?, default, imports, |place| {
+            file::check_writable(&files[place]).is_ok()
+        }),
     };
     if dry_run {
         let documents = documents(&texts, files)?;

@@ -59,12 +59,17 @@ pub fn merge(existing: &Document<'_>, imports: &[Import], fleet: &[ClusterName])
     }
 }
 
-/// For each import the place among `files` of the first one with an entry of ours for the cluster;
-/// `default`'s where there is none.
+/// For each import the place among `files` of the first one with an entry of ours for the cluster,
+/// of those that `may_change`; `default` where there is none.
 #[must_use]
-pub fn homes(files: &[Document<'_>], default: usize, imports: &[Import]) -> Vec<usize> {
+pub fn homes(
+    files: &[Document<'_>],
+    default: usize,
+    imports: &[Import],
+    may_change: impl Fn(usize) -> bool,
+) -> Vec<usize> {
     let mut found = HashMap::new();
-    for (place, file) in files.iter().enumerate() {
+    for (place, file) in files.iter().enumerate().filter(|(i, _)| may_change(*i)) {
         for section in Section::ALL {
             let items = file.entries(section).iter();
             for id in items.filter_map(|entry| entry.get(section.item()).and_then(owner::arm_id)) {

@@ -280,3 +280,28 @@ proptest! {
         prop_assert_eq!(run(&text, &forward).0, run(&text, &backward).0);
     }
 }
+
+#[test]
+fn a_cluster_is_at_home_where_its_entry_is_and_may_be_changed() {
+    let all = [
+        name("a", "rg", "s"),
+        name("b", "rg", "s"),
+        name("c", "rg", "s"),
+    ];
+    let imports = imports(&all);
+    let (with_a, _) = run("", &imports[..1]);
+    let (with_both, _) = run("", &imports[..2]);
+    let texts = ["kind: Config\n", &with_a, &with_both];
+    let files = texts.map(|text| Document::parse(text).expect("a kubeconfig"));
+    assert_eq!(homes(&files, 0, &imports, |_| true), [1, 2, 0]);
+    assert_eq!(homes(&files, 0, &imports, |place| place != 1), [2, 2, 0]);
+    assert_eq!(homes(&files, 0, &imports, |place| place == 0), [0, 0, 0]);
+
+    // The names in a file that may not be changed are not given again.
+    let merged = merge_files(&files, &[0, 0, 0], &imports, &[]);
+    assert_eq!(merged.roots.len(), 1);
+    for (outcome, cluster) in merged.outcomes.iter().zip(["a", "b", "c"]) {
+        assert_eq!(outcome.action, Action::Added);
+        assert_eq!(outcome.context == cluster, cluster == "c", "{outcome:?}");
+    }
+}
