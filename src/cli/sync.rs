@@ -205,11 +205,12 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         })
         .collect();
     progress.say("writing the kubeconfig");
-    let outcomes = write(&paths, &imports, &fleet, options.dry_run)?;
-    if options.local_accounts && !options.dry_run && file::others_can_read(&paths.default) {
+    let (outcomes, written) = write(&paths, &imports, &fleet, options.dry_run)?;
+    let open = written.iter().filter(|path| file::others_can_read(path));
+    for path in open.filter(|_| options.local_accounts) {
         progress.note(&format!(
             "warning: others on this machine can read `{0}`, which may hold administrators' keys now: `chmod 600 {0}`",
-            paths.default.display()
+            path.display()
         ));
     }
 
@@ -292,17 +293,21 @@ fn parse<'t>(text: &'t str, path: &Path) -> Result<Document<'t>> {
 }
 
 /// Merges the imports into the kubeconfig, each into the file that its cluster is in, under client-go's
-/// locks; or into nothing for a dry run.
+/// locks; or into nothing for a dry run. Gives what became of each, and the files that were to be
+/// written.
+///
+/// The other files are not locked, for they may lie where nobody may write: of them counts what they
+/// were before.
 fn write(
     paths: &Paths,
     imports: &[Import],
     fleet: &[ClusterName],
     dry_run: bool,
-) -> Result<Vec<Outcome>> {
+) -> Result<(Vec<Outcome>, Vec<PathBuf>)> {
     let files = &paths.files;
     let default = files.iter().position(|path| *path == paths.default);
     let default = default.unwrap_or_default();
-    let texts = files
+    let mut texts = files
         .iter()
         .map(|path| Ok(file::read(path)?))
         .collect::<Result<Vec<_>>>()?;
@@ -315,38 +320,30 @@ fn write(
     };
     if dry_run {
         let documents = documents(&texts, files)?;
-        return Ok(merge::merge_files(&documents, &homes, imports, fleet).outcomes);
+        let merged = merge::merge_files(&documents, &homes, imports, fleet);
+        return Ok((merged.outcomes, Vec::new()));
     }
-    // Others are not locked: they may lie where nobody may write.
-    let places: Vec<usize> = homes
-        .iter()
-        .copied()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let places: BTreeSet<usize> = homes.iter().copied().collect();
     let written: Vec<PathBuf> = places.iter().map(|&place| files[place].clone()).collect();
     if written.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), written));
     }
-    file::update_all(&written, file::PATIENCE, |current| {
-        let mut texts = texts.clone();
-        for (&place, text) in places.iter().zip(current) {
+    let outcomes = file::update_all(&written, file::PATIENCE, |locked| {
+        for (&place, text) in places.iter().zip(locked) {
             texts[place].clone_from(text);
         }
-        let mut read = documents(&texts, files)?;
-        let merged = merge::merge_files(&read, &homes, imports, fleet);
+        let documents = documents(&texts, files)?;
+        let merged = merge::merge_files(&documents, &homes, imports, fleet);
         let mut new = Vec::with_capacity(places.len());
-        for (place, root) in merged.roots.into_iter().rev() {
-            let document = read.swap_remove(place);
-            new.push(
-                document
-                    .render(&root)
-                    .map_err(|e| e.in_file(&files[place]))?,
-            );
+        for (place, document) in documents.into_iter().enumerate() {
+            if let Some(root) = merged.roots.get(&place) {
+                let text = document.render(root);
+                new.push(text.map_err(|e| e.in_file(&files[place]))?);
+            }
         }
-        new.reverse();
-        Ok((new, merged.outcomes))
-    })
+        Ok::<_, Failure>((new, merged.outcomes))
+    })?;
+    Ok((outcomes, written))
 }
 
 fn documents<'t>(texts: &'t [String], files: &[PathBuf]) -> Result<Vec<Document<'t>>> {

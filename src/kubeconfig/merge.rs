@@ -59,8 +59,12 @@ pub fn merge(existing: &Document<'_>, imports: &[Import], fleet: &[ClusterName])
     }
 }
 
-/// For each import the place among `files` of the first one with an entry of ours for the cluster,
-/// of those that `may_change`; `default` where there is none.
+/// For each import the place among `files` of the one where its cluster is at home: the first that
+/// `may_change` and where all entries of ours for the cluster can be seen, one with the context before
+/// one that has just a cluster or a user left. `default` where there is none.
+///
+/// Of two entries with one name kubectl sees the first alone: what is brought up to date behind
+/// another one would never be used.
 #[must_use]
 pub fn homes(
     files: &[Document<'_>],
@@ -68,20 +72,44 @@ pub fn homes(
     imports: &[Import],
     may_change: impl Fn(usize) -> bool,
 ) -> Vec<usize> {
-    let mut found = HashMap::new();
-    for (place, file) in files.iter().enumerate().filter(|(i, _)| may_change(*i)) {
-        for section in Section::ALL {
-            let items = file.entries(section).iter();
-            for id in items.filter_map(|entry| entry.get(section.item()).and_then(owner::arm_id)) {
-                found.entry(id.to_ascii_lowercase()).or_insert(place);
+    let mut seen: HashSet<(Section, &str)> = HashSet::new();
+    // The file and what of a context, a cluster and a user it has, the better the smaller.
+    let mut best: HashMap<String, (usize, usize)> = HashMap::new();
+    for (place, file) in files.iter().enumerate() {
+        let mut here: HashMap<String, (bool, usize)> = HashMap::new();
+        for (rank, section) in [Section::Contexts, Section::Clusters, Section::Users]
+            .into_iter()
+            .enumerate()
+        {
+            for (name, key) in file.entries(section).iter().filter_map(|e| own(e, section)) {
+                let (visible, ranked) = here.entry(key).or_insert((true, rank));
+                *visible &= !seen.contains(&(section, name));
+                *ranked = rank.min(*ranked);
             }
+        }
+        for section in Section::ALL {
+            let names = file.entries(section).iter().filter_map(entry_name);
+            seen.extend(names.map(|name| (section, name)));
+        }
+        if here.is_empty() || !may_change(place) {
+            continue;
+        }
+        for (key, (_, rank)) in here.into_iter().filter(|(_, (visible, _))| *visible) {
+            let found = best.entry(key).or_insert((rank, place));
+            *found = (rank, place).min(*found);
         }
     }
     imports
         .iter()
-        .map(|import| found.get(&import.cluster_name.key()).copied())
-        .map(|home| home.unwrap_or(default))
+        .map(|import| best.get(&import.cluster_name.key()))
+        .map(|found| found.map_or(default, |(_, place)| *place))
         .collect()
+}
+
+/// The name of an entry of ours, and the ARM id of its cluster in lower case.
+fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
+    let arm_id = entry.get(section.item()).and_then(owner::arm_id)?;
+    Some((entry_name(entry)?, arm_id.to_ascii_lowercase()))
 }
 
 /// The values of some files after a merge, by their places, and an outcome for each import, in the
@@ -245,10 +273,8 @@ impl List {
             .collect();
         let mut ours = HashMap::new();
         for (i, entry) in entries.iter().enumerate() {
-            if let Some(arm_id) = entry.get(section.item()).and_then(owner::arm_id)
-                && entry_name(entry).is_some()
-            {
-                ours.entry(arm_id.to_ascii_lowercase()).or_insert(i);
+            if let Some((_, key)) = own(entry, section) {
+                ours.entry(key).or_insert(i);
             }
         }
         Self {

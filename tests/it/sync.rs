@@ -333,6 +333,45 @@ fn of_several_kubeconfigs_each_cluster_stays_in_its_own() {
 }
 
 #[test]
+fn a_context_in_the_report_is_the_one_that_kubectl_sees() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    // Two clusters of one name, each synced alone and so called the same, in a file of its own.
+    let mut fleet = fleet(2, 1, 2);
+    let taken = fleet.clusters[0].name.clone();
+    let id = fleet.clusters[1].id.clone();
+    let (parent, _) = id.rsplit_once('/').expect("an ARM id");
+    fleet.clusters[1].id = format!("{parent}/{taken}");
+    fleet.clusters[1].name.clone_from(&taken);
+    let clusters = fleet.clusters.clone();
+    assert_ne!(clusters[0].subscription_id, clusters[1].subscription_id);
+    let world = World::new(fleet);
+    let files = ["one", "two"].map(|name| world.home().join(name));
+    for (file, cluster) in files.iter().zip(&clusters) {
+        let file = file.to_str().expect("UTF-8");
+        let alone = ["--kubeconfig", file, "--subscription"];
+        let synced = run(world.sync(&alone).arg(&cluster.subscription_id));
+        assert_eq!(synced.code, 0, "{}", synced.stderr);
+    }
+    let list = std::env::join_paths(&files).expect("no colon in these");
+    for _ in 0..2 {
+        let report = run(world.sync(&["-o", "json"]).env("KUBECONFIG", &list)).json(0);
+        for row in self::clusters(&report) {
+            let context = row["context"].as_str().expect("a context");
+            let seen = run(world
+                .program(&kubectl)
+                .args(["config", "view", "--minify", "-o", "json", "--context"])
+                .arg(context)
+                .env("KUBECONFIG", &list));
+            let seen: Value = serde_json::from_str(&seen.stdout).expect("JSON");
+            let extension = &seen["clusters"][0]["cluster"]["extensions"][0]["extension"];
+            assert_eq!(extension["armId"], row["id"], "{context}: {seen}");
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_reports_the_same_and_writes_nothing() {
     let world = World::new(fleet(5, 1, 1));
     let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);

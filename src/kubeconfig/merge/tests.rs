@@ -282,26 +282,52 @@ proptest! {
 }
 
 #[test]
-fn a_cluster_is_at_home_where_its_entry_is_and_may_be_changed() {
+fn a_cluster_is_at_home_where_its_entries_are_and_can_be_seen_and_changed() {
     let all = [
         name("a", "rg", "s"),
         name("b", "rg", "s"),
         name("c", "rg", "s"),
     ];
     let imports = imports(&all);
-    let (with_a, _) = run("", &imports[..1]);
-    let (with_both, _) = run("", &imports[..2]);
-    let texts = ["kind: Config\n", &with_a, &with_both];
-    let files = texts.map(|text| Document::parse(text).expect("a kubeconfig"));
-    assert_eq!(homes(&files, 0, &imports, |_| true), [1, 2, 0]);
-    assert_eq!(homes(&files, 0, &imports, |place| place != 1), [2, 2, 0]);
-    assert_eq!(homes(&files, 0, &imports, |place| place == 0), [0, 0, 0]);
-
-    // The names in a file that may not be changed are not given again.
-    let merged = merge_files(&files, &[0, 0, 0], &imports, &[]);
-    assert_eq!(merged.roots.len(), 1);
-    for (outcome, cluster) in merged.outcomes.iter().zip(["a", "b", "c"]) {
-        assert_eq!(outcome.action, Action::Added);
-        assert_eq!(outcome.context == cluster, cluster == "c", "{outcome:?}");
+    let homes = |texts: &[&str], may_change: &dyn Fn(usize) -> bool| {
+        let files: Vec<_> = texts
+            .iter()
+            .map(|text| Document::parse(text).expect("a kubeconfig"))
+            .collect();
+        homes(&files, 0, &imports, may_change)
+    };
+    let (a, _) = run("", &imports[..1]);
+    let (both, _) = run("", &imports[..2]);
+    let mine = "kind: Config\n";
+    assert_eq!(homes(&[mine, &a, &both], &|_| true), [1, 2, 0]);
+    assert_eq!(homes(&[mine, &a, &both], &|place| place == 0), [0, 0, 0]);
+    // What another file hides is no home, whoever it belongs to and whether it may be changed.
+    assert_eq!(homes(&[mine, &a, &both], &|place| place != 1), [0, 2, 0]);
+    for hiding in [
+        "contexts:\n- {name: a, context: {}}\n",
+        "clusters:\n- {name: a, cluster: {}}\n",
+        "users:\n- {name: a, user: {}}\n",
+    ] {
+        assert_eq!(homes(&[hiding, &both], &|_| true), [0, 1, 0]);
     }
+    // A user that was left behind does not outweigh a context.
+    let left_behind = a.replace("  name: a\n", "  name: old\n");
+    let left_behind = left_behind
+        .split_once("users:\n")
+        .map(|(_, users)| format!("users:\n{users}"))
+        .expect("users");
+    assert_eq!(homes(&[&left_behind, &both], &|_| true), [1, 1, 0]);
+}
+
+#[test]
+fn names_of_one_file_are_not_given_in_another() {
+    let all = [name("a", "rg", "s"), name("c", "rg", "s")];
+    let imports = imports(&all);
+    let (a, _) = run("", &imports[..1]);
+    let files = ["kind: Config\n", &a].map(|text| Document::parse(text).expect("a kubeconfig"));
+    let merged = merge_files(&files, &[0, 0], &imports, &[]);
+    let contexts: Vec<_> = merged.outcomes.iter().map(|o| o.context.as_str()).collect();
+    assert_ne!(contexts[0], "a");
+    assert_eq!(contexts[1], "c");
+    assert_eq!(merged.roots.keys().collect::<Vec<_>>(), [&0]);
 }
