@@ -136,7 +136,7 @@ impl Bench {
         });
     }
 
-    /// `fn main() {}`, built as the binary under test is.
+    /// `fn main() {}`, as rustc builds it for the target of the binary under test.
     fn empty_program(&self) -> Option<PathBuf> {
         let source = self.home.path().join("empty.rs");
         let built = self.home.path().join("empty");
