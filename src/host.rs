@@ -39,6 +39,27 @@ pub fn keep_out_of_core_dumps() {
     );
 }
 
+/// How many processes want each core just now, at least 1: how many times longer than alone another
+/// program may take. 1 where the system does not tell.
+pub fn crowding() -> u32 {
+    #[cfg(target_os = "linux")]
+    let running = std::fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| runnable(&text));
+    #[cfg(not(target_os = "linux"))]
+    let running: Option<u32> = None;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+    (running.unwrap_or(1) / cores).max(1)
+}
+
+/// The runnable ones of `/proc/loadavg`, its fourth field (proc_loadavg(5)).
+#[cfg(target_os = "linux")]
+fn runnable(loadavg: &str) -> Option<u32> {
+    let field = loadavg.split_ascii_whitespace().nth(3)?;
+    field.split_once('/')?.0.parse().ok()
+}
+
 /// One view of the machine, taken when the program starts.
 #[derive(Debug)]
 pub struct Host {
@@ -217,6 +238,15 @@ mod tests {
         assert!(!Host::with_env([("CI", "false")]).is_ci());
         assert!(!Host::with_env([("CI", "")]).is_ci());
         assert!(!Host::with_env::<&str, &str>([]).is_ci());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_runnable_processes_are_counted() {
+        assert_eq!(runnable("0.20 0.18 0.12 23/80 11206\n"), Some(23));
+        assert_eq!(runnable("0.20 0.18"), None);
+        assert_eq!(runnable("a b c d/e"), None);
+        assert!(crowding() >= 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::error::Error;
 use super::lock::Lock;
 pub use super::lock::PATIENCE;
+use crate::host::crowding;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,13 @@ const ATTEMPTS: usize = 5;
 /// up, or it would undo what we wrote.
 const GRACE: Duration = Duration::from_millis(40);
 
-/// How long after a contended write we look whether it is still there, for the same reason.
+/// How long after a write among others we look whether it is still there, for the same reason: that
+/// many times as long as processes want each core, since so much slower is a kubectl then.
 const SECOND_LOOK: Duration = Duration::from_millis(120);
+/// The longest that we wait for that.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// From how many processes on each core on a kubectl may take longer than [`GRACE`].
+const CROWDED: u32 = 3;
 
 /// Reads a kubeconfig. One that does not exist is empty.
 ///
@@ -131,6 +137,7 @@ pub fn update_all<T, E: From<Error>>(
     for _ in 0..ATTEMPTS {
         let lock = Lock::acquire(&locked, patience)?;
         let contended = lock.was_contended();
+        let before = crowding();
         let Some((wrote, kept)) = edit_once(&targets, &mut edit)? else {
             continue;
         };
@@ -139,10 +146,11 @@ pub fn update_all<T, E: From<Error>>(
         }
         thread::sleep(GRACE);
         drop(lock);
-        if !contended {
+        let crowding = crowding().max(before);
+        if !contended && crowding < CROWDED {
             return Ok(kept);
         }
-        thread::sleep(SECOND_LOOK);
+        thread::sleep((SECOND_LOOK * crowding).min(LAST_LOOK));
         if is_settled(&targets, &mut edit) {
             return Ok(kept);
         }
