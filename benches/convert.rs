@@ -1,9 +1,10 @@
 //! `convert-kubeconfig` over a kubeconfig of 100 and of 2,000 users, beside the real kubelogin in the
 //! same run.
 //!
-//! `cargo bench --bench convert` (`AAD_BENCH_BINARY` names another build of ours; kubelogin is found as the tests find it: `AAD_PEER_KUBELOGIN`, else
-//! `PATH`). Runs alternate, so that what else the machine does slows both. Kubelogin writes the whole
-//! file once for each user, so its time grows with their square: it is stopped after two minutes.
+//! `cargo bench --bench convert` (`AAD_BENCH_BINARY` names another build of ours; kubelogin is found
+//! as the tests find it: `AAD_PEER_KUBELOGIN`, else `PATH`). Runs alternate, so that what else the
+//! machine does slows both. Kubelogin writes the whole file once for each user, so its time grows
+//! with their square: it is stopped after two minutes.
 
 use std::{
     env, fs,

@@ -308,11 +308,7 @@ fn settings_of(context: &str, kubeconfig: Option<&PathBuf>, host: &Host) -> Resu
         host.var_os("KUBECONFIG"),
         host.home().ok().as_deref(),
     )?;
-    let texts = paths
-        .files
-        .iter()
-        .map(|path| kubeconfig::file::read(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let texts = kubeconfig::file::read_all(&paths.files)?;
     let documents = texts
         .iter()
         .map(|text| Document::parse(text))

@@ -18,7 +18,7 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
     kubeconfig::{
-        Document, Error, Paths, Section,
+        Document, Paths, Section,
         convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
         file,
     },
@@ -214,7 +214,7 @@ fn in_place(options: &Options) -> Result<Report> {
 }
 
 fn dry_run(options: &Options) -> Result<Report> {
-    let texts = read(options)?;
+    let texts = file::read_all(&options.paths.files)?;
     let (new, mut report) = converted(&texts, options)?;
     for ((path, old), new) in options.paths.files.iter().zip(&texts).zip(&new) {
         let shown = options.outfile.as_ref().unwrap_or(path);
@@ -226,7 +226,7 @@ fn dry_run(options: &Options) -> Result<Report> {
 }
 
 fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
-    let texts = read(options)?;
+    let texts = file::read_all(&options.paths.files)?;
     let (new, mut report) = converted(&texts, options)?;
     let text = new.first().map_or("", String::as_str);
     if is_stdout(Some(outfile)) {
@@ -247,21 +247,10 @@ fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
     Ok(report)
 }
 
-fn read(options: &Options) -> Result<Vec<String>> {
-    let files = options.paths.files.iter();
-    Ok(files
-        .map(|path| file::read(path))
-        .collect::<Result<_, Error>>()?)
-}
-
 /// The new texts, and the report on them. Under `--strict` a user that fails is the error.
 fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report)> {
     let files = &options.paths.files;
-    let mut documents = Vec::with_capacity(texts.len());
-    for (text, path) in texts.iter().zip(files) {
-        let document = Document::parse(text).map_err(|error| error.in_file(path))?;
-        documents.push(document);
-    }
+    let documents = Document::parse_all(texts, files)?;
     let All { users, outcomes } = convert_all(&documents, &options.selection, &options.request)?;
     let failed = outcomes
         .iter()

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -172,7 +172,7 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
     )?;
     // A kubeconfig that can't be read or written is told before anybody signs in.
     for path in &paths.files {
-        parse(&file::read(path)?, path)?;
+        Document::parse(&file::read(path)?).map_err(|e| e.in_file(path))?;
     }
     if !options.dry_run {
         file::check_writable(&paths.default)?;
@@ -258,13 +258,15 @@ async fn bring_all(
         }
     }
     progress.count_to(wanted.len(), "fetching kubeconfigs");
-    let cluster = |place: usize| found.clusters[place].0.clone();
-    let asked = wanted.iter().map(|&place| cluster(place)).collect();
+    let asked = wanted
+        .iter()
+        .map(|&place| found.clusters[place].0.clone())
+        .collect();
     let converted: Vec<_> = fleet::user_credentials(arm, asked, credentials)
         .inspect(|_| progress.step())
-        .map(|(i, answer)| {
+        .map(|(i, cluster, answer)| {
             let place = wanted[i];
-            convert(cluster(place), answer, style).map(move |brought| (place, brought))
+            convert(cluster, answer, style).map(move |brought| (place, brought))
         })
         .buffer_unordered(CONVERSIONS_AT_ONCE)
         .collect()
@@ -287,11 +289,6 @@ async fn convert(
     brought.unwrap_or_else(|e| Err(Failure::new("converting its kubeconfig failed").because(e)))
 }
 
-/// Reads the text of one of the kubeconfigs.
-fn parse<'t>(text: &'t str, path: &Path) -> Result<Document<'t>> {
-    Ok(Document::parse(text).map_err(|e| e.in_file(path))?)
-}
-
 /// Merges the imports into the kubeconfig, each into the file that its cluster is in, under client-go's
 /// locks; or into nothing for a dry run. Gives what became of each, and the files that were to be
 /// written.
@@ -307,20 +304,20 @@ fn write(
     let files = &paths.files;
     let default = files.iter().position(|path| *path == paths.default);
     let default = default.unwrap_or_default();
-    let mut texts = files
-        .iter()
-        .map(|path| Ok(file::read(path)?))
-        .collect::<Result<Vec<_>>>()?;
+    let mut texts = file::read_all(files)?;
     let homes = match files.len() {
         1 => vec![default; imports.len()],
         // What an administrator shares with all is read, and never changed from here.
-        _ => merge::homes(&documents(&texts, files)?, default, imports, |place| {
-            file::check_writable(&files[place]).is_ok()
-        }),
+        _ => merge::homes(
+            &Document::parse_all(&texts, files)?,
+            default,
+            imports,
+            |place| file::check_writable(&files[place]).is_ok(),
+        ),
     };
     if dry_run {
-        let documents = documents(&texts, files)?;
-        let merged = merge::merge_files(&documents, &homes, imports, fleet);
+        let documents = Document::parse_all(&texts, files)?;
+        let merged = merge::merge(&documents, &homes, imports, fleet);
         return Ok((merged.outcomes, Vec::new()));
     }
     let places: BTreeSet<usize> = homes.iter().copied().collect();
@@ -332,8 +329,8 @@ fn write(
         for (&place, text) in places.iter().zip(locked) {
             texts[place].clone_from(text);
         }
-        let documents = documents(&texts, files)?;
-        let merged = merge::merge_files(&documents, &homes, imports, fleet);
+        let documents = Document::parse_all(&texts, files)?;
+        let merged = merge::merge(&documents, &homes, imports, fleet);
         let mut new = Vec::with_capacity(places.len());
         for (place, document) in documents.into_iter().enumerate() {
             if let Some(root) = merged.roots.get(&place) {
@@ -344,14 +341,6 @@ fn write(
         Ok::<_, Failure>((new, merged.outcomes))
     })?;
     Ok((outcomes, written))
-}
-
-fn documents<'t>(texts: &'t [String], files: &[PathBuf]) -> Result<Vec<Document<'t>>> {
-    texts
-        .iter()
-        .zip(files)
-        .map(|(text, path)| parse(text, path))
-        .collect()
 }
 
 fn report(

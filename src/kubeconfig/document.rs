@@ -6,6 +6,7 @@ use super::redact::redacted;
 use super::yaml::{self, Tree};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::path::PathBuf;
 
 /// One of the three lists of named entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +78,17 @@ impl<'t> Document<'t> {
         Ok(Self { text, tree, root })
     }
 
+    /// Reads the texts of several kubeconfigs, those of `paths`.
+    ///
+    /// # Errors
+    /// As [`Document::parse`], with the file's name.
+    pub fn parse_all(texts: &'t [String], paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
+        let files = texts.iter().zip(paths);
+        files
+            .map(|(text, path)| Self::parse(text).map_err(|error| error.in_file(path)))
+            .collect()
+    }
+
     #[must_use]
     pub fn text(&self) -> &'t str {
         self.text
@@ -131,7 +143,8 @@ impl<'t> Document<'t> {
         for (place, item) in items {
             self.root[section.list()][place][section.item()] = Value::Object(item);
         }
-        Ok(yaml::splice(self.text, self.tree, &self.root)?)
+        let root = std::mem::take(&mut self.root);
+        self.render(&root)
     }
 }
 

@@ -41,6 +41,14 @@ pub fn read(path: &Path) -> Result<String, Error> {
     Ok(read_existing(path)?.unwrap_or_default())
 }
 
+/// Reads several kubeconfigs, as [`read`] does one.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+    paths.iter().map(|path| read(path)).collect()
+}
+
 /// Says whether [`update`] could replace the file, without changing anything: to be told before a
 /// person signs in and a fleet is asked.
 ///
@@ -197,9 +205,8 @@ fn is_settled<T, E>(
     targets: &[PathBuf],
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
 ) -> bool {
-    let texts: Result<Vec<String>, Error> = targets.iter().map(|target| read(target)).collect();
     // kubectl writes in place: what can't be read now may be half of its file.
-    texts.is_ok_and(|texts| edit(&texts).is_ok_and(|(new, _)| new == texts))
+    read_all(targets).is_ok_and(|texts| edit(&texts).is_ok_and(|(new, _)| new == texts))
 }
 
 /// Replaces the file at `path` (or makes it) with `contents`, under its lock, with nothing read first.

@@ -36,29 +36,6 @@ pub struct Outcome {
     pub context: String,
 }
 
-/// A kubeconfig's value after a merge, and an outcome for each import, in the order they came in.
-pub struct Merged {
-    pub root: Map<String, Value>,
-    pub outcomes: Vec<Outcome>,
-}
-
-/// Merges `imports` into `existing`.
-///
-/// `fleet` names all clusters that were seen, imported or not, so that a cluster that could not be
-/// read today does not change the others' names. The order of `imports` decides nothing.
-#[must_use]
-pub fn merge(existing: &Document<'_>, imports: &[Import], fleet: &[ClusterName]) -> Merged {
-    let homes = vec![0; imports.len()];
-    let mut merged = merge_files(std::slice::from_ref(existing), &homes, imports, fleet);
-    Merged {
-        root: merged
-            .roots
-            .remove(&0)
-            .unwrap_or_else(|| existing.root().clone()),
-        outcomes: merged.outcomes,
-    }
-}
-
 /// For each import the place among `files` of the one where its cluster is at home: the first that
 /// `may_change` and where all entries of ours for the cluster can be seen, one with the context before
 /// one that has just a cluster or a user left. `default` where there is none.
@@ -81,14 +58,12 @@ pub fn homes(
             .into_iter()
             .enumerate()
         {
-            for (name, key) in file.entries(section).iter().filter_map(|e| own(e, section)) {
-                let (visible, ranked) = here.entry(key).or_insert((true, rank));
+            let entries = file.entries(section);
+            for (name, key) in entries.iter().filter_map(|entry| own(entry, section)) {
+                let (visible, _) = here.entry(key).or_insert((true, rank));
                 *visible &= !seen.contains(&(section, name));
-                *ranked = rank.min(*ranked);
             }
-        }
-        for section in Section::ALL {
-            let names = file.entries(section).iter().filter_map(entry_name);
+            let names = entries.iter().filter_map(entry_name);
             seen.extend(names.map(|name| (section, name)));
         }
         if here.is_empty() || !may_change(place) {
@@ -112,9 +87,9 @@ fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
     Some((entry_name(entry)?, arm_id.to_ascii_lowercase()))
 }
 
-/// The values of some files after a merge, by their places, and an outcome for each import, in the
-/// order they came in.
-pub struct MergedFiles {
+/// The values of the files that imports were merged into, by their places, and an outcome for each
+/// import, in the order they came in.
+pub struct Merged {
     pub roots: BTreeMap<usize, Map<String, Value>>,
     pub outcomes: Vec<Outcome>,
 }
@@ -122,15 +97,18 @@ pub struct MergedFiles {
 /// Merges each of `imports` into the file at its place in `homes`; `files` are those of a
 /// `KUBECONFIG` in their order.
 ///
+/// `fleet` names all clusters that were seen, imported or not, so that a cluster that could not be
+/// read today does not change the others' names. The order of `imports` decides nothing.
+///
 /// A name that an entry has in one of the files is not given to a new one in another: of two entries
 /// with one name kubectl sees the first alone.
 #[must_use]
-pub fn merge_files(
+pub fn merge(
     files: &[Document<'_>],
     homes: &[usize],
     imports: &[Import],
     fleet: &[ClusterName],
-) -> MergedFiles {
+) -> Merged {
     let names = Fleet::new(fleet.iter().chain(imports.iter().map(|i| &i.cluster_name)));
     let mut order: Vec<usize> = (0..imports.len()).collect();
     order.sort_by_cached_key(|&i| {
@@ -149,7 +127,7 @@ pub fn merge_files(
         }
         roots.insert(place, merger.finish());
     }
-    MergedFiles {
+    Merged {
         roots,
         outcomes: outcomes.into_iter().flatten().collect(),
     }

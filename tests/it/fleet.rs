@@ -88,7 +88,7 @@ impl Rig {
             let found = fleet::enumerate(&arm, &Scope::default(), &|_| {})
                 .await
                 .expect("a fleet");
-            let credentials = credentials(&arm, &fit(&found)).await;
+            let credentials = credentials(&arm, fit(&found)).await;
             (found, credentials)
         })
     }
@@ -103,9 +103,12 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Each cluster with what came for it, in the order in which it came.
-async fn credentials(arm: &Arm<'_>, clusters: &[ClusterRef]) -> Vec<(ClusterRef, Result<Secret>)> {
-    fleet::user_credentials(arm, clusters.to_vec(), CredentialOptions::default())
-        .map(|(place, answer)| (clusters[place].clone(), answer))
+async fn credentials(
+    arm: &Arm<'_>,
+    clusters: Vec<ClusterRef>,
+) -> Vec<(ClusterRef, Result<Secret>)> {
+    fleet::user_credentials(arm, clusters, CredentialOptions::default())
+        .map(|(_, cluster, answer)| (cluster, answer))
         .collect()
         .await
 }
@@ -430,7 +433,7 @@ fn a_token_that_ends_in_the_middle_is_renewed() {
             .expect("a fleet");
         // The service's clock runs ahead: our token is dead there.
         rig.settings(|s| s.clock_offset = 24 * 3_600);
-        credentials(&arm, &fit(&found)).await
+        credentials(&arm, fit(&found)).await
     });
     assert!(
         failed(&credentials).is_empty(),

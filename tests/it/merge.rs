@@ -56,9 +56,10 @@ fn imports() -> Vec<Import> {
 
 fn merged(text: &str) -> (String, Vec<Outcome>) {
     let document = Document::parse(text).expect("a kubeconfig");
-    let merged = merge(&document, &imports(), &[]);
+    let files = std::slice::from_ref(&document);
+    let merged = merge(files, &[0; NAMES.len()], &imports(), &[]);
     (
-        document.render(&merged.root).expect("written"),
+        document.render(&merged.roots[&0]).expect("written"),
         merged.outcomes,
     )
 }

@@ -66,8 +66,8 @@ pub async fn user_credential(
     decode_credential(&answer.body).map_err(|why| why.context(format!("could not {doing}")))
 }
 
-/// Gets the user kubeconfigs of many clusters, each as soon as it is there and
-/// with its cluster's place among `clusters`.
+/// Gets the user kubeconfigs of many clusters, each as soon as it is there, with
+/// its cluster and that one's place among `clusters`.
 ///
 /// Subscriptions take turns: AKS throttles each by itself, and so the time is
 /// that of the largest and not the sum.
@@ -75,10 +75,11 @@ pub fn user_credentials<'f>(
     arm: &'f Arm<'_>,
     clusters: Vec<ClusterRef>,
     options: CredentialOptions,
-) -> impl Stream<Item = (usize, Result<Secret>)> + 'f {
+) -> impl Stream<Item = (usize, ClusterRef, Result<Secret>)> + 'f {
     stream::iter(in_turns(clusters))
         .map(move |(place, cluster)| async move {
-            (place, user_credential(arm, &cluster, options).await)
+            let credential = user_credential(arm, &cluster, options).await;
+            (place, cluster, credential)
         })
         .buffer_unordered(STEPS_AT_ONCE)
 }

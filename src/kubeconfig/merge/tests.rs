@@ -36,13 +36,18 @@ fn imports(names: &[ClusterName]) -> Vec<Import> {
 /// Merges into a text and returns the new text with each import's context and action.
 fn run(text: &str, imports: &[Import]) -> (String, Vec<(String, Action)>) {
     let document = Document::parse(text).expect("a kubeconfig");
-    let merged = merge(&document, imports, &[]);
+    let homes = vec![0; imports.len()];
+    let merged = merge(std::slice::from_ref(&document), &homes, imports, &[]);
     let outcomes = merged
         .outcomes
         .into_iter()
         .map(|o| (o.context, o.action))
         .collect();
-    (document.render(&merged.root).expect("written"), outcomes)
+    let written = match merged.roots.get(&0) {
+        Some(root) => document.render(root).expect("written"),
+        None => text.to_owned(),
+    };
+    (written, outcomes)
 }
 
 fn contexts(text: &str, imports: &[Import]) -> Vec<String> {
@@ -325,7 +330,7 @@ fn names_of_one_file_are_not_given_in_another() {
     let imports = imports(&all);
     let (a, _) = run("", &imports[..1]);
     let files = ["kind: Config\n", &a].map(|text| Document::parse(text).expect("a kubeconfig"));
-    let merged = merge_files(&files, &[0, 0], &imports, &[]);
+    let merged = merge(&files, &[0, 0], &imports, &[]);
     let contexts: Vec<_> = merged.outcomes.iter().map(|o| o.context.as_str()).collect();
     assert_ne!(contexts[0], "a");
     assert_eq!(contexts[1], "c");
