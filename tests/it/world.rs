@@ -6,11 +6,14 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
 use azure_sim::{Files, Fleet, Simulator};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::repository;
 
 /// The cloud that the simulator's file describes.
 pub(crate) const CLOUD: &str = "AzureStackCloud";
@@ -119,16 +122,40 @@ impl World {
     }
 }
 
-/// The example, which acts as the tool whose name it is called by. Cargo builds examples for a
-/// run of all tests, but not for one of a single test binary.
+/// The example, which acts as the tool whose name it is called by.
+///
+/// Cargo builds examples for a run of all tests, but not for `cargo test --test it`: one that is
+/// missing, or older than these tests, is built here. Where it is fresh that takes a moment.
 pub(crate) fn demo() -> PathBuf {
-    let directory = Path::new(env!("CARGO_BIN_EXE_kubectl-aad")).parent();
-    let demo = directory
-        .expect("a binary lies in a directory")
-        .join("examples")
-        .join("demo");
-    assert!(demo.exists(), "run `cargo build --example demo` first");
-    demo
+    static DEMO: OnceLock<PathBuf> = OnceLock::new();
+    DEMO.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_BIN_EXE_kubectl-aad")).parent();
+        let name = format!("demo{}", std::env::consts::EXE_SUFFIX);
+        let demo = directory
+            .expect("a binary lies in a directory")
+            .join("examples")
+            .join(name);
+        let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+        let tests = std::env::current_exe().expect("this program has a path");
+        if modified(&demo).is_none_or(|built| modified(&tests).is_some_and(|ours| ours > built)) {
+            build_demo();
+        }
+        assert!(demo.is_file(), "cargo did not build `{}`", demo.display());
+        demo
+    })
+    .clone()
+}
+
+fn build_demo() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(repository())
+        .args(["build", "--quiet", "--example", "demo"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.status().expect("cargo starts");
+    assert!(built.success(), "the example `demo` does not build");
 }
 
 /// What a command came to.

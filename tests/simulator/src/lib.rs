@@ -23,6 +23,7 @@ mod http;
 mod jws;
 mod kubernetes;
 mod metadata;
+mod peer;
 mod pki;
 mod record;
 mod route;
@@ -44,6 +45,7 @@ pub use fleet::{
 };
 pub use hold::Hold;
 pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};
+pub use peer::peer;
 pub use record::{Counters, Recorded};
 pub use route::Endpoint;
 pub use settings::{Settings, SignIn};

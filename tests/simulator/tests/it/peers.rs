@@ -4,35 +4,9 @@ mod azure_cli;
 mod kubectl;
 mod kubelogin;
 
-use azure_sim::Simulator;
-use std::path::{Path, PathBuf};
+use azure_sim::{Simulator, peer};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// Finds the real program `name`: what `AAD_PEER_<NAME>` names, else the one on `PATH`. Where it is
-/// missing that is said, and the test shows nothing; with `AAD_REQUIRE_PEERS=1` it fails.
-fn peer(name: &str) -> Option<PathBuf> {
-    let variable = format!("AAD_PEER_{}", name.to_uppercase());
-    if let Some(path) = std::env::var_os(&variable).map(PathBuf::from) {
-        assert!(
-            path.is_file(),
-            "`{variable}` names `{}`, which is no file",
-            path.display()
-        );
-        return Some(path);
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("AAD_REQUIRE_PEERS").is_none_or(|v| v != "1"),
-            "peer missing: {name} (set {variable})"
-        );
-        eprintln!("peer missing: {name} (set {variable})");
-    }
-    found
-}
 
 /// A home directory with the simulator's files, and an environment that holds nothing else.
 struct Home {
