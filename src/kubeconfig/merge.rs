@@ -1,13 +1,16 @@
 //! Brings clusters into a kubeconfig. Pure: values in, values out.
 //!
 //! Entries of ours are found by the ARM id in their extension, under whatever name they have by
-//! now. Of such an entry only what a sync manages is set; what a person added (a context's
-//! `namespace`, a cluster's `proxy-url`, variables of the exec plugin) stays. `current-context`
-//! stays, too: with hundreds of clusters there is no one that could be meant.
+//! now. Of such an entry only what a sync manages is set; what a person added or chose (a context's
+//! `namespace` or other user, a cluster's `proxy-url` or how its certificate is verified, the exec
+//! plugin's path, variables and `--timeout`) stays. `current-context` stays, too: with hundreds of
+//! clusters there is no one that could be meant.
 
+use super::convert::EXEC_COMMAND;
 use super::document::{Document, Section, entries, entry_name};
 use super::name::{ClusterName, Fleet};
 use super::owner;
+use crate::login::{Origin, Param, Settings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -144,6 +147,8 @@ struct List {
     entries: Vec<Value>,
     /// Every name in use, ours or not.
     names: HashSet<String>,
+    /// Those of entries that are not ours.
+    others: HashSet<String>,
     /// Our entries, by the ARM id in lower case. Of several for one cluster the first is the one.
     ours: HashMap<String, usize>,
 }
@@ -165,8 +170,7 @@ impl Merger {
     /// Gives no name to a new entry that an entry has in `other`.
     fn leave_names_of(&mut self, other: &Document<'_>) {
         for section in Section::ALL {
-            let taken = other.entries(section).iter().filter_map(entry_name);
-            self.list(section).names.extend(taken.map(str::to_owned));
+            self.list(section).know_names(other.entries(section));
         }
     }
 
@@ -205,12 +209,15 @@ impl Merger {
             [cluster, context, user].map(|name| name.unwrap_or_else(|| new.clone()));
 
         let arm_id = &import.cluster_name.arm_id;
-        let link = json!({"cluster": cluster, "user": user});
-        let link = link.as_object().cloned().unwrap_or_default();
+        let link: Map<String, Value> = [("cluster", &cluster), ("user", &user)]
+            .into_iter()
+            .filter(|(field, _)| !self.is_led_elsewhere(&key, field))
+            .map(|(field, name)| (field.to_owned(), json!(name)))
+            .collect();
         let changes = [
             self.list(Section::Clusters)
                 .put(&key, arm_id, &cluster, |old| {
-                    overlay(old, &import.cluster, &CLUSTER_FIELDS);
+                    overlay_cluster(old, &import.cluster);
                 }),
             self.list(Section::Contexts)
                 .put(&key, arm_id, &context, |old| overlay(old, &link, &[])),
@@ -224,6 +231,21 @@ impl Merger {
             (false, false) => Action::Unchanged,
         };
         Outcome { action, context }
+    }
+
+    /// Whether the context of the cluster `key` was led, in `cluster` or `user`, to an entry of
+    /// somebody else that is there.
+    fn is_led_elsewhere(&self, key: &str, field: &str) -> bool {
+        let section = match field {
+            "cluster" => Section::Clusters,
+            _ => Section::Users,
+        };
+        let contexts = &self.lists[&Section::Contexts];
+        contexts
+            .ours
+            .get(key)
+            .and_then(|&i| contexts.entries[i].get("context")?.get(field)?.as_str())
+            .is_some_and(|name| self.lists[&section].others.contains(name))
     }
 
     fn finish(mut self) -> Map<String, Value> {
@@ -244,22 +266,33 @@ impl Merger {
 impl List {
     fn new(root: &Map<String, Value>, section: Section) -> Self {
         let entries = entries(root, section).to_vec();
-        let names = entries
-            .iter()
-            .filter_map(entry_name)
-            .map(str::to_owned)
-            .collect();
         let mut ours = HashMap::new();
         for (i, entry) in entries.iter().enumerate() {
             if let Some((_, key)) = own(entry, section) {
                 ours.entry(key).or_insert(i);
             }
         }
-        Self {
+        let mut list = Self {
             section,
-            entries,
-            names,
+            entries: Vec::new(),
+            names: HashSet::new(),
+            others: HashSet::new(),
             ours,
+        };
+        list.know_names(&entries);
+        list.entries = entries;
+        list
+    }
+
+    fn know_names(&mut self, entries: &[Value]) {
+        for entry in entries {
+            let Some(name) = entry_name(entry) else {
+                continue;
+            };
+            // Of two entries with one name kubectl sees the first.
+            if self.names.insert(name.to_owned()) && own(entry, self.section).is_none() {
+                self.others.insert(name.to_owned());
+            }
         }
     }
 
@@ -302,11 +335,19 @@ impl List {
 }
 
 /// What decides whether a cluster is the right one: never left over from an earlier sync.
-const CLUSTER_FIELDS: [&str; 3] = [
-    "server",
-    "certificate-authority",
-    "certificate-authority-data",
-];
+const CLUSTER_FIELDS: [&str; 2] = ["server", "certificate-authority-data"];
+
+/// Sets a cluster. How its certificate is verified is a person's to change: by a file of their own, or
+/// not at all. No sync writes either, and kubectl refuses `certificate-authority-data` beside the latter.
+fn overlay_cluster(old: &mut Map<String, Value>, new: &Map<String, Value>) {
+    let mut new = new.clone();
+    let unverified = old.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
+    let own_file = old.get("certificate-authority").and_then(Value::as_str);
+    if unverified || own_file.is_some_and(|file| !file.is_empty()) {
+        new.remove("certificate-authority-data");
+    }
+    overlay(old, &new, &CLUSTER_FIELDS);
+}
 
 /// What a user signs in with: never left over from an earlier sync.
 const USER_FIELDS: [&str; 10] = [
@@ -336,6 +377,15 @@ fn overlay_user(old: &mut Map<String, Value>, new: &Map<String, Value>) {
         (new.get_mut("exec"), old.get("exec"))
     {
         let env = overlay_env(before.get("env"), exec.get("env"));
+        if before.get("command").is_some_and(is_our_command) {
+            exec.insert("command".to_owned(), before["command"].clone());
+            if let Some(args) = overlay_args(before.get("args"), exec.get("args")) {
+                exec.insert("args".to_owned(), args);
+            }
+        }
+        if before.contains_key("provideClusterInfo") {
+            exec.remove("provideClusterInfo");
+        }
         let mut merged = before.clone();
         overlay(
             &mut merged,
@@ -354,6 +404,64 @@ fn overlay_user(old: &mut Map<String, Value>, new: &Map<String, Value>) {
         *exec = merged;
     }
     overlay(old, &new, &USER_FIELDS);
+}
+
+/// Whether a command is this program, by its bare name or at a path: where a dashboard has no `PATH`
+/// to find it on, a person writes the path.
+fn is_our_command(command: &Value) -> bool {
+    let name = command
+        .as_str()
+        .and_then(|path| path.rsplit(['/', '\\']).next())
+        .unwrap_or_default();
+    name == EXEC_COMMAND || name.strip_suffix(".exe") == Some(EXEC_COMMAND)
+}
+
+/// Parameters that a person may add to an entry: they say neither who signs in nor where, and no sync
+/// takes them away again. A secret is never written by a sync, so it is a person's.
+const KEPT_PARAMS: [Param; 8] = [
+    Param::CacheDir,
+    Param::TokenStore,
+    Param::ClientSecret,
+    Param::ClientCertificatePassword,
+    Param::Password,
+    Param::RedirectUrl,
+    Param::Timeout,
+    Param::DisableInstanceDiscovery,
+];
+
+/// The plugin's arguments: ours set, those of [`KEPT_PARAMS`] and `-v` kept. None where the old ones
+/// can't be read.
+fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
+    let read = |args: Option<&Value>| -> Option<(Settings, Vec<String>)> {
+        let words: Vec<&str> = args?
+            .as_array()?
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<_>>()?;
+        let (command, flags) = words.split_first()?;
+        (*command == "get-token").then(|| Settings::from_exec_args(flags).ok())?
+    };
+    let ((before, others), (mut now, _)) = (read(old)?, read(new)?);
+    let same = |param| before.get(param) == now.get(param);
+    let added: Vec<Param> = KEPT_PARAMS
+        .into_iter()
+        .filter(|param| !param.row().secret || (same(Param::Login) && same(Param::ClientId)))
+        .filter(|param| now.mode().is_ok_and(|mode| mode.uses(*param)))
+        .filter(|param| now.get(*param).is_none() && before.get(*param).is_some())
+        .collect();
+    for param in added {
+        now.set(param, before.get(param)?, Origin::ExecEntry);
+    }
+    let verbosity = |word: &&String| {
+        word.starts_with("-v") || word.starts_with("--v") || word.parse::<u8>().is_ok()
+    };
+    let kept: Vec<String> = others.iter().filter(verbosity).cloned().collect();
+    // In the order in which a person has them, if they say the same.
+    if now.to_args() == before.to_args() && kept == others {
+        return old.cloned();
+    }
+    let args = [vec!["get-token".to_owned()], now.to_args(), kept].concat();
+    Some(json!(args))
 }
 
 /// The plugin's variables: ours set, a person's kept.

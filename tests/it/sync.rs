@@ -372,6 +372,47 @@ fn a_context_in_the_report_is_the_one_that_kubectl_sees() {
 }
 
 #[test]
+fn what_a_person_edits_with_kubectl_stays_and_kubectl_takes_it() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let world = World::new(fleet(4, 1, 1));
+    assert_eq!(run(&mut world.sync(&[])).code, 0);
+    let names: Vec<_> = contexts(&world).into_iter().collect();
+    let ca = world.files.ca.display().to_string();
+    let kubectl = |args: &[&str]| {
+        let ran = run(world.program(&kubectl).args(args));
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.stderr);
+        ran.stdout
+    };
+    let cluster = |name: &str, flag: &str| kubectl(&["config", "set-cluster", name, flag]);
+    cluster(&names[0], "--insecure-skip-tls-verify=true");
+    // kubectl has no flag that takes the data away; an editor does.
+    let data = format!("clusters.{}.certificate-authority-data", names[1]);
+    kubectl(&["config", "unset", &data]);
+    cluster(&names[1], &format!("--certificate-authority={ca}"));
+    cluster(&names[2], "--proxy-url=http://127.0.0.1:9");
+    cluster(&names[2], "--tls-server-name=127.0.0.1");
+    kubectl(&[
+        "config",
+        "set-context",
+        &names[3],
+        "--namespace=kube-system",
+    ]);
+    kubectl(&["config", "set-credentials", &names[3], "--exec-env=A=b"]);
+    let by_hand = world.kubeconfig_text();
+    assert!(by_hand.contains("insecure-skip-tls-verify: true"));
+
+    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    assert_eq!(report["summary"]["unchanged"], 4, "{report}");
+    assert_eq!(world.kubeconfig_text(), by_hand);
+    for name in [&names[0], &names[1], &names[3]] {
+        let spaces = kubectl(&["--context", name, "get", "ns"]);
+        assert!(spaces.contains("kube-system"), "{spaces}");
+    }
+}
+
+#[test]
 fn a_dry_run_reports_the_same_and_writes_nothing() {
     let world = World::new(fleet(5, 1, 1));
     let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);

@@ -119,6 +119,106 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
     );
 }
 
+/// Replaces one passage, which has to be there.
+fn edited(text: &str, from: &str, to: &str) -> String {
+    let edited = text.replacen(from, to, 1);
+    assert_ne!(edited, text, "`{from}` is not in {text}");
+    edited
+}
+
+#[test]
+fn what_a_person_chose_survives_to_the_byte() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let ca = "    certificate-authority-data: Q0E=\n";
+    let args = "      args:\n      - get-token\n      - --login\n      - azurecli\n";
+    for (from, to) in [
+        (ca, "    insecure-skip-tls-verify: true\n"),
+        (ca, "    insecure-skip-tls-verify: yes\n"),
+        (ca, "    certificate-authority: /etc/ca.pem\n"),
+        (ca, &format!("{ca}    tls-server-name: prod\n")),
+        (ca, &format!("{ca}    disable-compression: true\n")),
+        (args, &format!("{args}      - --timeout\n      - 3m\n")),
+        (
+            args,
+            &format!("{args}      - --token-cache-dir=/tokens\n      - -v=5\n"),
+        ),
+        (
+            args,
+            "      args:\n      - get-token\n      - --timeout=3m\n      - -l\n      - azurecli\n",
+        ),
+        ("command: kubectl-aad", "command: /opt/bin/kubectl-aad"),
+        (
+            "command: kubectl-aad\n",
+            "command: kubectl-aad\n      env:\n      - name: A\n        value: b\n",
+        ),
+        (
+            "interactiveMode: Never\n",
+            "interactiveMode: Never\n      provideClusterInfo: true\n",
+        ),
+        ("    extensions:", "    as: admin\n    extensions:"),
+    ] {
+        let by_hand = edited(&text, from, to);
+        let (again, outcomes) = run(&by_hand, &fleet);
+        assert_eq!(again, by_hand);
+        assert_eq!(outcomes[0].1, Action::Unchanged, "{to}");
+    }
+}
+
+#[test]
+fn a_certificate_authority_beside_none_at_all_goes_again() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let ca = "    certificate-authority-data: Q0E=\n";
+    let off = "    insecure-skip-tls-verify: true\n";
+    let pair = edited(&text, ca, &format!("{ca}{off}"));
+    let (healed, outcomes) = run(&pair, &fleet);
+    assert_eq!(healed, edited(&text, ca, off));
+    assert_eq!(outcomes[0].1, Action::Updated);
+    let verified = edited(&healed, off, "    insecure-skip-tls-verify: false\n");
+    assert!(run(&verified, &fleet).0.contains(ca));
+}
+
+#[test]
+fn what_says_who_signs_in_is_never_left_over() {
+    let mut fleet = imports(&[name("prod", "rg", "s1")]);
+    let ours = |args: &[&str]| json!([&["get-token"], args].concat());
+    fleet[0].user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "a"]);
+    let (text, _) = run("", &fleet);
+    let by_hand = edited(
+        &text,
+        "      - a\n",
+        "      - a\n      - --client-secret\n      - s\n      - --authority-host\n      - https://x/\n      - --tenant-id\n      - t\n",
+    );
+    let args = |text: &str| {
+        let document = Document::parse(text).expect("a kubeconfig");
+        let user = &document.entries(Section::Users)[0]["user"];
+        user["exec"]["args"].clone()
+    };
+    let (same, _) = run(&by_hand, &fleet);
+    assert_eq!(
+        args(&same),
+        ours(&["--login", "spn", "--client-id", "a", "--client-secret", "s"])
+    );
+    // The secret was the other application's.
+    fleet[0].user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "b"]);
+    let (other, _) = run(&by_hand, &fleet);
+    assert_eq!(args(&other), fleet[0].user["exec"]["args"]);
+}
+
+#[test]
+fn a_context_that_was_led_elsewhere_stays_there_while_that_exists() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let theirs = "users:\n- name: robot\n  user: {token: t}\n";
+    let with = edited(&text, "users:\n", theirs);
+    let led = edited(&with, "    user: prod\n", "    user: robot\n");
+    let (again, outcomes) = run(&led, &fleet);
+    assert_eq!((again, outcomes[0].1), (led, Action::Unchanged));
+    let nowhere = edited(&text, "    user: prod\n", "    user: robot\n");
+    assert_eq!(run(&nowhere, &fleet).0, text);
+}
+
 #[test]
 fn an_entry_of_somebody_else_is_never_taken_over() {
     let foreign = "clusters:\n- cluster: {server: https://x}\n  name: prod\nusers:\n- name: test\n  user: {token: t}\n";
