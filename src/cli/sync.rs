@@ -78,6 +78,14 @@ pub(super) fn command() -> Command {
                     "public-fqdn",
                     "Use the public address of private clusters that have one",
                 ))
+                .arg(
+                    Arg::new("allow-server-id")
+                        .long("allow-server-id")
+                        .value_name("ID")
+                        .action(ArgAction::Append)
+                        .value_parser(clap::value_parser!(uuid::Uuid))
+                        .help("Take clusters with this server application too, beside AKS's and those that ARM describes; may be repeated"),
+                )
                 .arg(switch("no-warm", "Do not fetch the clusters' tokens ahead"))
                 .arg(switch("dry-run", "Write nothing; report what would happen"));
             output::format_flag(fleet_args::fleet_flags(command))
@@ -96,6 +104,7 @@ struct Options {
     kubeconfig: Option<PathBuf>,
     local_accounts: bool,
     public_fqdn: bool,
+    allowed_servers: BTreeSet<String>,
     warm: bool,
     dry_run: bool,
 }
@@ -110,6 +119,12 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         kubeconfig: matches.get_one::<PathBuf>("kubeconfig").cloned(),
         local_accounts: matches.get_flag("local-accounts"),
         public_fqdn: matches.get_flag("public-fqdn"),
+        allowed_servers: matches
+            .get_many::<uuid::Uuid>("allow-server-id")
+            .into_iter()
+            .flatten()
+            .map(|id| id.hyphenated().to_string())
+            .collect(),
         warm: !matches.get_flag("no-warm"),
         dry_run: matches.get_flag("dry-run"),
     };
@@ -186,6 +201,7 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         mode: args.login.mode()?,
         environment: args.named_environment(),
         local_accounts: options.local_accounts,
+        allowed_servers: options.allowed_servers.clone(),
     });
     let credentials = CredentialOptions {
         public_fqdn: options.public_fqdn,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use azure_sim::{Cluster, Endpoint, Fault, Fleet, FleetSpec, PowerState};
+use azure_sim::{Cluster, ClusterAuth, Endpoint, Fault, Fleet, FleetSpec, PowerState};
 use serde_json::{Value, json};
 
 use crate::{
@@ -410,6 +410,48 @@ fn what_a_person_edits_with_kubectl_stays_and_kubectl_takes_it() {
         let spaces = kubectl(&["--context", name, "get", "ns"]);
         assert!(spaces.contains("kube-system"), "{spaces}");
     }
+}
+
+#[test]
+fn tokens_are_only_for_applications_that_are_known_to_be_clusters() {
+    let mut fleet = Fleet::generate(&FleetSpec {
+        clusters: 4,
+        legacy: 0.25,
+        ..FleetSpec::default()
+    });
+    let devops = "499b84ac-1321-427f-aa17-267ca6975798";
+    let unknown = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    let plain: Vec<usize> = (0..4)
+        .filter(|&i| matches!(&fleet.clusters[i].auth, ClusterAuth::Aad { legacy, .. } if !legacy))
+        .collect();
+    assert_eq!(plain.len(), 3, "one has applications of its own");
+    for (&i, id) in plain.iter().zip([devops, unknown]) {
+        fleet.clusters[i].auth = ClusterAuth::Aad {
+            server_app_id: id.into(),
+            client_app_id: azure_sim::AKS_CLIENT_APP.into(),
+            legacy: false,
+        };
+    }
+    let refused = ids(plain[..2].iter().map(|&i| &fleet.clusters[i]));
+    let world = World::new(fleet);
+    let ran = run(&mut world.sync(&["-o", "json"]));
+    let report = ran.json(3);
+    assert_eq!(ids_that(&report, "failed"), refused);
+    assert_eq!(report["summary"]["added"], 2);
+    for id in [devops, unknown] {
+        assert!(!world.kubeconfig_text().contains(id));
+        let hint = format!("`--allow-server-id {id}`");
+        assert!(ran.stderr.contains(&hint), "{}", ran.stderr);
+    }
+    let asked = world.simulator.requests_to(Endpoint::DeveloperCli);
+    assert!(!format!("{asked:?}").contains(devops));
+
+    let allowed = ["-o", "json", "--allow-server-id", unknown];
+    let report = run(&mut world.sync(&allowed)).json(3);
+    assert_eq!(report["summary"]["added"], 1);
+    assert_eq!(report["summary"]["failed"], 1);
+    let wrong = run(&mut world.sync(&["--allow-server-id", "mine"]));
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
 #[test]

@@ -96,6 +96,9 @@ pub struct ClusterRef {
     pub aad: bool,
     /// Whether AKS manages that, and not applications of the cluster's own.
     pub aad_managed: bool,
+    /// The server application that the cluster was made with, where it has one of its own; a GUID in
+    /// lower case.
+    pub server_app: Option<String>,
     /// Whether Azure's roles count in the cluster.
     pub azure_rbac: bool,
     /// Whether the certificates of an administrator are switched off.
@@ -216,6 +219,7 @@ fn complete(cluster: &mut ClusterRef, item: &Value) -> Result<()> {
             cluster.aad = true;
             cluster.aad_managed = is_true(profile, "managed");
             cluster.azure_rbac = is_true(profile, "enableAzureRBAC");
+            cluster.server_app = guid(profile, "serverAppID", "Entra profile").ok();
             match profile.get("tenantID").or_else(|| profile.get("tenantId")) {
                 None | Some(Value::Null) => {}
                 Some(Value::String(tenant)) if tenant.is_empty() => {}
@@ -323,6 +327,22 @@ mod tests {
         assert_eq!(read.etag.as_deref(), Some("e1"));
         assert!(read.aad && read.aad_managed && read.azure_rbac && read.private);
         assert!(read.disable_local_accounts && read.is_stopped());
+    }
+
+    #[test]
+    fn a_cluster_with_applications_of_its_own_names_them() {
+        let server = "00000000-0000-0000-0000-0000000000CC";
+        let read = |id: Value| {
+            let mut item = cluster();
+            item["properties"]["aadProfile"]["serverAppID"] = id;
+            decode_cluster(&item, &subscription())
+                .expect("a cluster")
+                .server_app
+        };
+        assert_eq!(read(json!(server)), Some(server.to_lowercase()));
+        for none in [Value::Null, json!(""), json!("x"), json!(7)] {
+            assert_eq!(read(none), None);
+        }
     }
 
     #[test]

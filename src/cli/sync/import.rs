@@ -3,6 +3,8 @@
 //! Lives here: [`convert`], and which clusters are left out. What is decided
 //! comes back as a value; nothing is fetched, written or printed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::exec_args::{ClusterSignIn, exec_args};
@@ -15,7 +17,7 @@ use crate::{
         merge::Import,
         parse_user_kubeconfig,
     },
-    login::{LoginMode, Origin, Param, Settings},
+    login::{AKS_SERVER_ID, LoginMode, Origin, Param, Settings},
     secret::Secret,
 };
 
@@ -23,8 +25,9 @@ use crate::{
 /// administrator's certificate.
 const LOCAL_ACCOUNTS_ONLY: &str = "it has local accounts only: take it with `--local-accounts`";
 
-/// Microsoft's own services for which every account gets tokens.
-const OTHER_SERVICES: [(&str, &str); 5] = [
+/// Microsoft's services whose tokens open more than a cluster. The list only makes the error clearer:
+/// what is not known to be the cluster's application is refused whether it is listed or not.
+const OTHER_SERVICES: [(&str, &str); 9] = [
     (
         "797f4846-ba00-4fd7-ba43-dac1f8f63013",
         "Azure Resource Manager",
@@ -33,6 +36,10 @@ const OTHER_SERVICES: [(&str, &str); 5] = [
     ("00000002-0000-0000-c000-000000000000", "Azure AD Graph"),
     ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", "Key Vault"),
     ("e406a681-f3d4-42a8-90b6-c2b029497af1", "Azure Storage"),
+    ("499b84ac-1321-427f-aa17-267ca6975798", "Azure DevOps"),
+    ("022907d3-0f1b-48f7-badc-1ba6abab6d66", "Azure SQL"),
+    ("00000002-0000-0ff1-ce00-000000000000", "Exchange"),
+    ("00000003-0000-0ff1-ce00-000000000000", "SharePoint"),
 ];
 
 /// How entries are to be written.
@@ -45,6 +52,8 @@ pub(super) struct Style {
     pub environment: Option<String>,
     /// Whether administrators' certificates are wanted.
     pub local_accounts: bool,
+    /// Server applications that clusters may have beside AKS's and their own.
+    pub allowed_servers: BTreeSet<String>,
 }
 
 /// What became of a cluster before the kubeconfig was touched.
@@ -143,7 +152,7 @@ fn user_value(
         .ok_or_else(|| Failure::new("ARM's kubeconfig for it names no server application"))?;
     let sign_in = ClusterSignIn {
         tenant_id: cluster.tenant_id.clone(),
-        server_id: server_application(server_id)?,
+        server_id: server_application(server_id, cluster, style)?,
         client_id: wanted.text(Param::ClientId).map(application).transpose()?,
         legacy: wanted.is_on(Param::Legacy),
     };
@@ -170,19 +179,35 @@ fn user_value(
     Ok(Some((user, Some(args))))
 }
 
-/// The application whose tokens the cluster's API server will be given.
+/// The application whose tokens the cluster's API server will be given: AKS's, the one that the
+/// cluster's description names, or one that was allowed.
 ///
 /// # Errors
-/// When it is none, or one whose tokens open more than a cluster: the server
-/// that a kubeconfig names is not who should get those.
-fn server_application(id: &str) -> Result<String> {
+/// For any other, since the server that a kubeconfig names would get its tokens; and for a service of
+/// Microsoft's even if the description names it, since whoever may change a cluster may write there.
+fn server_application(id: &str, cluster: &ClusterRef, style: &Style) -> Result<String> {
     let id = application(id)?;
-    match OTHER_SERVICES.iter().find(|(other, _)| *other == id) {
-        Some((_, service)) => Err(Failure::new(format!(
-            "ARM's kubeconfig for it wants tokens for {service}, which no cluster should have"
-        ))),
-        None => Ok(id),
+    let service = OTHER_SERVICES.iter().find(|(other, _)| *other == id);
+    let own = cluster.server_app.as_deref() == Some(&id) && service.is_none();
+    if id == AKS_SERVER_ID || own || style.allowed_servers.contains(&id) {
+        return Ok(id);
     }
+    Err(match service {
+        Some((_, service)) => Failure::of(
+            Kind::Denied,
+            format!("ARM's kubeconfig for it wants tokens for {service}, which no cluster should have"),
+        )
+        .hint(format!(
+            "tell who runs the cluster; only where its API server is to get {service} tokens of yours, `--allow-server-id {id}`"
+        )),
+        None => Failure::of(
+            Kind::Denied,
+            format!("ARM's kubeconfig for it wants tokens for the application `{id}`, which is neither AKS's nor named in the cluster's description"),
+        )
+        .hint(format!(
+            "if that application is this cluster's own, allow it: `--allow-server-id {id}`"
+        )),
+    })
 }
 
 /// An application's id, a GUID in lower case, which is the one form that AKS
