@@ -29,6 +29,83 @@ pub struct EntraError {
     pub correlation_id: Option<String>,
 }
 
+/// What an answer to a refresh token says about that token.
+struct RefreshRefusal {
+    code: u32,
+    /// Whether the token itself is expired or revoked, for whatever it is used.
+    ends: bool,
+}
+
+const fn ends(code: u32) -> RefreshRefusal {
+    RefreshRefusal { code, ends: true }
+}
+
+const fn stays(code: u32) -> RefreshRefusal {
+    RefreshRefusal { code, ends: false }
+}
+
+/// The meanings are those of
+/// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+/// MSAL for Python keeps a refresh token whatever the answer, since a policy may
+/// be about one tenant or scope only; MSAL.js removes it on `bad_token`. Codes
+/// that neither list has go by the suberror.
+const REFRESH_REFUSALS: &[RefreshRefusal] = &[
+    // Ended by a changed or expired password.
+    ends(50_132),
+    ends(50_133),
+    // Revoked by an administrator or by the person.
+    ends(50_173),
+    // Expired: unused for too long, older than the application allows, a single-page application's.
+    ends(70_008),
+    ends(700_081),
+    ends(700_082),
+    ends(700_084),
+    // The account is not in this tenant, or disabled, or its password has to be changed first.
+    stays(50_020),
+    stays(50_034),
+    stays(50_055),
+    stays(50_057),
+    stays(50_144),
+    stays(51_004),
+    // A second factor, a device or a further check is wanted for this resource or from this place.
+    stays(50_072),
+    stays(50_074),
+    stays(50_076),
+    stays(50_078),
+    stays(50_079),
+    stays(50_097),
+    stays(50_131),
+    stays(50_155),
+    stays(50_158),
+    // Blocked by a policy of conditional access.
+    stays(53_000),
+    stays(53_001),
+    stays(53_002),
+    stays(53_003),
+    stays(53_004),
+    stays(53_010),
+    stays(53_011),
+    // Nobody has consented to this resource.
+    stays(65_001),
+    stays(65_004),
+    // Older than the sign-in frequency that a policy sets for this resource or tenant.
+    stays(70_043),
+    stays(70_044),
+];
+
+/// The suberrors of answers that a person can do something about, for this
+/// request (MSAL's `InteractionRequiredAuthError`), or that are about the client.
+const ABOUT_THE_REQUEST: [&str; 8] = [
+    "basic_action",
+    "additional_action",
+    "message_only",
+    "consent_required",
+    "user_password_expired",
+    "client_mismatch",
+    "protection_policy_required",
+    "device_authentication_failed",
+];
+
 impl EntraError {
     /// Reads the body of an answer that is not 2xx; none where it isn't JSON
     /// with an `error`.
@@ -91,15 +168,25 @@ impl EntraError {
         )
     }
 
-    /// Whether the refresh token that was sent is of no more use in any tenant.
+    /// Whether the refresh token that was sent is of no more use in any tenant
+    /// and for any resource. An answer that is not known to say so is about the
+    /// one request, and the token stays.
     pub fn ends_refresh_token(&self) -> bool {
-        // Expired (70008, 700082, 70043), revoked (50173), not one (9002313),
-        // made by a sign-out or a password change (50132, 50133).
-        const DEAD: [u32; 7] = [70_008, 700_082, 70_043, 50_173, 9_002_313, 50_132, 50_133];
-        self.error == "invalid_grant"
-            && (self.codes.is_empty()
-                || self.codes.iter().any(|code| DEAD.contains(code))
-                || self.suberror.as_deref() == Some("bad_token"))
+        let about_request = self
+            .suberror
+            .as_deref()
+            .is_some_and(|suberror| ABOUT_THE_REQUEST.contains(&suberror));
+        if self.error != "invalid_grant" || about_request {
+            return false;
+        }
+        let mut known = self.codes.iter().filter_map(|code| {
+            let row = REFRESH_REFUSALS.iter().find(|row| row.code == *code);
+            row.map(|row| row.ends)
+        });
+        match known.next() {
+            Some(ends) => ends && known.all(|ends| ends),
+            None => self.suberror.as_deref() == Some("bad_token"),
+        }
     }
 
     /// The failure to show, without what was being done.
@@ -213,6 +300,32 @@ mod tests {
         let error = EntraError::parse(400, body).expect("Entra's JSON");
         assert_eq!(error.codes, [700_082]);
         assert!(error.ends_refresh_token());
+    }
+
+    fn ends(error: &str, codes: &[u32], suberror: Option<&str>) -> bool {
+        EntraError {
+            error: error.to_owned(),
+            codes: codes.to_vec(),
+            suberror: suberror.map(str::to_owned),
+            ..EntraError::default()
+        }
+        .ends_refresh_token()
+    }
+
+    #[test]
+    fn only_an_answer_about_the_token_itself_ends_it() {
+        for row in REFRESH_REFUSALS {
+            assert_eq!(ends("invalid_grant", &[row.code], None), row.ends);
+            assert!(!ends("interaction_required", &[row.code], None));
+            assert!(!ends("invalid_grant", &[row.code], Some("basic_action")));
+            let listed = REFRESH_REFUSALS.iter().filter(|r| r.code == row.code);
+            assert_eq!(listed.count(), 1, "{}", row.code);
+        }
+        assert!(!ends("invalid_grant", &[70_043], Some("bad_token")));
+        assert!(!ends("invalid_grant", &[700_082, 50_076], None));
+        assert!(!ends("invalid_grant", &[], None), "nothing is said");
+        assert!(!ends("invalid_grant", &[9_999_999], None), "unknown");
+        assert!(ends("invalid_grant", &[9_999_999], Some("bad_token")));
     }
 
     #[test]
