@@ -21,9 +21,13 @@ use crate::{
 
 mod listing;
 mod refresh;
+mod unnamed;
 
 pub use listing::{Kept, KeptKind, Wanted};
-pub use refresh::{RefreshKey, RefreshRecord};
+pub use refresh::{RefreshKey, RefreshRecord, Unnamed};
+
+/// The family of tokens that a person signs in for.
+pub(super) const USER: &str = "user";
 
 /// The form of the files. Files of another version are treated as absent.
 const VERSION: u32 = 1;

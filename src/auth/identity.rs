@@ -5,7 +5,7 @@
 
 use super::{
     Authenticator, TokenRequest,
-    cache::{CacheKey, RefreshKey, fingerprint},
+    cache::{CacheKey, RefreshKey, USER, fingerprint},
     developer_state, federated, managed_identity,
 };
 use crate::{
@@ -22,7 +22,7 @@ impl Login {
     fn family(&self) -> &'static str {
         match self {
             // One sign-in serves both, whichever way it was made.
-            Self::DeviceCode { .. } | Self::Interactive { .. } => "user",
+            Self::DeviceCode { .. } | Self::Interactive { .. } => USER,
             Self::ServicePrincipal { .. } => "application",
             Self::Password { .. } => "password",
             Self::ManagedIdentity { .. } => "managed identity",
@@ -53,7 +53,8 @@ impl Login {
     pub(super) fn hint(&self) -> Option<&str> {
         match self {
             Self::DeviceCode { login_hint, .. } | Self::Interactive { login_hint, .. } => {
-                login_hint.as_deref()
+                // An empty name names nobody.
+                login_hint.as_deref().filter(|name| !name.is_empty())
             }
             _ => None,
         }

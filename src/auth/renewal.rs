@@ -4,20 +4,25 @@
 //! Lives here: when which of both is done, and what becomes of refresh tokens
 //! that were replaced or refused.
 
-use std::collections::BTreeMap;
-
 use super::{
     Ask, Authenticator,
     authority::Endpoint,
     browser::{self, Visit},
-    cache::RefreshRecord,
+    cache::{RefreshRecord, Unnamed},
     device_code,
-    oauth::{EntraError, Form, TokenEndpoint, TokenError, Tokens},
+    oauth::{
+        Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::jwt_claims,
+        answer::text,
+    },
 };
 use crate::{
     error::{Failure, Kind, Result},
     login::Login,
 };
+
+/// How many refresh tokens are tried: a second one where another process has
+/// replaced the one that was refused.
+const ATTEMPTS: u32 = 2;
 
 impl Authenticator {
     /// Gets a person's token.
@@ -30,29 +35,29 @@ impl Authenticator {
         ask: Ask<'_>,
         waited_since: Option<i64>,
     ) -> Result<Tokens> {
-        let record =
-            self.cache
-                .refresh_for(&self.refresh_key(), ask.tenant, self.sign_in.login.hint());
-        let refused = match record {
-            None => None,
-            Some(record) => match self.renew(ask, &record).await {
+        let key = self.refresh_key();
+        let hint = self.sign_in.login.hint();
+        let find = || self.cache.refresh_for(&key, ask.tenant, hint);
+        let mut session = find();
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let Some(used) = session else { break };
+            match self.renew(ask, &used).await {
                 Ok(tokens) => return Ok(tokens),
-                Err(TokenError::Refused(refused)) if refused.needs_sign_in() => {
-                    tracing::debug!("the refresh token was refused: {}", refused.error);
-                    if refused.ends_refresh_token() {
-                        self.cache
-                            .forget_refresh(&self.refresh_key(), &record.account);
+                Err(TokenError::Refused(answer)) if answer.needs_sign_in() => {
+                    tracing::debug!("the refresh token was refused: {}", answer.error);
+                    if answer.ends_refresh_token() {
+                        self.cache.forget_ended(&key, &used);
                     }
-                    Some(refused)
+                    session = find().filter(|found| !found.has_token_of(&used));
+                    refused = Some(answer);
                 }
                 Err(error) => return Err(error.into()),
-            },
-        };
+            }
+        }
         if !self.options.attended {
             return Err(self.nobody_to_ask(ask, refused.map(|r| *r)));
         }
-        let key = self.refresh_key();
-        let hint = self.sign_in.login.hint();
         if let Some(since) = waited_since
             && self.cache.given_up_since(&key, hint, since)
         {
@@ -69,7 +74,13 @@ impl Authenticator {
             }
         })?;
         self.check_account(&tokens)?;
-        self.keep_refresh(ask, &tokens, None);
+        if let (Some(account), Some(token)) = (&tokens.account, &tokens.refresh) {
+            // Without knowing whose it is, it can't be kept apart from others'.
+            let kept = self
+                .cache
+                .keep_sign_in(&key, account, token, self.unnamed(ask));
+            note_unkept(kept);
+        }
         Ok(tokens)
     }
 
@@ -102,9 +113,15 @@ impl Authenticator {
 
     /// Refuses the sign-in of somebody else than the account that was named.
     fn check_account(&self, tokens: &Tokens) -> Result<()> {
-        let name = tokens.account.as_ref().and_then(|a| a.username.as_deref());
-        let (Some(hint), Some(name)) = (self.sign_in.login.hint(), name) else {
+        let Some(hint) = self.sign_in.login.hint() else {
             return Ok(());
+        };
+        let Some(name) = name_in(tokens) else {
+            return Err(Failure::of(
+                Kind::Denied,
+                format!("the answer does not say who signed in, and `{hint}` was asked for"),
+            )
+            .hint("leave the account's name out, or use another `--client-id`"));
         };
         if name.eq_ignore_ascii_case(hint) {
             return Ok(());
@@ -138,48 +155,32 @@ impl Authenticator {
         let mut tokens = TokenEndpoint::new(ask.host)
             .tokens(&url, &ask.bound(form))
             .await?;
-        if tokens.account.is_none() {
-            tokens.account = Some(record.account.clone());
+        let key = self.refresh_key();
+        let other = |account: &Account| account.home_id != record.account.home_id;
+        // The v1 endpoint numbers an account anew in each tenant.
+        if !key.legacy && tokens.account.as_ref().is_some_and(other) {
+            return Err(Failure::of(
+                Kind::Denied,
+                "the answer to the refresh token is about another account",
+            )
+            .into());
         }
-        self.keep_refresh(ask, &tokens, Some(record));
+        tokens.account = Some(record.account.clone());
+        let token = tokens.refresh.as_ref();
+        let kept = self
+            .cache
+            .keep_renewed(&key, record, token, self.unnamed(ask));
+        note_unkept(kept);
         Ok(tokens)
     }
 
-    /// Keeps the newest refresh token, and which tenant it served unnamed.
-    fn keep_refresh(&self, ask: Ask<'_>, tokens: &Tokens, used: Option<&RefreshRecord>) {
-        let account = match (&tokens.account, used) {
-            (_, Some(record)) => record.account.clone(),
-            (Some(account), None) => account.clone(),
-            // Without knowing whose it is, it can't be kept apart from others'.
-            (None, None) => return,
-        };
-        let key = self.refresh_key();
-        let Some(token) = tokens
-            .refresh
-            .clone()
-            .or_else(|| used.map(|record| record.token.clone()))
-        else {
-            return;
-        };
-        let mut tenants: BTreeMap<String, i64> = match used {
-            Some(record) => record.tenants.clone(),
-            None => self
-                .cache
-                .refresh_of(&key, &account)
-                .map(|record| record.tenants)
-                .unwrap_or_default(),
-        };
-        if self.sign_in.login.hint().is_none() {
-            tenants.insert(ask.tenant.to_lowercase(), ask.host.now());
-        }
-        let record = RefreshRecord {
-            account,
-            token,
-            tenants,
-        };
-        if let Err(failure) = self.cache.keep_refresh(&key, &record) {
-            tracing::debug!("the refresh token was not kept: {failure}");
-        }
+    /// What a session is told that serves a context without an account's name.
+    fn unnamed<'a>(&self, ask: Ask<'a>) -> Option<Unnamed<'a>> {
+        let is_unnamed = self.sign_in.login.hint().is_none();
+        is_unnamed.then(|| Unnamed {
+            tenant: ask.tenant,
+            now: ask.host.now(),
+        })
     }
 
     /// What is said where a person would have to sign in and none is there.
@@ -211,6 +212,24 @@ impl Authenticator {
             ask.tenant,
             ask.resource,
         ))
+    }
+}
+
+/// The name of who signed in: from the ID token, else from the access token.
+fn name_in(tokens: &Tokens) -> Option<String> {
+    let account = tokens.account.as_ref();
+    account.and_then(|a| a.username.clone()).or_else(|| {
+        let claims = jwt_claims(tokens.access.secret.expose())?;
+        ["preferred_username", "upn", "unique_name"]
+            .iter()
+            .find_map(|name| text(&claims, name))
+            .map(str::to_owned)
+    })
+}
+
+fn note_unkept(kept: Result<()>) {
+    if let Err(failure) = kept {
+        tracing::debug!("the refresh token was not kept: {failure}");
     }
 }
 

@@ -19,6 +19,7 @@ mod house;
 mod krew;
 mod merge;
 mod reference;
+mod sessions;
 mod support;
 mod sync;
 mod world;

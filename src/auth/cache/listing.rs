@@ -4,8 +4,8 @@
 
 use serde::Deserialize;
 
-use super::{CacheKey, TokenCache, VERSION, refresh};
-use crate::auth::oauth::Account;
+use super::{CacheKey, TokenCache, USER, VERSION, refresh};
+use crate::auth::{oauth::Account, store::Store};
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +67,18 @@ impl Wanted {
 
 /// An access token's record without the token.
 #[derive(Deserialize)]
-struct Access {
+pub(super) struct Access {
     version: u32,
-    key: CacheKey,
+    pub(super) key: CacheKey,
     expires_on: i64,
-    account: Option<Account>,
+    pub(super) account: Option<Account>,
+}
+
+/// The record under a name; none where it is not one of an access token.
+pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
+    let bytes = store.read(name)?;
+    let access: Access = serde_json::from_slice(&bytes).ok()?;
+    (access.version == VERSION && access.key.name() == name).then_some(access)
 }
 
 impl TokenCache {
@@ -99,7 +106,10 @@ impl TokenCache {
     pub fn forget(&self, wanted: &Wanted) -> usize {
         let kept = self.list(wanted);
         for kept in &kept {
-            self.store().remove(&kept.name);
+            match refresh::look_at(self.store(), &kept.name) {
+                Some((key, account, _)) => self.forget_session(&key, &account),
+                None => self.store().remove(&kept.name),
+            }
         }
         kept.len()
     }
@@ -108,15 +118,11 @@ impl TokenCache {
         if !name.starts_with("access-") {
             return self.look_at_sign_in(name);
         }
-        let bytes = self.store().read(&name)?;
-        let access: Access = serde_json::from_slice(&bytes).ok()?;
-        if access.version != VERSION || access.key.name() != name {
-            return None;
-        }
+        let access = access_of(self.store(), &name)?;
         let key = access.key;
         // An application's sign-in has no account of its own, and what az answers for has no name.
         let named =
-            || (key.family == "user" && !key.identity.is_empty()).then(|| key.identity.clone());
+            || (key.family == USER && !key.identity.is_empty()).then(|| key.identity.clone());
         Some(Kept {
             name,
             kind: KeptKind::AccessToken,
@@ -141,7 +147,7 @@ impl TokenCache {
         Some(Kept {
             name,
             kind: KeptKind::SignIn,
-            family: "user".to_owned(),
+            family: USER.to_owned(),
             tenants,
             account: account.username,
             client: key.client,
@@ -153,14 +159,13 @@ impl TokenCache {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
     use crate::{
         auth::{
             AccessToken,
-            cache::{RefreshKey, RefreshRecord, tests::key},
-            store::Store,
+            cache::{RefreshKey, tests::key},
         },
         host::Host,
         secret::Secret,
@@ -189,17 +194,15 @@ mod tests {
             cache
                 .keep(&key, &token, Some(&account), &host)
                 .expect("kept");
-            let record = RefreshRecord {
-                account,
-                token: Secret::new("planted-token"),
-                tenants: BTreeMap::new(),
-            };
             let key = RefreshKey {
                 authority: "a".into(),
                 client: "c".into(),
                 legacy: false,
             };
-            cache.keep_refresh(&key, &record).expect("kept");
+            let token = Secret::new("planted-token");
+            cache
+                .keep_sign_in(&key, &account, &token, None)
+                .expect("kept");
         }
         cache
     }

@@ -1,19 +1,28 @@
-//! Refresh tokens: what gets the next token without asking a person.
+//! User sessions: refresh tokens, which get the next token without asking a person.
 //!
-//! Lives here: [`RefreshKey`], [`RefreshRecord`] and the choice among several
-//! accounts. One refresh token serves every tenant and resource that its
-//! account and client may reach, so it is kept apart from access tokens.
+//! One session serves every tenant and resource that its account and client
+//! may reach, so sessions are kept apart from access tokens. Which of several
+//! sessions serves a context that names no account is decided in `unnamed`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{TokenCache, VERSION, fingerprint};
+use super::{TokenCache, VERSION, fingerprint, unnamed};
 use crate::{
-    auth::{oauth::Account, store::Store},
+    auth::{
+        oauth::Account,
+        store::{Guard, Store},
+    },
     error::Result,
     secret::Secret,
 };
+
+/// How often the lock over sessions is tried, and the wait in between: it is
+/// held for a few file operations. Without it a session may be written by two
+/// at once, which costs a sign-in at most.
+const LOCK_ATTEMPTS: u32 = 400;
+const LOCK_STEP: Duration = Duration::from_millis(5);
 
 /// Whose refresh tokens may be used for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,36 +36,67 @@ pub struct RefreshKey {
 }
 
 impl RefreshKey {
+    pub(super) fn fingerprint(&self) -> String {
+        fingerprint(&serde_json::to_vec(self).expect("a key is plain strings"))
+    }
+
     fn prefix(&self) -> String {
-        let whole = serde_json::to_vec(self).expect("a key is plain strings");
-        format!("refresh-{}-", fingerprint(&whole))
+        format!("refresh-{}-", self.fingerprint())
     }
 
     fn name(&self, account: &Account) -> String {
-        let account = fingerprint(account.home_id.as_bytes());
-        format!("{}{account}", self.prefix())
+        format!("{}{}", self.prefix(), account.fingerprint())
     }
 }
 
-/// A refresh token with whose it is.
+impl Account {
+    /// A name for the account that says nothing about it.
+    pub(super) fn fingerprint(&self) -> String {
+        fingerprint(self.home_id.as_bytes())
+    }
+}
+
+/// A user session: a refresh token with whose it is.
 #[derive(Clone)]
 pub struct RefreshRecord {
     /// Whose.
     pub account: Account,
     /// The token.
     pub token: Secret,
+    /// Whether a person signed in to this account for a context that names
+    /// none. An account that was only ever signed in to by name serves nobody
+    /// who does not name it.
+    pub unnamed: bool,
     /// When it last served which tenant without having been named, in Unix
     /// seconds. What is named leaves no trace, so that a context that names its
     /// account never changes whose token the others get.
     pub tenants: BTreeMap<String, i64>,
 }
 
+impl RefreshRecord {
+    /// Whether no other refresh token has come in its place.
+    pub fn has_token_of(&self, other: &Self) -> bool {
+        self.token.expose() == other.token.expose()
+    }
+}
+
 impl std::fmt::Debug for RefreshRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RefreshRecord")
+            .field("unnamed", &self.unnamed)
             .field("tenants", &self.tenants)
             .finish_non_exhaustive()
     }
+}
+
+/// The tenant that a context without an account's name is about, and when, in
+/// Unix seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Unnamed<'a> {
+    /// The tenant, as it is asked for.
+    pub tenant: &'a str,
+    /// The present.
+    pub now: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +105,9 @@ struct Entry {
     key: RefreshKey,
     account: Account,
     refresh_token: String,
+    /// Records of versions before this mark are without it.
+    #[serde(default)]
+    unnamed: bool,
     tenants: BTreeMap<String, i64>,
 }
 
@@ -75,68 +118,170 @@ impl Drop for Entry {
 }
 
 impl TokenCache {
-    /// The refresh token to use in a tenant, where it is clear whose.
+    /// The session to use in a tenant, where it is clear whose.
     ///
-    /// With a hint, the account of that name. Without one: the account that
-    /// was last used in the tenant without one, else the one whose home it is,
-    /// else the only one there is. Between several, a person has to say.
+    /// With a hint, the account of that name, and nobody else's. Without one,
+    /// the account that the tenant's unnamed contexts stand for, which only a
+    /// sign-in without a name can have made.
     pub fn refresh_for(
         &self,
         key: &RefreshKey,
         tenant: &str,
         hint: Option<&str>,
     ) -> Option<RefreshRecord> {
-        let mut records: Vec<RefreshRecord> = self
-            .store()
-            .names(&key.prefix())
-            .iter()
-            .filter_map(|name| self.read_refresh(key, name))
-            .collect();
-        if let Some(hint) = hint {
-            return records.into_iter().find(|record| {
-                let name = record.account.username.as_deref();
+        let mut sessions = self.sessions(key);
+        let at = match hint {
+            Some(hint) => sessions.iter().position(|session| {
+                let name = session.account.username.as_deref();
                 name.is_some_and(|name| name.eq_ignore_ascii_case(hint))
-            });
-        }
-        let tenant = tenant.to_lowercase();
-        let last_used = (0..records.len())
-            .filter_map(|at| Some((*records[at].tenants.get(&tenant)?, at)))
-            .max();
-        let at_home = || {
-            let mut at_home =
-                (0..records.len()).filter(|at| records[*at].account.home_tenant() == Some(&tenant));
-            at_home.next().filter(|_| at_home.next().is_none())
+            }),
+            None => {
+                let tenant = tenant.to_lowercase();
+                let orphaned = || self.orphans(key).contains_key(&tenant);
+                unnamed::choose(&sessions, &tenant).filter(|_| !orphaned())
+            }
         };
-        let only = || (records.len() == 1).then_some(0);
-        let chosen = last_used.map(|(_, at)| at).or_else(at_home).or_else(only)?;
-        Some(records.swap_remove(chosen))
+        at.map(|at| sessions.swap_remove(at))
     }
 
-    /// Keeps a refresh token in place of the account's earlier one.
+    /// Keeps the session of a person who has just signed in, in place of the
+    /// account's earlier one. `unnamed` is set where nobody named the account.
     ///
     /// # Errors
     /// When the store can't be written.
-    pub fn keep_refresh(&self, key: &RefreshKey, record: &RefreshRecord) -> Result<()> {
+    pub fn keep_sign_in(
+        &self,
+        key: &RefreshKey,
+        account: &Account,
+        token: &Secret,
+        unnamed: Option<Unnamed<'_>>,
+    ) -> Result<()> {
+        let _lock = self.lock_sessions(key);
+        let mut session = self
+            .refresh_of(key, account)
+            .unwrap_or_else(|| RefreshRecord {
+                account: account.clone(),
+                token: token.clone(),
+                unnamed: false,
+                tenants: BTreeMap::new(),
+            });
+        session.token = token.clone();
+        if session.account.username.is_none() || account.username.is_some() {
+            session.account = account.clone();
+        }
+        if let Some(unnamed) = unnamed {
+            session.unnamed = true;
+            self.take_over(key, &mut session, unnamed);
+        }
+        self.write_session(key, &session)
+    }
+
+    /// Keeps the refresh token that came in place of `used`, and which tenant it
+    /// served unnamed. What was forgotten or replaced meanwhile stays so.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    pub fn keep_renewed(
+        &self,
+        key: &RefreshKey,
+        used: &RefreshRecord,
+        token: Option<&Secret>,
+        unnamed: Option<Unnamed<'_>>,
+    ) -> Result<()> {
+        let _lock = self.lock_sessions(key);
+        let sessions = self.sessions(key);
+        let of_account = |session: &RefreshRecord| session.account.home_id == used.account.home_id;
+        let Some(at) = sessions.iter().position(of_account) else {
+            return Ok(());
+        };
+        let mut session = sessions[at].clone();
+        if let Some(token) = token
+            && session.has_token_of(used)
+        {
+            session.token = token.clone();
+        }
+        if let Some(unnamed) = unnamed {
+            let tenant = unnamed.tenant.to_lowercase();
+            // Where somebody else signed in meanwhile, the tenant is theirs.
+            if unnamed::choose(&sessions, &tenant) == Some(at) {
+                let now = unnamed::latest(&sessions, &tenant, unnamed.now);
+                session.tenants.insert(tenant, now);
+            }
+        }
+        self.write_session(key, &session)
+    }
+
+    /// Forgets a session that Entra says has ended, unless another process has
+    /// replaced its token meanwhile.
+    pub fn forget_ended(&self, key: &RefreshKey, ended: &RefreshRecord) {
+        let _lock = self.lock_sessions(key);
+        let kept = self.refresh_of(key, &ended.account);
+        if let Some(kept) = kept.filter(|kept| kept.has_token_of(ended)) {
+            self.remove_session(key, &kept);
+        }
+    }
+
+    /// Forgets the session of an account.
+    pub fn forget_session(&self, key: &RefreshKey, account: &Account) {
+        let _lock = self.lock_sessions(key);
+        if let Some(session) = self.refresh_of(key, account) {
+            self.remove_session(key, &session);
+        }
+    }
+
+    /// The session of an account.
+    pub fn refresh_of(&self, key: &RefreshKey, account: &Account) -> Option<RefreshRecord> {
+        self.read_refresh(key, &key.name(account))
+    }
+
+    /// Every session that the key opens.
+    pub(super) fn sessions(&self, key: &RefreshKey) -> Vec<RefreshRecord> {
+        self.store()
+            .names(&key.prefix())
+            .iter()
+            .filter_map(|name| self.read_refresh(key, name))
+            .collect()
+    }
+
+    /// Writes a session as it is. Callers hold the lock over sessions.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    pub(super) fn write_session(&self, key: &RefreshKey, session: &RefreshRecord) -> Result<()> {
         let entry = Entry {
             version: VERSION,
             key: key.clone(),
-            account: record.account.clone(),
-            refresh_token: record.token.expose().to_owned(),
-            tenants: record.tenants.clone(),
+            account: session.account.clone(),
+            refresh_token: session.token.expose().to_owned(),
+            unnamed: session.unnamed,
+            tenants: session.tenants.clone(),
         };
         let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
         self.store()
-            .write(&key.name(&record.account), bytes.expose().as_bytes())
+            .write(&key.name(&session.account), bytes.expose().as_bytes())
     }
 
-    /// Forgets the refresh token of an account.
-    pub fn forget_refresh(&self, key: &RefreshKey, account: &Account) {
-        self.store().remove(&key.name(account));
+    fn remove_session(&self, key: &RefreshKey, session: &RefreshRecord) {
+        self.orphan(key, session);
+        self.store().remove(&key.name(&session.account));
     }
 
-    /// The record of an account.
-    pub fn refresh_of(&self, key: &RefreshKey, account: &Account) -> Option<RefreshRecord> {
-        self.read_refresh(key, &key.name(account))
+    /// The lock under which sessions are read, changed and written; none where
+    /// there are no locks to be had.
+    fn lock_sessions(&self, key: &RefreshKey) -> Option<Guard> {
+        let name = format!("sessions-{}", key.fingerprint());
+        for _ in 0..LOCK_ATTEMPTS {
+            match self.store().try_lock(&name) {
+                Ok(Some(guard)) => return Some(guard),
+                Ok(None) => std::thread::sleep(LOCK_STEP),
+                Err(error) => {
+                    tracing::debug!("no lock over sessions: {error}");
+                    return None;
+                }
+            }
+        }
+        tracing::debug!("the lock over sessions is held for too long");
+        None
     }
 
     /// Notes that a person gave up a sign-in at `now` (Unix seconds). That it
@@ -165,6 +310,7 @@ impl TokenCache {
         ours.then(|| RefreshRecord {
             account: entry.account.clone(),
             token: Secret::new(std::mem::take(&mut entry.refresh_token)),
+            unnamed: entry.unnamed,
             tenants: std::mem::take(&mut entry.tenants),
         })
     }
@@ -208,6 +354,7 @@ mod tests {
                 username: Some(format!("{user}@example.com")),
             },
             token: Secret::new(format!("refresh-of-{user}")),
+            unnamed: true,
             tenants: tenants
                 .iter()
                 .map(|(tenant, at)| ((*tenant).to_owned(), *at))
@@ -218,7 +365,7 @@ mod tests {
     fn cache(records: &[RefreshRecord]) -> TokenCache {
         let cache = crate::auth::cache::tests::cache();
         for record in records {
-            cache.keep_refresh(&key(), record).expect("kept");
+            cache.write_session(&key(), record).expect("kept");
         }
         cache
     }
@@ -275,6 +422,112 @@ mod tests {
         assert_eq!(chosen(&cache, "one", Some("bob@example.com")), None);
     }
 
+    fn named(record: RefreshRecord) -> RefreshRecord {
+        RefreshRecord {
+            unnamed: false,
+            ..record
+        }
+    }
+
+    #[test]
+    fn a_session_that_was_only_named_serves_nobody_who_does_not_name_it() {
+        let cache = cache(&[named(record("bob", "one", &[]))]);
+        assert_eq!(chosen(&cache, "one", None), None, "at home");
+        assert_eq!(chosen(&cache, "two", None), None, "the only one");
+        assert!(chosen(&cache, "two", Some("bob@example.com")).is_some());
+    }
+
+    #[test]
+    fn a_session_of_before_the_mark_serves_the_tenants_that_it_served_unnamed() {
+        let cache = cache(&[record("ann", "one", &[("two", 1)])]);
+        let name = key().name(&record("ann", "one", &[]).account);
+        let bytes = cache.store().read(&name).expect("there");
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let old = text.replace("\"unnamed\":true,", "");
+        assert_ne!(old, text);
+        cache.store().write(&name, old.as_bytes()).expect("written");
+        assert!(chosen(&cache, "two", None).is_some());
+        assert_eq!(chosen(&cache, "one", None), None, "at home");
+        assert_eq!(chosen(&cache, "three", None), None, "the only one");
+    }
+
+    fn sign_in(cache: &TokenCache, user: &str, home: &str, tenant: Option<&str>, now: i64) {
+        let record = record(user, home, &[]);
+        let unnamed = tenant.map(|tenant| Unnamed { tenant, now });
+        cache
+            .keep_sign_in(&key(), &record.account, &record.token, unnamed)
+            .expect("kept");
+    }
+
+    #[test]
+    fn tenants_of_an_account_that_is_gone_ask_until_somebody_signs_in() {
+        let cache = cache(&[]);
+        sign_in(&cache, "ann", "one", Some("one"), 1);
+        sign_in(&cache, "ann", "one", Some("two"), 2);
+        sign_in(&cache, "bob", "three", Some("three"), 3);
+        let ann = record("ann", "one", &[]).account;
+        cache.forget_session(&key(), &ann);
+        for tenant in ["one", "two"] {
+            assert_eq!(chosen(&cache, tenant, None), None, "{tenant}");
+        }
+        assert!(chosen(&cache, "four", None).is_some(), "never ann's");
+        sign_in(&cache, "ann", "one", None, 4);
+        assert_eq!(chosen(&cache, "one", None), None, "by name");
+        sign_in(&cache, "bob", "three", Some("one"), 5);
+        let bob = Some("refresh-of-bob".to_owned());
+        assert_eq!(chosen(&cache, "one", None), bob);
+        assert_eq!(chosen(&cache, "two", None), None);
+        sign_in(&cache, "ann", "one", Some("five"), 6);
+        let ann = Some("refresh-of-ann".to_owned());
+        assert_eq!(chosen(&cache, "two", None), ann, "her own again");
+        assert_eq!(chosen(&cache, "one", None), bob, "bob's by now");
+    }
+
+    #[test]
+    fn the_last_sign_in_counts_whatever_the_clock_says() {
+        let cache = cache(&[]);
+        sign_in(&cache, "ann", "one", Some("shared"), 9_000);
+        sign_in(&cache, "bob", "two", Some("shared"), 10);
+        assert_eq!(
+            chosen(&cache, "shared", None).as_deref(),
+            Some("refresh-of-bob")
+        );
+        // A refresh of ann's that ends now does not take the tenant back.
+        let ann = cache.refresh_of(&key(), &record("ann", "one", &[]).account);
+        let unnamed = Some(Unnamed {
+            tenant: "shared",
+            now: 9_999,
+        });
+        cache
+            .keep_renewed(&key(), &ann.expect("there"), None, unnamed)
+            .expect("kept");
+        assert_eq!(
+            chosen(&cache, "shared", None).as_deref(),
+            Some("refresh-of-bob")
+        );
+    }
+
+    #[test]
+    fn what_was_forgotten_or_replaced_meanwhile_stays_so() {
+        let cache = cache(&[]);
+        sign_in(&cache, "ann", "one", Some("one"), 1);
+        let account = record("ann", "one", &[]).account;
+        let used = cache.refresh_of(&key(), &account).expect("there");
+        let newer = Secret::new("newer");
+        cache
+            .keep_sign_in(&key(), &account, &newer, None)
+            .expect("kept");
+        let late = Secret::new("late");
+        let keep_late = || cache.keep_renewed(&key(), &used, Some(&late), None);
+        cache.forget_ended(&key(), &used);
+        keep_late().expect("nothing to do");
+        let kept = cache.refresh_of(&key(), &account).expect("kept");
+        assert_eq!(kept.token.expose(), "newer");
+        cache.forget_ended(&key(), &kept);
+        keep_late().expect("nothing to do");
+        assert!(cache.refresh_of(&key(), &account).is_none());
+    }
+
     #[test]
     fn a_record_is_found_under_its_own_client_alone() {
         let cache = cache(&[record("ann", "one", &[])]);
@@ -284,7 +537,7 @@ mod tests {
         };
         assert!(cache.refresh_for(&other, "one", None).is_none());
         let ann = record("ann", "one", &[]).account;
-        cache.forget_refresh(&key(), &ann);
+        cache.forget_session(&key(), &ann);
         assert!(cache.refresh_for(&key(), "one", None).is_none());
     }
 }

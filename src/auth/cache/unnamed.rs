@@ -1,0 +1,162 @@
+//! Whose session serves a context that names no account.
+//!
+//! Such a context stands for the account that a person signed in to without
+//! naming it. Where that account's session is gone, the context asks again: it
+//! never goes over to an account that happens to be left.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CacheKey, RefreshKey, RefreshRecord, TokenCache, VERSION, listing::access_of, refresh::Unnamed,
+};
+
+/// The session that serves the unnamed contexts of a tenant (in lower case):
+/// the one that served it last, else, of those that a sign-in without a name
+/// made, the one whose account is at home there, else the only one there is.
+/// Between several, a person has to say.
+pub(super) fn choose(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> {
+    let only_one = |fits: &dyn Fn(&RefreshRecord) -> bool| {
+        let mut fitting =
+            (0..sessions.len()).filter(|at| sessions[*at].unnamed && fits(&sessions[*at]));
+        fitting.next().filter(|_| fitting.next().is_none())
+    };
+    claimant(sessions, tenant)
+        .or_else(|| only_one(&|session| is_home(session, tenant)))
+        .or_else(|| only_one(&|_| true))
+}
+
+/// The session that served the tenant last.
+fn claimant(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> {
+    let claims = sessions.iter().enumerate();
+    claims
+        .filter_map(|(at, session)| Some((*session.tenants.get(tenant)?, at)))
+        .max()
+        .map(|(_, at)| at)
+}
+
+fn is_home(session: &RefreshRecord, tenant: &str) -> bool {
+    let home = session.account.home_tenant();
+    home.is_some_and(|home| home.eq_ignore_ascii_case(tenant))
+}
+
+/// The moment of a claim that is later than every other on the tenant, whatever
+/// the clock was when those were made.
+pub(super) fn latest(sessions: &[RefreshRecord], tenant: &str, now: i64) -> i64 {
+    let claims = sessions.iter().filter_map(|s| s.tenants.get(tenant));
+    claims.fold(now, |now, at| now.max(at.saturating_add(1)))
+}
+
+/// Tenants whose unnamed contexts stand for an account that has no session any
+/// more, with that account's fingerprint. They ask until somebody signs in.
+#[derive(Default, Serialize, Deserialize)]
+struct Orphans {
+    version: u32,
+    tenants: BTreeMap<String, String>,
+}
+
+fn orphans_name(key: &RefreshKey) -> String {
+    format!("orphans-{}", key.fingerprint())
+}
+
+impl TokenCache {
+    pub(super) fn orphans(&self, key: &RefreshKey) -> BTreeMap<String, String> {
+        let bytes = self.store().read(&orphans_name(key));
+        bytes
+            .and_then(|bytes| serde_json::from_slice::<Orphans>(&bytes).ok())
+            .filter(|orphans| orphans.version == VERSION)
+            .map(|orphans| orphans.tenants)
+            .unwrap_or_default()
+    }
+
+    fn write_orphans(&self, key: &RefreshKey, tenants: BTreeMap<String, String>) {
+        let name = orphans_name(key);
+        if tenants.is_empty() {
+            self.store().remove(&name);
+            return;
+        }
+        let version = VERSION;
+        let bytes = serde_json::to_vec(&Orphans { version, tenants }).expect("plain data");
+        if let Err(failure) = self.store().write(&name, &bytes) {
+            tracing::debug!("whose the tenants were was not kept: {failure}");
+        }
+    }
+
+    /// Notes the tenants that stand for this session's account, before it goes.
+    pub(super) fn orphan(&self, key: &RefreshKey, gone: &RefreshRecord) {
+        let sessions = self.sessions(key);
+        let stands_for = |tenant: &str| {
+            choose(&sessions, tenant)
+                .is_some_and(|at| sessions[at].account.home_id == gone.account.home_id)
+        };
+        let home = gone.account.home_tenant().filter(|_| gone.unnamed);
+        let known = gone.tenants.keys().cloned();
+        let tenants: Vec<String> = known
+            .chain(home.map(str::to_lowercase))
+            .filter(|tenant| stands_for(tenant))
+            .collect();
+        if tenants.is_empty() {
+            return;
+        }
+        let mut orphans = self.orphans(key);
+        let account = gone.account.fingerprint();
+        orphans.extend(tenants.into_iter().map(|tenant| (tenant, account.clone())));
+        self.write_orphans(key, orphans);
+    }
+
+    /// Makes a session the one that the unnamed contexts of a tenant stand for,
+    /// and of all tenants that stood for its account before that was forgotten.
+    /// No token that was got for another account is served to them any more.
+    pub(super) fn take_over(
+        &self,
+        key: &RefreshKey,
+        session: &mut RefreshRecord,
+        unnamed: Unnamed<'_>,
+    ) {
+        let sessions = self.sessions(key);
+        let tenant = unnamed.tenant.to_lowercase();
+        let mut orphans = self.orphans(key);
+        let known = orphans.len();
+        let account = session.account.fingerprint();
+        let mut own = vec![tenant.clone()];
+        orphans.retain(|tenant, of| {
+            if *of == account {
+                own.push(tenant.clone());
+            }
+            *of != account
+        });
+        orphans.remove(&tenant);
+        if orphans.len() != known {
+            self.write_orphans(key, orphans);
+        }
+        for tenant in own {
+            let now = latest(&sessions, &tenant, unnamed.now);
+            session.tenants.insert(tenant, now);
+        }
+        self.forget_tokens_of_others(key, &tenant, session);
+    }
+
+    /// Forgets what unnamed contexts of a tenant were served as another account.
+    fn forget_tokens_of_others(&self, key: &RefreshKey, tenant: &str, session: &RefreshRecord) {
+        let is_unnamed = |cached: &CacheKey| {
+            cached.authority == key.authority
+                && cached.client == key.client
+                && cached.legacy == key.legacy
+                && cached.tenant == tenant
+                && cached.family == super::USER
+                && cached.identity.is_empty()
+        };
+        for name in self.store().names("access-") {
+            let Some(access) = access_of(self.store(), &name) else {
+                continue;
+            };
+            let own = access
+                .account
+                .is_some_and(|account| account.home_id == session.account.home_id);
+            if is_unnamed(&access.key) && !own {
+                self.store().remove(&name);
+            }
+        }
+    }
+}
