@@ -3,8 +3,8 @@
 //! Lives here: [`ExecInfo`] and [`render`], after the Kubernetes API group
 //! `client.authentication.k8s.io`. How a token is had is not known here.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -45,19 +45,6 @@ pub struct ExecInfo {
     pub interactive: Option<bool>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Input {
-    api_version: String,
-    spec: Spec,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Spec {
-    interactive: Option<bool>,
-}
-
 /// As where kubectl isn't calling: `v1beta1`, as kubelogin has it.
 impl Default for ExecInfo {
     fn default() -> Self {
@@ -78,20 +65,12 @@ impl ExecInfo {
         let Some(text) = host.var_nonempty(VARIABLE) else {
             return Ok(Self::default());
         };
-        // By way of a map: serde takes a list for a struct, too.
-        let input: Option<Input> = serde_json::from_str::<Option<Map<String, Value>>>(text)
-            .and_then(|fields| {
-                fields
-                    .map(|f| Input::deserialize(Value::Object(f)))
-                    .transpose()
-            })
-            .map_err(|e| {
-                Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
-                    .because(e)
-                    .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
-            })?;
-        let input = input.unwrap_or_default();
-        let version = match input.api_version.as_str() {
+        let (api_version, interactive) = parse(text).map_err(|why| {
+            Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
+                .because(why)
+                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
+        })?;
+        let version = match api_version.as_str() {
             "" => Version::V1Beta1,
             name => [Version::V1, Version::V1Beta1]
                 .into_iter()
@@ -108,9 +87,40 @@ impl ExecInfo {
         };
         Ok(Self {
             version,
-            interactive: input.spec.interactive,
+            interactive,
         })
     }
+}
+
+/// The `apiVersion` and `spec.interactive` of an ExecCredential. As for Go's decoder, null is the same
+/// as nothing: kube-rs writes `"apiVersion":null`.
+fn parse(text: &str) -> std::result::Result<(String, Option<bool>), String> {
+    fn field<'v, T>(
+        value: Option<&'v Value>,
+        name: &str,
+        read: impl Fn(&'v Value) -> Option<T>,
+    ) -> std::result::Result<Option<T>, String> {
+        match value.filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => match read(value) {
+                Some(value) => Ok(Some(value)),
+                None => Err(format!("{name} is of the wrong type")),
+            },
+        }
+    }
+    let input: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let whole = field(Some(&input), "it", Value::as_object)?;
+    let of_whole = |name| whole.and_then(|fields| fields.get(name));
+    let api_version = field(of_whole("apiVersion"), "`apiVersion`", Value::as_str)?;
+    let spec = field(of_whole("spec"), "`spec`", Value::as_object)?;
+    let interactive = spec.and_then(|spec| spec.get("interactive"));
+    let interactive = field(interactive, "`spec.interactive`", Value::as_bool)?;
+    Ok((api_version.unwrap_or_default().to_owned(), interactive))
+}
+
+/// Whether kubectl, or another client of Kubernetes, runs this as the plugin of an exec entry.
+pub fn is_called_by_kubectl(host: &Host) -> bool {
+    host.var_nonempty(VARIABLE).is_some()
 }
 
 /// Whether a person is there who can be asked to sign in.
@@ -198,11 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_taken_as_kubelogin_takes_it() {
+    fn what_is_missing_or_null_is_taken_as_kubelogin_takes_it() {
         let none = ExecInfo::read(&Host::with_env::<&str, &str>([])).expect("fits");
         assert_eq!(none.version, Version::V1Beta1);
         assert_eq!(none.interactive, None);
-        for text in ["", "{}", "null", r#"{"apiVersion":""}"#] {
+        for text in [
+            "",
+            "{}",
+            "null",
+            r#"{"apiVersion":""}"#,
+            r#"{"apiVersion":null,"spec":{"interactive":null}}"#,
+            r#"{"apiVersion":null,"kind":"ExecCredential","spec":null,"status":null}"#,
+        ] {
             assert_eq!(
                 read(text).expect("fits").version,
                 Version::V1Beta1,
@@ -213,6 +230,11 @@ mod tests {
             "x",
             "7",
             "[]",
+            r#"{"spec":[]}"#,
+            r#"{"spec":""}"#,
+            r#"{"spec":{"interactive":"true"}}"#,
+            r#"{"apiVersion":1}"#,
+            r#"{"apiVersion":["client.authentication.k8s.io/v1"]}"#,
             r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1"}"#,
         ] {
             assert!(read(text).is_err(), "{text}");
