@@ -65,6 +65,8 @@ pub struct Options {
     pub patience: Duration,
     /// Shows a person what to do.
     pub prompt: Prompt,
+    /// Tells that something optional failed, such as the cache.
+    pub notice: Prompt,
 }
 
 impl Options {
@@ -79,6 +81,7 @@ impl Options {
             attended: false,
             patience: Self::PATIENCE,
             prompt: Arc::new(|_| ()),
+            notice: Arc::new(|_| ()),
         }
     }
 }
@@ -121,6 +124,11 @@ impl Authenticator {
         &self.sign_in
     }
 
+    /// Whether what is got once is there for the next process.
+    pub fn stores_tokens(&self) -> bool {
+        self.options.store.is_kept()
+    }
+
     /// The cached token, where one may be served.
     ///
     /// Touches a file or two and nothing else: no runtime, no socket, no
@@ -151,6 +159,9 @@ impl Authenticator {
             Some(key) => key,
             None => {
                 let key = PopKey::of(self.cache.store())?;
+                if let Some(failure) = key.unstored() {
+                    (self.options.notice)(&failure.as_warning());
+                }
                 self.pop_key.get_or_init(|| key)
             }
         };
@@ -287,7 +298,7 @@ impl Authenticator {
             .cache
             .keep(key, &tokens.access, tokens.account.as_ref(), &self.host);
         if let Err(failure) = kept {
-            (self.options.prompt)(&format!("warning: {failure}"));
+            (self.options.notice)(&failure.as_warning());
         }
     }
 

@@ -101,6 +101,14 @@ impl Failure {
         self
     }
 
+    /// One line for what is only worth a word: what happened, and what to do about it.
+    pub fn as_warning(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("warning: {self}; {hint}"),
+            None => format!("warning: {self}"),
+        }
+    }
+
     /// The sort of failure.
     pub fn kind(&self) -> Kind {
         self.kind

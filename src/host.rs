@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io::IsTerminal,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::OnceLock,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -17,6 +17,7 @@ use std::{
 use crate::error::{Failure, Result};
 
 mod browser;
+pub mod file;
 pub mod http;
 pub mod process;
 pub mod uptime;
@@ -157,6 +158,16 @@ impl Host {
             })
     }
 
+    /// A path that somebody wrote: a leading `~/` is the home directory, since not every shell and no
+    /// kubeconfig expands it. Nothing else is expanded.
+    pub fn path(&self, written: impl AsRef<Path>) -> PathBuf {
+        let written = written.as_ref();
+        match (written.strip_prefix("~"), self.home()) {
+            (Ok(rest), Ok(home)) => home.join(rest),
+            _ => written.to_owned(),
+        }
+    }
+
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
         self.frozen_clock.unwrap_or_else(|| {
@@ -247,6 +258,25 @@ mod tests {
         assert_eq!(runnable("0.20 0.18"), None);
         assert_eq!(runnable("a b c d/e"), None);
         assert!(crowding() >= 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_leading_tilde_is_the_home_directory_and_nothing_else_is_expanded() {
+        let host = Host::with_env([("HOME", "/home/ada")]);
+        for (written, path) in [
+            ("~/cache", "/home/ada/cache"),
+            ("~", "/home/ada/"),
+            ("~bob/cache", "~bob/cache"),
+            ("a/~/b", "a/~/b"),
+            ("$HOME/cache", "$HOME/cache"),
+            ("/c", "/c"),
+            ("", ""),
+        ] {
+            assert_eq!(host.path(written), Path::new(path), "{written}");
+        }
+        let nowhere = Host::with_env::<&str, &str>([]);
+        assert_eq!(nowhere.path("~/c"), Path::new("~/c"));
     }
 
     #[test]

@@ -72,6 +72,10 @@ impl Authenticator {
         let Some(identity) = self.identity()? else {
             return Ok(None);
         };
+        let pop = self.pop()?.map(|pop| pop.key);
+        if pop.is_some_and(|key| key.unstored().is_some()) {
+            return Ok(None);
+        }
         Ok(Some(CacheKey {
             authority: self.authority.canonical(),
             tenant: self.tenant(request).to_lowercase(),
@@ -81,7 +85,7 @@ impl Authenticator {
             identity,
             claims: request.claims.clone(),
             legacy: login.is_legacy(),
-            pop: self.pop()?.map(|pop| pop.key.kid().to_owned()),
+            pop: pop.map(|key| key.kid().to_owned()),
         }))
     }
 

@@ -40,13 +40,16 @@ pub(super) struct PopKey {
     e: String,
     n: String,
     kid: String,
+    /// Why the key ends with the process, where it was to be stored.
+    unstored: Option<Failure>,
 }
 
 impl PopKey {
-    /// The key of this store, made where there is none.
+    /// The key of this store, made where there is none. One that can't be stored is as good as any, for
+    /// as long as the process runs.
     ///
     /// # Errors
-    /// When no key can be made or kept.
+    /// When no key can be made.
     pub(super) fn of(store: &Store) -> Result<Self> {
         if let Some(key) = Self::read(store) {
             return Ok(key);
@@ -58,8 +61,11 @@ impl PopKey {
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
             .map_err(|_| Failure::new("could not write down the key for proof of possession"))?;
         let text = Secret::new(STANDARD.encode(der.as_ref()));
-        store.write(RECORD, text.expose().as_bytes())?;
-        Ok(Self::new(key))
+        let unstored = store.write(RECORD, text.expose().as_bytes()).err();
+        Ok(Self {
+            unstored,
+            ..Self::new(key)
+        })
     }
 
     fn read(store: &Store) -> Option<Self> {
@@ -75,7 +81,18 @@ impl PopKey {
         // RFC 7638: the members in this order and without spaces.
         let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes()));
-        Self { key, e, n, kid }
+        Self {
+            key,
+            e,
+            n,
+            kid,
+            unstored: None,
+        }
+    }
+
+    /// Why the key ends with the process: then no token that is bound to it may be stored.
+    pub(super) fn unstored(&self) -> Option<&Failure> {
+        self.unstored.as_ref()
     }
 
     /// The thumbprint.

@@ -20,7 +20,7 @@ use crate::{
 pub use choice::{Kind, StoreChoice};
 pub use memory::Guard;
 
-use directory::{Directory, Found};
+use directory::Directory;
 use memory::Memory;
 use sealed::Key;
 use vault::Vault;
@@ -43,6 +43,8 @@ pub struct Store {
     place: Place,
     /// Why it is of this kind, where another was to be expected.
     because: Option<String>,
+    /// Why nothing is stored, where something should be.
+    problem: Option<Failure>,
 }
 
 /// What the names of sealed files end in.
@@ -67,49 +69,66 @@ impl fmt::Debug for Place {
     }
 }
 
-/// Where tokens are kept: `kubectl-aad` below the directory that `--cache-dir`
+/// The directory of the token cache: `kubectl-aad` below the directory that `--cache-dir`
 /// or `KUBECACHEDIR` names, else below `~/.kube/cache`.
 ///
 /// A directory of its own, since what is named there is mostly shared with
 /// other programs, and readable by others.
 ///
+/// `from_entry` says that a kubeconfig's exec entry names it: a relative path means nothing there,
+/// since the current directory is wherever kubectl is run, mostly a repository.
+///
 /// # Errors
-/// When the home directory is needed and unknown.
-pub fn location(host: &Host, named: Option<&Path>) -> Result<PathBuf> {
-    let parent = match (named, host.var_os("KUBECACHEDIR")) {
-        (Some(path), _) => path.to_owned(),
-        (None, Some(path)) if !path.is_empty() => path.into(),
-        _ => host.home()?.join(".kube").join("cache"),
+/// When the home directory is needed and unknown, and for a path that would put tokens into the
+/// current directory by accident.
+pub fn location(host: &Host, named: Option<&Path>, from_entry: bool) -> Result<PathBuf> {
+    let variable = host.var_os("KUBECACHEDIR").filter(|path| !path.is_empty());
+    let (parent, from) = match (named, variable) {
+        (Some(path), _) => (host.path(path), "`--cache-dir`"),
+        (None, Some(path)) => (host.path(path), "`KUBECACHEDIR`"),
+        (None, None) => (host.home()?.join(".kube").join("cache"), "`HOME`"),
     };
+    let typed = !from_entry && from != "`HOME`";
+    if parent.is_relative() && !typed {
+        return Err(Failure::new(format!(
+            "{from} is the relative path `{}`, and tokens are not stored in whatever directory is the current one",
+            named.unwrap_or(&parent).display()
+        ))
+        .hint(format!("make {from} an absolute path")));
+    }
     Ok(parent.join("kubectl-aad"))
 }
 
 impl Store {
     /// Opens the store in a directory, which is made where it is missing.
     ///
-    /// A hit pays for this: it looks at the directory and asks the vault for
+    /// A hit pays for this: it looks at the directory and asks the key store for
     /// the key, and that is all.
     ///
+    /// A cache is optional: where the directory can't be used, or must not be, because others can
+    /// reach it, the store is one that ends with the process, and [`Store::problem`] says why.
+    ///
     /// # Errors
-    /// When the directory is there and can be reached by others, and, where
-    /// [`StoreChoice::Keyring`] was asked for, when the system can't keep a key.
-    pub fn open(directory: PathBuf, choice: StoreChoice) -> Result<Self> {
+    /// Only where [`StoreChoice::Keyring`] was asked for: when the directory can't be used, or the
+    /// system can't keep a key.
+    pub fn open(directory: Result<PathBuf>, choice: StoreChoice) -> Result<Self> {
         if choice == StoreChoice::None {
             return Ok(Self::in_memory());
         }
-        let directory = Directory::new(directory);
-        if directory.inspect()? == Found::Missing
-            && let Err(failure) = directory.prepare()
-        {
-            // A read-only root is common in containers: a token is still had there, each time anew.
-            return match choice {
-                StoreChoice::Keyring => Err(failure),
-                _ => Ok(Self {
-                    because: Some(failure.to_string()),
+        let usable = directory.and_then(|path| {
+            let directory = Directory::new(path);
+            directory.prepare().map(|()| directory)
+        });
+        let directory = match usable {
+            Ok(directory) => directory,
+            Err(failure) if choice == StoreChoice::Keyring => return Err(failure),
+            Err(failure) => {
+                return Ok(Self {
+                    problem: Some(failure),
                     ..Self::in_memory()
-                }),
-            };
-        }
+                });
+            }
+        };
         if choice == StoreChoice::File {
             return Ok(Self::plain(directory, None));
         }
@@ -128,6 +147,7 @@ impl Store {
             kind: Kind::Memory,
             place: Place::Memory(Memory::default()),
             because: None,
+            problem: None,
         }
     }
 
@@ -136,6 +156,7 @@ impl Store {
             kind: Kind::File,
             place: Place::Plain(directory),
             because,
+            problem: None,
         }
     }
 
@@ -144,6 +165,7 @@ impl Store {
             kind: Vault::KIND,
             place: Place::Sealed(directory, key),
             because: None,
+            problem: None,
         }
     }
 
@@ -155,6 +177,19 @@ impl Store {
     /// Whether what is written outlives the process.
     pub fn is_kept(&self) -> bool {
         self.kind != Kind::Memory
+    }
+
+    /// Why nothing is stored, though a store was asked for.
+    pub fn unopened(&self) -> Option<&Failure> {
+        self.problem.as_ref()
+    }
+
+    /// As [`Store::unopened`], or why nothing new can be stored: this tries it.
+    pub fn problem(&self) -> Option<Failure> {
+        match self.files() {
+            Some(directory) => directory.check_writable().err(),
+            None => self.problem.clone(),
+        }
     }
 
     /// The directory of its files, where it has any.
@@ -176,7 +211,7 @@ impl Store {
             Kind::Keychain => format!("encrypted files in `{place}`, the key in the Keychain"),
             Kind::Dpapi => format!("files in `{place}`, encrypted for you by Windows"),
             Kind::File => format!("plain files in `{place}` that you alone can read"),
-            Kind::Memory => "nowhere: each process signs in anew".to_owned(),
+            Kind::Memory => "nowhere: each process signs in again".to_owned(),
         };
         match &self.because {
             Some(why) => format!("{what} ({why})"),
@@ -282,7 +317,7 @@ impl Store {
         match file.try_lock() {
             Ok(()) => Ok(Some(Guard::holding(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(directory.failure(&error)),
+            Err(TryLockError::Error(error)) => Err(directory.failure(error)),
         }
     }
 
@@ -342,14 +377,16 @@ fn key(directory: &Directory) -> std::result::Result<Key, String> {
     if let Some(key) = vault.load()? {
         return Ok(key);
     }
-    // Without the lock, two that find no key would make two, and what one seals is lost. Two
-    // directories have two locks: then one sign-in is, once in the life of a key.
-    let alone = || {
+    // Without the lock, two that find no key would make two, and what one seals is lost. That costs
+    // one sign-in in the life of a key: where files can't be locked, and with two directories.
+    let acquire = || {
         let file = directory.lock_file("key.lock")?;
-        file.lock().map_err(|error| directory.failure(&error))?;
+        file.lock().map_err(|error| directory.failure(error))?;
         Ok(file)
     };
-    let _alone = alone().map_err(|failure: Failure| failure.to_string())?;
+    let _lock = acquire().inspect_err(|failure: &Failure| {
+        tracing::debug!("the key is made without a lock: {failure}")
+    });
     if let Some(key) = vault.load()? {
         return Ok(key);
     }

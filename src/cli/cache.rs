@@ -23,7 +23,7 @@ use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
     host::Host,
     kubeconfig::{self, Document, Paths, Section, convert::Source},
-    login::{Param, Precedence, Settings},
+    login::{Origin, Param, Precedence, Settings},
 };
 
 /// `cache` with what is below it.
@@ -127,8 +127,9 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
 /// When it can't be opened.
 pub(super) fn open(settings: &Settings, host: &Host) -> Result<Store> {
     let named = settings.text(Param::CacheDir).map(PathBuf::from);
+    let from_entry = settings.origin(Param::CacheDir) == Some(Origin::ExecEntry);
     Store::open(
-        store::location(host, named.as_deref())?,
+        store::location(host, named.as_deref(), from_entry),
         StoreChoice::named(settings.text(Param::TokenStore))?,
     )
 }
@@ -147,6 +148,8 @@ struct StoreReport {
     directory: Option<String>,
     survives_reboot: bool,
     note: String,
+    /// Why nothing new is stored, where something should be.
+    problem: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -180,12 +183,14 @@ impl From<&Kept> for Record {
 
 fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let store = Arc::new(open(&settings(matches, host), host)?);
+    let problem = store.problem();
     let report = Report {
         store: StoreReport {
             kind: store.kind().as_str(),
             directory: store.directory().map(|path| path.display().to_string()),
             survives_reboot: store.kind().survives_reboot(),
             note: store.note(),
+            problem: problem.as_ref().map(ToString::to_string),
         },
         records: TokenCache::new(Arc::clone(&store))
             .list(&wanted(matches))
@@ -201,6 +206,9 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
         Format::Name => report.records.iter().map(name).collect(),
     })?;
     say(&format!("tokens rest in {}", report.store.note));
+    if let Some(problem) = problem {
+        say(&problem.as_warning());
+    }
     Ok(EXIT_OK)
 }
 
@@ -258,13 +266,17 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
         let entry = settings_of(context, kubeconfig, host)?;
         for param in [Param::CacheDir, Param::TokenStore] {
             if let Some(text) = entry.text(param).filter(|_| settings.text(param).is_none()) {
-                settings.set(param, text, crate::login::Origin::ExecEntry);
+                settings.set(param, text, Origin::ExecEntry);
             }
         }
         wanted = access_token_of(&entry);
         all = false;
     }
     let store = Arc::new(open(&settings, host)?);
+    // What is there, and can't be used, is not cleared.
+    if let Some(problem) = store.unopened() {
+        return Err(problem.clone());
+    }
     let forgotten = if all {
         store.clear()
     } else {
@@ -352,9 +364,10 @@ pub(super) fn remove_directory(matches: &ArgMatches, flag: &str, host: &Host) ->
         say("warning: `remove-tokens` is deprecated; use `remove-cache-dir`");
     }
     let named = matches.get_one::<PathBuf>(flag);
-    let path = store::location(host, named.map(PathBuf::as_path))?;
+    let path = store::location(host, named.map(PathBuf::as_path), false)?;
+    let none = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
     match std::fs::remove_dir_all(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+        Err(e) if !none.contains(&e.kind()) => Err(Failure::new(format!(
             "could not remove the cached tokens in `{}`",
             path.display()
         ))

@@ -7,7 +7,11 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{flags, output::say, renew_token};
+use super::{
+    flags,
+    output::{notice, say},
+    renew_token,
+};
 use crate::{
     auth::{
         AccessToken, Authenticator, Options, TokenRequest, TokenSource,
@@ -128,22 +132,22 @@ fn prepare_for(
 /// and a person is asked on standard error where one is there.
 ///
 /// # Errors
-/// When tokens can't be kept as was asked for, or the directory is one that
-/// others can reach.
+/// When `--token-store keyring` asks for what can't be had.
 pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options> {
     let choice = StoreChoice::named(sign_in.token_store.as_deref())?;
-    let store = match store::location(host, sign_in.cache_dir.as_deref()) {
-        Ok(directory) => Store::open(directory, choice)?,
-        Err(failure) => {
-            say(&format!("warning: tokens are not kept: {failure}"));
-            Store::in_memory()
-        }
-    };
+    let from_entry = exec_credential::is_called_by_kubectl(host);
+    let directory = store::location(host, sign_in.cache_dir.as_deref(), from_entry);
+    let store = Store::open(directory, choice)?;
+    let notice = notice(host);
+    if let Some(problem) = store.unopened() {
+        notice(&problem.as_warning());
+    }
     Ok(Options {
         store: Arc::new(store),
         attended: exec_credential::is_attended(host, info),
         patience: Options::PATIENCE,
         prompt: Arc::new(say),
+        notice,
     })
 }
 

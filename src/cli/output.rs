@@ -2,13 +2,21 @@
 //!
 //! Lives here: [`Format`], its flag, and the one writer to standard output.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use clap::{Arg, Command, builder::PossibleValue};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::error::{Failure, Result, printable};
+use crate::{
+    auth::Prompt,
+    error::{Failure, Result, printable},
+    host::Host,
+};
 
 /// The form of what goes to standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +78,21 @@ pub(super) fn print(text: &str) -> Result<()> {
 /// can be told, there is nothing to gain from an error about it.
 pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
+}
+
+/// Tells once that something optional failed: on a terminal, else with `-v`. A pipeline's log is
+/// not filled with what nobody there can mend.
+pub(super) fn notice(host: &Host) -> Prompt {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let watched = host.terminal().stderr;
+    Arc::new(move |line: &str| {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        match (told.insert(line.to_owned()), watched) {
+            (false, _) => {}
+            (true, true) => say(line),
+            (true, false) => tracing::info!("{line}"),
+        }
+    })
 }
 
 /// Renders a document as JSON, a line break at its end.

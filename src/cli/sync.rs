@@ -237,7 +237,8 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
             _ => None,
         })
         .collect();
-    let tokens = if options.warm && !options.dry_run {
+    // What nothing can store is not asked for.
+    let tokens = if options.warm && !options.dry_run && source.stores_tokens() {
         progress.say("fetching tokens");
         warm::warm(host, sign_ins, warm::lanes(&args.login, args.concurrency)).await
     } else {

@@ -525,12 +525,17 @@ fn each_store_keeps_what_it_says() {
     }
     // Another mode lets others in: nothing is read there any more, and nothing written.
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("ours");
-    let refused = scene.get_token(&args, &[secret, file]);
-    assert_eq!(refused.code, 1);
+    let unused = scene.get_token(&args, &[secret, file]);
+    assert_ne!(token(&unused), kept);
     assert!(
-        refused.stderr.contains("type `chmod 700 "),
+        unused.stderr.contains("type `chmod 700 "),
         "{}",
-        refused.stderr
+        unused.stderr
+    );
+    let clear = run(&mut scene.world.aad(&["cache", "clear"]));
+    assert_eq!(
+        clear.code, 1,
+        "what can't be used is not said to be cleared"
     );
     let wrong = scene.get_token(&args, &[secret, ("AAD_TOKEN_STORE", "plain")]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
@@ -618,7 +623,7 @@ fn writer_that_is_killed() {
         return;
     };
     let choice = StoreChoice::named(std::env::var("AAD_TOKEN_STORE").ok().as_deref());
-    let store = Store::open(directory.into(), choice.expect("a store")).expect("opens");
+    let store = Store::open(Ok(directory.into()), choice.expect("a store")).expect("opens");
     println!("\nwriting");
     for round in 0_u64.. {
         let letter = b'a' + u8::try_from(round % 26).expect("below 26");
@@ -650,7 +655,7 @@ fn survives_kills(choice: &str, kills: u64) {
     let directory = temp.path().join("cache");
     let open = || {
         let choice = StoreChoice::named(Some(choice)).expect("a store");
-        Store::open(directory.clone(), choice).expect("opens")
+        Store::open(Ok(directory.clone()), choice).expect("opens")
     };
     open().write("access-1", &[b'z'; RECORD]).expect("written");
     for round in 0..kills {

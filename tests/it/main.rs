@@ -18,6 +18,7 @@ mod hostile;
 mod house;
 mod krew;
 mod merge;
+mod optional;
 mod reference;
 mod sessions;
 mod support;

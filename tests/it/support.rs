@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-pub(crate) use azure_sim::peer;
+pub(crate) use azure_sim::{may_mount, peer};
 
 /// The root of the repository.
 pub(crate) fn repository() -> &'static Path {

@@ -12,7 +12,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::error::{Failure, Result};
+use crate::{
+    error::{Failure, Result},
+    host::file::{Owner, Unreadable, quoted},
+};
 
 /// The largest file that is read, in bytes: real ones have some 4 KB.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -59,38 +62,44 @@ impl Directory {
     pub(super) fn inspect(&self) -> Result<Found> {
         let meta = match fs::symlink_metadata(&self.path) {
             Ok(meta) => meta,
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(Found::Missing);
-            }
-            Err(e) => return Err(self.refused("it can't be looked at").because(e)),
+            Err(e) => match Unreadable::new(&self.path, e) {
+                Unreadable::Missing { .. } => return Ok(Found::Missing),
+                Unreadable::NotSearchable { directory, owner } => {
+                    let hint = access_hint(&directory);
+                    let why = Unreadable::NotSearchable { directory, owner };
+                    return Err(self.unusable(&why).hint(hint));
+                }
+                Unreadable::NotADirectory { part } => {
+                    let hint = format!("type `rm {}`, {}", quoted(&part), or_elsewhere());
+                    return Err(self
+                        .unusable(&Unreadable::NotADirectory { part })
+                        .hint(hint));
+                }
+                why => return Err(self.unusable(&why).hint(elsewhere())),
+            },
         };
-        let elsewhere = "remove it, or name another directory with `--cache-dir`";
         if !meta.is_dir() {
-            let what = if meta.is_symlink() {
-                "it is a symbolic link"
-            } else {
-                "it is not a directory"
+            let what = match meta.is_symlink() {
+                true => "it is a symbolic link",
+                false => "it is not a directory",
             };
-            return Err(self.refused(what).hint(elsewhere));
+            let hint = format!("type `rm {}`, {}", quoted(&self.path), or_elsewhere());
+            return Err(self.unusable(&what).hint(hint));
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
             if meta.uid() != own_uid() {
-                return Err(self.refused("it belongs to another user").hint(elsewhere));
+                let why = format!("it belongs to another user (uid {})", meta.uid());
+                return Err(self.unusable(&why).hint(foreign_hint(&self.path)));
             }
             if meta.mode() & 0o077 != 0 {
                 return Err(self
-                    .refused(&format!(
+                    .unusable(&format!(
                         "other users can reach it (its mode is {:o})",
                         meta.mode() & 0o7777
                     ))
-                    .hint(format!("type `chmod 700 {}`", self.path.display())));
+                    .hint(format!("type `chmod 700 {}`", quoted(&self.path))));
             }
         }
         Ok(Found::Ours)
@@ -110,13 +119,13 @@ impl Directory {
             private_directory()
                 .recursive(true)
                 .create(parent)
-                .map_err(|e| self.failure(&e))?;
+                .map_err(|e| self.failure(e))?;
         }
         match private_directory().create(&self.path) {
             Ok(()) => Ok(()),
             // Another process was faster, ours or not.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.inspect().map(|_| ()),
-            Err(e) => Err(self.failure(&e)),
+            Err(e) => Err(self.failure(e)),
         }
     }
 
@@ -144,9 +153,23 @@ impl Directory {
             match self.write_once(name, bytes) {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
-                Err(e) => return Err(self.failure(&e)),
+                Err(e) => return Err(self.failure(e)),
             }
         }
+    }
+
+    /// Says whether a record could be written, by writing one that is gone at once.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        let probe = || {
+            let mut file = tempfile::Builder::new()
+                .prefix(UNFINISHED)
+                .tempfile_in(&self.path)?;
+            file.write_all(&[0; 4096])
+        };
+        probe().map_err(|e| self.failure(e))
     }
 
     fn write_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -225,9 +248,20 @@ impl Directory {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600).custom_flags(unix_flags());
         }
-        options
-            .open(self.path.join(name))
-            .map_err(|e| self.failure(&e))
+        let path = self.path.join(name);
+        match options.open(&path) {
+            // A run of root's left it in our directory. Two processes that take it away at once may
+            // both go on, which costs a sign-in.
+            Err(e)
+                if e.kind() == io::ErrorKind::PermissionDenied
+                    && Owner::of(&path).is_some_and(|owner| !owner.is_us()) =>
+            {
+                self.remove(name);
+                options.open(&path)
+            }
+            opened => opened,
+        }
+        .map_err(|e| self.failure(e))
     }
 
     fn open_own(&self, name: &str) -> Option<File> {
@@ -250,21 +284,76 @@ impl Directory {
         Some(file)
     }
 
-    fn refused(&self, why: &str) -> Failure {
+    fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
         Failure::new(format!(
-            "refused to keep tokens in `{}`: {why}",
+            "the token cache `{}` can't be used",
             self.path.display()
         ))
+        .because(why)
     }
 
-    pub(super) fn failure(&self, error: &dyn std::fmt::Display) -> Failure {
-        Failure::new(format!(
-            "could not keep tokens in `{}`",
-            self.path.display()
-        ))
-        .because(error)
-        .hint("name another directory with `--cache-dir`, or keep none with `--token-store none`")
+    /// Why the directory can't be made, or a file in it can't be written.
+    pub(super) fn failure(&self, error: io::Error) -> Failure {
+        let existing = self.path.ancestors().find(|dir| dir.is_dir());
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => access_hint(existing.unwrap_or(&self.path)),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                format!("make room there, {}", or_elsewhere())
+            }
+            _ => elsewhere(),
+        };
+        // What tempfile adds is the name of a file that is gone.
+        let text = error.to_string();
+        let why = text.split(" at path \"").next().unwrap_or_default();
+        self.unusable(&why).hint(hint)
     }
+}
+
+/// What always helps.
+fn elsewhere() -> String {
+    "name another directory with `--cache-dir` or `KUBECACHEDIR`, or store none with `--token-store none`"
+        .to_owned()
+}
+
+fn or_elsewhere() -> String {
+    format!("or {}", elsewhere())
+}
+
+/// What helps where a directory above, or the cache itself, keeps us out.
+fn access_hint(directory: &Path) -> String {
+    match Owner::of(directory) {
+        Some(owner) if owner.is_us() && owner.mode & 0o700 != 0o700 => {
+            format!("type `chmod u+rwx {}`", quoted(directory))
+        }
+        Some(owner) if owner.is_us() => elsewhere(),
+        Some(_) if is_below_ours(directory) => {
+            format!("type `sudo chown -R \"$(id -u)\" {}`", quoted(directory))
+        }
+        _ => format!("set `HOME` to a directory of yours, {}", or_elsewhere()),
+    }
+}
+
+/// What helps where the cache itself is another user's. It is removed and not taken over: its files
+/// would become ones that we trust.
+fn foreign_hint(directory: &Path) -> String {
+    if is_below_ours(directory) {
+        return format!("type `sudo rm -r {}`", quoted(directory));
+    }
+    if own_uid() == 0 {
+        return format!(
+            "run it without `sudo`, or with `sudo -H`, {}",
+            or_elsewhere()
+        );
+    }
+    access_hint(directory)
+}
+
+fn is_below_ours(directory: &Path) -> bool {
+    own_uid() != 0
+        && directory
+            .parent()
+            .and_then(Owner::of)
+            .is_some_and(Owner::is_us)
 }
 
 fn is_older_than(file: &File, age: Duration) -> bool {
@@ -288,6 +377,11 @@ fn private_directory() -> DirBuilder {
 #[cfg(unix)]
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn own_uid() -> u32 {
+    1
 }
 
 /// No link is followed, and a pipe in a file's place can't hold us up.
@@ -379,11 +473,17 @@ mod tests {
         let link = temp.path().join("link");
         symlink(&real, &link).expect("linked");
         let failure = Directory::new(link).inspect().expect_err("refused");
-        assert!(failure.message().contains("a symbolic link"), "{failure}");
+        assert!(failure.to_string().contains("a symbolic link"), "{failure}");
         let file = temp.path().join("file");
         fs::write(&file, b"").expect("written");
-        let failure = Directory::new(file).inspect().expect_err("refused");
-        assert!(failure.message().contains("not a directory"), "{failure}");
+        let failure = Directory::new(file.clone()).inspect().expect_err("refused");
+        assert!(failure.to_string().contains("not a directory"), "{failure}");
+        let failure = Directory::new(file.join("below"))
+            .inspect()
+            .expect_err("refused");
+        let render = failure.render();
+        assert!(render.contains("file` is not a directory"), "{render}");
+        assert!(render.contains("hint: type `rm /"), "{render}");
     }
 
     #[test]

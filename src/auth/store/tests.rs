@@ -180,7 +180,7 @@ fn a_lock_is_held_by_one_and_ends_with_its_guard() {
 fn none_keeps_nothing_and_makes_no_directory() {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let path = temp.path().join("cache");
-    let store = Store::open(path.clone(), StoreChoice::None).expect("opened");
+    let store = Store::open(Ok(path.clone()), StoreChoice::None).expect("opened");
     store.write("a", b"x").expect("written");
     assert!(!path.exists());
     assert!(!store.is_kept());
@@ -190,7 +190,7 @@ fn none_keeps_nothing_and_makes_no_directory() {
 #[test]
 fn file_says_that_it_is_plain_and_stays() {
     let temp = tempfile::tempdir().expect("a temporary directory");
-    let store = Store::open(temp.path().join("cache"), StoreChoice::File).expect("opened");
+    let store = Store::open(Ok(temp.path().join("cache")), StoreChoice::File).expect("opened");
     assert_eq!(store.kind(), Kind::File);
     assert!(store.kind().survives_reboot());
     assert!(
@@ -204,12 +204,12 @@ fn file_says_that_it_is_plain_and_stays() {
 fn auto_seals_or_says_in_one_line_why_not() {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let path = temp.path().join("cache");
-    let store = Store::open(path.clone(), StoreChoice::Auto).expect("opened");
+    let store = Store::open(Ok(path.clone()), StoreChoice::Auto).expect("opened");
     store.write("access-1", b"x").expect("written");
-    let again = Store::open(path.clone(), StoreChoice::Auto).expect("opened");
+    let again = Store::open(Ok(path.clone()), StoreChoice::Auto).expect("opened");
     assert_eq!(again.read("access-1").expect("there").as_slice(), b"x");
     assert!(!store.note().contains('\n'));
-    let keyring = Store::open(path, StoreChoice::Keyring);
+    let keyring = Store::open(Ok(path), StoreChoice::Keyring);
     if store.kind() == Kind::File {
         assert!(store.note().contains("not available"), "{}", store.note());
         let failure = keyring.expect_err("no keyring");
@@ -224,18 +224,96 @@ fn auto_seals_or_says_in_one_line_why_not() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_that_cannot_be_made_keeps_nothing_and_says_so() {
+fn a_directory_that_cannot_be_used_stores_nothing_and_says_so() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
     let temp = tempfile::tempdir().expect("a temporary directory");
-    let file = temp.path().join("file");
-    fs::write(&file, b"").expect("written");
-    let store = Store::open(file.join("below"), StoreChoice::Auto).expect("opened");
-    assert_eq!(store.kind(), Kind::Memory);
+    let path = |name: &str| temp.path().join(name);
+    fs::write(path("file"), b"").expect("written");
+    fs::create_dir(path("open")).expect("made");
+    fs::set_permissions(path("open"), fs::Permissions::from_mode(0o755)).expect("ours");
+    symlink(path("open"), path("link")).expect("linked");
+    symlink(path("loop"), path("loop")).expect("linked");
+    let long = "x".repeat(5_000);
+    let refused = || Err(Failure::new("the home directory is unknown").hint("set `HOME`"));
+    let table = [
+        (Ok(path("file")), "it is not a directory"),
+        (Ok(path("file").join("below")), "is not a directory"),
+        (Ok(path("open")), "other users can reach it"),
+        (Ok(path("link")), "it is a symbolic link"),
+        (Ok(path("loop").join("below")), "symbolic links"),
+        (Ok(path(&long)), "name too long"),
+        (refused(), "the home directory is unknown"),
+    ];
+    for (directory, why) in table {
+        for choice in [StoreChoice::Auto, StoreChoice::File] {
+            let store = Store::open(directory.clone(), choice).expect("a cache is optional");
+            assert_eq!(store.kind(), Kind::Memory);
+            store.write("a", b"x").expect("for the length of the run");
+            let problem = store.problem().expect("told");
+            let told = problem.to_string().to_lowercase();
+            assert!(told.contains(&why.to_lowercase()), "{told}");
+            assert!(problem.hint_text().is_some(), "{problem}");
+        }
+        let failure = Store::open(directory, StoreChoice::Keyring).expect_err("insisted");
+        assert!(failure.hint_text().is_some(), "{failure}");
+    }
     assert!(
-        store.note().contains("could not keep tokens"),
-        "{}",
-        store.note()
+        Store::open(refused(), StoreChoice::None)
+            .expect("opened")
+            .problem()
+            .is_none()
     );
-    assert!(Store::open(file.join("below"), StoreChoice::Keyring).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn tokens_are_not_stored_in_a_directory_that_a_relative_path_happens_to_name() {
+    let at = |home: &str, variable: &str, named: Option<&str>, from_entry| {
+        let mut vars = vec![("HOME", home)];
+        vars.extend((!variable.is_empty()).then_some(("KUBECACHEDIR", variable)));
+        location(&Host::with_env(vars), named.map(Path::new), from_entry)
+    };
+    for (home, variable, named, from_entry, expected) in [
+        ("/h", "", None, true, "/h/.kube/cache/kubectl-aad"),
+        ("/h", "/k", None, true, "/k/kubectl-aad"),
+        ("/h", "/k", Some("/n"), true, "/n/kubectl-aad"),
+        ("/h", "", Some("~/n"), true, "/h/n/kubectl-aad"),
+        ("/h", "~/k", None, true, "/h/k/kubectl-aad"),
+        ("/h", "", Some("n"), false, "n/kubectl-aad"),
+    ] {
+        let found = at(home, variable, named, from_entry).expect("a place");
+        assert_eq!(found, Path::new(expected));
+    }
+    for (home, variable, named, from_entry, said) in [
+        (
+            "/h",
+            "",
+            Some("n"),
+            true,
+            "`--cache-dir` is the relative path `n`",
+        ),
+        (
+            "/h",
+            "",
+            Some("$HOME/n"),
+            true,
+            "`--cache-dir` is the relative path `$HOME/n`",
+        ),
+        (
+            "/h",
+            "k",
+            None,
+            true,
+            "`KUBECACHEDIR` is the relative path `k`",
+        ),
+        ("h", "", None, true, "`HOME` is the relative path"),
+        ("h", "", None, false, "`HOME` is the relative path"),
+        ("", "", None, false, "the home directory is unknown"),
+    ] {
+        let failure = at(home, variable, named, from_entry).expect_err("no place");
+        assert!(failure.to_string().contains(said), "{failure}");
+        assert!(failure.hint_text().is_some(), "{failure}");
+    }
 }
 
 #[test]

@@ -35,11 +35,38 @@ pub fn peer(name: &str) -> Option<PathBuf> {
             env::var_os("AAD_REQUIRE_PEERS").is_none_or(|value| value != "1"),
             "`{name}` is missing; `.ci/peers` installs it"
         );
-        let test = std::thread::current().name().unwrap_or("?").to_owned();
-        let mut skipped = SKIPPED.lock().expect("no test panics while it holds this");
-        skipped.entry(name.to_owned()).or_default().insert(test);
+        skip(name);
     }
     found
+}
+
+/// Whether this process may mount file systems and act as other users, in a mount namespace of its
+/// own. If not, the test returns, and the run ends with a line that names it.
+pub fn may_mount() -> bool {
+    let mount = [
+        "--mount",
+        "--propagation=private",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/mnt",
+    ];
+    let may = std::process::Command::new("unshare")
+        .args(mount)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !may {
+        skip("mount as root");
+    }
+    may
+}
+
+/// Remembers that the current test shows nothing without `what`.
+fn skip(what: &str) {
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    let mut skipped = SKIPPED.lock().expect("no test panics while it holds this");
+    skipped.entry(what.to_owned()).or_default().insert(test);
 }
 
 /// The line that ends a run, or none where every test had its programs.

@@ -1,0 +1,393 @@
+//! Why a file can't be read: missing, dangling, not searchable, not readable, a directory and empty
+//! are different answers, with different words and different things to do.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// What keeps a file from being read. Its text goes after the file's name: "it is empty".
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There is nothing. A relative path is looked up in `current_dir`.
+    Missing {
+        /// The current directory, where the path is relative to it.
+        current_dir: Option<PathBuf>,
+    },
+    /// A symbolic link whose target does not exist.
+    DanglingLink {
+        /// What the link says.
+        target: PathBuf,
+    },
+    /// A part of the path that should be a directory is not one.
+    NotADirectory {
+        /// That part.
+        part: PathBuf,
+    },
+    /// A directory on the way may not be searched.
+    NotSearchable {
+        /// That directory.
+        directory: PathBuf,
+        /// Its owner and mode, where known.
+        owner: Option<Owner>,
+    },
+    /// The file is there, and may not be read.
+    NotReadable {
+        /// Its owner and mode, where known.
+        owner: Option<Owner>,
+    },
+    /// A directory.
+    Directory,
+    /// A device, a pipe or a socket, where a file is needed.
+    Special,
+    /// Nothing, or nothing but blanks.
+    Empty,
+    /// More than is read.
+    TooLarge {
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// Anything else that the system said.
+    Other(io::Error),
+}
+
+/// Whose a file is and who may do what with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The owner's user id.
+    pub uid: u32,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+impl Owner {
+    /// Of a file that can be looked at.
+    #[cfg(unix)]
+    pub fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let meta = fs::metadata(path).ok()?;
+        Some(Self {
+            uid: meta.uid(),
+            mode: meta.mode() & 0o7777,
+        })
+    }
+
+    /// Of a file that can be looked at; Windows has no modes.
+    #[cfg(not(unix))]
+    pub fn of(_: &Path) -> Option<Self> {
+        None
+    }
+
+    /// Whether the owner is the user that this process acts as.
+    pub fn is_us(self) -> bool {
+        #[cfg(unix)]
+        let ours = self.uid == rustix::process::geteuid().as_raw();
+        #[cfg(not(unix))]
+        let ours = true;
+        ours
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_us() {
+            true => write!(f, "yours, mode {:03o}", self.mode),
+            false => write!(f, "of uid {}, mode {:03o}", self.uid, self.mode),
+        }
+    }
+}
+
+impl Unreadable {
+    /// Why an operation on `path` failed.
+    pub fn new(path: &Path, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::missing(path),
+            io::ErrorKind::NotADirectory => Self::NotADirectory {
+                part: first_file_in(path),
+            },
+            io::ErrorKind::PermissionDenied => Self::denied(path),
+            io::ErrorKind::IsADirectory => Self::Directory,
+            _ => Self::Other(error),
+        }
+    }
+
+    fn missing(path: &Path) -> Self {
+        match fs::read_link(path) {
+            Ok(target) => Self::DanglingLink { target },
+            Err(_) => Self::Missing {
+                current_dir: path
+                    .is_relative()
+                    .then(|| std::env::current_dir().ok())
+                    .flatten(),
+            },
+        }
+    }
+
+    fn denied(path: &Path) -> Self {
+        let mut whole: Vec<&Path> = path.ancestors().collect();
+        whole.reverse();
+        let unseen = |part: &&&Path| {
+            fs::metadata(part).is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+        };
+        match whole.iter().find(unseen).and_then(|part| part.parent()) {
+            Some(directory) => Self::NotSearchable {
+                directory: directory.to_owned(),
+                owner: Owner::of(directory),
+            },
+            None => Self::NotReadable {
+                owner: Owner::of(path),
+            },
+        }
+    }
+
+    /// Whether there is nothing at the path, not even a link.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
+
+    /// What to do about it, where that does not depend on what the file is for.
+    pub fn hint(&self, path: &Path) -> Option<String> {
+        let text = path.to_string_lossy();
+        match self {
+            Self::Missing { .. } if text.starts_with('$') || text.starts_with('~') => {
+                let first = path.iter().next().unwrap_or_default().to_string_lossy();
+                Some(format!(
+                    "`{first}` is not expanded here: write the path in full"
+                ))
+            }
+            Self::NotSearchable { directory, .. } => Some(format!(
+                "you need the `x` permission on the directory: see `ls -ld {}`",
+                quoted(directory)
+            )),
+            Self::NotReadable { .. } => Some(format!(
+                "you need to be allowed to read it: see `ls -l {}`",
+                quoted(path)
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |owner: &Option<Owner>| owner.map_or(String::new(), |o| format!(" ({o})"));
+        match self {
+            Self::Missing { current_dir: None } => f.write_str("there is no such file"),
+            Self::Missing {
+                current_dir: Some(dir),
+            } => write!(f, "there is no such file in `{}`", dir.display()),
+            Self::DanglingLink { target } => write!(
+                f,
+                "it is a symbolic link to `{}`, which does not exist",
+                target.display()
+            ),
+            Self::NotADirectory { part } => write!(f, "`{}` is not a directory", part.display()),
+            Self::NotSearchable { directory, owner } => write!(
+                f,
+                "the directory `{}` may not be searched{}",
+                directory.display(),
+                said(owner)
+            ),
+            Self::NotReadable { owner } => write!(f, "it may not be read{}", said(owner)),
+            Self::Directory => f.write_str("it is a directory"),
+            Self::Special => f.write_str("it is a device, a pipe or a socket, not a file"),
+            Self::Empty => f.write_str("it is empty"),
+            Self::TooLarge { limit } if *limit < 1 << 20 => {
+                write!(f, "it is larger than {limit} bytes")
+            }
+            Self::TooLarge { limit } => write!(f, "it is larger than {} MiB", limit >> 20),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Reads a file of at most `limit` bytes. A pipe will do: shells name one for `<(command)`.
+///
+/// # Errors
+/// Why it can't be read.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let fail = |error| Unreadable::new(path, error);
+    let file = File::open(path).map_err(fail)?;
+    let meta = file.metadata().map_err(fail)?;
+    if meta.is_dir() {
+        return Err(Unreadable::Directory);
+    }
+    // One byte more, so that a file read as a whole is not grown to look for more.
+    let length = usize::try_from(meta.len().min(limit)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(length + 1);
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    if bytes.len() as u64 > limit {
+        return Err(Unreadable::TooLarge { limit });
+    }
+    Ok(bytes)
+}
+
+/// As [`read`], of a file that has to hold something.
+///
+/// # Errors
+/// As [`read`], and [`Unreadable::Empty`].
+pub fn read_content(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let bytes = read(path, limit)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    Ok(bytes)
+}
+
+/// Says whether a regular file, or a link to one, is there, without opening it. It may be empty or
+/// not readable.
+///
+/// # Errors
+/// What is there in its place.
+pub fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
+    let meta = fs::metadata(path).map_err(|error| Unreadable::new(path, error))?;
+    match meta.is_file() {
+        true => Ok(meta),
+        false if meta.is_dir() => Err(Unreadable::Directory),
+        false => Err(Unreadable::Special),
+    }
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
+    match text.chars().all(plain) && !text.is_empty() {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// The first part of a path that is there and is not a directory.
+fn first_file_in(path: &Path) -> PathBuf {
+    let mut whole: Vec<&Path> = path.ancestors().collect();
+    whole.reverse();
+    whole
+        .into_iter()
+        .find(|part| fs::metadata(part).is_ok_and(|meta| !meta.is_dir()))
+        .unwrap_or(path)
+        .to_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// Each way in which a file can't be read, made in a directory, with the words for it.
+    #[test]
+    fn each_reason_has_its_own_words() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| dir.path().join(name);
+        let mode = |name: &str, mode| {
+            fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).expect("ours");
+        };
+        fs::write(path("empty"), " \n").expect("written");
+        fs::write(path("large"), [b'x'; 9]).expect("written");
+        fs::write(path("closed"), "x").expect("written");
+        mode("closed", 0o000);
+        fs::create_dir(path("directory")).expect("made");
+        fs::create_dir(path("unsearchable")).expect("made");
+        fs::write(path("unsearchable/file"), "x").expect("written");
+        mode("unsearchable", 0o600);
+        symlink("nowhere", path("dangling")).expect("linked");
+        symlink("dangling", path("twice")).expect("linked");
+        symlink("loop", path("loop")).expect("linked");
+        let told = |name: &str| {
+            let path = path(name);
+            let why = read_content(&path, 8).expect_err(name);
+            let plain = dir.path().display().to_string();
+            let hint = why.hint(&path).unwrap_or_default();
+            (
+                why.to_string().replace(&plain, "D"),
+                hint.replace(&plain, "D"),
+            )
+        };
+        let table = [
+            ("missing", "there is no such file", ""),
+            ("missing/below", "there is no such file", ""),
+            (
+                "dangling",
+                "it is a symbolic link to `nowhere`, which does not exist",
+                "",
+            ),
+            (
+                "twice",
+                "it is a symbolic link to `dangling`, which does not exist",
+                "",
+            ),
+            ("empty/below", "`D/empty` is not a directory", ""),
+            ("directory", "it is a directory", ""),
+            ("empty", "it is empty", ""),
+            ("large", "it is larger than 8 bytes", ""),
+            (
+                "loop",
+                "Too many levels of symbolic links (os error 40)",
+                "",
+            ),
+        ];
+        for (name, words, hint) in table {
+            if name == "loop" && !cfg!(target_os = "linux") {
+                continue;
+            }
+            assert_eq!(told(name), (words.to_owned(), hint.to_owned()), "{name}");
+        }
+        // Root may read and search everything; the tests of the whole program act as somebody else.
+        if !rustix::process::geteuid().is_root() {
+            assert_eq!(
+                told("closed"),
+                (
+                    "it may not be read (yours, mode 000)".to_owned(),
+                    "you need to be allowed to read it: see `ls -l D/closed`".to_owned()
+                )
+            );
+            assert_eq!(
+                told("unsearchable/file"),
+                (
+                    "the directory `D/unsearchable` may not be searched (yours, mode 600)"
+                        .to_owned(),
+                    "you need the `x` permission on the directory: see `ls -ld D/unsearchable`"
+                        .to_owned()
+                )
+            );
+        }
+        mode("unsearchable", 0o700);
+        assert!(matches!(
+            look(Path::new("/dev/null")),
+            Err(Unreadable::Special)
+        ));
+        assert!(matches!(look(dir.path()), Err(Unreadable::Directory)));
+        assert!(look(&path("empty")).is_ok());
+    }
+
+    #[test]
+    fn what_was_meant_to_be_expanded_is_told() {
+        for path in ["$HOME/x", "~other/x"] {
+            let path = Path::new(path);
+            let why = read(path, 8).expect_err("missing");
+            assert!(why.to_string().starts_with("there is no such file in `/"));
+            assert!(
+                why.hint(path)
+                    .is_some_and(|hint| hint.contains("not expanded"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_in_a_hint_can_be_pasted() {
+        for (path, shown) in [
+            ("/home/a/.kube/config.lock", "/home/a/.kube/config.lock"),
+            ("/my files/$(x)", "'/my files/$(x)'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What is optional never ends a `get-token`: whatever keeps the cache from being used, the token
+//! is given, with one line for a person, and only `--token-store keyring` insists.
+//!
+//! Each case acts as a user of its own in a mount namespace of its own, so this needs root.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use azure_sim::AKS_SERVER_APP;
+
+use crate::{
+    get_token::Scene,
+    support::may_mount,
+    world::{Ran, run},
+};
+
+/// What kubectl says where nobody is there.
+const KUBECTL: (&str, &str) = (
+    "KUBERNETES_EXEC_INFO",
+    r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
+);
+
+/// A home directory, and what is wrong with it.
+struct Case {
+    name: &'static str,
+    /// Run by root, in a namespace of its own; `$HOME` is the home directory of uid 65534, and `$C` the
+    /// cache in it.
+    setup: &'static str,
+    /// The rest of the command line: variables for `env`, and flags.
+    variables: &'static [&'static str],
+    flags: &'static [&'static str],
+    /// What the line says, and what it says to do.
+    said: &'static str,
+    hint: &'static str,
+}
+
+const PLAIN: Case = Case {
+    name: "",
+    setup: ":",
+    variables: &[],
+    flags: &[],
+    said: "",
+    hint: "",
+};
+
+const OURS: &str = "mkdir -p \"$HOME/.kube/cache\" 2>/dev/null; chown -R 65534:65534 \"$HOME\"; ";
+
+const CASES: &[Case] = &[
+    Case {
+        name: "left by sudo",
+        setup: "mkdir -p $C; chmod 700 $C; chown 0:0 $C",
+        said: "it belongs to another user (uid 0)",
+        hint: "type `sudo rm -r H/.kube/cache/kubectl-aad`",
+        ..PLAIN
+    },
+    Case {
+        name: "open to others",
+        setup: "mkdir -p $C; chmod 755 $C; chown 65534 $C",
+        said: "other users can reach it (its mode is 755)",
+        hint: "type `chmod 700 H/.kube/cache/kubectl-aad`",
+        ..PLAIN
+    },
+    Case {
+        name: "a link",
+        setup: "ln -sfn /tmp $C",
+        said: "it is a symbolic link",
+        hint: "type `rm H/.kube/cache/kubectl-aad`",
+        ..PLAIN
+    },
+    Case {
+        name: "a file",
+        setup: ": > $C",
+        said: "it is not a directory",
+        hint: "type `rm H/.kube/cache/kubectl-aad`",
+        ..PLAIN
+    },
+    Case {
+        name: "a file above",
+        setup: "rmdir $HOME/.kube/cache 2>/dev/null; : > $HOME/.kube/cache",
+        said: "`H/.kube/cache` is not a directory",
+        hint: "type `rm H/.kube/cache`",
+        ..PLAIN
+    },
+    Case {
+        name: "an unsearchable directory above, left by sudo",
+        setup: "chown 0:0 $HOME/.kube/cache; chmod 700 $HOME/.kube/cache",
+        said: "the directory `H/.kube/cache` may not be searched (of uid 0, mode 700)",
+        hint: "type `sudo chown -R \"$(id -u)\" H/.kube/cache`",
+        ..PLAIN
+    },
+    Case {
+        name: "an unwritable directory above, left by sudo",
+        setup: "chown 0:0 $HOME/.kube/cache; chmod 755 $HOME/.kube/cache",
+        said: "Permission denied",
+        hint: "type `sudo chown -R \"$(id -u)\" H/.kube/cache`",
+        ..PLAIN
+    },
+    Case {
+        name: "a home of another uid",
+        setup: "chown -R 0:0 $HOME; chmod 700 $HOME",
+        said: "the directory `H` may not be searched (of uid 0, mode 700)",
+        hint: "set `HOME` to a directory of yours",
+        ..PLAIN
+    },
+    Case {
+        name: "no such home",
+        variables: &["HOME=/nonexistent"],
+        said: "Permission denied",
+        hint: "set `HOME` to a directory of yours",
+        ..PLAIN
+    },
+    Case {
+        name: "no home",
+        variables: &["-u", "HOME"],
+        said: "the home directory is unknown",
+        hint: "set `HOME`",
+        ..PLAIN
+    },
+    Case {
+        name: "a relative home",
+        variables: &["HOME=home"],
+        said: "`HOME` is the relative path",
+        hint: "make `HOME` an absolute path",
+        ..PLAIN
+    },
+    Case {
+        name: "a relative directory in an entry",
+        flags: &["--cache-dir", "$HOME/cache"],
+        said: "`--cache-dir` is the relative path `$HOME/cache`",
+        hint: "make `--cache-dir` an absolute path",
+        ..PLAIN
+    },
+    Case {
+        name: "unwritable",
+        setup: "mkdir -p $C; chmod 500 $C; chown 65534 $C",
+        said: "Permission denied",
+        hint: "type `chmod u+rwx H/.kube/cache/kubectl-aad`",
+        ..PLAIN
+    },
+    Case {
+        name: "read-only",
+        setup: "mkdir -p $C; chmod 700 $C; chown 65534 $C; mount --bind $C $C; mount -o remount,ro,bind $C",
+        said: "Read-only file system",
+        hint: "name another directory with `--cache-dir`",
+        ..PLAIN
+    },
+    Case {
+        name: "a read-only home",
+        setup: "mount --bind $HOME $HOME; mount -o remount,ro,bind $HOME",
+        said: "Read-only file system",
+        hint: "name another directory with `--cache-dir`",
+        ..PLAIN
+    },
+    Case {
+        name: "full",
+        setup: "mkdir -p $C; mount -t tmpfs -o size=16k,mode=700,uid=65534 none $C; \
+                dd if=/dev/zero of=$C/fill bs=1k count=64 2>/dev/null",
+        said: "No space left on device",
+        hint: "make room there",
+        ..PLAIN
+    },
+    Case {
+        name: "immutable",
+        setup: "mkdir -p $C; mount -t tmpfs -o mode=700,uid=65534 none $C; chattr +i $C",
+        said: "Operation not permitted",
+        hint: "name another directory with `--cache-dir`",
+        ..PLAIN
+    },
+];
+
+/// A home directory for each case, and `get-token` in it as its user.
+struct Homes {
+    scene: Scene,
+}
+
+impl Homes {
+    fn new() -> Self {
+        let scene = Scene::new();
+        let open = |path: &std::path::Path| {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+        };
+        open(scene.world.home());
+        Self { scene }
+    }
+
+    fn home(&self, case: &Case) -> PathBuf {
+        let home = self
+            .scene
+            .world
+            .home()
+            .join(case.name.replace([' ', ','], "-"));
+        fs::create_dir_all(&home).expect("made");
+        home
+    }
+
+    /// Runs our program in the case's home, at a terminal or not. What is shown of the home is `H`.
+    fn run(&self, case: &Case, terminal: bool, args: &[&str]) -> Ran {
+        let home = self.home(case);
+        let setup = format!(
+            "export HOME='{0}' C='{0}/.kube/cache/kubectl-aad'; cd \"$HOME\"; {OURS}{1}; \
+             exec setpriv --reuid 65534 --regid 65534 --clear-groups -- env \"$@\"",
+            home.display(),
+            case.setup
+        );
+        let program = env!("CARGO_BIN_EXE_kubectl-aad");
+        let mut command: Command = self.scene.world.program("/usr/bin/unshare".as_ref());
+        command
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                &setup,
+                "sh",
+            ])
+            .args(case.variables);
+        if terminal {
+            let words: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
+            let line = format!("'{program}' {} >&3", words.join(" "));
+            let out = self.scene.world.home().join("stdout");
+            let line = format!("exec 3>'{}'; {line}", out.display());
+            fs::write(&out, "").expect("written");
+            std::os::unix::fs::chown(&out, Some(65534), None).expect("root");
+            command.args([
+                "script",
+                "--quiet",
+                "--return",
+                "--command",
+                &line,
+                "/dev/null",
+            ]);
+        } else {
+            command.arg(program).args(args);
+        }
+        let mut ran = run(command
+            .env("AZURE_CLIENT_SECRET", self.scene.principal.secret())
+            .env(KUBECTL.0, KUBECTL.1));
+        if terminal {
+            ran.stderr = std::mem::take(&mut ran.stdout).replace('\r', "");
+            ran.stdout = fs::read_to_string(self.scene.world.home().join("stdout")).expect("made");
+        }
+        ran.stderr = ran.stderr.replace(&home.display().to_string(), "H");
+        ran
+    }
+
+    fn get_token(&self, case: &Case, terminal: bool, more: &[&str]) -> Ran {
+        let authority = self.scene.world.simulator.authority_url();
+        let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
+        args.extend(["--authority-host", &authority]);
+        args.extend(self.scene.spn(&[]));
+        args.extend(case.flags);
+        args.extend(more);
+        self.run(case, terminal, &args)
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_person() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    for case in CASES {
+        let name = case.name;
+        let quiet = homes.get_token(case, false, &[]);
+        assert_eq!(
+            quiet.stderr, "",
+            "{name}: a pipeline's log has no use for it"
+        );
+        homes.scene.claims(&quiet);
+
+        let told = homes.get_token(case, true, &[]);
+        homes.scene.claims(&told);
+        let lines: Vec<_> = told.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "{name}: {}", told.stderr);
+        assert!(lines[0].starts_with("warning: "), "{name}: {}", lines[0]);
+        assert!(lines[0].contains(case.said), "{name}: {}", lines[0]);
+        assert!(lines[0].contains(case.hint), "{name}: {}", lines[0]);
+
+        let verbose = homes.get_token(case, false, &["-v", "1"]);
+        assert!(
+            verbose.stderr.contains(lines[0]),
+            "{name}: {}",
+            verbose.stderr
+        );
+
+        if case.flags.is_empty() {
+            let listed = homes.run(case, false, &["cache", "list"]);
+            assert_eq!(listed.code, 0, "{name}: {}", listed.stderr);
+            assert!(
+                listed.stderr.contains(case.said),
+                "{name}: {}",
+                listed.stderr
+            );
+            assert!(
+                listed.stderr.contains(case.hint),
+                "{name}: {}",
+                listed.stderr
+            );
+        }
+        let none = homes.get_token(case, true, &["--token-store", "none"]);
+        assert_eq!(none.stderr, "", "{name}: none was asked for");
+    }
+}
+
+#[test]
+fn proof_of_possession_needs_no_disk() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    for case in CASES {
+        let told = homes.get_token(case, true, &["--pop-enabled", "--pop-claims", "u=/cluster"]);
+        assert_eq!(told.code, 0, "{}: {}", case.name, told.stderr);
+        let credential = told.json(0);
+        assert!(credential["status"]["token"].is_string());
+        assert_eq!(
+            told.stderr.lines().count(),
+            1,
+            "{}: {}",
+            case.name,
+            told.stderr
+        );
+    }
+}
+
+#[test]
+fn only_a_keyring_that_was_asked_for_is_insisted_on() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    for case in CASES.iter().take(12) {
+        let insisted = homes.get_token(case, false, &["--token-store", "keyring"]);
+        assert_eq!(insisted.code, 1, "{}: {}", case.name, insisted.stderr);
+        assert!(insisted.stderr.contains(case.said), "{}", insisted.stderr);
+        assert!(insisted.stderr.contains(case.hint), "{}", insisted.stderr);
+    }
+}
+
+#[test]
+fn a_lock_that_a_run_of_root_left_in_the_cache_is_replaced() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    let case = Case {
+        name: "locks of root",
+        setup: "for lock in $C/*.lock; do [ -e \"$lock\" ] && chown 0:0 \"$lock\"; done; :",
+        ..PLAIN
+    };
+    let token = |ran: &Ran| ran.json(0)["status"]["token"].to_string();
+    let first = token(&homes.get_token(&case, false, &[]));
+    assert_eq!(token(&homes.get_token(&case, false, &[])), first);
+    let new = homes.get_token(&case, true, &["--force-refresh"]);
+    assert_eq!(new.stderr, "");
+    assert_ne!(token(&new), first);
+    let verbose = homes.get_token(&case, false, &["--force-refresh", "-v", "9"]);
+    assert!(!verbose.stderr.contains("no lock"), "{}", verbose.stderr);
+}
