@@ -166,3 +166,6 @@ pub(super) fn entries(root: &Map<String, Value>, section: Section) -> &[Value] {
 pub(super) fn entry_name(entry: &Value) -> Option<&str> {
     entry.get("name").and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod layouts;

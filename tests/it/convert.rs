@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::peer;
+use crate::{layout::Layout, support::peer};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-aad");
 
@@ -147,6 +147,121 @@ fn a_user_is_converted_and_the_rest_of_the_file_stays() {
         back.contains("      - --tenant-id\n      - tenant\n") && !back.contains("before"),
         "{back}"
     );
+}
+
+#[test]
+fn a_file_without_a_final_line_break_changes_in_its_user_alone() {
+    let home = Home::new();
+    let before = "apiVersion: v1\nkind: Config\nusers:\n  - name: \"z\"\n    user: {token: t}\n  - name: u\n    user:\n      exec:\n        apiVersion: client.authentication.k8s.io/v1beta1\n        command: kubelogin\n        args:\n          - get-token\n          - --server-id\n          - s";
+    home.write("config", before);
+    let output = home.convert(&["--kubeconfig", "config", "-l", "azurecli"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let after = home.read("config");
+    let expected = before
+        .replace("command: kubelogin", "command: kubectl-aad")
+        .replace(
+            "get-token\n",
+            "get-token\n          - --login\n          - azurecli\n",
+        );
+    assert!(
+        after.starts_with(&format!("{expected}\n        installHint: |\n")),
+        "{after}"
+    );
+}
+
+#[test]
+fn an_argument_that_is_null_is_an_empty_one_and_moves_no_other() {
+    let home = Home::new();
+    let args = "[get-token, --environment, null, --login, devicecode, --server-id, s, --client-id, c, --tenant-id, t]";
+    home.write(
+        "config",
+        &format!("users:\n- name: u\n  user: {{exec: {{command: kubelogin, args: {args}}}}}\n"),
+    );
+    let output = home.convert(&["--kubeconfig", "config", "-l", "interactive"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let after = home.read("config");
+    for pair in ["--client-id, \"c\"", "--tenant-id, \"t\""] {
+        let pair = pair.replace('"', "");
+        let plain = after.replace('"', "");
+        assert!(plain.contains(&pair), "{after}");
+    }
+}
+
+#[test]
+fn kubectl_reads_what_was_meant_whatever_the_layout() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let home = Home::new();
+    let view = || {
+        let output = home
+            .program(&kubectl)
+            .args([
+                "--kubeconfig",
+                "config",
+                "config",
+                "view",
+                "--raw",
+                "-o",
+                "json",
+            ])
+            .output()
+            .expect("kubectl runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let mut converted = 0;
+    for number in 0..60 {
+        let layout = Layout::new(number);
+        if layout.alias.is_some() {
+            continue;
+        }
+        home.write("config", &layout.text);
+        let before = view();
+        let context = format!("x{}", layout.target);
+        let output = home.convert(&[
+            "--kubeconfig",
+            "config",
+            "-l",
+            "azurecli",
+            "--context",
+            &context,
+        ]);
+        if !output.status.success() {
+            assert_eq!(home.read("config"), layout.text);
+            continue;
+        }
+        converted += 1;
+        let text = home.read("config");
+        assert!(
+            text.starts_with(&layout.text[..layout.range.start]),
+            "{text}"
+        );
+        assert!(text.ends_with(&layout.text[layout.range.end..]), "{text}");
+        let after = view();
+        let mut expected = before.clone();
+        let user = |value: &Value| {
+            let users = value["users"].as_array().cloned().unwrap_or_default();
+            let name = format!("u{}", layout.target);
+            users
+                .iter()
+                .position(|user| user["name"] == *name)
+                .expect("the user")
+        };
+        let place = user(&before);
+        expected["users"][place] = after["users"][place].clone();
+        assert_eq!(after, expected, "layout {number}:\n{}", layout.text);
+        let exec = &after["users"][place]["user"]["exec"];
+        assert_eq!(exec["command"], "kubectl-aad", "layout {number}:\n{text}");
+        let args = exec["args"].as_array().expect("a list");
+        let args: Vec<_> = args.iter().filter_map(Value::as_str).collect();
+        assert_eq!(
+            args,
+            ["get-token", "--login", "azurecli", "--server-id", "server"]
+        );
+        assert_eq!(exec["env"], before["users"][place]["user"]["exec"]["env"]);
+    }
+    assert!(converted > 50, "{converted} of 60");
 }
 
 #[test]

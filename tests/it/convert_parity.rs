@@ -17,7 +17,10 @@ use std::{
 
 use serde_yaml::{Mapping, Value};
 
-use crate::support::{peer, repository};
+use crate::{
+    layout::Random,
+    support::{peer, repository},
+};
 
 const CASES: usize = 1_008;
 
@@ -115,32 +118,6 @@ fn documented() -> BTreeSet<String> {
         .collect();
     assert!(!ids.is_empty(), "the section lists no difference");
     ids
-}
-
-/// A small generator with a fixed sequence (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// True once in `n`.
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
 }
 
 #[derive(Debug)]

@@ -17,6 +17,7 @@ mod get_token;
 mod hostile;
 mod house;
 mod krew;
+mod layout;
 mod merge;
 mod optional;
 mod reference;

@@ -161,11 +161,11 @@ fn command(exec: &Map<String, Value>) -> String {
         .to_owned()
 }
 
+/// The arguments as client-go reads them: null is the empty string, and not nothing.
 fn strings(exec: &Map<String, Value>) -> Vec<String> {
     let args = exec.get("args").and_then(Value::as_array);
     args.into_iter()
         .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
+        .map(|arg| arg.as_str().unwrap_or_default().to_owned())
         .collect()
 }

@@ -30,6 +30,7 @@ pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         lossy: None,
+        comments: Vec::new(),
         nodes: 0,
         items: Vec::new(),
         entries: Vec::new(),
@@ -42,6 +43,7 @@ struct Composer<'t, I: Iterator> {
     parser: I,
     anchors: HashMap<usize, Arc<Node<'t>>>,
     lossy: Option<&'static str>,
+    comments: Vec<Range<usize>>,
     nodes: u32,
     /// The items of the lists that are being read, the innermost last: each list is made once, and
     /// of the size that it has in the end.
@@ -78,10 +80,13 @@ where
             }
         }
         let root = root.filter(|node| !is_absent(node));
+        let mut comments = std::mem::take(&mut self.comments);
+        comments.sort_by_key(|comment| comment.start);
         Ok(Tree {
             root,
             more_documents: documents > 1,
             lossy: self.lossy,
+            comments,
         })
     }
 
@@ -89,9 +94,7 @@ where
         loop {
             match self.parser.next() {
                 None => return Ok(None),
-                Some(Ok((Event::Comment(..), _))) => {
-                    self.lossy.get_or_insert("it holds comments");
-                }
+                Some(Ok((Event::Comment(..), span))) => self.comments.push(range(&span)),
                 Some(Ok(next)) => return Ok(Some(next)),
                 Some(Err(error)) => {
                     let mark = error.marker();
@@ -123,7 +126,15 @@ where
             _ => (0, None),
         };
         let node = match event {
-            Event::Scalar(text, style, ..) => self.scalar(text, style, tag.is_some(), at),
+            Event::Scalar(text, style, ..) => {
+                // A tag of YAML's own types says what a plain scalar is anyway; any other one makes it text.
+                let plain = tag.as_ref().is_none_or(|tag| {
+                    ["int", "float", "bool", "null"]
+                        .iter()
+                        .any(|name| tag.is_yaml_core_schema_tag(name))
+                });
+                self.scalar(text, style, plain, at)
+            }
             Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
             Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
             Event::Alias(id) => {
@@ -185,23 +196,36 @@ where
         &self,
         text: Cow<'t, str>,
         style: ScalarStyle,
-        tagged: bool,
+        may_be_plain: bool,
         at: Range<usize>,
     ) -> Node<'t> {
         let absent = at.is_empty() && style == ScalarStyle::Plain;
         let mut span = at;
+        let mut text = text;
         if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
             // The scanner has read the next line's indentation, too.
             let block = self.text[..span.end].trim_end_matches([' ', '\t']);
             if block.ends_with('\n') && block.len() >= span.start {
                 span.end = block.len();
             }
+            // Where the file ends without a line break, so does the text, for kubectl.
+            if span.end == self.text.len() && !self.text.ends_with('\n') && text.ends_with('\n') {
+                text.to_mut().pop();
+            }
+            // Blank lines behind it are its own only where it keeps them (`|+`).
+            if !text.ends_with("\n\n") {
+                let content = self.text[span.clone()].trim_end_matches(['\n', '\r', ' ', '\t']);
+                let end = span.start + content.len();
+                span.end = self.text[end..span.end]
+                    .find('\n')
+                    .map_or(span.end, |newline| end + newline + 1);
+            }
         }
         Node {
             span,
             kind: Kind::Scalar {
                 text: if absent { Cow::Borrowed("") } else { text },
-                plain: style == ScalarStyle::Plain && !tagged,
+                plain: style == ScalarStyle::Plain && may_be_plain,
             },
             decorated: false,
             weight: 1,

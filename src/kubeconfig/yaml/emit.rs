@@ -3,7 +3,7 @@
 //! What is written must mean the same to readers of YAML 1.1 and 1.2. Scalars are plain only where
 //! they cannot be anything but a string.
 
-use super::node::{Kind, Node, Tree};
+use super::node::{Kind, Node};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
@@ -40,6 +40,11 @@ impl<'a> Emitter<'a> {
     pub(super) fn entry(&mut self, key: &str, value: &Value, indent: usize) {
         self.out.push_str(&scalar(key));
         self.out.push(':');
+        self.value(value, indent);
+    }
+
+    /// What comes after the colon of a key in column `indent`, with the blank or line break before it.
+    pub(super) fn value(&mut self, value: &Value, indent: usize) {
         match value {
             Value::Object(map) if !map.is_empty() => {
                 self.line_break(indent + 2);
@@ -90,7 +95,7 @@ impl<'a> Emitter<'a> {
 }
 
 /// A value on the rest of a line, in flow style where it is a collection.
-fn inline(value: &Value) -> String {
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
         value => flow(value),
@@ -159,29 +164,6 @@ pub(super) fn document(map: &Map<String, Value>, eol: &str) -> String {
     emitter.block_map(map, 0);
     emitter.out.push_str(eol);
     emitter.out
-}
-
-/// Why the values of `tree` alone would not be all of it; see [`Tree::lossy`].
-pub(super) fn rewrite_loss(tree: &Tree<'_>) -> Option<&'static str> {
-    tree.lossy
-        .or(tree.more_documents.then_some("it holds several documents"))
-        .or_else(|| {
-            tree.root
-                .as_ref()
-                .filter(|root| has_odd_number(root))
-                .map(|_| "it holds numbers in an unusual notation")
-        })
-}
-
-fn has_odd_number(node: &Node<'_>) -> bool {
-    match &node.kind {
-        Kind::Scalar { text, plain } => {
-            *plain && scalar(text) != *text && node.to_json().is_string()
-        }
-        Kind::Seq { items, .. } => items.iter().any(has_odd_number),
-        Kind::Map { entries, .. } => entries.iter().any(|e| has_odd_number(&e.value)),
-        Kind::Alias(target) => has_odd_number(target),
-    }
 }
 
 /// A string, plain where every reader takes it for one, else in double quotes.
@@ -261,7 +243,7 @@ fn is_unprintable(c: char) -> bool {
 }
 
 /// Several lines that `|` or `|-` gives back exactly.
-fn is_literal(text: &str) -> bool {
+pub(super) fn is_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     body.contains('\n')
         && !body.ends_with('\n')

@@ -12,8 +12,10 @@ pub(crate) struct Tree<'t> {
     pub(crate) root: Option<Node<'t>>,
     /// Whether another document follows; kubectl reads only the first.
     pub(crate) more_documents: bool,
-    /// Whether a rewrite of the values alone would lose something that has a meaning to somebody.
+    /// What the text has beside values that may be why a change can't be made in place.
     pub(crate) lossy: Option<&'static str>,
+    /// Where the comments are, in order.
+    pub(crate) comments: Vec<Range<usize>>,
 }
 
 pub(crate) struct Node<'t> {
@@ -176,10 +178,10 @@ enum Scalar {
     Text,
 }
 
-/// What kubectl takes a scalar for: YAML 1.1's booleans and null, decimal numbers, else a string.
+/// What kubectl takes a scalar for: the rules of go-yaml v2's `resolve`, which client-go reads
+/// kubeconfigs with. Dates stay strings there, too.
 ///
-/// Numbers in YAML 1.1's other notations (`0x1F`, `1_000`, `010`, `1:30`) stay strings here. They are
-/// only ever compared with themselves and copied as they stand.
+/// `.inf` and `.nan` have no place in JSON: they stay text here, and kubectl refuses the file.
 fn resolve(text: &str, plain: bool) -> Scalar {
     if !plain {
         return Scalar::Text;
@@ -196,29 +198,125 @@ fn resolve(text: &str, plain: bool) -> Scalar {
     }
 }
 
+/// Reads a number in any of YAML 1.1's notations that go-yaml knows: `1`, `0x1F`, `0b1`, `017`,
+/// `1_000`, `+1`, `1e3`, `.5`.
 fn number(text: &str) -> Option<Number> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+    let first = text.chars().next()?;
+    if first == '.' {
+        return is_float(text).then(|| float(text))?;
+    }
+    if !first.is_ascii_digit() && first != '+' && first != '-' {
         return None;
     }
-    let (whole, fraction) = match digits.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (digits, None),
+    let digits = text.replace('_', "");
+    integer(&digits).or_else(|| is_float(&digits).then(|| float(&digits))?)
+}
+
+fn float(text: &str) -> Option<Number> {
+    Number::from_f64(text.parse().ok()?)
+}
+
+/// As Go's `strconv.ParseInt` and `ParseUint` do with base 0.
+fn integer(text: &str) -> Option<Number> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let canonical = |part: &str| {
-        !part.is_empty() && part.len() < 20 && part.bytes().all(|b| b.is_ascii_digit())
+    let prefixed = |lower: &str, upper: &str| {
+        let rest = digits.strip_prefix(lower);
+        rest.or_else(|| digits.strip_prefix(upper))
     };
-    if !canonical(whole) || (whole.len() > 1 && whole.starts_with('0')) || digits == "-0" {
+    let (radix, digits) = if let Some(rest) = prefixed("0x", "0X") {
+        (16, rest)
+    } else if let Some(rest) = prefixed("0b", "0B") {
+        (2, rest)
+    } else if let Some(rest) = prefixed("0o", "0O") {
+        (8, rest)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        (8, &digits[1..])
+    } else {
+        (10, digits)
+    };
+    if !digits.starts_with(|first: char| first.is_digit(radix)) {
         return None;
     }
-    match fraction {
-        None => text
-            .parse::<i64>()
-            .map(Number::from)
-            .or_else(|_| text.parse::<u64>().map(Number::from))
-            .ok()
-            .filter(|n| n.to_string() == text),
-        Some(fraction) if canonical(fraction) => Number::from_f64(text.parse().ok()?),
-        Some(_) => None,
+    let value = u64::from_str_radix(digits, radix).ok()?;
+    match negative {
+        false => Some(Number::from(value)),
+        true => i64::try_from(-i128::from(value)).ok().map(Number::from),
+    }
+}
+
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
+fn is_float(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => {
+            let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+            (mantissa, Some(digits))
+        }
+        None => (unsigned, None),
+    };
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_go_yaml_takes_for_numbers() {
+        for (text, value) in [
+            ("0", "0"),
+            ("-7", "-7"),
+            ("+7", "7"),
+            ("0x1F", "31"),
+            ("-0x1F", "-31"),
+            ("0b101", "5"),
+            ("0o17", "15"),
+            ("010", "8"),
+            ("1_000", "1000"),
+            ("1.5", "1.5"),
+            ("1.", "1.0"),
+            (".5", "0.5"),
+            ("1e3", "1000.0"),
+            ("-1.5E-1", "-0.15"),
+            ("089", "89.0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("-9223372036854775808", "-9223372036854775808"),
+        ] {
+            assert_eq!(
+                number(text).map(|n| n.to_string()).as_deref(),
+                Some(value),
+                "{text}"
+            );
+        }
+        for text in [
+            "a",
+            "-",
+            "+",
+            ".",
+            "1:30",
+            "2026-01-01",
+            "1.2.3",
+            "0x",
+            "0xg",
+            "1e",
+            "--1",
+            "+-1",
+            ".inf",
+            "1 000",
+            "6dae42f8",
+            "10.0.0.1",
+            "_1",
+            "._5",
+        ] {
+            assert_eq!(number(text), None, "{text}");
+        }
     }
 }

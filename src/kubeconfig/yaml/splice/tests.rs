@@ -231,7 +231,15 @@ fn numbers_in_unusual_notation_stay_as_written() {
     let out = edited(text, |v| {
         v["a"].as_array_mut().expect("a list").remove(1);
     });
-    assert_eq!(out.as_deref(), Ok("a: [{\"x\": 0x1F, \"y\": 1_000}]\n"));
+    assert_eq!(out.as_deref(), Ok("a: [{x: 0x1F, y: 1_000}]\n"));
+    let out = edited("a: {b: {x: 0x1F}, c: {d: 1}}\n", |v| {
+        v["a"]["b"]["y"] = json!([]);
+        v["a"]["c"] = json!("z");
+    });
+    assert_eq!(
+        out.as_deref(),
+        Ok("a: {b: {x: 0x1F, \"y\": []}, c: \"z\"}\n")
+    );
 }
 
 /// Entries as people and programs write them, each with a name of its own.

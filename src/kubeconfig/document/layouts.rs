@@ -1,0 +1,170 @@
+//! Edits of kubeconfigs in 2,000 layouts: what is not edited keeps its bytes, and another YAML
+//! reader sees what was meant.
+
+#[path = "../../../tests/it/layout.rs"]
+mod layout;
+
+use super::*;
+use crate::{
+    host::Host,
+    kubeconfig::convert::{Action, Request, Selection, convert_all},
+    login::{MODES, Origin, Param, Settings},
+};
+use layout::{Layout, Random};
+use serde_json::json;
+
+const LAYOUTS: u64 = 2_000;
+
+/// The first document as libyaml reads it, which is what most other programs use.
+fn read_by_another(text: &str) -> Value {
+    use serde::Deserialize as _;
+    let text = text.trim_start_matches('\u{feff}');
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let first = documents.next().expect("a document");
+    let mut value = serde_yaml::Value::deserialize(first).expect("YAML");
+    value.apply_merge().expect("merges");
+    serde_json::to_value(value).expect("JSON")
+}
+
+fn converted(layout: &Layout, mode: &str) -> Option<(Value, Result<String, Error>)> {
+    let mut given = Settings::new();
+    given.set(Param::Login, mode, Origin::Flag);
+    given.set(Param::ClientId, "new-client", Origin::Flag);
+    let host = Host::with_env::<&str, &str>([]);
+    let dir = (mode == "azurecli").then(|| "/az".to_owned());
+    let request = Request::new(given, &host, "kubectl-aad", dir).expect("valid flags");
+    let document = Document::parse(&layout.text).expect("a kubeconfig");
+    let selection = Selection::Contexts(vec![format!("x{}", layout.target)]);
+    let mut all =
+        convert_all(std::slice::from_ref(&document), &selection, &request).expect("a context");
+    if all.outcomes[0].action != Action::Converted {
+        return None;
+    }
+    let users = all.users.remove(0);
+    let mut expected = Value::Object(document.root().clone());
+    for (i, user) in &users {
+        expected["users"][i]["user"] = Value::Object(user.clone());
+    }
+    Some((expected, document.replace(Section::Users, users)))
+}
+
+/// The comments of a text that stand neither in a list of arguments nor in a string.
+fn comments(text: &str) -> Vec<&str> {
+    text.split("# c")
+        .skip(1)
+        .filter_map(|rest| rest.split(": 'it'").next())
+        .collect()
+}
+
+/// Whether a text has what stands in the way of some changes: anchors and aliases, and a text of several
+/// lines whose last line break is missing.
+fn may_refuse(layout: &Layout) -> bool {
+    let text = &layout.text;
+    layout.alias.is_some() || text.contains('&') || (text.contains(": |") && !text.ends_with('\n'))
+}
+
+#[test]
+fn a_conversion_changes_the_bytes_of_its_user_alone_in_every_layout() {
+    let mut refused = 0;
+    for number in 0..LAYOUTS {
+        let layout = Layout::new(number);
+        let text = &layout.text;
+        let value = read_by_another(text);
+        let document = Document::parse(text).expect("a kubeconfig");
+        assert_eq!(
+            Value::Object(document.root().clone()),
+            value,
+            "layout {number}:\n{text}"
+        );
+        let mode = MODES[number as usize % MODES.len()].name;
+        let Some((expected, out)) = converted(&layout, mode) else {
+            continue;
+        };
+        let out = match out {
+            Ok(out) => out,
+            Err(Error::Yaml(_)) if may_refuse(&layout) => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => panic!("layout {number} to {mode}: {error}\n{text}"),
+        };
+        let (head, tail) = (&text[..layout.range.start], &text[layout.range.end..]);
+        assert!(
+            out.starts_with(head),
+            "layout {number} to {mode}:\n{text}\n=>\n{out}"
+        );
+        assert!(
+            out.ends_with(tail),
+            "layout {number} to {mode}:\n{text}\n=>\n{out}"
+        );
+        assert_eq!(
+            comments(&out),
+            comments(text),
+            "layout {number} to {mode}:\n{text}\n=>\n{out}"
+        );
+        assert_eq!(
+            read_by_another(&out),
+            expected,
+            "layout {number} to {mode}:\n{text}\n=>\n{out}"
+        );
+    }
+    assert!(
+        refused < LAYOUTS / 20,
+        "{refused} of {LAYOUTS} were refused"
+    );
+}
+
+#[test]
+fn an_entry_comes_changes_and_goes_in_every_layout_and_no_other_byte_moves() {
+    let mut refused = 0;
+    for number in 0..LAYOUTS {
+        let layout = Layout::new(number);
+        let text = &layout.text;
+        let mut random = Random(number);
+        let section = Section::ALL[random.below(3)];
+        let (list, item) = (section.list(), section.item());
+        let mut root = read_by_another(text);
+        let entries = root[list].as_array_mut().expect("a list");
+        let edit = random.below(3);
+        let place = random.below(3);
+        match edit {
+            0 => entries.push(json!({item: {"a": "b", "list": ["x", {"y": "z"}]}, "name": "new"})),
+            1 => entries[place][item]["extra"] = json!({"a": ["b"]}),
+            _ => drop(entries.remove(place)),
+        }
+        let document = Document::parse(text).expect("a kubeconfig");
+        let out = match document.render(root.as_object().expect("a map")) {
+            Ok(out) => out,
+            Err(Error::Yaml(_)) if may_refuse(&layout) => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => panic!("layout {number}, edit {edit}: {error}\n{text}"),
+        };
+        assert_eq!(
+            read_by_another(&out),
+            root,
+            "layout {number}, edit {edit}:\n{text}\n=>\n{out}"
+        );
+        if section == Section::Users && layout.alias.is_some_and(|(_, alias)| alias == place) {
+            continue;
+        }
+        // One insertion, or one piece less: all else is there as it was.
+        let same = |(a, b): &(u8, u8)| a == b;
+        let head = text.bytes().zip(out.bytes()).take_while(same).count();
+        let tail = text
+            .bytes()
+            .rev()
+            .zip(out.bytes().rev())
+            .take_while(same)
+            .count();
+        assert!(
+            head + tail >= text.len().min(out.len()),
+            "layout {number}, edit {edit}:\n{text}\n=>\n{out}"
+        );
+    }
+    assert!(
+        refused < LAYOUTS / 20,
+        "{refused} of {LAYOUTS} were refused"
+    );
+}
