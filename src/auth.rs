@@ -15,7 +15,7 @@ use url::Url;
 use crate::{
     error::{Failure, Kind, Result},
     host::Host,
-    login::{ClientCredential, Login, PopClaims, SignIn},
+    login::{ClientCredential, Login, Param, PopClaims, SignIn},
 };
 
 mod ahead;
@@ -320,6 +320,7 @@ impl Authenticator {
     }
 
     fn in_context(&self, failure: Failure, request: &TokenRequest) -> Failure {
+        let failure = self.with_variables(failure);
         if failure.kind() == Kind::Usage {
             return failure;
         }
@@ -328,6 +329,32 @@ impl Authenticator {
             "" => failure.context(format!("could not get a token with `{mode}`")),
             tenant => failure.context(format!(
                 "could not get a token for tenant `{tenant}` with `{mode}`"
+            )),
+        }
+    }
+}
+
+impl Authenticator {
+    /// Names the variables that had a part in what failed.
+    fn with_variables(&self, failure: Failure) -> Failure {
+        let timeout = failure.kind() == Kind::Timeout;
+        let names: Vec<String> = self
+            .sign_in
+            .variables
+            .iter()
+            .filter(|(param, _)| match param {
+                Param::Timeout => timeout,
+                Param::TokenStore => false,
+                _ => true,
+            })
+            .map(|(_, name)| format!("`{name}`"))
+            .collect();
+        match names.as_slice() {
+            [] => failure,
+            [name] => failure.because(format!("a value came from the variable {name}")),
+            names => failure.because(format!(
+                "values came from the variables {}",
+                names.join(", ")
             )),
         }
     }

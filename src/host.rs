@@ -115,6 +115,23 @@ impl Host {
         }
     }
 
+    /// The same machine with these variables in place of those of their names.
+    #[must_use]
+    pub fn with_vars<K: Into<OsString>, V: Into<OsString>>(
+        &self,
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut env = self.env.clone();
+        env.extend(vars.into_iter().map(|(k, v)| (k.into(), v.into())));
+        Self {
+            env,
+            frozen_clock: self.frozen_clock,
+            frozen_uptime: self.frozen_uptime.clone(),
+            http: OnceLock::new(),
+            terminal: self.terminal,
+        }
+    }
+
     /// The same machine with its clock stopped at `unix` seconds.
     #[must_use]
     pub fn at(mut self, unix: i64) -> Self {

@@ -200,6 +200,7 @@ pub const COMMON_PARAMS: &[Param] = &[
     Param::UseAzureRmEnvVars,
     Param::DisableEnvironmentOverride,
     Param::DisableInstanceDiscovery,
+    Param::EnvSecretsOnly,
 ];
 
 impl LoginMode {
@@ -420,6 +421,23 @@ pub struct SignIn {
     pub cache_dir: Option<PathBuf>,
     /// How tokens are kept, where that was named.
     pub token_store: Option<String>,
+    /// The variables that gave values, for errors that come of those.
+    pub variables: Vec<(Param, &'static str)>,
+}
+
+impl SignIn {
+    /// Adds the variable that gave a value, where one did, to an error about
+    /// that value.
+    pub fn blame(&self, failure: Failure, param: Param) -> Failure {
+        match self.variables.iter().find(|(given, _)| *given == param) {
+            Some((_, name)) => blame_variable(failure, name),
+            None => failure,
+        }
+    }
+}
+
+fn blame_variable(failure: Failure, name: &str) -> Failure {
+    failure.because(format!("it is the value of the variable `{name}`"))
 }
 
 #[cfg(test)]
@@ -436,7 +454,7 @@ mod tests {
             assert!(std::ptr::eq(row.param.row(), row));
             assert_eq!(Param::from_flag(row.flag), Some(row.param));
         }
-        assert_eq!(PARAMS.len(), Param::DisableInstanceDiscovery as usize + 1);
+        assert_eq!(PARAMS.len(), Param::EnvSecretsOnly as usize + 1);
         assert_eq!(MODES.len(), LoginMode::AzurePipelines as usize + 1);
     }
 

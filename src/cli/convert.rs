@@ -22,6 +22,7 @@ use crate::{
         convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
         file,
     },
+    login::Param,
 };
 use report::Report;
 
@@ -44,7 +45,9 @@ pub(super) fn command() -> Command {
     Command::new("convert-kubeconfig")
         .about(ABOUT)
         .long_about(LONG_ABOUT)
-        .defer(|command| flags::login_flags(own_flags(command), |_| true))
+        .defer(|command| {
+            flags::login_flags(own_flags(command), |param| param != Param::EnvSecretsOnly)
+        })
 }
 
 fn own_flags(command: Command) -> Command {

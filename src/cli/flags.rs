@@ -39,6 +39,46 @@ pub fn settings(matches: &ArgMatches) -> Settings {
     settings
 }
 
+/// Attaches the flags of the second sign-in, that for Azure Resource Manager.
+pub fn arm_flags(command: Command) -> Command {
+    PARAMS.iter().fold(command, |command, row| {
+        let Some(flag) = row.arm_flag else {
+            return command;
+        };
+        let Takes::Value(name) = row.takes else {
+            return command;
+        };
+        command.arg(
+            Arg::new(flag)
+                .long(flag)
+                .value_name(name)
+                .allow_hyphen_values(true)
+                .overrides_with(flag)
+                .action(ArgAction::Set)
+                .help(format!(
+                    "As --{}, for Azure Resource Manager alone",
+                    row.flag
+                ))
+                .help_heading("Sign-in to Azure Resource Manager")
+                .hide_short_help(true),
+        )
+    })
+}
+
+/// Collects the values that the flags of the second sign-in were given.
+pub fn arm_settings(matches: &ArgMatches) -> Settings {
+    let mut settings = Settings::new().second();
+    for row in PARAMS {
+        let given = row
+            .arm_flag
+            .and_then(|flag| matches.get_one::<String>(flag));
+        if let Some(text) = given {
+            settings.set(row.param, text.clone(), Origin::Flag);
+        }
+    }
+    settings
+}
+
 /// Reads arguments that are flags of a sign-in and nothing else, which is how
 /// kubeconfigs call `get-token`. None where there is any doubt: those are
 /// clap's to read, or to refuse.

@@ -12,7 +12,7 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{flags, get_token, progress::Progress};
+use super::{flags, get_token, progress::Progress, sync::exec_args};
 use crate::{
     auth::Authenticator,
     azure::{
@@ -22,7 +22,7 @@ use crate::{
     error::{Failure, Result},
     exec_credential::ExecInfo,
     host::Host,
-    login::{AZURE_CLI_CLIENT_ID, LoginMode, Param, Precedence, Settings},
+    login::{AZURE_CLI_CLIENT_ID, LoginMode, Origin, Param, Precedence, Settings},
 };
 
 /// The tenant of a person who did not name one: Entra asks for the account
@@ -73,49 +73,71 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .default_value("16")
                 .help("Requests under way at once"),
         );
-    flags::login_flags(command, |param| {
+    let command = flags::login_flags(command, |param| {
         !matches!(
             param,
-            Param::Subscription | Param::ServerId | Param::PopClaims | Param::PopEnabled
+            Param::Subscription
+                | Param::ServerId
+                | Param::PopClaims
+                | Param::PopEnabled
+                | Param::EnvSecretsOnly
         )
-    })
-    // Which account is what a person wants to say; that Entra takes it for a hint is the protocol's matter.
-    .mut_arg(Param::LoginHint.row().flag, |arg| {
-        arg.visible_alias("account")
-    })
+    });
+    flags::arm_flags(command)
+        // Which account is what a person wants to say; that Entra takes it for a hint is the protocol's matter.
+        .mut_arg(Param::LoginHint.row().flag, |arg| {
+            arg.visible_alias("account")
+        })
+        .mut_arg("arm-login-hint", |arg| arg.visible_alias("arm-account"))
 }
 
+/// What both sign-ins share, by the flags without a prefix.
+const SHARED: [Param; 8] = [
+    Param::Environment,
+    Param::AuthorityHost,
+    Param::CacheDir,
+    Param::TokenStore,
+    Param::Timeout,
+    Param::UseAzureRmEnvVars,
+    Param::DisableEnvironmentOverride,
+    Param::DisableInstanceDiscovery,
+];
+
 impl FleetArgs {
-    /// Reads the shared flags and the variables beside them: on a command that
-    /// a person types, a flag wins over a variable.
+    /// Reads the flags of both sign-ins, and for each the variables that count
+    /// in its mode. On a command that a person types, a flag wins.
     ///
     /// # Errors
-    /// A usage error for an unknown mode or cloud.
+    /// A usage error for an unknown mode or cloud, and for a flag of one sign-in
+    /// that only the other one has a use for.
     pub(super) fn read(matches: &ArgMatches, host: &Host) -> Result<Self> {
-        let mut login = flags::settings(matches).with_variables(host, Precedence::FlagsFirst);
+        let mut login = flags::settings(matches);
         login.set_default(Param::Login, LoginMode::AzureCli.name());
+        let mut login = login.with_variables(host, Precedence::FlagsFirst);
+        let mut arm_login = match second(matches, &login)? {
+            Some(second) => second.with_variables(host, Precedence::FlagsFirst),
+            None => login.clone(),
+        };
+        let (mode, arm_mode) = (login.mode()?, arm_login.mode()?);
+        refuse_flags_of_the_other(&login, mode, arm_mode)?;
         let cloud = Cloud::named(
             login.text(Param::Environment),
             login.text(Param::AuthorityHost),
             host,
         )?;
-        let mut arm_login = login.clone();
-        if let Some(mode) = matches.get_one::<String>("arm-login") {
-            arm_login.set(Param::Login, mode, crate::login::Origin::Flag);
-        }
+        let tenant_id = arm_login.text(Param::TenantId).map(str::to_owned);
         arm_login.remove(Param::Legacy);
-        if signs_a_person_in(arm_login.mode()?) {
+        if signs_a_person_in(arm_mode) {
             // The one public client that gets tokens for ARM and for AKS from
             // a single sign-in.
             arm_login.set_default(Param::ClientId, AZURE_CLI_CLIENT_ID);
             arm_login.set_default(Param::TenantId, ANY_ORGANIZATION);
-            if arm_login.mode()? == login.mode()? {
+            if arm_mode == mode {
                 login.set_default(Param::ClientId, AZURE_CLI_CLIENT_ID);
             }
         }
-        login.mode()?;
         Ok(Self {
-            tenant_id: login.text(Param::TenantId).map(str::to_owned),
+            tenant_id,
             login,
             arm_login,
             cloud,
@@ -125,6 +147,37 @@ impl FleetArgs {
                 .unwrap_or_default(),
             concurrency: usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(16)),
         })
+    }
+
+    /// Checks that nothing is missing, in what is written nor in the sign-in to
+    /// ARM.
+    ///
+    /// # Errors
+    /// A usage error that names all that is.
+    pub(super) fn check_complete(&self, host: &Host) -> Result<()> {
+        let mode = self.login.mode()?;
+        let missing = exec_args::missing(&self.login, mode);
+        let arm = self.arm_login.resolve(host).err();
+        let contexts = (!missing.is_empty()).then(|| self.login.incomplete(mode, &missing, &[]));
+        match (contexts, arm) {
+            (None, None) => Ok(()),
+            (Some(one), None) | (None, Some(one)) => Err(one),
+            // One sign-in for both: ARM's lacks the same, and the secret.
+            (Some(_), Some(arm)) if self.one_sign_in() => Err(arm),
+            (Some(contexts), Some(arm)) => {
+                let hints: Vec<_> = [&contexts, &arm]
+                    .into_iter()
+                    .filter_map(|failure| failure.hint_text())
+                    .collect();
+                let hint = hints.join("; ");
+                Err(contexts.because(arm.message()).hint(hint))
+            }
+        }
+    }
+
+    /// Whether one sign-in serves ARM and the clusters.
+    fn one_sign_in(&self) -> bool {
+        self.arm_login.flag(Param::ClientId) == self.login.flag(Param::ClientId)
     }
 
     /// The source of ARM's tokens.
@@ -148,17 +201,28 @@ impl FleetArgs {
         ))
     }
 
-    /// The parameters that were given as flags and that neither sign-in does
-    /// anything with. The cloud and the tenant say where to look as well.
+    /// The flags that were given and that have no effect, each with the flag
+    /// that chose the mode. The cloud and the tenant say where to look as well.
     ///
     /// # Errors
     /// A usage error for an unknown mode.
-    pub(super) fn unused(&self) -> Result<Vec<Param>> {
-        let arm = self.arm_login.mode()?;
-        let mut unused: Vec<_> = self.login.unused().into_iter().collect();
-        unused.retain(|param| {
-            !arm.uses(*param) && !matches!(param, Param::Environment | Param::TenantId)
-        });
+    pub(super) fn unused(&self) -> Result<Vec<(String, String)>> {
+        let (mode, arm) = (self.login.mode()?, self.arm_login.mode()?);
+        let looks = |param: &Param| matches!(param, Param::Environment | Param::TenantId);
+        let mut unused: Vec<(String, String)> = self
+            .login
+            .unused()
+            .into_iter()
+            .filter(|param| !looks(param))
+            .map(|param| (self.login.flag(param), format!("--login {mode}")))
+            .collect();
+        if !self.one_sign_in() {
+            let own = self.arm_login.unused().into_iter();
+            unused.extend(
+                own.filter(|param| !looks(param) && !SHARED.contains(param))
+                    .map(|param| (self.arm_login.flag(param), format!("--arm-login {arm}"))),
+            );
+        }
         Ok(unused)
     }
 
@@ -222,6 +286,59 @@ impl FleetArgs {
     }
 }
 
+/// The second sign-in's flags; none where one sign-in serves both.
+fn second(matches: &ArgMatches, login: &Settings) -> Result<Option<Settings>> {
+    let mut second = flags::arm_settings(matches);
+    let mode = login.mode()?;
+    let arm_mode = match matches.get_one::<String>("arm-login") {
+        Some(name) => LoginMode::parse(name)?,
+        None => mode,
+    };
+    if arm_mode == mode && second.params().next().is_none() {
+        return Ok(None);
+    }
+    second.set(Param::Login, arm_mode.name(), Origin::Flag);
+    for param in SHARED {
+        if let Some(text) = login.get(param).filter(|_| login.is_flag(param)) {
+            second.set(param, text, Origin::Flag);
+        }
+    }
+    // `--tenant-id` says where to look as well.
+    if second.text(Param::TenantId).is_none()
+        && let Some(tenant) = login
+            .text(Param::TenantId)
+            .filter(|_| login.is_flag(Param::TenantId))
+    {
+        second.set(Param::TenantId, tenant, Origin::Flag);
+    }
+    Ok(Some(second))
+}
+
+/// Refuses a flag that `--login` has no use for and `--arm-login` would have:
+/// whoever gave it takes another identity for granted than would be used.
+fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) -> Result<()> {
+    if mode == arm {
+        return Ok(());
+    }
+    for param in login.params().filter(|param| login.is_flag(*param)) {
+        let mistaken = param.row().arm_flag.is_some()
+            && param != Param::TenantId
+            && !mode.uses(param)
+            && arm.uses(param);
+        if mistaken {
+            return Err(Failure::usage(format!(
+                "`{}` is for `--login {mode}`, which has no use for it",
+                param.dashed()
+            ))
+            .hint(format!(
+                "give `{}` for `--arm-login {arm}`",
+                param.arm_dashed()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The clusters that there are, and what could not be looked at.
 pub(super) struct Found {
     /// In the order of the report; an error says that ARM's description of it
@@ -266,4 +383,118 @@ pub(super) fn signs_a_person_in(mode: LoginMode) -> bool {
         mode,
         LoginMode::DeviceCode | LoginMode::Interactive | LoginMode::Ropc
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::{MODES, PARAMS};
+
+    /// What a mode can't do without and gets by flags, and what a platform sets for it.
+    fn given(mode: LoginMode, value: &str) -> Vec<(Param, String)> {
+        let mut params = mode.row().needs.to_vec();
+        match mode {
+            LoginMode::Spn => params.push(Param::ClientSecret),
+            LoginMode::WorkloadIdentity => params.push(Param::FederatedTokenFile),
+            LoginMode::Msi => params.push(Param::ClientId),
+            LoginMode::DeviceCode | LoginMode::Interactive => params.push(Param::LoginHint),
+            _ => {}
+        }
+        params.retain(|param| *param != Param::TenantId);
+        let pairs = params.into_iter();
+        pairs
+            .map(|param| (param, format!("{value}-{}", param.row().flag)))
+            .collect()
+    }
+
+    fn read(args: &[String]) -> Result<FleetArgs> {
+        let platform = crate::login::param::PLATFORM_VARIABLES.iter();
+        let mut variables: Vec<(&str, &str)> = platform.map(|v| (v.name, "https://x/")).collect();
+        let others = PARAMS.iter().flat_map(|row| row.variable_names());
+        variables.extend(
+            others
+                .filter(|name| !name.contains("TIMEOUT") && !name.contains("AUTHORITY"))
+                .map(|n| (n, "foreign")),
+        );
+        let host = Host::with_env(variables);
+        let command = fleet_flags(Command::new("sync"));
+        let matches = command
+            .try_get_matches_from([&["sync".to_owned()], args].concat())
+            .expect("valid arguments");
+        let args = FleetArgs::read(&matches, &host)?;
+        args.check_complete(&host)?;
+        Ok(args)
+    }
+
+    #[test]
+    fn of_every_pair_of_modes_each_gets_its_own_settings() {
+        for login in MODES {
+            for arm in MODES {
+                let mut args: Vec<String> =
+                    ["-l", login.name, "--arm-login", arm.name, "-t", "tenant"]
+                        .map(str::to_owned)
+                        .to_vec();
+                for (param, text) in given(login.mode, "own") {
+                    args.extend([param.dashed(), text]);
+                }
+                for (param, text) in given(arm.mode, "arm") {
+                    args.extend([param.arm_dashed(), text]);
+                }
+                let pair = format!("{} and {}", login.name, arm.name);
+                let read = read(&args).unwrap_or_else(|e| panic!("{pair}: {e}"));
+                assert_eq!(read.unused().expect("modes"), [], "{pair}");
+                for (settings, mode, value) in [
+                    (&read.login, login.mode, "own"),
+                    (&read.arm_login, arm.mode, "arm"),
+                ] {
+                    assert_eq!(settings.mode().expect("a mode"), mode, "{pair}");
+                    assert_eq!(settings.text(Param::TenantId), Some("tenant"), "{pair}");
+                    for (param, text) in given(mode, value) {
+                        assert_eq!(settings.text(param), Some(text.as_str()), "{pair}");
+                    }
+                    let other = if value == "own" { "arm-" } else { "own-" };
+                    for param in settings.params() {
+                        let text = settings.text(param).unwrap_or_default();
+                        assert!(
+                            !text.starts_with(other),
+                            "{pair}: {} {text}",
+                            param.row().flag
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_sign_ins_none_takes_the_others_flag() {
+        for login in MODES {
+            for arm in MODES.iter().filter(|arm| arm.mode != login.mode) {
+                for row in PARAMS.iter().filter(|row| row.arm_flag.is_some()) {
+                    let args = [
+                        "-l",
+                        login.name,
+                        "--arm-login",
+                        arm.name,
+                        &row.param.dashed(),
+                        "value",
+                    ]
+                    .map(str::to_owned);
+                    let matches = fleet_flags(Command::new("sync"))
+                        .try_get_matches_from([&["sync".to_owned()], &args[..]].concat())
+                        .expect("valid arguments");
+                    let read = FleetArgs::read(&matches, &Host::with_env::<&str, &str>([]));
+                    let shared = row.param == Param::TenantId;
+                    let mistaken =
+                        !shared && !login.mode.uses(row.param) && arm.mode.uses(row.param);
+                    assert_eq!(read.is_err(), mistaken, "{args:?}");
+                    if let Ok(read) = read
+                        && !shared
+                    {
+                        assert_ne!(read.arm_login.text(row.param), Some("value"), "{args:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -40,7 +40,8 @@ pub(super) fn command() -> Command {
         .about("Get a token for kubectl, as Azure/kubelogin does")
         .after_help(
             "Prints an ExecCredential, which is what kubectl runs it for. Takes the flags, variables and precedence of \
-             Azure/kubelogin: a variable that is set wins over the flag, unless --disable-environment-override is given.",
+             Azure/kubelogin: a variable that is set wins over the flag, unless --disable-environment-override or \
+             --env-secrets-only is given.",
         )
         .defer(|command| {
             flags::login_flags(command, |_| true).arg(
@@ -134,7 +135,8 @@ fn prepare_for(
 /// # Errors
 /// When `--token-store keyring` asks for what can't be had.
 pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options> {
-    let choice = StoreChoice::named(sign_in.token_store.as_deref())?;
+    let choice = StoreChoice::named(sign_in.token_store.as_deref())
+        .map_err(|failure| sign_in.blame(failure, Param::TokenStore))?;
     let from_entry = exec_credential::is_called_by_kubectl(host);
     let directory = store::location(host, sign_in.cache_dir.as_deref(), from_entry);
     let store = Store::open(directory, choice)?;

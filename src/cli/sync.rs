@@ -34,7 +34,7 @@ use crate::{
     secret::Secret,
 };
 
-mod exec_args;
+pub(super) mod exec_args;
 mod import;
 mod warm;
 
@@ -132,19 +132,19 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .get_one::<Format>("output")
         .copied()
         .unwrap_or_default();
-    for param in args.unused()? {
-        output::say(&format!(
-            "warning: `{}` has no effect with `--login {}`",
-            param.dashed(),
-            args.login.mode()?
-        ));
+    for (flag, mode) in args.unused()? {
+        output::say(&format!("warning: `{flag}` has no effect with `{mode}`"));
     }
+    args.check_complete(host)?;
     for row in PARAMS.iter().filter(|row| row.secret) {
-        let variable = row.variables.first().map_or("a variable", |v| v.name);
-        if args.login.is_flag(row.param) {
+        let variable = args.login.counting(row.param).last();
+        if args.login.is_flag(row.param)
+            && let Some(variable) = variable
+        {
             output::say(&format!(
-                "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
-                row.param.dashed()
+                "warning: the value of `{}` is not written to the kubeconfig: set `{}` where kubectl runs",
+                row.param.dashed(),
+                variable.name
             ));
         }
     }

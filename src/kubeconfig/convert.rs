@@ -164,7 +164,13 @@ pub fn convert(
         .filter(|_| request.given.params().all(|param| param == Param::Login))
         .map(|i| before[i].args.clone());
     let args = match verbatim {
-        Some(args) => args,
+        Some(mut args) => {
+            // A flag that only our plugin knows.
+            if !is_ours(&request.exec_command) {
+                args.retain(|arg| *arg != Param::EnvSecretsOnly.dashed());
+            }
+            args
+        }
         None => {
             let mut args = vec!["get-token".to_owned()];
             args.extend(written.to_args());
@@ -281,7 +287,18 @@ impl Builder<'_> {
         if rules::takes(mode, Param::PopEnabled) {
             self.proof_of_possession(&mut out)?;
         }
+        if self.env_secrets_only() {
+            out.set(Param::EnvSecretsOnly, "true", Origin::ExecEntry);
+        }
         Ok(out)
+    }
+
+    /// What `sync` wrote keeps meaning what it says in the mode that it was
+    /// written for. A new mode's entry is kubelogin's, variables first.
+    fn env_secrets_only(&self) -> bool {
+        let same = self.source.mode == self.request.mode
+            && self.source.settings.is_on(Param::EnvSecretsOnly);
+        is_ours(&self.request.exec_command) && (same || self.restored.is_on(Param::EnvSecretsOnly))
     }
 
     fn value(&self, param: Param, take: Take) -> Result<Option<String>> {

@@ -61,6 +61,8 @@ pub enum Param {
     DisableEnvironmentOverride,
     /// No look-up of the authority's metadata.
     DisableInstanceDiscovery,
+    /// Variables for secrets and for what the machine supplies, and no others.
+    EnvSecretsOnly,
 }
 
 /// What a flag takes.
@@ -94,7 +96,69 @@ pub struct Variable {
     pub name: &'static str,
     /// When it counts.
     pub when: When,
+    /// The modes in which `sync` and `list` read it: where it can only have been
+    /// set for a sign-in of theirs, and not for something else.
+    pub sync: &'static [LoginMode],
 }
+
+impl Variable {
+    const fn sync(self, modes: &'static [LoginMode]) -> Self {
+        Self {
+            sync: modes,
+            ..self
+        }
+    }
+}
+
+/// A variable that a platform sets for each run, beside those of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct PlatformVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// The mode that reads it.
+    pub mode: LoginMode,
+}
+
+/// What GitHub Actions and Azure Pipelines give a job, for as long as it runs.
+pub static PLATFORM_VARIABLES: &[PlatformVariable] = &[
+    PlatformVariable {
+        name: "ACTIONS_ID_TOKEN_REQUEST_URL",
+        mode: LoginMode::WorkloadIdentity,
+    },
+    PlatformVariable {
+        name: "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        mode: LoginMode::WorkloadIdentity,
+    },
+    PlatformVariable {
+        name: "SYSTEM_ACCESSTOKEN",
+        mode: LoginMode::AzurePipelines,
+    },
+    PlatformVariable {
+        name: "SYSTEM_OIDCREQUESTURI",
+        mode: LoginMode::AzurePipelines,
+    },
+];
+
+/// The modes in which an application proves itself, for which Terraform's
+/// variables are meant.
+const APPLICATIONS: &[LoginMode] = &[
+    LoginMode::Spn,
+    LoginMode::WorkloadIdentity,
+    LoginMode::AzurePipelines,
+];
+const SPN: &[LoginMode] = &[LoginMode::Spn];
+const ROPC: &[LoginMode] = &[LoginMode::Ropc];
+const EVERY_MODE: &[LoginMode] = &[
+    LoginMode::DeviceCode,
+    LoginMode::Interactive,
+    LoginMode::Spn,
+    LoginMode::Ropc,
+    LoginMode::Msi,
+    LoginMode::AzureCli,
+    LoginMode::Azd,
+    LoginMode::WorkloadIdentity,
+    LoginMode::AzurePipelines,
+];
 
 /// One parameter's row.
 #[derive(Debug)]
@@ -113,6 +177,13 @@ pub struct ParamRow {
     pub variables: &'static [Variable],
     /// Whether the value is a secret: redacted, and never written by `sync`.
     pub secret: bool,
+    /// Whether a variable may supply it to an entry with `--env-secrets-only`
+    /// that does not name it: a secret, or what the machine has to say at the
+    /// moment of use. None of these chooses who signs in.
+    pub at_use: bool,
+    /// The flag for the second sign-in of `sync` and `list`, that for Azure
+    /// Resource Manager; none where both share the value or have no use for it.
+    pub arm_flag: Option<&'static str>,
     /// What help says.
     pub help: &'static str,
 }
@@ -121,6 +192,7 @@ const fn always(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Always,
+        sync: EVERY_MODE,
     }
 }
 
@@ -128,6 +200,7 @@ const fn usual(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Usual,
+        sync: SPN,
     }
 }
 
@@ -135,6 +208,7 @@ const fn terraform(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Terraform,
+        sync: APPLICATIONS,
     }
 }
 
@@ -142,6 +216,7 @@ const fn workload(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Mode(LoginMode::WorkloadIdentity),
+        sync: &[LoginMode::WorkloadIdentity],
     }
 }
 
@@ -149,6 +224,7 @@ const fn pipelines(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::ModeIfUnset(LoginMode::AzurePipelines),
+        sync: &[LoginMode::AzurePipelines],
     }
 }
 
@@ -161,6 +237,8 @@ const fn row(param: Param, flag: &'static str, takes: Takes, help: &'static str)
         takes,
         variables: &[],
         secret: false,
+        at_use: false,
+        arm_flag: None,
         help,
     }
 }
@@ -192,6 +270,7 @@ pub static PARAMS: &[ParamRow] = &[
             workload("AZURE_CLIENT_ID"),
             pipelines("AZURESUBSCRIPTION_CLIENT_ID"),
         ],
+        arm_flag: Some("arm-client-id"),
         ..row(
             Param::ClientId,
             "client-id",
@@ -202,10 +281,11 @@ pub static PARAMS: &[ParamRow] = &[
     ParamRow {
         short: Some('t'),
         variables: &[
-            usual("AZURE_TENANT_ID"),
+            usual("AZURE_TENANT_ID").sync(&[LoginMode::Spn, LoginMode::WorkloadIdentity]),
             terraform("ARM_TENANT_ID"),
             pipelines("AZURESUBSCRIPTION_TENANT_ID"),
         ],
+        arm_flag: Some("arm-tenant-id"),
         ..row(
             Param::TenantId,
             "tenant-id",
@@ -226,9 +306,11 @@ pub static PARAMS: &[ParamRow] = &[
         variables: &[
             usual("AAD_SERVICE_PRINCIPAL_CLIENT_SECRET"),
             usual("AZURE_CLIENT_SECRET"),
-            terraform("ARM_CLIENT_SECRET"),
+            terraform("ARM_CLIENT_SECRET").sync(SPN),
         ],
         secret: true,
+        at_use: true,
+        arm_flag: Some("arm-client-secret"),
         ..row(
             Param::ClientSecret,
             "client-secret",
@@ -240,8 +322,9 @@ pub static PARAMS: &[ParamRow] = &[
         variables: &[
             usual("AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE"),
             usual("AZURE_CLIENT_CERTIFICATE_PATH"),
-            terraform("ARM_CLIENT_CERTIFICATE_PATH"),
+            terraform("ARM_CLIENT_CERTIFICATE_PATH").sync(SPN),
         ],
+        arm_flag: Some("arm-client-certificate"),
         ..row(
             Param::ClientCertificate,
             "client-certificate",
@@ -253,9 +336,11 @@ pub static PARAMS: &[ParamRow] = &[
         variables: &[
             usual("AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD"),
             usual("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
-            terraform("ARM_CLIENT_CERTIFICATE_PASSWORD"),
+            terraform("ARM_CLIENT_CERTIFICATE_PASSWORD").sync(SPN),
         ],
         secret: true,
+        at_use: true,
+        arm_flag: Some("arm-client-certificate-password"),
         ..row(
             Param::ClientCertificatePassword,
             "client-certificate-password",
@@ -264,7 +349,11 @@ pub static PARAMS: &[ParamRow] = &[
         )
     },
     ParamRow {
-        variables: &[always("AAD_USER_PRINCIPAL_NAME"), always("AZURE_USERNAME")],
+        variables: &[
+            always("AAD_USER_PRINCIPAL_NAME").sync(ROPC),
+            always("AZURE_USERNAME").sync(ROPC),
+        ],
+        arm_flag: Some("arm-username"),
         ..row(
             Param::Username,
             "username",
@@ -274,10 +363,12 @@ pub static PARAMS: &[ParamRow] = &[
     },
     ParamRow {
         variables: &[
-            always("AAD_USER_PRINCIPAL_PASSWORD"),
-            always("AZURE_PASSWORD"),
+            always("AAD_USER_PRINCIPAL_PASSWORD").sync(ROPC),
+            always("AZURE_PASSWORD").sync(ROPC),
         ],
         secret: true,
+        at_use: true,
+        arm_flag: Some("arm-password"),
         ..row(
             Param::Password,
             "password",
@@ -285,14 +376,19 @@ pub static PARAMS: &[ParamRow] = &[
             "User's password for ropc; better given by a variable",
         )
     },
-    row(
-        Param::IdentityResourceId,
-        "identity-resource-id",
-        Takes::Value("ID"),
-        "ARM id of a user-assigned managed identity",
-    ),
+    ParamRow {
+        arm_flag: Some("arm-identity-resource-id"),
+        ..row(
+            Param::IdentityResourceId,
+            "identity-resource-id",
+            Takes::Value("ID"),
+            "ARM id of a user-assigned managed identity",
+        )
+    },
     ParamRow {
         variables: &[workload("AZURE_FEDERATED_TOKEN_FILE")],
+        at_use: true,
+        arm_flag: Some("arm-federated-token-file"),
         ..row(
             Param::FederatedTokenFile,
             "federated-token-file",
@@ -311,6 +407,7 @@ pub static PARAMS: &[ParamRow] = &[
     },
     ParamRow {
         variables: &[pipelines("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")],
+        arm_flag: Some("arm-azure-pipelines-service-connection-id"),
         ..row(
             Param::ServiceConnectionId,
             "azure-pipelines-service-connection-id",
@@ -345,18 +442,24 @@ pub static PARAMS: &[ParamRow] = &[
         Takes::Value("K=V,..."),
         "Claims of the proof-of-possession token: at least u=<ARM id of the cluster>",
     ),
-    row(
-        Param::RedirectUrl,
-        "redirect-url",
-        Takes::Value("URL"),
-        "Where the browser returns to in interactive",
-    ),
-    row(
-        Param::LoginHint,
-        "login-hint",
-        Takes::Value("NAME"),
-        "Account to sign in with in devicecode and interactive: no other one's token is used",
-    ),
+    ParamRow {
+        arm_flag: Some("arm-redirect-url"),
+        ..row(
+            Param::RedirectUrl,
+            "redirect-url",
+            Takes::Value("URL"),
+            "Where the browser returns to in interactive",
+        )
+    },
+    ParamRow {
+        arm_flag: Some("arm-login-hint"),
+        ..row(
+            Param::LoginHint,
+            "login-hint",
+            Takes::Value("NAME"),
+            "Account to sign in with in devicecode and interactive: no other one's token is used",
+        )
+    },
     ParamRow {
         retired: Some("token-cache-dir"),
         ..row(
@@ -368,6 +471,7 @@ pub static PARAMS: &[ParamRow] = &[
     },
     ParamRow {
         variables: &[always("AAD_TOKEN_STORE")],
+        at_use: true,
         ..row(
             Param::TokenStore,
             "token-store",
@@ -377,6 +481,7 @@ pub static PARAMS: &[ParamRow] = &[
     },
     ParamRow {
         variables: &[always("AZURE_CLI_TIMEOUT")],
+        at_use: true,
         ..row(
             Param::Timeout,
             "timeout",
@@ -401,6 +506,12 @@ pub static PARAMS: &[ParamRow] = &[
         "disable-instance-discovery",
         Takes::Nothing,
         "Do not ask the authority for its metadata",
+    ),
+    row(
+        Param::EnvSecretsOnly,
+        "env-secrets-only",
+        Takes::Nothing,
+        "Take from variables secrets and what the machine supplies, and only where no flag names them; `sync` writes it",
     ),
 ];
 
@@ -429,6 +540,11 @@ impl Param {
     /// The long flag with its dashes.
     pub fn dashed(self) -> String {
         format!("--{}", self.row().flag)
+    }
+
+    /// The second sign-in's flag with its dashes, where it has one of its own.
+    pub fn arm_dashed(self) -> String {
+        format!("--{}", self.row().arm_flag.unwrap_or(self.row().flag))
     }
 
     /// Finds the parameter that a long flag (without dashes) sets.

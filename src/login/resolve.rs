@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, Param, PopClaims, Settings,
-    SignIn, duration,
+    SignIn, duration, param::PLATFORM_VARIABLES,
 };
 use crate::{
     error::{Failure, Result},
@@ -30,6 +30,7 @@ impl Settings {
         let mode = self.mode()?;
         let authority_host = self.authority_host()?;
         let timeout = self.timeout()?;
+        self.check_complete(mode, host)?;
         let login = self.login(mode, host)?;
         Ok(SignIn {
             login,
@@ -41,6 +42,7 @@ impl Settings {
             instance_discovery: !self.is_on(Param::DisableInstanceDiscovery),
             cache_dir: self.text(Param::CacheDir).map(PathBuf::from),
             token_store: self.owned(Param::TokenStore),
+            variables: self.variables_used(),
         })
     }
 
@@ -75,18 +77,18 @@ impl Settings {
         let legacy = self.is_on(Param::Legacy);
         Ok(match mode {
             LoginMode::DeviceCode => Login::DeviceCode {
-                client_id: self.application(mode)?,
+                client_id: self.application()?,
                 legacy,
                 login_hint: self.owned(Param::LoginHint),
             },
             LoginMode::Interactive => Login::Interactive {
-                client_id: self.application(mode)?,
+                client_id: self.application()?,
                 redirect_url: self.owned(Param::RedirectUrl),
                 login_hint: self.owned(Param::LoginHint),
                 pop,
             },
             LoginMode::Spn => Login::ServicePrincipal {
-                client_id: self.application(mode)?,
+                client_id: self.application()?,
                 credential: self.client_credential()?,
                 legacy,
                 // The v1 endpoint binds no token to a key, so there is nothing to prove; kubelogin
@@ -94,9 +96,9 @@ impl Settings {
                 pop: pop.filter(|_| !legacy),
             },
             LoginMode::Ropc => Login::Password {
-                client_id: self.application(mode)?,
-                username: self.needed(mode, Param::Username)?,
-                password: Secret::new(self.needed(mode, Param::Password)?),
+                client_id: self.application()?,
+                username: self.needed(Param::Username)?,
+                password: Secret::new(self.needed(Param::Password)?),
                 pop,
             },
             LoginMode::Msi => Login::ManagedIdentity {
@@ -107,12 +109,12 @@ impl Settings {
             },
             LoginMode::Azd => Login::AzureDeveloperCli,
             LoginMode::WorkloadIdentity => Login::WorkloadIdentity {
-                client_id: self.application(mode)?,
+                client_id: self.application()?,
                 federated: self.federated_token(host)?,
             },
             LoginMode::AzurePipelines => Login::AzurePipelines {
-                client_id: self.application(mode)?,
-                service_connection_id: self.needed(mode, Param::ServiceConnectionId)?,
+                client_id: self.application()?,
+                service_connection_id: self.needed(Param::ServiceConnectionId)?,
                 system_access_token: Secret::new(pipeline_variable(host, "SYSTEM_ACCESSTOKEN")?),
                 oidc_request_uri: pipeline_variable(host, "SYSTEM_OIDCREQUESTURI")?.to_owned(),
             },
@@ -123,15 +125,113 @@ impl Settings {
         self.text(param).map(str::to_owned)
     }
 
-    fn needed(&self, mode: LoginMode, param: Param) -> Result<String> {
-        self.owned(param).ok_or_else(|| missing(mode, param))
+    /// A value that [`Settings::check_complete`] has seen.
+    fn needed(&self, param: Param) -> Result<String> {
+        self.owned(param)
+            .ok_or_else(|| Failure::usage(format!("`{}` is missing", self.flag(param))))
+    }
+
+    /// Checks that nothing is missing that the mode can't do without.
+    ///
+    /// # Errors
+    /// A usage error that names all that is missing, each with its flag and the
+    /// variables that count here.
+    fn check_complete(&self, mode: LoginMode, host: &Host) -> Result<()> {
+        let mut missing = self.missing(mode);
+        let has = |param| self.text(param).is_some();
+        match mode {
+            LoginMode::Spn if !has(Param::ClientCertificate) && !has(Param::ClientSecret) => {
+                missing.push(Param::ClientSecret);
+            }
+            LoginMode::WorkloadIdentity if self.federated_token(host).is_err() => {
+                missing.push(Param::FederatedTokenFile);
+            }
+            _ => {}
+        }
+        let platform: Vec<&str> = PLATFORM_VARIABLES
+            .iter()
+            .filter(|variable| {
+                variable.mode == mode
+                    && mode == LoginMode::AzurePipelines
+                    && host.var_nonempty(variable.name).is_none()
+            })
+            .map(|variable| variable.name)
+            .collect();
+        match (missing.as_slice(), platform.as_slice()) {
+            ([], []) => Ok(()),
+            (missing, platform) => Err(self.incomplete(mode, missing, platform)),
+        }
+    }
+
+    /// The parameters that the mode can't do without and that have no value.
+    pub fn missing(&self, mode: LoginMode) -> Vec<Param> {
+        let needs = mode.row().needs.iter().copied();
+        needs.filter(|param| self.text(*param).is_none()).collect()
+    }
+
+    /// The error for values that are missing: all at once, each with what can
+    /// give it in this mode with these settings.
+    pub fn incomplete(&self, mode: LoginMode, missing: &[Param], platform: &[&str]) -> Failure {
+        let flags = missing
+            .iter()
+            .map(|param| format!("`{}`", self.flag(*param)));
+        let variables = platform.iter().map(|name| format!("the variable `{name}`"));
+        let wanted: Vec<String> = flags.chain(variables).collect();
+        let failure = Failure::usage(format!(
+            "login mode `{mode}` needs {}",
+            listed(&wanted, "and")
+        ));
+        let mut ways: Vec<String> = missing.iter().map(|param| self.ways(*param)).collect();
+        if !platform.is_empty() {
+            ways.push(
+                "map the token in the step: `env: { SYSTEM_ACCESSTOKEN: $(System.AccessToken) }`; \
+                 the others are set by Azure Pipelines in an AzureCLI task"
+                    .to_owned(),
+            );
+        }
+        failure.hint(ways.join("; "))
+    }
+
+    /// How a value can be given.
+    fn ways(&self, param: Param) -> String {
+        // An application's secret has another form, and workload identity another source.
+        let other = match param {
+            Param::ClientSecret => Some(Param::ClientCertificate),
+            _ => None,
+        };
+        // Without the older names of the same variables: the newer ones win.
+        let names: Vec<String> = self
+            .counting(param)
+            .chain(other.into_iter().flat_map(|other| self.counting(other)))
+            .filter(|variable| !variable.name.starts_with("AAD_SERVICE_PRINCIPAL_"))
+            .map(|variable| format!("`{}`", variable.name))
+            .collect();
+        let flags = match (param.row().secret, other) {
+            (true, Some(other)) => vec![format!("`{}`", self.flag(other))],
+            (true, None) => Vec::new(),
+            (false, _) => vec![format!("`{}`", self.flag(param))],
+        };
+        let mut ways = Vec::new();
+        if !names.is_empty() {
+            ways.push(format!("set {}", listed(&names, "or")));
+        }
+        if !flags.is_empty() || names.is_empty() {
+            let flag = flags.first().cloned();
+            ways.insert(
+                0,
+                format!(
+                    "add {}",
+                    flag.unwrap_or_else(|| format!("`{}`", self.flag(param)))
+                ),
+            );
+        }
+        ways.join(" or ")
     }
 
     /// The client id of a mode that needs a tenant beside it.
-    fn application(&self, mode: LoginMode) -> Result<String> {
-        let client_id = self.needed(mode, Param::ClientId)?;
-        self.needed(mode, Param::TenantId)?;
-        Ok(client_id)
+    fn application(&self) -> Result<String> {
+        self.needed(Param::TenantId)?;
+        self.needed(Param::ClientId)
     }
 
     fn client_credential(&self) -> Result<ClientCredential> {
@@ -141,7 +241,7 @@ impl Settings {
                 password: Secret::new(self.text(Param::ClientCertificatePassword).unwrap_or("")),
             });
         }
-        self.needed(LoginMode::Spn, Param::ClientSecret)
+        self.needed(Param::ClientSecret)
             .map(|secret| ClientCredential::Secret(Secret::new(secret)))
     }
 
@@ -157,6 +257,12 @@ impl Settings {
     }
 
     fn federated_token(&self, host: &Host) -> Result<FederatedToken> {
+        if self.names_win()
+            && self.is_named(Param::FederatedTokenFile)
+            && let Some(path) = self.text(Param::FederatedTokenFile)
+        {
+            return Ok(FederatedToken::File(path.into()));
+        }
         let github = (
             host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_URL"),
             host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
@@ -167,7 +273,7 @@ impl Settings {
                 request_token: Secret::new(token),
             });
         }
-        self.needed(LoginMode::WorkloadIdentity, Param::FederatedTokenFile)
+        self.needed(Param::FederatedTokenFile)
             .map(|path| FederatedToken::File(path.into()))
     }
 
@@ -176,8 +282,9 @@ impl Settings {
             return Ok(None);
         };
         let refused = |why: &str| {
-            Failure::usage(format!("`{text}` can't be the authority host: {why}"))
-                .hint("give a URL such as `https://login.microsoftonline.com/`")
+            let failure = Failure::usage(format!("`{text}` can't be the authority host: {why}"))
+                .hint("give a URL such as `https://login.microsoftonline.com/`");
+            self.blame(failure, Param::AuthorityHost)
         };
         let url = Url::parse(text).map_err(|_| refused("it is not a URL"))?;
         if url.host().is_none() {
@@ -186,7 +293,8 @@ impl Settings {
         if !text.ends_with('/') {
             return Err(refused("a slash is missing at its end"));
         }
-        crate::host::http::require_tls(&url)?;
+        crate::host::http::require_tls(&url)
+            .map_err(|failure| self.blame(failure, Param::AuthorityHost))?;
         Ok(Some(text.to_owned()))
     }
 
@@ -214,8 +322,9 @@ impl Settings {
         duration::parse(text)
             .filter(|duration| !duration.is_zero())
             .ok_or_else(|| {
-                Failure::usage(format!("`{text}` can't be a timeout"))
-                    .hint("give a duration above zero, such as `90s` or `1m30s`")
+                let failure = Failure::usage(format!("`{text}` can't be a timeout"))
+                    .hint("give a duration above zero, such as `90s` or `1m30s`");
+                self.blame(failure, Param::Timeout)
             })
     }
 }
@@ -249,31 +358,18 @@ impl PopClaims {
     }
 }
 
-fn missing(mode: LoginMode, param: Param) -> Failure {
-    let row = param.row();
-    let failure = Failure::usage(format!("login mode `{mode}` needs `--{}`", row.flag));
-    let names = row.variable_names();
-    match names.as_slice() {
-        [] => failure.hint(format!("add `--{}`", row.flag)),
-        names if row.secret => failure.hint(format!("set {}", names.join(" or "))),
-        names => failure.hint(format!(
-            "add `--{}`, or set {}",
-            row.flag,
-            names.join(" or ")
-        )),
+/// A list in words.
+fn listed(items: &[String], word: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }
 
 fn pipeline_variable<'a>(host: &'a Host, name: &str) -> Result<&'a str> {
-    host.var_nonempty(name).ok_or_else(|| {
-        Failure::usage(format!(
-            "login mode `azurepipelines` needs the variable `{name}`"
-        ))
-        .hint(
-            "map it in the step: `env: { SYSTEM_ACCESSTOKEN: $(System.AccessToken) }`; \
-             the others are set by Azure Pipelines in an AzureCLI task",
-        )
-    })
+    host.var_nonempty(name)
+        .ok_or_else(|| Failure::usage(format!("the variable `{name}` is missing")))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     LoginMode, Param,
-    param::{PARAMS, Takes, Variable, When},
+    param::{PARAMS, PLATFORM_VARIABLES, Takes, Variable, When},
 };
 use crate::{
     error::{Failure, Result},
@@ -31,11 +31,13 @@ pub enum Origin {
 }
 
 /// Which of flag and variable wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precedence {
     /// Kubelogin's: a variable that is set, even to nothing, replaces the flag.
+    #[default]
     VariablesFirst,
-    /// For commands that a person types: a flag that is given stands.
+    /// For commands that a person types: a flag that is given stands, and only
+    /// variables that were set for the mode count ([`Variable::sync`]).
     FlagsFirst,
 }
 
@@ -49,11 +51,15 @@ struct Value {
 #[derive(Clone, Default)]
 pub struct Settings {
     values: BTreeMap<Param, Value>,
+    precedence: Precedence,
+    /// Whether this is the second sign-in of `sync` and `list`, whose flags
+    /// have names of their own.
+    second: bool,
 }
 
 /// The order in which arguments are written: the one kubelogin's own
 /// conversion uses, so that both write equal entries.
-const ARGUMENT_ORDER: [Param; 26] = [
+const ARGUMENT_ORDER: [Param; 27] = [
     Param::Login,
     Param::ServerId,
     Param::CacheDir,
@@ -80,6 +86,7 @@ const ARGUMENT_ORDER: [Param; 26] = [
     Param::Timeout,
     Param::UseAzureRmEnvVars,
     Param::DisableInstanceDiscovery,
+    Param::EnvSecretsOnly,
 ];
 
 impl Settings {
@@ -142,55 +149,139 @@ impl Settings {
     /// A usage error when the name is unknown.
     pub fn mode(&self) -> Result<LoginMode> {
         LoginMode::parse(self.get(Param::Login).unwrap_or_default())
+            .map_err(|failure| self.blame(failure, Param::Login))
+    }
+
+    /// Marks these as the second sign-in's, so that errors name its flags.
+    #[must_use]
+    pub fn second(mut self) -> Self {
+        self.second = true;
+        self
+    }
+
+    /// The parameter's flag, as it is called for this sign-in.
+    pub fn flag(&self, param: Param) -> String {
+        if self.second {
+            param.arm_dashed()
+        } else {
+            param.dashed()
+        }
+    }
+
+    /// Adds the variable that gave the value, where one did, to an error about
+    /// that value.
+    pub fn blame(&self, failure: Failure, param: Param) -> Failure {
+        match self.origin(param) {
+            Some(Origin::Variable(name)) => super::blame_variable(failure, name),
+            _ => failure,
+        }
+    }
+
+    /// The variables that gave values which the mode uses, each once.
+    pub fn variables_used(&self) -> Vec<(Param, &'static str)> {
+        let mode = self.mode().ok();
+        self.values
+            .iter()
+            .filter(|(param, _)| mode.is_none_or(|mode| mode.uses(**param)))
+            .filter_map(|(param, value)| match value.origin {
+                Origin::Variable(name) => Some((*param, name)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Adds what the variables say.
     ///
-    /// The order is kubelogin's (`pkg/internal/token/options.go`, v0.2.19):
-    /// within a parameter the last variable that is set wins, Terraform's
-    /// names replace the usual ones, the login mode is read before what
-    /// depends on it, and an unreadable timeout is passed over.
+    /// Without `--env-secrets-only` the order for `get-token` is kubelogin's
+    /// (`pkg/internal/token/options.go`, v0.2.19): within a parameter the last
+    /// variable that is set wins, Terraform's names replace the usual ones, the
+    /// login mode is read before what depends on it, and an unreadable timeout
+    /// is passed over.
     #[must_use]
     pub fn with_variables(mut self, host: &Host, precedence: Precedence) -> Self {
-        if self.is_on(Param::DisableEnvironmentOverride) {
-            return self;
-        }
-        let terraform = self.is_on(Param::UseAzureRmEnvVars);
-        self.read_variables(Param::Login, host, precedence, |_| true);
-        let mode = self.mode().ok();
+        self.precedence = precedence;
+        self.read_variables(Param::Login, host);
         for row in PARAMS.iter().filter(|row| row.param != Param::Login) {
-            self.read_variables(row.param, host, precedence, |variable| {
-                match variable.when {
-                    When::Always => true,
-                    When::Usual => !terraform,
-                    When::Terraform => terraform,
-                    When::Mode(wanted) | When::ModeIfUnset(wanted) => mode == Some(wanted),
-                }
-            });
+            self.read_variables(row.param, host);
+        }
+        if precedence == Precedence::FlagsFirst {
+            self.drop_what_flags_replace(host);
         }
         self
     }
 
-    fn read_variables(
-        &mut self,
-        param: Param,
-        host: &Host,
-        precedence: Precedence,
-        counts: impl Fn(&Variable) -> bool,
-    ) {
-        let given = self.is_flag(param);
-        for variable in param.row().variables.iter().filter(|v| counts(v)) {
+    /// The variables that can set a parameter with these settings; the last one
+    /// that is set wins.
+    pub fn counting(&self, param: Param) -> impl Iterator<Item = &'static Variable> + use<> {
+        let row = param.row();
+        let off = self.is_on(Param::DisableEnvironmentOverride)
+            || (self.is_on(Param::EnvSecretsOnly) && !row.at_use);
+        let terraform = self.is_on(Param::UseAzureRmEnvVars);
+        let typed = self.precedence == Precedence::FlagsFirst;
+        let mode = self.mode().ok();
+        row.variables.iter().filter(move |variable| {
+            let meant = match variable.when {
+                When::Always => true,
+                When::Usual => !terraform,
+                When::Terraform => terraform,
+                When::Mode(wanted) | When::ModeIfUnset(wanted) => mode == Some(wanted),
+            };
+            let for_sync = mode.map_or(variable.when == When::Always, |mode| {
+                variable.sync.contains(&mode)
+            });
+            !off && meant && (!typed || for_sync)
+        })
+    }
+
+    /// Whether what is named wins over every variable.
+    pub(super) fn names_win(&self) -> bool {
+        self.precedence == Precedence::FlagsFirst || self.is_on(Param::EnvSecretsOnly)
+    }
+
+    /// Whether a flag or an entry named the value.
+    pub(super) fn is_named(&self, param: Param) -> bool {
+        match self.origin(param) {
+            Some(Origin::Flag | Origin::ExecEntry) => {
+                self.precedence == Precedence::FlagsFirst || self.text(param).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn read_variables(&mut self, param: Param, host: &Host) {
+        let (names_win, named) = (self.names_win(), self.is_named(param));
+        for variable in self.counting(param) {
             let Some(text) = host.var(variable.name) else {
                 continue;
             };
-            let taken = match (variable.when, precedence) {
-                (When::ModeIfUnset(_), _) => self.text(param).is_none(),
-                (_, Precedence::VariablesFirst) => true,
-                (_, Precedence::FlagsFirst) => !given,
+            let taken = match variable.when {
+                When::ModeIfUnset(_) => self.text(param).is_none(),
+                _ if names_win => !named && !text.is_empty(),
+                _ => true,
             };
             let readable = param != Param::Timeout || super::duration::parse(text).is_some();
             if taken && readable {
                 self.set(param, text, Origin::Variable(variable.name));
+            }
+        }
+    }
+
+    /// Drops what a variable said where a flag that was given stands for the
+    /// same thing in another way.
+    fn drop_what_flags_replace(&mut self, host: &Host) {
+        let github = PLATFORM_VARIABLES
+            .iter()
+            .filter(|variable| variable.name.starts_with("ACTIONS_"))
+            .all(|variable| host.var_nonempty(variable.name).is_some());
+        let replaced = [
+            (Param::ClientCertificate, self.is_flag(Param::ClientSecret)),
+            (Param::AuthorityHost, self.is_flag(Param::Environment)),
+            // As kubelogin: the job's own token comes first.
+            (Param::FederatedTokenFile, github),
+        ];
+        for (param, replaced) in replaced {
+            if replaced && !self.is_flag(param) {
+                self.remove(param);
             }
         }
     }

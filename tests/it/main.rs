@@ -22,6 +22,7 @@ mod merge;
 mod optional;
 mod reference;
 mod sessions;
+mod settings;
 mod support;
 mod sync;
 mod world;

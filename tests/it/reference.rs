@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use azure_sim::{AKS_CLIENT_APP, Place};
 use kubectl_aad::login::{
-    Attendance, LoginMode, MODES, Param,
-    param::{Takes, When},
+    Attendance, LoginMode, MODES, PARAMS, Param,
+    param::{PLATFORM_VARIABLES, Takes, When},
 };
 
 use crate::{
@@ -136,8 +136,8 @@ fn page() -> String {
         "# Login modes\n\n\
          Generated from the program's own tables; a test fails when it is stale.\n\n\
          `--login MODE` (or `AAD_LOGIN_METHOD`) chooses one. Flags and variables are those of Azure/kubelogin. For `get-token` \
-         a variable that is set wins over the flag, as it does there, unless `--disable-environment-override` is given; for \
-         `sync` and `list` the flag wins. In capitals, below: what is yours to fill in.\n\n\
+         a variable that is set wins over the flag, as it does there, unless `--disable-environment-override` or \
+         `--env-secrets-only` is given; for `sync` and `list` the flag wins, and [fewer variables count](#variables-and-sync). In capitals, below: what is yours to fill in.\n\n\
          | mode | how | asks a person |\n| --- | --- | --- |\n",
     );
     for row in MODES {
@@ -176,7 +176,70 @@ fn page() -> String {
     line(&mut out, "\n## In every mode\n");
     let common = kubectl_aad::login::COMMON_PARAMS;
     parameters(&mut out, LoginMode::Spn, &[], common);
+    variables_of_sync(&mut out);
     out
+}
+
+/// Which variables count for `sync`, and which for the entries that it writes.
+fn variables_of_sync(out: &mut String) {
+    line(
+        out,
+        "\n## Variables and `sync`\n\n\
+         A shell may have variables that are there for something else: an application in development, a pod's workload \
+         identity. So `sync` and `list` read a variable only in the modes that it is set for (a flag wins over it), write what \
+         it said into the entries, and add `--env-secrets-only` to them: in such an entry what is named wins over every variable, \
+         and only the variables marked *at use* count, where the entry leaves their value open. None of these chooses who signs in.\n\n\
+         | variable | flag | `sync` reads it in | in its entries |\n| --- | --- | --- | --- |",
+    );
+    for row in PARAMS {
+        for name in row.variable_names() {
+            let read_in: Vec<String> = MODES
+                .iter()
+                .filter(|mode| {
+                    let mut variables = row.variables.iter();
+                    variables.any(|v| v.name == name && v.sync.contains(&mode.mode))
+                })
+                .map(|mode| format!("`{}`", mode.name))
+                .collect();
+            let terraform = row
+                .variables
+                .iter()
+                .any(|v| v.name == name && v.when == When::Terraform);
+            let read_in = match (read_in.len() == MODES.len(), terraform) {
+                (true, _) => "every mode".to_owned(),
+                (false, true) => format!("{}, with `--use-azurerm-env-vars`", read_in.join(", ")),
+                (false, false) => read_in.join(", "),
+            };
+            let in_entries = match (row.secret, row.at_use, row.param) {
+                (true, ..) => "at use; never written",
+                (_, true, Param::FederatedTokenFile) => "written; at use where it was not known",
+                (_, true, _) => "at use",
+                (_, _, Param::TenantId) => "the cluster's tenant is written",
+                _ => "written",
+            };
+            line(
+                out,
+                &format!("| `{name}` | `--{}` | {read_in} | {in_entries} |", row.flag),
+            );
+        }
+    }
+    for variable in PLATFORM_VARIABLES {
+        let mode = variable.mode;
+        line(
+            out,
+            &format!(
+                "| `{}` |  | `{mode}` | at use; never written |",
+                variable.name
+            ),
+        );
+    }
+    line(
+        out,
+        "\nWith `--arm-login` (or any flag that begins with `--arm-`) there are two sign-ins: flags without that prefix, and \
+         the variables of `--login`, are for the contexts; `--arm-client-id`, `--arm-tenant-id` and the like, and the variables \
+         of the second mode, are for Azure Resource Manager. They share the cloud, the authority host, the cache and the \
+         timeout. `--tenant-id` names the tenant to look in, too.",
+    );
 }
 
 /// The summaries are phrases: some begin with what a person does.

@@ -1,7 +1,8 @@
 //! The arguments that a synced cluster's exec entry carries.
 //!
-//! Lives here: [`exec_args`], a pure function: no secret ever comes out of it,
-//! and what a pipeline gets from variables is left to them.
+//! [`exec_args`] is a pure function, and no secret ever comes out of it. All
+//! else that the sign-in needs is written, and `--env-secrets-only` beside it,
+//! so that an entry means the same in every shell.
 
 use crate::{
     cli::fleet_args::signs_a_person_in,
@@ -33,25 +34,23 @@ pub(super) fn exec_args(
     let mut entry = Settings::new();
     for row in PARAMS {
         let wanted = mode.uses(row.param) && !row.secret;
-        // What variables gave stays with the variables: they will be there
-        // again, and may differ from one job to the next.
-        let given = login.text(row.param).filter(|_| login.is_flag(row.param));
-        if let Some(text) = given.filter(|_| wanted) {
-            entry.set(row.param, text, Origin::ExecEntry);
+        // Where tokens are stored and how long to wait is each machine's to say.
+        let left_open =
+            matches!(row.param, Param::TokenStore | Param::Timeout) && !login.is_flag(row.param);
+        if let Some(text) = login.text(row.param).filter(|_| wanted && !left_open) {
+            entry.set(row.param, absolute(row.param, text), Origin::ExecEntry);
         }
     }
+    entry.set(Param::EnvSecretsOnly, "true", Origin::ExecEntry);
     entry.set(Param::Login, mode.name(), Origin::ExecEntry);
     entry.set(Param::ServerId, &cluster.server_id, Origin::ExecEntry);
     if mode.uses(Param::TenantId) {
         entry.set(Param::TenantId, &cluster.tenant_id, Origin::ExecEntry);
     }
-    let own_client = login.text(Param::ClientId);
-    let client = match mode {
-        mode if signs_a_person_in(mode) => own_client.or(cluster.client_id.as_deref()),
-        LoginMode::Spn => own_client,
-        _ => None,
-    };
-    if let Some(client) = client {
+    if signs_a_person_in(mode)
+        && entry.text(Param::ClientId).is_none()
+        && let Some(client) = &cluster.client_id
+    {
         entry.set(Param::ClientId, client, Origin::ExecEntry);
     }
     if let Some(environment) = environment.filter(|_| mode.uses(Param::Environment)) {
@@ -65,25 +64,62 @@ pub(super) fn exec_args(
     args
 }
 
+/// What the login lacks that an entry needs and that neither a cluster nor the
+/// machine which uses the entry can supply.
+pub(in crate::cli) fn missing(login: &Settings, mode: LoginMode) -> Vec<Param> {
+    let mut missing = login.missing(mode);
+    missing.retain(|param| {
+        let from_the_cluster =
+            *param == Param::TenantId || (*param == Param::ClientId && signs_a_person_in(mode));
+        !from_the_cluster && !param.row().at_use
+    });
+    missing
+}
+
+/// A path as it is in every directory that kubectl may be called from.
+fn absolute(param: Param, text: &str) -> String {
+    if !matches!(param, Param::ClientCertificate | Param::FederatedTokenFile) {
+        return text.to_owned();
+    }
+    std::path::absolute(text)
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .unwrap_or_else(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        host::Host,
+        login::{
+            MODES, Precedence,
+            param::{Takes, When},
+        },
+    };
 
-    fn args(mode: LoginMode, flags: &[(Param, &str)], variables: &[(Param, &str)]) -> String {
-        let mut login = Settings::new();
-        for (param, text) in flags {
-            login.set(*param, *text, Origin::Flag);
-        }
-        for (param, text) in variables {
-            login.set(*param, *text, Origin::Variable("X"));
-        }
-        let cluster = ClusterSignIn {
+    fn cluster() -> ClusterSignIn {
+        ClusterSignIn {
             tenant_id: "tenant".into(),
             server_id: "server".into(),
             client_id: Some("aks".into()),
             legacy: false,
-        };
-        exec_args(&login, mode, None, &cluster).join(" ")
+        }
+    }
+
+    /// The login of a `sync` with these flags in a shell with these variables.
+    fn login(mode: LoginMode, flags: &[(Param, &str)], variables: &[(&str, &str)]) -> Settings {
+        let mut login = Settings::new();
+        login.set(Param::Login, mode.name(), Origin::Flag);
+        for (param, text) in flags {
+            login.set(*param, *text, Origin::Flag);
+        }
+        let host = Host::with_env(variables.iter().copied());
+        login.with_variables(&host, Precedence::FlagsFirst)
+    }
+
+    fn args(mode: LoginMode, flags: &[(Param, &str)], variables: &[(&str, &str)]) -> String {
+        exec_args(&login(mode, flags, variables), mode, None, &cluster()).join(" ")
     }
 
     #[test]
@@ -91,11 +127,11 @@ mod tests {
         let written = args(
             LoginMode::Spn,
             &[(Param::ClientId, "app"), (Param::ClientSecret, "hunter2")],
-            &[(Param::ClientCertificatePassword, "hunter3")],
+            &[("AZURE_CLIENT_CERTIFICATE_PASSWORD", "hunter3")],
         );
         assert_eq!(
             written,
-            "get-token --login spn --server-id server --client-id app --tenant-id tenant"
+            "get-token --login spn --server-id server --client-id app --tenant-id tenant --env-secrets-only"
         );
     }
 
@@ -103,7 +139,7 @@ mod tests {
     fn the_clusters_own_client_signs_a_person_in_unless_one_is_named() {
         assert_eq!(
             args(LoginMode::DeviceCode, &[], &[]),
-            "get-token --login devicecode --server-id server --client-id aks --tenant-id tenant"
+            "get-token --login devicecode --server-id server --client-id aks --tenant-id tenant --env-secrets-only"
         );
         assert!(
             args(LoginMode::Interactive, &[(Param::ClientId, "mine")], &[])
@@ -112,18 +148,164 @@ mod tests {
     }
 
     #[test]
-    fn what_variables_gave_stays_with_the_variables() {
+    fn what_variables_said_of_this_sign_in_is_written() {
         assert_eq!(
             args(
                 LoginMode::WorkloadIdentity,
                 &[],
-                &[(Param::ClientId, "app"), (Param::FederatedTokenFile, "/f")]
+                &[
+                    ("AZURE_CLIENT_ID", "app"),
+                    ("AZURE_TENANT_ID", "other"),
+                    ("AZURE_FEDERATED_TOKEN_FILE", "/f"),
+                    ("AZURE_AUTHORITY_HOST", "https://login/")
+                ]
             ),
-            "get-token --login workloadidentity --server-id server --tenant-id tenant"
+            "get-token --login workloadidentity --server-id server --client-id app --tenant-id tenant \
+             --authority-host https://login/ --federated-token-file /f --env-secrets-only"
         );
         assert_eq!(
-            args(LoginMode::Msi, &[], &[(Param::ClientId, "app")]),
-            "get-token --login msi --server-id server"
+            args(LoginMode::Msi, &[], &[("AZURE_CLIENT_ID", "app")]),
+            "get-token --login msi --server-id server --env-secrets-only"
         );
+        let relative = args(LoginMode::Spn, &[(Param::ClientCertificate, "c.pem")], &[]);
+        let path = std::path::absolute("c.pem").expect("a path");
+        assert!(relative.contains(&format!("--client-certificate {}", path.display())));
+    }
+
+    #[test]
+    fn a_flag_that_stands_for_the_same_thing_replaces_a_variable() {
+        let spn = args(
+            LoginMode::Spn,
+            &[(Param::ClientId, "app"), (Param::ClientSecret, "s")],
+            &[("AZURE_CLIENT_CERTIFICATE_PATH", "/theirs.pem")],
+        );
+        assert!(!spn.contains("theirs"), "{spn}");
+        let cloud = args(
+            LoginMode::WorkloadIdentity,
+            &[(Param::Environment, "AzureChinaCloud")],
+            &[("AZURE_AUTHORITY_HOST", "https://login/")],
+        );
+        assert!(!cloud.contains("--authority-host"), "{cloud}");
+        let github = [
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://github/"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/f"),
+        ];
+        let job = args(LoginMode::WorkloadIdentity, &[], &github);
+        assert!(!job.contains("/f"), "{job}");
+        let named = [(Param::FederatedTokenFile, "/named")];
+        let job = args(LoginMode::WorkloadIdentity, &named, &github);
+        assert!(job.contains("--federated-token-file /named"), "{job}");
+    }
+
+    /// Every variable of every parameter, with a value that nobody meant.
+    fn foreign() -> Vec<(&'static str, &'static str)> {
+        let names = PARAMS.iter().flat_map(|row| row.variable_names());
+        names.map(|name| (name, "foreign")).collect()
+    }
+
+    /// All that the mode takes, named by flags.
+    fn named(mode: LoginMode) -> Vec<(Param, &'static str)> {
+        let rows = PARAMS.iter().filter(|row| mode.uses(row.param));
+        rows.filter(|row| matches!(row.takes, Takes::Value(_)))
+            .filter(|row| !matches!(row.param, Param::Login | Param::ServerId))
+            .map(|row| match row.param {
+                Param::Timeout => (row.param, "7s"),
+                _ => (row.param, "/named"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_variable_of_any_mode_changes_what_a_sync_was_told() {
+        for row in MODES {
+            let flags = named(row.mode);
+            let quiet = args(row.mode, &flags, &[]);
+            for terraform in [false, true] {
+                let mut flags = flags.clone();
+                if terraform {
+                    flags.push((Param::UseAzureRmEnvVars, "true"));
+                }
+                let loud = args(row.mode, &flags, &foreign());
+                let loud = loud.replace(" --use-azurerm-env-vars", "");
+                assert_eq!(loud, quiet, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sync_reads_a_variable_in_the_modes_that_it_is_set_for_and_in_no_other() {
+        for mode in MODES {
+            for row in PARAMS.iter().filter(|row| row.param != Param::Login) {
+                for name in row.variable_names() {
+                    for terraform in [false, true] {
+                        let flags = [(Param::UseAzureRmEnvVars, "true")];
+                        let flags = if terraform { &flags[..] } else { &[] };
+                        let value = if row.param == Param::Timeout {
+                            "7s"
+                        } else {
+                            "/x"
+                        };
+                        let login = login(mode.mode, flags, &[(name, value)]);
+                        let expected = row.variables.iter().any(|variable| {
+                            let asked = match variable.when {
+                                When::Terraform => terraform,
+                                When::Usual => !terraform,
+                                _ => true,
+                            };
+                            variable.name == name && variable.sync.contains(&mode.mode) && asked
+                        });
+                        let read = login.get(row.param).is_some();
+                        assert_eq!(read, expected, "{name} in {}, {terraform}", mode.name);
+                        let entry = exec_args(&login, mode.mode, None, &cluster()).join(" ");
+                        let written = entry.split(' ').any(|word| word == value);
+                        let stays = row.secret
+                            || matches!(
+                                row.param,
+                                Param::TenantId | Param::TokenStore | Param::Timeout
+                            );
+                        assert_eq!(
+                            written,
+                            expected && !stays,
+                            "{name} in {}: {entry}",
+                            mode.name
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn in_a_context_that_sync_wrote_variables_supply_what_is_open_and_nothing_else() {
+        for mode in MODES {
+            for flags in [Vec::new(), named(mode.mode)] {
+                let written =
+                    exec_args(&login(mode.mode, &flags, &[]), mode.mode, None, &cluster());
+                let (entry, others) = Settings::from_exec_args(&written[1..]).expect("arguments");
+                assert!(others.is_empty());
+                let host = Host::with_env(foreign().into_iter().map(|(name, value)| match name {
+                    "AZURE_CLI_TIMEOUT" => (name, "9s"),
+                    _ => (name, value),
+                }));
+                let used = entry
+                    .clone()
+                    .with_variables(&host, Precedence::VariablesFirst);
+                for row in PARAMS {
+                    let counts = row.variables.iter().any(|variable| match variable.when {
+                        When::Always | When::Usual => true,
+                        When::Terraform => false,
+                        When::Mode(m) | When::ModeIfUnset(m) => m == mode.mode,
+                    });
+                    let (before, after) = (entry.text(row.param), used.text(row.param));
+                    match before {
+                        None if row.at_use && counts => {
+                            assert!(after.is_some(), "{} in {}", row.flag, mode.name);
+                        }
+                        _ => assert_eq!(before, after, "{} in {}", row.flag, mode.name),
+                    }
+                }
+            }
+        }
     }
 }

@@ -127,6 +127,48 @@ fn an_entry_that_may_not_ask_may_when_its_new_mode_has_to() {
 }
 
 #[test]
+fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
+    let flag = "--env-secrets-only";
+    let entry = [
+        "get-token",
+        "--login",
+        "spn",
+        "--server-id",
+        "s",
+        "--client-id",
+        "c",
+        "--tenant-id",
+        "t",
+        "--env-secrets-only",
+    ];
+    let user = exec_user(&entry);
+    let to = |user: &Value, mode| {
+        let converted = run(user, &request(&[(Param::Login, mode)])).expect("converted");
+        assert!(converted.notes.is_empty(), "{:?}", converted.notes);
+        Value::Object(converted.user)
+    };
+    let has = |user: &Value| args(user.as_object().expect("a map")).contains(&flag);
+    assert!(has(&to(&user, "spn")));
+    let there = to(&user, "azurecli");
+    assert!(!has(&there));
+    let back = to(&there, "spn");
+    assert_eq!(args(back.as_object().expect("a map")), entry);
+    // A flag of a way back is no reason to lose it.
+    let named = [(Param::Login, "spn"), (Param::ClientId, "d")];
+    let back = run(&there, &request(&named)).expect("converted").user;
+    assert!(args(&back).contains(&flag));
+    // Azure's plugin does not know it.
+    for user in [&user, &there] {
+        let mut given = Settings::new();
+        given.set(Param::Login, "spn", Origin::Flag);
+        let host = Host::with_env::<&str, &str>([]);
+        let request = Request::new(given, &host, "kubelogin", None).expect("valid");
+        let converted = run(user, &request).expect("converted").user;
+        assert!(!args(&converted).contains(&flag));
+    }
+}
+
+#[test]
 fn a_missing_parameter_is_named() {
     let user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
     let failure = run(&user, &request(&[])).err().expect("no client");

@@ -1,0 +1,427 @@
+//! Whose settings a sign-in gets: what `sync` writes means the same in every shell, and of two
+//! sign-ins each has its own.
+
+use std::{collections::BTreeMap, process::Stdio};
+
+use azure_sim::{AKS_CLIENT_APP, ManagedIdentity, Place};
+use kubectl_aad::login::{LoginMode, PARAMS, param::When};
+use serde_json::Value;
+
+use crate::{
+    get_token::{ATTENDED, Scene},
+    world::{CLOUD, Ran, run},
+};
+
+type Variables = Vec<(String, String)>;
+
+/// How one mode is used here.
+struct Setup {
+    mode: &'static str,
+    /// Flags of `sync` for the contexts.
+    flags: Vec<String>,
+    /// What the shell or the platform has to supply wherever kubectl runs.
+    at_use: Variables,
+}
+
+/// A scene with a federated token file and a signed-in azd.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.install_azd();
+    scene.sign_in_to_azd();
+    let token = scene
+        .world
+        .simulator
+        .workload_identity_token("https://issuer.example", "subject");
+    std::fs::write(scene.world.home().join("federated"), token).expect("written");
+    scene
+}
+
+fn assigned_identity(scene: &Scene) -> ManagedIdentity {
+    let identities = scene.world.simulator.fleet().managed_identities;
+    let found = identities.into_iter().find(|identity| !identity.system);
+    found.expect("a user-assigned identity")
+}
+
+/// What a place sets, without what every client of the simulator needs.
+fn of_place(scene: &Scene, place: Place) -> Variables {
+    let common = scene
+        .world
+        .simulator
+        .env_for(Place::Anywhere, &scene.world.files);
+    let all = scene.world.simulator.env_for(place, &scene.world.files);
+    all.into_iter()
+        .filter(|pair| !common.contains(pair))
+        .collect()
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn setups(scene: &Scene) -> Vec<Setup> {
+    let client = scene.principal.client_id.as_str();
+    let federated = scene.world.home().join("federated").display().to_string();
+    let identity = assigned_identity(scene).client_id;
+    let setup = |mode, flags: &[&str], at_use: Variables| Setup {
+        mode,
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        at_use,
+    };
+    vec![
+        setup("devicecode", &[], vec![pair(ATTENDED.0, ATTENDED.1)]),
+        setup(
+            "spn",
+            &["--client-id", client],
+            vec![pair("AZURE_CLIENT_SECRET", scene.principal.secret())],
+        ),
+        setup(
+            "ropc",
+            &["--username", &scene.user.upn],
+            vec![pair("AZURE_PASSWORD", &scene.user.password)],
+        ),
+        setup(
+            "msi",
+            &["--client-id", &identity],
+            of_place(scene, Place::VirtualMachine),
+        ),
+        setup("azurecli", &[], Vec::new()),
+        setup("azd", &[], Vec::new()),
+        setup(
+            "workloadidentity",
+            &["--client-id", client, "--federated-token-file", &federated],
+            Vec::new(),
+        ),
+        setup(
+            "azurepipelines",
+            &[
+                "--client-id",
+                client,
+                "--azure-pipelines-service-connection-id",
+                "connection",
+            ],
+            of_place(scene, Place::AzurePipelines),
+        ),
+    ]
+}
+
+/// Every variable of every mode, as an application in development might have set it.
+fn foreign(except: &Variables) -> Variables {
+    PARAMS
+        .iter()
+        .flat_map(|row| row.variable_names())
+        .filter(|name| !matches!(*name, "AZURE_CLI_TIMEOUT" | "AAD_TOKEN_STORE"))
+        .filter(|name| !except.iter().any(|(known, _)| known == name))
+        .map(|name| pair(name, "https://foreign.example/"))
+        .collect()
+}
+
+/// The only user's exec entry: its arguments and its variables.
+fn entry(scene: &Scene) -> (Vec<String>, Variables) {
+    let text = scene.world.kubeconfig_text();
+    let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
+    let user = parsed.auth_infos[0].auth_info.clone().expect("a user");
+    let exec = user.exec.expect("an exec entry");
+    let env = exec.env.unwrap_or_default().into_iter().map(|variable| {
+        let of = |key: &str| variable.get(key).cloned().unwrap_or_default();
+        (of("name"), of("value"))
+    });
+    (exec.args.expect("arguments"), env.collect())
+}
+
+/// Runs the entry as kubectl does, with nothing cached, in a shell with these variables.
+fn use_entry(scene: &Scene, variables: &[&Variables]) -> Ran {
+    let (args, own) = entry(scene);
+    let _ = std::fs::remove_dir_all(scene.world.home().join(".kube/cache"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut command = scene.world.aad(&args);
+    for list in variables.iter().copied().chain([&own]) {
+        command.envs(list.iter().map(|(name, value)| (name, value)));
+    }
+    run(command.stdin(Stdio::null()))
+}
+
+fn identity(scene: &Scene, ran: &Ran) -> BTreeMap<&'static str, Value> {
+    let claims = scene.claims(ran);
+    let keys = ["aud", "tid", "oid", "appid", "azp"];
+    keys.map(|key| (key, claims[key].clone())).into()
+}
+
+fn sync(scene: &Scene, flags: &[&str], variables: &[&Variables]) -> Ran {
+    let mut command = scene.world.sync(flags);
+    for list in variables {
+        command.envs(list.iter().map(|(name, value)| (name, value)));
+    }
+    run(&mut command)
+}
+
+fn forget_kubeconfig(scene: &Scene) {
+    let _ = std::fs::remove_file(scene.world.kubeconfig());
+}
+
+#[test]
+fn an_entry_of_sync_means_the_same_in_every_shell() {
+    let scene = scene();
+    for setup in setups(&scene) {
+        let mut flags = vec!["--no-warm", "-l", setup.mode, "--arm-login", "azurecli"];
+        flags.extend(setup.flags.iter().map(String::as_str));
+        forget_kubeconfig(&scene);
+        let quiet = sync(&scene, &flags, &[]);
+        assert_eq!(quiet.code, 0, "{}: {}", setup.mode, quiet.stderr);
+        let written = scene.world.kubeconfig_text();
+        assert!(written.contains("- --env-secrets-only\n"), "{written}");
+        let foreign = foreign(&setup.at_use);
+        // A sync elsewhere writes the same, and so does one that finds it there.
+        for again in [false, true] {
+            if !again {
+                forget_kubeconfig(&scene);
+            }
+            // A certificate that is named nowhere else would be this sign-in's.
+            let not_its_own: Variables = foreign
+                .iter()
+                .filter(|(name, _)| setup.mode != "spn" || !name.contains("CERTIFICATE"))
+                .cloned()
+                .collect();
+            let loud = sync(&scene, &flags, &[&not_its_own]);
+            assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
+            assert_eq!(scene.world.kubeconfig_text(), written, "{}", setup.mode);
+        }
+        let plain = use_entry(&scene, &[&setup.at_use]);
+        let identity = |ran: &Ran| identity(&scene, ran);
+        let expected = identity(&plain);
+        let loud = use_entry(&scene, &[&foreign, &setup.at_use]);
+        assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
+        assert_eq!(identity(&loud), expected, "{}", setup.mode);
+        // One at a time, so that none hides behind another: those that kubelogin would obey here.
+        let mode = LoginMode::parse(setup.mode).expect("a mode");
+        let obeyed = |name: &str| {
+            let rows = PARAMS.iter().filter(|row| mode.uses(row.param));
+            let mut variables = rows.flat_map(|row| row.variables);
+            variables.any(|variable| {
+                variable.name == name
+                    && match variable.when {
+                        When::Always | When::Usual => true,
+                        When::Terraform => false,
+                        When::Mode(other) | When::ModeIfUnset(other) => other == mode,
+                    }
+            })
+        };
+        for one in foreign.iter().filter(|(name, _)| obeyed(name)) {
+            let loud = use_entry(&scene, &[&vec![one.clone()], &setup.at_use]);
+            assert_eq!(
+                loud.code, 0,
+                "{} with {}: {}",
+                setup.mode, one.0, loud.stderr
+            );
+            assert_eq!(identity(&loud), expected, "{} with {}", setup.mode, one.0);
+        }
+    }
+}
+
+#[test]
+fn an_entry_of_an_earlier_version_is_brought_up_to_date() {
+    let scene = Scene::new();
+    assert_eq!(sync(&scene, &[], &[]).code, 0);
+    let written = scene.world.kubeconfig_text();
+    let old = written.replace("      - --env-secrets-only\n", "");
+    assert_ne!(old, written);
+    std::fs::write(scene.world.kubeconfig(), old).expect("written");
+    let report = sync(&scene, &["-o", "json"], &[]).json(0);
+    assert_eq!(report["summary"]["updated"], 1, "{report}");
+    assert_eq!(scene.world.kubeconfig_text(), written);
+}
+
+#[test]
+fn what_a_sign_in_has_from_variables_is_written_and_its_secret_is_not() {
+    let scene = scene();
+    let client = scene.principal.client_id.as_str();
+    let federated = scene.world.home().join("federated").display().to_string();
+    let tenant = scene.tenant.as_str();
+    let secret = scene.principal.secret();
+    let terraform = [
+        pair("ARM_CLIENT_ID", client),
+        pair("ARM_TENANT_ID", tenant),
+        pair("ARM_CLIENT_SECRET", secret),
+        pair("AZURE_CLIENT_ID", "foreign"),
+        pair("AZURE_CLIENT_SECRET", "foreign"),
+        pair("AZURE_TENANT_ID", "foreign"),
+    ];
+    let usual = [
+        pair("AZURE_CLIENT_ID", client),
+        pair("AZURE_TENANT_ID", tenant),
+        pair("AZURE_CLIENT_SECRET", secret),
+    ];
+    let webhook = [
+        pair("AZURE_CLIENT_ID", client),
+        pair("AZURE_TENANT_ID", tenant),
+        pair("AZURE_FEDERATED_TOKEN_FILE", &federated),
+        pair(
+            "AZURE_AUTHORITY_HOST",
+            &scene.world.simulator.authority_url(),
+        ),
+    ];
+    let mut pipeline = of_place(&scene, Place::AzurePipelines);
+    let at_use_pipeline = pipeline.clone();
+    pipeline.extend([
+        pair("AZURESUBSCRIPTION_CLIENT_ID", client),
+        pair("AZURESUBSCRIPTION_TENANT_ID", tenant),
+        pair("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "connection"),
+        pair("AZURE_CLIENT_ID", "foreign"),
+    ]);
+    for (flags, variables, at_use) in [
+        (&["-l", "spn"][..], usual.to_vec(), usual[2..].to_vec()),
+        (
+            &["-l", "spn", "--use-azurerm-env-vars"],
+            terraform.to_vec(),
+            terraform[2..].to_vec(),
+        ),
+        (&["-l", "workloadidentity"], webhook.to_vec(), Vec::new()),
+        (&["-l", "azurepipelines"], pipeline, at_use_pipeline),
+    ] {
+        forget_kubeconfig(&scene);
+        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[&variables]);
+        let report = synced.json(0);
+        assert_eq!(report["tokens"][0]["error"], Value::Null, "{flags:?}");
+        assert!(!scene.world.kubeconfig_text().contains(secret));
+        let used = use_entry(&scene, &[&at_use]);
+        assert_eq!(used.code, 0, "{flags:?}: {}", used.stderr);
+        assert_eq!(scene.claims(&used)["oid"], scene.principal.oid.as_str());
+    }
+}
+
+#[test]
+fn a_pods_identity_is_not_taken_for_the_machines() {
+    let scene = scene();
+    let identities = scene.world.simulator.fleet().managed_identities;
+    let system = identities.iter().find(|i| i.system).expect("one");
+    let mut pod = of_place(&scene, Place::VirtualMachine);
+    let machine = pod.clone();
+    pod.push(pair(
+        "AZURE_CLIENT_ID",
+        &assigned_identity(&scene).client_id,
+    ));
+    let synced = sync(&scene, &["-l", "msi", "-o", "json"], &[&pod]);
+    assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
+    let (args, _) = entry(&scene);
+    assert!(!args.contains(&"--client-id".to_owned()), "{args:?}");
+    let used = use_entry(&scene, &[&pod, &machine]);
+    assert_eq!(scene.claims(&used)["oid"], system.object_id.as_str());
+}
+
+#[test]
+fn of_two_sign_ins_each_has_its_own_settings() {
+    let scene = scene();
+    let client = scene.principal.client_id.as_str();
+    let federated = scene.world.home().join("federated").display().to_string();
+    let bot: Variables = vec![
+        pair("AZURE_CLIENT_ID", client),
+        pair("AZURE_TENANT_ID", &scene.tenant),
+        pair("AZURE_CLIENT_SECRET", scene.principal.secret()),
+    ];
+    // People's contexts, found by a bot.
+    for mode in ["devicecode", "interactive", "ropc"] {
+        forget_kubeconfig(&scene);
+        let mut flags = vec!["-l", mode, "--arm-login", "spn", "--no-warm"];
+        if mode == "ropc" {
+            flags.extend(["--username", &scene.user.upn]);
+        }
+        let synced = sync(&scene, &flags, &[&bot]);
+        assert_eq!(synced.code, 0, "{mode}: {}", synced.stderr);
+        let (args, _) = entry(&scene);
+        assert!(args.contains(&AKS_CLIENT_APP.to_owned()), "{args:?}");
+        assert!(!args.contains(&client.to_owned()), "{args:?}");
+    }
+    // A workload's contexts, found by the machine that it runs on.
+    forget_kubeconfig(&scene);
+    let mut pod = of_place(&scene, Place::VirtualMachine);
+    pod.extend([
+        pair("AZURE_CLIENT_ID", client),
+        pair("AZURE_FEDERATED_TOKEN_FILE", &federated),
+    ]);
+    scene.world.simulator.reset();
+    let flags = ["-l", "workloadidentity", "--arm-login", "msi", "-o", "json"];
+    let report = sync(&scene, &flags, &[&pod]).json(0);
+    assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
+    let asked = scene.world.simulator.requests_to(azure_sim::Endpoint::Imds);
+    assert!(!asked.is_empty());
+    for request in asked {
+        assert!(request.query.iter().all(|(name, _)| name != "client_id"));
+    }
+    // az's contexts, found by a workload and by a pipeline.
+    forget_kubeconfig(&scene);
+    pod.push(pair("AZURE_TENANT_ID", &scene.tenant));
+    let found = sync(&scene, &["--arm-login", "workloadidentity"], &[&pod]);
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    let pipeline = of_place(&scene, Place::AzurePipelines);
+    let flags = [
+        "--arm-login",
+        "azurepipelines",
+        "--arm-client-id",
+        client,
+        "--arm-tenant-id",
+        &scene.tenant,
+        "--arm-azure-pipelines-service-connection-id",
+        "connection",
+    ];
+    let found = sync(&scene, &flags, &[&pipeline]);
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    // A pipeline's contexts, found by a person.
+    forget_kubeconfig(&scene);
+    let person = scene.world.at_a_terminal(&[
+        "sync",
+        "-e",
+        CLOUD,
+        "-l",
+        "spn",
+        "--client-id",
+        client,
+        "--arm-login",
+        "devicecode",
+        "--no-warm",
+    ]);
+    assert_eq!(person.code, 0, "{}", person.stderr);
+    assert!(entry(&scene).0.contains(&client.to_owned()));
+}
+
+#[test]
+fn what_is_missing_is_named_at_once_and_with_what_counts() {
+    let scene = Scene::new();
+    let both = sync(
+        &scene,
+        &["-l", "azurepipelines", "--arm-login", "spn"],
+        &[&vec![pair("AZURE_CLIENT_ID", "app")]],
+    );
+    assert_eq!(both.code, 2, "{}", both.stderr);
+    assert_eq!(
+        both.stderr,
+        "error: login mode `azurepipelines` needs `--client-id` and `--azure-pipelines-service-connection-id`\n\
+         caused by: login mode `spn` needs `--arm-tenant-id` and `--arm-client-secret`\n\
+         hint: add `--client-id` or set `AZURESUBSCRIPTION_CLIENT_ID`; add `--azure-pipelines-service-connection-id` or set `AZURESUBSCRIPTION_SERVICE_CONNECTION_ID`; add `--arm-tenant-id` or set `AZURE_TENANT_ID`; add `--arm-client-certificate` or set `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`\n"
+    );
+    let mistaken = sync(&scene, &["--arm-login", "msi", "--client-id", "app"], &[]);
+    assert_eq!(mistaken.code, 2, "{}", mistaken.stderr);
+    assert_eq!(
+        mistaken.stderr,
+        "error: `--client-id` is for `--login azurecli`, which has no use for it\n\
+         hint: give `--arm-client-id` for `--arm-login msi`\n"
+    );
+}
+
+#[test]
+fn an_error_that_comes_of_a_variable_names_it() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let tenant = ("AZURE_TENANT_ID", "nowhere.example");
+    let ran = scene.get_token(&scene.spn(&[]), &[secret, tenant]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("`AZURE_TENANT_ID`"), "{}", ran.stderr);
+    for (name, value) in [
+        ("AZURE_CLI_TIMEOUT", "0s"),
+        ("AAD_LOGIN_METHOD", "nonsense"),
+        ("AAD_TOKEN_STORE", "nonsense"),
+    ] {
+        let ran = scene.get_token(&scene.spn(&[]), &[secret, (name, value)]);
+        assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+        let named = format!("it is the value of the variable `{name}`");
+        assert!(ran.stderr.contains(&named), "{name}: {}", ran.stderr);
+    }
+}
