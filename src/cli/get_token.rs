@@ -113,7 +113,7 @@ fn prepare_for(
 ) -> Result<(Authenticator, TokenRequest)> {
     let mut settings = settings.with_variables(host, Precedence::VariablesFirst);
     settings.set_default(Param::Login, DEFAULT_LOGIN);
-    warn_of_unused(&settings);
+    tell_of_unused(&settings);
     let sign_in = settings.resolve(host)?;
     let request = TokenRequest::resource(resource(&sign_in.server_id)?);
     let authority = Cloud::authority(
@@ -176,15 +176,14 @@ pub(super) fn resource(server_id: &str) -> Result<String> {
     Ok(resource.to_owned())
 }
 
-fn warn_of_unused(settings: &Settings) {
+/// Tells with `-v` alone: kubectl calls this for each command, and what is
+/// written was told when it was written.
+fn tell_of_unused(settings: &Settings) {
     let Ok(mode) = settings.mode() else {
         return;
     };
     for param in settings.unused() {
-        say(&format!(
-            "warning: login mode `{mode}` does nothing with `{}`",
-            param.dashed()
-        ));
+        tracing::info!("login mode `{mode}` does nothing with `{}`", param.dashed());
     }
 }
 

@@ -425,3 +425,51 @@ fn an_error_that_comes_of_a_variable_names_it() {
         assert!(ran.stderr.contains(&named), "{name}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl() {
+    let scene = Scene::new();
+    let authority = scene.world.simulator.authority_url();
+    // az's entry with `devicecode` replaced by `azurecli`.
+    let args = [
+        "get-token",
+        "--environment",
+        "AzurePublicCloud",
+        "--server-id",
+        azure_sim::AKS_SERVER_APP,
+        "--client-id",
+        AKS_CLIENT_APP,
+        "--tenant-id",
+        &scene.tenant,
+        "--login",
+        "azurecli",
+        "--authority-host",
+        &authority,
+    ];
+    let quiet = run(&mut scene.world.aad(&args));
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
+    let told = run(scene.world.aad(&args).args(["-v", "1"]));
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for flag in ["`--environment`", "`--client-id`"] {
+        assert!(told.stderr.contains(flag), "{}", told.stderr);
+    }
+    let synced = sync(&scene, &["-l", "azurecli", "--legacy"], &[]);
+    assert!(
+        synced
+            .stderr
+            .contains("warning: `--legacy` has no effect with `--login azurecli`"),
+        "{}",
+        synced.stderr
+    );
+    let converted =
+        run(&mut scene
+            .world
+            .aad(&["convert-kubeconfig", "-l", "azurecli", "--legacy"]));
+    assert!(
+        converted
+            .stderr
+            .contains("warning: `--legacy` has no use in `azurecli`"),
+        "{}",
+        converted.stderr
+    );
+}
