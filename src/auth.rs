@@ -151,6 +151,8 @@ impl Authenticator {
         }
     }
 
+    /// # Errors
+    /// When there is no key yet: see [`Authenticator::prepare_pop_key`].
     fn pop(&self) -> Result<Option<Pop<'_>>> {
         let Some(claims) = self.sign_in.login.pop_claims() else {
             return Ok(None);
@@ -158,14 +160,32 @@ impl Authenticator {
         let key = match self.pop_key.get() {
             Some(key) => key,
             None => {
-                let key = PopKey::of(self.cache.store())?;
-                if let Some(failure) = key.unstored() {
-                    (self.options.notice)(&failure.as_warning());
-                }
+                let key = PopKey::kept(self.cache.store())
+                    .ok_or_else(|| Failure::new("there is no key for proof of possession"))?;
                 self.pop_key.get_or_init(|| key)
             }
         };
         Ok(Some(Pop { key, claims }))
+    }
+
+    /// Makes the key that tokens are bound to where there is none, by one process
+    /// for all: tokens of one key are of no use with another.
+    async fn prepare_pop_key(&self) -> Result<()> {
+        if self.pop().is_ok() {
+            return Ok(());
+        }
+        let lock = self.cache.alone(pop::LOCK, &|| ()).await;
+        if let Err(failure) = &lock {
+            tracing::debug!("no lock: {failure}");
+        }
+        if self.pop().is_err() {
+            let key = PopKey::make(self.cache.store())?;
+            if let Some(failure) = key.unstored() {
+                (self.options.notice)(&failure.as_warning());
+            }
+            self.pop_key.get_or_init(|| key);
+        }
+        Ok(())
     }
 
     /// Gets a token, and bounds the whole.
@@ -186,6 +206,7 @@ impl Authenticator {
     }
 
     async fn get_anew(&self, request: &TokenRequest) -> Result<AccessToken> {
+        self.prepare_pop_key().await?;
         let key = self.key(request)?;
         let since = self.host.now();
         let alone = self.alone(key.as_ref()).await;

@@ -29,6 +29,8 @@ use crate::{
 
 /// The record of the key.
 const RECORD: &str = "pop-key";
+/// The lock under which the key is made.
+pub(super) const LOCK: &str = "pop-key";
 /// How long kubectl may use a signed request, in seconds: a minute less than
 /// the server takes it.
 const LIFE: i64 = 14 * 60;
@@ -45,17 +47,13 @@ pub(super) struct PopKey {
 }
 
 impl PopKey {
-    /// The key of this store, made where there is none. One that can't be stored is as good as any, for
-    /// as long as the process runs.
+    /// Makes a key and keeps it. Callers hold [`LOCK`], so that there is one key
+    /// whoever asks for it first. One that can't be stored is as good as any, for as
+    /// long as the process runs.
     ///
     /// # Errors
     /// When no key can be made.
-    pub(super) fn of(store: &Store) -> Result<Self> {
-        if let Some(key) = Self::read(store) {
-            return Ok(key);
-        }
-        // Two processes may both find none. Whose key is kept last counts, and
-        // the other's token is signed for a key that nobody asks for again.
+    pub(super) fn make(store: &Store) -> Result<Self> {
         let key = KeyPair::generate(KeySize::Rsa2048)
             .map_err(|_| Failure::new("could not make a key for proof of possession"))?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
@@ -68,7 +66,8 @@ impl PopKey {
         })
     }
 
-    fn read(store: &Store) -> Option<Self> {
+    /// The key that is kept in this store.
+    pub(super) fn kept(store: &Store) -> Option<Self> {
         let text = store.read(RECORD)?;
         let der = zeroize::Zeroizing::new(STANDARD.decode(&*text).ok()?);
         Some(Self::new(KeyPair::from_pkcs8(&der).ok()?))
@@ -140,8 +139,9 @@ mod tests {
     #[test]
     fn the_key_is_made_once_and_signs_for_the_minutes_that_the_server_takes() {
         let store = Store::in_memory();
-        let key = PopKey::of(&store).expect("a key");
-        assert_eq!(PopKey::of(&store).expect("the same").kid(), key.kid());
+        assert!(PopKey::kept(&store).is_none());
+        let key = PopKey::make(&store).expect("a key");
+        assert_eq!(PopKey::kept(&store).expect("the same").kid(), key.kid());
         let cnf = URL_SAFE_NO_PAD.decode(key.req_cnf()).expect("base64url");
         let cnf: Value = serde_json::from_slice(&cnf).expect("JSON");
         assert_eq!(cnf, json!({ "kid": key.kid(), "xms_ksl": "sw" }));
