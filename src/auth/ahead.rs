@@ -33,8 +33,8 @@ impl Authenticator {
             }
             _ => NEXT_ATTEMPT,
         };
-        let turn = key.name().replace("access-", "ahead-");
-        self.cache.store().claim(&turn, every, self.host.now())
+        let now = self.host.now();
+        self.cache.store().claim(&key.refresh_turn(), every, now)
     }
 
     /// Renews a token that is due, without a person and without waiting for

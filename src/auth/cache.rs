@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccessToken,
     oauth::Account,
-    store::{Guard, Store},
+    store::{self, Guard, Store},
 };
 use crate::{
     error::Result,
@@ -28,6 +28,8 @@ pub use refresh::{RefreshKey, RefreshRecord, Unnamed};
 
 /// The family of tokens that a person signs in for.
 pub(super) const USER: &str = "user";
+/// The family of tokens that a name and a password are sent for.
+pub(super) const PASSWORD: &str = "password";
 
 /// The form of the files. Files of another version are treated as absent.
 const VERSION: u32 = 1;
@@ -59,7 +61,10 @@ pub struct CacheKey {
     pub resource: String,
     /// The kind of sign-in, such as `user` or `application`.
     pub family: String,
-    /// Who: an account, the fingerprint of a credential, a managed identity.
+    /// Who: an account, the fingerprint of a credential, a managed identity. What
+    /// changes with each sign-in or job stands on a line of its own at the end,
+    /// after the place of it where several may be signed in at once: see
+    /// [`CacheKey::forget_earlier`].
     pub identity: String,
     /// A claims challenge that the token answers.
     pub claims: Option<String>,
@@ -72,10 +77,60 @@ pub struct CacheKey {
 impl CacheKey {
     /// A record's name without anything readable in it.
     pub fn name(&self) -> String {
-        let whole = serde_json::to_vec(self).expect("a key is plain strings");
-        format!("access-{}", fingerprint(&whole))
+        format!("{}{}", self.place_prefix(), self.fingerprint())
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint(&serde_json::to_vec(self).expect("a key is plain strings"))
+    }
+
+    /// What the names of all sign-ins begin with that get this token in turn.
+    fn group_prefix(&self) -> String {
+        let lasting = Self {
+            identity: self.identity_parts().0.to_owned(),
+            ..self.clone()
+        };
+        format!("{}{}-", store::ACCESS, lasting.fingerprint())
+    }
+
+    /// What the names begin with of which one alone is of use.
+    fn place_prefix(&self) -> String {
+        let group = self.group_prefix();
+        match self.identity_parts().1 {
+            Some(place) => format!("{group}{}-", &fingerprint(place.as_bytes())[..8]),
+            None => group,
+        }
+    }
+
+    /// The name under which background refreshes of this token are kept apart in
+    /// time: one for all sign-ins that follow each other.
+    pub(super) fn refresh_turn(&self) -> String {
+        let prefix = self.place_prefix();
+        let shared = prefix.strip_prefix(store::ACCESS).unwrap_or(&prefix);
+        format!("ahead-{}", shared.trim_end_matches('-'))
+    }
+
+    /// What lasts of the identity, and the place that holds one sign-in at a time.
+    fn identity_parts(&self) -> (&str, Option<&str>) {
+        let mut parts = self.identity.splitn(3, '\n');
+        let lasting = parts.next().unwrap_or_default();
+        let place = parts.next().filter(|_| parts.next().is_some());
+        (lasting, place)
+    }
+
+    /// Forgets the tokens of sign-ins and jobs that this one came after: of a
+    /// place that holds one at a time all, of others all but the newest.
+    fn forget_earlier(&self, store: &Store) {
+        let name = self.name();
+        if self.identity_parts().1.is_some() {
+            store.keep_newest(&self.place_prefix(), &name, 0);
+        }
+        store.keep_newest(&self.group_prefix(), &name, EARLIER);
     }
 }
+
+/// How many tokens of earlier sign-ins and of other jobs stay beside the newest.
+const EARLIER: usize = 7;
 
 /// The first half of a SHA-256, in hexadecimal.
 pub fn fingerprint(bytes: &[u8]) -> String {
@@ -198,7 +253,11 @@ impl TokenCache {
             account: account.cloned(),
         };
         let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
-        self.store.write(&key.name(), bytes.expose().as_bytes())
+        let bytes = bytes.expose().as_bytes();
+        self.store
+            .write_until(&key.name(), bytes, token.expires_on)?;
+        key.forget_earlier(&self.store);
+        Ok(())
     }
 
     /// Waits until this process alone gets what `flight` names, and calls
@@ -378,6 +437,48 @@ pub(super) mod tests {
             assert_ne!(other.name(), key().name());
         }
         assert!(cache.fresh(&key(), &host(0)).is_some());
+    }
+
+    /// The names of the files after as many sign-ins, one after the other.
+    fn files_after(count: usize, identity: impl Fn(usize) -> String) -> Vec<String> {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let path = temp.path().join("cache");
+        let store = Store::open(Ok(path.clone()), store::StoreChoice::File).expect("opened");
+        let cache = TokenCache::new(Arc::new(store));
+        let now = 4_000_000_000;
+        for n in 0..count {
+            let key = CacheKey {
+                identity: identity(n),
+                ..key()
+            };
+            let lock = cache.store().try_lock(&key.name()).expect("locks");
+            cache
+                .keep(&key, &token(now + 3_600), None, &host(now))
+                .expect("kept");
+            cache.store().claim(&key.refresh_turn(), 60, now);
+            drop(lock.expect("free"));
+            assert!(cache.fresh(&key, &host(now)).is_some(), "the newest stays");
+        }
+        let files = std::fs::read_dir(path).expect("made");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("readable").file_name();
+        files
+            .map(|entry| name(entry).into_string().expect("text"))
+            .collect()
+    }
+
+    #[test]
+    fn a_thousand_sign_ins_leave_the_files_of_the_last() {
+        let files = files_after(1_000, |n| format!("\nplace\n{n}"));
+        assert_eq!(files.len(), 2, "a token and a turn: {files:?}");
+    }
+
+    #[test]
+    fn jobs_and_places_leave_the_files_of_a_few() {
+        let files = files_after(50, |n| format!("connection\n{n}"));
+        assert_eq!(files.len(), EARLIER + 2, "{files:?}");
+        let files = files_after(50, |n| format!("\nplace-{n}\n{n}"));
+        let tokens = files.iter().filter(|name| name.starts_with("access-"));
+        assert_eq!(tokens.count(), EARLIER + 1, "{files:?}");
     }
 
     #[test]

@@ -42,6 +42,20 @@ pub(super) fn of_az(host: &Host) -> Option<String> {
     Some(seen.fingerprint())
 }
 
+/// Where `az` keeps who is signed in: one sign-in at a time counts there.
+pub(super) fn place_of_az(host: &Host) -> Option<String> {
+    Some(place(&config_dir(host, "AZURE_CONFIG_DIR", ".azure")?))
+}
+
+/// The same for `azd`.
+pub(super) fn place_of_azd(host: &Host) -> Option<String> {
+    Some(place(&config_dir(host, "AZD_CONFIG_DIR", ".azd")?))
+}
+
+fn place(dir: &Path) -> String {
+    Seen::new(dir).fingerprint()
+}
+
 /// What `azd` would answer from. It can be told to ask `az`
 /// (`auth.useAzCliAuth`), so what `az` would say counts too.
 pub(super) fn of_azd(host: &Host) -> Option<String> {

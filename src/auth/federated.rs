@@ -62,7 +62,10 @@ pub(super) fn identity(source: &FederatedToken) -> Result<String> {
                 None => token.expose().to_owned(),
             }
         }
-        FederatedToken::GitHubActions { request_token, .. } => request_token.expose().to_owned(),
+        FederatedToken::GitHubActions { request_token, .. } => {
+            let job = fingerprint(request_token.expose().as_bytes());
+            return Ok(format!("github\n{job}"));
+        }
     };
     Ok(fingerprint(seen.as_bytes()))
 }

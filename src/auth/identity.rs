@@ -5,7 +5,7 @@
 
 use super::{
     Authenticator, TokenRequest,
-    cache::{CacheKey, RefreshKey, USER, fingerprint},
+    cache::{CacheKey, PASSWORD, RefreshKey, USER, fingerprint},
     developer_state, federated, managed_identity,
 };
 use crate::{
@@ -24,7 +24,7 @@ impl Login {
             // One sign-in serves both, whichever way it was made.
             Self::DeviceCode { .. } | Self::Interactive { .. } => USER,
             Self::ServicePrincipal { .. } => "application",
-            Self::Password { .. } => "password",
+            Self::Password { .. } => PASSWORD,
             Self::ManagedIdentity { .. } => "managed identity",
             Self::AzureCli { .. } => "az",
             Self::AzureDeveloperCli => "azd",
@@ -98,7 +98,9 @@ impl Authenticator {
             // Not the password: a record's name is a hash of this, which must not let one be guessed.
             Login::Password { username, .. } => username.to_lowercase(),
             Login::ServicePrincipal { credential, .. } => match credential {
-                ClientCredential::Secret(secret) => fingerprint(secret.expose().as_bytes()),
+                ClientCredential::Secret(secret) => {
+                    format!("\n{}", fingerprint(secret.expose().as_bytes()))
+                }
                 ClientCredential::Certificate { path, password } => {
                     let mut bytes = std::fs::read(path).map_err(|e| {
                         Failure::new(format!(
@@ -110,7 +112,7 @@ impl Authenticator {
                     })?;
                     // Who does not know the password gets no cached token.
                     bytes.extend_from_slice(password.expose().as_bytes());
-                    fingerprint(&bytes)
+                    format!("\n{}", fingerprint(&bytes))
                 }
             },
             Login::ManagedIdentity { identity } => {
@@ -120,10 +122,16 @@ impl Authenticator {
                 let Some(state) = developer_state::of_az(&self.host) else {
                     return Ok(None);
                 };
-                format!("{state} {}", subscription.as_deref().unwrap_or_default())
+                let place = developer_state::place_of_az(&self.host).unwrap_or_default();
+                let subscription = subscription.as_deref().unwrap_or_default();
+                format!("{subscription}\n{place}\n{state}")
             }
             Login::AzureDeveloperCli => {
-                return Ok(developer_state::of_azd(&self.host));
+                let Some(state) = developer_state::of_azd(&self.host) else {
+                    return Ok(None);
+                };
+                let place = developer_state::place_of_azd(&self.host).unwrap_or_default();
+                format!("\n{place}\n{state}")
             }
             Login::WorkloadIdentity { federated, .. } => federated::identity(federated)?,
             Login::AzurePipelines {
@@ -133,7 +141,7 @@ impl Authenticator {
             } => {
                 // The token is of one job: no other job is served its tokens.
                 let job = fingerprint(system_access_token.expose().as_bytes());
-                format!("{service_connection_id} {job}")
+                format!("{service_connection_id}\n{job}")
             }
         }))
     }

@@ -5,9 +5,9 @@
 
 use std::{
     fmt,
-    fs::TryLockError,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use crate::{
 pub use choice::{Kind, StoreChoice};
 pub use memory::Guard;
 
-use directory::Directory;
+use directory::{Directory, LOCK};
 use memory::Memory;
 use sealed::Key;
 use vault::Vault;
@@ -53,6 +53,18 @@ const SEALED: &str = ".sealed";
 const PLAIN: &str = ".json";
 /// What the names of files that tell turns end in.
 const TURN: &str = ".turn";
+
+/// What the names of access tokens begin with.
+pub(super) const ACCESS: &str = "access-";
+/// What the names of sessions begin with.
+pub(super) const SESSION: &str = "refresh-";
+/// What the names of notes begin with that a person gave up a sign-in.
+pub(super) const GIVEN_UP: &str = "given-up-";
+
+/// Whether a file's name is one of a record.
+fn is_record(file: &str) -> bool {
+    file.ends_with(SEALED) || file.ends_with(PLAIN)
+}
 
 enum Place {
     Plain(Directory),
@@ -235,13 +247,26 @@ impl Store {
     /// # Errors
     /// When they can't be kept.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_stamped(name, bytes, None)
+    }
+
+    /// As [`Store::write`], of a record that is of no use after `until` (Unix
+    /// seconds): it is swept away then.
+    ///
+    /// # Errors
+    /// When they can't be kept.
+    pub fn write_until(&self, name: &str, bytes: &[u8], until: i64) -> Result<()> {
+        self.write_stamped(name, bytes, Some(moment(until)))
+    }
+
+    fn write_stamped(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> Result<()> {
         let file = self
             .file_name(name)
             .ok_or_else(|| Failure::new(format!("`{name}` can't name a record")))?;
         match &self.place {
-            Place::Plain(directory) => directory.write(&file, bytes),
+            Place::Plain(directory) => directory.write(&file, bytes, until),
             Place::Sealed(directory, key) => {
-                directory.write(&file, &sealed::seal(key, name, bytes)?)
+                directory.write(&file, &sealed::seal(key, name, bytes)?, until)
             }
             Place::Memory(memory) => {
                 memory.write(name, bytes);
@@ -276,6 +301,68 @@ impl Store {
         }
     }
 
+    /// Forgets the records whose names begin with a prefix, but for `name` and
+    /// the `others` newest of them.
+    pub fn keep_newest(&self, prefix: &str, name: &str, others: usize) {
+        let Some(directory) = self.files() else {
+            return;
+        };
+        let names = self.names(prefix).into_iter().filter(|other| other != name);
+        let files: Vec<String> = names.filter_map(|other| self.file_name(&other)).collect();
+        if files.len() > others {
+            directory.keep_newest(files.iter().map(String::as_str), others);
+        }
+    }
+
+    /// Forgets sessions that Entra has ended for want of use. `now` is the time
+    /// at Entra, in Unix seconds.
+    pub fn sweep_sessions(&self, now: i64) {
+        if let Some(directory) = self.files() {
+            directory.sweep_sessions(moment(now));
+        }
+    }
+
+    /// The plain records beside sealed ones: of a machine or container that
+    /// shares the directory and has no key store, or of `--token-store file`.
+    pub fn plain_beside(&self) -> Option<Self> {
+        match &self.place {
+            Place::Sealed(directory, _) => Some(Self::plain(directory.clone(), None)),
+            Place::Plain(_) | Place::Memory(_) => None,
+        }
+    }
+
+    /// The files of tokens and sessions that can't be read here: sealed with the
+    /// key of another machine, or with one that is lost, or damaged.
+    pub fn unreadable(&self) -> Vec<String> {
+        let Some(directory) = self.files() else {
+            return Vec::new();
+        };
+        let plain = self.plain_beside();
+        let views = [Some(self), plain.as_ref()];
+        let is_read = |file: &str| {
+            views.iter().flatten().any(|view| {
+                let name = file.strip_suffix(view.suffix().as_str());
+                name.is_some_and(|name| view.read(name).is_some())
+            })
+        };
+        let names = directory.names().into_iter();
+        names
+            .filter(|file| is_record(file))
+            .filter(|file| file.starts_with(ACCESS) || file.starts_with(SESSION))
+            .filter(|file| !is_read(file))
+            .collect()
+    }
+
+    /// Removes what [`Store::unreadable`] tells; how many files that were.
+    pub fn remove_unreadable(&self) -> usize {
+        let Some(directory) = self.files() else {
+            return 0;
+        };
+        let files = self.unreadable();
+        files.iter().for_each(|file| directory.remove(file));
+        files.len()
+    }
+
     /// Forgets everything, whatever kind of store kept it and whether it can
     /// still be read. Returns how many records there were.
     pub fn clear(&self) -> usize {
@@ -284,7 +371,7 @@ impl Store {
                 let records = directory
                     .names()
                     .into_iter()
-                    .filter(|file| file.ends_with(SEALED) || file.ends_with(PLAIN))
+                    .filter(|file| is_record(file))
                     .inspect(|file| directory.remove(file))
                     .count();
                 directory.sweep();
@@ -313,12 +400,8 @@ impl Store {
             Place::Plain(directory) | Place::Sealed(directory, _) => directory,
             Place::Memory(memory) => return Ok(memory.try_lock(name)),
         };
-        let file = directory.lock_file(&format!("{name}.lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Guard::holding(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(directory.failure(error)),
-        }
+        let lock = directory.try_lock(&format!("{name}{LOCK}"))?;
+        Ok(lock.map(Guard::holding))
     }
 
     /// Claims a turn at something that is to be done once in `every` seconds,
@@ -371,6 +454,14 @@ impl Store {
     }
 }
 
+/// A moment that is told in Unix seconds, as near as the system can say it.
+fn moment(unix: i64) -> SystemTime {
+    let seconds = u64::try_from(unix).unwrap_or_default();
+    UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .unwrap_or(UNIX_EPOCH)
+}
+
 /// The key of the vault, made and kept where there is none yet.
 fn key(directory: &Directory) -> std::result::Result<Key, String> {
     let vault = Vault::new(KEY_NAME, directory.path());
@@ -379,8 +470,10 @@ fn key(directory: &Directory) -> std::result::Result<Key, String> {
     }
     // Without the lock, two that find no key would make two, and what one seals is lost. That costs
     // one sign-in in the life of a key: where files can't be locked, and with two directories.
+    // Its file stays, unlike those of other locks: who waits for it does not look whether it is still
+    // there.
     let acquire = || {
-        let file = directory.lock_file("key.lock")?;
+        let file = directory.lock_file("key.once")?;
         file.lock().map_err(|error| directory.failure(error))?;
         Ok(file)
     };

@@ -139,6 +139,8 @@ pub(super) fn open(settings: &Settings, host: &Host) -> Result<Store> {
 struct Report {
     store: StoreReport,
     records: Vec<Record>,
+    /// Files of tokens and sessions that can't be read here.
+    unreadable: usize,
 }
 
 #[derive(Serialize)]
@@ -184,6 +186,8 @@ impl From<&Kept> for Record {
 fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let store = Arc::new(open(&settings(matches, host), host)?);
     let problem = store.problem();
+    let kept = TokenCache::new(Arc::clone(&store)).list(&wanted(matches));
+    let plain = kept.iter().filter(|kept| kept.plain_beside).count();
     let report = Report {
         store: StoreReport {
             kind: store.kind().as_str(),
@@ -192,11 +196,8 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
             note: store.note(),
             problem: problem.as_ref().map(ToString::to_string),
         },
-        records: TokenCache::new(Arc::clone(&store))
-            .list(&wanted(matches))
-            .iter()
-            .map(Record::from)
-            .collect(),
+        records: kept.iter().map(Record::from).collect(),
+        unreadable: store.unreadable().len(),
     };
     let format = matches.get_one::<Format>("output").copied();
     output::print(&match format.unwrap_or_default() {
@@ -208,6 +209,19 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     say(&format!("tokens rest in {}", report.store.note));
     if let Some(problem) = problem {
         say(&problem.as_warning());
+    }
+    if plain > 0 {
+        say(&format!(
+            "note: {} in plain files there, of a machine without a key store or of `--token-store file`",
+            counted(plain, "record is", "records are")
+        ));
+    }
+    if report.unreadable > 0 {
+        say(&format!(
+            "note: {} sealed there with another machine's key or with one that is lost, or damaged; \
+             `kubectl aad cache clear` removes them, too",
+            counted(report.unreadable, "more is", "more are")
+        ));
     }
     Ok(EXIT_OK)
 }
@@ -280,13 +294,30 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let forgotten = if all {
         store.clear()
     } else {
-        TokenCache::new(store).forget(&wanted)
+        TokenCache::new(Arc::clone(&store)).forget(&wanted)
     };
     say(&format!(
-        "forgot {forgotten} {}",
-        if forgotten == 1 { "record" } else { "records" }
+        "forgot {}",
+        counted(forgotten, "record", "records")
     ));
+    // Whose they are can't be told: they may be what was meant. A context gets its next token anyway.
+    let unreadable = match matches.contains_id("context") {
+        true => 0,
+        false => store.remove_unreadable(),
+    };
+    if unreadable > 0 {
+        say(&format!(
+            "removed {} that could not be read here, whoever's they were: sealed with another machine's key or with \
+             one that is lost, or damaged",
+            counted(unreadable, "record", "records")
+        ));
+    }
     Ok(EXIT_OK)
+}
+
+/// A count with what is counted.
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 fn settings(matches: &ArgMatches, host: &Host) -> Settings {

@@ -1,11 +1,14 @@
 //! User sessions (refresh tokens) from outside: whom they serve, and what ends them.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use azure_sim::{AZURE_CLI_APP, Endpoint, Fault, User};
+use kubectl_aad::auth::store::{Kind, Store, StoreChoice};
 use serde_json::json;
 
 use crate::{
@@ -353,4 +356,124 @@ fn a_refused_token_that_was_replaced_meanwhile_is_not_the_one_that_is_forgotten(
     office.is(&office.silent(one, Some(&office.ann)), &office.ann, one);
     office.is(&office.silent(one, None), &office.ann, one);
     assert_eq!(office.prompts(), 2);
+}
+
+/// The names of the files in the cache.
+fn files(scene: &Scene) -> Vec<String> {
+    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let entries = fs::read_dir(cache).expect("it was made");
+    let names = entries.map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<String> = names.map(|n| n.into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn sixty_cold_calls_with_proof_of_possession_make_one_key_and_one_request() {
+    let scene = Scene::new();
+    let args = scene.spn(&["--pop-enabled", "--pop-claims", "u=/cluster"]);
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let children: Vec<Child> = (0..60)
+        .map(|_| start(&mut scene.command(&args, &[secret])))
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+    }
+    let counters = scene.world.simulator.counters();
+    assert_eq!(counters.tokens("client_credentials"), 1);
+    let files = files(&scene);
+    let records = files.iter().filter(|name| !name.starts_with("key."));
+    assert_eq!(records.count(), 2, "the key and the token: {files:?}");
+}
+
+#[test]
+fn each_az_login_takes_the_place_of_the_one_before() {
+    let scene = Scene::new();
+    let az = scene.world.home().join("bin/az");
+    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    for _ in 0..5 {
+        let login = ["login", "-u", &scene.user.upn, "-p", &scene.user.password];
+        assert_eq!(run(scene.world.program(&az).args(login)).code, 0);
+        scene.claims(&scene.get_token(&args, &[]));
+    }
+    let files = files(&scene);
+    let records = files.iter().filter(|name| !name.starts_with("key."));
+    assert_eq!(records.count(), 1, "{files:?}");
+}
+
+#[test]
+fn clearing_an_account_clears_it_in_every_kind_of_file() {
+    let office = Office::open();
+    let scene = &office.scene;
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.user_token_lifetime = 5302);
+    let sealed = Store::open(Ok(scene.world.home().join("probe")), StoreChoice::Auto)
+        .is_ok_and(|store| store.kind() != Kind::File);
+    let one = &office.tenants[0];
+    // As from a container that shares the home and has no key store.
+    let signs_in = |person: &User, plain: bool| {
+        simulator.configure(|s| s.device_auto_approve = Some((1, person.upn.clone())));
+        let mut env = vec![ATTENDED];
+        env.extend(plain.then_some(("AAD_TOKEN_STORE", "file")));
+        let ran = scene.get_token(&Office::args(one, Some(person)), &env);
+        office.is(&ran, person, one);
+    };
+    for person in [&office.ann, &office.bob] {
+        signs_in(person, false);
+        signs_in(person, true);
+    }
+    let kinds = if sealed { 2 } else { 1 };
+    let cache = |args: &[&str]| run(scene.world.aad(&["cache"]).args(args));
+    let listed = |account: &User| {
+        let ran = cache(&["list", "-o", "json", "--account", &account.upn]);
+        let report = ran.json(0);
+        let count = report["records"].as_array().expect("a list").len();
+        (count, report["unreadable"].clone(), ran.stderr)
+    };
+    assert_eq!(listed(&office.ann).0, 2 * kinds);
+    // Another machine's: nobody here can read it.
+    let directory = scene.world.home().join(".kube/cache/kubectl-aad");
+    let foreign = directory.join("refresh-1-2.0badc0de.sealed");
+    fs::write(&foreign, "noise").expect("written");
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("ours");
+    let (_, unreadable, note) = listed(&office.ann);
+    assert_eq!(unreadable, 1);
+    assert!(
+        note.contains("1 more is sealed there with another"),
+        "{note}"
+    );
+    let cleared = cache(&["clear", "--account", &office.ann.upn]);
+    assert_eq!(cleared.code, 0, "{}", cleared.stderr);
+    let told = format!(
+        "forgot {} records\nremoved 1 record that could not be read",
+        2 * kinds
+    );
+    assert!(cleared.stderr.starts_with(&told), "{}", cleared.stderr);
+    assert!(!foreign.exists());
+    assert_eq!(listed(&office.ann).0, 0);
+    assert_eq!(listed(&office.bob).0, 2 * kinds, "bob's stay");
+    for plain in [false, true] {
+        let env: &[_] = if plain {
+            &[("AAD_TOKEN_STORE", "file")]
+        } else {
+            &[]
+        };
+        let ran = scene.get_token(&Office::args(one, Some(&office.ann)), env);
+        assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_az_answered_is_listed_and_cleared_by_its_account() {
+    let scene = Scene::new();
+    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    scene.claims(&scene.get_token(&args, &[]));
+    let clear = |account: &str| {
+        let args = ["cache", "clear", "--account", account];
+        run(&mut scene.world.aad(&args)).stderr
+    };
+    assert_eq!(clear("nobody@one.example"), "forgot 0 records\n");
+    assert_eq!(clear(&scene.user.upn), "forgot 1 record\n");
 }

@@ -2,15 +2,25 @@
 //!
 //! Lives here: [`Kept`], [`Wanted`], and forgetting what is wanted no more.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
-use super::{CacheKey, TokenCache, USER, VERSION, refresh};
-use crate::auth::{oauth::Account, store::Store};
+use super::{CacheKey, PASSWORD, TokenCache, USER, VERSION, refresh};
+use crate::auth::{
+    oauth::{
+        Account,
+        answer::{jwt_claims, text},
+    },
+    store::{self, Store},
+};
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     name: String,
+    /// Whether it is in a plain file, while the store seals its own.
+    pub plain_beside: bool,
     /// What it is.
     pub kind: KeptKind,
     /// The kind of sign-in, such as `user` or `az`.
@@ -65,13 +75,46 @@ impl Wanted {
     }
 }
 
-/// An access token's record without the token.
+/// An access token's record.
 #[derive(Deserialize)]
 pub(super) struct Access {
     version: u32,
     pub(super) key: CacheKey,
+    access_token: String,
     expires_on: i64,
     pub(super) account: Option<Account>,
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.access_token);
+    }
+}
+
+impl Access {
+    /// Whose token it is: a sign-in name, or the id of an application that signs
+    /// in by itself; none where nothing tells.
+    fn account_name(&self) -> Option<String> {
+        let key = &self.key;
+        let known = self.account.as_ref().and_then(|a| a.username.clone());
+        let named = || {
+            let is_name = [USER, PASSWORD].contains(&key.family.as_str());
+            (is_name && !key.identity.is_empty()).then(|| key.identity.clone())
+        };
+        // What az and azd are asked for says whose it is nowhere else.
+        let told = || {
+            let claims = jwt_claims(&self.access_token)?;
+            let names = ["preferred_username", "upn", "unique_name"];
+            let mut names = names.iter().filter_map(|name| text(&claims, name));
+            let client = || text(&claims, "appid").or_else(|| text(&claims, "azp"));
+            let own_client = !key.client.is_empty();
+            names
+                .next()
+                .or_else(|| client().filter(|_| !own_client))
+                .map(str::to_owned)
+        };
+        known.or_else(named).or_else(told)
+    }
 }
 
 /// The record under a name; none where it is not one of an access token.
@@ -82,15 +125,16 @@ pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
 }
 
 impl TokenCache {
-    /// The records that fit, access tokens first.
+    /// The records that fit, access tokens first; the plain ones that lie beside
+    /// a sealed store's included.
     pub fn list(&self, wanted: &Wanted) -> Vec<Kept> {
-        let mut kept: Vec<Kept> = self
-            .store()
-            .names("")
-            .into_iter()
-            .filter_map(|name| self.look_at(name))
-            .filter(|kept| wanted.fits(kept))
-            .collect();
+        let mut kept = self.list_own(wanted);
+        if let Some(plain) = self.plain_beside() {
+            kept.extend(plain.list_own(wanted).into_iter().map(|kept| Kept {
+                plain_beside: true,
+                ..kept
+            }));
+        }
         kept.sort_by(|a, b| {
             (a.kind, &a.tenants, &a.account, &a.resource).cmp(&(
                 b.kind,
@@ -104,7 +148,24 @@ impl TokenCache {
 
     /// Forgets the records that fit, and tells how many there were.
     pub fn forget(&self, wanted: &Wanted) -> usize {
-        let kept = self.list(wanted);
+        let plain = self.plain_beside();
+        [Some(self), plain.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|cache| cache.forget_own(wanted))
+            .sum()
+    }
+
+    fn list_own(&self, wanted: &Wanted) -> Vec<Kept> {
+        let names = self.store().names("").into_iter();
+        names
+            .filter_map(|name| self.look_at(name))
+            .filter(|kept| wanted.fits(kept))
+            .collect()
+    }
+
+    fn forget_own(&self, wanted: &Wanted) -> usize {
+        let kept = self.list_own(wanted);
         for kept in &kept {
             match refresh::look_at(self.store(), &kept.name) {
                 Some((key, account, _)) => self.forget_session(&key, &account),
@@ -114,19 +175,23 @@ impl TokenCache {
         kept.len()
     }
 
+    fn plain_beside(&self) -> Option<Self> {
+        let plain = self.store().plain_beside()?;
+        Some(Self::new(Arc::new(plain)))
+    }
+
     fn look_at(&self, name: String) -> Option<Kept> {
-        if !name.starts_with("access-") {
+        if !name.starts_with(store::ACCESS) {
             return self.look_at_sign_in(name);
         }
         let access = access_of(self.store(), &name)?;
-        let key = access.key;
-        // An application's sign-in has no account of its own, and what az answers for has no name.
-        let named =
-            || (key.family == USER && !key.identity.is_empty()).then(|| key.identity.clone());
+        let account = access.account_name();
+        let key = access.key.clone();
         Some(Kept {
             name,
+            plain_beside: false,
             kind: KeptKind::AccessToken,
-            account: access.account.and_then(|a| a.username).or_else(named),
+            account,
             family: key.family,
             tenants: Some(key.tenant)
                 .filter(|t| !t.is_empty())
@@ -146,6 +211,7 @@ impl TokenCache {
         tenants.dedup();
         Some(Kept {
             name,
+            plain_beside: false,
             kind: KeptKind::SignIn,
             family: USER.to_owned(),
             tenants,
@@ -159,8 +225,6 @@ impl TokenCache {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::{
         auth::{

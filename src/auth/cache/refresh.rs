@@ -12,7 +12,7 @@ use super::{TokenCache, VERSION, fingerprint, unnamed};
 use crate::{
     auth::{
         oauth::Account,
-        store::{Guard, Store},
+        store::{self, Guard, Store},
     },
     error::Result,
     secret::Secret,
@@ -41,7 +41,7 @@ impl RefreshKey {
     }
 
     fn prefix(&self) -> String {
-        format!("refresh-{}-", self.fingerprint())
+        format!("{}{}-", store::SESSION, self.fingerprint())
     }
 
     fn name(&self, account: &Account) -> String {
@@ -332,7 +332,7 @@ pub(super) fn look_at(store: &Store, name: &str) -> Option<(RefreshKey, Account,
 fn given_up(key: &RefreshKey, hint: Option<&str>) -> String {
     let whole =
         serde_json::to_vec(&(key, hint.map(str::to_lowercase))).expect("a key is plain strings");
-    format!("given-up-{}", fingerprint(&whole))
+    format!("{}{}", store::GIVEN_UP, fingerprint(&whole))
 }
 
 #[cfg(test)]

@@ -151,9 +151,8 @@ impl TokenCache {
             let Some(access) = access_of(self.store(), &name) else {
                 continue;
             };
-            let own = access
-                .account
-                .is_some_and(|account| account.home_id == session.account.home_id);
+            let account = access.account.as_ref();
+            let own = account.is_some_and(|account| account.home_id == session.account.home_id);
             if is_unnamed(&access.key) && !own {
                 self.store().remove(&name);
             }

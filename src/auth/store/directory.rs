@@ -24,10 +24,18 @@ pub(super) const UNFINISHED: &str = ".tmp-";
 /// How old a file in the making is when nobody can be writing it any more. It
 /// counts only where files can't be locked.
 const ABANDONED: Duration = Duration::from_secs(600);
-/// How old a record is when it can be of no more use: Entra's refresh tokens die
-/// after as long without use, and each use writes its record anew. What was
-/// sealed with a key that is lost goes by this too.
-const OUTLIVED: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long after its end an access token stays: other machines that share the
+/// directory may have other clocks, and older versions stamped files with the
+/// time of writing.
+const AFTER_ITS_END: Duration = Duration::from_secs(3600);
+/// How long a note is of use that only counts for minutes.
+const NOTE_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long a session lives without use: Entra's refresh tokens end after as
+/// long, and each use writes the session again.
+const SESSION_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How many files of one record are kept that were sealed with other keys: by
+/// other machines that share the directory, or with keys that are lost.
+const FOREIGN_COPIES: usize = 4;
 /// How often a file is begun again that another process swept away between its
 /// making and its lock.
 const ATTEMPTS: usize = 8;
@@ -141,16 +149,17 @@ impl Directory {
     }
 
     /// Replaces a file as a whole: a reader sees the old one or the new one,
-    /// however this ends.
+    /// however this ends. The file is stamped with `until`, the moment until
+    /// which it is of use, where that is known.
     ///
     /// # Errors
     /// When it can't be kept.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> Result<()> {
         self.prepare()?;
         self.sweep();
         let mut attempt = 1;
         loop {
-            match self.write_once(name, bytes) {
+            match self.write_once(name, bytes, until) {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
                 Err(e) => return Err(self.failure(e)),
@@ -172,7 +181,7 @@ impl Directory {
         probe().map_err(|e| self.failure(e))
     }
 
-    fn write_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write_once(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempfile_in(&self.path)?;
@@ -181,6 +190,10 @@ impl Directory {
         let _ = file.as_file().try_lock();
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
+        if let Some(until) = until {
+            // A file system that keeps no such time costs a token, an hour from now.
+            let _ = file.as_file().set_modified(until);
+        }
         // Locks of Windows keep readers away, and the record is about to have some.
         #[cfg(windows)]
         let _ = file.as_file().unlock();
@@ -205,21 +218,93 @@ impl Directory {
         names
     }
 
-    /// Removes what writers that were killed left behind, and what is outlived.
+    /// Removes what writers and holders that were killed left behind, and what
+    /// can be of no more use. Sessions are not among it: this goes by the local
+    /// clock, which may be wrong.
     pub(super) fn sweep(&self) {
-        for name in self.names() {
+        let names = self.names();
+        for name in &names {
             let useless = if name.starts_with(UNFINISHED) {
-                self.is_abandoned(&name)
+                self.is_abandoned(name)
+            } else if name.ends_with(LOCK) {
+                // Taking it and letting it go removes it.
+                let _ = self.try_lock(name);
+                false
+            } else if name.ends_with(super::TURN) {
+                self.is_older_than(name, NOTE_LIFE)
+            } else if !super::is_record(name) {
+                false
+            } else if name.starts_with(super::ACCESS) {
+                self.is_older_than(name, AFTER_ITS_END)
             } else {
-                (name.ends_with(super::SEALED) || name.ends_with(super::PLAIN))
-                    && self
-                        .open_own(&name)
-                        .is_some_and(|file| is_older_than(&file, OUTLIVED))
+                name.starts_with(super::GIVEN_UP) && self.is_older_than(name, NOTE_LIFE)
             };
             if useless {
+                self.remove(name);
+            }
+        }
+        self.sweep_foreign_copies(&names);
+    }
+
+    /// Of the sealed files of one record, all keys together, removes all but the
+    /// newest.
+    fn sweep_foreign_copies(&self, names: &[String]) {
+        let record = |name: &str| name.split_once('.').map(|(record, _)| record.to_owned());
+        let sealed: Vec<&String> = names
+            .iter()
+            .filter(|n| n.ends_with(super::SEALED))
+            .collect();
+        // Names are in order, so the files of a record are neighbors.
+        for copies in sealed.chunk_by(|a, b| record(a) == record(b)) {
+            if copies.len() > FOREIGN_COPIES {
+                self.keep_newest(copies.iter().map(|name| name.as_str()), FOREIGN_COPIES);
+            }
+        }
+    }
+
+    /// Removes all of these files but the `count` newest.
+    pub(super) fn keep_newest<'a>(&self, names: impl Iterator<Item = &'a str>, count: usize) {
+        let mut by_age: Vec<(SystemTime, &str)> = names
+            .filter_map(|name| Some((self.modified(name)?, name)))
+            .collect();
+        by_age.sort_unstable();
+        for (_, name) in by_age.iter().rev().skip(count) {
+            self.remove(name);
+        }
+    }
+
+    /// Removes sessions that were not used for longer than Entra keeps them.
+    /// `now` is the time at Entra: by a local clock that is wrong, all of them
+    /// would go.
+    pub(super) fn sweep_sessions(&self, now: SystemTime) {
+        for name in self.names() {
+            let ended = self
+                .modified(&name)
+                .and_then(|at| now.duration_since(at).ok())
+                .is_some_and(|unused| unused > SESSION_LIFE);
+            if super::is_record(&name) && name.starts_with(super::SESSION) && ended {
                 self.remove(&name);
             }
         }
+    }
+
+    fn is_older_than(&self, name: &str, age: Duration) -> bool {
+        self.modified(name)
+            .and_then(|at| SystemTime::now().duration_since(at).ok())
+            .is_some_and(|passed| passed > age)
+    }
+
+    /// When a file of ours was written, or until when it is of use.
+    fn modified(&self, name: &str) -> Option<SystemTime> {
+        let meta = fs::symlink_metadata(self.path.join(name)).ok()?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            if meta.uid() != own_uid() {
+                return None;
+            }
+        }
+        meta.is_file().then(|| meta.modified().ok())?
     }
 
     fn is_abandoned(&self, name: &str) -> bool {
@@ -234,8 +319,27 @@ impl Directory {
         }
     }
 
-    /// Opens a file to lock it; it is made where it is missing and never removed,
-    /// since that would let two processes lock two files of one name.
+    /// Takes a lock if nobody holds it. Its file is there as long as it is held.
+    ///
+    /// # Errors
+    /// When locks can't be had at all.
+    pub(super) fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
+        for _ in 0..ATTEMPTS {
+            let file = self.lock_file(name)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(self.failure(error)),
+            }
+            let path = self.path.join(name);
+            if is_at(&file, &path) {
+                return Ok(Some(Lock { file, path }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens a file to lock it; it is made where it is missing.
     ///
     /// # Errors
     /// When it can't be opened.
@@ -356,6 +460,46 @@ fn is_below_ours(directory: &Path) -> bool {
             .is_some_and(Owner::is_us)
 }
 
+/// What the names of locks end in.
+pub(super) const LOCK: &str = ".lock";
+
+/// A lock that is held.
+#[derive(Debug)]
+pub(super) struct Lock {
+    #[cfg_attr(windows, expect(dead_code, reason = "closing it lets the lock go"))]
+    file: File,
+    #[cfg_attr(windows, expect(dead_code, reason = "its file stays"))]
+    path: PathBuf,
+}
+
+/// The file goes with the lock, so that locks don't pile up. Who opened it before
+/// sees that it is gone and opens the next one. On Windows the file stays: while
+/// somebody has it open, its name could not be used again.
+#[cfg(unix)]
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if is_at(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a file is still the one of its name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(held), Ok(named)) => same(held, named),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 fn is_older_than(file: &File, age: Duration) -> bool {
     file.metadata()
         .and_then(|meta| meta.modified())
@@ -411,8 +555,8 @@ mod tests {
     #[test]
     fn files_are_for_the_owner_alone_and_nothing_else_stays() {
         let (_temp, directory) = directory();
-        directory.write("a", b"one").expect("written");
-        directory.write("a", b"two").expect("replaced");
+        directory.write("a", b"one", None).expect("written");
+        directory.write("a", b"two", None).expect("replaced");
         assert_eq!(directory.read("a").expect("there").as_slice(), b"two");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(directory.path()), 0o700);
@@ -428,8 +572,8 @@ mod tests {
     #[test]
     fn files_that_others_could_have_made_are_absent() {
         let (temp, directory) = directory();
-        directory.write("open", b"x").expect("written");
-        directory.write("big", b"x").expect("written");
+        directory.write("open", b"x", None).expect("written");
+        directory.write("big", b"x", None).expect("written");
         let path = |name: &str| directory.path().join(name);
         set_mode(&path("open"), 0o644);
         File::options()
@@ -456,10 +600,10 @@ mod tests {
     #[test]
     fn a_directory_that_others_can_reach_is_refused_with_the_command_that_closes_it() {
         let (_temp, directory) = directory();
-        directory.write("a", b"x").expect("written");
+        directory.write("a", b"x", None).expect("written");
         for mode in [0o755, 0o770, 0o701] {
             set_mode(directory.path(), mode);
-            let failure = directory.write("a", b"y").expect_err("refused");
+            let failure = directory.write("a", b"y", None).expect_err("refused");
             assert!(failure.render().contains("type `chmod 700 "), "{failure}");
         }
     }
@@ -486,21 +630,108 @@ mod tests {
         assert!(render.contains("hint: type `rm /"), "{render}");
     }
 
+    const DAY: u64 = 24 * 3600;
+
+    /// Writes a file and stamps it.
+    fn stamped(directory: &Directory, name: &str, at: SystemTime) {
+        directory.prepare().expect("made");
+        let path = directory.path().join(name);
+        fs::write(&path, b"x").expect("written");
+        set_mode(&path, 0o600);
+        File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_modified(at))
+            .expect("ours");
+    }
+
     #[test]
-    fn records_that_can_be_of_no_more_use_go_with_the_next_write() {
+    fn what_can_be_of_no_more_use_goes_with_the_next_write() {
         let (_temp, directory) = directory();
-        for (name, days) in [("old.json", 91), ("used.json", 89), ("old.lock", 91)] {
-            directory.write(name, b"x").expect("written");
-            File::options()
-                .write(true)
-                .open(directory.path().join(name))
-                .and_then(|file| {
-                    file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 3600))
-                })
-                .expect("ours");
+        let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
+        for (name, at) in [
+            ("access-ended.json", ago(3_700)),
+            ("access-just-ended.json", ago(3_500)),
+            ("access-lost.00000000.sealed", ago(3_700)),
+            ("given-up-old.json", ago(DAY + 9)),
+            ("given-up-new.json", ago(DAY - 9)),
+            ("ahead-old.turn", ago(DAY + 9)),
+            ("ahead-new.turn", ago(DAY - 9)),
+            ("left.lock", ago(9)),
+            ("refresh-unused.json", ago(400 * DAY)),
+            ("pop-key.json", ago(400 * DAY)),
+            ("somebody-elses", ago(400 * DAY)),
+        ] {
+            stamped(&directory, name, at);
         }
-        directory.write("new.json", b"x").expect("written");
-        assert_eq!(directory.names(), ["new.json", "old.lock", "used.json"]);
+        let held = directory.try_lock("held.lock").expect("locks");
+        let until = SystemTime::now() + Duration::from_secs(60);
+        directory
+            .write("access-new.json", b"x", Some(until))
+            .expect("written");
+        let all = [
+            "access-just-ended.json",
+            "access-new.json",
+            "ahead-new.turn",
+            "given-up-new.json",
+            "held.lock",
+            "pop-key.json",
+            "refresh-unused.json",
+            "somebody-elses",
+        ];
+        assert_eq!(directory.names(), all);
+        drop(held);
+        assert!(!directory.path().join("held.lock").exists());
+    }
+
+    #[test]
+    fn sessions_end_by_the_clock_of_who_made_them() {
+        let (_temp, directory) = directory();
+        let now = SystemTime::now();
+        let ago = |days| now - Duration::from_secs(days * DAY);
+        stamped(&directory, "refresh-91.json", ago(91));
+        stamped(&directory, "refresh-89.00000000.sealed", ago(89));
+        stamped(&directory, "refresh-0.json", now);
+        stamped(&directory, "access-91.json", ago(91));
+        directory.sweep_sessions(now);
+        assert_eq!(
+            directory.names(),
+            [
+                "access-91.json",
+                "refresh-0.json",
+                "refresh-89.00000000.sealed"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_a_record_that_was_sealed_with_many_keys_the_newest_files_stay() {
+        let (_temp, directory) = directory();
+        let now = SystemTime::now();
+        for age in 0..9_u64 {
+            for record in ["refresh-1", "refresh-2"] {
+                let name = format!("{record}.0000000{age}.sealed");
+                stamped(&directory, &name, now - Duration::from_secs(age));
+            }
+        }
+        directory.sweep();
+        assert_eq!(directory.names().len(), 2 * FOREIGN_COPIES);
+        assert!(directory.path().join("refresh-1.00000000.sealed").exists());
+        assert!(!directory.path().join("refresh-1.00000004.sealed").exists());
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_taken_anew() {
+        let (_temp, directory) = directory();
+        let old = directory.lock_file("a.lock").expect("opened");
+        let held = directory.try_lock("a.lock").expect("locks").expect("free");
+        assert!(directory.try_lock("a.lock").expect("locks").is_none());
+        drop(held);
+        // Who had the file open before gets a lock that is worth nothing, and sees that.
+        old.try_lock().expect("free");
+        assert!(!is_at(&old, &directory.path().join("a.lock")));
+        let held = directory.try_lock("a.lock").expect("locks");
+        assert!(held.is_some());
     }
 
     #[test]
@@ -513,10 +744,10 @@ mod tests {
         }
         let alive = File::open(directory.path().join(".tmp-alive")).expect("there");
         alive.lock().expect("free");
-        directory.write("a", b"x").expect("written");
+        directory.write("a", b"x", None).expect("written");
         assert_eq!(directory.names(), [".tmp-alive", "a"]);
         drop(alive);
-        directory.write("a", b"x").expect("written");
+        directory.write("a", b"x", None).expect("written");
         assert_eq!(directory.names(), ["a"]);
     }
 }
