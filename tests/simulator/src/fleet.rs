@@ -35,6 +35,8 @@ pub struct Tenant {
     pub domain: String,
     /// When set, a refresh token of another tenant is refused here with AADSTS50076.
     pub mfa_required: bool,
+    /// When set, conditional access lets no person in (AADSTS53003), however they sign in.
+    pub blocked: bool,
 }
 
 /// An Azure subscription.

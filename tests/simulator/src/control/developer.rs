@@ -109,6 +109,11 @@ pub(crate) fn token(state: &State, request: &Request) -> Reply {
              you must use multi-factor authentication to access '{resource}'."
         ));
     }
+    if tenant.blocked && account.kind == "user" {
+        return refuse(
+            "AADSTS53003: Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
+        );
+    }
     if let Err(error) = check_resource(state, resource, &tenant.display_name) {
         return refuse(error.description());
     }

@@ -201,6 +201,18 @@ impl EntraError {
         error
     }
 
+    pub(crate) fn blocked() -> Self {
+        let mut error = Self::new(
+            400,
+            "invalid_grant",
+            53_003,
+            "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
+        )
+        .suberror("message_only");
+        error.claims = Some(r#"{"access_token":{"capolids":{"essential":true,"values":["5d7cf2d1-0d9c-4ff1-8d50-5b1d8d1d8a17"]}}}"#.into());
+        error
+    }
+
     pub(crate) fn consent(client_id: &str) -> Self {
         Self::new(400, "invalid_grant", 65_001, format!(
             "The user or administrator has not consented to use the application with ID '{client_id}'. \

@@ -42,6 +42,9 @@ pub(super) fn answer(state: &State, route: &Route, request: &Request) -> Result<
 /// The tenant that a sign-in lands in.
 pub(super) fn tenant_of(state: &State, realm: &Realm, user: &User) -> Result<Tenant, EntraError> {
     match realm {
+        Realm::One(tenant) if user.is_in(&tenant.id) && tenant.blocked => {
+            Err(EntraError::blocked())
+        }
         Realm::One(tenant) if user.is_in(&tenant.id) => Ok(tenant.clone()),
         Realm::One(tenant) => Err(EntraError::guest_unknown(&user.upn, &tenant.display_name)),
         Realm::AnyOrganization => {
@@ -258,6 +261,7 @@ fn authorization_code(
         .cloned()
         .ok_or_else(|| EntraError::unknown_user(&code.upn))?;
     let tenant = match realm {
+        Realm::One(tenant) if tenant.blocked => return Err(EntraError::blocked()),
         Realm::One(tenant) => tenant,
         Realm::AnyOrganization => state
             .fleet()

@@ -175,6 +175,7 @@ fn tenant(index: usize, random: &mut Random) -> Tenant {
         domain: format!("{name}.onmicrosoft.com"),
         display_name: name[..1].to_uppercase() + &name[1..],
         mfa_required: false,
+        blocked: false,
     }
 }
 

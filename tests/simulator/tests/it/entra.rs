@@ -252,6 +252,23 @@ fn one_refresh_token_reaches_every_resource_and_tenant_of_its_user() {
 }
 
 #[test]
+fn a_tenant_that_conditional_access_blocks_lets_no_person_in() {
+    let simulator = start(FleetSpec {
+        tenants: 2,
+        ..FleetSpec::default()
+    });
+    let (home, other) = (tenant(&simulator, 0), tenant(&simulator, 1));
+    let token = text(&sign_in(&simulator, &home), "refresh_token");
+    simulator.update(|fleet| fleet.tenants[1].blocked = true);
+    let refused = refresh(&simulator, &other, &token, AKS_SCOPE);
+    assert_eq!(
+        (text(&refused.json(), "error").as_str(), aadsts(&refused)),
+        ("invalid_grant", 53_003)
+    );
+    assert_eq!(refresh(&simulator, &home, &token, AKS_SCOPE).status, 200);
+}
+
+#[test]
 fn a_refresh_token_ends_by_age_by_revocation_and_at_a_tenant_that_wants_more() {
     let simulator = start(FleetSpec {
         tenants: 2,
