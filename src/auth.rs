@@ -194,7 +194,7 @@ impl Authenticator {
             tracing::debug!("served from the cache");
             return Ok(token);
         }
-        let limit = if self.may_ask() {
+        let limit = if self.may_ask(request) {
             self.options.patience.max(self.sign_in.timeout)
         } else {
             self.sign_in.timeout
@@ -209,7 +209,7 @@ impl Authenticator {
         self.prepare_pop_key().await?;
         let key = self.key(request)?;
         let since = self.host.now();
-        let alone = self.alone(key.as_ref()).await;
+        let alone = self.alone(key.as_ref(), request).await;
         if let Some(token) = self.cached(request) {
             tracing::debug!("another process got it meanwhile");
             return Ok(token);
@@ -228,10 +228,10 @@ impl Authenticator {
 
     /// Waits for others who are getting the same. A cache that can't lock is
     /// no reason to go without a token.
-    async fn alone(&self, key: Option<&CacheKey>) -> Option<(Guard, bool)> {
+    async fn alone(&self, key: Option<&CacheKey>, request: &TokenRequest) -> Option<(Guard, bool)> {
         let flight = self.flight(key?);
         let waiting = || {
-            if self.may_ask() {
+            if self.may_ask(request) {
                 (self.options.prompt)("waiting for a sign-in in another process");
             }
         };
@@ -261,7 +261,8 @@ impl Authenticator {
         };
         match &self.sign_in.login {
             Login::DeviceCode { .. } | Login::Interactive { .. } => {
-                self.renew_or_ask(ask, waited_since).await
+                self.renew_or_ask(ask, request.interactive, waited_since)
+                    .await
             }
             Login::ServicePrincipal {
                 client_id,
@@ -323,9 +324,9 @@ impl Authenticator {
         }
     }
 
-    /// Whether this sign-in may ask a person, and one is there.
-    fn may_ask(&self) -> bool {
-        self.options.attended && self.sign_in.login.is_personal()
+    /// Whether this request may ask a person, and one is there.
+    fn may_ask(&self, request: &TokenRequest) -> bool {
+        request.interactive && self.options.attended && self.sign_in.login.is_personal()
     }
 
     fn tenant(&self, request: &TokenRequest) -> String {

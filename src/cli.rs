@@ -18,6 +18,7 @@ mod convert;
 pub mod flags;
 mod fleet_args;
 pub mod get_token;
+mod interrupt;
 mod list;
 mod log;
 mod output;

@@ -27,12 +27,14 @@ const ATTEMPTS: u32 = 2;
 impl Authenticator {
     /// Gets a person's token.
     ///
+    /// Nobody is asked unless the request is `interactive`.
     /// `waited_since` is when this call began, in Unix seconds, where another
     /// process was asking a person meanwhile: a person who has just given up
     /// there is not asked once more by each process that waited.
     pub(super) async fn renew_or_ask(
         &self,
         ask: Ask<'_>,
+        interactive: bool,
         waited_since: Option<i64>,
     ) -> Result<Tokens> {
         let key = self.refresh_key();
@@ -54,6 +56,9 @@ impl Authenticator {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+        if !interactive {
+            return Err(not_asked(refused.map(|r| *r)));
         }
         if !self.options.attended {
             return Err(self.nobody_to_ask(ask, refused.map(|r| *r)));
@@ -212,6 +217,17 @@ impl Authenticator {
             ask.tenant,
             ask.resource,
         ))
+    }
+}
+
+/// What is said to a caller who did not want a person to be asked.
+fn not_asked(refused: Option<EntraError>) -> Failure {
+    match refused {
+        Some(refused) => refused.into_failure(),
+        None => Failure::of(
+            Kind::SignInNeeded,
+            "no earlier sign-in can be used here, and a person has to sign in",
+        ),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct TokenRequest {
     pub claims: Option<String>,
     /// Whether a cached token must not be used.
     pub force_refresh: bool,
+    /// Whether a person may be asked, where one is there.
+    pub interactive: bool,
 }
 
 impl TokenRequest {
@@ -29,6 +31,7 @@ impl TokenRequest {
             resource: resource.into(),
             claims: None,
             force_refresh: false,
+            interactive: true,
         }
     }
 

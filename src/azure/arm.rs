@@ -111,12 +111,22 @@ impl<'a> Arm<'a> {
         url
     }
 
-    /// The tenant that the token of `tenant` is of, where the token tells.
+    /// The tenant that the token of `tenant` is of, where the token tells. Nobody is asked for
+    /// another tenant's than the sign-in's own.
     ///
     /// # Errors
     /// Those of the sign-in.
     pub async fn signed_in_tenant(&self, tenant: Option<&str>) -> Result<Option<String>> {
         let bearer = self.bearers.get(tenant).await?;
+        Ok(tenant_of(&bearer.secret))
+    }
+
+    /// The same, and a person may be asked for this tenant's tokens from now on.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub async fn sign_in(&self, tenant: Option<&str>) -> Result<Option<String>> {
+        let bearer = self.bearers.sign_in(tenant).await?;
         Ok(tenant_of(&bearer.secret))
     }
 

@@ -40,6 +40,8 @@ const STEPS_AT_ONCE: usize = 4_096;
 pub struct Scope {
     /// In which tenants.
     pub tenants: Tenants,
+    /// Tenants to leave out, by id or domain.
+    pub excluded: Vec<String>,
     /// The subscriptions, by id or name; every enabled one where empty.
     pub subscriptions: Vec<String>,
 }
@@ -52,8 +54,8 @@ pub enum Tenants {
     Every,
     /// The sign-in's own: a managed identity has no other.
     Own,
-    /// This one, by id or domain.
-    Named(String),
+    /// These, by id or domain.
+    Named(Vec<String>),
 }
 
 /// How far the walk has come.
@@ -85,6 +87,12 @@ pub struct Fleet {
     pub clusters: Vec<(ClusterRef, Result<()>)>,
     /// What else was odd on the way.
     pub warnings: Vec<Failure>,
+    /// The id of the sign-in's own tenant, where its token tells.
+    pub own_tenant: Option<String>,
+    /// Exclusions that met no tenant.
+    pub unmet_exclusions: Vec<String>,
+    /// Every subscription that was seen, each once.
+    seen: Vec<SubscriptionRef>,
 }
 
 impl Fleet {
@@ -94,6 +102,92 @@ impl Fleet {
         self.warnings.is_empty()
             && self.tenants.iter().all(|(_, read)| read.is_ok())
             && self.subscriptions.iter().all(|(_, read)| read.is_ok())
+    }
+
+    /// Looks in the tenants of a scope, the sign-in's own first. A person is asked to sign in to that
+    /// one at most: what wants more of another tenant is an error beside it.
+    ///
+    /// # Errors
+    /// Where there is no sign-in or no network at all.
+    pub async fn walk(
+        &mut self,
+        arm: &Arm<'_>,
+        scope: &Scope,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let tenants = self.find_tenants(arm, scope).await?;
+        progress(Step::Tenants(tenants.len()));
+        self.look_in(arm, tenants, scope, progress).await;
+        Ok(())
+    }
+
+    /// Looks once more in a tenant that could not be entered; a person may be asked to sign in to it.
+    pub async fn enter(
+        &mut self,
+        arm: &Arm<'_>,
+        tenant: TenantRef,
+        scope: &Scope,
+        progress: Progress<'_>,
+    ) {
+        self.tenants.retain(|(other, _)| *other != tenant);
+        match arm.sign_in(tenant.asked.as_deref()).await {
+            Ok(_) => self.look_in(arm, vec![tenant], scope, progress).await,
+            Err(why) => {
+                let why = closed(&tenant, why);
+                self.tenants.push((tenant, Err(why)));
+            }
+        }
+    }
+
+    /// Checks, at the end of a walk, that something could be looked at and that every subscription
+    /// that was asked for is there.
+    ///
+    /// # Errors
+    /// Why no tenant could be looked in; a usage error for an unmet filter.
+    pub fn check(&self, scope: &Scope) -> Result<()> {
+        let mut failures = self
+            .tenants
+            .iter()
+            .filter_map(|(_, read)| read.as_ref().err());
+        if self.tenants.is_empty() {
+            return Err(
+                Failure::usage("every tenant is excluded").hint("leave out an `--exclude-tenant`")
+            );
+        }
+        match failures.next() {
+            Some(why)
+                if self.seen.is_empty() && self.tenants.iter().all(|(_, read)| read.is_err()) =>
+            {
+                Err(why.clone())
+            }
+            _ => choose::check(&self.seen, &scope.subscriptions).map_err(|why| unseen(why, self)),
+        }
+    }
+
+    /// Says whether a tenant lists one of the subscriptions that were looked in.
+    pub fn was_looked_in(&self, tenant: &TenantRef) -> bool {
+        self.subscriptions
+            .iter()
+            .any(|(subscription, _)| subscription.arm_tenant == tenant.asked)
+    }
+
+    async fn look_in(
+        &mut self,
+        arm: &Arm<'_>,
+        tenants: Vec<TenantRef>,
+        scope: &Scope,
+        progress: Progress<'_>,
+    ) {
+        let new = self.find_subscriptions(arm, tenants, progress).await;
+        let chosen = choose::narrow(new, &scope.subscriptions);
+        progress(Step::Subscriptions(chosen.len()));
+        let mut listings = stream::iter(chosen)
+            .map(|subscription| clusters(arm, subscription, progress))
+            .buffered(STEPS_AT_ONCE);
+        while let Some((subscription, found, read)) = listings.next().await {
+            self.subscriptions.push((subscription, read));
+            self.clusters.extend(found);
+        }
     }
 }
 
@@ -105,105 +199,108 @@ impl Fleet {
 /// failure is in the [`Fleet`], beside what it is about.
 pub async fn enumerate(arm: &Arm<'_>, scope: &Scope, progress: Progress<'_>) -> Result<Fleet> {
     let mut fleet = Fleet::default();
-    let tenants = tenants(arm, &scope.tenants, &mut fleet.warnings).await?;
-    progress(Step::Tenants(tenants.len()));
-    let seen = subscriptions(arm, tenants, progress, &mut fleet).await?;
-    let chosen = choose::choose(seen, &scope.subscriptions).map_err(|why| unseen(why, &fleet))?;
-    progress(Step::Subscriptions(chosen.len()));
-    let mut listings = stream::iter(chosen)
-        .map(|subscription| clusters(arm, subscription, progress))
-        .buffered(STEPS_AT_ONCE);
-    while let Some((subscription, found, read)) = listings.next().await {
-        fleet.subscriptions.push((subscription, read));
-        fleet.clusters.extend(found);
-    }
-    drop(listings);
+    fleet.walk(arm, scope, progress).await?;
+    fleet.check(scope)?;
     Ok(fleet)
 }
 
-/// The tenants to look in.
-async fn tenants(
-    arm: &Arm<'_>,
-    wanted: &Tenants,
-    warnings: &mut Vec<Failure>,
-) -> Result<Vec<TenantRef>> {
-    let bare = |asked: Option<&str>| TenantRef {
-        asked: asked.map(str::to_owned),
-        id: None,
-        display_name: None,
-    };
-    match wanted {
-        Tenants::Named(tenant) => return Ok(vec![bare(Some(tenant))]),
-        Tenants::Own => return Ok(vec![bare(None)]),
-        Tenants::Every => {}
-    }
-    // Without any sign-in there is nothing to fall back to.
-    arm.signed_in_tenant(None).await?;
-    let call = Call {
-        doing: "list the tenants",
-        tenant: None,
-        scope: "tenants",
-    };
-    let url = arm.url(&["tenants"], &[("api-version", SUBSCRIPTIONS_API_VERSION)]);
-    let listing = arm.list(call, url).await;
-    let mut known = HashSet::new();
-    let mut tenants = Vec::new();
-    for item in &listing.items {
-        match model::decode_tenant(item) {
-            Ok(tenant) if known.insert(tenant.id.clone()) => tenants.push(tenant),
-            Ok(_) => {}
-            Err(why) => warnings.push(why),
+impl Fleet {
+    /// The tenants to look in.
+    async fn find_tenants(&mut self, arm: &Arm<'_>, scope: &Scope) -> Result<Vec<TenantRef>> {
+        match &scope.tenants {
+            Tenants::Named(names) => {
+                let named = names.iter().map(|name| TenantRef::asked(Some(name)));
+                return Ok(self.without_excluded(named.collect(), scope));
+            }
+            Tenants::Own => return Ok(vec![TenantRef::asked(None)]),
+            Tenants::Every => {}
         }
-    }
-    if let Some(why) = listing.cut_short {
-        if tenants.is_empty() && matches!(why.kind(), Kind::Network | Kind::Timeout) {
-            return Err(why);
-        }
-        warnings.push(why);
-    }
-    if tenants.is_empty() {
-        tenants.push(bare(None));
-    }
-    Ok(tenants)
-}
-
-/// The subscriptions of the tenants, each once: the first tenant that lists
-/// one keeps it.
-async fn subscriptions(
-    arm: &Arm<'_>,
-    tenants: Vec<TenantRef>,
-    progress: Progress<'_>,
-    fleet: &mut Fleet,
-) -> Result<Vec<SubscriptionRef>> {
-    let mut listings = stream::iter(tenants)
-        .map(|tenant| subscriptions_of(arm, tenant))
-        .buffered(TENANTS_AT_ONCE);
-    let mut known = HashSet::new();
-    let mut seen = Vec::new();
-    while let Some((tenant, found, read)) = listings.next().await {
-        progress(Step::Tenant(&tenant, found.len()));
-        for one in found {
-            match one {
-                Ok(subscription) if known.insert(subscription.id.clone()) => {
-                    seen.push(subscription);
-                }
+        // Without any sign-in there is nothing to fall back to.
+        self.own_tenant = arm.signed_in_tenant(None).await?;
+        let call = Call {
+            doing: "list the tenants",
+            tenant: None,
+            scope: "tenants",
+        };
+        let url = arm.url(&["tenants"], &[("api-version", SUBSCRIPTIONS_API_VERSION)]);
+        let listing = arm.list(call, url).await;
+        let mut known = HashSet::new();
+        let mut tenants = Vec::new();
+        for item in &listing.items {
+            match model::decode_tenant(item) {
+                Ok(tenant) if known.insert(tenant.id.clone()) => tenants.push(tenant),
                 Ok(_) => {}
-                Err(why) => fleet.warnings.push(why),
+                Err(why) => self.warnings.push(why),
             }
         }
-        fleet.tenants.push((tenant, read));
-    }
-    drop(listings);
-    let mut failures = fleet
-        .tenants
-        .iter()
-        .filter_map(|(_, read)| read.as_ref().err());
-    match failures.next() {
-        Some(why) if seen.is_empty() && fleet.tenants.iter().all(|(_, read)| read.is_err()) => {
-            Err(why.clone())
+        if let Some(why) = listing.cut_short {
+            if tenants.is_empty() && matches!(why.kind(), Kind::Network | Kind::Timeout) {
+                return Err(why);
+            }
+            self.warnings.push(why);
         }
-        _ => Ok(seen),
+        if tenants.is_empty() {
+            tenants.push(TenantRef {
+                id: self.own_tenant.clone(),
+                ..TenantRef::asked(None)
+            });
+        }
+        tenants.sort_by_key(|tenant| tenant.id != self.own_tenant);
+        Ok(self.without_excluded(tenants, scope))
     }
+
+    fn without_excluded(&mut self, tenants: Vec<TenantRef>, scope: &Scope) -> Vec<TenantRef> {
+        let mut met = HashSet::new();
+        let kept = tenants
+            .into_iter()
+            .filter(|tenant| {
+                let excluded: Vec<_> = scope
+                    .excluded
+                    .iter()
+                    .filter(|name| tenant.is(name))
+                    .collect();
+                met.extend(excluded.iter().copied());
+                excluded.is_empty()
+            })
+            .collect();
+        let unmet = scope.excluded.iter().filter(|name| !met.contains(name));
+        self.unmet_exclusions = unmet.cloned().collect();
+        kept
+    }
+
+    /// The subscriptions of the tenants that are new, each once: the first tenant that lists one keeps it.
+    async fn find_subscriptions(
+        &mut self,
+        arm: &Arm<'_>,
+        tenants: Vec<TenantRef>,
+        progress: Progress<'_>,
+    ) -> Vec<SubscriptionRef> {
+        let mut listings = stream::iter(tenants)
+            .map(|tenant| subscriptions_of(arm, tenant))
+            .buffered(TENANTS_AT_ONCE);
+        let mut known: HashSet<String> = self.seen.iter().map(|one| one.id.clone()).collect();
+        let mut new = Vec::new();
+        while let Some((tenant, found, read)) = listings.next().await {
+            progress(Step::Tenant(&tenant, found.len()));
+            for one in found {
+                match one {
+                    Ok(subscription) if known.insert(subscription.id.clone()) => {
+                        new.push(subscription);
+                    }
+                    Ok(_) => {}
+                    Err(why) => self.warnings.push(why),
+                }
+            }
+            self.tenants.push((tenant, read));
+        }
+        self.seen.extend(new.iter().cloned());
+        new
+    }
+}
+
+/// Says that a tenant could not be signed in to.
+fn closed(tenant: &TenantRef, why: Failure) -> Failure {
+    why.context(format!("could not sign in to {}", tenant.label()))
 }
 
 async fn subscriptions_of(
@@ -211,9 +308,12 @@ async fn subscriptions_of(
     mut tenant: TenantRef,
 ) -> (TenantRef, Vec<Result<SubscriptionRef>>, Result<()>) {
     match arm.signed_in_tenant(tenant.asked.as_deref()).await {
-        Ok(id) => tenant.id = id.or(tenant.id),
+        Ok(id) => {
+            tenant.id = id.or(tenant.id);
+            tenant.entered = true;
+        }
         Err(why) => {
-            let why = why.context(format!("could not sign in to {}", tenant.label()));
+            let why = closed(&tenant, why);
             return (tenant, Vec::new(), Err(why));
         }
     }

@@ -3,7 +3,7 @@
 //! Lives here: the shared flags and [`FleetArgs`].
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -17,12 +17,14 @@ use crate::{
     auth::Authenticator,
     azure::{
         Arm, Cloud, ClusterRef,
-        fleet::{self, Scope, Step, Tenants},
+        fleet::{Fleet, Scope, Step, TenantRef, Tenants},
     },
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     exec_credential::ExecInfo,
     host::Host,
-    login::{AZURE_CLI_CLIENT_ID, LoginMode, Origin, Param, Precedence, Settings},
+    login::{
+        AZURE_CLI_CLIENT_ID, LoginMode, Origin, PARAMS, Param, Precedence, Settings, param::Takes,
+    },
 };
 
 /// The tenant of a person who did not name one: Entra asks for the account
@@ -41,8 +43,10 @@ pub(super) struct FleetArgs {
     pub cloud: Cloud,
     /// Subscriptions to look into, by id or name; all where empty.
     pub subscriptions: Vec<String>,
-    /// The tenant that was named.
-    pub tenant_id: Option<String>,
+    /// The tenants that were named, by id or domain.
+    pub tenants: Vec<String>,
+    /// Tenants to leave out, by id or domain.
+    pub excluded_tenants: Vec<String>,
     /// How many requests may be under way at once.
     pub concurrency: usize,
 }
@@ -65,6 +69,15 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Look into this subscription alone; may be repeated"),
         )
+        .arg(tenant_flag())
+        .arg(
+            Arg::new("exclude-tenant")
+                .long("exclude-tenant")
+                .value_name("ID|DOMAIN")
+                .action(ArgAction::Append)
+                .conflicts_with(Param::TenantId.row().flag)
+                .help("Do not look into this tenant; may be repeated"),
+        )
         .arg(
             Arg::new("concurrency")
                 .long("concurrency")
@@ -76,7 +89,8 @@ pub(super) fn fleet_flags(command: Command) -> Command {
     let command = flags::login_flags(command, |param| {
         !matches!(
             param,
-            Param::Subscription
+            Param::TenantId
+                | Param::Subscription
                 | Param::ServerId
                 | Param::PopClaims
                 | Param::PopEnabled
@@ -103,6 +117,31 @@ const SHARED: [Param; 8] = [
     Param::DisableInstanceDiscovery,
 ];
 
+/// `--tenant-id`, which says here where to look and may be repeated.
+fn tenant_flag() -> Arg {
+    let row = Param::TenantId.row();
+    let flag = Arg::new(row.flag)
+        .long(row.flag)
+        .value_name("ID|DOMAIN")
+        .action(ArgAction::Append)
+        .help(format!(
+            "Look into this tenant alone, and sign in to it where that takes more; may be repeated [env: {}]",
+            row.variable_names().join(", ")
+        ))
+        .help_heading("Sign-in");
+    match row.short {
+        Some(short) => flag.short(short),
+        None => flag,
+    }
+}
+
+fn all(matches: &ArgMatches, flag: &str) -> Vec<String> {
+    let given = matches.get_many::<String>(flag);
+    given
+        .map(|names| names.cloned().collect())
+        .unwrap_or_default()
+}
+
 impl FleetArgs {
     /// Reads the flags of both sign-ins, and for each the variables that count
     /// in its mode. On a command that a person types, a flag wins.
@@ -125,7 +164,12 @@ impl FleetArgs {
             login.text(Param::AuthorityHost),
             host,
         )?;
-        let tenant_id = arm_login.text(Param::TenantId).map(str::to_owned);
+        // What is named for ARM alone says where to look before what is named for both.
+        let mut tenants = all(matches, Param::TenantId.row().flag);
+        let first = arm_login.text(Param::TenantId);
+        if tenants.first().map(String::as_str) != first {
+            tenants = first.map(str::to_owned).into_iter().collect();
+        }
         arm_login.remove(Param::Legacy);
         if signs_a_person_in(arm_mode) {
             // The one public client that gets tokens for ARM and for AKS from
@@ -137,14 +181,12 @@ impl FleetArgs {
             }
         }
         Ok(Self {
-            tenant_id,
+            tenants,
+            excluded_tenants: all(matches, "exclude-tenant"),
             login,
             arm_login,
             cloud,
-            subscriptions: matches
-                .get_many::<String>("only-subscription")
-                .map(|names| names.cloned().collect())
-                .unwrap_or_default(),
+            subscriptions: all(matches, "only-subscription"),
             concurrency: usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(16)),
         })
     }
@@ -192,6 +234,9 @@ impl FleetArgs {
         let sign_in = self.arm_login.resolve(host)?;
         let mut options = get_token::options(host, &ExecInfo::default(), &sign_in)?;
         options.prompt = progress.teller();
+        if self.arm_login.text(Param::Timeout).is_some() {
+            options.patience = sign_in.timeout;
+        }
         let authority = self.cloud.authority.clone();
         Ok(Authenticator::new(
             Arc::clone(host),
@@ -232,58 +277,66 @@ impl FleetArgs {
         (name != PUBLIC_CLOUD).then(|| name.to_owned())
     }
 
-    /// Looks for the fleet's clusters.
+    /// The walk over the fleet that these arguments ask for.
     ///
     /// # Errors
-    /// When nothing could be looked at.
-    pub(super) async fn find(&self, arm: &Arm<'_>, progress: &Progress) -> Result<Found> {
-        progress.say("signing in to Azure");
+    /// A usage error for an unknown mode.
+    pub(super) fn walk(&self) -> Result<Walk<'_>> {
         let scope = Scope {
-            tenants: self.tenants()?,
+            tenants: self.scope()?,
+            excluded: self.excluded_tenants.clone(),
             subscriptions: self.subscriptions.clone(),
         };
-        let tally = Tally::default();
-        let fleet = fleet::enumerate(arm, &scope, &|step| progress.say(tally.after(&step))).await?;
-        let looked_into = fleet.subscriptions.len();
-        let tenants = fleet.tenants.into_iter().map(|(_, read)| read.err());
-        let subscriptions = fleet.subscriptions.into_iter().map(|(_, read)| read.err());
-        let warnings: Vec<_> = tenants
-            .chain(subscriptions)
-            .flatten()
-            .chain(fleet.warnings)
-            .collect();
-        for warning in &warnings {
-            progress.note(&format!("warning: {warning}"));
-        }
-        let hints: BTreeSet<_> = warnings.iter().filter_map(Failure::hint_text).collect();
-        for hint in hints {
-            progress.note(&format!("hint: {hint}"));
-        }
-        let mut clusters = fleet.clusters;
-        if clusters.is_empty() && warnings.is_empty() {
-            progress.note(&format!(
-                "hint: there is no AKS cluster in the {looked_into} subscriptions that this sign-in sees: \
-                 where there should be, check the account, its roles and `--tenant-id`"
-            ));
-        }
-        clusters.sort_by_cached_key(|(cluster, _)| {
-            (
-                cluster.subscription_name.to_lowercase(),
-                cluster.resource_group.to_lowercase(),
-                cluster.name.to_lowercase(),
-            )
-        });
-        Ok(Found { clusters, warnings })
+        Ok(Walk {
+            args: self,
+            scope,
+            fleet: Fleet::default(),
+            tally: Tally::default(),
+            waiting: None,
+        })
     }
 
     /// Which tenants the identity can be in.
-    fn tenants(&self) -> Result<Tenants> {
-        Ok(match (&self.tenant_id, self.arm_login.mode()?) {
-            (Some(tenant), _) => Tenants::Named(tenant.clone()),
-            (None, LoginMode::Msi) => Tenants::Own,
-            (None, _) => Tenants::Every,
+    fn scope(&self) -> Result<Tenants> {
+        Ok(match (self.tenants.is_empty(), self.arm_login.mode()?) {
+            (false, _) => Tenants::Named(self.tenants.clone()),
+            (true, LoginMode::Msi) => Tenants::Own,
+            (true, _) => Tenants::Every,
         })
     }
+
+    /// The command that signs in to a tenant, as this one was typed; secrets aside.
+    fn command_for(&self, tenant: &str) -> String {
+        let mut words = vec!["kubectl aad sync".to_owned()];
+        words.extend(given(&self.login, |_| true));
+        if !self.one_sign_in() {
+            words.extend(
+                self.arm_login
+                    .text(Param::Login)
+                    .map(|mode| format!("--arm-login {mode}")),
+            );
+            let own = |param| param != Param::Login && !SHARED.contains(&param);
+            words.extend(given(&self.arm_login, own));
+        }
+        words.push(format!("--tenant-id {}", quoted(tenant)));
+        words.join(" ")
+    }
+}
+
+/// The flags of a sign-in that were given, but for secrets and the tenant.
+fn given(login: &Settings, wanted: impl Fn(Param) -> bool) -> Vec<String> {
+    let rows = PARAMS
+        .iter()
+        .filter(|row| !row.secret && row.param != Param::TenantId && wanted(row.param));
+    rows.filter(|row| login.is_flag(row.param))
+        .filter_map(|row| match row.takes {
+            Takes::Value(_) => {
+                let text = quoted(login.text(row.param)?);
+                Some(format!("{} {text}", login.flag(row.param)))
+            }
+            Takes::Nothing => login.is_on(row.param).then(|| login.flag(row.param)),
+        })
+        .collect()
 }
 
 /// The second sign-in's flags; none where one sign-in serves both.
@@ -339,13 +392,221 @@ fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) 
     Ok(())
 }
 
-/// The clusters that there are, and what could not be looked at.
-pub(super) struct Found {
-    /// In the order of the report; an error says that ARM's description of it
-    /// can't be used.
-    pub clusters: Vec<(ClusterRef, Result<()>)>,
-    /// Tenants and subscriptions that could not be looked into.
-    pub warnings: Vec<Failure>,
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A walk over the fleet, in rounds: first everything for which nobody has to be asked beyond the
+/// first sign-in, then one tenant after the other that was named and wants a sign-in of its own. So an
+/// unanswered one costs the others nothing.
+pub(super) struct Walk<'a> {
+    args: &'a FleetArgs,
+    scope: Scope,
+    fleet: Fleet,
+    tally: Tally,
+    /// Tenants to sign in to; none before the first round.
+    waiting: Option<VecDeque<TenantRef>>,
+}
+
+/// Clusters, and whether ARM's description of each can be used.
+pub(super) type Batch = Vec<(ClusterRef, Result<()>)>;
+
+impl Walk<'_> {
+    /// The clusters of the next round; none after the last.
+    ///
+    /// # Errors
+    /// When there is no sign-in or no network at all.
+    pub(super) async fn next(
+        &mut self,
+        arm: &Arm<'_>,
+        progress: &Progress,
+    ) -> Result<Option<Batch>> {
+        let tally = &self.tally;
+        let tell = |step: Step<'_>| progress.say(tally.after(&step));
+        match &mut self.waiting {
+            None => {
+                progress.say("signing in to Azure");
+                self.fleet.walk(arm, &self.scope, &tell).await?;
+                for tenant in &self.fleet.unmet_exclusions {
+                    progress.note(&format!(
+                        "warning: `--exclude-tenant {tenant}` is none of the tenants that this sign-in sees"
+                    ));
+                }
+                self.waiting = Some(self.closed());
+            }
+            Some(waiting) => {
+                let Some(tenant) = waiting.pop_front() else {
+                    return Ok(None);
+                };
+                progress.say(format!("signing in to {}", tenant.label()));
+                progress.announce(Some(format!(
+                    "{} wants a sign-in of its own:",
+                    tenant.label()
+                )));
+                self.fleet.enter(arm, tenant, &self.scope, &tell).await;
+                progress.announce(None);
+            }
+        }
+        Ok(Some(std::mem::take(&mut self.fleet.clusters)))
+    }
+
+    /// The tenants that were named and could not be entered.
+    fn closed(&self) -> VecDeque<TenantRef> {
+        let personal = self
+            .args
+            .arm_login
+            .mode()
+            .is_ok_and(|mode| matches!(mode, LoginMode::DeviceCode | LoginMode::Interactive));
+        if !personal || self.args.tenants.is_empty() {
+            return VecDeque::new();
+        }
+        let tenants = self.fleet.tenants.iter();
+        tenants
+            .filter(|(tenant, read)| !tenant.entered && read.as_ref().is_err_and(wants_a_person))
+            .map(|(tenant, _)| tenant.clone())
+            .collect()
+    }
+
+    /// Checks, after the last round, that what was asked for could be looked at.
+    ///
+    /// # Errors
+    /// As [`Fleet::check`].
+    pub(super) fn check(&self) -> Result<()> {
+        self.fleet
+            .check(&self.scope)
+            .map_err(|why| match why.kind() {
+                Kind::Usage => why,
+                _ => match self.fleet.tenants.first() {
+                    Some((tenant, _)) => self.with_command(why, tenant),
+                    None => why,
+                },
+            })
+    }
+
+    /// The tenants and subscriptions that could not be looked into.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let tenants = self.fleet.tenants.iter().filter_map(|(tenant, read)| {
+            let why = read.as_ref().err()?;
+            Some(Warning {
+                counts: self.counts(tenant, why),
+                failure: self.with_command(why.clone(), tenant),
+            })
+        });
+        let subscriptions = self.fleet.subscriptions.iter();
+        let subscriptions =
+            subscriptions.filter_map(|(_, read)| Some((read.as_ref().err()?, true)));
+        let odd = self.fleet.warnings.iter();
+        let odd = odd.map(|why| (why, self.args.subscriptions.is_empty()));
+        tenants
+            .chain(subscriptions.chain(odd).map(|(failure, counts)| Warning {
+                failure: failure.clone(),
+                counts,
+            }))
+            .collect()
+    }
+
+    /// Whether what is wrong with a tenant is wrong with the whole: always where it was named; not where
+    /// the subscriptions that were asked for are elsewhere; else unless it is a tenant beside the own one that does
+    /// not let this account in.
+    fn counts(&self, tenant: &TenantRef, why: &Failure) -> bool {
+        if !self.args.tenants.is_empty() {
+            return true;
+        }
+        if !self.args.subscriptions.is_empty() {
+            return self.fleet.was_looked_in(tenant);
+        }
+        let own = tenant.id == self.fleet.own_tenant || tenant.asked.is_none();
+        own || matches!(
+            why.kind(),
+            Kind::Network | Kind::Timeout | Kind::NotInstalled
+        )
+    }
+
+    /// Says how to sign in to a tenant that could not be entered, or how to leave it out.
+    fn with_command(&self, why: Failure, tenant: &TenantRef) -> Failure {
+        let Some(name) = tenant.asked.as_ref().or(tenant.id.as_ref()) else {
+            return why;
+        };
+        if tenant.entered || !wants_a_person(&why) {
+            return why;
+        }
+        let enter = match (self.args.arm_login.mode(), why.hint_text()) {
+            (Ok(LoginMode::DeviceCode | LoginMode::Interactive), _) => {
+                format!("to sign in there, type `{}`", self.args.command_for(name))
+            }
+            (_, Some(hint)) => hint.to_owned(),
+            (_, None) => return why,
+        };
+        if self.args.tenants.is_empty() {
+            return why.hint(format!(
+                "{enter}; `--exclude-tenant {}` leaves it out",
+                quoted(name)
+            ));
+        }
+        why.hint(enter)
+    }
+
+    /// Whether a person may be asked to sign in to a tenant: to one that was named, else to the
+    /// sign-in's own.
+    pub(super) fn may_ask(&self, tenant: Option<&str>) -> bool {
+        match (&self.fleet.own_tenant, tenant) {
+            (Some(own), Some(tenant)) if self.args.tenants.is_empty() => {
+                own.eq_ignore_ascii_case(tenant)
+            }
+            _ => true,
+        }
+    }
+
+    /// How many subscriptions were looked into.
+    pub(super) fn looked_into(&self) -> usize {
+        self.fleet.subscriptions.len()
+    }
+}
+
+/// Whether it could be another with a person there.
+fn wants_a_person(why: &Failure) -> bool {
+    matches!(why.kind(), Kind::SignInNeeded | Kind::Denied)
+}
+
+/// Something that could not be looked into.
+pub(super) struct Warning {
+    pub failure: Failure,
+    /// Whether the command has failed in part because of it.
+    pub counts: bool,
+}
+
+/// Shows what could not be looked into, and each piece of advice once; where nothing was found though nothing was wrong, what to check.
+pub(super) fn tell(progress: &Progress, warnings: &[Warning], clusters: usize, looked_into: usize) {
+    for warning in warnings {
+        progress.note(&format!("warning: {}", warning.failure));
+    }
+    let hints: BTreeSet<_> = warnings
+        .iter()
+        .filter_map(|warning| warning.failure.hint_text())
+        .collect();
+    for hint in hints {
+        progress.note(&format!("hint: {hint}"));
+    }
+    if clusters == 0 && warnings.is_empty() {
+        progress.note(&format!(
+            "hint: there is no AKS cluster in the {looked_into} subscriptions that this sign-in sees: \
+             where there should be, check the account, its roles and `--tenant-id`"
+        ));
+    }
+}
+
+/// The order of reports.
+pub(super) fn report_order(cluster: &ClusterRef) -> (String, String, String) {
+    (
+        cluster.subscription_name.to_lowercase(),
+        cluster.resource_group.to_lowercase(),
+        cluster.name.to_lowercase(),
+    )
 }
 
 /// How far the walk over the fleet is.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 
 use super::{
-    fleet_args::{self, FleetArgs},
+    fleet_args::{self, Batch, FleetArgs},
     output::{self, Format},
     progress::Progress,
     report::{ListReport, ListedCluster},
@@ -41,19 +41,27 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .copied()
         .unwrap_or_default();
     let progress = Progress::start(host);
-    let found = super::runtime()?.block_on(async {
+    let mut walk = args.walk()?;
+    let mut found = Batch::new();
+    super::runtime()?.block_on(async {
         let source = args.arm_source(host, &progress)?;
         let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
-        args.find(&arm, &progress).await
+        while let Some(batch) = walk.next(&arm, &progress).await? {
+            found.extend(batch);
+        }
+        walk.check()
     })?;
+    let warnings = walk.warnings();
+    fleet_args::tell(&progress, &warnings, found.len(), walk.looked_into());
     drop(progress);
+    found.sort_by_cached_key(|(cluster, _)| fleet_args::report_order(cluster));
+    let whole = warnings.iter().all(|warning| !warning.counts);
     let report = ListReport {
         clusters: found
-            .clusters
             .iter()
             .map(|(cluster, _)| ListedCluster::from(cluster))
             .collect(),
-        warnings: found.warnings.iter().map(ToString::to_string).collect(),
+        warnings: warnings.iter().map(|w| w.failure.to_string()).collect(),
     };
     output::print(&match format {
         Format::Table => report.table(),
@@ -61,11 +69,9 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         Format::Yaml => output::yaml(&report)?,
         Format::Name => report.names(),
     })?;
-    Ok(
-        match (report.warnings.is_empty(), report.clusters.is_empty()) {
-            (true, _) => EXIT_OK,
-            (false, false) => EXIT_PARTIAL,
-            (false, true) => EXIT_FAILED,
-        },
-    )
+    Ok(match (whole, report.clusters.is_empty()) {
+        (true, _) => EXIT_OK,
+        (false, false) => EXIT_PARTIAL,
+        (false, true) => EXIT_FAILED,
+    })
 }

@@ -3,7 +3,10 @@
 //! Lives here: [`Progress`], over indicatif. Where stderr is no terminal
 //! nothing is drawn.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -16,6 +19,7 @@ const ENDLESS: &str = "{spinner} {msg}";
 /// One line that tells what is going on; gone when dropped.
 pub(super) struct Progress {
     bar: ProgressBar,
+    announced: Arc<Mutex<Option<String>>>,
 }
 
 impl Progress {
@@ -29,7 +33,10 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(ENDLESS));
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar }
+        Self {
+            bar,
+            announced: Arc::default(),
+        }
     }
 
     /// Says what is being done, without an end in sight.
@@ -61,10 +68,21 @@ impl Progress {
         note(&self.bar, line);
     }
 
+    /// What is to stand above a sign-in's next words; none where it has nothing to say.
+    pub(super) fn announce(&self, line: Option<String>) {
+        *lock(&self.announced) = line;
+    }
+
     /// The same, for a sign-in that has something to say to a person.
     pub(super) fn teller(&self) -> Prompt {
         let bar = self.bar.clone();
-        Arc::new(move |line| note(&bar, line))
+        let announced = Arc::clone(&self.announced);
+        Arc::new(move |line| {
+            if let Some(above) = lock(&announced).take() {
+                note(&bar, &above);
+            }
+            note(&bar, line);
+        })
     }
 }
 
@@ -72,6 +90,10 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn lock(announced: &Mutex<Option<String>>) -> std::sync::MutexGuard<'_, Option<String>> {
+    announced.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn note(bar: &ProgressBar, line: &str) {

@@ -108,6 +108,8 @@ pub(super) struct SyncReport {
     pub summary: Summary,
     /// Tenants and subscriptions that could not be looked into.
     pub warnings: Vec<String>,
+    /// Whether it was told to stop before it was done.
+    pub interrupted: bool,
 }
 
 /// What a list found.

@@ -4,7 +4,7 @@
 //! carried along with its result, so that one failure is one row.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     path::PathBuf,
     sync::Arc,
 };
@@ -14,7 +14,8 @@ use futures::{FutureExt, StreamExt};
 
 use self::import::{Brought, Style};
 use super::{
-    fleet_args::{self, FleetArgs, Found},
+    fleet_args::{self, FleetArgs, Walk, Warning},
+    interrupt::{Interrupt, Signal},
     output::{self, Format},
     progress::Progress,
     report::{Action, ListedCluster, Summary, SyncReport, SyncedCluster, WarmedToken},
@@ -41,6 +42,9 @@ mod warm;
 /// How many conversions may wait for a core.
 const CONVERSIONS_AT_ONCE: usize = 64;
 
+/// Why a cluster has no result after an interrupt.
+const NOT_FETCHED: &str = "the sync was interrupted before it was fetched";
+
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 
 const MORE: &str = "\
@@ -54,7 +58,11 @@ Examples:
   kubectl aad sync --login spn --arm-login azurecli  contexts for a pipeline, found by you
   kubectl aad sync --subscription Production --dry-run
 
-Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some clusters failed.";
+Other tenants that your account is a guest in are looked into with the same sign-in; one that wants more, or does not \
+let you in, is a warning, unless you name it with --tenant-id.
+
+Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some clusters failed, \
+130 or 143 interrupted: what was fetched before is written.";
 
 /// The command's flags.
 pub(super) fn command() -> Command {
@@ -149,11 +157,13 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         }
     }
     let runtime = super::runtime()?;
-    let report = runtime.block_on(sync(&args, &options, host))?;
+    let interrupt = Interrupt::listen()?;
+    let done = runtime.block_on(sync(&args, &options, host, interrupt))?;
+    let report = &done.report;
     output::print(&match format {
         Format::Table => report.table(),
-        Format::Json => output::json(&report),
-        Format::Yaml => output::yaml(&report)?,
+        Format::Json => output::json(report),
+        Format::Yaml => output::yaml(report)?,
         Format::Name => report.names(),
     })?;
     for token in &report.tokens {
@@ -166,19 +176,52 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     }
     let dry = if options.dry_run { " (dry run)" } else { "" };
     output::say(&format!("{}{dry}", report.summary.sentence()));
-    Ok(exit_code(&report))
+    if done.interrupted.is_some() {
+        output::say("error: the sync was interrupted; run it again for the rest");
+    }
+    Ok(done.exit_code())
 }
 
-fn exit_code(report: &SyncReport) -> u8 {
-    let failed = report.summary.failed > 0 || !report.warnings.is_empty();
-    match (failed, report.summary.written()) {
-        (false, _) => EXIT_OK,
-        (true, 0) => EXIT_FAILED,
-        (true, _) => EXIT_PARTIAL,
+/// What a run came to.
+struct Done {
+    report: SyncReport,
+    /// Whether something could not be looked into that should have been.
+    incomplete: bool,
+    interrupted: Option<Signal>,
+}
+
+impl Done {
+    fn exit_code(&self) -> u8 {
+        let failed = self.report.summary.failed > 0 || self.incomplete;
+        match (self.interrupted, failed, self.report.summary.written()) {
+            (Some(signal), ..) => signal.exit_code(),
+            (None, false, _) => EXIT_OK,
+            (None, true, 0) => EXIT_FAILED,
+            (None, true, _) => EXIT_PARTIAL,
+        }
     }
 }
 
-async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<SyncReport> {
+/// A cluster, and what became of it so far.
+struct Row {
+    cluster: ClusterRef,
+    /// None while it was not fetched.
+    brought: Option<Result<Brought>>,
+}
+
+/// What was found and fetched, which an interrupt leaves as it is.
+struct Gathered<'a> {
+    walk: Walk<'a>,
+    rows: Vec<Row>,
+    seen: HashSet<String>,
+}
+
+async fn sync(
+    args: &FleetArgs,
+    options: &Options,
+    host: &Arc<Host>,
+    mut interrupt: Interrupt,
+) -> Result<Done> {
     let progress = Progress::start(host);
     let paths = Paths::find(
         options.kubeconfig.as_deref(),
@@ -195,30 +238,33 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
 
     let source = args.arm_source(host, &progress)?;
     let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
-    let found = args.find(&arm, &progress).await?;
-    let style = Arc::new(Style {
-        login: args.login.clone(),
-        mode: args.login.mode()?,
-        environment: args.named_environment(),
-        local_accounts: options.local_accounts,
-        allowed_servers: options.allowed_servers.clone(),
-    });
-    let credentials = CredentialOptions {
-        public_fqdn: options.public_fqdn,
+    let mut gathered = Gathered {
+        walk: args.walk()?,
+        rows: Vec::new(),
+        seen: HashSet::new(),
     };
-    let brought = bring_all(&arm, &found, &style, credentials, &progress).await;
+    tokio::select! {
+        done = gathered.gather(&arm, args, options, &progress) => done?,
+        _ = interrupt.heard() => {}
+    }
+    let Gathered { walk, mut rows, .. } = gathered;
+    rows.sort_by_cached_key(|row| fleet_args::report_order(&row.cluster));
+    let warnings = walk.warnings();
+    if interrupt.so_far().is_none() || !warnings.is_empty() {
+        fleet_args::tell(&progress, &warnings, rows.len(), walk.looked_into());
+    }
 
-    let fleet: Vec<_> = found
-        .clusters
+    let fleet: Vec<_> = rows
         .iter()
-        .map(|(cluster, _)| import::cluster_name(cluster))
+        .map(|row| import::cluster_name(&row.cluster))
         .collect();
-    let imports: Vec<Import> = brought
-        .iter()
-        .filter_map(|result| match result {
-            Ok(Brought::Entries { import, .. }) => Some(Import::clone(import)),
-            _ => None,
-        })
+    let entries = rows.iter().filter_map(|row| match &row.brought {
+        Some(Ok(Brought::Entries { import, sign_in })) => Some((import, sign_in)),
+        _ => None,
+    });
+    let imports: Vec<Import> = entries
+        .clone()
+        .map(|(import, _)| Import::clone(import))
         .collect();
     progress.say("writing the kubeconfig");
     let (outcomes, written) = write(&paths, &imports, &fleet, options.dry_run)?;
@@ -230,67 +276,100 @@ async fn sync(args: &FleetArgs, options: &Options, host: &Arc<Host>) -> Result<S
         ));
     }
 
-    let sign_ins: BTreeSet<_> = brought
-        .iter()
-        .filter_map(|result| match result {
-            Ok(Brought::Entries { sign_in, .. }) => sign_in.clone(),
-            _ => None,
-        })
-        .collect();
+    let sign_ins: BTreeSet<_> = entries.filter_map(|(_, sign_in)| sign_in.clone()).collect();
     // What nothing can store is not asked for.
-    let tokens = if options.warm && !options.dry_run && source.stores_tokens() {
+    let warm = options.warm && !options.dry_run && source.stores_tokens();
+    let tokens = if warm && interrupt.so_far().is_none() {
         progress.say("fetching tokens");
-        warm::warm(host, sign_ins, warm::lanes(&args.login, args.concurrency)).await
+        let lanes = warm::lanes(&args.login, args.concurrency);
+        tokio::select! {
+            tokens = warm::warm(host, sign_ins, lanes, |tenant| walk.may_ask(tenant)) => tokens,
+            _ = interrupt.heard() => Vec::new(),
+        }
     } else {
         Vec::new()
     };
     drop(progress);
-    Ok(report(&found, brought, outcomes, tokens))
+    let interrupted = interrupt.so_far();
+    Ok(Done {
+        report: report(rows, outcomes, tokens, &warnings, interrupted.is_some()),
+        incomplete: warnings.iter().any(|warning| warning.counts),
+        interrupted,
+    })
 }
 
-/// Fetches and converts every cluster, several at once; results come in the
-/// order of the clusters.
-async fn bring_all(
-    arm: &Arm<'_>,
-    found: &Found,
-    style: &Arc<Style>,
-    credentials: CredentialOptions,
-    progress: &Progress,
-) -> Vec<Result<Brought>> {
-    let mut done = BTreeMap::new();
-    let mut wanted = Vec::new();
-    let mut seen = HashSet::new();
-    for (place, (cluster, described)) in found.clusters.iter().enumerate() {
-        match (described, style.left_out(cluster)) {
-            (Err(failure), _) => {
-                done.insert(place, Err(failure.clone()));
-            }
-            (Ok(()), _) if !seen.insert(&cluster.id) => {
-                done.insert(place, Err(Failure::new("ARM listed it twice under one id")));
-            }
-            (Ok(()), Some(reason)) => {
-                done.insert(place, Ok(Brought::Skipped(reason)));
-            }
-            (Ok(()), None) => wanted.push(place),
+impl Gathered<'_> {
+    /// Finds the clusters, round by round, and fetches each round's kubeconfigs.
+    async fn gather(
+        &mut self,
+        arm: &Arm<'_>,
+        args: &FleetArgs,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<()> {
+        let style = Arc::new(Style {
+            login: args.login.clone(),
+            mode: args.login.mode()?,
+            environment: args.named_environment(),
+            local_accounts: options.local_accounts,
+            allowed_servers: options.allowed_servers.clone(),
+        });
+        let credentials = CredentialOptions {
+            public_fqdn: options.public_fqdn,
+        };
+        while let Some(batch) = self.walk.next(arm, progress).await? {
+            let wanted = self.take(batch, &style);
+            self.bring(arm, wanted, &style, credentials, progress).await;
+        }
+        self.walk.check()
+    }
+
+    /// Adds a row for each cluster, and tells the places of those whose kubeconfig is wanted.
+    fn take(&mut self, batch: fleet_args::Batch, style: &Style) -> Vec<usize> {
+        let mut wanted = Vec::new();
+        for (cluster, described) in batch {
+            let brought = match (described, style.left_out(&cluster)) {
+                (Err(failure), _) => Some(Err(failure)),
+                (Ok(()), _) if !self.seen.insert(cluster.id.clone()) => {
+                    Some(Err(Failure::new("ARM listed it twice under one id")))
+                }
+                (Ok(()), Some(reason)) => Some(Ok(Brought::Skipped(reason))),
+                (Ok(()), None) => {
+                    wanted.push(self.rows.len());
+                    None
+                }
+            };
+            self.rows.push(Row { cluster, brought });
+        }
+        wanted
+    }
+
+    /// Fetches and converts the clusters at these places, several at once, and puts each result into
+    /// its row as soon as it is there.
+    async fn bring(
+        &mut self,
+        arm: &Arm<'_>,
+        wanted: Vec<usize>,
+        style: &Arc<Style>,
+        credentials: CredentialOptions,
+        progress: &Progress,
+    ) {
+        progress.count_to(wanted.len(), "fetching kubeconfigs");
+        let asked = wanted
+            .iter()
+            .map(|&place| self.rows[place].cluster.clone())
+            .collect();
+        let mut converted = fleet::user_credentials(arm, asked, credentials)
+            .inspect(|_| progress.step())
+            .map(|(i, cluster, answer)| {
+                let place = wanted[i];
+                convert(cluster, answer, style).map(move |brought| (place, brought))
+            })
+            .buffer_unordered(CONVERSIONS_AT_ONCE);
+        while let Some((place, brought)) = converted.next().await {
+            self.rows[place].brought = Some(brought);
         }
     }
-    progress.count_to(wanted.len(), "fetching kubeconfigs");
-    let asked = wanted
-        .iter()
-        .map(|&place| found.clusters[place].0.clone())
-        .collect();
-    let converted: Vec<_> = fleet::user_credentials(arm, asked, credentials)
-        .inspect(|_| progress.step())
-        .map(|(i, cluster, answer)| {
-            let place = wanted[i];
-            convert(cluster, answer, style).map(move |brought| (place, brought))
-        })
-        .buffer_unordered(CONVERSIONS_AT_ONCE)
-        .collect()
-        .await;
-    done.extend(converted);
-    debug_assert_eq!(done.len(), found.clusters.len(), "one result for each");
-    done.into_values().collect()
 }
 
 /// Converts one answer on a thread of its own, so that a whole fleet's are
@@ -361,32 +440,32 @@ fn write(
 }
 
 fn report(
-    found: &Found,
-    brought: Vec<Result<Brought>>,
+    rows: Vec<Row>,
     outcomes: Vec<Outcome>,
     tokens: Vec<WarmedToken>,
+    warnings: &[Warning],
+    interrupted: bool,
 ) -> SyncReport {
     let mut outcomes = outcomes.into_iter();
-    let clusters: Vec<_> = found
-        .clusters
-        .iter()
-        .zip(brought)
-        .map(|((cluster, _), result)| {
-            let (action, context, reason, hint) = match result {
-                Ok(Brought::Entries { .. }) => {
+    let clusters: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let (action, context, reason, hint) = match row.brought {
+                Some(Ok(Brought::Entries { .. })) => {
                     let outcome = outcomes
                         .next()
                         .expect("a merge gives an outcome for each import");
                     (outcome.action.into(), Some(outcome.context), None, None)
                 }
-                Ok(Brought::Skipped(reason)) => (Action::Skipped, None, Some(reason), None),
-                Err(failure) => {
+                Some(Ok(Brought::Skipped(reason))) => (Action::Skipped, None, Some(reason), None),
+                Some(Err(failure)) => {
                     let hint = failure.hint_text().map(str::to_owned);
                     (Action::Failed, None, Some(failure.to_string()), hint)
                 }
+                None => (Action::Skipped, None, Some(NOT_FETCHED.to_owned()), None),
             };
             SyncedCluster {
-                listed: ListedCluster::from(cluster),
+                listed: ListedCluster::from(&row.cluster),
                 context,
                 action,
                 reason,
@@ -398,7 +477,8 @@ fn report(
         summary: Summary::of(&clusters),
         clusters,
         tokens,
-        warnings: found.warnings.iter().map(ToString::to_string).collect(),
+        warnings: warnings.iter().map(|w| w.failure.to_string()).collect(),
+        interrupted,
     }
 }
 

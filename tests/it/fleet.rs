@@ -482,7 +482,7 @@ fn a_tenant_that_is_named_is_the_only_one_that_is_walked() {
         rig.sim.reset();
         let found = rig
             .enumerate(&Scope {
-                tenants: Tenants::Named(name.clone()),
+                tenants: Tenants::Named(vec![name.clone()]),
                 ..Scope::default()
             })
             .expect("a fleet");

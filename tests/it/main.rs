@@ -14,6 +14,7 @@ mod docs;
 mod failures;
 mod fleet;
 mod get_token;
+mod guests;
 mod hostile;
 mod house;
 mod krew;

@@ -212,7 +212,8 @@ fn the_report_has_the_promised_fields_and_no_others() {
             .cloned()
             .collect()
     };
-    assert_eq!(keys(&report), ["clusters", "tokens", "summary", "warnings"]);
+    let promised = ["clusters", "tokens", "summary", "warnings", "interrupted"];
+    assert_eq!(keys(&report), promised);
     assert_eq!(
         keys(&report["clusters"][0]),
         [

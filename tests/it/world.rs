@@ -5,11 +5,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
 };
 
 use azure_sim::{Files, Fleet, Simulator};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -102,22 +103,49 @@ impl World {
     /// The same command as a person at a terminal sees it: with a pseudo-terminal as its stderr
     /// (and its stdout in a file, which comes back as the run's).
     pub(crate) fn at_a_terminal(&self, args: &[&str]) -> Ran {
-        let out = self.home().join("stdout");
+        self.start_at_a_terminal(args).finish()
+    }
+
+    /// Starts it and goes on.
+    pub(crate) fn start_at_a_terminal(&self, args: &[&str]) -> AtATerminal {
+        let [out, pid] = ["stdout", "pid"].map(|name| self.home().join(name));
         let line = format!(
-            "'{}' {} > '{}'",
+            "echo $$ > '{}'; exec '{}' {} > '{}'",
+            pid.display(),
             env!("CARGO_BIN_EXE_kubectl-aad"),
             args.join(" "),
             out.display()
         );
-        let mut ran = run(self.program("/usr/bin/script".as_ref()).args([
-            "--quiet",
-            "--return",
-            "--command",
-            &line,
-            "/dev/null",
-        ]));
+        let mut script = self.program("/usr/bin/script".as_ref());
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        script.stdout(Stdio::piped()).stderr(Stdio::piped());
+        AtATerminal {
+            script: script.spawn().expect("the program starts"),
+            out,
+            pid,
+        }
+    }
+}
+
+/// A command that a person sees and can interrupt.
+pub(crate) struct AtATerminal {
+    script: Child,
+    out: PathBuf,
+    pid: PathBuf,
+}
+
+impl AtATerminal {
+    /// Sends it what Ctrl-C sends.
+    pub(crate) fn interrupt(&self) {
+        let pid = std::fs::read_to_string(&self.pid).expect("the shell wrote it");
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), Signal::INT).expect("it lives");
+    }
+
+    pub(crate) fn finish(self) -> Ran {
+        let mut ran = ran(self.script.wait_with_output().expect("it ends"));
         ran.stderr = std::mem::take(&mut ran.stdout);
-        ran.stdout = std::fs::read_to_string(out).expect("the shell made it");
+        ran.stdout = std::fs::read_to_string(self.out).expect("the shell made it");
         ran
     }
 }
@@ -166,11 +194,15 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn run(command: &mut Command) -> Ran {
+    ran(command.output().expect("the program starts"))
+}
+
+pub(crate) fn ran(output: Output) -> Ran {
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().expect("the program starts");
+    } = output;
     Ran {
         code: status.code().expect("no signal ended the program"),
         stdout: String::from_utf8(stdout).expect("the output is text"),

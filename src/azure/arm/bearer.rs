@@ -54,6 +54,8 @@ pub(super) enum Reason {
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// Whether a person may be asked for this tenant's token.
+    interactive: bool,
     held: Option<Bearer>,
     failed: Option<(i64, Failure)>,
     serial: u64,
@@ -71,6 +73,8 @@ impl<'a> Bearers<'a> {
     }
 
     /// The tenant's token; the sign-in's own tenant where none is named.
+    ///
+    /// A person is asked for the own tenant's, and for another's only after [`Bearers::sign_in`].
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -90,6 +94,20 @@ impl<'a> Bearers<'a> {
             _ => None,
         };
         self.fetch(&mut slot, tenant, claims).await
+    }
+
+    /// The tenant's token, for which a person may be asked from now on.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub(super) async fn sign_in(&self, tenant: Option<&str>) -> Result<Bearer> {
+        let slot = self.slot(tenant);
+        {
+            let mut slot = slot.lock().await;
+            slot.interactive = true;
+            slot.failed = None;
+        }
+        self.get(tenant).await
     }
 
     /// Puts a new token in place of a refused one; false where that would be
@@ -135,6 +153,7 @@ impl<'a> Bearers<'a> {
                 _ => None,
             },
             force_refresh: reason.is_some(),
+            interactive: slot.interactive,
         };
         match self.source.token(&request).await {
             Ok(token) => {
@@ -173,9 +192,13 @@ impl<'a> Bearers<'a> {
 
     fn slot(&self, tenant: Option<&str>) -> Arc<tokio::sync::Mutex<Slot>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Slot {
+            interactive: tenant.is_none(),
+            ..Slot::default()
+        };
         slots
             .entry(tenant.map(str::to_lowercase))
-            .or_default()
+            .or_insert_with(|| Arc::new(tokio::sync::Mutex::new(new())))
             .clone()
     }
 }
@@ -320,6 +343,26 @@ mod tests {
             }
         });
         assert_eq!(asked(&source), 1);
+    }
+
+    #[test]
+    fn a_person_is_asked_for_the_own_tenant_and_for_one_that_is_signed_in_to() {
+        let source = Source {
+            lifetime: RENEW_BEFORE,
+            ..Source::default()
+        };
+        let host = Host::with_env::<&str, &str>([]).at(1_000);
+        let bearers = Bearers::new(&source, &host, "r");
+        run(async {
+            bearers.get(None).await.expect("a token");
+            bearers.get(Some(TENANT)).await.expect("a token");
+            bearers.get(Some("t")).await.expect("a token");
+            bearers.sign_in(Some("T")).await.expect("a token");
+            bearers.get(Some("t")).await.expect("a token");
+        });
+        let requests = source.requests.lock().expect("no panic while held");
+        let asked: Vec<_> = requests.iter().map(|one| one.interactive).collect();
+        assert_eq!(asked, [true, true, false, true, true]);
     }
 
     #[test]

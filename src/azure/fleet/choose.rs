@@ -1,25 +1,23 @@
 //! Which subscriptions are meant.
 //!
-//! Lives here: [`choose`], a pure function from what was seen and what was
-//! asked for to what is walked.
+//! Two pure functions over what was seen and what was asked for: [`narrow`] gives what is walked, [`check`] says what
+//! is missing.
 
 use super::model::SubscriptionRef;
 use crate::error::{Failure, Result};
 
-/// Keeps the enabled subscriptions that `wanted` names by id or by name, or
-/// all enabled ones where it is empty. The order stays; cases don't count; a
-/// name that several have takes them all.
+/// Whether a subscription has this id or name; cases don't count.
+fn meets(subscription: &SubscriptionRef, filter: &str) -> bool {
+    let filter = filter.trim();
+    subscription.id.eq_ignore_ascii_case(filter)
+        || subscription.name.to_lowercase() == filter.to_lowercase()
+}
+
+/// Checks that each filter meets an enabled subscription.
 ///
 /// # Errors
-/// A usage error for the first filter that meets nothing, or nothing enabled.
-pub(super) fn choose(
-    seen: Vec<SubscriptionRef>,
-    wanted: &[String],
-) -> Result<Vec<SubscriptionRef>> {
-    let meets = |subscription: &SubscriptionRef, filter: &str| {
-        subscription.id.eq_ignore_ascii_case(filter)
-            || subscription.name.to_lowercase() == filter.to_lowercase()
-    };
+/// A usage error for the first that does not.
+pub(super) fn check(seen: &[SubscriptionRef], wanted: &[String]) -> Result<()> {
     for filter in wanted.iter().map(|filter| filter.trim()) {
         let met: Vec<_> = seen.iter().filter(|one| meets(one, filter)).collect();
         if met.is_empty() {
@@ -42,11 +40,17 @@ pub(super) fn choose(
             .hint("enable it in Azure, or leave it out"));
         }
     }
-    Ok(seen
-        .into_iter()
+    Ok(())
+}
+
+/// Keeps the enabled subscriptions that `wanted` names by id or by name, or
+/// all enabled ones where it is empty. The order stays; a name that several
+/// have takes them all.
+pub(super) fn narrow(seen: Vec<SubscriptionRef>, wanted: &[String]) -> Vec<SubscriptionRef> {
+    seen.into_iter()
         .filter(|one| one.is_enabled())
-        .filter(|one| wanted.is_empty() || wanted.iter().any(|filter| meets(one, filter.trim())))
-        .collect())
+        .filter(|one| wanted.is_empty() || wanted.iter().any(|filter| meets(one, filter)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -77,12 +81,13 @@ mod tests {
 
     fn chosen(filters: &[&str]) -> Vec<String> {
         let filters: Vec<_> = filters.iter().map(|&f| f.to_owned()).collect();
-        let chosen = choose(seen(), &filters).expect("filters that meet something");
+        check(&seen(), &filters).expect("filters that meet something");
+        let chosen = narrow(seen(), &filters);
         chosen.into_iter().map(|one| one.name).collect()
     }
 
     fn refused(filter: &str) -> String {
-        let failure = choose(seen(), &[filter.to_owned()]).expect_err("nothing is met");
+        let failure = check(&seen(), &[filter.to_owned()]).expect_err("nothing is met");
         assert_eq!(failure.exit_code(), EXIT_USAGE);
         failure.render()
     }
@@ -109,15 +114,11 @@ mod tests {
         #[test]
         fn a_choice_is_an_ordered_part_of_what_was_seen(names in proptest::collection::vec("[ab]{0,2}", 0..8), filter in "[ab]{0,2}") {
             let seen: Vec<_> = names.iter().enumerate().map(|(n, name)| subscription(n, name, "Enabled")).collect();
-            let all = choose(seen.clone(), &[]).expect("no filter");
-            prop_assert_eq!(&all, &seen);
-            match choose(seen.clone(), std::slice::from_ref(&filter)) {
-                Ok(some) => {
-                    let expected: Vec<_> = seen.into_iter().filter(|one| one.name == filter).collect();
-                    prop_assert_eq!(some, expected);
-                }
-                Err(_) => prop_assert!(!names.contains(&filter)),
-            }
+            prop_assert_eq!(&narrow(seen.clone(), &[]), &seen);
+            let wanted = std::slice::from_ref(&filter);
+            prop_assert_eq!(check(&seen, wanted).is_ok(), names.contains(&filter));
+            let expected: Vec<_> = seen.iter().filter(|one| one.name == filter).cloned().collect();
+            prop_assert_eq!(narrow(seen, wanted), expected);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A tenant that was walked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantRef {
     /// What tokens are asked for with: an id or a domain; the sign-in's own
     /// tenant where none is named.
@@ -22,9 +22,31 @@ pub struct TenantRef {
     pub id: Option<String>,
     /// The name shown to people, where ARM told it.
     pub display_name: Option<String>,
+    /// Its domains, where ARM told them.
+    pub domains: Vec<String>,
+    /// Whether a token of it was got.
+    pub entered: bool,
 }
 
 impl TenantRef {
+    /// A tenant of which no more is known than what it was asked for with.
+    pub fn asked(tenant: Option<&str>) -> Self {
+        Self {
+            asked: tenant.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// Says whether an id or a domain names it.
+    pub fn is(&self, id_or_domain: &str) -> bool {
+        let names = [&self.id, &self.asked];
+        names
+            .into_iter()
+            .flatten()
+            .chain(&self.domains)
+            .any(|name| name.eq_ignore_ascii_case(id_or_domain.trim()))
+    }
+
     /// What to call it in front of a person.
     pub fn label(&self) -> String {
         let name = self.display_name.as_ref().or(self.asked.as_ref());
@@ -131,6 +153,16 @@ pub fn decode_tenant(item: &Value) -> Result<TenantRef> {
         asked: Some(id.clone()),
         id: Some(id),
         display_name: text(item, "displayName").or_else(|| text(item, "defaultDomain")),
+        domains: item
+            .get("domains")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(item.get("defaultDomain"))
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        entered: false,
     })
 }
 
@@ -410,9 +442,8 @@ mod tests {
     fn a_subscription_has_the_tenant_of_the_token_before_that_of_the_body() {
         let item = json!({"subscriptionId": SUBSCRIPTION.to_uppercase(), "tenantId": OTHER_TENANT, "state": "Warned"});
         let mut tenant = TenantRef {
-            asked: None,
             id: Some(TENANT.into()),
-            display_name: None,
+            ..TenantRef::default()
         };
         let read = decode_subscription(&item, &tenant).expect("a subscription");
         assert_eq!(

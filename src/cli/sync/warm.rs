@@ -3,7 +3,7 @@
 //! Lives here: [`warm`]. It reads back the very arguments that were written,
 //! so that what it stores is what `kubectl` finds.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -17,14 +17,26 @@ use crate::{
 };
 
 /// Fetches the token of each distinct set of arguments, at most `concurrency`
-/// at once, and one by one where a person may be asked.
+/// at once, and one by one where a person may be asked: then those first for whose tenant `may_ask` says
+/// so, since the others can do with the same sign-in or not at all.
 pub(super) async fn warm(
     host: &Arc<Host>,
-    sign_ins: BTreeSet<Vec<String>>,
+    sign_ins: impl IntoIterator<Item = Vec<String>>,
     concurrency: usize,
+    may_ask: impl Fn(Option<&str>) -> bool,
 ) -> Vec<WarmedToken> {
+    let mut sign_ins: Vec<_> = sign_ins
+        .into_iter()
+        .map(|args| {
+            let (settings, _) = Settings::from_exec_args(&args[1..])
+                .expect("the arguments were written by `Settings::to_args`");
+            let interactive = may_ask(settings.text(Param::TenantId));
+            (settings, interactive)
+        })
+        .collect();
+    sign_ins.sort_by_key(|(_, interactive)| !interactive);
     stream::iter(sign_ins)
-        .map(|args| async move { one(host, &args).await })
+        .map(|(settings, interactive)| async move { one(host, settings, interactive).await })
         .buffered(concurrency)
         .collect()
         .await
@@ -38,9 +50,7 @@ pub(super) fn lanes(login: &Settings, concurrency: usize) -> usize {
     }
 }
 
-async fn one(host: &Arc<Host>, args: &[String]) -> WarmedToken {
-    let (settings, _) = Settings::from_exec_args(&args[1..])
-        .expect("the arguments were written by `Settings::to_args`");
+async fn one(host: &Arc<Host>, settings: Settings, interactive: bool) -> WarmedToken {
     let mut warmed = WarmedToken {
         tenant_id: settings.text(Param::TenantId).map(str::to_owned),
         server_id: settings
@@ -51,15 +61,16 @@ async fn one(host: &Arc<Host>, args: &[String]) -> WarmedToken {
         expires_on: None,
         error: None,
     };
-    match fetch(host, settings).await {
+    match fetch(host, settings, interactive).await {
         Ok(expires_on) => warmed.expires_on = rfc3339(expires_on),
         Err(failure) => warmed.error = Some(failure.to_string()),
     }
     warmed
 }
 
-async fn fetch(host: &Arc<Host>, settings: Settings) -> Result<i64> {
-    let (authenticator, request) = get_token::prepare(settings, host)?;
+async fn fetch(host: &Arc<Host>, settings: Settings, interactive: bool) -> Result<i64> {
+    let (authenticator, mut request) = get_token::prepare(settings, host)?;
+    request.interactive = interactive;
     Ok(authenticator.token(&request).await?.expires_on)
 }
 
