@@ -34,11 +34,13 @@ Convert kubeconfig users to sign in with kubectl-aad, in any login mode.
 Takes users of Azure's kubelogin, of the `azure` auth provider that kubectl gave up in 1.26, and of
 kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's.
 
+  kubectl aad convert-kubeconfig
   kubectl aad convert-kubeconfig -l azurecli
   kubectl aad convert-kubeconfig -l azurecli --context prod --dry-run
   kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID --outfile ci.yaml
 
-Converting back to an earlier mode brings back what the entry said then.";
+Without --login, or AAD_LOGIN_METHOD in its place, each user keeps its login mode and arguments, and only the
+plugin changes. Converting back to an earlier mode brings back what the entry said then, unless it was changed since.";
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -93,6 +95,13 @@ fn own_flags(command: Command) -> Command {
                 .long("strict")
                 .action(ArgAction::SetTrue)
                 .help("Write nothing at all if one user can't be converted, as kubelogin does"),
+        )
+        .arg(
+            Arg::new("keep-mode")
+                .long("keep-mode")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("login")
+                .help("Change the plugin alone: each user keeps its login mode, as without --login, and AAD_LOGIN_METHOD says nothing"),
         )
         .arg(
             Arg::new("exec-command")
@@ -188,6 +197,7 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
             host,
             text("exec-command").unwrap_or_else(|| EXEC_COMMAND.to_owned()),
             text("azure-config-dir"),
+            matches.get_flag("keep-mode"),
         )?,
         selection: match selection {
             Selection::Contexts(names) if names.is_empty() => Selection::All,

@@ -3,7 +3,10 @@
 //! What is written is what Azure/kubelogin v0.2.19 writes for the same flags and variables: which
 //! parameters a mode keeps from the entry, and which it takes from flags alone, is in `rules`.
 //! What kubelogin throws away is kept here: the entry's `env`, `interactiveMode`, unknown fields,
-//! and the arguments that the new mode has no use for (`memory`), so that a way back exists.
+//! and the arguments that the new mode has no use for (`memory`), so that a way back exists. An
+//! entry that has the wanted mode already keeps its arguments, but for what a flag says.
+//!
+//! To convert what was converted changes nothing: [`super::file::update`] may ask for it.
 
 mod entries;
 mod memory;
@@ -14,6 +17,7 @@ mod source;
 mod tests;
 
 pub use entries::{Action, All, Outcome, Selection, convert_all};
+pub(super) use memory::forget;
 pub use source::{Source, Standing};
 
 use super::owner;
@@ -21,7 +25,7 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     login::{
-        Attendance, LoginMode, Origin, Param, Precedence, Settings,
+        Attendance, LoginMode, MODES, Origin, Param, Precedence, Settings,
         param::{Takes, When},
     },
 };
@@ -51,18 +55,28 @@ Install it as told on https://azure.github.io/kubelogin/install.html
 pub struct Request {
     /// The flags that were given.
     given: Settings,
-    /// The same with what the variables say: the value of a flag that was given.
-    effective: Settings,
-    mode: LoginMode,
+    /// For each mode the same with what the variables say: the value of a flag that was given.
+    effective: Vec<(LoginMode, Settings)>,
+    /// `None` where each entry keeps its own.
+    mode: Option<LoginMode>,
     exec_command: String,
     azure_config_dir: Option<String>,
+}
+
+/// What one entry is to be converted to.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    request: &'a Request,
+    mode: LoginMode,
+    effective: &'a Settings,
 }
 
 /// An entry's new value.
 pub struct Converted {
     pub user: Map<String, Value>,
-    /// How it signed in before.
+    /// How it signed in before, and how it does now.
     pub from: LoginMode,
+    pub to: LoginMode,
     /// What a person should know, one sentence each; never a secret.
     pub notes: Vec<String>,
 }
@@ -70,44 +84,124 @@ pub struct Converted {
 impl Request {
     /// Checks flags and variables as kubelogin does before it looks at a kubeconfig.
     ///
+    /// Where neither a flag nor `AAD_LOGIN_METHOD` names a mode, each entry keeps its own, and with
+    /// `keep_mode` it does so whatever a variable says.
+    ///
     /// # Errors
-    /// A usage error for an unknown mode, an unusable authority host or timeout, and claims of a
-    /// proof-of-possession token without `--pop-enabled`.
+    /// A usage error for an unknown mode, an unusable authority host or timeout, claims of a
+    /// proof-of-possession token without `--pop-enabled`, and that in a mode without such tokens.
     pub fn new(
         given: Settings,
         host: &Host,
         exec_command: impl Into<String>,
         azure_config_dir: Option<String>,
+        keep_mode: bool,
     ) -> Result<Self> {
-        let mut effective = given.clone();
-        effective.set_default(Param::Login, LoginMode::DeviceCode.name());
-        let effective = effective.with_variables(host, Precedence::VariablesFirst);
-        effective.check()?;
-        if effective.text(Param::PopClaims).is_some() && !effective.is_on(Param::PopEnabled) {
+        let with_variables = |given: &Settings| {
+            given
+                .clone()
+                .with_variables(host, Precedence::VariablesFirst)
+        };
+        let named = with_variables(&given);
+        let mode = match named.get(Param::Login) {
+            Some(_) if !keep_mode => Some(named.mode()?),
+            _ => None,
+        };
+        let modes = MODES.iter().map(|row| row.mode);
+        let effective: Vec<_> = modes
+            .filter(|one| mode.is_none_or(|mode| mode == *one))
+            .map(|one| {
+                let mut settings = given.clone();
+                settings.set(Param::Login, one.name(), Origin::Flag);
+                let read = with_variables(&settings);
+                // A variable that names a mode says nothing to entries that keep theirs.
+                let kept = mode.is_none() && read.mode().ok() != Some(one);
+                (one, if kept { settings } else { read })
+            })
+            .collect();
+        let mut common = named;
+        common.set_default(Param::Login, LoginMode::DeviceCode.name());
+        common.check()?;
+        if common.text(Param::PopClaims).is_some() && !common.is_on(Param::PopEnabled) {
             return Err(
                 Failure::usage("`--pop-claims` is of no use without `--pop-enabled`")
                     .hint("give both, or neither"),
             );
         }
-        Ok(Self {
-            mode: effective.mode()?,
+        let request = Self {
             given,
             effective,
+            mode,
             exec_command: exec_command.into(),
             azure_config_dir: azure_config_dir.filter(|dir| !dir.is_empty()),
-        })
+        };
+        if let Some(mode) = mode {
+            request.target(mode).check()?;
+        }
+        Ok(request)
     }
 
-    /// The mode that entries are converted to.
-    pub fn mode(&self) -> LoginMode {
+    /// The mode that entries are converted to; `None` where each keeps its own.
+    pub fn mode(&self) -> Option<LoginMode> {
         self.mode
+    }
+
+    /// What an entry is converted to that signs in by `mode` if none was asked for.
+    fn target(&self, mode: LoginMode) -> Target<'_> {
+        let mode = self.mode.unwrap_or(mode);
+        let found = self.effective.iter().find(|(one, _)| *one == mode);
+        Target {
+            request: self,
+            mode,
+            effective: found.map_or(&self.given, |(_, settings)| settings),
+        }
     }
 
     /// What to tell once, whatever the entries are: flags without use, secrets that get written.
     pub fn notes(&self) -> Vec<String> {
+        match self.mode {
+            Some(mode) => self.target(mode).notes(),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// A flag's value, where the flag was given: a variable may have replaced it.
+    fn flag(&self, param: Param) -> Option<&'a str> {
+        self.request.given.get(param)?;
+        self.effective.get(param)
+    }
+
+    /// Refuses what can't be used in this mode, and a proof of possession that it can't give: a plain
+    /// token would be sent instead.
+    fn check(&self) -> Result<()> {
+        self.effective.check()?;
+        let mode = self.mode;
+        let asked = self.request.given.get(Param::PopEnabled).is_some()
+            && self.effective.is_on(Param::PopEnabled);
+        if asked && !rules::takes(mode, Param::PopEnabled) {
+            let able: Vec<_> = MODES
+                .iter()
+                .filter(|row| rules::takes(row.mode, Param::PopEnabled))
+                .map(|row| row.name)
+                .collect();
+            return Err(
+                Failure::usage(format!("`{mode}` has no proof-of-possession tokens")).hint(
+                    format!(
+                        "leave `--pop-enabled` out, or use one of {}",
+                        able.join(", ")
+                    ),
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn notes(&self) -> Vec<String> {
         let mode = self.mode;
         let mut notes = Vec::new();
-        for param in self.given.params() {
+        for param in self.request.given.params() {
             let flag = param.dashed();
             if !rules::takes(mode, param) {
                 notes.push(format!("`{flag}` has no use in `{mode}` and was left out"));
@@ -118,18 +212,12 @@ impl Request {
                 ));
             }
         }
-        if self.azure_config_dir.is_some() && mode != LoginMode::AzureCli {
+        if self.request.azure_config_dir.is_some() && mode != LoginMode::AzureCli {
             notes.push(format!(
                 "`--azure-config-dir` has no use in `{mode}` and was left out"
             ));
         }
         notes
-    }
-
-    /// A flag's value, where the flag was given: a variable may have replaced it.
-    fn flag(&self, param: Param) -> Option<&str> {
-        self.given.get(param)?;
-        self.effective.get(param)
     }
 }
 
@@ -143,30 +231,131 @@ pub fn convert(
     arm_id: Option<&str>,
     request: &Request,
 ) -> Result<Converted> {
-    let before = memory::recall(user);
-    let restored = before
-        .iter()
-        .position(|old| old.login == request.mode.name());
-    let restored = restored.filter(|_| source.mode != request.mode);
+    let known = source.names_a_mode();
+    if request.mode.is_none()
+        && let Err(unknown) = &known
+    {
+        return Err(unknown.clone());
+    }
+    let target = request.target(source.mode);
+    target.check()?;
+    let mut converted = if source.in_exec && known.is_ok() && target.mode == source.mode {
+        keep_mode(user, source, arm_id, target)?
+    } else {
+        change_mode(user, source, arm_id, target)?
+    };
+    if request.mode.is_none() {
+        converted.notes.extend(target.notes());
+    }
+    Ok(converted)
+}
+
+/// Changes the plugin and what flags name; all else of the entry stays.
+fn keep_mode(
+    user: &Map<String, Value>,
+    source: &Source,
+    arm_id: Option<&str>,
+    target: Target<'_>,
+) -> Result<Converted> {
+    let builder = Builder {
+        target,
+        source,
+        restored: &source.settings,
+        before: &[],
+        stale: false,
+        keeps: true,
+        arm_id,
+    };
+    let mut written = builder.settings()?;
+    let mut said = source.settings.clone();
+    if written.get(Param::EnvSecretsOnly).is_none() {
+        said.remove(Param::EnvSecretsOnly);
+    }
+    let args = if same_values(&written, &said) {
+        let mut args = source.own_args();
+        let flag = Param::EnvSecretsOnly.dashed();
+        if written.get(Param::EnvSecretsOnly).is_none() {
+            args.retain(|arg| *arg != flag && !arg.starts_with(&format!("{flag}=")));
+        }
+        args
+    } else {
+        written.set(Param::Login, target.mode.name(), Origin::Flag);
+        let mut args = vec!["get-token".to_owned()];
+        args.extend(written.to_args());
+        args.extend(
+            source
+                .others
+                .iter()
+                .filter(|arg| *arg != "get-token")
+                .cloned(),
+        );
+        args
+    };
+    let mut new = user.clone();
+    new.insert("exec".to_owned(), exec(user, args, None, true, target));
+    if new != *user {
+        memory::keep(&mut new, &memory::recall(user).unwrap_or_default());
+    }
+    let secrets = written.params().filter(|param| {
+        param.row().secret && target.flag(*param).is_none() && written.text(*param).is_some()
+    });
+    let notes = secrets.map(|param| {
+        format!(
+            "the entry's `{}` stays in the kubeconfig, readable to all who can read that: set {} instead",
+            param.dashed(),
+            variables(param)
+        )
+    });
+    Ok(Converted {
+        user: new,
+        from: source.mode,
+        to: target.mode,
+        notes: notes.collect(),
+    })
+}
+
+fn same_values(a: &Settings, b: &Settings) -> bool {
+    let values = |settings: &Settings| -> Vec<_> {
+        let of = |param| (param, settings.get(param).map(str::to_owned));
+        settings.params().map(of).collect()
+    };
+    values(a) == values(b)
+}
+
+fn change_mode(
+    user: &Map<String, Value>,
+    source: &Source,
+    arm_id: Option<&str>,
+    target: Target<'_>,
+) -> Result<Converted> {
+    let mode = target.mode;
+    let recalled = memory::recall(user);
+    let stale = recalled.is_none();
+    let before = recalled.unwrap_or_default();
+    let restored = before.iter().position(|old| old.login == mode.name());
+    let restored = restored.filter(|_| source.mode != mode);
     let settings = match restored {
         Some(i) => before[i].settings(),
         None => Settings::new(),
     };
     let builder = Builder {
-        request,
+        target,
         source,
         restored: &settings,
         before: &before,
+        stale,
+        keeps: false,
         arm_id,
     };
     let written = builder.settings()?;
+    let given = &target.request.given;
     let verbatim = restored
-        .filter(|_| request.given.params().all(|param| param == Param::Login))
+        .filter(|_| given.params().all(|param| param == Param::Login))
         .map(|i| before[i].args.clone());
     let args = match verbatim {
         Some(mut args) => {
             // A flag that only our plugin knows.
-            if !is_ours(&request.exec_command) {
+            if !is_ours(&target.request.exec_command) {
                 args.retain(|arg| *arg != Param::EnvSecretsOnly.dashed());
             }
             args
@@ -179,26 +368,30 @@ pub fn convert(
     };
     let interactive = match restored {
         Some(i) => Some(before[i].interactive_mode.clone()),
-        None => unattended_again(source, &before, request.mode),
+        None => unattended_again(source, &before, mode),
     };
     let mut new = user.clone();
     new.shift_remove("auth-provider");
-    new.insert("exec".to_owned(), exec(user, args, interactive, request));
+    new.insert(
+        "exec".to_owned(),
+        exec(user, args, interactive, false, target),
+    );
 
     let mut kept = match restored {
         Some(i) => before[..i].to_vec(),
         None => before.clone(),
     };
-    if restored.is_none() && source.mode != request.mode {
+    let remembered = source.mode != mode;
+    if restored.is_none() && remembered {
         kept.push(memory::Before::of(source));
-        kept.retain(|old| !leads_to(&new, old, arm_id, request));
+        kept.retain(|old| !leads_to(&new, old, arm_id, target.request));
     }
-    let remembered = source.mode != request.mode;
     memory::keep(&mut new, &kept);
     Ok(Converted {
         user: new,
         from: source.mode,
-        notes: lost(source, &written, remembered, request.mode),
+        to: mode,
+        notes: lost(source, &written, remembered, mode),
     })
 }
 
@@ -233,16 +426,18 @@ fn leads_to(
     back.set(Param::Login, mode.name(), Origin::Flag);
     let back = Request {
         given: back.clone(),
-        effective: back,
-        mode,
+        effective: vec![(mode, back)],
+        mode: Some(mode),
         exec_command: request.exec_command.clone(),
         azure_config_dir: None,
     };
     let builder = Builder {
-        request: &back,
+        target: back.target(mode),
         source: &there,
         restored: &Settings::new(),
         before: &[],
+        stale: false,
+        keeps: false,
         arm_id,
     };
     let same_args = builder.settings().is_ok_and(|settings| {
@@ -258,37 +453,49 @@ fn leads_to(
 
 /// Puts the settings of a new entry together.
 struct Builder<'a> {
-    request: &'a Request,
+    target: Target<'a>,
     source: &'a Source,
-    /// What the entry said when it last was in this mode.
+    /// What the entry said when it last was in this mode, or says now where it is.
     restored: &'a Settings,
     before: &'a [memory::Before],
+    /// The entry was changed by others since it was converted.
+    stale: bool,
+    /// The entry has the mode: whatever no flag names stays as it is.
+    keeps: bool,
     arm_id: Option<&'a str>,
 }
 
 impl Builder<'_> {
     fn settings(&self) -> Result<Settings> {
-        let mode = self.request.mode;
-        let mut out = Settings::new();
-        out.set(Param::Login, mode.name(), Origin::Flag);
+        let mode = self.target.mode;
+        let mut out = if self.keeps {
+            self.source.settings.clone()
+        } else {
+            let mut out = Settings::new();
+            out.set(Param::Login, mode.name(), Origin::Flag);
+            out
+        };
         for &(param, take) in rules::COMMON.iter().chain(rules::of(mode)) {
+            if self.keeps && self.target.flag(param).is_none() {
+                continue;
+            }
             let value = match param.row().takes {
                 Takes::Value(_) => self.value(param, take)?,
                 Takes::Nothing => self.switch(param, take).then(|| "true".to_owned()),
             };
-            if let Some(value) = value {
-                out.set(param, value, Origin::ExecEntry);
+            match value {
+                Some(value) => out.set(param, value, Origin::ExecEntry),
+                None => out.remove(param),
             }
         }
-        // Azure refuses two names of one identity; kubelogin writes the first.
-        if mode == LoginMode::Msi && out.get(Param::ClientId).is_some() {
-            out.remove(Param::IdentityResourceId);
-        }
+        self.one_credential(&mut out);
         if rules::takes(mode, Param::PopEnabled) {
             self.proof_of_possession(&mut out)?;
         }
         if self.env_secrets_only() {
             out.set(Param::EnvSecretsOnly, "true", Origin::ExecEntry);
+        } else if self.keeps {
+            out.remove(Param::EnvSecretsOnly);
         }
         Ok(out)
     }
@@ -296,13 +503,39 @@ impl Builder<'_> {
     /// What `sync` wrote keeps meaning what it says in the mode that it was
     /// written for. A new mode's entry is kubelogin's, variables first.
     fn env_secrets_only(&self) -> bool {
-        let same = self.source.mode == self.request.mode
-            && self.source.settings.is_on(Param::EnvSecretsOnly);
-        is_ours(&self.request.exec_command) && (same || self.restored.is_on(Param::EnvSecretsOnly))
+        is_ours(&self.target.request.exec_command) && self.restored.is_on(Param::EnvSecretsOnly)
+    }
+
+    /// Of two things that say the same, a flag's replaces the entry's. Of two flags kubelogin writes
+    /// the first for `msi`, for Azure refuses two names of one identity.
+    fn one_credential(&self, out: &mut Settings) {
+        use Param::{
+            ClientCertificate, ClientCertificatePassword, ClientId, ClientSecret,
+            IdentityResourceId,
+        };
+        let given = |param| self.target.flag(param).is_some_and(|text| !text.is_empty());
+        match self.target.mode {
+            LoginMode::Msi if self.target.flag(ClientId).is_some() => {
+                out.remove(IdentityResourceId);
+            }
+            LoginMode::Msi if given(IdentityResourceId) => out.remove(ClientId),
+            LoginMode::Msi if !self.keeps && out.get(ClientId).is_some() => {
+                out.remove(IdentityResourceId);
+            }
+            LoginMode::Spn if given(ClientCertificate) == given(ClientSecret) => {}
+            LoginMode::Spn if given(ClientCertificate) => out.remove(ClientSecret),
+            LoginMode::Spn => {
+                out.remove(ClientCertificate);
+                if self.target.flag(ClientCertificatePassword).is_none() {
+                    out.remove(ClientCertificatePassword);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn value(&self, param: Param, take: Take) -> Result<Option<String>> {
-        if let Some(text) = self.request.flag(param) {
+        if let Some(text) = self.target.flag(param) {
             return match (take, text) {
                 (Take::Needed, "") => Err(self.missing(param)),
                 (Take::Kept, "") => Ok(None),
@@ -344,8 +577,8 @@ impl Builder<'_> {
                 || (take != Take::FlagOnly
                     && (self.source.settings.is_on(param) || self.remembered(param).is_some()))
         };
-        match self.request.flag(param) {
-            Some(_) if self.request.effective.is_on(param) => true,
+        match self.target.flag(param) {
+            Some(_) if self.target.effective.is_on(param) => true,
             // `--legacy=false` is no way to get rid of what the entry says: kubelogin ignores it.
             Some(_) => param == Param::Legacy && in_entry(),
             None => in_entry(),
@@ -354,6 +587,13 @@ impl Builder<'_> {
 
     /// The claims belong to the cluster: without a flag they are made from its ARM id.
     fn proof_of_possession(&self, out: &mut Settings) -> Result<()> {
+        let flag = self.target.flag(Param::PopEnabled);
+        if flag.is_some() && !out.is_on(Param::PopEnabled) {
+            out.remove(Param::PopClaims);
+        }
+        if self.keeps && flag.is_none() {
+            return Ok(());
+        }
         let enabled = out.is_on(Param::PopEnabled);
         let claims = out.text(Param::PopClaims).is_some();
         match (enabled, claims, self.arm_id) {
@@ -374,11 +614,16 @@ impl Builder<'_> {
     }
 
     fn missing(&self, param: Param) -> Failure {
-        let mode = self.request.mode;
+        let mode = self.target.mode;
         let flag = param.dashed();
-        Failure::usage(format!("`{flag}` is required"))
-            .because(format!("`{mode}` needs it and the entry does not have it"))
-            .hint(format!("give it as `{flag} {}`", placeholder(param)))
+        let failure = Failure::usage(format!("`{flag}` is required"))
+            .because(format!("`{mode}` needs it and the entry does not have it"));
+        let failure = if self.stale {
+            failure.because("the entry was changed since it was converted, so what it said before does not count")
+        } else {
+            failure
+        };
+        failure.hint(format!("give it as `{flag} {}`", placeholder(param)))
     }
 }
 
@@ -405,8 +650,10 @@ fn exec(
     user: &Map<String, Value>,
     args: Vec<String>,
     interactive: Option<Option<String>>,
-    request: &Request,
+    keeps: bool,
+    target: Target<'_>,
 ) -> Value {
+    let request = target.request;
     let old = user.get("exec").and_then(Value::as_object);
     let mut exec = old.cloned().unwrap_or_default();
     let text = |exec: &Map<String, Value>, key: &str| {
@@ -418,7 +665,10 @@ fn exec(
     if ![API_VERSION, API_VERSION_V1].contains(&text(&exec, "apiVersion").as_str()) {
         exec.insert("apiVersion".to_owned(), json!(API_VERSION));
     }
-    exec.insert("args".to_owned(), json!(args));
+    // A null that stays one is no change.
+    if !keeps || source::strings(&exec) != args {
+        exec.insert("args".to_owned(), json!(args));
+    }
     exec.insert("command".to_owned(), json!(request.exec_command));
     let hint = text(&exec, "installHint");
     let theirs = is_ours(&request.exec_command) && hint.contains("kubelogin");
@@ -438,13 +688,13 @@ fn exec(
             exec.shift_remove("interactiveMode");
         }
         // A mode that asks a person can't do so where nobody may be asked.
-        None if text(&exec, "interactiveMode") == "Never" => {
-            let attendance = request.mode.row().attendance;
+        None if !keeps && text(&exec, "interactiveMode") == "Never" => {
+            let attendance = target.mode.row().attendance;
             exec.insert("interactiveMode".to_owned(), json!(attendance.as_str()));
         }
         None => {}
     }
-    if let (LoginMode::AzureCli, Some(dir)) = (request.mode, &request.azure_config_dir) {
+    if let (LoginMode::AzureCli, Some(dir)) = (target.mode, &request.azure_config_dir) {
         set_variable(&mut exec, "AZURE_CONFIG_DIR", dir);
     }
     if old.is_none() {

@@ -6,6 +6,7 @@
 //! plugin's path, variables and `--timeout`) stays. `current-context` stays, too: with hundreds of
 //! clusters there is no one that could be meant.
 
+use super::convert;
 use super::convert::EXEC_COMMAND;
 use super::document::{Document, Section, entries, entry_name};
 use super::name::{ClusterName, Fleet};
@@ -222,7 +223,11 @@ impl Merger {
             self.list(Section::Contexts)
                 .put(&key, arm_id, &context, |old| overlay(old, &link, &[])),
             self.list(Section::Users).put(&key, arm_id, &user, |old| {
+                let before = old.clone();
                 overlay_user(old, &import.user);
+                if !is_same(&before, old) {
+                    convert::forget(old);
+                }
             }),
         ];
         let action = match (fresh, changes.contains(&true)) {

@@ -365,6 +365,89 @@ fn the_outfile_gets_the_result_and_the_kubeconfig_stays() {
     assert_eq!(stdout(&output), home.read("out/new"));
 }
 
+/// A user of `login`, with more arguments.
+fn user_of(login: &str, more: &[&str]) -> String {
+    let args: Vec<_> = ["get-token", "--login", login, "--server-id", "server"]
+        .iter()
+        .chain(more)
+        .map(|arg| format!("{arg:?}"))
+        .collect();
+    format!(
+        "apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user:\n    exec: {{apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, args: [{}]}}\n",
+        args.join(", ")
+    )
+}
+
+#[test]
+fn a_conversion_that_runs_twice_as_after_a_wait_for_the_lock_loses_nothing() {
+    let home = Home::new();
+    home.write("config", &user_of("msi", &["--client-id", "X"]));
+    for mode in ["azurecli", "azurecli", "msi", "msi"] {
+        let output = home.convert(&["--kubeconfig", "config", "-l", mode]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let after = home.read("config");
+    assert!(after.contains("\"--client-id\", \"X\""), "{after}");
+    assert!(!after.contains("before"), "{after}");
+}
+
+#[test]
+fn without_login_the_plugin_alone_is_changed() {
+    for (mode, more) in [
+        ("msi", &["--client-id", "c"][..]),
+        ("azurecli", &["--tenant-id", "t", "--subscription", "s"]),
+        ("spn", &["--client-certificate", "/c.pem"]),
+        (
+            "workloadidentity",
+            &["--authority-host", "https://login.example/"],
+        ),
+    ] {
+        for flags in [&[][..], &["--keep-mode"], &["-l", mode]] {
+            let home = Home::new();
+            let before = user_of(mode, more);
+            home.write("config", &before);
+            let args = [&["--kubeconfig", "config"], flags].concat();
+            let output = home.convert(&args);
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            let after = home.read("config");
+            let expected = before.replace("command: kubelogin", "command: \"kubectl-aad\"");
+            let (head, _) = expected.split_once("]}").expect("arguments");
+            assert!(after.starts_with(head), "{mode} {flags:?}: {after}");
+            let again = home.convert(&args);
+            assert_eq!(home.read("config"), after, "{}", stderr(&again));
+            assert!(
+                stderr(&again).contains("as they are to be"),
+                "{}",
+                stderr(&again)
+            );
+        }
+    }
+    let home = Home::new();
+    let output = home.convert(&["--keep-mode", "-l", "msi"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn what_an_entry_said_before_does_not_come_back_once_it_was_changed() {
+    let home = Home::new();
+    home.write(
+        "config",
+        &user_of("devicecode", &["--client-id", "A", "--tenant-id", "T"]),
+    );
+    let convert = |mode: &str| home.convert(&["--kubeconfig", "config", "-l", mode]);
+    assert!(convert("azurecli").status.success());
+    let edited = home.read("config").replacen("\"server\"", "\"moved\"", 1);
+    home.write("config", &edited);
+    let output = convert("devicecode");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("changed since it was converted"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(home.read("config"), edited);
+}
+
 #[test]
 fn another_kubelogins_users_are_left_alone_and_named_when_asked_for() {
     let home = Home::new();

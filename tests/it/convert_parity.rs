@@ -142,6 +142,10 @@ struct User {
     repeated_flag: bool,
     arm_id: bool,
     pop_claims: bool,
+    /// The mode of an exec entry of Azure's kubelogin.
+    mode: Option<&'static str>,
+    /// The arguments of such an entry.
+    args: Vec<String>,
 }
 
 struct Ran {
@@ -227,6 +231,8 @@ impl Case {
         if !ours.succeeded && !ours.untouched {
             return Some("we failed and changed the file".to_owned());
         }
+        // Users that are in the wanted mode, or are to keep their own.
+        let kept = |user: &&User| user.mode.is_some_and(|mode| self.keeps(mode));
         match (theirs.succeeded, ours.succeeded) {
             (false, false) => return None,
             (true, false) => {
@@ -241,6 +247,8 @@ impl Case {
                     id("several-contexts");
                 } else if self.users.iter().any(|user| user.repeated_flag) {
                     id("last-flag-counts");
+                } else if self.asks_for_proof() {
+                    id("proof-of-possession-mode");
                 } else {
                     return Some("we refuse what kubelogin converts".to_owned());
                 }
@@ -266,10 +274,14 @@ impl Case {
                 if self.contexts().len() > 1 {
                     id("several-contexts");
                 }
-                let explained = self
-                    .users
-                    .iter()
-                    .any(|user| user.oidc || user.attached_flags)
+                if self.users.iter().any(|user| kept(&user)) {
+                    id(self.kept_id());
+                }
+                let explained = self.users.iter().any(|user| kept(&user))
+                    || self
+                        .users
+                        .iter()
+                        .any(|user| user.oidc || user.attached_flags)
                     || self.flags.iter().any(|flag| flag == "--pop-enabled")
                     || self.contexts().len() > 1;
                 return (!explained).then(|| "we convert what kubelogin refuses".to_owned());
@@ -330,7 +342,12 @@ impl Case {
             return None;
         }
         if exec(&theirs, "args") != exec(&ours, "args") {
-            if user.attached_flags {
+            if user.mode.is_some_and(|mode| self.keeps(mode)) {
+                if let Some(fault) = self.compare_kept(user, &theirs, &ours) {
+                    return Some(format!("{}: {fault}", user.name));
+                }
+                id(self.kept_id());
+            } else if user.attached_flags {
                 id("flag-forms");
             } else if user.repeated_flag {
                 id("last-flag-counts");
@@ -394,6 +411,100 @@ impl Case {
         None
     }
 
+    /// What an entry that keeps its mode has: all that kubelogin would write for that mode, and what it
+    /// said before.
+    fn compare_kept(&self, user: &User, theirs: &Value, ours: &Value) -> Option<String> {
+        let words = |args: Value| -> Vec<String> {
+            let args = args.as_sequence().cloned().unwrap_or_default();
+            let args = args.iter().filter_map(Value::as_str);
+            args.map(str::to_owned).collect()
+        };
+        let before = pairs(&user.args);
+        let ours = pairs(&words(exec(ours, "args")));
+        let given = |flag: &str| self.flags.iter().any(|f| named(f) == flag);
+        let short = |flag: &str| flag == "--tenant-id" && given("-t");
+        for pair in &before {
+            let replaced = given(&pair.0) || short(&pair.0);
+            // One identity, one credential, one cache: the flag's replaces the entry's.
+            let other = match pair.0.as_str() {
+                "--client-id" => given("--identity-resource-id"),
+                "--identity-resource-id" => given("--client-id"),
+                "--client-certificate" => given("--client-secret"),
+                "--cache-dir" => given("--token-cache-dir"),
+                _ => false,
+            };
+            if !replaced && !other && !ours.contains(pair) {
+                return Some(format!("{pair:?} of the entry is gone"));
+            }
+        }
+        for pair in &ours {
+            let known = before.contains(pair) || given(&pair.0) || short(&pair.0);
+            if !known && !matches!(pair.0.as_str(), "--login" | "--cache-dir" | "--pop-claims") {
+                return Some(format!("{pair:?} is from nowhere"));
+            }
+        }
+        // Without a mode kubelogin wrote an entry of another one.
+        self.mode()?;
+        for pair in pairs(&words(exec(theirs, "args"))) {
+            if pair.0 == "--disable-environment-override"
+                && self
+                    .flags
+                    .iter()
+                    .any(|flag| flag == "--disable-environment-override=false")
+            {
+                continue;
+            }
+            let is_default = pair.0 == "--login" && user.args.iter().all(|a| named(a) != "--login");
+            if !is_default && !ours.contains(&pair) && !user.repeated_flag && !user.attached_flags {
+                return Some(format!("{pair:?} is what kubelogin writes, too"));
+            }
+        }
+        None
+    }
+
+    /// The mode that the entries are converted to, if one is named.
+    fn mode(&self) -> Option<&str> {
+        let variable = self
+            .env
+            .iter()
+            .find(|(name, _)| *name == "AAD_LOGIN_METHOD");
+        let ignored = self
+            .flags
+            .iter()
+            .rfind(|flag| flag.starts_with("--disable-environment-override"));
+        let ignored = ignored.is_some_and(|flag| !flag.ends_with("=false"));
+        let at = self
+            .flags
+            .iter()
+            .rposition(|flag| flag == "--login" || flag == "-l");
+        let flag = at.and_then(|at| self.flags.get(at + 1)).map(String::as_str);
+        variable
+            .filter(|_| !ignored)
+            .map(|(_, mode)| mode.as_str())
+            .or(flag)
+    }
+
+    /// Whether an exec entry of this mode keeps it.
+    fn keeps(&self, mode: &str) -> bool {
+        self.mode().is_none_or(|wanted| wanted == mode)
+    }
+
+    fn kept_id(&self) -> &'static str {
+        match self.mode() {
+            Some(_) => "same-mode",
+            None => "no-login",
+        }
+    }
+
+    fn asks_for_proof(&self) -> bool {
+        let able = ["interactive", "spn", "ropc"];
+        let asked = self
+            .flags
+            .iter()
+            .any(|flag| flag == "--pop-enabled" || flag == "--pop-enabled=true");
+        asked && !self.mode().is_some_and(|mode| able.contains(&mode))
+    }
+
     fn flag(&self, name: &str) -> Option<&str> {
         let at = self.flags.iter().rposition(|flag| flag == name)?;
         self.flags.get(at + 1).map(String::as_str)
@@ -410,6 +521,33 @@ impl Case {
     fn selects_userless(&self) -> bool {
         self.contexts().iter().any(|context| context == "userless")
     }
+}
+
+/// A flag without its value.
+fn named(word: &str) -> &str {
+    match word.split_once('=') {
+        Some((flag, _)) if flag.starts_with("--") => flag,
+        _ => word,
+    }
+}
+
+/// Flags and their values; of two names of one flag the newer one, of two values the last.
+fn pairs(args: &[String]) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut rest = args.iter().skip(1).peekable();
+    while let Some(word) = rest.next() {
+        let flag = named(word).replace("--token-cache-dir", "--cache-dir");
+        let value = match word.split_once('=') {
+            Some((_, value)) => value.to_owned(),
+            None => rest
+                .next_if(|next| !next.starts_with("--"))
+                .cloned()
+                .unwrap_or_default(),
+        };
+        pairs.retain(|(other, _)| *other != flag);
+        pairs.push((flag, value));
+    }
+    pairs
 }
 
 fn exec(user: &Value, field: &str) -> Value {
@@ -635,7 +773,11 @@ fn exec_entry(random: &mut Random, user: &mut User) -> String {
             continue;
         }
         let value = match flag {
-            "--login" => random.pick(&MODES).to_owned(),
+            "--login" => {
+                let mode = random.pick(&MODES);
+                user.mode = Some(mode);
+                mode.to_owned()
+            }
             "--timeout" => "9s".to_owned(),
             flag => format!("entry-{}", &flag[2..]),
         };
@@ -663,6 +805,8 @@ fn exec_entry(random: &mut Random, user: &mut User) -> String {
             args.extend(["--pop-claims".to_owned(), "u=/entry/arm".to_owned()]);
         }
     }
+    user.mode = user.mode.or(Some("devicecode"));
+    user.args.clone_from(&args);
     let command = random.pick(&[
         "kubelogin",
         "kubelogin",

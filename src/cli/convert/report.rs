@@ -10,13 +10,15 @@ use crate::{
         Document, Section,
         convert::{Action, Outcome, Request},
     },
+    login::LoginMode,
 };
 
 /// What became of all users.
 pub(super) struct Report {
     outcomes: Vec<Outcome>,
     files: Vec<PathBuf>,
-    mode: &'static str,
+    /// What the users were converted to; `None` where each kept its mode.
+    mode: Option<&'static str>,
     warnings: Vec<String>,
     by_context: bool,
     /// Each file's diff, in a dry run.
@@ -35,7 +37,7 @@ impl Report {
         Self {
             outcomes,
             files: files.to_vec(),
-            mode: request.mode().name(),
+            mode: request.mode().map(LoginMode::name),
             warnings: request.notes(),
             by_context,
             diffs: Vec::new(),
@@ -125,21 +127,20 @@ impl Report {
         } else {
             "would convert"
         };
+        let mode = match self.mode {
+            Some(mode) => format!(" to `{mode}`"),
+            None => ", each in its own mode,".to_owned(),
+        };
         match (converted, unchanged, self.count(Action::Failed)) {
             (0, 0, 0) => format!(
                 "nothing to convert in {place}: no user signs in with Azure's kubelogin, the `azure` auth provider or kubectl-aad\n"
             ),
             (0, 0, _) => String::new(),
             (0, unchanged, _) => format!("{} as they are to be in {place}\n", users(unchanged)),
-            (converted, 0, _) => format!(
-                "{tense} {} to `{}` in {place}\n",
-                users(converted),
-                self.mode
-            ),
+            (converted, 0, _) => format!("{tense} {}{mode} in {place}\n", users(converted)),
             (converted, unchanged, _) => format!(
-                "{tense} {} to `{}` in {place}, {unchanged} were so already\n",
-                users(converted),
-                self.mode
+                "{tense} {}{mode} in {place}, {unchanged} were so already\n",
+                users(converted)
             ),
         }
     }
@@ -159,8 +160,8 @@ impl Report {
                         Action::Skipped => "skipped",
                         Action::Failed => "failed",
                     },
-                    "from": outcome.from.map(crate::login::LoginMode::name),
-                    "to": (outcome.action != Action::Skipped).then_some(self.mode),
+                    "from": outcome.from.map(LoginMode::name),
+                    "to": outcome.to.map(LoginMode::name),
                     "reason": outcome.reason.as_ref().map(ToString::to_string),
                     "notes": outcome.notes,
                 })

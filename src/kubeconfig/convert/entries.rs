@@ -41,6 +41,8 @@ pub struct Outcome {
     pub action: Action,
     /// How it signed in before, where that is known.
     pub from: Option<LoginMode>,
+    /// How it signs in now, where it is one to convert.
+    pub to: Option<LoginMode>,
     /// Why it failed or was skipped.
     pub reason: Option<Failure>,
     /// What else a person should know, one sentence each.
@@ -102,6 +104,7 @@ fn one(
         file,
         action: Action::Skipped,
         from: None,
+        to: None,
         reason: None,
         notes: Vec::new(),
     };
@@ -116,6 +119,7 @@ fn one(
         return (outcome, None);
     };
     outcome.from = Some(source.mode);
+    outcome.to = Some(request.mode().unwrap_or(source.mode));
     match convert(old, &source, arm_id(view.items_of(name, user)), request) {
         Ok(converted) if is_same(old, &converted.user) => {
             outcome.action = Action::Unchanged;
@@ -213,7 +217,7 @@ mod tests {
         let mut given = Settings::new();
         given.set(Param::Login, mode, Origin::Flag);
         let host = Host::with_env::<&str, &str>([]);
-        Request::new(given, &host, "kubectl-aad", None).expect("valid flags")
+        Request::new(given, &host, "kubectl-aad", None, false).expect("valid flags")
     }
 
     fn user(name: &str) -> String {

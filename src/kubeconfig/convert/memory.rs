@@ -2,15 +2,21 @@
 //!
 //! An `azurecli` entry has no client, tenant or environment; without this, converting it back to
 //! `devicecode` would need flags that a person has to look up. Secrets are never kept.
+//!
+//! Beside it is a fingerprint of the entry as the conversion left it. Once somebody has changed how
+//! the entry signs in, what it said before is about another sign-in and does not count.
 
-use super::source::Source;
+use super::source::{self, Source};
 use crate::{
     kubeconfig::owner::EXTENSION,
-    login::{Param, Settings},
+    login::{Param, Settings, settings::Word, settings::words},
 };
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 const KEY: &str = "before";
+const FINGERPRINT: &str = "fingerprint";
 
 /// One earlier way of signing in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,28 +60,36 @@ impl Before {
     }
 }
 
-/// What a user's value remembers, the oldest first.
-pub(super) fn recall(user: &Map<String, Value>) -> Vec<Before> {
-    let list = extension(user).and_then(|extension| extension.get(KEY)?.as_array());
-    list.into_iter()
-        .flatten()
-        .filter_map(|old| {
-            let args = old.get("args")?.as_array()?.iter();
-            Some(Before {
-                login: old.get("login")?.as_str()?.to_owned(),
-                args: args
-                    .filter_map(|arg| arg.as_str().map(str::to_owned))
-                    .collect(),
-                interactive_mode: old
-                    .get("interactiveMode")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-            })
+/// What a user's value remembers, the oldest first; nothing where it remembers nothing. `None` where
+/// what it remembers does not count.
+pub(super) fn recall(user: &Map<String, Value>) -> Option<Vec<Before>> {
+    let Some(extension) = extension(user) else {
+        return Some(Vec::new());
+    };
+    let Some(list) = extension.get(KEY).and_then(Value::as_array) else {
+        return Some(Vec::new());
+    };
+    let left = extension.get(FINGERPRINT).and_then(Value::as_str);
+    if left != Some(fingerprint(user).as_str()) {
+        return None;
+    }
+    let before = list.iter().filter_map(|old| {
+        let args = old.get("args")?.as_array()?.iter();
+        Some(Before {
+            login: old.get("login")?.as_str()?.to_owned(),
+            args: args
+                .map(|arg| arg.as_str().unwrap_or_default().to_owned())
+                .collect(),
+            interactive_mode: old
+                .get("interactiveMode")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         })
-        .collect()
+    });
+    Some(before.collect())
 }
 
-/// Makes a user's value remember just `list`.
+/// Makes a user's value remember just `list`; the rest of the value is as it will stay.
 pub(super) fn keep(user: &mut Map<String, Value>, list: &[Before]) {
     if list.is_empty() && extension(user).is_none_or(|extension| extension.get(KEY).is_none()) {
         return;
@@ -83,9 +97,11 @@ pub(super) fn keep(user: &mut Map<String, Value>, list: &[Before]) {
     let mut content = extension(user).cloned().unwrap_or_default();
     if list.is_empty() {
         content.shift_remove(KEY);
+        content.shift_remove(FINGERPRINT);
     } else {
         let list: Vec<Value> = list.iter().map(to_value).collect();
         content.insert(KEY.to_owned(), Value::Array(list));
+        content.insert(FINGERPRINT.to_owned(), json!(fingerprint(user)));
     }
     let mut extensions = user
         .get("extensions")
@@ -106,6 +122,44 @@ pub(super) fn keep(user: &mut Map<String, Value>, list: &[Before]) {
     } else {
         user.insert("extensions".to_owned(), Value::Array(extensions));
     }
+}
+
+/// Makes a user's value remember nothing: its sign-in was written anew.
+pub(in crate::kubeconfig) fn forget(user: &mut Map<String, Value>) {
+    keep(user, &[]);
+}
+
+/// How the entry signs in, in short: its arguments but for secrets, its variables, and whether it may
+/// ask. What kubectl adds when it rewrites a kubeconfig makes no difference, and neither does the
+/// plugin's name.
+fn fingerprint(user: &Map<String, Value>) -> String {
+    let exec = user.get("exec").and_then(Value::as_object);
+    let args = exec.map(source::strings).unwrap_or_default();
+    let args: Vec<Value> = words(&args)
+        .map(|word| match word {
+            Ok(Word::Flag(param, _)) if param.row().secret => json!([param.row().flag]),
+            Ok(Word::Flag(param, text)) => json!([param.row().flag, text]),
+            Ok(Word::Other(text)) => json!(text),
+            Err(_) => Value::Null,
+        })
+        .collect();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let env = exec.and_then(|exec| exec.get("env")?.as_array());
+    let env: Vec<Value> = env
+        .into_iter()
+        .flatten()
+        .map(|variable| json!([text(variable.get("name")), text(variable.get("value"))]))
+        .collect();
+    let interactive = match text(exec.and_then(|exec| exec.get("interactiveMode"))) {
+        mode if mode.is_empty() => "IfAvailable".to_owned(),
+        mode => mode,
+    };
+    let said = json!([args, env, interactive]).to_string();
+    let mut out = String::new();
+    for byte in &digest(&SHA256, said.as_bytes()).as_ref()[..8] {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
 }
 
 fn to_value(before: &Before) -> Value {

@@ -1,6 +1,9 @@
 //! What a user's entry says now, and whether it is one to convert.
 
-use crate::login::{LoginMode, Origin, Param, Settings};
+use crate::{
+    error::Result,
+    login::{LoginMode, Origin, Param, Settings},
+};
 use serde_json::{Map, Value};
 
 /// How a user signs in now, where that can be converted.
@@ -10,6 +13,8 @@ pub struct Source {
     pub settings: Settings,
     /// Its arguments, verbatim and with `get-token`.
     pub(super) args: Vec<String>,
+    /// It is an exec entry, and not one of the old auth provider.
+    pub(super) in_exec: bool,
     /// Arguments that are no parameters of a sign-in.
     pub(super) others: Vec<String>,
     pub(super) interactive_mode: Option<String>,
@@ -81,6 +86,7 @@ impl Source {
             .or_else(|_| Settings::from_exec_args(&own[..own.len() - 1]))
             .unwrap_or_default();
         Some(Self {
+            in_exec: true,
             mode: settings.mode().unwrap_or(LoginMode::DeviceCode),
             settings,
             args,
@@ -90,6 +96,26 @@ impl Source {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
         })
+    }
+
+    /// Its arguments, verbatim, for a plugin that is not called through `kubectl`.
+    pub(super) fn own_args(&self) -> Vec<String> {
+        let mut args = self.args.clone();
+        if args.first().is_some_and(|arg| arg == "aad") {
+            args.remove(0);
+        }
+        if !args.iter().any(|arg| arg == "get-token") {
+            args.insert(0, "get-token".to_owned());
+        }
+        args
+    }
+
+    /// Fails where the entry names a mode that there is none of. One that names none has the default.
+    pub(super) fn names_a_mode(&self) -> Result<()> {
+        match self.settings.get(Param::Login) {
+            Some(name) => LoginMode::parse(name).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The `azure` auth provider of kubectl before 1.26, which signed in with a device code.
@@ -124,6 +150,7 @@ impl Source {
         let mut args = vec!["get-token".to_owned()];
         args.extend(settings.to_args());
         Self {
+            in_exec: false,
             mode: LoginMode::DeviceCode,
             settings,
             args,
@@ -162,7 +189,7 @@ fn command(exec: &Map<String, Value>) -> String {
 }
 
 /// The arguments as client-go reads them: null is the empty string, and not nothing.
-fn strings(exec: &Map<String, Value>) -> Vec<String> {
+pub(super) fn strings(exec: &Map<String, Value>) -> Vec<String> {
     let args = exec.get("args").and_then(Value::as_array);
     args.into_iter()
         .flatten()

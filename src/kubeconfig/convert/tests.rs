@@ -12,7 +12,7 @@ fn request_with(flags: &[(Param, &str)], env: &[(&str, &str)]) -> Result<Request
         given.set(*param, *text, Origin::Flag);
     }
     let host = Host::with_env(env.iter().copied());
-    Request::new(given, &host, EXEC_COMMAND, None)
+    Request::new(given, &host, EXEC_COMMAND, None, false)
 }
 
 fn exec_user(args: &[&str]) -> Value {
@@ -116,7 +116,11 @@ fn what_the_entry_says_beyond_the_sign_in_survives() {
 fn an_entry_that_may_not_ask_may_when_its_new_mode_has_to() {
     let mut user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
     user["exec"]["interactiveMode"] = json!("Never");
-    let flags = [(Param::ClientId, "c"), (Param::TenantId, "t")];
+    let flags = [
+        (Param::Login, "devicecode"),
+        (Param::ClientId, "c"),
+        (Param::TenantId, "t"),
+    ];
     let there = run(&user, &request(&flags)).expect("converted").user;
     assert_eq!(there["exec"]["interactiveMode"], "IfAvailable");
     let there = Value::Object(there);
@@ -162,7 +166,7 @@ fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
         let mut given = Settings::new();
         given.set(Param::Login, "spn", Origin::Flag);
         let host = Host::with_env::<&str, &str>([]);
-        let request = Request::new(given, &host, "kubelogin", None).expect("valid");
+        let request = Request::new(given, &host, "kubelogin", None, false).expect("valid");
         let converted = run(user, &request).expect("converted").user;
         assert!(!args(&converted).contains(&flag));
     }
@@ -171,7 +175,9 @@ fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
 #[test]
 fn a_missing_parameter_is_named() {
     let user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
-    let failure = run(&user, &request(&[])).err().expect("no client");
+    let failure = run(&user, &request(&[(Param::Login, "devicecode")]))
+        .err()
+        .expect("no client");
     assert!(
         failure.render().contains("`--client-id` is required"),
         "{}",
@@ -250,17 +256,185 @@ fn only_users_of_azures_plugin_and_ours_are_converted() {
 }
 
 #[test]
-fn a_secret_of_the_entry_is_neither_kept_nor_passed_over_in_silence() {
+fn a_secret_of_the_entry_goes_with_its_mode_and_is_not_passed_over_in_silence() {
     let mut all = DEVICE.to_vec();
     all[2] = "spn";
     all.extend(["--client-secret", "hunter2"]);
-    for (mode, variable) in [("spn", true), ("msi", false)] {
-        let converted =
-            run(&exec_user(&all), &request(&[(Param::Login, mode)])).expect("converted");
-        let notes = converted.notes.join("\n");
-        assert!(notes.contains("`--client-secret`"), "{notes}");
-        assert_eq!(notes.contains("`AZURE_CLIENT_SECRET`"), variable);
-        assert!(!format!("{notes}{}", Value::Object(converted.user)).contains("hunter2"));
+    let converted = run(&exec_user(&all), &request(&[(Param::Login, "msi")])).expect("converted");
+    let notes = converted.notes.join("\n");
+    assert!(notes.contains("`--client-secret`"), "{notes}");
+    assert!(!format!("{notes}{}", Value::Object(converted.user)).contains("hunter2"));
+    // In its own mode it is what the entry signs in with.
+    let converted = run(&exec_user(&all), &request(&[(Param::Login, "spn")])).expect("converted");
+    let notes = converted.notes.join("\n");
+    assert!(notes.contains("`--client-secret` stays"), "{notes}");
+    assert!(notes.contains("`AZURE_CLIENT_SECRET`") && !notes.contains("hunter2"));
+    assert_eq!(args(&converted.user), all);
+}
+
+#[test]
+fn an_entry_in_the_wanted_mode_keeps_what_no_flag_names() {
+    let entries: [&[&str]; 5] = [
+        &[
+            "get-token",
+            "--login",
+            "msi",
+            "--server-id",
+            "s",
+            "--client-id",
+            "c",
+            "--timeout",
+            "9s",
+        ],
+        &[
+            "get-token",
+            "--login",
+            "azurecli",
+            "--server-id",
+            "s",
+            "--tenant-id",
+            "t",
+            "--subscription",
+            "u",
+        ],
+        &[
+            "get-token",
+            "-l",
+            "spn",
+            "--client-certificate=/c.pem",
+            "--server-id",
+            "s",
+            "--v=5",
+        ],
+        &[
+            "get-token",
+            "--login",
+            "spn",
+            "--use-azurerm-env-vars",
+            "--legacy=false",
+        ],
+        &["get-token", "--server-id", "s"],
+    ];
+    for all in entries {
+        let user = exec_user(all);
+        let mode = Source::of(&user).expect("convertible").mode.name();
+        for flags in [&[(Param::Login, mode)][..], &[]] {
+            let converted = run(&user, &request(flags)).expect("converted");
+            assert_eq!(args(&converted.user), all);
+            assert_eq!(converted.user["exec"]["command"], "kubectl-aad");
+        }
+    }
+    let flags = [(Param::Login, "msi"), (Param::IdentityResourceId, "/r")];
+    let converted = run(&exec_user(entries[0]), &request(&flags)).expect("converted");
+    assert_eq!(
+        args(&converted.user),
+        [
+            "get-token",
+            "--login",
+            "msi",
+            "--server-id",
+            "s",
+            "--identity-resource-id",
+            "/r",
+            "--timeout",
+            "9s"
+        ]
+    );
+    let flags = [(Param::Login, "spn"), (Param::ClientSecret, "x")];
+    let converted = run(&exec_user(entries[2]), &request(&flags)).expect("converted");
+    assert_eq!(
+        args(&converted.user),
+        [
+            "get-token",
+            "--login",
+            "spn",
+            "--server-id",
+            "s",
+            "--client-secret",
+            "x",
+            "--v=5"
+        ]
+    );
+    let through_kubectl =
+        json!({"exec": {"command": "kubectl", "args": ["aad", "get-token", "--server-id", "s"]}});
+    let converted = run(&through_kubectl, &request(&[])).expect("converted");
+    assert_eq!(args(&converted.user), ["get-token", "--server-id", "s"]);
+}
+
+#[test]
+fn without_a_mode_each_entry_keeps_its_own_and_a_variable_may_name_one() {
+    let user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
+    let env = [("AAD_LOGIN_METHOD", "msi")];
+    let by_variable = request_with(&[], &env).expect("valid");
+    assert_eq!(by_variable.mode(), Some(LoginMode::Msi));
+    let converted = run(&user, &by_variable).expect("converted");
+    assert_eq!(args(&converted.user)[2], "msi");
+    let kept = Request::new(
+        Settings::new(),
+        &Host::with_env(env),
+        EXEC_COMMAND,
+        None,
+        true,
+    );
+    let converted = run(&user, &kept.expect("valid")).expect("converted");
+    assert_eq!(
+        args(&converted.user),
+        ["get-token", "--login", "azurecli", "--server-id", "s"]
+    );
+    let unknown = exec_user(&["get-token", "--login", "pigeon"]);
+    assert!(run(&unknown, &request(&[])).is_err());
+    // A flag that only some modes have is told for the others.
+    let request = request(&[(Param::Username, "u")]);
+    let converted = run(&user, &request).expect("converted");
+    assert!(
+        converted
+            .notes
+            .join("")
+            .contains("`--username` has no use in `azurecli`")
+    );
+}
+
+#[test]
+fn what_an_entry_said_before_counts_while_it_is_as_the_conversion_left_it() {
+    let there = |user: &Value| {
+        let converted = run(user, &request(&[(Param::Login, "azurecli")]));
+        Value::Object(converted.expect("converted").user)
+    };
+    let back = |user: &Value| run(user, &request(&[(Param::Login, "devicecode")]));
+    let away = there(&exec_user(&DEVICE));
+    let converted = back(&away).expect("remembered").user;
+    assert_eq!(args(&converted), DEVICE);
+
+    // What kubectl does when it writes the file, and another plugin's name, change nothing.
+    let mut same = away.clone();
+    same["exec"]["env"] = Value::Null;
+    same["exec"]["interactiveMode"] = json!("IfAvailable");
+    same["exec"]["command"] = json!("kubelogin");
+    assert!(back(&same).is_ok());
+
+    let edits: [fn(&mut Value); 4] = [
+        |exec| exec["args"][4] = json!("another server"),
+        |exec| {
+            exec["args"]
+                .as_array_mut()
+                .expect("a list")
+                .extend([json!("--tenant-id"), json!("t2")])
+        },
+        |exec| exec["env"] = json!([{"name": "AZURE_CONFIG_DIR", "value": "/other"}]),
+        |exec| exec["interactiveMode"] = json!("Never"),
+    ];
+    for edit in edits {
+        let mut edited = away.clone();
+        edit(&mut edited["exec"]);
+        let failure = back(&edited).err().expect("`--client-id` is not known");
+        assert!(
+            failure.render().contains("changed since it was converted"),
+            "{}",
+            failure.render()
+        );
+        // Nor does a conversion make old news of it again.
+        let other = run(&edited, &request(&[(Param::Login, "msi")])).expect("converted");
+        assert!(back(&Value::Object(other.user)).is_err());
     }
 }
 
@@ -280,6 +454,30 @@ fn a_secret_that_is_written_and_a_flag_without_use_are_told() {
             .any(|n| n.contains("`--username` has no use in `spn`"))
     );
     assert!(!notes.join("").contains("hunter2"));
+}
+
+/// A few flags, also such as contradict each other.
+fn any_flags() -> impl Strategy<Value = Settings> {
+    let flag = prop::sample::select(PARAMS.iter().collect::<Vec<_>>()).prop_flat_map(|row| {
+        let text = match (row.takes, row.param) {
+            (Takes::Nothing, _) => prop::sample::select(vec!["true", "false"]).boxed(),
+            (_, Param::AuthorityHost) => Just("https://other.example/").boxed(),
+            (_, Param::Timeout) => Just("7s").boxed(),
+            (_, Param::PopClaims) => Just("u=y").boxed(),
+            _ => prop::sample::select(vec!["x", ""]).boxed(),
+        };
+        (Just(row.param), text)
+    });
+    prop::collection::vec(flag, 0..4).prop_map(|flags| {
+        let mut given = Settings::new();
+        for (param, text) in flags
+            .into_iter()
+            .filter(|(param, _)| *param != Param::Login)
+        {
+            given.set(param, text, Origin::Flag);
+        }
+        given
+    })
 }
 
 /// An entry of any mode, as a conversion to that mode writes it.
@@ -316,7 +514,10 @@ fn any_entry() -> impl Strategy<Value = Value> {
             }
         }
         given.set(Param::ServerId, "server", Origin::Flag);
-        if given.get(Param::PopEnabled).is_some() || given.get(Param::PopClaims).is_some() {
+        if !rules::takes(MODES[mode].mode, Param::PopEnabled) {
+            given.remove(Param::PopEnabled);
+            given.remove(Param::PopClaims);
+        } else if given.get(Param::PopEnabled).is_some() || given.get(Param::PopClaims).is_some() {
             given.set(Param::PopEnabled, "true", Origin::Flag);
             given.set(Param::PopClaims, "u=x", Origin::Flag);
         }
@@ -326,7 +527,7 @@ fn any_entry() -> impl Strategy<Value = Value> {
             user["exec"][key] = value.clone();
         }
         let host = Host::with_env::<&str, &str>([]);
-        let request = Request::new(given, &host, EXEC_COMMAND, None).expect("valid flags");
+        let request = Request::new(given, &host, EXEC_COMMAND, None, false).expect("valid flags");
         Value::Object(run(&user, &request).expect("converted").user)
     })
 }
@@ -358,11 +559,33 @@ proptest! {
     }
 
     #[test]
-    fn a_conversion_to_the_mode_that_an_entry_has_is_settled_after_one(entry in any_entry()) {
-        let mode = Source::of(&entry).expect("convertible").mode;
-        let request = request(&[(Param::Login, mode.name())]);
-        let once = Value::Object(run(&entry, &request).expect("converted").user);
-        let twice = Value::Object(run(&once, &request).expect("converted").user);
-        prop_assert_eq!(once, twice);
+    fn a_conversion_is_settled_after_one(
+        entry in any_entry(),
+        path in prop::collection::vec(0..MODES.len(), 0..3),
+        mode in prop::option::of(0..MODES.len()),
+        flags in any_flags(),
+        dir in prop::option::of(Just("/az".to_owned())),
+    ) {
+        let mut user = entry;
+        for mode in path {
+            if let Ok(converted) = run(&user, &request(&[(Param::Login, MODES[mode].name)])) {
+                user = Value::Object(converted.user);
+            }
+        }
+        let mut given = flags;
+        if let Some(mode) = mode {
+            given.set(Param::Login, MODES[mode].name, Origin::Flag);
+        }
+        let host = Host::with_env::<&str, &str>([]);
+        let Ok(request) = Request::new(given, &host, EXEC_COMMAND, dir, false) else {
+            return Ok(());
+        };
+        let Ok(once) = run(&user, &request) else {
+            return Ok(());
+        };
+        let once = Value::Object(once.user);
+        let twice = run(&once, &request);
+        prop_assert!(twice.is_ok(), "{once}");
+        prop_assert_eq!(&Value::Object(twice.expect("checked").user), &once);
     }
 }

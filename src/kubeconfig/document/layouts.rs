@@ -32,7 +32,7 @@ fn converted(layout: &Layout, mode: &str) -> Option<(Value, Result<String, Error
     given.set(Param::ClientId, "new-client", Origin::Flag);
     let host = Host::with_env::<&str, &str>([]);
     let dir = (mode == "azurecli").then(|| "/az".to_owned());
-    let request = Request::new(given, &host, "kubectl-aad", dir).expect("valid flags");
+    let request = Request::new(given, &host, "kubectl-aad", dir, false).expect("valid flags");
     let document = Document::parse(&layout.text).expect("a kubeconfig");
     let selection = Selection::Contexts(vec![format!("x{}", layout.target)]);
     let mut all =

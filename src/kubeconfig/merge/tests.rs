@@ -436,3 +436,26 @@ fn names_of_one_file_are_not_given_in_another() {
     assert_eq!(contexts[1], "c");
     assert_eq!(merged.roots.keys().collect::<Vec<_>>(), [&0]);
 }
+
+#[test]
+fn a_user_that_a_sync_writes_anew_remembers_no_earlier_sign_in() {
+    let cluster = name("a", "rg", "s");
+    let (text, _) = run("", &[import(&cluster)]);
+    let mut root = Document::parse(&text).expect("a kubeconfig").root().clone();
+    let extension = &mut root["users"][0]["user"]["extensions"][0]["extension"];
+    extension["before"] = json!([{"args": ["get-token"], "login": "devicecode"}]);
+    extension["fingerprint"] = json!("0123456789abcdef");
+    let document = Document::parse(&text).expect("a kubeconfig");
+    let text = document.render(&root).expect("written");
+    let (same, _) = run(&text, &[import(&cluster)]);
+    assert_eq!(same, text);
+    let mut other = import(&cluster);
+    other.user["exec"]["args"] = json!(["get-token", "--login", "devicecode"]);
+    let (new, outcomes) = run(&text, &[other]);
+    assert_eq!(outcomes[0].1, Action::Updated);
+    assert!(
+        !new.contains("before") && !new.contains("fingerprint"),
+        "{new}"
+    );
+    assert!(new.contains("armId"), "{new}");
+}
