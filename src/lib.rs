@@ -9,6 +9,7 @@ pub mod cli;
 pub mod error;
 pub mod exec_credential;
 pub mod host;
+pub mod jwt;
 pub mod kubeconfig;
 pub mod login;
 pub mod secret;

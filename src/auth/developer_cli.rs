@@ -9,7 +9,7 @@ use super::{
     AccessToken, Ask,
     oauth::{
         Tokens,
-        answer::{jwt_claims, seconds, text},
+        answer::{expiry, seconds, text},
         entra_error::codes_in,
     },
 };
@@ -42,8 +42,7 @@ pub(super) async fn az(ask: Ask<'_>, subscription: Option<&str>) -> Result<Token
     let token = answer_text(&fields, "accessToken", "az")?;
     // `expiresOn` is local time without an offset, which is ambiguous twice a
     // year; before az 2.54 there was nothing else, but the token knows.
-    let expires_on = seconds(&fields, "expires_on")
-        .or_else(|| seconds(&jwt_claims(token.expose())?, "exp"))
+    let expires_on = expiry(token.expose(), [seconds(&fields, "expires_on")])
         .ok_or_else(|| odd("az", "does not say when the token expires"))?;
     let said_tenant = text(&fields, "tenant").unwrap_or_default();
     if subscription.is_some()
@@ -88,13 +87,12 @@ pub(super) async fn azd(ask: Ask<'_>) -> Result<Tokens> {
     }
     let fields = json(&finished, "azd")?;
     let token = answer_text(&fields, "token", "azd")?;
-    let expires_on = text(&fields, "expiresOn")
-        .and_then(|at| {
-            let format = &time::format_description::well_known::Rfc3339;
-            time::OffsetDateTime::parse(at, format).ok()
-        })
-        .map(time::OffsetDateTime::unix_timestamp)
-        .or_else(|| seconds(&jwt_claims(token.expose())?, "exp"))
+    let said = text(&fields, "expiresOn").and_then(|at| {
+        let format = &time::format_description::well_known::Rfc3339;
+        let at = time::OffsetDateTime::parse(at, format).ok()?;
+        Some(at.unix_timestamp())
+    });
+    let expires_on = expiry(token.expose(), [said])
         .ok_or_else(|| odd("azd", "does not say when the token expires"))?;
     Ok(tokens(token, expires_on))
 }

@@ -10,14 +10,11 @@ use reqwest::{Method, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{
-    Ask,
-    cache::fingerprint,
-    oauth::answer::{jwt_claims, text},
-};
+use super::{Ask, cache::fingerprint, oauth::answer::text};
 use crate::{
     error::{Failure, Kind, Result},
     host::http::{Answer, place},
+    jwt,
     login::FederatedToken,
     secret::Secret,
 };
@@ -53,7 +50,7 @@ pub(super) fn identity(source: &FederatedToken) -> Result<String> {
     let seen = match source {
         FederatedToken::File(path) => {
             let token = read(path)?;
-            match jwt_claims(token.expose()) {
+            match jwt::claims(token.expose()) {
                 Some(claims) => format!(
                     "{}\n{}",
                     text(&claims, "iss").unwrap_or_default(),

@@ -10,13 +10,11 @@ use super::{
     browser::{self, Visit},
     cache::{RefreshRecord, Unnamed},
     device_code,
-    oauth::{
-        Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::jwt_claims,
-        answer::text,
-    },
+    oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
 };
 use crate::{
     error::{Failure, Kind, Result},
+    jwt,
     login::Login,
 };
 
@@ -235,7 +233,7 @@ fn not_asked(refused: Option<EntraError>) -> Failure {
 fn name_in(tokens: &Tokens) -> Option<String> {
     let account = tokens.account.as_ref();
     account.and_then(|a| a.username.clone()).or_else(|| {
-        let claims = jwt_claims(tokens.access.secret.expose())?;
+        let claims = jwt::claims(tokens.access.secret.expose())?;
         ["preferred_username", "upn", "unique_name"]
             .iter()
             .find_map(|name| text(&claims, name))

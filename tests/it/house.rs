@@ -10,7 +10,7 @@ use std::{
 use crate::support::repository;
 
 /// A room and the rooms that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     (
         "cli",
         &[
@@ -24,13 +24,14 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "secret",
         ],
     ),
-    ("azure", &["auth", "error", "host", "secret"]),
-    ("auth", &["error", "host", "login", "secret"]),
+    ("azure", &["auth", "error", "host", "jwt", "secret"]),
+    ("auth", &["error", "host", "jwt", "login", "secret"]),
     ("kubeconfig", &["error", "host", "login", "secret"]),
     ("exec_credential", &["auth", "error", "host", "secret"]),
     ("login", &["error", "host", "secret"]),
     ("host", &["error", "secret"]),
     ("error", &[]),
+    ("jwt", &[]),
     ("secret", &[]),
     ("lib", &[]),
 ];

@@ -20,6 +20,7 @@ mod house;
 mod krew;
 mod layout;
 mod merge;
+mod network;
 mod optional;
 mod reference;
 mod sessions;

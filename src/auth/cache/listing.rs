@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{CacheKey, PASSWORD, TokenCache, USER, VERSION, refresh};
-use crate::auth::{
-    oauth::{
-        Account,
-        answer::{jwt_claims, text},
+use crate::{
+    auth::{
+        oauth::{Account, answer::text},
+        store::{self, Store},
     },
-    store::{self, Store},
+    jwt,
 };
 
 /// A record of the cache, without its token.
@@ -103,7 +103,7 @@ impl Access {
         };
         // What az and azd are asked for says whose it is nowhere else.
         let told = || {
-            let claims = jwt_claims(&self.access_token)?;
+            let claims = jwt::claims(&self.access_token)?;
             let names = ["preferred_username", "upn", "unique_name"];
             let mut names = names.iter().filter_map(|name| text(&claims, name));
             let client = || text(&claims, "appid").or_else(|| text(&claims, "azp"));

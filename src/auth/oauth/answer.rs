@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     auth::AccessToken,
     error::{Failure, Result},
+    jwt,
     secret::Secret,
 };
 
@@ -50,11 +51,11 @@ impl Tokens {
         let fields: Map<String, Value> =
             serde_json::from_slice(body).map_err(|_| odd("is not a JSON object"))?;
         let token = text(&fields, "access_token").ok_or_else(|| odd("has no `access_token`"))?;
-        let expires_on = seconds(&fields, "expires_in")
-            .map(|left| now.saturating_add(left))
-            .or_else(|| seconds(&fields, "expires_on"))
-            .or_else(|| jwt_claims(token).and_then(|claims| seconds(&claims, "exp")))
-            .ok_or_else(|| odd("does not say when it expires"))?;
+        let said = [
+            number(&fields, "expires_in").map(|left| now.saturating_add(left.max(0))),
+            seconds(&fields, "expires_on"),
+        ];
+        let expires_on = expiry(token, said).ok_or_else(|| odd("does not say when it expires"))?;
         Ok(Self {
             access: AccessToken {
                 secret: Secret::new(token),
@@ -77,14 +78,30 @@ impl From<AccessToken> for Tokens {
     }
 }
 
-/// Reads a number of seconds, as a number or as text.
+/// When a token ends, in Unix seconds: the earliest of the times that its issuer said and of the
+/// token's own `exp`, where it is a JWT.
+///
+/// One of them alone can be too late: a managed identity service hands out tokens of its cache with
+/// the `expires_in` of the day they were issued.
+pub fn expiry(token: &str, said: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
+    let own = jwt::claims(token).and_then(|claims| seconds(&claims, "exp"));
+    said.into_iter().chain([own]).flatten().min()
+}
+
+/// Reads a number of seconds above 0, as a number or as text.
 pub fn seconds(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+    number(fields, name).filter(|seconds| *seconds > 0)
+}
+
+/// Reads a whole number, as a number or as text.
+fn number(fields: &Map<String, Value>, name: &str) -> Option<i64> {
     match fields.get(name)? {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => number
+            .as_i64()
+            .or_else(|| number.as_f64().map(|number| number as i64)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
-    .filter(|seconds| *seconds > 0)
 }
 
 /// Reads a text that is not empty.
@@ -92,16 +109,8 @@ pub fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     fields.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The claims of a token that just came over TLS from who made it. Nothing is
-/// verified, so nothing may be allowed because of them.
-pub fn jwt_claims(token: &str) -> Option<Map<String, Value>> {
-    let payload = token.split('.').nth(1)?;
-    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    serde_json::from_slice(&bytes).ok()
-}
-
 fn account(fields: &Map<String, Value>) -> Option<Account> {
-    let id_claims = text(fields, "id_token").and_then(jwt_claims);
+    let id_claims = text(fields, "id_token").and_then(jwt::claims);
     let username = id_claims.as_ref().and_then(|claims| {
         ["preferred_username", "upn", "unique_name", "email"]
             .iter()
@@ -131,14 +140,38 @@ mod tests {
         assert_eq!(tokens.access.expires_on, 4599);
         assert_eq!(tokens.access.refresh_on, Some(2800));
         let v1 = br#"{"access_token":"t","expires_in":"60","expires_on":"9"}"#;
-        assert_eq!(
-            Tokens::parse(v1, 5).expect("readable").access.expires_on,
-            65
-        );
+        assert_eq!(Tokens::parse(v1, 5).expect("readable").access.expires_on, 9);
         let imds = br#"{"access_token":"t","expires_on":"1700000000"}"#;
         assert_eq!(
             Tokens::parse(imds, 5).expect("readable").access.expires_on,
             1_700_000_000
+        );
+    }
+
+    #[test]
+    fn a_token_ends_at_the_earliest_time_that_is_told() {
+        let token = |exp: i64| {
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{exp}}}"#));
+            format!("e30.{claims}.x")
+        };
+        let ends = |token: &str, left: Value, on: Value| {
+            let body =
+                serde_json::json!({"access_token": token, "expires_in": left, "expires_on": on});
+            Tokens::parse(body.to_string().as_bytes(), 1_000)
+                .expect("readable")
+                .access
+                .expires_on
+        };
+        // Issued a day ago with a day to live: 10 minutes are left.
+        assert_eq!(ends("opaque", "86400".into(), "1600".into()), 1_600);
+        assert_eq!(ends("opaque", 300.into(), 1_600.into()), 1_300);
+        assert_eq!(ends(&token(1_200), 300.into(), 1_600.into()), 1_200);
+        assert_eq!(ends(&token(1_200), Value::Null, Value::Null), 1_200);
+        assert_eq!(ends(&token(9_000), 300.into(), Value::Null), 1_300);
+        assert_eq!(ends("opaque", 0.into(), 1_600.into()), 1_000);
+        assert_eq!(
+            ends("opaque", 3e2.into(), "09/14/2017 00:00:00".into()),
+            1_300
         );
     }
 

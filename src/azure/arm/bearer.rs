@@ -8,13 +8,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
-
 use crate::{
     auth::{TokenRequest, TokenSource},
     error::{Failure, Result},
     host::Host,
+    jwt,
     secret::Secret,
 };
 
@@ -208,9 +206,7 @@ impl<'a> Bearers<'a> {
 /// The signature is not checked: this is a hint about our own token, never a
 /// decision about somebody else's.
 pub(super) fn tenant_of(token: &Secret) -> Option<String> {
-    let payload = token.expose().split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    let claims = jwt::claims(token.expose())?;
     let tenant = claims.get("tid")?.as_str()?;
     uuid::Uuid::try_parse(tenant)
         .is_ok()
@@ -222,6 +218,7 @@ mod tests {
     use super::*;
     use crate::{auth::AccessToken, error::Kind};
     use async_trait::async_trait;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
     const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
