@@ -38,6 +38,7 @@ mod pop;
 mod renewal;
 pub mod store;
 pub mod token;
+mod trouble;
 
 pub use ask::Prompt;
 pub use token::{AccessToken, TokenRequest, TokenSource};
@@ -50,6 +51,7 @@ use client_credential::Proof;
 use oauth::Tokens;
 use pop::PopKey;
 use store::{Guard, Store};
+use trouble::Trouble;
 
 /// The tenant of a person who named none: the one of the account's home.
 const HOME_TENANT: &str = "organizations";
@@ -199,23 +201,27 @@ impl Authenticator {
         } else {
             self.sign_in.timeout
         };
-        tokio::time::timeout(limit, self.get_anew(request))
+        let trouble = Trouble::default();
+        tokio::time::timeout(limit, self.get_anew(request, &trouble))
             .await
-            .unwrap_or_else(|_| Err(out_of_time(limit)))
+            .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))
             .map_err(|failure| self.in_context(failure, request))
     }
 
-    async fn get_anew(&self, request: &TokenRequest) -> Result<AccessToken> {
+    async fn get_anew(&self, request: &TokenRequest, trouble: &Trouble) -> Result<AccessToken> {
         self.prepare_pop_key().await?;
         let key = self.key(request)?;
         let since = self.host.now();
+        trouble.waits_for("another process that gets the same token");
         let alone = self.alone(key.as_ref(), request).await;
         if let Some(token) = self.cached(request) {
             tracing::debug!("another process got it meanwhile");
             return Ok(token);
         }
         let waited = alone.as_ref().is_some_and(|(_, waited)| *waited);
-        let tokens = self.obtain(request, waited.then_some(since)).await?;
+        let tokens = self
+            .obtain(request, waited.then_some(since), trouble)
+            .await?;
         // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
         // token this is.
         if let Some(key) = key
@@ -246,7 +252,12 @@ impl Authenticator {
 
     /// Gets it from its source. `waited_since` is when this call began, in Unix
     /// seconds, where another process was getting the same meanwhile.
-    async fn obtain(&self, request: &TokenRequest, waited_since: Option<i64>) -> Result<Tokens> {
+    async fn obtain(
+        &self,
+        request: &TokenRequest,
+        waited_since: Option<i64>,
+        trouble: &Trouble,
+    ) -> Result<Tokens> {
         let tenant = self.tenant(request);
         let cnf = self.pop()?.map(|pop| pop.key.req_cnf());
         let ask = Ask {
@@ -258,6 +269,7 @@ impl Authenticator {
             req_cnf: cnf.as_deref(),
             timeout: self.sign_in.timeout,
             prompt: &self.options.prompt,
+            trouble,
         };
         match &self.sign_in.login {
             Login::DeviceCode { .. } | Login::Interactive { .. } => {
@@ -408,12 +420,4 @@ fn proof(
     let certificate = Certificate::read(path, password)?;
     let assertion = certificate.assertion(client_id, &endpoint, ask.host.now(), legacy)?;
     Ok(Proof::Assertion(assertion))
-}
-
-fn out_of_time(limit: Duration) -> Failure {
-    Failure::of(
-        Kind::Timeout,
-        format!("no token came within {} s", limit.as_secs_f32()),
-    )
-    .hint("give it longer with `--timeout`, as in `--timeout 3m`")
 }

@@ -35,8 +35,10 @@ pub enum Kind {
     Denied,
     /// The thing asked for does not exist (404, an unknown tenant).
     NotFound,
-    /// The network, TLS or the server's availability.
+    /// The network or the server's availability.
     Network,
+    /// The certificate of a server is not trusted: trying again changes nothing.
+    Untrusted,
     /// The time allowed ran out.
     Timeout,
     /// A person cancelled.
@@ -83,6 +85,17 @@ impl Failure {
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds another failure as the next cause down, with its hint where this one has none.
+    #[must_use]
+    pub fn because_of(mut self, below: &Self) -> Self {
+        self.causes.push(below.message.clone());
+        self.causes.extend_from_slice(&below.causes);
+        if self.hint.is_none() {
+            self.hint.clone_from(&below.hint);
+        }
         self
     }
 

@@ -3,11 +3,8 @@
 //! Lives here: when that is, which of many processes does it, and doing it
 //! without a person. How a process is set going for it is `cli`'s matter.
 
-use super::{AccessToken, Authenticator, TokenRequest};
-use crate::{
-    error::{Failure, Kind, Result},
-    login::Login,
-};
+use super::{AccessToken, Authenticator, TokenRequest, trouble::Trouble};
+use crate::{error::Result, login::Login};
 
 /// How long, in seconds, an attempt keeps others from trying again: longer than
 /// one takes, so that a failing one is not repeated by each `kubectl`.
@@ -55,9 +52,11 @@ impl Authenticator {
         {
             return Ok(());
         }
-        let tokens = tokio::time::timeout(self.sign_in.timeout, self.obtain(request, None))
+        let trouble = Trouble::default();
+        let limit = self.sign_in.timeout;
+        let tokens = tokio::time::timeout(limit, self.obtain(request, None, &trouble))
             .await
-            .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))??;
+            .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))?;
         if self.key(request)?.as_ref() == Some(&key) {
             self.keep(&key, &tokens);
         }

@@ -9,6 +9,7 @@ use url::Url;
 use super::{
     authority::{Authority, Endpoint},
     oauth::Form,
+    trouble::Trouble,
 };
 use crate::{error::Result, host::Host};
 
@@ -34,6 +35,8 @@ pub(super) struct Ask<'a> {
     pub(super) timeout: Duration,
     /// Where a person reads what to do.
     pub(super) prompt: &'a Prompt,
+    /// What is told where the time runs out.
+    pub(super) trouble: &'a Trouble,
 }
 
 impl Ask<'_> {

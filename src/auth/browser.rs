@@ -60,6 +60,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, visit: Visit<'_>) -> Result<Tokens> {
         Returned::Code(code) => redeem(ask, visit, &loopback, &code, &verifier).await,
         Returned::Error { error, description } => Err(refusal(&error, &description)),
     };
+    ask.trouble.waits_for("the sign-in in the browser");
     loopback.wait(state.expose(), redeem).await
 }
 
@@ -110,7 +111,7 @@ async fn redeem(
         .with_secret("code", code)
         .with_secret("code_verifier", verifier);
     let url = ask.endpoint(Endpoint::Token)?;
-    Ok(TokenEndpoint::new(ask.host)
+    Ok(TokenEndpoint::new(ask)
         .tokens(&url, &ask.bound(form))
         .await?)
 }

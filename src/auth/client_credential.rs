@@ -5,14 +5,20 @@
 //! and authorities that are not `https://host/` go through our own client.
 //! Where an assertion comes from is not known here.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use azure_core::{
     cloud::{CloudConfiguration, CustomConfiguration},
     credentials::TokenCredential,
     error::ErrorKind,
-    http::{ClientMethodOptions, ClientOptions, ExponentialRetryOptions, RetryOptions, Transport},
+    http::{
+        AsyncRawResponse, Body, ClientMethodOptions, ClientOptions, HttpClient, Request,
+        RetryOptions, Transport, headers::Headers,
+    },
 };
 use azure_identity::{
     ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions,
@@ -20,13 +26,13 @@ use azure_identity::{
 };
 
 use super::{
-    AccessToken, Ask,
+    Ask,
     authority::Endpoint,
-    oauth::{EntraError, Form, TokenEndpoint, Tokens, scrub, unreadable},
+    oauth::{Form, Patience, TokenEndpoint, Tokens, read_tokens, scrub},
 };
 use crate::{
-    error::{Failure, Kind, Result},
-    host::http::{place, reach_hint},
+    error::{Failure, Result},
+    host::http::{Answer, Http},
     secret::Secret,
 };
 
@@ -89,16 +95,21 @@ pub(super) async fn sign_in(
             .with_some("claims", ask.claims);
         (ask.endpoint(Endpoint::Token)?, ask.bound(form))
     };
-    let endpoint = TokenEndpoint::new(ask.host);
+    let endpoint = TokenEndpoint::new(ask);
     Ok(endpoint.tokens(&url, &proof.on(form)).await?)
 }
 
+/// `azure_identity` makes the request. It is sent, sent again and read as everywhere else, so that
+/// what goes wrong is told alike: the package's own errors are texts about its layers.
 async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> Result<Tokens> {
-    super::authority::check_tenant(ask.tenant)?;
-    let place = place(ask.authority.url());
+    let url = ask.endpoint(Endpoint::Token)?;
     let secret = proof.secret().clone();
-    let fail = |error: azure_core::Error| failure(&error, &place, &secret);
-    let client_options = client_options(ask)?;
+    let secrets = std::slice::from_ref(&secret);
+    let odd = |error: azure_core::Error| {
+        Failure::new("could not make a token request").because(scrub(&error.to_string(), secrets))
+    };
+    let transport = Arc::new(Recorder::new(ask.host.http()?.clone()));
+    let client_options = client_options(ask, Arc::clone(&transport));
     let tenant = ask.tenant.to_owned();
     let credential: Arc<dyn TokenCredential> = match proof {
         Proof::Secret(secret) => ClientSecretCredential::new(
@@ -107,47 +118,97 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
             azure_core::credentials::Secret::new(secret.expose().to_owned()),
             Some(ClientSecretCredentialOptions { client_options }),
         )
-        .map_err(fail)?,
+        .map_err(odd)?,
         Proof::Assertion(assertion) => ClientAssertionCredential::new(
             tenant,
             client_id.to_owned(),
             Ready(assertion),
             Some(ClientAssertionCredentialOptions { client_options }),
         )
-        .map_err(fail)?,
+        .map_err(odd)?,
     };
     let scope = ask.scope();
-    tracing::debug!("asking {place} through azure_identity");
-    let token = credential.get_token(&[&scope], None).await.map_err(fail)?;
-    // `azure_identity` takes an answer without a token for one with an empty token.
-    if token.token.secret().is_empty() {
-        return Err(Failure::new(
-            "the answer with the token has no `access_token`",
-        ));
-    }
-    Ok(Tokens::from(AccessToken {
-        secret: Secret::new(token.token.secret()),
-        expires_on: token.expires_on.unix_timestamp(),
-        refresh_on: None,
-    }))
+    let mut patience = Patience::new(ask, &url, secrets);
+    let answer = loop {
+        let got = credential.get_token(&[&scope], None).await;
+        let sent = match (transport.take(), got) {
+            (Some(sent), _) => sent,
+            (None, Err(error)) => Err(odd(error)),
+            (None, Ok(_)) => Err(Failure::new("`azure_identity` sent no request")),
+        };
+        if !patience.again(&sent).await {
+            break sent?;
+        }
+    };
+    Ok(read_tokens(ask, &url, &answer, secrets)?)
 }
 
-fn client_options(ask: Ask<'_>) -> Result<ClientOptions> {
+fn client_options(ask: Ask<'_>, transport: Arc<Recorder>) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = ask.authority.url().as_str().to_owned();
-    Ok(ClientOptions {
+    ClientOptions {
         cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
-        transport: Some(Transport::new(ask.host.http()?.azure_transport())),
-        // azcore's defaults; those of azure_core would keep a person who is
-        // offline waiting for a minute.
-        retry: RetryOptions::exponential(ExponentialRetryOptions {
-            initial_delay: azure_core::time::Duration::milliseconds(800),
-            max_retries: 3,
-            max_total_elapsed: Duration::from_secs(3600).try_into().expect("an hour fits"),
-            max_delay: azure_core::time::Duration::seconds(60),
-        }),
+        transport: Some(Transport::new(transport)),
+        retry: RetryOptions::none(),
         ..ClientOptions::default()
-    })
+    }
+}
+
+/// A transport that keeps what came of the last request.
+#[derive(Debug)]
+struct Recorder {
+    http: Http,
+    last: Mutex<Option<Result<Answer>>>,
+}
+
+impl Recorder {
+    fn new(http: Http) -> Self {
+        Self {
+            http,
+            last: Mutex::default(),
+        }
+    }
+
+    fn take(&self) -> Option<Result<Answer>> {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    async fn send(&self, request: &Request) -> Result<Answer> {
+        let Body::Bytes(body) = request.body().clone() else {
+            return Err(Failure::new("a token request is no stream"));
+        };
+        let mut sent = self
+            .http
+            .request(reqwest::Method::POST, request.url())?
+            .body(body);
+        for (name, value) in request.headers().iter() {
+            sent = sent.header(name.as_str(), value.as_str());
+        }
+        self.http.send(sent).await
+    }
+}
+
+#[async_trait]
+impl HttpClient for Recorder {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let sent = self.send(request).await;
+        let response = match &sent {
+            Ok(answer) => Ok(AsyncRawResponse::from_bytes(
+                answer.status.into(),
+                Headers::new(),
+                answer.body.clone(),
+            )),
+            Err(failure) => Err(azure_core::Error::with_message(
+                ErrorKind::Other,
+                failure.message().to_owned(),
+            )),
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+        response
+    }
 }
 
 /// An assertion that has been made already: making one can fail in ways that
@@ -165,36 +226,4 @@ impl ClientAssertion for Ready {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
         Ok(self.0.expose().to_owned())
     }
-}
-
-/// Finds what Entra said under the layers of `azure_identity`'s error.
-fn failure(error: &azure_core::Error, place: &str, secret: &Secret) -> Failure {
-    let clean = |text: &str| scrub(text, std::slice::from_ref(secret));
-    let mut deepest = error.to_string();
-    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(layer) = at {
-        if let Some(ErrorKind::HttpResponse {
-            status,
-            raw_response,
-            ..
-        }) = layer
-            .downcast_ref::<azure_core::Error>()
-            .map(azure_core::Error::kind)
-        {
-            let status = u16::from(*status);
-            let body = raw_response.as_ref().map(|raw| raw.body().as_ref());
-            return match body.and_then(|body| EntraError::parse(status, body)) {
-                Some(refused) => refused.scrubbed(clean).into_failure(),
-                None => unreadable(place, status),
-            };
-        }
-        deepest = layer.to_string();
-        at = layer.source();
-    }
-    Failure::of(
-        Kind::Network,
-        format!("could not get a token from `{place}`"),
-    )
-    .because(clean(&deepest))
-    .hint(reach_hint(&deepest))
 }

@@ -44,7 +44,7 @@ struct DeviceCode {
 /// [`Kind::Timeout`] when the code expired, [`Kind::Cancelled`] when the
 /// person declined, else what Entra said.
 pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Result<Tokens> {
-    let endpoint = TokenEndpoint::new(ask.host);
+    let endpoint = TokenEndpoint::new(ask);
     let mut code = start(ask, endpoint, client_id, legacy).await?;
     (ask.prompt)(&code.message);
     let (url, form) = if legacy {
@@ -69,6 +69,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Resu
         )
     };
     loop {
+        ask.trouble.waits_for("the code to be entered in a browser");
         tokio::time::sleep(code.interval).await;
         if Instant::now() >= code.expires_at {
             return Err(expired());
@@ -80,6 +81,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Resu
                 if matches!(failure.kind(), Kind::Network | Kind::Timeout) =>
             {
                 tracing::debug!("asking again: {failure}");
+                ask.trouble.saw(failure);
                 continue;
             }
             Err(TokenError::Failed(failure)) => return Err(failure),
@@ -113,30 +115,29 @@ async fn start(
             form.with("scope", &ask.user_scope()),
         )
     };
-    let body = endpoint.post(&url, &form).await?;
-    DeviceCode::parse(&body)
+    let fields = endpoint.object(&url, &form).await?;
+    DeviceCode::parse(&fields)
         .ok_or_else(|| Failure::new("the answer with the device code is not readable"))
 }
 
 impl DeviceCode {
-    fn parse(body: &[u8]) -> Option<Self> {
-        let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
-        let message = match text(&fields, "message") {
+    fn parse(fields: &Map<String, Value>) -> Option<Self> {
+        let message = match text(fields, "message") {
             Some(message) => message.to_owned(),
             None => format!(
                 "To sign in, open {} in a browser and enter the code {}.",
                 // The second is the v1 endpoint's name for it.
-                text(&fields, "verification_uri").or_else(|| text(&fields, "verification_url"))?,
-                text(&fields, "user_code")?
+                text(fields, "verification_uri").or_else(|| text(fields, "verification_url"))?,
+                text(fields, "user_code")?
             ),
         };
-        let interval = seconds(&fields, "interval")
+        let interval = seconds(fields, "interval")
             .and_then(|s| u64::try_from(s).ok())
             .map(Duration::from_secs);
         let said_zero = fields.get("interval").and_then(Value::as_i64) == Some(0);
-        let life = seconds(&fields, "expires_in").unwrap_or(DEFAULT_LIFE);
+        let life = seconds(fields, "expires_in").unwrap_or(DEFAULT_LIFE);
         Some(Self {
-            secret: Secret::new(text(&fields, "device_code")?),
+            secret: Secret::new(text(fields, "device_code")?),
             message: printable(&message),
             interval: match interval {
                 Some(interval) => interval.min(Duration::from_secs(60)),
@@ -163,27 +164,29 @@ fn declined() -> Failure {
 mod tests {
     use super::*;
 
+    fn parse(body: &[u8]) -> Option<DeviceCode> {
+        DeviceCode::parse(&serde_json::from_slice(body).expect("an object"))
+    }
+
     #[tokio::test]
     async fn the_answers_of_both_endpoints_are_read() {
         let v2 = br#"{"device_code":"d","user_code":"ABC","verification_uri":"https://x/",
             "expires_in":900,"interval":7,"message":"do \u001b[2J this"}"#;
-        let code = DeviceCode::parse(v2).expect("readable");
+        let code = parse(v2).expect("readable");
         assert_eq!(code.interval, Duration::from_secs(7));
         assert_eq!(code.message, "do  [2J this");
         let v1 = br#"{"device_code":"d","user_code":"ABC","verification_url":"https://x/",
             "expires_in":"900","interval":"5"}"#;
-        let code = DeviceCode::parse(v1).expect("readable");
+        let code = parse(v1).expect("readable");
         assert!(code.message.contains("https://x/") && code.message.contains("ABC"));
-        assert!(DeviceCode::parse(b"{}").is_none());
+        assert!(parse(b"{}").is_none());
     }
 
     #[tokio::test]
     async fn a_missing_interval_is_five_seconds() {
         let with = |interval: &str| {
             let body = format!(r#"{{"device_code":"d","message":"m"{interval}}}"#);
-            DeviceCode::parse(body.as_bytes())
-                .expect("readable")
-                .interval
+            parse(body.as_bytes()).expect("readable").interval
         };
         assert_eq!(with(""), DEFAULT_INTERVAL);
         assert_eq!(with(r#","interval":0"#), LEAST_INTERVAL);

@@ -10,10 +10,14 @@ use reqwest::{Method, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Ask, cache::fingerprint, oauth::answer::text};
+use super::{
+    Ask,
+    cache::fingerprint,
+    oauth::{Patience, answer::text, stray},
+};
 use crate::{
     error::{Failure, Kind, Result},
-    host::http::{Answer, place},
+    host::http::Answer,
     jwt,
     login::FederatedToken,
     secret::Secret,
@@ -100,13 +104,26 @@ async fn from_github(ask: Ask<'_>, request_url: &str, token: &Secret) -> Result<
         .extend_pairs(others)
         .append_pair("audience", AUDIENCE);
     let http = ask.host.http()?;
-    let request = http
-        .request(Method::GET, &url)?
-        .header(header::AUTHORIZATION, bearer("bearer", token)?)
-        .header(header::ACCEPT, "application/json; api-version=2.0");
-    let answer = http.send(request).await?;
+    let secrets = std::slice::from_ref(token);
+    let mut patience = Patience::new(ask, &url, secrets);
+    let answer = loop {
+        let request = http
+            .request(Method::GET, &url)?
+            .header(header::AUTHORIZATION, bearer("bearer", token)?)
+            .header(header::ACCEPT, "application/json; api-version=2.0");
+        let sent = http.send(request).await;
+        if !patience.again(&sent).await {
+            break sent?;
+        }
+    };
     oidc_token(&answer, "value").ok_or_else(|| {
-        refused("GitHub Actions", &url, &answer).hint("give the job `permissions: id-token: write`")
+        refused(
+            "GitHub Actions",
+            &url,
+            &answer,
+            secrets,
+            "give the job `permissions: id-token: write`",
+        )
     })
 }
 
@@ -125,26 +142,37 @@ pub(super) async fn from_pipelines(
         .append_pair("api-version", "7.1")
         .append_pair("serviceConnectionId", service_connection_id);
     let http = ask.host.http()?;
-    let request = http
-        .request(Method::POST, &url)?
-        .header(
-            header::AUTHORIZATION,
-            bearer("Bearer", system_access_token)?,
-        )
-        .header(header::CONTENT_LENGTH, "0")
-        // A wrong token is answered with 401 in place of a sign-in page.
-        .header("x-tfs-fedauthredirect", "Suppress");
-    let answer = http.send(request).await?;
+    let secrets = std::slice::from_ref(system_access_token);
+    let mut patience = Patience::new(ask, &url, secrets);
+    let answer = loop {
+        let request = http
+            .request(Method::POST, &url)?
+            .header(
+                header::AUTHORIZATION,
+                bearer("Bearer", system_access_token)?,
+            )
+            .header(header::CONTENT_LENGTH, "0")
+            // A wrong token is answered with 401 in place of a sign-in page.
+            .header("x-tfs-fedauthredirect", "Suppress");
+        let sent = http.send(request).await;
+        if !patience.again(&sent).await {
+            break sent?;
+        }
+    };
     oidc_token(&answer, "oidcToken").ok_or_else(|| {
-        let mut failure = refused("Azure Pipelines", &url, &answer);
+        let mut failure = refused(
+            "Azure Pipelines",
+            &url,
+            &answer,
+            secrets,
+            "check the service connection's id, and that the step maps `SYSTEM_ACCESSTOKEN: $(System.AccessToken)`",
+        );
         for name in ["x-vss-e2eid", "x-msedge-ref"] {
             if let Some(id) = answer.header(name) {
                 failure = failure.because(format!("{name} `{id}`"));
             }
         }
-        failure.hint(
-            "check the service connection's id, and that the step maps `SYSTEM_ACCESSTOKEN: $(System.AccessToken)`",
-        )
+        failure
     })
 }
 
@@ -168,17 +196,18 @@ fn oidc_token(answer: &Answer, field: &str) -> Option<Secret> {
     text(&fields, field).map(Secret::new)
 }
 
-fn refused(who: &str, url: &Url, answer: &Answer) -> Failure {
-    let kind = if answer.status >= 500 {
-        Kind::Network
-    } else {
-        Kind::Denied
-    };
-    Failure::of(kind, format!("{who} gave no federated token")).because(format!(
-        "`{}` answered with status {}",
-        place(url),
-        answer.status
-    ))
+/// What is said where no token came: a service that is away is told as everywhere, and `hint` is
+/// for one that says no.
+fn refused(who: &str, url: &Url, answer: &Answer, secrets: &[Secret], hint: &str) -> Failure {
+    let stray = stray(url, answer, secrets);
+    let message = format!("{who} gave no federated token");
+    // Both refuse with 401 or 403, whatever the body, and GitHub with 400 as well.
+    if (400..500).contains(&answer.status) && !matches!(answer.status, 404 | 407 | 408 | 429) {
+        return Failure::of(Kind::Denied, message)
+            .because_of(&stray)
+            .hint(hint);
+    }
+    stray.context(message)
 }
 
 #[cfg(test)]

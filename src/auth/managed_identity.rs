@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     Ask,
-    oauth::{Tokens, answer::text, backoff, scrub},
+    oauth::{Tokens, answer::text, backoff, read_object, scrub, stray},
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -53,33 +53,38 @@ pub(super) async fn sign_in(ask: Ask<'_>, identity: &IdentityChoice) -> Result<T
     let http = if row.service == Service::Fabric {
         service_fabric::http(ask.host)?
     } else {
-        ask.host.http()?.clone()
+        // No proxy stands between a machine and its own identity.
+        ask.host.http()?.without_proxies()
     };
     if row.service == Service::Imds {
         reach(&url).await?;
     }
     let send = || row.request(&http, ask, &url);
-    let mut answer = send_patiently(row, &http, ask.host, send).await?;
+    let mut answer = send_patiently(row, &http, ask, &url, send).await?;
     if row.service == Service::Arc && answer.status == 401 {
         let key = arc::key(ask.host, &answer)?;
         answer = http.send(arc::with_key(send()?, &key)?).await?;
     }
     if answer.is_success() {
+        read_object(&url, &answer, &row.secrets(ask.host))?;
         return Tokens::parse(&answer.body, ask.host.now()).map_err(|e| e.because(place(&url)));
     }
-    Err(row.refusal(ask.host, identity, &answer))
+    Err(row.refusal(ask.host, identity, &url, &answer))
 }
 
 async fn send_patiently(
     row: &ServiceRow,
     http: &Http,
-    host: &Host,
+    ask: Ask<'_>,
+    url: &Url,
     request: impl Fn() -> Result<RequestBuilder>,
 ) -> Result<Answer> {
+    let host = ask.host;
     let imds = row.service == Service::Imds;
     let mut attempt = 0;
     let mut updating = Duration::ZERO;
     loop {
+        ask.trouble.waits_for(format!("an answer of {}", row.name));
         let answer = http.send(request()?).await;
         let status = match &answer {
             Ok(answer) => Some(answer.status),
@@ -106,7 +111,16 @@ async fn send_patiently(
         } else {
             backoff(attempt)
         };
-        let asked = answer.ok().and_then(|a| a.retry_after(host.now()));
+        let asked = match answer {
+            Ok(answer) => {
+                ask.trouble.saw(stray(url, &answer, &row.secrets(host)));
+                answer.retry_after(host.now())
+            }
+            Err(failure) => {
+                ask.trouble.saw(failure);
+                None
+            }
+        };
         let wait = asked.unwrap_or(own);
         tracing::debug!("{status:?} from {}: again in {wait:?}", row.name);
         tokio::time::sleep(wait).await;
@@ -136,18 +150,28 @@ async fn reach(url: &Url) -> Result<()> {
 }
 
 impl ServiceRow {
-    fn refusal(&self, host: &Host, identity: &IdentityChoice, answer: &Answer) -> Failure {
-        let secrets: Vec<Secret> = self
-            .secret
+    /// What is not shown where an answer repeats it.
+    fn secrets(&self, host: &Host) -> Vec<Secret> {
+        self.secret
             .and_then(|(_, variable)| host.var(variable))
             .map(Secret::new)
             .into_iter()
-            .collect();
+            .collect()
+    }
+
+    fn refusal(
+        &self,
+        host: &Host,
+        identity: &IdentityChoice,
+        url: &Url,
+        answer: &Answer,
+    ) -> Failure {
+        let secrets = self.secrets(host);
         let said = scrub(&said(&answer.body), &secrets);
         let failure = |kind, message: String| {
             let failure = Failure::of(kind, message);
             if said.is_empty() {
-                failure.because(format!("status {}", answer.status))
+                failure.because_of(&stray(url, answer, &secrets))
             } else {
                 failure.because(format!("status {}: {said}", answer.status))
             }

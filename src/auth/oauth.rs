@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, header};
+use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::Ask;
 use crate::{
     error::{Failure, Kind, Result},
-    host::{Host, http::place},
+    host::http::{Answer, place, stray_answer},
     secret::Secret,
 };
 
@@ -96,15 +98,10 @@ impl Form {
         self.secrets.push(value.clone());
         self.with(name, value.expose())
     }
-
-    /// Replaces this form's secrets in the text of a server's answer: a server
-    /// that repeats what it was sent must not put it on a terminal.
-    pub fn scrub(&self, text: &str) -> String {
-        scrub(text, &self.secrets)
-    }
 }
 
-/// Replaces secrets in a text.
+/// Replaces secrets in a text of a server's: one that repeats what it was sent must not put it on
+/// a terminal.
 pub fn scrub(text: &str, secrets: &[Secret]) -> String {
     secrets
         .iter()
@@ -115,42 +112,53 @@ pub fn scrub(text: &str, secrets: &[Secret]) -> String {
 }
 
 /// Posts forms to Entra.
-#[derive(Debug, Clone, Copy)]
-pub struct TokenEndpoint<'a> {
-    host: &'a Host,
+#[derive(Clone, Copy)]
+pub(super) struct TokenEndpoint<'a> {
+    ask: Ask<'a>,
 }
 
 impl<'a> TokenEndpoint<'a> {
-    /// A client on the host's connections.
-    pub fn new(host: &'a Host) -> Self {
-        Self { host }
+    /// A client for one token.
+    pub(super) fn new(ask: Ask<'a>) -> Self {
+        Self { ask }
     }
 
     /// Gets tokens.
     ///
     /// # Errors
     /// [`TokenError::Refused`] with what Entra said, else what failed.
-    pub async fn tokens(&self, url: &Url, form: &Form) -> Result<Tokens, TokenError> {
-        let body = self.post(url, form).await?;
-        Ok(Tokens::parse(&body, self.host.now()).map_err(|e| e.because(place(url)))?)
+    pub(super) async fn tokens(&self, url: &Url, form: &Form) -> Result<Tokens, TokenError> {
+        let answer = self.post(url, form).await?;
+        read_tokens(self.ask, url, &answer, &form.secrets)
     }
 
-    /// Gets the body of a 2xx answer.
+    /// Gets a JSON object.
     ///
     /// # Errors
     /// As [`TokenEndpoint::tokens`].
-    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, TokenError> {
-        let make = || self.host.http()?.request(Method::GET, url);
-        self.send(url, &Form::new(), make).await
+    pub(super) async fn get(&self, url: &Url) -> Result<Map<String, Value>, TokenError> {
+        let make = || self.ask.host.http()?.request(Method::GET, url);
+        let answer = self.send(url, &Form::new(), make).await?;
+        Ok(read_object(url, &answer, &[])?)
     }
 
-    /// Posts a form and gives the body of a 2xx answer.
+    /// Posts a form and gets a JSON object.
     ///
     /// # Errors
     /// As [`TokenEndpoint::tokens`].
-    pub async fn post(&self, url: &Url, form: &Form) -> Result<Vec<u8>, TokenError> {
+    pub(super) async fn object(
+        &self,
+        url: &Url,
+        form: &Form,
+    ) -> Result<Map<String, Value>, TokenError> {
+        let answer = self.post(url, form).await?;
+        Ok(read_object(url, &answer, &form.secrets)?)
+    }
+
+    async fn post(&self, url: &Url, form: &Form) -> Result<Answer, TokenError> {
         let make = || {
             Ok(self
+                .ask
                 .host
                 .http()?
                 .request(Method::POST, url)?
@@ -160,72 +168,137 @@ impl<'a> TokenEndpoint<'a> {
         self.send(url, form, make).await
     }
 
-    /// Sent again as azcore does: on 408, 429, 500, 502, 503 and 504 up to
-    /// three times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and
-    /// once when the connection broke. The caller bounds the whole.
+    /// The answer is one of 2xx.
     async fn send(
         &self,
         url: &Url,
         form: &Form,
         make: impl Fn() -> Result<RequestBuilder>,
-    ) -> Result<Vec<u8>, TokenError> {
-        let http = self.host.http()?;
-        let mut broken = false;
-        let mut attempt = 0;
-        loop {
+    ) -> Result<Answer, TokenError> {
+        let http = self.ask.host.http()?;
+        let mut patience = Patience::new(self.ask, url, &form.secrets);
+        let answer = loop {
             let request = make()?
                 .header(header::ACCEPT, "application/json")
                 .header("client-request-id", uuid::Uuid::new_v4().to_string())
                 .header("return-client-request-id", "false")
                 .header("x-client-sku", "kubectl-aad")
                 .header("x-client-ver", env!("CARGO_PKG_VERSION"));
-            tracing::debug!("asking {}{}", place(url), url.path());
-            let answer = match http.send(request).await {
-                Ok(answer) => answer,
-                Err(failure) if failure.kind() == Kind::Network && !broken => {
-                    tracing::debug!("sending again: {failure}");
-                    broken = true;
-                    continue;
-                }
-                Err(failure) => return Err(failure.into()),
-            };
-            tracing::debug!("{} from {}", answer.status, place(url));
-            if answer.is_success() {
-                return Ok(answer.body);
+            let sent = http.send(request).await;
+            if !patience.again(&sent).await {
+                break sent?;
             }
-            if RETRIED.contains(&answer.status) && attempt < RETRIES {
-                let wait = answer
-                    .retry_after(self.host.now())
-                    .unwrap_or_else(|| backoff(attempt));
-                if wait <= LONGEST_WAIT {
-                    tokio::time::sleep(wait).await;
-                    attempt += 1;
-                    continue;
-                }
-            }
-            return Err(self.refusal(url, form, answer.status, &answer.body));
+        };
+        if answer.is_success() {
+            return Ok(answer);
         }
-    }
-
-    fn refusal(&self, url: &Url, form: &Form, status: u16, body: &[u8]) -> TokenError {
-        match EntraError::parse(status, body) {
-            Some(error) => TokenError::Refused(Box::new(error.scrubbed(|text| form.scrub(text)))),
-            None => TokenError::Failed(unreadable(&place(url), status)),
-        }
+        Err(refusal(url, &answer, &form.secrets))
     }
 }
 
-/// What is said of an error that isn't Entra's: a proxy's page, mostly.
-pub fn unreadable(place: &str, status: u16) -> Failure {
-    let failure = Failure::of(
-        Kind::Network,
-        format!("`{place}` answered with status {status} and no reason"),
-    );
-    if status >= 500 || status == 429 || status == 408 {
-        failure.hint("try again in a minute")
-    } else {
-        failure.hint("check that the authority is right and that no proxy answers in its place")
+/// When a request is sent again: as azcore does, on 408, 429, 500, 502, 503 and 504 up to three
+/// times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and once when the connection broke.
+/// The caller bounds the whole, and learns from [`Ask::trouble`] why it took so long.
+pub(super) struct Patience<'a> {
+    ask: Ask<'a>,
+    url: &'a Url,
+    secrets: &'a [Secret],
+    broken: bool,
+    attempts: u32,
+}
+
+impl<'a> Patience<'a> {
+    /// For one request to a URL; `secrets` are not shown where the answer repeats them.
+    pub(super) fn new(ask: Ask<'a>, url: &'a Url, secrets: &'a [Secret]) -> Self {
+        let patience = Self {
+            ask,
+            url,
+            secrets,
+            broken: false,
+            attempts: 0,
+        };
+        patience.begin();
+        patience
     }
+
+    fn begin(&self) {
+        let place = place(self.url);
+        tracing::debug!("asking {place}{}", self.url.path());
+        self.ask
+            .trouble
+            .waits_for(format!("an answer of `{place}`"));
+    }
+
+    /// Waits until the request is to be sent again; false where it is not.
+    pub(super) async fn again(&mut self, sent: &Result<Answer>) -> bool {
+        match sent {
+            Ok(answer) => {
+                tracing::debug!("{} from {}", answer.status, place(self.url));
+                let asked = answer.retry_after(self.ask.host.now());
+                let wait = asked.unwrap_or_else(|| backoff(self.attempts));
+                if !RETRIED.contains(&answer.status)
+                    || self.attempts == RETRIES
+                    || wait > LONGEST_WAIT
+                {
+                    self.ask.trouble.is_over();
+                    return false;
+                }
+                let refused = refusal(self.url, answer, self.secrets);
+                self.ask.trouble.saw(refused.into());
+                tokio::time::sleep(wait).await;
+                self.attempts += 1;
+            }
+            Err(failure) if failure.kind() == Kind::Network && !self.broken => {
+                tracing::debug!("sending again: {failure}");
+                self.ask.trouble.saw(failure.clone());
+                self.broken = true;
+            }
+            Err(_) => return false,
+        }
+        self.begin();
+        true
+    }
+}
+
+/// Reads the tokens of an answer of Entra's.
+///
+/// # Errors
+/// [`TokenError::Refused`] with what Entra said, else what else answered.
+pub(super) fn read_tokens(
+    ask: Ask<'_>,
+    url: &Url,
+    answer: &Answer,
+    secrets: &[Secret],
+) -> Result<Tokens, TokenError> {
+    if !answer.is_success() {
+        return Err(refusal(url, answer, secrets));
+    }
+    read_object(url, answer, secrets)?;
+    Ok(Tokens::parse(&answer.body, ask.host.now()).map_err(|e| e.because(place(url)))?)
+}
+
+/// Reads the JSON object of a service's answer.
+///
+/// # Errors
+/// What else answered in its place.
+pub(super) fn read_object(
+    url: &Url,
+    answer: &Answer,
+    secrets: &[Secret],
+) -> Result<Map<String, Value>> {
+    serde_json::from_slice(&answer.body).map_err(|_| stray(url, answer, secrets))
+}
+
+fn refusal(url: &Url, answer: &Answer, secrets: &[Secret]) -> TokenError {
+    match EntraError::parse(answer.status, &answer.body) {
+        Some(error) => TokenError::Refused(Box::new(error.scrubbed(|text| scrub(text, secrets)))),
+        None => TokenError::Failed(stray(url, answer, secrets)),
+    }
+}
+
+/// Explains an answer that is not the service's own.
+pub(super) fn stray(url: &Url, answer: &Answer, secrets: &[Secret]) -> Failure {
+    stray_answer(&place(url), answer, |text| scrub(text, secrets))
 }
 
 /// The wait before another try, without a server's word: exponential, with up
@@ -253,7 +326,7 @@ mod tests {
             "scope=a%2F.default+openid&client_secret=hunter+2%2B"
         );
         assert_eq!(
-            form.scrub("the secret hunter 2+ is wrong"),
+            scrub("the secret hunter 2+ is wrong", &form.secrets),
             "the secret [redacted] is wrong"
         );
     }

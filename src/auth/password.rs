@@ -2,7 +2,6 @@
 //!
 //! Lives here: the look-up of the user's realm, and the password grant.
 
-use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
@@ -36,7 +35,7 @@ pub(super) async fn sign_in(
         .with_secret("password", password)
         .with_some("claims", ask.claims);
     let url = ask.endpoint(Endpoint::Token)?;
-    let endpoint = TokenEndpoint::new(ask.host);
+    let endpoint = TokenEndpoint::new(ask);
     Ok(endpoint.tokens(&url, &ask.bound(form)).await?)
 }
 
@@ -49,13 +48,11 @@ async fn check_realm(ask: Ask<'_>, username: &str) -> Result<()> {
         .pop_if_empty()
         .extend(["common", "UserRealm", username]);
     url.query_pairs_mut().append_pair("api-version", "1.0");
-    let body = match TokenEndpoint::new(ask.host).get(&url).await {
-        Ok(body) => body,
+    let fields = match TokenEndpoint::new(ask).get(&url).await {
+        Ok(fields) => fields,
         Err(TokenError::Refused(refused)) => return Err(refused.into_failure()),
         Err(TokenError::Failed(failure)) => return Err(failure),
     };
-    let fields: Map<String, Value> = serde_json::from_slice(&body)
-        .map_err(|_| Failure::new("the answer about the user's realm is not readable"))?;
     let account_type = text(&fields, "account_type")
         .or_else(|| text(&fields, "NameSpaceType"))
         .unwrap_or_default();

@@ -155,7 +155,7 @@ impl Authenticator {
             (Endpoint::Token, form)
         };
         let url = ask.endpoint(endpoint)?;
-        let mut tokens = TokenEndpoint::new(ask.host)
+        let mut tokens = TokenEndpoint::new(ask)
             .tokens(&url, &ask.bound(form))
             .await?;
         let key = self.refresh_key();

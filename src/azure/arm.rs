@@ -14,6 +14,7 @@ use reqwest::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, WWW_AUTHENTICATE},
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use url::Url;
@@ -213,6 +214,11 @@ impl<'a> Arm<'a> {
             };
             if let Ok(answer) = &sent {
                 if answer.is_success() {
+                    // A captive portal answers everything with its page.
+                    if serde_json::from_slice::<IgnoredAny>(&answer.body).is_err() {
+                        return Err(refusal::stray(&place(url), answer, &bearer.secret)
+                            .context(format!("could not {}", call.doing)));
+                    }
                     self.pace.taken(call.scope);
                     return sent;
                 }
@@ -226,7 +232,12 @@ impl<'a> Arm<'a> {
             }
             let Some(wait) = retry::wait_before_next(outcome, attempt, retry::jitter()) else {
                 return match sent {
-                    Ok(answer) => Err(refusal::refusal(call.doing, &answer, &bearer.secret)),
+                    Ok(answer) => Err(refusal::refusal(
+                        call.doing,
+                        &place(url),
+                        &answer,
+                        &bearer.secret,
+                    )),
                     Err(why) => Err(why.context(format!("could not {}", call.doing))),
                 };
             };

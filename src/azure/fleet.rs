@@ -234,7 +234,9 @@ impl Fleet {
             }
         }
         if let Some(why) = listing.cut_short {
-            if tenants.is_empty() && matches!(why.kind(), Kind::Network | Kind::Timeout) {
+            if tenants.is_empty()
+                && matches!(why.kind(), Kind::Network | Kind::Timeout | Kind::Untrusted)
+            {
                 return Err(why);
             }
             self.warnings.push(why);

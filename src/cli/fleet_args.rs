@@ -523,7 +523,7 @@ impl Walk<'_> {
         let own = tenant.id == self.fleet.own_tenant || tenant.asked.is_none();
         own || matches!(
             why.kind(),
-            Kind::Network | Kind::Timeout | Kind::NotInstalled
+            Kind::Network | Kind::Timeout | Kind::Untrusted | Kind::NotInstalled
         )
     }
 

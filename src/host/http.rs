@@ -3,19 +3,26 @@
 //! Lives here: [`Http`], [`Answer`] and the rule of [`require_tls`]. It sends
 //! what it is given once; retries belong to the protocols above it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
-    Certificate, Client, Method, RequestBuilder,
+    Client, Method, RequestBuilder,
     header::{HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use url::{Host as UrlHost, Url};
 
+mod explain;
 mod pinned;
+pub mod proxy;
+mod trust;
+
+pub use explain::stray_answer;
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};
+use proxy::Proxies;
+use trust::Trust;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -29,6 +36,7 @@ const ANSWER_LIMIT: usize = 64 << 20;
 pub struct Http {
     proxied: Client,
     direct: Client,
+    proxies: Proxies,
 }
 
 /// A whole answer.
@@ -75,71 +83,78 @@ impl Answer {
 }
 
 impl Http {
-    /// Builds the clients from the host's environment.
+    /// Builds the clients from the host's environment: its trusted certificates and proxies are
+    /// those that Go's programs take from it, kubectl among them.
     ///
-    /// The system's roots are trusted, or on Linux those that `SSL_CERT_FILE`
-    /// and `SSL_CERT_DIR` name in their place; elsewhere `SSL_CERT_FILE` adds
-    /// to them. Redirects are never followed: no protocol here has one, and
-    /// a followed one would carry a credential to a place that nobody chose.
+    /// Redirects are never followed: no protocol here has one, and a followed one would carry a
+    /// credential to a place that nobody chose.
     ///
     /// # Errors
-    /// When `SSL_CERT_FILE` can't be read or the client can't be built.
+    /// When no trusted certificates can be read, or the client can't be built.
     pub fn build(host: &Host) -> Result<Self> {
-        let roots = extra_roots(host)?;
-        let make = |proxied: bool| {
-            let mut builder = Client::builder()
+        let proxies = Proxies::from_env(host);
+        let trust = Trust::load(host)?;
+        let make = |through: Option<Proxies>| {
+            let builder = Client::builder()
                 .user_agent(concat!("kubectl-aad/", env!("CARGO_PKG_VERSION")))
                 .redirect(Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .read_timeout(READ_TIMEOUT)
-                .tls_certs_merge(roots.clone());
-            if !proxied {
-                builder = builder.no_proxy();
+                .no_proxy();
+            let mut builder = trust.applied_to(builder)?;
+            if let Some(proxies) = through {
+                // A variable that names no proxy has been told of before a request is made.
+                builder = builder.proxy(reqwest::Proxy::custom(move |url| {
+                    Some(proxies.of(url).ok()??.url().clone())
+                }));
             }
-            builder
-                .build()
-                .map_err(|e| Failure::of(Kind::Network, "could not set up TLS").because(root(&e)))
+            builder.build().map_err(|e| {
+                Failure::of(Kind::Network, "could not set up TLS").because(deepest(&e))
+            })
         };
         Ok(Self {
-            proxied: make(true)?,
-            direct: make(false)?,
+            proxied: make(Some(proxies.clone()))?,
+            direct: make(None)?,
+            proxies,
         })
     }
 
-    /// A request through the environment's proxies.
+    /// The same without any proxy: for services of this machine and of its link, such as IMDS.
+    #[must_use]
+    pub fn without_proxies(&self) -> Self {
+        Self {
+            proxied: self.direct.clone(),
+            direct: self.direct.clone(),
+            proxies: Proxies::none(),
+        }
+    }
+
+    /// A request, through the proxy of the environment where there is one for this URL.
     ///
     /// # Errors
-    /// When the URL is not one that [`require_tls`] lets through.
+    /// When the URL is not one that [`require_tls`] lets through, or the variable with the proxy
+    /// names none.
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
         require_tls(url)?;
+        self.proxies.of(url)?;
         Ok(self.proxied.request(method, url.clone()))
-    }
-
-    /// A request past every proxy: link-local services such as IMDS.
-    ///
-    /// # Errors
-    /// When the URL is not one that [`require_tls`] lets through.
-    pub fn direct(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
-        require_tls(url)?;
-        Ok(self.direct.request(method, url.clone()))
-    }
-
-    /// The client as a transport for Azure's own packages.
-    pub fn azure_transport(&self) -> Arc<dyn azure_core::http::HttpClient> {
-        Arc::new(self.proxied.clone())
     }
 
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors
-    /// [`Kind::Network`] or [`Kind::Timeout`]; the text names the host and the
-    /// reason, never the query or the body.
+    /// [`Kind::Network`], [`Kind::Timeout`] or [`Kind::Untrusted`], after which trying again is of
+    /// no use; the text names the host and the reason, never the query or the body.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let (client, request) = request.build_split();
         let request =
-            request.map_err(|e| Failure::new("could not make a request").because(root(&e)))?;
-        let place = place(request.url());
-        let fail = |e: reqwest::Error| network_failure(&place, &e);
+            request.map_err(|e| Failure::new("could not make a request").because(deepest(&e)))?;
+        let url = request.url().clone();
+        let place = place(&url);
+        let fail = |e: reqwest::Error| {
+            let proxy = self.proxies.of(&url).ok().flatten();
+            explain::failure(&place, proxy.as_ref(), &e)
+        };
         let mut response = client.execute(request).await.map_err(fail)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fail)? {
@@ -197,57 +212,25 @@ pub fn place(url: &Url) -> String {
     }
 }
 
-fn network_failure(place: &str, error: &reqwest::Error) -> Failure {
-    let reason = root(error);
-    if error.is_timeout() {
-        return Failure::of(Kind::Timeout, format!("`{place}` did not answer in time"))
-            .because(reason);
-    }
-    let failure = Failure::of(Kind::Network, format!("could not reach `{place}`"));
-    let hint = reach_hint(&reason);
-    failure.because(reason).hint(hint)
-}
-
-/// What to look at where a host could not be reached for this reason.
-pub fn reach_hint(reason: &str) -> &'static str {
-    if reason.contains("certificate") || reason.contains("UnknownIssuer") {
-        "where a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`"
-    } else {
-        "check the network, and `HTTPS_PROXY` where one is needed"
-    }
-}
-
 /// The deepest reason of an error: the outer ones repeat the URL.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(next) = at.source() {
-        at = next;
-    }
-    at.to_string()
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    layers(error)
+        .last()
+        .expect("an error has itself")
+        .to_string()
 }
 
-/// Reads `SSL_CERT_FILE` where the platform's verifier does not do so itself.
-fn extra_roots(host: &Host) -> Result<Vec<Certificate>> {
-    let Some(path) = host.var_os("SSL_CERT_FILE").filter(|v| !v.is_empty()) else {
-        return Ok(Vec::new());
-    };
-    let fail = |reason: String| {
-        Failure::usage(format!(
-            "could not read the certificates of `SSL_CERT_FILE` (`{}`)",
-            path.display()
-        ))
-        .because(reason)
-        .hint("name a PEM file there, or type `unset SSL_CERT_FILE`")
-    };
-    let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    // The verifier on Linux reads the variable of the process itself, in place
-    // of the system's file; only a host that was made up has another one.
-    let read_already = cfg!(not(any(target_os = "macos", windows)))
-        && std::env::var_os("SSL_CERT_FILE").is_some_and(|own| own == path);
-    if read_already {
-        return Ok(Vec::new());
-    }
-    Certificate::from_pem_bundle(&pem).map_err(|e| fail(root(&e)))
+/// An error and its causes, those inside an [`std::io::Error`] too.
+fn layers<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |at| {
+        let inside = at
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .map(|inside| inside as &(dyn std::error::Error + 'static));
+        inside.or_else(|| at.source())
+    })
 }
 
 #[cfg(test)]

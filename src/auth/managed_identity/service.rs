@@ -209,8 +209,7 @@ impl ServiceRow {
             Service::CloudShell => Method::POST,
             _ => Method::GET,
         };
-        // No proxy stands between a machine and its own identity.
-        let mut request = http.direct(method, url)?;
+        let mut request = http.request(method, url)?;
         if let Some((name, variable)) = self.secret {
             let text = ask.host.var(variable).unwrap_or_default();
             let mut value = header::HeaderValue::from_str(text)
@@ -276,6 +275,7 @@ mod tests {
             req_cnf: None,
             timeout: Duration::from_secs(1),
             prompt: &prompt,
+            trouble: &crate::auth::trouble::Trouble::default(),
         };
         let row = Service::detect(&host).row();
         row.url(ask, identity).map(|url| url.to_string())

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Failure, Kind, printable},
-    host::http::Answer,
+    host::http::{Answer, stray_answer},
     secret::Secret,
 };
 
@@ -62,7 +62,7 @@ const REMEDIES: &[Remedy] = &[
 
 /// Turns an answer that is not 2xx into a failure. `doing` completes the
 /// sentence "could not …"; the token that was sent is kept out of the text.
-pub fn refusal(doing: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
@@ -73,10 +73,7 @@ pub fn refusal(doing: &str, answer: &Answer, sent: &Secret) -> Failure {
             shown(code, sent),
             shown(message, sent)
         )),
-        None => failure.because(format!(
-            "ARM answered {}, without a reason that can be read",
-            answer.status
-        )),
+        None => failure.because_of(&stray(place, answer, sent)),
     };
     let failure = match answer.header("x-ms-request-id") {
         // Microsoft's support asks for it, and only then is it worth a line.
@@ -93,12 +90,17 @@ pub fn refusal(doing: &str, answer: &Answer, sent: &Secret) -> Failure {
         None => match answer.status {
             401 => failure.hint("sign in again; where that is with `az`, run `az login`"),
             429 => failure.hint("wait for some minutes, or narrow with `--subscription`"),
-            500..=599 => {
+            500..=599 if error.is_some() => {
                 failure.hint("try again; the status of Azure is at https://status.azure.com")
             }
             _ => failure,
         },
     }
+}
+
+/// Explains an answer that is not ARM's, the token kept out of it.
+pub fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
+    stray_answer(place, answer, |text| shown(text, sent))
 }
 
 /// Reads ARM's error envelope, `{"error":{"code","message"}}`, or the bare
@@ -155,6 +157,7 @@ mod tests {
     fn refused(status: u16, body: &str) -> Failure {
         refusal(
             "list the clusters",
+            "https://arm.example",
             &answer(status, body),
             &Secret::new("t0ken"),
         )
@@ -191,7 +194,11 @@ mod tests {
             r#"{"error":"no"}"#,
             r#"{"error":{"code":7}}"#,
         ] {
-            assert!(refused(503, body).render().contains("ARM answered 503"));
+            assert!(
+                refused(503, body)
+                    .render()
+                    .contains("answered with status 503")
+            );
         }
     }
 
@@ -210,7 +217,7 @@ mod tests {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };
-                prop_assert!(refusal("x", &answer, &Secret::default()).render().len() < 4_000);
+                prop_assert!(refusal("x", "https://x", &answer, &Secret::default()).render().len() < 4_000);
             }
         }
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use reqwest::{Client, redirect::Policy};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT};
+use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT, proxy::Proxies};
 use crate::error::{Failure, Kind, Result};
 
 impl Http {
@@ -44,10 +44,11 @@ impl Http {
             .read_timeout(READ_TIMEOUT)
             .no_proxy()
             .build()
-            .map_err(|e| set_up(&super::root(&e)))?;
+            .map_err(|e| set_up(&super::deepest(&e)))?;
         Ok(Self {
             proxied: client.clone(),
             direct: client,
+            proxies: Proxies::none(),
         })
     }
 }
@@ -84,9 +85,7 @@ impl ServerCertVerifier for Pinned {
         if found.as_ref() == self.wanted {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(Error::General(
-                "the certificate is not the one that was announced".into(),
-            ))
+            Err(CertificateError::ApplicationVerificationFailure.into())
         }
     }
 

@@ -157,7 +157,17 @@ impl Fault {
             status,
             content_type: content_type.into(),
             body: body.into(),
+            headers: Vec::new(),
         })
+    }
+
+    /// Adds a header to the answer of [`Fault::body`].
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        if let Effect::Body { headers, .. } = &mut self.effect {
+            headers.push((name, value.into()));
+        }
+        self
     }
 
     /// Resets the connection.

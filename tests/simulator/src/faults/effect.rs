@@ -18,6 +18,7 @@ pub(crate) enum Effect {
         status: u16,
         content_type: String,
         body: String,
+        headers: Vec<(&'static str, String)>,
     },
     Reset,
     Malformed,
@@ -50,7 +51,11 @@ impl Effect {
                 status,
                 content_type,
                 body,
-            } => Reply::new(*status, content_type, body.clone()),
+                headers,
+            } => headers.iter().fold(
+                Reply::new(*status, content_type, body.clone()),
+                |reply, (name, value)| reply.header(name, value.clone()),
+            ),
             Effect::Latency(_) | Effect::Reset | Effect::Malformed | Effect::Truncated => {
                 Reply::reset()
             }

@@ -1,0 +1,166 @@
+//! Which servers are trusted, and what is said of one that is not.
+
+use std::fmt;
+
+use reqwest::ClientBuilder;
+use rustls::{CertificateError, pki_types::UnixTime};
+
+use crate::{
+    error::{Failure, Kind, Result},
+    host::Host,
+};
+
+#[cfg(any(target_os = "macos", windows))]
+mod platform;
+#[cfg(not(any(target_os = "macos", windows)))]
+mod root_files;
+#[cfg(not(any(target_os = "macos", windows)))]
+mod verifier;
+
+#[cfg(any(target_os = "macos", windows))]
+use platform::Roots;
+#[cfg(not(any(target_os = "macos", windows)))]
+use root_files::Roots;
+
+/// The trusted certificates, read once for all clients.
+pub(super) struct Trust(Roots);
+
+impl Trust {
+    /// Reads the certificates that the system and the variables name.
+    ///
+    /// # Errors
+    /// When none can be read at all.
+    pub(super) fn load(host: &Host) -> Result<Self> {
+        Roots::load(host).map(Self)
+    }
+
+    /// Makes a client trust them.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        self.0.applied_to(builder)
+    }
+}
+
+/// Where trusted certificates were looked for, as far as a person set it.
+#[derive(Debug, Default)]
+struct Source {
+    /// The file that `SSL_CERT_FILE` names.
+    file: Option<String>,
+    /// What is wrong with what the variables name.
+    problems: Vec<String>,
+    /// What to do about the first of these.
+    remedy: Option<String>,
+}
+
+/// A certificate that was refused, with what a person needs to know of it.
+#[derive(Debug)]
+struct Refused {
+    why: CertificateError,
+    /// Whom the certificate, or the last one that the server sent above it, is signed by.
+    issuer: String,
+    self_signed: bool,
+    source: std::sync::Arc<Source>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.why)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Explains why the certificate of the server at `place` was refused. Trying again changes nothing.
+pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
+    let refused = match error {
+        CertificateError::Other(other) => other.0.downcast_ref::<Refused>(),
+        _ => None,
+    };
+    let why = refused.map_or(error, |refused| &refused.why);
+    let failure = Failure::of(
+        Kind::Untrusted,
+        format!("the certificate of `{place}` is not trusted"),
+    );
+    match why {
+        CertificateError::UnknownIssuer => unknown_issuer(failure, refused),
+        CertificateError::BadSignature => unknown_issuer(failure, refused)
+            .because("a trusted authority of that name has another key"),
+        CertificateError::ExpiredContext { time, not_after } => out_of_time(
+            failure,
+            &format!("it expired at {}", shown(*not_after)),
+            Some(*time),
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => out_of_time(
+            failure,
+            &format!("it is not valid before {}", shown(*not_before)),
+            Some(*time),
+        ),
+        CertificateError::Expired => out_of_time(failure, "it has expired", None),
+        CertificateError::NotValidYet => out_of_time(failure, "it is not valid yet", None),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            failure
+                .because(why)
+                .hint("another server may answer in its place: check the address, and the proxy where there is one")
+        }
+        _ => {
+            let failure = failure.because(why);
+            match refused {
+                Some(refused) => failure.because(format!("its issuer is `{}`", refused.issuer)),
+                None => failure,
+            }
+            .hint("the server needs another certificate, or a proxy answers in its place")
+        }
+    }
+}
+
+fn unknown_issuer(failure: Failure, refused: Option<&Refused>) -> Failure {
+    const NAME_IT: &str = "where a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`";
+    let Some(refused) = refused else {
+        return failure
+            .because("its issuer is not a trusted certificate authority")
+            .hint(NAME_IT);
+    };
+    let Refused { issuer, source, .. } = refused;
+    let mut failure = failure.because(if refused.self_signed {
+        format!("it is signed by itself, as `{issuer}`")
+    } else {
+        format!("its issuer `{issuer}` is not a trusted certificate authority")
+    });
+    for problem in &source.problems {
+        failure = failure.because(problem);
+    }
+    let wanted = if refused.self_signed {
+        "this certificate"
+    } else {
+        "the certificate of this authority"
+    };
+    match (&source.remedy, &source.file) {
+        (Some(remedy), _) => failure.hint(remedy),
+        (None, Some(file)) => failure.hint(format!(
+            "add {wanted}, as PEM, to `{file}`, which `SSL_CERT_FILE` names"
+        )),
+        (None, None) => failure.hint(NAME_IT),
+    }
+}
+
+fn out_of_time(failure: Failure, why: &str, now: Option<UnixTime>) -> Failure {
+    let clock = now.map_or_else(String::new, |now| format!(", which says {}", shown(now)));
+    failure.because(why).hint(format!(
+        "check the clock of this machine{clock}; where it is right, the server needs a new certificate"
+    ))
+}
+
+/// A moment, as a person reads it.
+fn shown(time: UnixTime) -> String {
+    let unix = time.as_secs();
+    i64::try_from(unix)
+        .ok()
+        .and_then(|unix| time::OffsetDateTime::from_unix_timestamp(unix).ok())
+        .and_then(|at| {
+            at.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
+        .unwrap_or_else(|| format!("{unix} (Unix seconds)"))
+}

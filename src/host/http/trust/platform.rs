@@ -1,0 +1,38 @@
+//! The trusted certificates of macOS and Windows, whose own verifiers keep them.
+
+use reqwest::{Certificate, ClientBuilder};
+
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+};
+
+/// What `SSL_CERT_FILE` adds to the system's.
+pub(super) struct Roots(Vec<Certificate>);
+
+impl Roots {
+    pub(super) fn load(host: &Host) -> Result<Self> {
+        let Some(path) = host.var_os("SSL_CERT_FILE").filter(|v| !v.is_empty()) else {
+            return Ok(Self(Vec::new()));
+        };
+        let fail = |reason: String| {
+            Failure::usage(format!(
+                "could not read the certificates of `SSL_CERT_FILE` (`{}`)",
+                path.display()
+            ))
+            .because(reason)
+            .hint("name a PEM file there, or unset `SSL_CERT_FILE`")
+        };
+        let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|e| fail(super::super::deepest(&e)))?;
+        if certificates.is_empty() {
+            return Err(fail("it holds no PEM certificate".into()));
+        }
+        Ok(Self(certificates))
+    }
+
+    pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        Ok(builder.tls_certs_merge(self.0.clone()))
+    }
+}

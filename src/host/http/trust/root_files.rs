@@ -1,0 +1,272 @@
+//! The trusted certificates of a system that keeps them in files, found as Go's crypto/x509 finds
+//! them (`root_unix.go`, `root_linux.go`): what kubectl trusts is trusted here.
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use reqwest::ClientBuilder;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use super::{Source, verifier::Verifier};
+use crate::{
+    error::{Failure, Kind, Result},
+    host::Host,
+};
+
+/// The system's files, of which the first that can be read counts.
+const FILES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+/// The system's directories, which all count.
+const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
+/// Every trusted certificate.
+pub(super) struct Roots {
+    certificates: HashSet<CertificateDer<'static>>,
+    source: Arc<Source>,
+}
+
+impl Roots {
+    /// A set `SSL_CERT_FILE` replaces the system's file and a set `SSL_CERT_DIR`, a list of
+    /// directories, the system's directories; each without the other leaves the other as it is.
+    /// Set but empty is not set. What can't be read or holds no certificate is passed over, and
+    /// told where a certificate is refused.
+    pub(super) fn load(host: &Host) -> Result<Self> {
+        let named = |name| host.var_os(name).filter(|value| !value.is_empty());
+        let mut found = Found::default();
+        match named("SSL_CERT_FILE") {
+            Some(file) => found.read_named_file(file),
+            None => {
+                FILES.iter().any(|file| match fs::read(file) {
+                    Ok(pem) => {
+                        found.add(&pem);
+                        true
+                    }
+                    Err(_) => false,
+                });
+            }
+        }
+        match named("SSL_CERT_DIR") {
+            Some(list) => std::env::split_paths(list).for_each(|directory| {
+                let before = found.certificates.len();
+                let problem = match found.read_directory(&directory) {
+                    Err(error) => error.to_string(),
+                    Ok(()) if found.certificates.len() == before => {
+                        "it holds no PEM certificate that others do not".to_owned()
+                    }
+                    Ok(()) => return,
+                };
+                found.problem(format!(
+                    "`SSL_CERT_DIR` names the directory `{}`: {problem}",
+                    directory.display()
+                ));
+            }),
+            None => {
+                for directory in DIRECTORIES {
+                    let _ = found.read_directory(directory.as_ref());
+                }
+            }
+        }
+        for problem in &found.source.problems {
+            tracing::debug!("{problem}");
+        }
+        found.into_roots()
+    }
+
+    pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        let set_up = |e: &dyn std::fmt::Display| {
+            Failure::of(Kind::Network, "could not set up TLS").because(e)
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(self.certificates.iter().cloned());
+        let verifier = Verifier::new(
+            store,
+            self.certificates.clone(),
+            Arc::clone(&self.source),
+            Arc::clone(&provider),
+        )
+        .map_err(|e| set_up(&e))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| set_up(&e))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(builder.tls_backend_preconfigured(config))
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    certificates: HashSet<CertificateDer<'static>>,
+    source: Source,
+}
+
+impl Found {
+    /// Adds the certificates of a PEM text; others kinds of sections and broken ones are passed
+    /// over. Returns how many it holds.
+    fn add(&mut self, pem: &[u8]) -> usize {
+        CertificateDer::pem_slice_iter(pem)
+            .filter_map(Result::ok)
+            .map(|certificate| self.certificates.insert(certificate))
+            .count()
+    }
+
+    fn problem(&mut self, problem: String) {
+        self.source.problems.push(problem);
+    }
+
+    fn read_named_file(&mut self, file: &OsStr) {
+        let shown = file.to_string_lossy();
+        self.source.file = Some(shown.clone().into_owned());
+        let (problem, remedy) = match fs::read(file) {
+            Err(error) => (
+                format!("can't be read: {error}"),
+                "name a PEM file in `SSL_CERT_FILE`, or type `unset SSL_CERT_FILE`".to_owned(),
+            ),
+            Ok(content) if self.add(&content) > 0 => return,
+            Ok(content) if is_der(&content) => (
+                "is a DER file, and only PEM is read".to_owned(),
+                format!(
+                    "type `openssl x509 -inform der -in '{shown}' -out '{shown}.pem'`, and name `{shown}.pem` in `SSL_CERT_FILE`"
+                ),
+            ),
+            Ok(_) => (
+                "holds no PEM certificate (`-----BEGIN CERTIFICATE-----`)".to_owned(),
+                "name a PEM file in `SSL_CERT_FILE`, or type `unset SSL_CERT_FILE`".to_owned(),
+            ),
+        };
+        self.problem(format!("`SSL_CERT_FILE` names `{shown}`, which {problem}"));
+        self.source.remedy = Some(remedy);
+    }
+
+    /// Reads every file of a directory, but not those that are a link to another one of it.
+    fn read_directory(&mut self, directory: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(directory)? {
+            let Ok(entry) = entry else { continue };
+            if !leads_to_neighbor(&entry)
+                && let Ok(pem) = fs::read(entry.path())
+            {
+                self.add(&pem);
+            }
+        }
+        Ok(())
+    }
+
+    fn into_roots(self) -> Result<Roots> {
+        if self.certificates.is_empty() {
+            let mut failure = Failure::of(
+                Kind::Untrusted,
+                "no trusted certificates were found, so that no server can be trusted",
+            );
+            for problem in &self.source.problems {
+                failure = failure.because(problem);
+            }
+            return Err(failure.hint(self.source.remedy.unwrap_or_else(|| {
+                "install the system's certificates (the package `ca-certificates`), or name a PEM file in `SSL_CERT_FILE`".to_owned()
+            })));
+        }
+        Ok(Roots {
+            certificates: self.certificates,
+            source: Arc::new(self.source),
+        })
+    }
+}
+
+/// Says whether an entry is a link to another file of its directory: the names that OpenSSL looks
+/// up are such links to the certificates that are there already.
+fn leads_to_neighbor(entry: &fs::DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_symlink())
+        && fs::read_link(entry.path())
+            .is_ok_and(|target: PathBuf| !target.as_os_str().as_encoded_bytes().contains(&b'/'))
+}
+
+fn is_der(content: &[u8]) -> bool {
+    x509_parser::parse_x509_certificate(content).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots(vars: &[(&str, &Path)]) -> Result<Roots> {
+        Roots::load(&Host::with_env(
+            vars.iter().map(|(name, path)| (*name, path.as_os_str())),
+        ))
+    }
+
+    #[test]
+    fn the_variables_mean_what_they_mean_to_go() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let write = |name: &str, certificates: &[u8]| {
+            let text: String = certificates
+                .iter()
+                .map(|n| {
+                    use base64::{Engine, engine::general_purpose::STANDARD};
+                    let der = STANDARD.encode([0x30, 1, *n]);
+                    format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n")
+                })
+                .collect();
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let file = write("file.pem", &[1, 2]);
+        write("one/a", &[2, 3]);
+        write("two/b", &[4]);
+        std::os::unix::fs::symlink("a", dir.path().join("one/link")).expect("linked");
+        let system = roots(&[]).map_or(0, |roots| roots.certificates.len());
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        let both = std::env::join_paths([&one, &two]).expect("no colon");
+        let count = |vars: &[(&str, &Path)]| roots(vars).expect("some").certificates.len();
+        let nowhere = dir.path().join("nowhere");
+
+        // The file gives way to the named one, the directories stay.
+        assert!(count(&[("SSL_CERT_FILE", &file)]) >= 2);
+        assert!(count(&[("SSL_CERT_FILE", &file)]) <= system + 2);
+        assert_eq!(
+            count(&[("SSL_CERT_FILE", &file), ("SSL_CERT_DIR", &nowhere)]),
+            2
+        );
+        assert_eq!(
+            count(&[("SSL_CERT_FILE", &file), ("SSL_CERT_DIR", &one)]),
+            3
+        );
+        assert_eq!(
+            count(&[("SSL_CERT_FILE", &nowhere), ("SSL_CERT_DIR", both.as_ref())]),
+            3
+        );
+        // Set but empty is not set.
+        if system > 0 {
+            let empty = Path::new("");
+            assert_eq!(
+                count(&[("SSL_CERT_FILE", empty), ("SSL_CERT_DIR", empty)]),
+                system
+            );
+        }
+        let failure = roots(&[("SSL_CERT_FILE", &nowhere), ("SSL_CERT_DIR", &nowhere)])
+            .err()
+            .expect("nothing to trust");
+        let shown = failure.render();
+        assert!(
+            shown.contains("`SSL_CERT_FILE`") && shown.contains("`SSL_CERT_DIR`"),
+            "{shown}"
+        );
+    }
+}
