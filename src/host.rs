@@ -20,6 +20,7 @@ mod browser;
 pub mod file;
 pub mod http;
 pub mod process;
+pub mod running;
 pub mod uptime;
 
 pub use http::Http;

@@ -13,6 +13,7 @@ pub mod name;
 pub mod owner;
 mod paths;
 mod redact;
+mod replace;
 pub mod user;
 mod yaml;
 

@@ -229,11 +229,17 @@ async fn sync(
         host.home().ok().as_deref(),
     )?;
     // A kubeconfig that can't be read or written is told before anybody signs in.
+    let mut to_lock = vec![paths.default.clone()];
     for path in &paths.files {
-        Document::parse(&file::read(path)?).map_err(|e| e.in_file(path))?;
+        let text = file::read(path)?;
+        let document = Document::parse(&text).map_err(|e| e.in_file(path))?;
+        if merge::has_entries_of_ours(&document) && file::check_writable(path).is_ok() {
+            to_lock.push(path.clone());
+        }
     }
     if !options.dry_run {
         file::check_writable(&paths.default)?;
+        file::check_lock(&to_lock, file::PATIENCE)?;
     }
 
     let source = args.arm_source(host, &progress)?;

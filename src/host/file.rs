@@ -44,6 +44,8 @@ pub enum Unreadable {
     Special,
     /// Nothing, or nothing but blanks.
     Empty,
+    /// Bytes that are no text, where a text is needed.
+    NotText,
     /// More than is read.
     TooLarge {
         /// The most that is read, in bytes.
@@ -194,6 +196,7 @@ impl fmt::Display for Unreadable {
             Self::Directory => f.write_str("it is a directory"),
             Self::Special => f.write_str("it is a device, a pipe or a socket, not a file"),
             Self::Empty => f.write_str("it is empty"),
+            Self::NotText => f.write_str("it is not UTF-8 text"),
             Self::TooLarge { limit } if *limit < 1 << 20 => {
                 write!(f, "it is larger than {limit} bytes")
             }
@@ -252,6 +255,17 @@ pub fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
         false if meta.is_dir() => Err(Unreadable::Directory),
         false => Err(Unreadable::Special),
     }
+}
+
+/// As [`look`], of a file that may be read.
+///
+/// # Errors
+/// What is there in its place, or why it may not be read.
+pub fn check_readable(path: &Path) -> Result<(), Unreadable> {
+    look(path)?;
+    File::open(path)
+        .map(drop)
+        .map_err(|error| Unreadable::new(path, error))
 }
 
 /// A path as a shell takes it.

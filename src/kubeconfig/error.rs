@@ -2,9 +2,10 @@
 
 use super::yaml::YamlError;
 use crate::error::Failure;
+use crate::host::file::{Unreadable, quoted};
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a kubeconfig could not be found, read, understood, changed or written.
@@ -14,20 +15,14 @@ pub enum Error {
     NoHome,
     Read {
         path: PathBuf,
-        source: io::Error,
+        source: Unreadable,
     },
     Write {
         path: PathBuf,
         source: io::Error,
     },
-    /// A directory, a device, a pipe: nothing to replace by a new file.
-    NotAFile {
-        path: PathBuf,
-    },
-    TooLarge {
-        path: PathBuf,
-    },
-    NotUtf8 {
+    /// Neither UTF-8 nor UTF-16 with a byte order mark.
+    NotText {
         path: PathBuf,
     },
     /// Another process holds client-go's lock, or died while it held it.
@@ -35,6 +30,8 @@ pub enum Error {
         path: PathBuf,
         lock: PathBuf,
         waited: Duration,
+        /// The process that holds it, where that is one of ours and is running.
+        holder: Option<u32>,
     },
     /// Something without a lock kept changing the file while it was edited.
     Contended {
@@ -51,16 +48,6 @@ pub enum Error {
         path: PathBuf,
         source: Box<Error>,
     },
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
-    match text.chars().all(plain) && !text.is_empty() {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 /// A [`YamlError`], kept private.
@@ -89,14 +76,18 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::NoHome => Some("set `HOME`, set `KUBECONFIG` or give `--kubeconfig FILE`".to_owned()),
+            Error::Locked { holder: Some(pid), .. } => Some(format!(
+                "wait until it is done; if it was stopped (Ctrl-Z), continue it with `fg`, or end it with `kill {pid}`"
+            )),
             Error::Locked { lock, .. } => Some(format!(
                 "if no kubectl, kubelogin or IDE is changing the kubeconfig now, one was killed while it did: remove the lock with `rm {}`",
                 quoted(lock)
             )),
-            Error::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => Some(format!(
-                "see who may read it with `ls -l {}`, or name another file with `--kubeconfig FILE`",
-                quoted(path)
+            Error::Read { path, source } => Some(source.hint(path).map_or_else(
+                || "give the path of a kubeconfig with `--kubeconfig FILE`".to_owned(),
+                |hint| format!("{hint}, or name another file with `--kubeconfig FILE`"),
             )),
+            Error::NotText { .. } => Some("save it as UTF-8".to_owned()),
             Error::Write { path, source } => Some(match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
                     "you need to be allowed to write the file and its directory: see `ls -ld {} {}`, or name another file with `--kubeconfig FILE`",
@@ -108,7 +99,6 @@ impl Error {
                 }
                 _ => return None,
             }),
-            Error::NotAFile { .. } => Some("give the path of a file with `--kubeconfig FILE`".to_owned()),
             Error::Contended { .. } => Some("stop what writes the file without locking it, then try again".to_owned()),
             Error::Yaml(YamlProblem(YamlError::Unspliceable { .. })) => Some(
                 "write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one".to_owned(),
@@ -135,20 +125,25 @@ impl fmt::Display for Error {
             Error::Write { path, .. } => {
                 write!(f, "could not write the kubeconfig `{}`", path.display())
             }
-            Error::NotAFile { path } => write!(
+            Error::NotText { path } => write!(
                 f,
-                "the kubeconfig `{}` is not a regular file",
+                "the kubeconfig `{}` is neither UTF-8 nor UTF-16 with a byte order mark",
                 path.display()
             ),
-            Error::TooLarge { path } => write!(
+            Error::Locked {
+                path,
+                waited,
+                holder: Some(pid),
+                ..
+            } => write!(
                 f,
-                "the kubeconfig `{}` is larger than 128 MiB",
-                path.display()
+                "the kubeconfig `{}` is locked by kubectl-aad, process {pid}: it still was after {} s",
+                path.display(),
+                waited.as_secs()
             ),
-            Error::NotUtf8 { path } => {
-                write!(f, "the kubeconfig `{}` is not UTF-8 text", path.display())
-            }
-            Error::Locked { path, lock, waited } => write!(
+            Error::Locked {
+                path, lock, waited, ..
+            } => write!(
                 f,
                 "the kubeconfig `{}` is locked by another process: `{}` was still there after {} s",
                 path.display(),
@@ -180,7 +175,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Read { source, .. } | Error::Write { source, .. } => Some(source),
+            Error::Read { source, .. } => Some(source),
+            Error::Write { source, .. } => Some(source),
             Error::In { source, .. } => Some(source),
             _ => None,
         }
@@ -205,17 +201,6 @@ impl From<Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_in_a_hint_can_be_pasted() {
-        for (path, shown) in [
-            ("/home/a/.kube/config.lock", "/home/a/.kube/config.lock"),
-            ("/my files/$(x)", "'/my files/$(x)'"),
-            ("it's", r"'it'\''s'"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), shown);
-        }
-    }
 
     #[test]
     fn what_can_be_done_about_a_file_that_may_not_be_written_is_said() {

@@ -1,13 +1,14 @@
-//! Reading and replacing kubeconfig files: under client-go's lock, whole or not at all.
+//! Reading and editing kubeconfig files, under client-go's lock.
 //!
-//! The only place that writes a kubeconfig.
+//! The only way to write a kubeconfig. How a file is replaced is in `replace`.
 
 use super::error::Error;
 use super::lock::Lock;
 pub use super::lock::PATIENCE;
-use crate::host::crowding;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use super::replace::{self, Replacement, parent};
+use crate::host::{self, crowding, file::Unreadable};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -36,9 +37,11 @@ const CROWDED: u32 = 3;
 /// Reads a kubeconfig. One that does not exist is empty.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::NotAFile`], [`Error::TooLarge`], [`Error::NotUtf8`].
+/// [`Error::Read`], [`Error::NotText`].
 pub fn read(path: &Path) -> Result<String, Error> {
-    Ok(read_existing(path)?.unwrap_or_default())
+    Ok(read_existing(path)?
+        .map(|contents| contents.text)
+        .unwrap_or_default())
 }
 
 /// Reads several kubeconfigs, as [`read`] does one.
@@ -47,6 +50,23 @@ pub fn read(path: &Path) -> Result<String, Error> {
 /// Those of [`read`].
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
     paths.iter().map(|path| read(path)).collect()
+}
+
+/// Checks that there is something at the path, be it a file that can be read or not: that is told when it
+/// is read. A link that leads nowhere is nothing, as for kubectl.
+///
+/// # Errors
+/// [`Error::Read`] where there is nothing.
+pub fn check_there(path: &Path) -> Result<(), Error> {
+    match host::file::look(path) {
+        Err(source @ (Unreadable::Missing { .. } | Unreadable::DanglingLink { .. })) => {
+            Err(Error::Read {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says whether [`update`] could replace the file, without changing anything: to be told before a
@@ -70,6 +90,25 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
         may_make_files(nearest.unwrap_or(Path::new("."))).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Takes the locks of files that are to be written later, and lets go of them: a lock that was left
+/// behind is told before a person signs in and a fleet is asked.
+///
+/// # Errors
+/// [`Error::Locked`] after `patience`, and [`Error::Write`] where no lock can be made.
+pub fn check_lock(paths: &[PathBuf], patience: Duration) -> Result<(), Error> {
+    let mut targets = Vec::with_capacity(paths.len());
+    for path in paths.iter().filter(|path| parent(path).is_dir()) {
+        let target = follow_links(path)?;
+        targets.extend(Some(target).filter(|target| parent(target).is_dir()));
+    }
+    let locked: Vec<_> = paths.iter().chain(&targets).cloned().collect();
+    let locked: Vec<_> = locked
+        .into_iter()
+        .filter(|path| parent(path).is_dir())
+        .collect();
+    acquire(&locked, &targets, patience).map(drop)
 }
 
 /// Says whether other users of the machine can read the file.
@@ -135,6 +174,14 @@ pub fn update_all<T, E: From<Error>>(
     let mut targets = Vec::new();
     for path in paths {
         let target = follow_links(path)?;
+        // What can't be read is told as that, before there is a lock to fail on.
+        match host::file::check_readable(&target) {
+            Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => {}
+            checked => checked.map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?,
+        }
         for file in [path, &target] {
             make_parent(file)?;
         }
@@ -143,10 +190,10 @@ pub fn update_all<T, E: From<Error>>(
         targets.push(target);
     }
     for _ in 0..ATTEMPTS {
-        let lock = Lock::acquire(&locked, patience)?;
+        let lock = acquire(&locked, &targets, patience)?;
         let contended = lock.was_contended();
         let before = crowding();
-        let Some((wrote, kept)) = edit_once(&targets, &mut edit)? else {
+        let Some((wrote, kept)) = edit_once(&targets, &lock, &mut edit)? else {
             continue;
         };
         if !wrote {
@@ -169,29 +216,46 @@ pub fn update_all<T, E: From<Error>>(
     .into())
 }
 
+/// Takes the locks, and sets right what a run that was killed left behind.
+fn acquire(locked: &[PathBuf], targets: &[PathBuf], patience: Duration) -> Result<Lock, Error> {
+    let lock = Lock::acquire(locked, patience)?;
+    for target in targets {
+        replace::recover(target)?;
+    }
+    for file in locked {
+        replace::sweep(file);
+    }
+    Ok(lock)
+}
+
 /// One edit under the lock. Says whether it wrote; `None` if somebody without a lock came between.
 fn edit_once<T, E: From<Error>>(
     targets: &[PathBuf],
+    lock: &Lock,
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
 ) -> Result<Option<(bool, T)>, E> {
     let mut texts = Vec::with_capacity(targets.len());
-    let mut existed = Vec::with_capacity(targets.len());
+    let mut encodings = Vec::with_capacity(targets.len());
     for target in targets {
-        let text = read_existing(target)?;
-        existed.push(text.is_some());
-        texts.push(text.unwrap_or_default());
+        let contents = read_existing(target)?;
+        encodings.push(contents.as_ref().map(|contents| contents.encoding));
+        texts.push(contents.map(|contents| contents.text).unwrap_or_default());
     }
     let (new, kept) = edit(&texts)?;
     let changed: Vec<_> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
     let mut prepared = Vec::with_capacity(changed.len());
     for &i in &changed {
-        prepared.push(Replacement::prepare(&targets[i], new[i].as_bytes())?);
+        let bytes = encodings[i].unwrap_or(Encoding::Utf8).encode(&new[i]);
+        prepared.push(Replacement::prepare(&targets[i], &bytes)?);
     }
     let is_old = |&i: &usize| {
-        read_existing(&targets[i])
-            .is_ok_and(|text| text.as_ref() == existed[i].then_some(&texts[i]))
+        let old = encodings[i].map(|encoding| Contents {
+            text: texts[i].clone(),
+            encoding,
+        });
+        read_existing(&targets[i]).is_ok_and(|contents| contents == old)
     };
-    if !changed.iter().all(is_old) {
+    if !changed.iter().all(is_old) || !lock.is_held() {
         return Ok(None);
     }
     for replacement in prepared {
@@ -217,35 +281,86 @@ pub fn write(path: &Path, patience: Duration, contents: &str) -> Result<(), Erro
     update(path, patience, |_| Ok((contents.to_owned(), ())))
 }
 
-fn read_existing(path: &Path) -> Result<Option<String>, Error> {
+/// What a file holds; none where there is none.
+fn read_existing(path: &Path) -> Result<Option<Contents>, Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
         source,
     };
-    let length = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(Error::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        Ok(metadata) => metadata.len().min(MAX_BYTES),
+    match host::file::look(path) {
+        Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => return Ok(None),
+        looked => looked.map_err(failed)?,
     };
-    // One byte more, so that a file read as a whole is not grown to look for more.
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::TooLarge {
+    let bytes = host::file::read(path, MAX_BYTES).map_err(failed)?;
+    // A run that was killed while it wrote in place left pieces of two contents.
+    let bytes = match replace::before_interruption(path, &bytes) {
+        Some(old) => old,
+        None => bytes,
+    };
+    match Contents::decode(bytes) {
+        Some(contents) => Ok(Some(contents)),
+        None => Err(Error::NotText {
             path: path.to_owned(),
-        });
+        }),
     }
-    let text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8 {
-        path: path.to_owned(),
-    })?;
-    Ok(Some(text))
+}
+
+/// The text of a file, and how it is encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Contents {
+    text: String,
+    encoding: Encoding,
+}
+
+/// The encodings that kubectl reads. UTF-16 is what PowerShell's `>` writes, and it is told by its
+/// byte order mark. kubectl turns it into UTF-8 with its next write; we leave a file as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Utf16Le,
+    Utf16Be,
+}
+
+impl Contents {
+    fn decode(bytes: Vec<u8>) -> Option<Self> {
+        let (encoding, rest) = match bytes.as_slice() {
+            [0xff, 0xfe, rest @ ..] => (Encoding::Utf16Le, rest),
+            [0xfe, 0xff, rest @ ..] => (Encoding::Utf16Be, rest),
+            _ => {
+                let text = String::from_utf8(bytes).ok()?;
+                return Some(Self {
+                    text,
+                    encoding: Encoding::Utf8,
+                });
+            }
+        };
+        let (units, odd) = rest.as_chunks::<2>();
+        let units: Vec<u16> = units.iter().map(|unit| encoding.unit(*unit)).collect();
+        let text = String::from_utf16(&units).ok().filter(|_| odd.is_empty())?;
+        Some(Self { text, encoding })
+    }
+}
+
+impl Encoding {
+    fn unit(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Utf16Be => u16::from_be_bytes(bytes),
+            _ => u16::from_le_bytes(bytes),
+        }
+    }
+
+    fn encode(self, text: &str) -> Vec<u8> {
+        if self == Self::Utf8 {
+            return text.as_bytes().to_vec();
+        }
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units
+            .flat_map(|unit| match self {
+                Self::Utf16Be => unit.to_be_bytes(),
+                _ => unit.to_le_bytes(),
+            })
+            .collect()
+    }
 }
 
 /// What a chain of symbolic links ends at, whether or not there is anything.
@@ -262,15 +377,8 @@ fn follow_links(path: &Path) -> Result<PathBuf, Error> {
     }
     Err(Error::Read {
         path: path.to_owned(),
-        source: io::Error::other("too many levels of symbolic links"),
+        source: Unreadable::Other(io::Error::other("too many levels of symbolic links")),
     })
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn make_parent(path: &Path) -> Result<(), Error> {
@@ -287,82 +395,14 @@ fn make_parent(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// A new file beside the old one, complete and on disk, not yet in its place.
-struct Replacement<'a> {
-    path: &'a Path,
-    file: tempfile::NamedTempFile,
-}
-
-impl<'a> Replacement<'a> {
-    fn prepare(path: &'a Path, contents: &[u8]) -> Result<Self, Error> {
-        let prepare = || {
-            let old = match OpenOptions::new().write(true).open(path) {
-                // Also says whether we may write it at all: a rename would not ask.
-                Ok(file) => Some(file.metadata()?),
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
-            };
-            let mut file = tempfile::Builder::new()
-                .prefix(".kubeconfig-")
-                .suffix(".tmp")
-                .tempfile_in(parent(path))?;
-            file.write_all(contents)?;
-            if let Some(old) = old {
-                keep_owner_and_mode(file.as_file(), &old)?;
-            }
-            file.as_file().sync_all()?;
-            Ok(Replacement { path, file })
-        };
-        prepare().map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
-    }
-
-    fn commit(self) -> Result<(), Error> {
-        let failed = |source| Error::Write {
-            path: self.path.to_owned(),
-            source,
-        };
-        self.file
-            .persist(self.path)
-            .map_err(|error| failed(error.error))?;
-        sync_directory(parent(self.path)).map_err(failed)
-    }
-}
-
-#[cfg(unix)]
-fn keep_owner_and_mode(file: &File, old: &fs::Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        // Only root may give a file away; for everybody else it becomes theirs, as when they copy it.
-        let _ = fchown(file, Some(old.uid()), Some(old.gid()));
-    }
-    file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
-}
-
-#[cfg(not(unix))]
-fn keep_owner_and_mode(_: &File, _: &fs::Metadata) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    /// An edit that changes nothing the second time: on a crowded machine it is looked at again.
     fn append(text: &str) -> Result<(String, ()), Error> {
+        let text = text.strip_suffix('x').unwrap_or(text);
         Ok((format!("{text}x"), ()))
     }
 
@@ -418,7 +458,10 @@ mod tests {
         let (link, hop) = (dir.path().join("link"), dir.path().join("hop"));
         symlink("hop", &link).expect("a link");
         symlink("real/config", &hop).expect("a link");
-        for expected in ["x", "xx"] {
+        for (old, expected) in [(None, "x"), (Some("b"), "bx")] {
+            if let Some(old) = old {
+                fs::write(dir.path().join("real/config"), old).expect("a file");
+            }
             update(&link, PATIENCE, append).expect("written");
             assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
             assert_eq!(
@@ -439,11 +482,17 @@ mod tests {
         ));
         assert!(matches!(
             update(dir.path(), PATIENCE, append),
-            Err(Error::NotAFile { .. })
+            Err(Error::Read {
+                source: Unreadable::Directory,
+                ..
+            })
         ));
         assert!(matches!(
             read(Path::new("/dev/null")),
-            Err(Error::NotAFile { .. })
+            Err(Error::Read {
+                source: Unreadable::Special,
+                ..
+            })
         ));
     }
 
@@ -476,12 +525,56 @@ mod tests {
         })
         .expect("written");
         assert_eq!(fs::read_to_string(&path).expect("text"), "bx");
-        let always = update(&path, PATIENCE, |text| {
+        let always = update(&path, PATIENCE, |_| {
             calls += 1;
             fs::write(&path, calls.to_string()).expect("a file");
-            append(text)
+            Ok((format!("{calls}x"), ()))
         });
         assert!(matches!(always, Err(Error::Contended { .. })));
+        assert_eq!(names(dir.path()), ["config"]);
+    }
+
+    #[test]
+    fn utf_16_is_read_and_stays_what_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        for encoding in [Encoding::Utf16Le, Encoding::Utf16Be, Encoding::Utf8] {
+            fs::write(&path, encoding.encode("a: ü🚀\r\n")).expect("a file");
+            assert_eq!(read(&path).expect("text"), "a: ü🚀\r\n");
+            update(&path, PATIENCE, append).expect("written");
+            assert_eq!(
+                fs::read(&path).expect("there"),
+                encoding.encode("a: ü🚀\r\nx")
+            );
+        }
+        // Without a mark, cut in the middle, and half a surrogate pair.
+        for bytes in [&b"a\0:\0"[..], b"\xff\xfea", b"\xff\xfe\x00\xd8", b"\xff"] {
+            fs::write(&path, bytes).expect("a file");
+            let is_text = bytes.is_ascii();
+            assert_eq!(read(&path).is_ok(), is_text, "{bytes:?}");
+            assert_eq!(
+                update(&path, PATIENCE, append).is_ok(),
+                is_text,
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_runs_that_were_killed_left_beside_the_file_goes_with_the_next_edit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        fs::write(&path, "neder").expect("a file");
+        for (name, text) in [
+            (".config.aad-tmp-1", "x"),
+            (".config.aad-old", "older"),
+            (".config.aad-new", "newer"),
+        ] {
+            fs::write(dir.path().join(name), text).expect("a file");
+        }
+        assert_eq!(read(&path).expect("text"), "older");
+        check_lock(std::slice::from_ref(&path), PATIENCE).expect("free");
+        assert_eq!(fs::read_to_string(&path).expect("text"), "older");
         assert_eq!(names(dir.path()), ["config"]);
     }
 

@@ -4,10 +4,15 @@
 //! where it is taken. It is not bound to its process: whoever dies with it blocks everybody until a
 //! person removes the file. So it is held for as short as can be, and not given up to a panic or to
 //! Ctrl-C half way.
+//!
+//! kubectl's lock file is empty. Ours names the process that holds it, so that one that was left
+//! behind by a process of ours that was killed is removed by the next one.
 
 use super::error::Error;
-use std::fs::{self, OpenOptions};
-use std::io::ErrorKind;
+use super::replace::{TEMPORARY, hidden, parent};
+use crate::host::running::ProcessId;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
@@ -19,16 +24,19 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A lock this old was left behind by a process that died: no client holds one for even a second.
 const ABANDONED: Duration = Duration::from_secs(600);
 
+/// What the text of our lock files begins with.
+const OURS: &str = "kubectl-aad ";
+/// More than any of them holds, in bytes.
+const TEXT_LIMIT: u64 = 1 << 12;
+
 /// Lock files held by this process, for the panic hook.
 static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Locks on some kubeconfigs, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
-    files: Vec<PathBuf>,
+    files: Vec<(PathBuf, File)>,
     contended: bool,
-    #[cfg(windows)]
-    handles: Vec<fs::File>,
     deferred: signals::Deferred,
 }
 
@@ -47,8 +55,6 @@ impl Lock {
         let mut lock = Lock {
             files: Vec::new(),
             contended: false,
-            #[cfg(windows)]
-            handles: Vec::new(),
             deferred: signals::Deferred::none(),
         };
         for path in paths {
@@ -62,6 +68,11 @@ impl Lock {
         self.contended
     }
 
+    /// Whether the lock files are still the ones that we made: a person may have removed one.
+    pub(super) fn is_held(&self) -> bool {
+        self.files.iter().all(|(path, file)| is_at(file, path))
+    }
+
     fn add(&mut self, path: &Path, patience: Duration) -> Result<(), Error> {
         let file = lock_path(path);
         let start = Instant::now();
@@ -69,14 +80,12 @@ impl Lock {
         loop {
             let signals = signals::Deferred::begin();
             match create(&file) {
-                Ok(_handle) => {
+                Ok(handle) => {
                     self.deferred.join(signals);
                     HELD.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(file.clone());
-                    self.files.push(file);
-                    #[cfg(windows)]
-                    self.handles.push(_handle);
+                    self.files.push((file, handle));
                     return Ok(());
                 }
                 // Windows says so while a lock file that was just released is still going away.
@@ -90,14 +99,27 @@ impl Lock {
                     });
                 }
             }
+            let holder = holder(&file);
+            if holder.as_ref().is_some_and(ProcessId::has_ended) && remove_ended(&file) {
+                tracing::debug!(
+                    "the lock `{}` of a process that ended was removed",
+                    file.display()
+                );
+                continue;
+            }
             drop(signals);
             self.contended = true;
             let waited = start.elapsed();
-            if waited >= patience || is_abandoned(&file) || signals::arrived() {
+            let holder = holder
+                .filter(ProcessId::is_running)
+                .map(|holder| holder.pid);
+            let abandoned = holder.is_none() && is_abandoned(&file);
+            if waited >= patience || abandoned || signals::arrived() {
                 return Err(Error::Locked {
                     path: path.to_owned(),
                     lock: file,
                     waited,
+                    holder,
                 });
             }
             thread::sleep(pause);
@@ -110,14 +132,14 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        #[cfg(windows)]
-        self.handles.clear();
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        for file in &self.files {
-            // Somebody may have removed it by hand: then it is not ours to complain about.
-            let _ = fs::remove_file(file);
+        for (path, file) in self.files.drain(..) {
+            held.retain(|held| *held != path);
+            // Where a person removed it by hand, another process may have made its own since.
+            if is_at(&file, &path) {
+                let _ = fs::remove_file(&path);
+            }
         }
-        held.retain(|file| !self.files.contains(file));
     }
 }
 
@@ -127,21 +149,88 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn create(file: &Path) -> std::io::Result<fs::File> {
+/// Makes the lock file, whole from the first moment where the file system can do that: a process
+/// that is killed in the middle leaves no lock that names nobody.
+#[cfg(not(windows))]
+fn create(file: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let text = format!("{OURS}{}\n", ProcessId::current());
+    let whole = || {
+        let mut made = tempfile::Builder::new()
+            .prefix(&hidden(file, TEMPORARY))
+            .tempfile_in(parent(file))?;
+        made.write_all(text.as_bytes())?;
+        made.persist_noclobber(file).map_err(|error| error.error)
+    };
+    match whole() {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::fs::OpenOptionsExt as _;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut made = options.open(file)?;
+    // On a full disk it is a lock all the same.
+    let _ = made.write_all(text.as_bytes());
+    Ok(made)
+}
+
+#[cfg(windows)]
+fn create(file: &Path) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
         // FILE_FLAG_DELETE_ON_CLOSE: the lock goes with the process, however that ends.
-        options.custom_flags(0x0400_0000);
+        .custom_flags(0x0400_0000)
+        .open(file)
+}
+
+/// The process that holds a lock of ours; none for kubectl's, and for one that may not be read.
+fn holder(file: &Path) -> Option<ProcessId> {
+    // What else may be there, such as a pipe, is not opened.
+    if cfg!(windows) || !fs::symlink_metadata(file).ok()?.is_file() {
+        return None;
     }
-    options.open(file)
+    let mut text = String::new();
+    let handle = File::open(file).ok()?;
+    handle.take(TEXT_LIMIT).read_to_string(&mut text).ok()?;
+    ProcessId::parse(text.strip_prefix(OURS)?)
+}
+
+/// Removes the lock file of a process that ended. Says whether it is gone.
+///
+/// Of several processes that find it only one removes it: the one that locks the file itself, and
+/// finds that it is still the one at that path. Else the lock that another of them made since would
+/// be removed.
+fn remove_ended(file: &Path) -> bool {
+    let Ok(handle) = OpenOptions::new().read(true).write(true).open(file) else {
+        return false;
+    };
+    handle.try_lock().is_ok()
+        && is_at(&handle, file)
+        && holder(file).is_some_and(|holder| holder.has_ended())
+        && fs::remove_file(file).is_ok()
+}
+
+/// Whether an open file is the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(there)) => id(open) == id(there),
+        _ => false,
+    }
+}
+
+/// Whether an open file is the one at a path: Windows lets nobody else remove it.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 fn is_abandoned(file: &Path) -> bool {
@@ -311,6 +400,100 @@ mod tests {
         fs::write(lock_path(&b), "").expect("a lock");
         assert!(Lock::acquire(&[b, a.clone()], Duration::ZERO).is_err());
         assert!(!lock_path(&a).exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ended() -> ProcessId {
+        let mut child = std::process::Command::new("true")
+            .spawn()
+            .expect("it starts");
+        let text = ProcessId::current().to_string().replacen(
+            &std::process::id().to_string(),
+            &child.id().to_string(),
+            1,
+        );
+        child.wait().expect("ended");
+        ProcessId::parse(&text).expect("ours")
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lock_of_a_process_of_ours_that_ended_is_removed_and_no_other_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let file = lock_path(&path);
+        fs::write(&file, format!("{OURS}{}\n", ended())).expect("a lock");
+        let lock = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO).expect("free");
+        assert!(!lock.was_contended());
+        let text = fs::read_to_string(&file).expect("ours");
+        assert_eq!(text, format!("{OURS}{}\n", ProcessId::current()));
+        drop(lock);
+        let running = ProcessId::current();
+        let foreign = [
+            (String::new(), None),
+            (ended().to_string(), None),
+            (format!("{OURS}pid=x"), None),
+            (format!("{OURS}pid=1"), None),
+            (format!("{OURS}{running}"), Some(running.pid)),
+        ];
+        for (text, pid) in foreign {
+            fs::write(&file, &text).expect("a lock");
+            let refused = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO);
+            let Err(Error::Locked { holder, .. }) = refused else {
+                panic!("`{text}` is not ours to remove");
+            };
+            assert_eq!(holder, pid, "{text}");
+            assert_eq!(fs::read_to_string(&file).expect("there"), text);
+        }
+        fs::remove_file(&file).expect("there");
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &file,
+            rustix::fs::Mode::from_raw_mode(0o600),
+        )
+        .expect("made");
+        assert!(
+            Lock::acquire(&[path], Duration::ZERO).is_err(),
+            "and a pipe is not waited for"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn of_many_that_find_an_ended_lock_one_at_a_time_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        for _ in 0..50 {
+            fs::write(lock_path(&path), format!("{OURS}{}\n", ended())).expect("a lock");
+            let inside = std::sync::atomic::AtomicUsize::new(0);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let _lock =
+                            Lock::acquire(std::slice::from_ref(&path), PATIENCE).expect("free");
+                        let before = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        assert_eq!(before, 0, "two hold it");
+                        thread::yield_now();
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    });
+                }
+            });
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_was_removed_by_hand_is_not_held_and_anothers_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let lock = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO).expect("free");
+        assert!(lock.is_held());
+        fs::remove_file(lock_path(&path)).expect("there");
+        assert!(!lock.is_held());
+        fs::write(lock_path(&path), "").expect("another's");
+        assert!(!lock.is_held());
+        drop(lock);
+        assert!(lock_path(&path).exists());
     }
 
     #[test]

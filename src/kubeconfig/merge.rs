@@ -85,6 +85,15 @@ pub fn homes(
         .collect()
 }
 
+/// Whether a sync wrote some entries of the file.
+#[must_use]
+pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
+    Section::ALL.into_iter().any(|section| {
+        let mut entries = file.entries(section).iter();
+        entries.any(|entry| own(entry, section).is_some())
+    })
+}
+
 /// The name of an entry of ours, and the ARM id of its cluster in lower case.
 fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
     let arm_id = entry.get(section.item()).and_then(owner::arm_id)?;

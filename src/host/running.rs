@@ -1,0 +1,227 @@
+//! Which process wrote something, and whether it is still running.
+
+use std::{fmt, sync::LazyLock};
+
+/// A process, told from every other one of this machine and of others that share its files.
+///
+/// A process id alone is not enough: it is used again, each container counts its own, and a home
+/// directory may be shared by machines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessId {
+    /// The process id, within its namespace.
+    pub pid: u32,
+    /// When it was started: field 22 of `/proc/PID/stat`.
+    start: String,
+    /// This run of the kernel: `/proc/sys/kernel/random/boot_id`.
+    boot: String,
+    /// The namespace of process ids: the number of `/proc/self/ns/pid`.
+    namespace: String,
+    /// The machine: `/etc/machine-id` and the host's name.
+    machine: String,
+}
+
+impl ProcessId {
+    /// This process.
+    pub fn current() -> Self {
+        static CURRENT: LazyLock<ProcessId> = LazyLock::new(ProcessId::read);
+        CURRENT.clone()
+    }
+
+    fn read() -> Self {
+        let pid = std::process::id();
+        Self {
+            pid,
+            start: start_of(pid).unwrap_or_default(),
+            boot: word(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")),
+            namespace: word(
+                std::fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()),
+            ),
+            machine: machine(),
+        }
+    }
+
+    /// The process that [`ProcessId`]'s text names.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut found = Self::default();
+        for part in text.split_ascii_whitespace() {
+            let (name, value) = part.split_once('=')?;
+            let value = value.to_owned();
+            match name {
+                "pid" => found.pid = value.parse().ok()?,
+                "start" => found.start = value,
+                "boot" => found.boot = value,
+                "namespace" => found.namespace = value,
+                "machine" => found.machine = value,
+                _ => {}
+            }
+        }
+        (found.pid != 0).then_some(found)
+    }
+
+    /// Whether the process is known to have ended. One that can't be seen from here (another machine's,
+    /// another container's) may still run.
+    pub fn has_ended(&self) -> bool {
+        let here = Self::current();
+        let same = |theirs: &str, ours: &str| !theirs.is_empty() && theirs == ours;
+        if !cfg!(target_os = "linux") {
+            return same(&self.machine, &here.machine) && !exists(self.pid);
+        }
+        if self.boot.is_empty() || here.boot.is_empty() {
+            return false;
+        }
+        if self.boot != here.boot {
+            // The same machine was started again since, and no process outlives that.
+            return same(&self.machine, &here.machine);
+        }
+        if !same(&self.namespace, &here.namespace) {
+            return false;
+        }
+        match start_of(self.pid) {
+            Some(start) => start != self.start,
+            // Where `/proc` hides the processes of others, signals still tell.
+            None => !exists(self.pid),
+        }
+    }
+
+    /// Whether the process is known to be running.
+    pub fn is_running(&self) -> bool {
+        let here = Self::current();
+        (&self.boot, &self.namespace) == (&here.boot, &here.namespace)
+            && !self.boot.is_empty()
+            && !self.has_ended()
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pid,
+            start,
+            boot,
+            namespace,
+            machine,
+        } = self;
+        write!(
+            f,
+            "pid={pid} start={start} boot={boot} namespace={namespace} machine={machine}"
+        )
+    }
+}
+
+/// When a process was started, in ticks since the kernel was; none for one that is not there, or
+/// that ended and was not collected (proc_pid_stat(5)).
+fn start_of(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, in parentheses, may hold anything.
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut fields = after.split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" => Some(String::new()),
+        _ => fields.nth(18).map(str::to_owned),
+    }
+}
+
+#[cfg(unix)]
+fn exists(pid: u32) -> bool {
+    use rustix::{io::Errno, process};
+    let Some(pid) = i32::try_from(pid).ok().and_then(process::Pid::from_raw) else {
+        return false;
+    };
+    process::test_kill_process(pid) != Err(Errno::SRCH)
+}
+
+#[cfg(not(unix))]
+fn exists(_: u32) -> bool {
+    true
+}
+
+fn machine() -> String {
+    let id = word(std::fs::read_to_string("/etc/machine-id"));
+    if cfg!(target_os = "linux") && id.is_empty() {
+        return String::new();
+    }
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = String::new();
+    word(Ok(format!("{id}/{name}")))
+}
+
+/// A text without blanks, so that it is one part of the line.
+fn word(text: std::io::Result<String>) -> String {
+    text.unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_running_until_it_was_collected() {
+        let here = ProcessId::current();
+        assert_eq!(ProcessId::parse(&here.to_string()), Some(here.clone()));
+        assert!(here.is_running());
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("it starts");
+        let there = ProcessId {
+            pid: child.id(),
+            start: start_of(child.id()).expect("there"),
+            ..here.clone()
+        };
+        assert!(there.is_running() && !there.has_ended());
+        child.kill().expect("ours");
+        // A zombie is over as well: it does nothing any more. The signal may be under way yet.
+        while start_of(child.id()).is_some_and(|start| !start.is_empty()) {
+            std::thread::yield_now();
+        }
+        assert!(there.has_ended());
+        child.wait().expect("ended");
+        assert!(there.has_ended() && !there.is_running());
+    }
+
+    #[test]
+    fn only_what_can_be_seen_from_here_is_known_to_have_ended() {
+        let here = || ProcessId {
+            machine: "m".into(),
+            ..ProcessId::current()
+        };
+        let other = |text: &str| text.to_owned();
+        let reused = ProcessId {
+            start: other("1"),
+            ..here()
+        };
+        assert!(reused.has_ended(), "another process has its id now");
+        let container = ProcessId {
+            namespace: other("pid:[1]"),
+            ..reused.clone()
+        };
+        assert!(!container.has_ended() && !container.is_running());
+        let machine = ProcessId {
+            boot: other("b"),
+            machine: other("n"),
+            ..reused.clone()
+        };
+        assert!(!machine.has_ended() && !machine.is_running());
+        let restarted = ProcessId {
+            boot: other("b"),
+            machine: machine_here(),
+            ..reused
+        };
+        assert_eq!(restarted.has_ended(), !machine_here().is_empty());
+        for text in ["", "pid=x", "pid=0", "7", "pid"] {
+            assert_eq!(ProcessId::parse(text), None, "{text}");
+        }
+    }
+
+    fn machine_here() -> String {
+        super::machine()
+    }
+}

@@ -1,0 +1,435 @@
+//! Replacing a kubeconfig: by a rename where that keeps all that the file is, else in place.
+//!
+//! A rename is atomic: a reader sees the old content or the new, whatever happens. It can't be done
+//! to a mount point (a file that is mounted into a container), and gives the file another owner where
+//! this user can't give it away. Then the file is written in place, as kubectl always does, with its old
+//! and new contents kept beside it until that is done, so that the next run can set right what one that
+//! was killed left behind.
+//!
+//! All of this happens under the file's lock.
+
+use super::error::Error;
+use crate::host::file::read as read_file;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What the names of files in the making have after the name of the kubeconfig.
+pub(super) const TEMPORARY: &str = "aad-tmp-";
+/// The same for the old content while the new one is written in place: where it is, that goes on.
+const OLD: &str = "aad-old";
+/// And for the new content.
+const NEW: &str = "aad-new";
+
+/// More than a kubeconfig may have, in bytes.
+const LIMIT: u64 = 1 << 30;
+
+/// The directory that a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The name of a hidden file that belongs to the one at `path`: `.config.aad-old` for `config`.
+pub(super) fn hidden(path: &Path, suffix: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(suffix);
+    name
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    parent(path).join(hidden(path, suffix))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
+    |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A new file beside the old one, complete and on disk, not yet in its place.
+pub(super) struct Replacement<'a> {
+    path: &'a Path,
+    file: tempfile::NamedTempFile,
+    /// Whether a rename would keep all that the old file is.
+    is_like_old: bool,
+}
+
+impl<'a> Replacement<'a> {
+    pub(super) fn prepare(path: &'a Path, contents: &[u8]) -> Result<Self, Error> {
+        let prepare = || {
+            // Also says whether we may write it at all: a rename would not ask.
+            let old = match OpenOptions::new().read(true).write(true).open(path) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            let mut file = temporary(path)?;
+            file.write_all(contents)?;
+            let is_like_old = match old {
+                Some(old) => keep_attributes(&old, file.as_file())?,
+                None => true,
+            };
+            file.as_file().sync_all()?;
+            Ok(Replacement {
+                path,
+                file,
+                is_like_old,
+            })
+        };
+        prepare().map_err(failed(path))
+    }
+
+    pub(super) fn commit(self) -> Result<(), Error> {
+        let path = self.path;
+        let commit = || {
+            if !self.is_like_old {
+                return write_in_place(path, self.file);
+            }
+            match self.file.persist(path) {
+                Ok(_) => sync_directory(parent(path)),
+                Err(error) if needs_no_rename(&error.error) => write_in_place(path, error.file),
+                Err(error) => Err(error.error),
+            }
+        };
+        commit().map_err(failed(path))
+    }
+}
+
+/// Whether a file that can't be renamed over may still be written: a mount point, another file
+/// system, another user's file in a directory with the sticky bit.
+fn needs_no_rename(error: &io::Error) -> bool {
+    let kinds = [
+        ErrorKind::ResourceBusy,
+        ErrorKind::CrossesDevices,
+        ErrorKind::PermissionDenied,
+    ];
+    cfg!(unix) && kinds.contains(&error.kind())
+}
+
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(&hidden(path, TEMPORARY))
+        .tempfile_in(parent(path))
+}
+
+/// Writes the contents of `new` into the file at `path`. Where that fails, the old ones are put back.
+fn write_in_place(path: &Path, mut new: tempfile::NamedTempFile) -> io::Result<()> {
+    let old_bytes = fs::read(path)?;
+    let mut new_bytes = Vec::new();
+    new.rewind()?;
+    io::copy(new.as_file_mut(), &mut new_bytes)?;
+    // The old contents come last: where they are, both are.
+    new.persist(beside(path, NEW))
+        .map_err(|error| error.error)?;
+    let mut old = temporary(path)?;
+    old.write_all(&old_bytes)?;
+    old.as_file().sync_all()?;
+    old.persist(beside(path, OLD))
+        .map_err(|error| error.error)?;
+    sync_directory(parent(path))?;
+    let written = overwrite(path, &new_bytes);
+    if written.is_err() {
+        overwrite(path, &old_bytes)?;
+    }
+    forget(path)?;
+    written
+}
+
+/// Puts `bytes` into a file that stays the same one. Nothing is cut off before all is written.
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
+/// The contents that a file had before a run was killed while it wrote in place; none where the file
+/// is whole.
+pub(super) fn before_interruption(path: &Path, now: &[u8]) -> Option<Vec<u8>> {
+    let path = &fs::canonicalize(path).ok()?;
+    let old = read_file(&beside(path, OLD), LIMIT).ok()?;
+    let new = read_file(&beside(path, NEW), LIMIT).ok()?;
+    is_torn(now, &old, &new).then_some(old)
+}
+
+/// Sets right what a run that was killed while it wrote in place left behind: the old contents come
+/// back, unless the file is whole, as it was, as it was to be, or as somebody has made it since.
+pub(super) fn recover(path: &Path) -> Result<(), Error> {
+    if !beside(path, OLD).exists() && !beside(path, NEW).exists() {
+        return Ok(());
+    }
+    let recover = || {
+        let now = fs::read(path).unwrap_or_default();
+        if let Some(old) = before_interruption(path, &now) {
+            overwrite(path, &old)?;
+        }
+        forget(path)
+    };
+    recover().map_err(failed(path))
+}
+
+/// Whether `now` is made of pieces of `old` and `new`, as a write that did not end leaves it: every byte
+/// is that of one of them at its place, or was not written by a machine that lost its power.
+fn is_torn(now: &[u8], old: &[u8], new: &[u8]) -> bool {
+    // Who took entries away since may have left the beginning of what was.
+    if now == new || old.starts_with(now) || now.len() > old.len().max(new.len()) {
+        return false;
+    }
+    let is_of = |bytes: &[u8], at: usize, byte: u8| bytes.get(at) == Some(&byte);
+    now.iter()
+        .enumerate()
+        .all(|(at, &byte)| byte == 0 || is_of(old, at, byte) || is_of(new, at, byte))
+}
+
+fn forget(path: &Path) -> io::Result<()> {
+    // The old contents go first: where they are, both are.
+    for suffix in [OLD, NEW] {
+        match fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes files in the making that belong to the file at `path`. Who makes one has the file's lock, or
+/// waits for it and makes another one.
+pub(super) fn sweep(path: &Path) {
+    let prefix = hidden(path, TEMPORARY);
+    let prefix = prefix.as_encoded_bytes();
+    for entry in fs::read_dir(parent(path)).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Gives `new` the owner, mode and extended attributes (POSIX ACLs are some of them) of `old`. Says
+/// whether it has them all now.
+#[cfg(unix)]
+fn keep_attributes(old: &File, new: &File) -> io::Result<bool> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let is = old.metadata()?;
+    let made = new.metadata()?;
+    let same_owner = (made.uid(), made.gid()) == (is.uid(), is.gid())
+        || fchown(new, Some(is.uid()), Some(is.gid())).is_ok();
+    new.set_permissions(fs::Permissions::from_mode(is.mode() & 0o777))?;
+    Ok(keep_extended_attributes(old, new) && same_owner)
+}
+
+#[cfg(not(unix))]
+fn keep_attributes(_: &File, _: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn keep_extended_attributes(old: &File, new: &File) -> bool {
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
+    /// More than Linux lets a file have (xattr(7)).
+    const MOST: usize = 1 << 16;
+    let names = |file: &File| {
+        let mut bytes = vec![0; MOST];
+        // Some file systems have none.
+        let length = flistxattr(file, &mut bytes[..]).unwrap_or_default();
+        let names = bytes[..length].split(|byte| *byte == 0);
+        let names = names.filter(|name| !name.is_empty()).map(<[u8]>::to_vec);
+        names.collect::<Vec<_>>()
+    };
+    let value = |file: &File, name: &[u8]| {
+        let mut bytes = vec![0; MOST];
+        let length = fgetxattr(file, name, &mut bytes[..]).ok()?;
+        bytes.truncate(length);
+        Some(bytes)
+    };
+    // Those of the system's own labels (SELinux's, the quarantine of macOS) are its matter.
+    let ours = |name: &[u8]| name.starts_with(b"user.") || name.starts_with(b"system.");
+    let wanted = names(old);
+    for name in names(new).iter().filter(|name| !wanted.contains(name)) {
+        // What a default ACL of the directory gave it would let others in.
+        let _ = fremovexattr(new, name.as_slice());
+    }
+    let mut all = true;
+    for name in &wanted {
+        let Some(is) = value(old, name) else { continue };
+        if value(new, name).as_ref() == Some(&is) {
+            continue;
+        }
+        let set = fsetxattr(new, name.as_slice(), &is, XattrFlags::empty());
+        all &= set.is_ok() || !ours(name);
+    }
+    all
+}
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
+fn keep_extended_attributes(_: &File, _: &File) -> bool {
+    true
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let names = fs::read_dir(dir).expect("a directory");
+        let mut names: Vec<_> = names
+            .map(|entry| {
+                entry
+                    .expect("readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A file in which a run was killed: `now` of it, between `old` and `new`.
+    fn interrupted(dir: &Path, old: &[u8], new: &[u8], now: &[u8]) -> PathBuf {
+        let path = dir.join("config");
+        fs::write(beside(&path, OLD), old).expect("written");
+        fs::write(beside(&path, NEW), new).expect("written");
+        fs::write(&path, now).expect("written");
+        path
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_write_in_place_that_was_killed_anywhere_is_undone(
+            old in "[a-c\n]{0,40}",
+            new in "[a-c\n]{0,40}",
+            written in 0..50_usize,
+        ) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            let written = written.min(new.len());
+            let mut now = old.to_vec();
+            now.resize(old.len().max(written), 0);
+            now[..written].copy_from_slice(&new[..written]);
+            let path = interrupted(dir.path(), old, new, &now);
+            let seen = before_interruption(&path, &now).unwrap_or_else(|| now.clone());
+            recover(&path).expect("recovered");
+            let after = fs::read(&path).expect("there");
+            prop_assert_eq!(&seen, &after, "a reader sees what will be there");
+            // Where all was written that was to be, it is as good as done.
+            prop_assert!(after == old || after == new, "{:?}", after);
+            prop_assert_eq!(names(dir.path()), ["config"]);
+        }
+    }
+
+    #[test]
+    fn what_somebody_made_of_the_file_since_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for now in ["old conten", "new contents", "by somebody else", ""] {
+            let path = interrupted(dir.path(), b"old contents", b"new contents", now.as_bytes());
+            recover(&path).expect("nothing to do");
+            assert_eq!(fs::read_to_string(&path).expect("there"), now);
+            assert_eq!(names(dir.path()), ["config"]);
+        }
+        // Killed before the old contents were kept: nothing was written yet.
+        let path = dir.path().join("config");
+        fs::write(beside(&path, NEW), "new").expect("written");
+        recover(&path).expect("nothing to do");
+        assert_eq!(names(dir.path()), ["config"]);
+    }
+
+    #[test]
+    fn in_place_it_stays_the_same_file_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        fs::write(&path, "a long old text").expect("written");
+        let before = fs::metadata(&path).expect("there").ino();
+        let mut replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        replacement.is_like_old = false;
+        replacement.commit().expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "new");
+        assert_eq!(fs::metadata(&path).expect("there").ino(), before);
+        assert_eq!(names(dir.path()), ["config"]);
+    }
+
+    #[test]
+    fn only_files_in_the_making_of_the_same_kubeconfig_are_swept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let kept = [
+            ".config.aad-old",
+            ".config2.aad-tmp-x",
+            "config",
+            "config.aad-tmp-x",
+        ];
+        for name in kept
+            .iter()
+            .chain(&[".config.aad-tmp-x", ".config.aad-tmp-y"])
+        {
+            fs::write(dir.path().join(name), "x").expect("written");
+        }
+        sweep(&path);
+        assert_eq!(names(dir.path()), kept);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn extended_attributes_and_acls_are_kept() {
+        use rustix::fs::{XattrFlags, getxattr, setxattr};
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        fs::write(&path, "old").expect("written");
+        // An ACL as setfacl(1) writes it: version 2; the owner, uid 1, the group, the mask and others.
+        let mut acl = vec![2, 0, 0, 0];
+        for (tag, permissions, id) in [
+            (1_u16, 6_u16, u32::MAX),
+            (2, 4, 1),
+            (4, 0, u32::MAX),
+            (16, 4, u32::MAX),
+            (32, 0, u32::MAX),
+        ] {
+            acl.extend(tag.to_le_bytes());
+            acl.extend(permissions.to_le_bytes());
+            acl.extend(id.to_le_bytes());
+        }
+        let all = [
+            ("user.note", b"mine".to_vec()),
+            ("system.posix_acl_access", acl),
+        ];
+        for (name, value) in &all {
+            if setxattr(&path, *name, value, XattrFlags::empty()).is_err() {
+                eprintln!("this file system keeps no `{name}`, so this test shows nothing");
+                return;
+            }
+        }
+        let mode = fs::metadata(&path).expect("there").mode();
+        let replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        assert!(replacement.is_like_old);
+        replacement.commit().expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "new");
+        for (name, value) in &all {
+            let mut bytes = vec![0; 1000];
+            let length = getxattr(&path, *name, &mut bytes[..]).expect("kept");
+            assert_eq!(&bytes[..length], value, "{name}");
+        }
+        assert_eq!(fs::metadata(&path).expect("there").mode(), mode);
+    }
+}
