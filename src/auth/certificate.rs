@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::jws::{self, Algorithm};
 use crate::{
     error::{Failure, Result},
+    host::file,
     secret::Secret,
 };
 
@@ -39,31 +40,32 @@ pub(super) struct Certificate {
     chain: Vec<Vec<u8>>,
 }
 
+/// Reads a certificate's file.
+///
+/// # Errors
+/// Why it can't be read.
+pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let bytes = file::read_content(path, FILE_LIMIT).map_err(|why| {
+        let hint = why.hint(path).unwrap_or_else(|| {
+            "check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`".to_owned()
+        });
+        Failure::new(format!(
+            "could not read the certificate `{}`",
+            path.display()
+        ))
+        .because(why)
+        .hint(hint)
+    })?;
+    Ok(Zeroizing::new(bytes))
+}
+
 impl Certificate {
     /// Reads a file: PEM with an unencrypted key, or PFX.
     ///
     /// # Errors
     /// What is wrong with the file, and what would be right.
     pub(super) fn read(path: &Path, password: &Secret) -> Result<Self> {
-        let fail = |failure: Failure| {
-            failure.context(format!(
-                "could not use the certificate `{}`",
-                path.display()
-            ))
-        };
-        let read = || {
-            let meta = path.metadata()?;
-            if meta.len() > FILE_LIMIT {
-                return Err(std::io::Error::other("it is larger than 1 MiB"));
-            }
-            std::fs::read(path).map(Zeroizing::new)
-        };
-        let bytes = read().map_err(|e| {
-            fail(
-                Failure::new(e.to_string())
-                    .hint("check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`"),
-            )
-        })?;
+        let bytes = read_file(path)?;
         let text = std::str::from_utf8(&bytes)
             .ok()
             .filter(|text| text.contains("-----BEGIN "));
@@ -71,7 +73,12 @@ impl Certificate {
             Some(text) => Self::from_pem(text),
             None => Self::from_pfx(&bytes, password),
         }
-        .map_err(fail)
+        .map_err(|failure: Failure| {
+            failure.context(format!(
+                "could not use the certificate `{}`",
+                path.display()
+            ))
+        })
     }
 
     fn from_pem(text: &str) -> Result<Self> {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    AccessToken, Ask,
+    AccessToken, Ask, developer_state,
     oauth::{
         Tokens,
         answer::{expiry, seconds, text},
@@ -106,6 +106,10 @@ async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Resul
         program,
         args: args.iter().map(Into::into).collect(),
         timeout: ask.timeout,
+        directories: ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR"]
+            .into_iter()
+            .filter_map(|name| Some((name, developer_state::named_dir(ask.host, name)?)))
+            .collect(),
     };
     ask.host
         .run(run)

@@ -8,7 +8,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -17,7 +16,13 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::cache::hexadecimal;
-use crate::host::Host;
+use crate::host::{
+    Host,
+    file::{self, Unreadable},
+};
+
+/// The largest file that is read, in bytes: a profile has some 1 KB a subscription.
+const FILE_LIMIT: u64 = 64 << 20;
 
 /// What `az` would answer from; none where nothing tells, and then nothing may
 /// be cached.
@@ -26,14 +31,14 @@ pub(super) fn of_az(host: &Host) -> Option<String> {
     let mut seen = Seen::new(&dir);
     // Each sign-in, sign-out and choice of a subscription writes the profile, and nothing else
     // does: its time tells a person who came back from one who never left.
-    seen.written(&dir.join("azureProfile.json"))?;
+    seen.written("az", &dir.join("azureProfile.json"))?;
     for name in ["config", "clouds.config", "service_principal_entries.json"] {
-        seen.content(&dir.join(name));
+        seen.add(&read("az", &dir.join(name))?.unwrap_or_default());
     }
-    match fs::read(dir.join("msal_token_cache.json")) {
-        Ok(bytes) => seen.add(&accounts(&bytes)?),
+    match read("az", &dir.join("msal_token_cache.json"))? {
+        Some(bytes) => seen.add(&accounts(&bytes)?),
         // Windows keeps them encrypted: any change counts.
-        Err(_) => {
+        None => {
             for name in ["msal_token_cache.bin", "service_principal_entries.bin"] {
                 seen.stamp(&dir.join(name));
             }
@@ -61,11 +66,11 @@ fn place(dir: &Path) -> String {
 pub(super) fn of_azd(host: &Host) -> Option<String> {
     let dir = config_dir(host, "AZD_CONFIG_DIR", ".azd")?;
     let mut seen = Seen::new(&dir);
-    let config = fs::read(dir.join("config.json")).unwrap_or_default();
+    let config = read("azd", &dir.join("config.json"))?.unwrap_or_default();
     if asks_az(&config) {
         seen.add(of_az(host)?.as_bytes());
     } else {
-        seen.written(&dir.join("auth.json"))?;
+        seen.written("azd", &dir.join("auth.json"))?;
     }
     seen.add(&config);
     Some(seen.fingerprint())
@@ -86,9 +91,32 @@ fn asks_az(config: &[u8]) -> bool {
 }
 
 fn config_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
-    match host.var_os(variable).filter(|value| !value.is_empty()) {
-        Some(dir) => Some(dir.into()),
+    match named_dir(host, variable) {
+        Some(dir) => Some(dir),
         None => Some(host.home().ok()?.join(default)),
+    }
+}
+
+/// The directory that `AZURE_CONFIG_DIR` or `AZD_CONFIG_DIR` names, in full: both programs take a
+/// relative one from their current directory, and ours for them is the root.
+pub(super) fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
+    let dir = host.var_os(variable).filter(|value| !value.is_empty())?;
+    std::path::absolute(host.path(dir)).ok()
+}
+
+/// What a file of `program` holds. The outer `None` is for one that is there and can't be read: then
+/// nothing tells whom the program would answer for, and nothing may be cached, which makes each call slow.
+fn read(program: &str, path: &Path) -> Option<Option<Vec<u8>>> {
+    match file::read(path, FILE_LIMIT) {
+        Ok(bytes) => Some(Some(bytes)),
+        Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => Some(None),
+        Err(why) => {
+            tracing::info!(
+                "no token of {program} is cached: `{}` can't be read: {why}",
+                path.display()
+            );
+            None
+        }
     }
 }
 
@@ -128,13 +156,9 @@ impl Seen {
         self.0.update(bytes);
     }
 
-    fn content(&mut self, path: &Path) {
-        self.add(&fs::read(path).unwrap_or_default());
-    }
-
     /// What a file holds and when it was written; none where it is not there.
-    fn written(&mut self, path: &Path) -> Option<()> {
-        self.add(&fs::read(path).ok()?);
+    fn written(&mut self, program: &str, path: &Path) -> Option<()> {
+        self.add(&read(program, path)??);
         self.stamp(path);
         Some(())
     }
@@ -157,7 +181,10 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::{
+        fs,
+        time::{Duration, SystemTime},
+    };
 
     use super::*;
 
@@ -235,6 +262,24 @@ mod tests {
         fs::remove_file(az.0.path().join("azureProfile.json")).expect("there");
         az.write("msal_token_cache.json", CACHE);
         assert_eq!(az.fingerprint(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_cannot_be_read_is_not_taken_for_a_missing_one() {
+        for name in [
+            "config",
+            "clouds.config",
+            "service_principal_entries.json",
+            "msal_token_cache.json",
+        ] {
+            let az = Az::signed_in();
+            let path = az.0.path().join(name);
+            let _ = fs::remove_file(&path);
+            let missing = az.fingerprint();
+            fs::create_dir(&path).expect("made");
+            assert_eq!(az.fingerprint(), None, "{name}");
+            assert!(missing.is_some(), "{name}");
+        }
     }
 
     #[test]

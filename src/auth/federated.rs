@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result},
-    host::http::Answer,
+    host::{
+        file::{self, Unreadable},
+        http::Answer,
+    },
     jwt,
     login::FederatedToken,
     secret::Secret,
@@ -72,24 +75,20 @@ pub(super) fn identity(source: &FederatedToken) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<Secret> {
-    let fail = |why: String| {
+    let bytes = file::read_content(path, FILE_LIMIT)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| Unreadable::NotText));
+    let text = bytes.map_err(|why| {
+        let hint = why.hint(path).unwrap_or_else(|| {
+            "check `--federated-token-file` or `AZURE_FEDERATED_TOKEN_FILE`; in a pod, that the workload identity webhook mounted it".to_owned()
+        });
         Failure::new(format!(
             "could not read the federated token in `{}`",
             path.display()
         ))
         .because(why)
-        .hint("check `--federated-token-file` or `AZURE_FEDERATED_TOKEN_FILE`; in a pod, that the workload identity webhook mounted it")
-    };
-    let meta = path.metadata().map_err(|e| fail(e.to_string()))?;
-    if meta.len() > FILE_LIMIT {
-        return Err(fail("it is larger than 1 MiB".into()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-    let token = text.trim();
-    if token.is_empty() {
-        return Err(fail("it is empty".into()));
-    }
-    Ok(Secret::new(token))
+        .hint(hint)
+    })?;
+    Ok(Secret::new(text.trim()))
 }
 
 async fn from_github(ask: Ask<'_>, request_url: &str, token: &Secret) -> Result<Secret> {

@@ -6,10 +6,10 @@
 use super::{
     Authenticator, TokenRequest,
     cache::{CacheKey, PASSWORD, RefreshKey, USER, fingerprint},
-    developer_state, federated, managed_identity,
+    certificate, developer_state, federated, managed_identity,
 };
 use crate::{
-    error::{Failure, Result},
+    error::Result,
     login::{ClientCredential, Login, PopClaims},
 };
 
@@ -102,14 +102,7 @@ impl Authenticator {
                     format!("\n{}", fingerprint(secret.expose().as_bytes()))
                 }
                 ClientCredential::Certificate { path, password } => {
-                    let mut bytes = std::fs::read(path).map_err(|e| {
-                        Failure::new(format!(
-                            "could not read the certificate `{}`",
-                            path.display()
-                        ))
-                        .because(e)
-                        .hint("check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`")
-                    })?;
+                    let mut bytes = certificate::read_file(path)?;
                     // Who does not know the password gets no cached token.
                     bytes.extend_from_slice(password.expose().as_bytes());
                     format!("\n{}", fingerprint(&bytes))

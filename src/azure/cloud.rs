@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     error::{Failure, Kind, Result},
-    host::{Host, http::require_tls},
+    host::{self, Host, http::require_tls},
 };
 
 /// The variable that names the file of a custom cloud.
@@ -220,13 +220,13 @@ impl CustomCloud {
                 "`{CUSTOM_CLOUD_VARIABLE}` names that file: correct it there"
             ))
         };
-        let size = std::fs::metadata(path)
-            .map_err(|why| unreadable(why.to_string()))?
-            .len();
-        if size > CUSTOM_CLOUD_LIMIT {
-            return Err(unreadable(format!("it has {size} bytes: more than 1 MiB")));
-        }
-        let bytes = std::fs::read(path).map_err(|why| unreadable(why.to_string()))?;
+        let bytes = host::file::read_content(path, CUSTOM_CLOUD_LIMIT).map_err(|why| {
+            let failure = unreadable(why.to_string());
+            match why.hint(path) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
         let fields = decode_custom_cloud(&bytes).map_err(|why| unreadable(why.to_string()))?;
         Ok(Self { shown, fields })
     }

@@ -177,12 +177,12 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     let mut paths = Paths::find(explicit, host.var_os("KUBECONFIG"), home.as_deref())?;
     if explicit.is_none() {
         // As for kubectl: what a list names need not exist.
-        paths.files.retain(|path| path.exists());
-    } else if let Some(missing) = paths.files.iter().find(|path| !path.exists()) {
-        return Err(Failure::new(format!(
-            "there is no kubeconfig `{}`",
-            missing.display()
-        )));
+        paths.files.retain(|path| file::check_there(path).is_ok());
+    } else {
+        paths
+            .files
+            .iter()
+            .try_for_each(|path| file::check_there(path))?;
     }
     let contexts = matches.get_many::<String>("context");
     let selection = match contexts {

@@ -26,6 +26,9 @@ pub struct Run<'a> {
     pub args: Vec<OsString>,
     /// How long it may take.
     pub timeout: Duration,
+    /// Variables that name directories, in full: a relative one would mean another directory in the
+    /// program's current one.
+    pub directories: Vec<(&'a str, PathBuf)>,
 }
 
 /// What a program said. Its standard output may be a credential.
@@ -81,6 +84,7 @@ impl Host {
             .args(&run.args)
             .env_clear()
             .envs(self.vars())
+            .envs(run.directories)
             .current_dir(neutral_directory(self.var_os("SYSTEMROOT")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

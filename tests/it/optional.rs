@@ -3,21 +3,9 @@
 //!
 //! Each case acts as a user of its own in a mount namespace of its own, so this needs root.
 
-use std::{fs, path::PathBuf, process::Command};
-
 use azure_sim::AKS_SERVER_APP;
 
-use crate::{
-    get_token::Scene,
-    support::may_mount,
-    world::{Ran, run},
-};
-
-/// What kubectl says where nobody is there.
-const KUBECTL: (&str, &str) = (
-    "KUBERNETES_EXEC_INFO",
-    r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
-);
+use crate::{get_token::Scene, other_user::OtherUser, support::may_mount, world::Ran};
 
 /// A home directory, and what is wrong with it.
 struct Case {
@@ -41,8 +29,6 @@ const PLAIN: Case = Case {
     said: "",
     hint: "",
 };
-
-const OURS: &str = "mkdir -p \"$HOME/.kube/cache\" 2>/dev/null; chown -R 65534:65534 \"$HOME\"; ";
 
 const CASES: &[Case] = &[
     Case {
@@ -167,88 +153,26 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// A home directory for each case, and `get-token` in it as its user.
-struct Homes {
-    scene: Scene,
-}
+/// `get-token` in a case's home.
+struct Homes(OtherUser);
 
 impl Homes {
     fn new() -> Self {
-        let scene = Scene::new();
-        let open = |path: &std::path::Path| {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
-        };
-        open(scene.world.home());
-        Self { scene }
+        Self(OtherUser::new(Scene::new()))
     }
 
-    fn home(&self, case: &Case) -> PathBuf {
-        let home = self
-            .scene
-            .world
-            .home()
-            .join(case.name.replace([' ', ','], "-"));
-        fs::create_dir_all(&home).expect("made");
-        home
-    }
-
-    /// Runs our program in the case's home, at a terminal or not. What is shown of the home is `H`.
     fn run(&self, case: &Case, terminal: bool, args: &[&str]) -> Ran {
-        let home = self.home(case);
-        let setup = format!(
-            "export HOME='{0}' C='{0}/.kube/cache/kubectl-aad'; cd \"$HOME\"; {OURS}{1}; \
-             exec setpriv --reuid 65534 --regid 65534 --clear-groups -- env \"$@\"",
-            home.display(),
-            case.setup
-        );
-        let program = env!("CARGO_BIN_EXE_kubectl-aad");
-        let mut command: Command = self.scene.world.program("/usr/bin/unshare".as_ref());
-        command
-            .args([
-                "--mount",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                &setup,
-                "sh",
-            ])
-            .args(case.variables);
-        if terminal {
-            let words: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
-            let line = format!("'{program}' {} >&3", words.join(" "));
-            let out = self.scene.world.home().join("stdout");
-            let line = format!("exec 3>'{}'; {line}", out.display());
-            fs::write(&out, "").expect("written");
-            std::os::unix::fs::chown(&out, Some(65534), None).expect("root");
-            command.args([
-                "script",
-                "--quiet",
-                "--return",
-                "--command",
-                &line,
-                "/dev/null",
-            ]);
-        } else {
-            command.arg(program).args(args);
-        }
-        let mut ran = run(command
-            .env("AZURE_CLIENT_SECRET", self.scene.principal.secret())
-            .env(KUBECTL.0, KUBECTL.1));
-        if terminal {
-            ran.stderr = std::mem::take(&mut ran.stdout).replace('\r', "");
-            ran.stdout = fs::read_to_string(self.scene.world.home().join("stdout")).expect("made");
-        }
-        ran.stderr = ran.stderr.replace(&home.display().to_string(), "H");
-        ran
+        let setup = format!("C=\"$HOME/.kube/cache/kubectl-aad\"; {}", case.setup);
+        let home = case.name.replace([' ', ','], "-");
+        self.0.run(&home, &setup, terminal, case.variables, args)
     }
 
     fn get_token(&self, case: &Case, terminal: bool, more: &[&str]) -> Ran {
-        let authority = self.scene.world.simulator.authority_url();
+        let scene = &self.0.scene;
+        let authority = scene.world.simulator.authority_url();
         let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
         args.extend(["--authority-host", &authority]);
-        args.extend(self.scene.spn(&[]));
+        args.extend(scene.spn(&[]));
         args.extend(case.flags);
         args.extend(more);
         self.run(case, terminal, &args)
@@ -268,10 +192,10 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
             quiet.stderr, "",
             "{name}: a pipeline's log has no use for it"
         );
-        homes.scene.claims(&quiet);
+        homes.0.scene.claims(&quiet);
 
         let told = homes.get_token(case, true, &[]);
-        homes.scene.claims(&told);
+        homes.0.scene.claims(&told);
         let lines: Vec<_> = told.stderr.lines().collect();
         assert_eq!(lines.len(), 1, "{name}: {}", told.stderr);
         assert!(lines[0].starts_with("warning: "), "{name}: {}", lines[0]);
