@@ -31,6 +31,7 @@ mod device_code;
 mod federated;
 mod identity;
 mod jws;
+mod lifetime;
 mod managed_identity;
 pub mod oauth;
 mod password;
@@ -222,6 +223,7 @@ impl Authenticator {
         let tokens = self
             .obtain(request, waited.then_some(since), trouble)
             .await?;
+        let tokens = self.checked(tokens);
         // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
         // token this is.
         if let Some(key) = key
@@ -323,6 +325,16 @@ impl Authenticator {
                 client_credential::sign_in(ask, client_id, proof, false).await
             }
         }
+    }
+
+    /// The same with a life that can be true.
+    fn checked(&self, tokens: Tokens) -> Tokens {
+        let login = &self.sign_in.login;
+        let (tokens, warning) = lifetime::checked(tokens, self.host.now(), login.gets_new_tokens());
+        if let Some(warning) = warning {
+            (self.options.notice)(&warning.as_warning());
+        }
+        tokens
     }
 
     /// Keeps what was got. That it could not be kept is worth a word, but not

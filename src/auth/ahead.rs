@@ -58,7 +58,7 @@ impl Authenticator {
             .await
             .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))?;
         if self.key(request)?.as_ref() == Some(&key) {
-            self.keep(&key, &tokens);
+            self.keep(&key, &self.checked(tokens));
         }
         Ok(())
     }

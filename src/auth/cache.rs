@@ -24,7 +24,7 @@ mod refresh;
 mod unnamed;
 
 pub use listing::{Kept, KeptKind, Wanted};
-pub use refresh::{RefreshKey, RefreshRecord, Unnamed};
+pub use refresh::{Issued, RefreshKey, RefreshRecord, Unnamed};
 
 /// The family of tokens that a person signs in for.
 pub(super) const USER: &str = "user";
@@ -36,6 +36,9 @@ const VERSION: u32 = 1;
 /// A token that ends within this many seconds is not served: kubectl may hold
 /// it for as long as a command runs.
 const LEAST_LIFE: i64 = 5 * 60;
+/// The longest life of a token, in seconds, that is believed: Entra's live for up
+/// to 28 hours, those of managed identities for a day.
+pub(super) const LONGEST_LIFE: i64 = 2 * 24 * 3600;
 /// How far in the future, in seconds, an entry may claim to have been stored
 /// before it is taken for one of a clock that was wrong.
 const CLOCK_SLACK: i64 = 60;
@@ -171,7 +174,9 @@ impl Entry {
     /// trusted.
     fn may_be_served(&self, host: &Host) -> bool {
         let now = host.now();
-        self.expires_on.saturating_sub(now) >= LEAST_LIFE && !self.clock_was_set_back(now, host)
+        let left = self.expires_on.saturating_sub(now);
+        let life = self.expires_on.saturating_sub(self.obtained_on);
+        left >= LEAST_LIFE && life <= LONGEST_LIFE && !self.clock_was_set_back(now, host)
     }
 
     /// Whether the clock shows less time than has passed since the token came:
@@ -255,7 +260,7 @@ impl TokenCache {
         let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
         let bytes = bytes.expose().as_bytes();
         self.store
-            .write_until(&key.name(), bytes, token.expires_on)?;
+            .write_stamped(&key.name(), bytes, token.expires_on)?;
         key.forget_earlier(&self.store);
         Ok(())
     }
@@ -334,6 +339,21 @@ pub(super) mod tests {
             .expect("kept");
         assert!(cache.fresh(&key(), &host(1_000)).is_some());
         assert!(cache.fresh(&key(), &host(1_001)).is_none());
+    }
+
+    #[test]
+    fn a_token_that_says_to_live_for_ever_is_not_served() {
+        let cache = cache();
+        for (life, served) in [(LONGEST_LIFE, true), (LONGEST_LIFE + 1, false)] {
+            cache
+                .keep(&key(), &token(life), None, &host(0))
+                .expect("kept");
+            assert_eq!(cache.fresh(&key(), &host(0)).is_some(), served);
+        }
+        cache
+            .keep(&key(), &token(i64::MAX), None, &host(0))
+            .expect("kept");
+        assert!(cache.fresh(&key(), &host(0)).is_none());
     }
 
     #[test]

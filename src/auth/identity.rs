@@ -19,6 +19,15 @@ impl Login {
         matches!(self, Self::DeviceCode { .. } | Self::Interactive { .. })
     }
 
+    /// Whether each token is issued for the request: programs and services of the
+    /// machine hand out those that they have.
+    pub(super) fn gets_new_tokens(&self) -> bool {
+        !matches!(
+            self,
+            Self::AzureCli { .. } | Self::AzureDeveloperCli | Self::ManagedIdentity { .. }
+        )
+    }
+
     fn family(&self) -> &'static str {
         match self {
             // One sign-in serves both, whichever way it was made.

@@ -8,8 +8,9 @@ use super::{
     Ask, Authenticator,
     authority::Endpoint,
     browser::{self, Visit},
-    cache::{RefreshRecord, Unnamed},
+    cache::{Issued, RefreshRecord, Unnamed},
     device_code,
+    lifetime::issued_on,
     oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
 };
 use crate::{
@@ -77,12 +78,13 @@ impl Authenticator {
             }
         })?;
         self.check_account(&tokens)?;
-        if let (Some(account), Some(token)) = (&tokens.account, &tokens.refresh) {
-            // Without knowing whose it is, it can't be kept apart from others'.
-            let kept = self
-                .cache
-                .keep_sign_in(&key, account, token, self.unnamed(ask));
-            note_unkept(kept);
+        // Without knowing whose it is, it can't be kept apart from others'.
+        if let Some(account) = &tokens.account {
+            let unnamed = self.unnamed(ask);
+            note_unkept(
+                self.cache
+                    .keep_sign_in(&key, account, issued(&tokens), unnamed),
+            );
         }
         Ok(tokens)
     }
@@ -169,11 +171,11 @@ impl Authenticator {
             .into());
         }
         tokens.account = Some(record.account.clone());
-        let token = tokens.refresh.as_ref();
-        let kept = self
-            .cache
-            .keep_renewed(&key, record, token, self.unnamed(ask));
-        note_unkept(kept);
+        let unnamed = self.unnamed(ask);
+        note_unkept(
+            self.cache
+                .keep_renewed(&key, record, issued(&tokens), unnamed),
+        );
         Ok(tokens)
     }
 
@@ -239,6 +241,13 @@ fn name_in(tokens: &Tokens) -> Option<String> {
             .find_map(|name| text(&claims, name))
             .map(str::to_owned)
     })
+}
+
+fn issued(tokens: &Tokens) -> Issued<'_> {
+    Issued {
+        token: tokens.refresh.as_ref(),
+        on: issued_on(tokens),
+    }
 }
 
 fn note_unkept(kept: Result<()>) {

@@ -247,26 +247,26 @@ impl Store {
     /// # Errors
     /// When they can't be kept.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.write_stamped(name, bytes, None)
+        self.write_at(name, bytes, None)
     }
 
-    /// As [`Store::write`], of a record that is of no use after `until` (Unix
-    /// seconds): it is swept away then.
+    /// As [`Store::write`], with a moment (Unix seconds) that the record's sweeping
+    /// goes by: the end of an access token, the last use of a session.
     ///
     /// # Errors
     /// When they can't be kept.
-    pub fn write_until(&self, name: &str, bytes: &[u8], until: i64) -> Result<()> {
-        self.write_stamped(name, bytes, Some(moment(until)))
+    pub fn write_stamped(&self, name: &str, bytes: &[u8], stamp: i64) -> Result<()> {
+        self.write_at(name, bytes, Some(moment(stamp)))
     }
 
-    fn write_stamped(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> Result<()> {
+    fn write_at(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> Result<()> {
         let file = self
             .file_name(name)
             .ok_or_else(|| Failure::new(format!("`{name}` can't name a record")))?;
         match &self.place {
-            Place::Plain(directory) => directory.write(&file, bytes, until),
+            Place::Plain(directory) => directory.write(&file, bytes, stamp),
             Place::Sealed(directory, key) => {
-                directory.write(&file, &sealed::seal(key, name, bytes)?, until)
+                directory.write(&file, &sealed::seal(key, name, bytes)?, stamp)
             }
             Place::Memory(memory) => {
                 memory.write(name, bytes);

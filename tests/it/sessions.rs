@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use azure_sim::{AZURE_CLI_APP, Endpoint, Fault, User};
@@ -476,4 +476,40 @@ fn what_az_answered_is_listed_and_cleared_by_its_account() {
     };
     assert_eq!(clear("nobody@one.example"), "forgot 0 records\n");
     assert_eq!(clear(&scene.user.upn), "forgot 1 record\n");
+}
+
+#[test]
+fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
+    let office = Office::open();
+    let scene = &office.scene;
+    let one = &office.tenants[0];
+    office.signs_in(&office.ann, one, None);
+    // To a clock that is 100 days ahead, all that was written is as old as that.
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    let directory = scene.world.home().join(".kube/cache/kubectl-aad");
+    let mut sessions = 0;
+    for name in files(scene) {
+        if name.starts_with("refresh-") {
+            sessions += 1;
+            let at = SystemTime::now() - days(100);
+            fs::File::options()
+                .write(true)
+                .open(directory.join(name))
+                .and_then(|file| file.set_modified(at))
+                .expect("ours");
+        }
+    }
+    assert_eq!(sessions, 1);
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.clock_offset = -100 * 24 * 3600);
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let ran = scene.get_token(&scene.spn(&[]), &[secret]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let told = "clock is 100 days ahead of that of Entra ID";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    simulator.reset();
+    assert_eq!(scene.get_token(&scene.spn(&[]), &[secret]).code, 0);
+    assert_eq!(simulator.counters().total(), 0, "cached all the same");
+    simulator.configure(|settings| settings.clock_offset = 0);
+    office.is(&office.silent(one, None), &office.ann, one);
 }

@@ -229,7 +229,7 @@ mod tests {
     use crate::{
         auth::{
             AccessToken,
-            cache::{RefreshKey, tests::key},
+            cache::{Issued, RefreshKey, tests::key},
         },
         host::Host,
         secret::Secret,
@@ -264,8 +264,12 @@ mod tests {
                 legacy: false,
             };
             let token = Secret::new("planted-token");
+            let issued = Issued {
+                token: Some(&token),
+                on: None,
+            };
             cache
-                .keep_sign_in(&key, &account, &token, None)
+                .keep_sign_in(&key, &account, issued, None)
                 .expect("kept");
         }
         cache

@@ -99,6 +99,15 @@ pub struct Unnamed<'a> {
     pub now: i64,
 }
 
+/// A refresh token, with when it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Issued<'a> {
+    /// The token; none where the earlier one stays.
+    pub token: Option<&'a Secret>,
+    /// The time at Entra, in Unix seconds, where the answer tells.
+    pub on: Option<i64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Entry {
     version: u32,
@@ -153,9 +162,12 @@ impl TokenCache {
         &self,
         key: &RefreshKey,
         account: &Account,
-        token: &Secret,
+        issued: Issued<'_>,
         unnamed: Option<Unnamed<'_>>,
     ) -> Result<()> {
+        let Some(token) = issued.token else {
+            return Ok(());
+        };
         let _lock = self.lock_sessions(key);
         let mut session = self
             .refresh_of(key, account)
@@ -173,7 +185,7 @@ impl TokenCache {
             session.unnamed = true;
             self.take_over(key, &mut session, unnamed);
         }
-        self.write_session(key, &session)
+        self.write_session(key, &session, issued.on)
     }
 
     /// Keeps the refresh token that came in place of `used`, and which tenant it
@@ -185,7 +197,7 @@ impl TokenCache {
         &self,
         key: &RefreshKey,
         used: &RefreshRecord,
-        token: Option<&Secret>,
+        issued: Issued<'_>,
         unnamed: Option<Unnamed<'_>>,
     ) -> Result<()> {
         let _lock = self.lock_sessions(key);
@@ -195,7 +207,7 @@ impl TokenCache {
             return Ok(());
         };
         let mut session = sessions[at].clone();
-        if let Some(token) = token
+        if let Some(token) = issued.token
             && session.has_token_of(used)
         {
             session.token = token.clone();
@@ -208,7 +220,7 @@ impl TokenCache {
                 session.tenants.insert(tenant, now);
             }
         }
-        self.write_session(key, &session)
+        self.write_session(key, &session, issued.on)
     }
 
     /// Forgets a session that Entra says has ended, unless another process has
@@ -243,11 +255,18 @@ impl TokenCache {
             .collect()
     }
 
-    /// Writes a session as it is. Callers hold the lock over sessions.
+    /// Writes a session as it is. Callers hold the lock over sessions. `used_on`
+    /// is the time at Entra (Unix seconds), from which sessions are counted as
+    /// unused: the clock of this machine may be wrong.
     ///
     /// # Errors
     /// When the store can't be written.
-    pub(super) fn write_session(&self, key: &RefreshKey, session: &RefreshRecord) -> Result<()> {
+    pub(super) fn write_session(
+        &self,
+        key: &RefreshKey,
+        session: &RefreshRecord,
+        used_on: Option<i64>,
+    ) -> Result<()> {
         let entry = Entry {
             version: VERSION,
             key: key.clone(),
@@ -257,8 +276,14 @@ impl TokenCache {
             tenants: session.tenants.clone(),
         };
         let bytes = Secret::new(serde_json::to_string(&entry).expect("an entry is plain data"));
-        self.store()
-            .write(&key.name(&session.account), bytes.expose().as_bytes())
+        let name = key.name(&session.account);
+        let bytes = bytes.expose().as_bytes();
+        let Some(used_on) = used_on else {
+            return self.store().write(&name, bytes);
+        };
+        self.store().write_stamped(&name, bytes, used_on)?;
+        self.store().sweep_sessions(used_on);
+        Ok(())
     }
 
     fn remove_session(&self, key: &RefreshKey, session: &RefreshRecord) {
@@ -365,7 +390,7 @@ mod tests {
     fn cache(records: &[RefreshRecord]) -> TokenCache {
         let cache = crate::auth::cache::tests::cache();
         for record in records {
-            cache.write_session(&key(), record).expect("kept");
+            cache.write_session(&key(), record, None).expect("kept");
         }
         cache
     }
@@ -451,11 +476,21 @@ mod tests {
         assert_eq!(chosen(&cache, "three", None), None, "the only one");
     }
 
+    fn nothing() -> Issued<'static> {
+        let (token, on) = (None, None);
+        Issued { token, on }
+    }
+
+    fn issued(token: &Secret) -> Issued<'_> {
+        let token = Some(token);
+        Issued { token, ..nothing() }
+    }
+
     fn sign_in(cache: &TokenCache, user: &str, home: &str, tenant: Option<&str>, now: i64) {
         let record = record(user, home, &[]);
         let unnamed = tenant.map(|tenant| Unnamed { tenant, now });
         cache
-            .keep_sign_in(&key(), &record.account, &record.token, unnamed)
+            .keep_sign_in(&key(), &record.account, issued(&record.token), unnamed)
             .expect("kept");
     }
 
@@ -499,7 +534,7 @@ mod tests {
             now: 9_999,
         });
         cache
-            .keep_renewed(&key(), &ann.expect("there"), None, unnamed)
+            .keep_renewed(&key(), &ann.expect("there"), nothing(), unnamed)
             .expect("kept");
         assert_eq!(
             chosen(&cache, "shared", None).as_deref(),
@@ -515,10 +550,10 @@ mod tests {
         let used = cache.refresh_of(&key(), &account).expect("there");
         let newer = Secret::new("newer");
         cache
-            .keep_sign_in(&key(), &account, &newer, None)
+            .keep_sign_in(&key(), &account, issued(&newer), None)
             .expect("kept");
         let late = Secret::new("late");
-        let keep_late = || cache.keep_renewed(&key(), &used, Some(&late), None);
+        let keep_late = || cache.keep_renewed(&key(), &used, issued(&late), None);
         cache.forget_ended(&key(), &used);
         keep_late().expect("nothing to do");
         let kept = cache.refresh_of(&key(), &account).expect("kept");

@@ -149,17 +149,17 @@ impl Directory {
     }
 
     /// Replaces a file as a whole: a reader sees the old one or the new one,
-    /// however this ends. The file is stamped with `until`, the moment until
-    /// which it is of use, where that is known.
+    /// however this ends. The file is stamped with the moment that its
+    /// sweeping goes by, where that is not the present.
     ///
     /// # Errors
     /// When it can't be kept.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> Result<()> {
         self.prepare()?;
         self.sweep();
         let mut attempt = 1;
         loop {
-            match self.write_once(name, bytes, until) {
+            match self.write_once(name, bytes, stamp) {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
                 Err(e) => return Err(self.failure(e)),
@@ -181,7 +181,7 @@ impl Directory {
         probe().map_err(|e| self.failure(e))
     }
 
-    fn write_once(&self, name: &str, bytes: &[u8], until: Option<SystemTime>) -> io::Result<()> {
+    fn write_once(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempfile_in(&self.path)?;
@@ -190,9 +190,9 @@ impl Directory {
         let _ = file.as_file().try_lock();
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
-        if let Some(until) = until {
+        if let Some(stamp) = stamp {
             // A file system that keeps no such time costs a token, an hour from now.
-            let _ = file.as_file().set_modified(until);
+            let _ = file.as_file().set_modified(stamp);
         }
         // Locks of Windows keep readers away, and the record is about to have some.
         #[cfg(windows)]
@@ -294,7 +294,7 @@ impl Directory {
             .is_some_and(|passed| passed > age)
     }
 
-    /// When a file of ours was written, or until when it is of use.
+    /// When a file of ours was written, or the moment that it was stamped with.
     fn modified(&self, name: &str) -> Option<SystemTime> {
         let meta = fs::symlink_metadata(self.path.join(name)).ok()?;
         #[cfg(unix)]
