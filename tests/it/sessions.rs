@@ -479,6 +479,49 @@ fn what_az_answered_is_listed_and_cleared_by_its_account() {
 }
 
 #[test]
+fn an_absurd_expiry_ends_no_later_call() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let args = scene.spn(&[]);
+    let faults = scene.world.simulator.faults();
+    for expiry in [
+        "1000000000000",
+        "9223372036854775807",
+        "1e30",
+        "\"883612800000\"",
+        "\"3599\"",
+        "3599.5",
+    ] {
+        let body =
+            format!(r#"{{"token_type":"Bearer","access_token":"opaque","expires_in":{expiry}}}"#);
+        faults.add(Fault::on(Endpoint::Token).body(200, "application/json", body));
+        for _ in 0..2 {
+            let ran = scene.get_token(&args, &[secret]);
+            assert_eq!(ran.code, 0, "{expiry}: {}", ran.stderr);
+            assert_eq!(ran.json(0)["status"]["token"], "opaque", "{expiry}");
+        }
+        faults.clear();
+        let args = ["cache", "clear", "--account", &scene.principal.client_id];
+        let cleared = run(&mut scene.world.aad(&args));
+        assert_eq!(cleared.stderr, "forgot 1 record\n", "{expiry}");
+    }
+}
+
+#[test]
+fn a_service_principals_token_is_renewed_when_its_issuer_says() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.refresh_in = Some(1));
+    let args = scene.spn(&[]);
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    scene.claims(&scene.get_token(&args, &[secret]));
+    wait_until("a background refresh", || {
+        scene.claims(&scene.get_token(&args, &[secret]));
+        simulator.counters().tokens("client_credentials") > 1
+    });
+}
+
+#[test]
 fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
     let office = Office::open();
     let scene = &office.scene;
