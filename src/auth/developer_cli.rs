@@ -182,6 +182,13 @@ fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure
         return failure;
     }
     let lower = said.to_lowercase();
+    if lower.contains("managed identity account") || lower.contains("cloud shell account") {
+        return failure(
+            Kind::Denied,
+            "`az` is signed in with an identity that gets tokens of its own tenant alone",
+        )
+        .hint(format!("sign in with another account: `{login}`"));
+    }
     if lower.contains("subscription") && lower.contains("not found") {
         return failure(Kind::NotFound, "`az` does not know this subscription").hint(format!(
             "check `--subscription {}` with `az account list`",

@@ -40,6 +40,7 @@ use bearer::{Bearers, Reason};
 use pace::Pace;
 use retry::Outcome;
 
+pub use bearer::Identity;
 use bearer::tenant_of;
 
 /// How long one attempt may take, answer included.
@@ -122,7 +123,15 @@ impl<'a> Arm<'a> {
         Ok(tenant_of(&bearer.secret))
     }
 
-    /// The same, and a person may be asked for this tenant's tokens from now on.
+    /// Whose the token of `tenant` is.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub async fn identity(&self, tenant: Option<&str>) -> Result<Identity> {
+        Ok(Identity::of(&self.bearers.get(tenant).await?.secret))
+    }
+
+    /// As [`Arm::signed_in_tenant`], and a person may be asked for this tenant's tokens from now on.
     ///
     /// # Errors
     /// Those of the sign-in.

@@ -218,7 +218,7 @@ impl FleetArgs {
     }
 
     /// Whether one sign-in serves ARM and the clusters.
-    fn one_sign_in(&self) -> bool {
+    pub(super) fn one_sign_in(&self) -> bool {
         self.arm_login.flag(Param::ClientId) == self.login.flag(Param::ClientId)
     }
 

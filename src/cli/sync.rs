@@ -12,7 +12,10 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::{FutureExt, StreamExt};
 
-use self::import::{Brought, Style};
+use self::{
+    import::{Brought, Style},
+    reach::Home,
+};
 use super::{
     fleet_args::{self, FleetArgs, Walk, Warning},
     interrupt::{Interrupt, Signal},
@@ -37,6 +40,7 @@ use crate::{
 
 pub(super) mod exec_args;
 mod import;
+mod reach;
 mod warm;
 
 /// How many conversions may wait for a core.
@@ -250,7 +254,7 @@ async fn sync(
         seen: HashSet::new(),
     };
     tokio::select! {
-        done = gathered.gather(&arm, args, options, &progress) => done?,
+        done = gathered.gather(&arm, args, options, host, &progress) => done?,
         _ = interrupt.heard() => {}
     }
     let Gathered { walk, mut rows, .. } = gathered;
@@ -311,6 +315,7 @@ impl Gathered<'_> {
         arm: &Arm<'_>,
         args: &FleetArgs,
         options: &Options,
+        host: &Arc<Host>,
         progress: &Progress,
     ) -> Result<()> {
         let style = Arc::new(Style {
@@ -324,8 +329,13 @@ impl Gathered<'_> {
             public_fqdn: options.public_fqdn,
         };
         while let Some(batch) = self.walk.next(arm, progress).await? {
+            let from = self.rows.len();
             let wanted = self.take(batch, &style);
             self.bring(arm, wanted, &style, credentials, progress).await;
+            if let Some(home) = Home::find(arm, args, host, options.warm).await {
+                let rows = &mut self.rows[from..];
+                home.check(rows, host, options.warm, args.concurrency).await;
+            }
         }
         self.walk.check()
     }

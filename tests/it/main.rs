@@ -24,6 +24,7 @@ mod merge;
 mod network;
 mod optional;
 mod other_user;
+mod reach;
 mod reference;
 mod sessions;
 mod settings;

@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use serde_json::Value;
+
 use crate::{
     auth::{TokenRequest, TokenSource},
     error::{Failure, Result},
@@ -201,16 +203,35 @@ impl<'a> Bearers<'a> {
     }
 }
 
-/// The tenant of a token (its claim `tid`, in lower case) where it is a JWT.
+/// Whose a token is, as far as it tells.
 ///
 /// The signature is not checked: this is a hint about our own token, never a
 /// decision about somebody else's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The tenant's id (the claim `tid`), in lower case.
+    pub tenant: Option<String>,
+    /// Whether it is an application's or a managed identity's (`idtyp`).
+    pub application: bool,
+}
+
+impl Identity {
+    /// Reads a token; one that is no JWT tells nothing.
+    pub fn of(token: &Secret) -> Self {
+        let claims = jwt::claims(token.expose()).unwrap_or_default();
+        let tenant = claims.get("tid").and_then(Value::as_str);
+        Self {
+            tenant: tenant
+                .filter(|tenant| uuid::Uuid::try_parse(tenant).is_ok())
+                .map(str::to_lowercase),
+            application: claims.get("idtyp").and_then(Value::as_str) == Some("app"),
+        }
+    }
+}
+
+/// The tenant of a token, where it is a JWT.
 pub(super) fn tenant_of(token: &Secret) -> Option<String> {
-    let claims = jwt::claims(token.expose())?;
-    let tenant = claims.get("tid")?.as_str()?;
-    uuid::Uuid::try_parse(tenant)
-        .is_ok()
-        .then(|| tenant.to_lowercase())
+    Identity::of(token).tenant
 }
 
 #[cfg(test)]
@@ -368,6 +389,8 @@ mod tests {
             |payload: &str| Secret::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload)));
         let fit = token(&format!(r#"{{"tid":"{}"}}"#, TENANT.to_uppercase()));
         assert_eq!(tenant_of(&fit).as_deref(), Some(TENANT));
+        assert!(!Identity::of(&fit).application);
+        assert!(Identity::of(&token(r#"{"idtyp":"app"}"#)).application);
         assert_eq!(tenant_of(&token(r#"{"tid":"../x"}"#)), None);
         assert_eq!(tenant_of(&token("[]")), None);
         assert_eq!(tenant_of(&Secret::new("opaque")), None);

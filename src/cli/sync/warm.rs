@@ -68,6 +68,15 @@ async fn one(host: &Arc<Host>, settings: Settings, interactive: bool) -> WarmedT
     warmed
 }
 
+/// Tries whether these arguments get a token; nobody is asked.
+///
+/// # Errors
+/// Why they don't.
+pub(super) async fn try_token(host: &Arc<Host>, args: &[String]) -> Result<()> {
+    let (settings, _) = Settings::from_exec_args(&args[1..])?;
+    fetch(host, settings, false).await.map(drop)
+}
+
 async fn fetch(host: &Arc<Host>, settings: Settings, interactive: bool) -> Result<i64> {
     let (authenticator, mut request) = get_token::prepare(settings, host)?;
     request.interactive = interactive;

@@ -1,0 +1,145 @@
+//! Whether the identity of the contexts gets tokens in a cluster's tenant.
+//!
+//! A managed identity has one tenant. An application has one, too, unless it was added to others, which only a try
+//! can tell. People are guests where they are, and `kubectl` tells them what is missing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::{StreamExt, stream};
+
+use super::{Row, exec_args::ClusterSignIn, exec_args::exec_args, import::Brought, warm};
+use crate::{
+    auth::TokenSource,
+    azure::{Arm, arm::Identity},
+    cli::{fleet_args::FleetArgs, get_token},
+    error::{Failure, Kind, Result},
+    host::Host,
+    login::{AKS_SERVER_ID, LoginMode, Param, Settings},
+};
+
+/// The tenant of an identity that is no person's.
+pub(super) struct Home {
+    tenant: String,
+    mode: LoginMode,
+}
+
+impl Home {
+    /// Finds out the tenant of the contexts' identity; none where that is a person's or can't be
+    /// known here. `may_fetch` says whether one of the contexts' own tokens may be fetched for it.
+    pub(super) async fn find(
+        arm: &Arm<'_>,
+        args: &FleetArgs,
+        host: &Arc<Host>,
+        may_fetch: bool,
+    ) -> Option<Self> {
+        let mode = args.login.mode().ok()?;
+        let of_arm = async || match args.one_sign_in() {
+            true => arm
+                .identity(args.tenants.first().map(String::as_str))
+                .await
+                .ok(),
+            false => None,
+        };
+        let tenant = match mode {
+            LoginMode::DeviceCode | LoginMode::Interactive | LoginMode::Ropc => None,
+            LoginMode::Spn | LoginMode::WorkloadIdentity | LoginMode::AzurePipelines => {
+                args.login.text(Param::TenantId).map(str::to_owned)
+            }
+            LoginMode::AzureCli | LoginMode::Azd => {
+                of_arm()
+                    .await
+                    .filter(|identity| identity.application)?
+                    .tenant
+            }
+            LoginMode::Msi => match of_arm().await {
+                Some(identity) => identity.tenant,
+                None if may_fetch => own_token(args, host).await?.tenant,
+                None => None,
+            },
+        };
+        let tenant = tenant.filter(|tenant| is_id(tenant))?;
+        Some(Self { tenant, mode })
+    }
+
+    /// Takes back the entries of clusters in other tenants where the identity gets no token.
+    pub(super) async fn check(
+        &self,
+        rows: &mut [Row],
+        host: &Arc<Host>,
+        may_fetch: bool,
+        concurrency: usize,
+    ) {
+        let mut foreign: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+        for (place, row) in rows.iter().enumerate() {
+            let tenant = &row.cluster.tenant_id;
+            if let Some(Ok(Brought::Entries {
+                sign_in: Some(sign_in),
+                ..
+            })) = &row.brought
+                && is_id(tenant)
+                && !tenant.eq_ignore_ascii_case(&self.tenant)
+            {
+                foreign.entry(sign_in.clone()).or_default().push(place);
+            }
+        }
+        if self.mode == LoginMode::Msi {
+            for place in foreign.into_values().flatten() {
+                rows[place].brought = Some(Err(self.one_tenant_alone(&rows[place])));
+            }
+            return;
+        }
+        if !may_fetch {
+            return;
+        }
+        let mut tries = stream::iter(foreign)
+            .map(|(sign_in, places)| async move {
+                (warm::try_token(host, &sign_in).await.err(), places)
+            })
+            .buffer_unordered(concurrency);
+        while let Some((failure, places)) = tries.next().await {
+            let refused = |why: &Failure| matches!(why.kind(), Kind::Denied | Kind::NotFound);
+            let Some(why) = failure.filter(refused) else {
+                continue;
+            };
+            for place in places {
+                let why = why.clone().context(format!(
+                    "its tokens are of tenant `{}`, and the identity of tenant `{}` gets none there",
+                    rows[place].cluster.tenant_id, self.tenant
+                ));
+                rows[place].brought = Some(Err(why));
+            }
+        }
+    }
+
+    fn one_tenant_alone(&self, row: &Row) -> Failure {
+        Failure::of(
+            Kind::Denied,
+            format!(
+                "its tokens are of tenant `{}`, and this managed identity gets those of `{}` alone",
+                row.cluster.tenant_id, self.tenant
+            ),
+        )
+        .hint("sync such clusters with another `--login`, such as `workloadidentity` or `azurecli`")
+    }
+}
+
+/// Whose token the contexts of AKS-managed clusters would get here.
+async fn own_token(args: &FleetArgs, host: &Arc<Host>) -> Option<Identity> {
+    let cluster = ClusterSignIn {
+        server_id: AKS_SERVER_ID.to_owned(),
+        ..ClusterSignIn::default()
+    };
+    let mode = args.login.mode().ok()?;
+    let environment = args.named_environment();
+    let entry = exec_args(&args.login, mode, environment.as_deref(), &cluster);
+    let fetch = async || -> Result<Identity> {
+        let (settings, _) = Settings::from_exec_args(&entry[1..])?;
+        let (authenticator, request) = get_token::prepare(settings, host)?;
+        Ok(Identity::of(&authenticator.token(&request).await?.secret))
+    };
+    fetch().await.ok()
+}
+
+fn is_id(tenant: &str) -> bool {
+    uuid::Uuid::try_parse(tenant).is_ok()
+}
