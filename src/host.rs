@@ -24,6 +24,7 @@ pub mod running;
 pub mod uptime;
 
 pub use http::Http;
+pub use running::ProcessId;
 pub use uptime::Uptime;
 
 /// Keeps this process's memory, and the tokens in it, out of core dumps. Where
@@ -62,6 +63,34 @@ fn runnable(loadavg: &str) -> Option<u32> {
     field.split_once('/')?.0.parse().ok()
 }
 
+/// Whether standard error is the null device. The standard library opens that
+/// one for a stream that is closed when a program starts.
+#[cfg(unix)]
+fn stderr_goes_nowhere() -> bool {
+    let own = rustix::fs::fstat(std::io::stderr());
+    let null = rustix::fs::stat("/dev/null");
+    // Of a file that is no device, `st_rdev` is 0.
+    matches!((own, null), (Ok(own), Ok(null)) if null.st_rdev != 0 && own.st_rdev == null.st_rdev)
+}
+
+/// Whether standard error is closed. That it is the null device is not told here.
+#[cfg(windows)]
+fn stderr_goes_nowhere() -> bool {
+    use std::os::windows::io::AsRawHandle;
+    std::io::stderr().as_raw_handle().is_null()
+}
+
+fn machine_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    name
+}
+
 /// One view of the machine, taken when the program starts.
 #[derive(Debug)]
 pub struct Host {
@@ -70,6 +99,18 @@ pub struct Host {
     frozen_uptime: Option<Uptime>,
     http: OnceLock<Http>,
     terminal: Terminal,
+    stderr: OnceLock<Sink>,
+}
+
+/// Where a standard stream goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// To a terminal, where a person sees it.
+    Terminal,
+    /// To a pipe, a file or a socket: another program may show it.
+    Stream,
+    /// Nowhere: to `/dev/null`, or it is closed.
+    Nowhere,
 }
 
 /// Which of the standard streams a person is looking at.
@@ -96,6 +137,7 @@ impl Host {
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
             },
+            stderr: OnceLock::new(),
         }
     }
 
@@ -113,6 +155,7 @@ impl Host {
             frozen_uptime: None,
             http: OnceLock::new(),
             terminal: Terminal::default(),
+            stderr: OnceLock::from(Sink::Nowhere),
         }
     }
 
@@ -197,14 +240,7 @@ impl Host {
 
     /// The name of this machine or container; empty where it has none.
     pub fn machine_name(&self) -> String {
-        #[cfg(unix)]
-        let name = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        #[cfg(not(unix))]
-        let name = self.var("COMPUTERNAME").unwrap_or_default().to_owned();
-        name
+        machine_name()
     }
 
     /// The same machine at a moment of one of its runs.
@@ -234,6 +270,28 @@ impl Host {
     /// Which standard streams a person is looking at.
     pub fn terminal(&self) -> Terminal {
         self.terminal
+    }
+
+    /// Where standard error goes.
+    pub fn stderr(&self) -> Sink {
+        *self.stderr.get_or_init(|| {
+            if self.terminal.stderr {
+                Sink::Terminal
+            } else if stderr_goes_nowhere() {
+                Sink::Nowhere
+            } else {
+                Sink::Stream
+            }
+        })
+    }
+
+    /// The process that started this one; 0 where the system does not tell.
+    pub fn parent(&self) -> u32 {
+        #[cfg(unix)]
+        let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        #[cfg(not(unix))]
+        let parent = 0;
+        u32::try_from(parent).unwrap_or_default()
     }
 
     /// Says that this run belongs to a pipeline (`CI` is set and not `false`).

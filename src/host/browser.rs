@@ -34,6 +34,14 @@ impl Host {
         Err(why)
     }
 
+    /// Whether there is a program to open a page with. It may still fail.
+    pub fn has_browser(&self) -> bool {
+        self.browsers("")
+            .iter()
+            .filter_map(|command| command.first())
+            .any(|program| self.find_program(program).is_some())
+    }
+
     fn browsers(&self, url: &str) -> Vec<Vec<String>> {
         if let Some(list) = self.var_nonempty("BROWSER") {
             let separator = if cfg!(windows) { ';' } else { ':' };
@@ -76,12 +84,13 @@ impl Host {
                 format!("`{program}` is not on the `PATH`"),
             )
         })?;
-        let mut child = tokio::process::Command::new(path)
+        let mut command = tokio::process::Command::from(self.command(&path));
+        // It may be the browser itself, which goes on: Ctrl-C is for the command that a person sees.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command
             .args(args)
-            .env_clear()
-            .envs(self.vars())
-            .stdin(Stdio::null())
-            // Standard output is kubectl's: a browser's chatter would break it.
+            // Standard output is kubectl's: a browser's output would break it.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

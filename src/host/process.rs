@@ -80,13 +80,9 @@ impl Host {
         let start = |e: io::Error| {
             Failure::new(format!("could not run `{}`", program.display())).because(e)
         };
-        let child = tokio::process::Command::new(&program)
+        let child = tokio::process::Command::from(self.command(&program))
             .args(&run.args)
-            .env_clear()
-            .envs(self.vars())
             .envs(run.directories)
-            .current_dir(neutral_directory(self.var_os("SYSTEMROOT")))
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -114,25 +110,47 @@ impl Host {
 }
 
 impl Host {
-    /// Starts this program once more, to do something that nobody waits for:
-    /// apart from the terminal and the streams of this process, which may end
-    /// meanwhile. `input` is for its standard input, where no other process can
-    /// read it as they can arguments.
+    /// A program to start: with this host's environment, nothing on its standard
+    /// input, the root directory as its current one, and none of the descriptors
+    /// that this process was given.
+    pub(super) fn command(&self, program: &Path) -> std::process::Command {
+        keep_descriptors();
+        let mut command = std::process::Command::new(program);
+        command
+            .env_clear()
+            .envs(self.vars())
+            .envs(self.absolute_paths())
+            .current_dir(neutral_directory(self.var_os("SYSTEMROOT")))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The variables that name a file relative to the current directory, with the
+    /// same file's absolute path: programs are started in another directory.
+    fn absolute_paths(&self) -> impl Iterator<Item = (&'static str, PathBuf)> + '_ {
+        PATH_VARIABLES.iter().filter_map(|&name| {
+            let path = Path::new(self.var_os(name)?);
+            let relative = !path.as_os_str().is_empty() && path.is_relative();
+            let absolute = relative.then(|| std::path::absolute(path).ok())??;
+            Some((name, absolute))
+        })
+    }
+
+    /// Starts this program once more and does not wait for it. `input` goes to its
+    /// standard input, where no other process can read it as they can arguments.
+    ///
+    /// The new process calls [`detach`] first, so that it outlives the command that
+    /// started it. Returns its id.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn relaunch(&self, args: &[&str], input: &[u8]) -> io::Result<()> {
-        let mut command = std::process::Command::new(std::env::current_exe()?);
+    pub fn relaunch(&self, args: &[&str], input: &[u8]) -> io::Result<u32> {
+        let mut command = self.command(&std::env::current_exe()?);
         command
             .args(args)
-            .env_clear()
-            .envs(self.vars())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Ctrl-C is for the command that a person sees.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         #[cfg(windows)]
         {
             const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
@@ -144,9 +162,71 @@ impl Host {
         }
         let mut child = command.spawn()?;
         let mut stdin = child.stdin.take().expect("it was asked for");
-        stdin.write_all(input)
+        stdin.write_all(input)?;
+        Ok(child.id())
     }
 }
+
+/// The variables of ours, and of the programs that are started, that name a file
+/// or a directory.
+const PATH_VARIABLES: &[&str] = &[
+    "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
+    "ARM_CLIENT_CERTIFICATE_PATH",
+    "AZD_CONFIG_DIR",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_CONFIG_DIR",
+    "AZURE_ENVIRONMENT_FILEPATH",
+    "AZURE_EXTENSION_DIR",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "CURL_CA_BUNDLE",
+    "HOME",
+    "KUBECACHEDIR",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "USERPROFILE",
+];
+
+/// Leaves the terminal, the session and the process group of the command that
+/// started this process: Ctrl-C and a closed terminal are for that one.
+pub fn detach() {
+    // It fails for the leader of a process group, which is detached as far as it can be.
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+}
+
+/// Keeps the descriptors that this process inherited from the programs that it
+/// starts: a pipe stays open and a lock stays held as long as one of them has it.
+/// What this process opens itself is kept from them by the standard library.
+#[cfg(unix)]
+fn keep_descriptors() {
+    use std::os::fd::{BorrowedFd, RawFd};
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let listed = ["/proc/self/fd", "/dev/fd"]
+            .iter()
+            .find_map(|list| std::fs::read_dir(list).ok());
+        let numbers: Vec<RawFd> = match listed {
+            Some(entries) => entries
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+                .collect(),
+            None => (0..256).collect(),
+        };
+        for number in numbers.into_iter().filter(|number| *number > 2) {
+            #[expect(
+                unsafe_code,
+                reason = "inherited descriptors are known by number alone"
+            )]
+            // SAFETY: it is borrowed for this one call, which fails for one that is closed.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+            let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
+        }
+    });
+}
+
+/// On Windows the standard library passes on the three standard handles, and
+/// others only if they were made to be inherited.
+#[cfg(not(unix))]
+fn keep_descriptors() {}
 
 /// A directory where no file of the user's can change what a program does.
 fn neutral_directory(system_root: Option<&OsStr>) -> PathBuf {

@@ -28,7 +28,11 @@ impl ProcessId {
     }
 
     fn read() -> Self {
-        let pid = std::process::id();
+        Self::of(std::process::id())
+    }
+
+    /// A process of this machine.
+    pub fn of(pid: u32) -> Self {
         Self {
             pid,
             start: start_of(pid).unwrap_or_default(),
@@ -83,6 +87,37 @@ impl ProcessId {
         }
     }
 
+    /// Whether the process is known to be stopped, as by Ctrl-Z.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state_here().as_deref(), Some("T" | "t"))
+    }
+
+    /// Whether the process is known to have ended without its parent having collected it.
+    pub fn is_zombie(&self) -> bool {
+        self.state_here().as_deref() == Some("Z")
+    }
+
+    /// The state of a process of this kernel and namespace (proc_pid_stat(5)).
+    fn state_here(&self) -> Option<String> {
+        let here = Self::current();
+        let seen = !self.start.is_empty()
+            && !self.boot.is_empty()
+            && (&self.boot, &self.namespace) == (&here.boot, &here.namespace);
+        let (state, start) = seen.then(|| stat_of(self.pid))??;
+        (start == self.start).then_some(state)
+    }
+
+    /// The process for a person: its number, and its machine where that is another.
+    pub fn label(&self) -> String {
+        let here = Self::current();
+        match self.machine.split_once('/') {
+            Some((_, name)) if self.machine != here.machine => {
+                format!("process {} on `{name}`", self.pid)
+            }
+            _ => format!("process {}", self.pid),
+        }
+    }
+
     /// Whether the process is known to be running.
     pub fn is_running(&self) -> bool {
         let here = Self::current();
@@ -111,14 +146,20 @@ impl fmt::Display for ProcessId {
 /// When a process was started, in ticks since the kernel was; none for one that is not there, or
 /// that ended and was not collected (proc_pid_stat(5)).
 fn start_of(pid: u32) -> Option<String> {
+    let (state, start) = stat_of(pid)?;
+    match state.as_str() {
+        "Z" | "X" => Some(String::new()),
+        _ => Some(start),
+    }
+}
+
+/// The state of a process and when it was started.
+fn stat_of(pid: u32) -> Option<(String, String)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The program's name, in parentheses, may hold anything.
     let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_ascii_whitespace();
-    match fields.next()? {
-        "Z" | "X" => Some(String::new()),
-        _ => fields.nth(18).map(str::to_owned),
-    }
+    Some((fields.next()?.to_owned(), fields.nth(18)?.to_owned()))
 }
 
 #[cfg(unix)]
@@ -185,6 +226,39 @@ mod tests {
         assert!(there.has_ended());
         child.wait().expect("ended");
         assert!(there.has_ended() && !there.is_running());
+    }
+
+    #[test]
+    fn a_stopped_process_and_one_that_nobody_collected_are_told() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("it starts");
+        let there = ProcessId::of(child.id());
+        assert!(!there.is_stopped() && !there.is_zombie());
+        let pid = rustix::process::Pid::from_child(&child);
+        let signal = |signal| rustix::process::kill_process(pid, signal).expect("ours");
+        signal(rustix::process::Signal::STOP);
+        while !there.is_stopped() {
+            std::thread::yield_now();
+        }
+        let elsewhere = ProcessId {
+            namespace: "pid:[1]".to_owned(),
+            machine: "id/other".to_owned(),
+            ..there.clone()
+        };
+        assert!(!elsewhere.is_stopped());
+        assert!(
+            elsewhere.label().ends_with(" on `other`"),
+            "{}",
+            elsewhere.label()
+        );
+        signal(rustix::process::Signal::KILL);
+        while !there.is_zombie() {
+            std::thread::yield_now();
+        }
+        child.wait().expect("ours");
+        assert!(!there.is_zombie() && there.has_ended());
     }
 
     #[test]
