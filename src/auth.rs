@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
@@ -29,7 +30,9 @@ mod developer_cli;
 mod developer_state;
 mod device_code;
 mod federated;
+mod flight;
 mod identity;
+mod interaction;
 mod jws;
 mod lifetime;
 mod managed_identity;
@@ -41,7 +44,9 @@ pub mod store;
 pub mod token;
 mod trouble;
 
-pub use ask::Prompt;
+pub use ahead::Renewal;
+pub use ask::{Notice, Prompt};
+pub use interaction::{Interaction, Reason, Situation};
 pub use token::{AccessToken, TokenRequest, TokenSource};
 
 use ask::Ask;
@@ -49,42 +54,43 @@ use authority::{Authority, Endpoint};
 use cache::{CacheKey, TokenCache};
 use certificate::Certificate;
 use client_credential::Proof;
+use flight::Flight;
 use oauth::Tokens;
 use pop::PopKey;
-use store::{Guard, Store};
-use trouble::Trouble;
+use store::Store;
+use trouble::{Trouble, WaitingFor};
 
 /// The tenant of a person who named none: the one of the account's home.
 const HOME_TENANT: &str = "organizations";
+
+/// After how long a person is told what is waited for.
+const SLOW_SOURCE: Duration = Duration::from_secs(5);
 
 /// How an [`Authenticator`] behaves towards people and disks.
 #[derive(Clone)]
 pub struct Options {
     /// Where tokens are kept.
     pub store: Arc<Store>,
-    /// Whether a person is there to be asked.
-    pub attended: bool,
-    /// How long a person may take to sign in.
-    pub patience: Duration,
+    /// Whether a person is asked.
+    pub interaction: Interaction,
     /// Shows a person what to do.
     pub prompt: Prompt,
     /// Tells that something optional failed, such as the cache.
-    pub notice: Prompt,
+    pub notice: Notice,
+    /// The process that wants the token, where it may call again for the same
+    /// command.
+    pub caller: Option<u32>,
 }
 
 impl Options {
-    /// How long a person has where no `--timeout` was given: as long as Entra's
-    /// device codes live.
-    pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
-
     /// Nobody is asked, nothing is kept.
-    pub fn unattended() -> Self {
+    pub fn non_interactive() -> Self {
         Self {
             store: Arc::new(Store::in_memory()),
-            attended: false,
-            patience: Self::PATIENCE,
-            prompt: Arc::new(|_| ()),
+            interaction: Interaction::NonInteractive(Reason::Background),
+            prompt: Arc::new(|_| Ok(())),
             notice: Arc::new(|_| ()),
+            caller: None,
         }
     }
 }
@@ -173,14 +179,13 @@ impl Authenticator {
 
     /// Makes the key that tokens are bound to where there is none, by one process
     /// for all: tokens of one key are of no use with another.
-    async fn prepare_pop_key(&self) -> Result<()> {
+    async fn prepare_pop_key(&self, limit: Duration, trouble: &Trouble) -> Result<()> {
         if self.pop().is_ok() {
             return Ok(());
         }
-        let lock = self.cache.alone(pop::LOCK, &|| ()).await;
-        if let Err(failure) = &lock {
-            tracing::debug!("no lock: {failure}");
-        }
+        let _flight = self
+            .acquire(pop::LOCK, limit, trouble, &|| self.pop().is_ok())
+            .await;
         if self.pop().is_err() {
             let key = PopKey::make(self.cache.store())?;
             if let Some(failure) = key.unstored() {
@@ -197,32 +202,80 @@ impl Authenticator {
             tracing::debug!("served from the cache");
             return Ok(token);
         }
-        let limit = if self.may_ask(request) {
-            self.options.patience.max(self.sign_in.timeout)
-        } else {
-            self.sign_in.timeout
-        };
+        let limit = self.limit(request);
         let trouble = Trouble::default();
-        tokio::time::timeout(limit, self.get_anew(request, &trouble))
+        let work = self.get_new(request, &trouble);
+        let said_when_slow = self.say_when_slow(&trouble, limit, work);
+        tokio::time::timeout(limit, said_when_slow)
             .await
-            .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))
+            .unwrap_or_else(|_| Err(self.out_of_time(request, limit, &trouble)))
             .map_err(|failure| self.in_context(failure, request))
     }
 
-    async fn get_anew(&self, request: &TokenRequest, trouble: &Trouble) -> Result<AccessToken> {
-        self.prepare_pop_key().await?;
+    /// How long getting a token may take as a whole.
+    fn limit(&self, request: &TokenRequest) -> Duration {
+        match self.options.interaction {
+            Interaction::Interactive { wait } if self.may_ask(request) => {
+                wait.max(self.sign_in.timeout)
+            }
+            _ => self.sign_in.timeout,
+        }
+    }
+
+    /// Says once what is waited for, where that takes long.
+    async fn say_when_slow<T>(
+        &self,
+        trouble: &Trouble,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        let mut since: Option<(String, Instant)> = None;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = look.tick() => {}
+            }
+            let Some(WaitingFor::Source(what)) = trouble.waiting_for() else {
+                continue;
+            };
+            match &since {
+                Some((same, at)) if *same == what => {
+                    if at.elapsed() >= SLOW_SOURCE {
+                        self.say(&format!(
+                            "waiting for {what}, up to {} s",
+                            limit.as_secs_f32()
+                        ));
+                        return work.await;
+                    }
+                }
+                _ => since = Some((what, Instant::now())),
+            }
+        }
+    }
+
+    async fn get_new(&self, request: &TokenRequest, trouble: &Trouble) -> Result<AccessToken> {
+        let limit = self.limit(request);
+        self.prepare_pop_key(limit, trouble).await?;
         let key = self.key(request)?;
         let since = self.host.now();
-        trouble.waits_for("another process that gets the same token");
-        let alone = self.alone(key.as_ref(), request).await;
+        let flight = match &key {
+            Some(key) => {
+                let arrived =
+                    || !request.force_refresh && self.cache.fresh(key, &self.host).is_some();
+                self.acquire(&self.flight(key), limit, trouble, &arrived)
+                    .await
+            }
+            None => Flight::alone(),
+        };
         if let Some(token) = self.cached(request) {
             tracing::debug!("another process got it meanwhile");
             return Ok(token);
         }
-        let waited = alone.as_ref().is_some_and(|(_, waited)| *waited);
-        let tokens = self
-            .obtain(request, waited.then_some(since), trouble)
-            .await?;
+        let waited_since = flight.waited.then_some(since);
+        let tokens = self.obtain(request, waited_since, trouble).await?;
         let tokens = self.checked(tokens);
         // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
         // token this is.
@@ -232,24 +285,6 @@ impl Authenticator {
             self.keep(&key, &tokens);
         }
         self.finished(tokens.access)
-    }
-
-    /// Waits for others who are getting the same. A cache that can't lock is
-    /// no reason to go without a token.
-    async fn alone(&self, key: Option<&CacheKey>, request: &TokenRequest) -> Option<(Guard, bool)> {
-        let flight = self.flight(key?);
-        let waiting = || {
-            if self.may_ask(request) {
-                (self.options.prompt)("waiting for a sign-in in another process");
-            }
-        };
-        match self.cache.alone(&flight, &waiting).await {
-            Ok(alone) => Some(alone),
-            Err(failure) => {
-                tracing::debug!("no lock: {failure}");
-                None
-            }
-        }
     }
 
     /// Gets it from its source. `waited_since` is when this call began, in Unix
@@ -348,9 +383,24 @@ impl Authenticator {
         }
     }
 
-    /// Whether this request may ask a person, and one is there.
+    /// Says a line. That nobody reads it is no reason to fail.
+    fn say(&self, line: &str) {
+        let _ = (self.options.prompt)(line);
+    }
+
+    /// What a call came to that took too long. A person is not asked again at once.
+    fn out_of_time(&self, request: &TokenRequest, limit: Duration, trouble: &Trouble) -> Failure {
+        if self.may_ask(request) {
+            self.give_up(true);
+        }
+        trouble.out_of_time(limit)
+    }
+
+    /// Whether this request asks a person.
     fn may_ask(&self, request: &TokenRequest) -> bool {
-        request.interactive && self.options.attended && self.sign_in.login.is_personal()
+        request.interactive
+            && matches!(self.options.interaction, Interaction::Interactive { .. })
+            && self.sign_in.login.is_personal()
     }
 
     fn tenant(&self, request: &TokenRequest) -> String {

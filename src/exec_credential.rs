@@ -123,21 +123,6 @@ pub fn is_called_by_kubectl(host: &Host) -> bool {
     host.var_nonempty(VARIABLE).is_some()
 }
 
-/// Whether a person is there who can be asked to sign in.
-///
-/// A sign-in needs no keys, just eyes: a terminal to show the code on. Where
-/// kubectl says that the entry is not interactive (`interactiveMode: Never`,
-/// or its own input is taken), and in pipelines, nobody is asked.
-pub fn is_attended(host: &Host, info: &ExecInfo) -> bool {
-    if host.is_ci() {
-        return false;
-    }
-    match info.interactive {
-        Some(interactive) => interactive,
-        None => host.terminal().stderr,
-    }
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Output<'a> {
@@ -254,18 +239,5 @@ mod tests {
              \"spec\":{\"interactive\":false},\
              \"status\":{\"expirationTimestamp\":\"2026-01-01T00:00:00Z\",\"token\":\"t\"}}\n"
         );
-    }
-
-    #[test]
-    fn a_person_is_asked_only_where_kubectl_and_the_pipeline_agree() {
-        let host = |ci: &str| Host::with_env([("CI", ci)]);
-        let info = |interactive| ExecInfo {
-            version: Version::V1,
-            interactive,
-        };
-        assert!(is_attended(&host(""), &info(Some(true))));
-        assert!(!is_attended(&host("true"), &info(Some(true))));
-        assert!(!is_attended(&host(""), &info(Some(false))));
-        assert!(!is_attended(&host(""), &info(None)));
     }
 }

@@ -173,6 +173,7 @@ impl Host {
             frozen_uptime: self.frozen_uptime.clone(),
             http: OnceLock::new(),
             terminal: self.terminal,
+            stderr: OnceLock::from(self.stderr()),
         }
     }
 

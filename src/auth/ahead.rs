@@ -4,7 +4,7 @@
 //! without a person. How a process is set going for it is `cli`'s matter.
 
 use super::{AccessToken, Authenticator, TokenRequest, trouble::Trouble};
-use crate::{error::Result, login::Login};
+use crate::{error::Result, host::ProcessId, login::Login};
 
 /// How long, in seconds, an attempt keeps others from trying again: longer than
 /// one takes, so that a failing one is not repeated by each `kubectl`.
@@ -13,11 +13,44 @@ const NEXT_ATTEMPT: i64 = 60;
 /// until minutes before its end, and asking it is slow.
 const NEXT_ATTEMPT_ELSEWHERE: i64 = 5 * 60;
 
+/// What the process that was started last for a background refresh is noted under.
+const REFRESHER: &str = "refresher";
+
+/// Which process is to renew a cached token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// One that nobody waits for.
+    Background,
+    /// This one: nobody would clear away another.
+    Here,
+}
+
 impl Authenticator {
-    /// Whether a cached token is due for renewal, and no other process has taken
-    /// that on: the caller should see to [`Authenticator::renew_ahead`], but not
-    /// wait for it.
-    pub fn renewal_falls_to_us(&self, request: &TokenRequest, token: &AccessToken) -> bool {
+    /// How a cached token is to be renewed; none where it is not due, or another
+    /// process has taken that on.
+    ///
+    /// A process in the background becomes the child of process 1 (or of a
+    /// subreaper, prctl(2)). One that never asks for its children's ends, as an
+    /// application in a container, keeps a zombie of each. One zombie shows that.
+    pub fn renewal(&self, request: &TokenRequest, token: &AccessToken) -> Option<Renewal> {
+        if !self.renewal_falls_to_us(request, token) {
+            return None;
+        }
+        let last = self.cache.store().noted_process(REFRESHER);
+        Some(if last.is_some_and(|process| process.is_zombie()) {
+            Renewal::Here
+        } else {
+            Renewal::Background
+        })
+    }
+
+    /// Notes which process was started for a background refresh.
+    pub fn note_refresher(&self, pid: u32) {
+        let process = ProcessId::of(pid);
+        self.cache.store().note_process(REFRESHER, &process);
+    }
+
+    fn renewal_falls_to_us(&self, request: &TokenRequest, token: &AccessToken) -> bool {
         if !self.is_due(token) {
             return false;
         }

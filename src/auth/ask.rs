@@ -2,7 +2,7 @@
 //!
 //! Lives here: [`Ask`]. It is what every flow beside this file takes.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use url::Url;
 
@@ -11,10 +11,17 @@ use super::{
     oauth::Form,
     trouble::Trouble,
 };
-use crate::{error::Result, host::Host};
+use crate::{
+    error::{Failure, Kind, Result},
+    host::Host,
+};
 
-/// Shows a line to the person who is signing in.
-pub type Prompt = Arc<dyn Fn(&str) + Send + Sync>;
+/// Shows a line to the person who is signing in. An error says that it could
+/// not be written.
+pub type Prompt = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
+/// Tells a person a line that need not be read.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// One token to be got.
 #[derive(Clone, Copy)]
@@ -40,6 +47,21 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
+    /// Shows a person a line.
+    ///
+    /// # Errors
+    /// When it can't be written: nobody will do what nobody was told.
+    pub(super) fn show(&self, line: &str) -> Result<()> {
+        (self.prompt)(line).map_err(|error| {
+            Failure::of(
+                Kind::SignInNeeded,
+                "a sign-in is needed, and what to do for it could not be shown",
+            )
+            .because(error)
+            .hint("run the command again where its standard error can be seen")
+        })
+    }
+
     /// The scope of an application's own token.
     pub(super) fn scope(&self) -> String {
         format!("{}/.default", self.resource)

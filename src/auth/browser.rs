@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result},
+    host::Sink,
     secret::Secret,
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Visit<'a> {
     pub(super) redirect_url: Option<&'a str>,
     /// The account to suggest.
     pub(super) login_hint: Option<&'a str>,
+    /// Where standard error goes: the address may have to be shown there.
+    pub(super) stderr: Sink,
 }
 
 /// Opens the browser, waits for the person and redeems the code.
@@ -47,21 +50,34 @@ pub(super) async fn sign_in(ask: Ask<'_>, visit: Visit<'_>) -> Result<Tokens> {
     let verifier = random()?;
     let url = authorize_url(ask, visit, &loopback, &state, &verifier)?;
     match ask.host.open_browser(&url).await {
-        Ok(()) => (ask.prompt)("waiting for the sign-in in the browser; Ctrl-C ends it"),
+        // The browser is seen, whether this line is or not.
+        Ok(()) => {
+            let _ = ask.show("waiting for the sign-in in the browser; Ctrl-C ends it");
+        }
+        Err(why) if visit.stderr == Sink::Nowhere => return Err(cannot_show(&why)),
         Err(why) => {
-            (ask.prompt)(&format!("no browser could be opened: {why}"));
-            (ask.prompt)(&format!(
+            ask.show(&format!("no browser could be opened: {why}"))?;
+            ask.show(&format!(
                 "to sign in, open this address in a browser on this machine: {url}"
-            ));
-            (ask.prompt)("where this machine has none, `-l devicecode` works with any other");
+            ))?;
+            ask.show("where this machine has none, `-l devicecode` works with any other")?;
         }
     }
     let redeem = async |returned: Returned| match returned {
         Returned::Code(code) => redeem(ask, visit, &loopback, &code, &verifier).await,
         Returned::Error { error, description } => Err(refusal(&error, &description)),
     };
-    ask.trouble.waits_for("the sign-in in the browser");
+    ask.trouble.waits_for_person();
     loopback.wait(state.expose(), redeem).await
+}
+
+fn cannot_show(why: &Failure) -> Failure {
+    Failure::of(
+        Kind::SignInNeeded,
+        "no browser could be opened, and standard error, where the address would be shown, goes nowhere",
+    )
+    .because(why)
+    .hint("run the command again where its standard error can be seen")
 }
 
 fn authorize_url(

@@ -3,7 +3,7 @@
 //! Lives here: [`CacheKey`], [`TokenCache`] and the rules of freshness. Where
 //! bytes rest is a [`Store`]'s matter; how tokens are had is not known here.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccessToken,
     oauth::Account,
-    store::{self, Guard, Store},
+    store::{self, Store},
 };
 use crate::{
     error::Result,
@@ -19,10 +19,12 @@ use crate::{
     secret::Secret,
 };
 
+mod given_up;
 mod listing;
 mod refresh;
 mod unnamed;
 
+pub use given_up::GivenUp;
 pub use listing::{Kept, KeptKind, Wanted};
 pub use refresh::{Issued, RefreshKey, RefreshRecord, Unnamed};
 
@@ -263,32 +265,6 @@ impl TokenCache {
             .write_stamped(&key.name(), bytes, token.expires_on)?;
         key.forget_earlier(&self.store);
         Ok(())
-    }
-
-    /// Waits until this process alone gets what `flight` names, and calls
-    /// `waiting` once when that takes longer than a second. Says beside the
-    /// lock whether there was anybody to wait for.
-    ///
-    /// The wait has no bound of its own: the caller has one for the whole.
-    ///
-    /// # Errors
-    /// When the store can't lock.
-    pub async fn alone(&self, flight: &str, waiting: &(dyn Fn() + Sync)) -> Result<(Guard, bool)> {
-        let mut waited = Duration::ZERO;
-        let mut step = Duration::from_millis(5);
-        let mut told = false;
-        loop {
-            if let Some(guard) = self.store.try_lock(flight)? {
-                return Ok((guard, !waited.is_zero()));
-            }
-            if waited >= Duration::from_secs(1) && !told {
-                waiting();
-                told = true;
-            }
-            tokio::time::sleep(step).await;
-            waited += step;
-            step = (step * 2).min(Duration::from_millis(100));
-        }
     }
 
     /// The store, for what rests beside tokens.

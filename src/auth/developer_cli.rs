@@ -102,6 +102,7 @@ const AZD_MISSING: &str = "install the Azure Developer CLI (https://aka.ms/azd) 
 
 async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Result<Finished> {
     tracing::debug!("running {program}");
+    ask.trouble.waits_for(format!("`{program}`"));
     let run = Run {
         program,
         args: args.iter().map(Into::into).collect(),

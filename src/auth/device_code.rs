@@ -46,7 +46,7 @@ struct DeviceCode {
 pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Result<Tokens> {
     let endpoint = TokenEndpoint::new(ask);
     let mut code = start(ask, endpoint, client_id, legacy).await?;
-    (ask.prompt)(&code.message);
+    ask.show(&code.message)?;
     let (url, form) = if legacy {
         (
             ask.endpoint(Endpoint::LegacyToken)?,
@@ -69,7 +69,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Resu
         )
     };
     loop {
-        ask.trouble.waits_for("the code to be entered in a browser");
+        ask.trouble.waits_for_person();
         tokio::time::sleep(code.interval).await;
         if Instant::now() >= code.expires_at {
             return Err(expired());

@@ -5,10 +5,10 @@
 //! that were replaced or refused.
 
 use super::{
-    Ask, Authenticator,
+    Ask, Authenticator, Interaction, Reason,
     authority::Endpoint,
     browser::{self, Visit},
-    cache::{Issued, RefreshRecord, Unnamed},
+    cache::{GivenUp, Issued, RefreshRecord, Unnamed},
     device_code,
     lifetime::issued_on,
     oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
@@ -22,6 +22,10 @@ use crate::{
 /// How many refresh tokens are tried: a second one where another process has
 /// replaced the one that was refused.
 const ATTEMPTS: u32 = 2;
+
+/// How long, in seconds, the same caller's next call asks nobody after a sign-in
+/// that came to nothing: kubectl calls again at once.
+const NOT_ASKED_AGAIN: i64 = 10;
 
 impl Authenticator {
     /// Gets a person's token.
@@ -59,24 +63,25 @@ impl Authenticator {
         if !interactive {
             return Err(not_asked(refused.map(|r| *r)));
         }
-        if !self.options.attended {
-            return Err(self.nobody_to_ask(ask, refused.map(|r| *r)));
+        if let Interaction::NonInteractive(reason) = self.options.interaction {
+            return Err(self.nobody_to_ask(ask, reason, refused.map(|r| *r)));
         }
-        if let Some(since) = waited_since
-            && self.cache.given_up_since(&key, hint, since)
-        {
-            return Err(given_up_elsewhere());
+        if let Some(failure) = self.asked_before(waited_since) {
+            return Err(failure);
         }
         let challenge = refused.and_then(|refused| refused.claims);
         let ask = Ask {
             claims: ask.claims.or(challenge.as_deref()),
             ..ask
         };
-        let tokens = self.ask_person(ask).await.inspect_err(|failure| {
-            if matches!(failure.kind(), Kind::Cancelled | Kind::Denied) {
-                self.cache.give_up(&key, hint, ask.host.now());
-            }
-        })?;
+        let tokens = self
+            .ask_person(ask)
+            .await
+            .inspect_err(|failure| match failure.kind() {
+                Kind::Cancelled | Kind::Denied => self.give_up(false),
+                Kind::Timeout => self.give_up(true),
+                _ => {}
+            })?;
         self.check_account(&tokens)?;
         // Without knowing whose it is, it can't be kept apart from others'.
         if let Some(account) = &tokens.account {
@@ -89,13 +94,47 @@ impl Authenticator {
         Ok(tokens)
     }
 
+    /// Notes that a person did not sign in: said no, or did not answer in time.
+    pub(super) fn give_up(&self, timed_out: bool) {
+        let note = GivenUp {
+            at: self.host.now(),
+            timed_out,
+            caller: self.options.caller,
+        };
+        self.cache
+            .give_up(&self.refresh_key(), self.sign_in.login.hint(), &note);
+    }
+
+    /// Why a person is not asked once more: one has just said no to a process that
+    /// this one waited for, or kubectl, which calls up to six times for one
+    /// command, has just been told that nobody signed in.
+    fn asked_before(&self, waited_since: Option<i64>) -> Option<Failure> {
+        let note = self
+            .cache
+            .given_up(&self.refresh_key(), self.sign_in.login.hint())?;
+        let elsewhere = !note.timed_out && waited_since.is_some_and(|since| note.at >= since);
+        let passed = self.host.now().saturating_sub(note.at);
+        let same_caller = note.caller.is_some()
+            && note.caller == self.options.caller
+            && (0..NOT_ASKED_AGAIN).contains(&passed);
+        if !elsewhere && !same_caller {
+            return None;
+        }
+        let failure = if note.timed_out {
+            Failure::of(Kind::Timeout, "nobody signed in just now")
+        } else {
+            Failure::of(Kind::Cancelled, "the sign-in was just given up or refused")
+        };
+        Some(failure.hint("run the command again to sign in"))
+    }
+
     async fn ask_person(&self, ask: Ask<'_>) -> Result<Tokens> {
         match &self.sign_in.login {
             Login::DeviceCode {
                 client_id, legacy, ..
             } => {
                 if let Some(name) = self.sign_in.login.hint() {
-                    (self.options.prompt)(&format!("the sign-in of `{name}` is needed:"));
+                    ask.show(&format!("the sign-in of `{name}` is needed:"))?;
                 }
                 device_code::sign_in(ask, client_id, *legacy).await
             }
@@ -109,6 +148,7 @@ impl Authenticator {
                     client_id,
                     redirect_url: redirect_url.as_deref(),
                     login_hint: login_hint.as_deref(),
+                    stderr: ask.host.stderr(),
                 };
                 browser::sign_in(ask, visit).await
             }
@@ -189,16 +229,18 @@ impl Authenticator {
     }
 
     /// What is said where a person would have to sign in and none is there.
-    fn nobody_to_ask(&self, ask: Ask<'_>, refused: Option<EntraError>) -> Failure {
+    fn nobody_to_ask(&self, ask: Ask<'_>, reason: Reason, refused: Option<EntraError>) -> Failure {
         let login = &self.sign_in.login;
+        let why = match reason {
+            Reason::Ci => "nobody is asked where `CI` is set",
+            Reason::Unseen => "nobody could see what to do: standard error goes nowhere",
+            Reason::Background => "nobody is asked in the background",
+        };
         let failure = match refused {
-            Some(refused) => refused
-                .into_failure()
-                .context("the earlier sign-in is of no more use, and no person is here to sign in"),
-            None => Failure::of(
-                Kind::SignInNeeded,
-                "a person has to sign in, and none is here",
-            ),
+            Some(refused) => refused.into_failure().context(format!(
+                "the earlier sign-in can't be used any more, and {why}"
+            )),
+            None => Failure::of(Kind::SignInNeeded, "a person has to sign in").because(why),
         };
         let legacy = if self.refresh_key().legacy {
             " --legacy"
@@ -209,8 +251,9 @@ impl Authenticator {
             Some(name) => format!(" --login-hint {name}"),
             None => String::new(),
         };
+        let unset = if reason == Reason::Ci { "CI= " } else { "" };
         failure.hint(format!(
-            "type in a terminal, once: `kubectl aad get-token -l {} --client-id {} --tenant-id {} --server-id {}{legacy}{hint}`; \
+            "type in a terminal, once: `{unset}kubectl aad get-token -l {} --client-id {} --tenant-id {} --server-id {}{legacy}{hint}`; \
              in a pipeline use `-l workloadidentity`, `-l msi` or `-l spn`",
             login.mode(),
             login.client_id().unwrap_or_default(),
@@ -254,12 +297,4 @@ fn note_unkept(kept: Result<()>) {
     if let Err(failure) = kept {
         tracing::debug!("the refresh token was not kept: {failure}");
     }
-}
-
-fn given_up_elsewhere() -> Failure {
-    Failure::of(
-        Kind::Cancelled,
-        "the sign-in that was waited for was given up or refused",
-    )
-    .hint("run the command again to sign in")
 }

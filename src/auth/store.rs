@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Result},
-    host::Host,
+    host::{Host, ProcessId},
 };
 
 pub use choice::{Kind, StoreChoice};
@@ -401,7 +402,34 @@ impl Store {
             Place::Memory(memory) => return Ok(memory.try_lock(name)),
         };
         let lock = directory.try_lock(&format!("{name}{LOCK}"))?;
-        Ok(lock.map(Guard::holding))
+        Ok(lock.map(|lock| {
+            // Who holds it is for the others to read; without it the lock is as good.
+            let _ = write_process(lock.file(), &ProcessId::current());
+            Guard::holding(lock)
+        }))
+    }
+
+    /// The process that holds a lock, where it can be told.
+    pub fn holder(&self, name: &str) -> Option<ProcessId> {
+        self.process_in(&format!("{name}{LOCK}"))
+    }
+
+    /// Notes which process was started for `name`. That it can't be noted does no harm.
+    pub fn note_process(&self, name: &str, process: &ProcessId) {
+        if let Some(directory) = self.files().filter(|_| is_name(name))
+            && let Ok(file) = directory.lock_file(&format!("{name}{TURN}"))
+        {
+            let _ = write_process(&file, process);
+        }
+    }
+
+    /// The process that was noted for `name`.
+    pub fn noted_process(&self, name: &str) -> Option<ProcessId> {
+        self.process_in(&format!("{name}{TURN}"))
+    }
+
+    fn process_in(&self, file: &str) -> Option<ProcessId> {
+        ProcessId::parse(std::str::from_utf8(&self.files()?.read(file)?).ok()?)
     }
 
     /// Claims a turn at something that is to be done once in `every` seconds,
@@ -460,6 +488,12 @@ fn moment(unix: i64) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_secs(seconds))
         .unwrap_or(UNIX_EPOCH)
+}
+
+fn write_process(mut file: &File, process: &ProcessId) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{process}")
 }
 
 /// The key of the vault, made and kept where there is none yet.

@@ -14,7 +14,18 @@ pub(super) struct Trouble(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     seen: Option<Failure>,
-    waiting_for: Option<String>,
+    waiting_for: Option<WaitingFor>,
+}
+
+/// What a sign-in is waiting for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum WaitingFor {
+    /// A program or a service, in a few words.
+    Source(String),
+    /// Another process that gets the same token, by its name.
+    Process(String),
+    /// A person, who has been shown what to do.
+    Person,
 }
 
 impl Trouble {
@@ -28,9 +39,24 @@ impl Trouble {
         self.state().seen = None;
     }
 
-    /// Notes what is waited for now, in a few words.
+    /// Notes what program or service is waited for now, in a few words.
     pub(super) fn waits_for(&self, what: impl Into<String>) {
-        self.state().waiting_for = Some(what.into());
+        self.state().waiting_for = Some(WaitingFor::Source(what.into()));
+    }
+
+    /// Notes which process is waited for now.
+    pub(super) fn waits_for_process(&self, name: impl Into<String>) {
+        self.state().waiting_for = Some(WaitingFor::Process(name.into()));
+    }
+
+    /// Notes that a person is waited for now.
+    pub(super) fn waits_for_person(&self) {
+        self.state().waiting_for = Some(WaitingFor::Person);
+    }
+
+    /// What is waited for now.
+    pub(super) fn waiting_for(&self) -> Option<WaitingFor> {
+        self.state().waiting_for.clone()
     }
 
     /// The error where no token came within `limit`: the last trouble says why, and where there
@@ -43,9 +69,16 @@ impl Trouble {
         );
         match (state.seen, state.waiting_for) {
             (Some(seen), _) => failure.because_of(&seen),
+            (None, Some(WaitingFor::Person)) => Failure::of(
+                Kind::Timeout,
+                format!("nobody signed in within {} s", limit.as_secs_f32()),
+            )
+            .hint("run the command again, and sign in then; `--timeout`, as in `--timeout 3m`, gives more time"),
             (None, what) => match what {
-                Some(what) => failure.because(format!("the time ran out while waiting for {what}")),
-                None => failure,
+                Some(WaitingFor::Source(what) | WaitingFor::Process(what)) => {
+                    failure.because(format!("the time ran out while waiting for {what}"))
+                }
+                _ => failure,
             }
             .hint("give it longer with `--timeout`, as in `--timeout 3m`"),
         }

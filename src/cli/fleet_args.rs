@@ -20,7 +20,6 @@ use crate::{
         fleet::{Fleet, Scope, Step, TenantRef, Tenants},
     },
     error::{Failure, Kind, Result},
-    exec_credential::ExecInfo,
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, LoginMode, Origin, PARAMS, Param, Precedence, Settings, param::Takes,
@@ -232,11 +231,8 @@ impl FleetArgs {
         progress: &Progress,
     ) -> Result<Authenticator> {
         let sign_in = self.arm_login.resolve(host)?;
-        let mut options = get_token::options(host, &ExecInfo::default(), &sign_in)?;
+        let mut options = get_token::options(host, &self.arm_login, &sign_in)?;
         options.prompt = progress.teller();
-        if self.arm_login.text(Param::Timeout).is_some() {
-            options.patience = sign_in.timeout;
-        }
         let authority = self.cloud.authority.clone();
         Ok(Authenticator::new(
             Arc::clone(host),

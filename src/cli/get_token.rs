@@ -9,18 +9,19 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     flags,
-    output::{notice, say},
+    output::{notice, try_say},
     renew_token,
 };
 use crate::{
     auth::{
-        AccessToken, Authenticator, Options, TokenRequest, TokenSource,
+        AccessToken, Authenticator, Interaction, Options, Reason, Renewal, Situation, TokenRequest,
+        TokenSource,
         store::{self, Store, StoreChoice},
     },
     azure::Cloud,
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, ExecInfo},
-    host::Host,
+    host::{Host, Sink},
     login::{Param, Precedence, Settings, SignIn},
 };
 
@@ -62,54 +63,65 @@ pub(super) fn command() -> Command {
 pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
     let info = ExecInfo::read(host)?;
     let settings_as_given = settings.clone();
-    let (authenticator, mut request) = prepare_for(&info, settings, host)?;
+    let (authenticator, mut request) = prepare_for(settings, host, Use::Call)?;
     request.force_refresh = call.force_refresh;
-    let token = match authenticator.cached(&request) {
+    let (token, renewal) = match authenticator.cached(&request) {
         Some(token) => {
-            if authenticator.renewal_falls_to_us(&request, &token) {
-                renew_token::start(host, &settings_as_given);
-            }
-            token
+            let renewal = authenticator.renewal(&request, &token);
+            (token, renewal)
         }
-        None => fetch(&authenticator, &request)?,
+        None => (fetch(&authenticator, &request)?, None),
     };
+    if renewal == Some(Renewal::Background)
+        && let Some(pid) = renew_token::start(host, &settings_as_given)
+    {
+        authenticator.note_refresher(pid);
+    }
     let line = exec_credential::render(info.version, &token)?;
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(line.expose().as_bytes())
         .and_then(|()| stdout.flush())
         .map_err(|e| Failure::new("could not write the credential").because(e))?;
+    if renewal == Some(Renewal::Here) {
+        renew_token::renew_here(host, settings_as_given);
+    }
     Ok(EXIT_OK)
 }
 
-/// Makes ready what `get-token` would do with these flags, so that a token can
-/// be had before kubectl asks for it, under the same cache key.
+/// What a sign-in is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// A call of `get-token`.
+    Call,
+    /// A background refresh, which asks nobody.
+    Background,
+}
+
+/// Prepares what `get-token` would do with these flags, so that a token is there
+/// before kubectl asks for it, under the same cache key.
 ///
 /// # Errors
 /// A usage error when the flags and the variables are no sign-in.
 pub fn prepare(settings: Settings, host: &Arc<Host>) -> Result<(Authenticator, TokenRequest)> {
-    prepare_for(&ExecInfo::read(host)?, settings, host)
+    prepare_for(settings, host, Use::Call)
 }
 
 /// As [`prepare`], but nobody is asked.
 ///
 /// # Errors
 /// As [`prepare`].
-pub(super) fn prepare_unattended(
+pub(super) fn prepare_in_background(
     settings: Settings,
     host: &Arc<Host>,
 ) -> Result<(Authenticator, TokenRequest)> {
-    let info = ExecInfo {
-        interactive: Some(false),
-        ..ExecInfo::read(host)?
-    };
-    prepare_for(&info, settings, host)
+    prepare_for(settings, host, Use::Background)
 }
 
 fn prepare_for(
-    info: &ExecInfo,
     settings: Settings,
     host: &Arc<Host>,
+    purpose: Use,
 ) -> Result<(Authenticator, TokenRequest)> {
     let mut settings = settings.with_variables(host, Precedence::VariablesFirst);
     settings.set_default(Param::Login, DEFAULT_LOGIN);
@@ -121,20 +133,20 @@ fn prepare_for(
         sign_in.authority_host.as_deref(),
         host,
     )?;
-    let mut options = options(host, info, &sign_in)?;
-    if settings.text(Param::Timeout).is_some() {
-        options.patience = sign_in.timeout;
+    let mut options = options(host, &settings, &sign_in)?;
+    if purpose == Use::Background {
+        options.interaction = Interaction::NonInteractive(Reason::Background);
     }
     let authenticator = Authenticator::new(Arc::clone(host), sign_in, authority, options);
     Ok((authenticator, request))
 }
 
-/// How a command's sign-ins behave: tokens are kept where `--cache-dir` says,
-/// and a person is asked on standard error where one is there.
+/// How a command's sign-ins behave: tokens are stored where `--cache-dir` says,
+/// and a person is asked on standard error where [`Interaction::of`] says so.
 ///
 /// # Errors
 /// When `--token-store keyring` asks for what can't be had.
-pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options> {
+pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Options> {
     let choice = StoreChoice::named(sign_in.token_store.as_deref())
         .map_err(|failure| sign_in.blame(failure, Param::TokenStore))?;
     let from_entry = exec_credential::is_called_by_kubectl(host);
@@ -146,10 +158,23 @@ pub fn options(host: &Host, info: &ExecInfo, sign_in: &SignIn) -> Result<Options
     }
     Ok(Options {
         store: Arc::new(store),
-        attended: exec_credential::is_attended(host, info),
-        patience: Options::PATIENCE,
-        prompt: Arc::new(say),
+        interaction: interaction(host, settings, sign_in),
+        prompt: Arc::new(try_say),
         notice,
+        caller: from_entry.then(|| host.parent()),
+    })
+}
+
+fn interaction(host: &Host, settings: &Settings, sign_in: &SignIn) -> Interaction {
+    let stderr = host.stderr();
+    Interaction::of(&Situation {
+        mode: sign_in.login.mode(),
+        in_background: false,
+        is_ci: host.is_ci(),
+        stderr,
+        // Looking for one costs a little, and matters only there.
+        has_browser: stderr == Sink::Nowhere && host.has_browser(),
+        timeout: settings.text(Param::Timeout).map(|_| sign_in.timeout),
     })
 }
 

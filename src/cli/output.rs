@@ -13,7 +13,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::{
-    auth::Prompt,
+    auth::Notice,
     error::{Failure, Result, printable},
     host::Host,
 };
@@ -77,12 +77,20 @@ pub(super) fn print(text: &str) -> Result<()> {
 /// Says a line on standard error, free of control characters. Where nobody
 /// can be told, there is nothing to gain from an error about it.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(line));
+    let _ = try_say(line);
+}
+
+/// The same, for what a person must have read before this goes on.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn try_say(line: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{}", printable(line))
 }
 
 /// Tells once that something optional failed: on a terminal, else with `-v`. A pipeline's log is
 /// not filled with what nobody there can mend.
-pub(super) fn notice(host: &Host) -> Prompt {
+pub(super) fn notice(host: &Host) -> Notice {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let watched = host.terminal().stderr;
     Arc::new(move |line: &str| {

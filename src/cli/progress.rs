@@ -4,13 +4,14 @@
 //! nothing is drawn.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::say;
+use super::output::try_say;
 use crate::{auth::Prompt, host::Host};
 
 /// What is drawn where the end is not in sight.
@@ -65,7 +66,7 @@ impl Progress {
 
     /// Prints a line that stays, above the progress.
     pub(super) fn note(&self, line: &str) {
-        note(&self.bar, line);
+        let _ = note(&self.bar, line);
     }
 
     /// What is to stand above a sign-in's next words; none where it has nothing to say.
@@ -79,9 +80,9 @@ impl Progress {
         let announced = Arc::clone(&self.announced);
         Arc::new(move |line| {
             if let Some(above) = lock(&announced).take() {
-                note(&bar, &above);
+                note(&bar, &above)?;
             }
-            note(&bar, line);
+            note(&bar, line)
         })
     }
 }
@@ -96,8 +97,8 @@ fn lock(announced: &Mutex<Option<String>>) -> std::sync::MutexGuard<'_, Option<S
     announced.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn note(bar: &ProgressBar, line: &str) {
-    bar.suspend(|| say(line));
+fn note(bar: &ProgressBar, line: &str) -> io::Result<()> {
+    bar.suspend(|| try_say(line))
 }
 
 fn style(template: &str) -> ProgressStyle {

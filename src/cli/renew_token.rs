@@ -5,15 +5,16 @@
 //! that is cached is still good, and who needs the next one will see why it
 //! can't be had.
 
-use std::{io::Read, sync::Arc};
+use std::{io::Read, path::Path, sync::Arc, time::Duration};
 
 use clap::Command;
+use tokio::time::timeout;
 
 use super::get_token;
 use crate::{
-    error::{EXIT_OK, Failure, Result},
-    host::Host,
-    login::Settings,
+    error::{EXIT_OK, Failure, Kind, Result},
+    host::{Host, process},
+    login::{Param, Settings},
 };
 
 const NAME: &str = "renew-token";
@@ -25,15 +26,52 @@ pub(super) fn command() -> Command {
     Command::new(NAME).hide(true)
 }
 
-/// Starts a process that renews the token of `settings`.
-pub(super) fn start(host: &Host, settings: &Settings) {
-    let args = zeroize::Zeroizing::new(
-        serde_json::to_vec(&settings.to_args()).expect("a list of texts can be written"),
-    );
-    // Kubectl's request is not ours: nobody may be asked, whatever it says.
-    if let Err(error) = host.relaunch(&[NAME], &args) {
-        tracing::debug!("no process was started to renew the token: {error}");
+/// How long kubectl may be kept waiting where this process has to renew the token.
+const LIMIT_HERE: Duration = Duration::from_secs(5);
+
+/// Starts a process that renews the token of `settings`, and returns its id.
+pub(super) fn start(host: &Host, settings: &Settings) -> Option<u32> {
+    let args = anchored(settings).to_args();
+    let args =
+        zeroize::Zeroizing::new(serde_json::to_vec(&args).expect("a list of texts can be written"));
+    host.relaunch(&[NAME], &args)
+        .inspect_err(|error| {
+            tracing::debug!("no process was started to renew the token: {error}");
+        })
+        .ok()
+}
+
+/// Renews the token of `settings` in this process. The cached one stays good where
+/// that fails.
+pub(super) fn renew_here(host: &Arc<Host>, settings: Settings) {
+    if let Err(failure) = renew(host, settings, LIMIT_HERE) {
+        tracing::debug!("the token was not renewed: {failure}");
     }
+}
+
+/// The same settings for a process in another directory.
+fn anchored(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for param in [
+        Param::CacheDir,
+        Param::ClientCertificate,
+        Param::FederatedTokenFile,
+    ] {
+        let (Some(text), Some(origin)) = (settings.text(param), settings.origin(param)) else {
+            continue;
+        };
+        let path = Path::new(text);
+        if path.is_absolute() || path.starts_with("~") {
+            continue;
+        }
+        if let Some(path) = std::path::absolute(path)
+            .ok()
+            .and_then(|path| path.into_os_string().into_string().ok())
+        {
+            settings.set(param, path, origin);
+        }
+    }
+    settings
 }
 
 /// Runs the command.
@@ -41,6 +79,7 @@ pub(super) fn start(host: &Host, settings: &Settings) {
 /// # Errors
 /// What stood in the way.
 pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
+    process::detach();
     let mut input = zeroize::Zeroizing::new(String::new());
     std::io::stdin()
         .take(INPUT_LIMIT)
@@ -49,7 +88,13 @@ pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
     let args: Vec<String> =
         serde_json::from_str(&input).map_err(|_| Failure::usage("only `get-token` runs this"))?;
     let (settings, _) = Settings::from_exec_args(&args)?;
-    let (authenticator, request) = get_token::prepare_unattended(settings, host)?;
-    super::runtime()?.block_on(authenticator.renew_ahead(&request))?;
+    renew(host, settings, Duration::MAX)?;
     Ok(EXIT_OK)
+}
+
+fn renew(host: &Arc<Host>, settings: Settings, limit: Duration) -> Result<()> {
+    let (authenticator, request) = get_token::prepare_in_background(settings, host)?;
+    super::runtime()?
+        .block_on(async { timeout(limit, authenticator.renew_ahead(&request)).await })
+        .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))?
 }

@@ -21,6 +21,9 @@ use crate::{
     world::{Ran, World, run},
 };
 
+/// Where nobody is asked to sign in.
+pub(crate) const NON_INTERACTIVE: (&str, &str) = ("CI", "true");
+
 /// What kubectl says where a person is at the terminal.
 pub(crate) const ATTENDED: (&str, &str) = (
     "KUBERNETES_EXEC_INFO",
@@ -392,7 +395,7 @@ fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
     assert_eq!(simulator.counters().tokens("refresh_token"), 3);
 
     simulator.revoke_refresh_tokens(&scene.user.upn);
-    let alone = scene.get_token(&forced, &[]);
+    let alone = scene.get_token(&forced, &[NON_INTERACTIVE]);
     assert_refused(
         &alone,
         1,
@@ -410,7 +413,7 @@ fn device_codes_end_as_people_end_them() {
     let args = scene.person("devicecode", &[]);
     let start = || {
         scene
-            .command(&args, &[ATTENDED])
+            .command(&args, &[])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -435,7 +438,7 @@ fn device_codes_end_as_people_end_them() {
     });
     let expired = scene.get_token(
         &scene.person("devicecode", &["--force-refresh", "--legacy"]),
-        &[ATTENDED],
+        &[],
     );
     assert_refused(&expired, 1, &["before it expired"]);
 }
@@ -450,17 +453,22 @@ pub(crate) fn finished(child: Child) -> Ran {
 }
 
 #[test]
-fn where_nobody_is_there_nobody_is_asked() {
+fn in_a_pipeline_nobody_is_asked_and_the_error_says_why() {
     let scene = Scene::new();
-    let never = (
-        "KUBERNETES_EXEC_INFO",
-        r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
-    );
     for mode in ["devicecode", "interactive"] {
         let args = scene.person(mode, &[]);
-        for env in [vec![], vec![never], vec![ATTENDED, ("CI", "true")]] {
+        for env in [vec![("CI", "true")], vec![ATTENDED, ("CI", "1")]] {
             let ran = scene.get_token(&args, &env);
-            assert_refused(&ran, 1, &["a person has to sign in", "-l workloadidentity"]);
+            assert_refused(
+                &ran,
+                1,
+                &[
+                    "a person has to sign in",
+                    "`CI` is set",
+                    "`CI= kubectl aad get-token",
+                    "-l workloadidentity",
+                ],
+            );
         }
     }
     assert_eq!(scene.world.simulator.counters().total(), 0);
@@ -511,7 +519,7 @@ fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
     simulator.configure(|settings| settings.device_auto_approve = None);
     let args = scene.person("devicecode", &[]);
     let start = || {
-        let mut command = scene.command(&args, &[ATTENDED]);
+        let mut command = scene.command(&args, &[]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the program starts")
     };
@@ -520,7 +528,7 @@ fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
     // Those who wait say so.
     let waiting = children
         .iter_mut()
-        .map(|child| first_words(child, &["waiting for a sign-in", "enter the code"]))
+        .map(|child| first_words(child, &["waiting for process", "enter the code"]))
         .filter(|words| words.contains("waiting"))
         .count();
     assert_eq!(waiting, 4);
@@ -537,7 +545,7 @@ fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
 }
 
 /// Reads a child's standard error up to the first of these words.
-fn first_words(child: &mut Child, words: &[&str]) -> String {
+pub(crate) fn first_words(child: &mut Child, words: &[&str]) -> String {
     use std::io::Read;
     let stderr = child.stderr.as_mut().expect("it is piped");
     let mut read = Vec::new();
@@ -826,7 +834,7 @@ fn the_v1_endpoint_gives_tokens_with_spn_in_their_audience() {
 }
 
 /// A browser that hands the address over to the test, which then acts as one.
-fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
+pub(crate) fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     let script = scene.world.home().join("bin/tell");
     let told = scene.world.home().join("address");
@@ -839,7 +847,7 @@ fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
     ("tell".to_owned(), told)
 }
 
-fn wait_for_file(path: &Path, child: &mut Child) -> String {
+pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         if let Ok(text) = std::fs::read_to_string(path) {
@@ -855,7 +863,7 @@ fn wait_for_file(path: &Path, child: &mut Child) -> String {
 }
 
 /// Follows the sign-in page's answer to the program: posts the form as a browser would.
-fn walk(scene: &Scene, address: &str) -> String {
+pub(crate) fn walk(scene: &Scene, address: &str) -> String {
     let ca = scene.world.simulator.ca_pem();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -912,7 +920,7 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
     let scene = Scene::new();
     let simulator = &scene.world.simulator;
     let (browser, told) = browser_that_tells(&scene);
-    let env = [ATTENDED, ("BROWSER", browser.as_str())];
+    let env = [("BROWSER", browser.as_str())];
     let visit = |sign_in: SignIn, args: &[&str]| {
         simulator.configure(|settings| settings.sign_in = sign_in);
         let mut child = scene
@@ -954,7 +962,7 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
             "interactive",
             &["--login-hint", "x@y.example", "--timeout", "1s"],
         ),
-        &[ATTENDED],
+        &[],
     );
     assert_refused(
         &cannot,

@@ -24,6 +24,7 @@ mod merge;
 mod network;
 mod optional;
 mod other_user;
+mod prompts;
 mod reach;
 mod reference;
 mod sessions;

@@ -12,7 +12,7 @@ use kubectl_aad::auth::store::{Kind, Store, StoreChoice};
 use serde_json::json;
 
 use crate::{
-    get_token::{ATTENDED, Scene},
+    get_token::{ATTENDED, NON_INTERACTIVE, Scene},
     world::{CLOUD, Ran, run},
 };
 
@@ -64,7 +64,8 @@ impl Office {
 
     /// A call with nobody there to sign in.
     fn silent(&self, tenant: &str, hint: Option<&User>) -> Ran {
-        self.scene.get_token(&Self::args(tenant, hint), &[])
+        self.scene
+            .get_token(&Self::args(tenant, hint), &[NON_INTERACTIVE])
     }
 
     /// A call at which this person signs in, if anybody is asked.
@@ -199,7 +200,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_background_refresh
     let mut args = Office::args(one, None);
     args.push("--force-refresh");
     // The refresher may still be forgetting the session: ann's is refused, too.
-    let ran = office.scene.get_token(&args, &[]);
+    let ran = office.scene.get_token(&args, &[NON_INTERACTIVE]);
     assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
     office.is(&office.silent(one, None), &office.ann, one);
 }
@@ -254,12 +255,10 @@ fn the_sign_in_of_a_named_sync_serves_no_unnamed_command() {
     let scene = &office.scene;
     let simulator = &scene.world.simulator;
     simulator.configure(|s| s.device_auto_approve = Some((1, office.bob.upn.clone())));
-    let fleet = |args: &[&str], attended: bool| {
+    let fleet = |args: &[&str]| {
         let mut command = scene.world.aad(args);
         command.args(["-l", "devicecode", "--environment", CLOUD, "-o", "json"]);
-        if attended {
-            command.env(ATTENDED.0, ATTENDED.1);
-        }
+        command.env(NON_INTERACTIVE.0, NON_INTERACTIVE.1);
         run(command.stdin(Stdio::null()))
     };
     let ran = scene.world.at_a_terminal(&[
@@ -273,13 +272,13 @@ fn the_sign_in_of_a_named_sync_serves_no_unnamed_command() {
     ]);
     assert_eq!(office.prompts(), 1, "{}", ran.stderr);
     // Named again it needs nobody; unnamed it must not be bob.
-    fleet(&["list", "--account", &office.bob.upn], false);
+    fleet(&["list", "--account", &office.bob.upn]);
     assert_eq!(office.prompts(), 1);
-    let unnamed = fleet(&["list"], false);
+    let unnamed = fleet(&["list"]);
     assert_eq!(unnamed.code, 1, "{}{}", unnamed.stdout, unnamed.stderr);
     let mut args = Office::args(&office.tenants[1], None);
     *args.last_mut().expect("the client") = AZURE_CLI_APP;
-    let ran = scene.get_token(&args, &[]);
+    let ran = scene.get_token(&args, &[NON_INTERACTIVE]);
     assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
 }
 

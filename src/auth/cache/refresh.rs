@@ -309,22 +309,6 @@ impl TokenCache {
         None
     }
 
-    /// Notes that a person gave up a sign-in at `now` (Unix seconds). That it
-    /// can't be noted costs a second question at most.
-    pub fn give_up(&self, key: &RefreshKey, hint: Option<&str>, now: i64) {
-        let _ = self
-            .store()
-            .write(&given_up(key, hint), now.to_string().as_bytes());
-    }
-
-    /// Whether a person gave up a sign-in at `since` or after it.
-    pub fn given_up_since(&self, key: &RefreshKey, hint: Option<&str>, since: i64) -> bool {
-        let noted = self.store().read(&given_up(key, hint));
-        noted
-            .and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse::<i64>().ok())
-            .is_some_and(|at| at >= since)
-    }
-
     fn read_refresh(&self, key: &RefreshKey, name: &str) -> Option<RefreshRecord> {
         let bytes = self.store().read(name)?;
         let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
@@ -351,13 +335,6 @@ pub(super) fn look_at(store: &Store, name: &str) -> Option<(RefreshKey, Account,
     }
     let tenants = std::mem::take(&mut entry.tenants).into_keys().collect();
     Some((entry.key.clone(), entry.account.clone(), tenants))
-}
-
-/// The record of a sign-in that was given up: of one account, where it is named.
-fn given_up(key: &RefreshKey, hint: Option<&str>) -> String {
-    let whole =
-        serde_json::to_vec(&(key, hint.map(str::to_lowercase))).expect("a key is plain strings");
-    format!("{}{}", store::GIVEN_UP, fingerprint(&whole))
 }
 
 #[cfg(test)]

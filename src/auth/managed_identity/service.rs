@@ -265,7 +265,7 @@ mod tests {
         let host = Host::with_env(vars.iter().copied());
         let authority =
             Authority::new(Url::parse("https://login.microsoftonline.com/").expect("a URL"));
-        let prompt: crate::auth::Prompt = Shared::new(|_| ());
+        let prompt: crate::auth::Prompt = Shared::new(|_| Ok(()));
         let ask = Ask {
             host: &host,
             authority: &authority,

@@ -466,10 +466,16 @@ pub(super) const LOCK: &str = ".lock";
 /// A lock that is held.
 #[derive(Debug)]
 pub(super) struct Lock {
-    #[cfg_attr(windows, expect(dead_code, reason = "closing it lets the lock go"))]
     file: File,
     #[cfg_attr(windows, expect(dead_code, reason = "its file stays"))]
     path: PathBuf,
+}
+
+impl Lock {
+    /// The file, for what is written into it about the holder.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
 }
 
 /// The file goes with the lock, so that locks don't pile up. Who opened it before

@@ -3,7 +3,10 @@
 //! Lives here: [`warm`]. It reads back the very arguments that were written,
 //! so that what it stores is what `kubectl` finds.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use futures::{StreamExt, stream};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -11,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     auth::TokenSource,
     cli::{fleet_args::signs_a_person_in, get_token, report::WarmedToken},
-    error::Result,
+    error::{Kind, Result},
     host::Host,
     login::{Param, Settings},
 };
@@ -25,6 +28,7 @@ pub(super) async fn warm(
     concurrency: usize,
     may_ask: impl Fn(Option<&str>) -> bool,
 ) -> Vec<WarmedToken> {
+    let gave_up = &AtomicBool::new(false);
     let mut sign_ins: Vec<_> = sign_ins
         .into_iter()
         .map(|args| {
@@ -36,7 +40,9 @@ pub(super) async fn warm(
         .collect();
     sign_ins.sort_by_key(|(_, interactive)| !interactive);
     stream::iter(sign_ins)
-        .map(|(settings, interactive)| async move { one(host, settings, interactive).await })
+        .map(|(settings, interactive)| async move {
+            one(host, settings, interactive, gave_up).await
+        })
         .buffered(concurrency)
         .collect()
         .await
@@ -50,7 +56,13 @@ pub(super) fn lanes(login: &Settings, concurrency: usize) -> usize {
     }
 }
 
-async fn one(host: &Arc<Host>, settings: Settings, interactive: bool) -> WarmedToken {
+/// Fetches one token. A person who `gave_up` is not asked again.
+async fn one(
+    host: &Arc<Host>,
+    settings: Settings,
+    interactive: bool,
+    gave_up: &AtomicBool,
+) -> WarmedToken {
     let mut warmed = WarmedToken {
         tenant_id: settings.text(Param::TenantId).map(str::to_owned),
         server_id: settings
@@ -61,9 +73,15 @@ async fn one(host: &Arc<Host>, settings: Settings, interactive: bool) -> WarmedT
         expires_on: None,
         error: None,
     };
+    let interactive = interactive && !gave_up.load(Relaxed);
     match fetch(host, settings, interactive).await {
         Ok(expires_on) => warmed.expires_on = rfc3339(expires_on),
-        Err(failure) => warmed.error = Some(failure.to_string()),
+        Err(failure) => {
+            if matches!(failure.kind(), Kind::Cancelled | Kind::Timeout) {
+                gave_up.store(true, Relaxed);
+            }
+            warmed.error = Some(failure.to_string());
+        }
     }
     warmed
 }

@@ -210,14 +210,8 @@ pub(super) const MATCHERS: &[Matcher] = &[
         },
     },
     Matcher {
-        id: "unattended",
-        explains: |case, difference| {
-            case.has("no-exec-info")
-                && ["devicecode", "legacy-devicecode", "interactive"]
-                    .iter()
-                    .any(|mode| case.is_of(mode))
-                && refused_early(difference)
-        },
+        id: "pipeline",
+        explains: |case, difference| case.has("ci") && refused_early(difference),
     },
     Matcher {
         id: "service-fabric",

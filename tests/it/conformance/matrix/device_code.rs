@@ -50,6 +50,7 @@ fn current(mode: &str) -> Vec<Case> {
         base("flags").named("unknown-tenant").args("--client-id {client} -t 11111111-1111-4111-8111-111111111111"),
         base("flags").named("unknown-client").args("-t {tenant} --client-id 22222222-2222-4222-8222-222222222222"),
         flags("unknown-server").args("--server-id 33333333-3333-4333-8333-333333333333"),
+        flags("ci").args("--timeout 5s").env("CI", "true"),
         flags("declined").arrange(|stage| {
             stage.azure.faults().add(Fault::on(Endpoint::Token).error(
                 400,

@@ -1,0 +1,38 @@
+//! Notes that a person did not sign in, so that the same question is not asked again at once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RefreshKey, TokenCache, fingerprint};
+use crate::auth::store;
+
+/// A sign-in that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// Whether the time was over, rather than a person having said no.
+    pub timed_out: bool,
+    /// The process that wanted the token, where it may call again for the same
+    /// command.
+    pub caller: Option<u32>,
+}
+
+impl TokenCache {
+    /// Notes it. That it can't be noted costs another question at most.
+    pub fn give_up(&self, key: &RefreshKey, hint: Option<&str>, given_up: &GivenUp) {
+        let bytes = serde_json::to_vec(given_up).expect("a note is plain data");
+        let _ = self.store().write(&name(key, hint), &bytes);
+    }
+
+    /// What was noted last.
+    pub fn given_up(&self, key: &RefreshKey, hint: Option<&str>) -> Option<GivenUp> {
+        serde_json::from_slice(&self.store().read(&name(key, hint))?).ok()
+    }
+}
+
+/// The record of a sign-in that was given up: of one account, where it is named.
+fn name(key: &RefreshKey, hint: Option<&str>) -> String {
+    let whole =
+        serde_json::to_vec(&(key, hint.map(str::to_lowercase))).expect("a key is plain strings");
+    format!("{}{}", store::GIVEN_UP, fingerprint(&whole))
+}

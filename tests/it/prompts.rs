@@ -1,0 +1,611 @@
+//! Who is asked to sign in: the rows of `docs/prompts.md`, through the real kubectl at
+//! pseudo-terminals, pipes and files.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec, SignIn};
+use kubectl_aad::{
+    auth::{Interaction, Situation},
+    host::Sink,
+    login::LoginMode,
+};
+
+use crate::{
+    get_token::{NON_INTERACTIVE, Scene, browser_that_tells, finished, wait_for_file, walk},
+    support::{peer, repository},
+    world::{Ran, World, run},
+};
+
+/// As long as a loaded machine may need; a test that works never waits for it.
+const LONG: Duration = Duration::from_secs(120);
+
+/// One cluster in a kubeconfig that `sync` wrote, whose people sign in by device code, and nobody
+/// signed in.
+struct Kubectl {
+    world: World,
+    program: PathBuf,
+}
+
+impl Kubectl {
+    /// None where kubectl, or the program that makes pseudo-terminals, is missing.
+    fn new() -> Option<Self> {
+        let (program, _) = (peer("kubectl")?, peer("script")?);
+        let world = World::new(Fleet::generate(&FleetSpec {
+            clusters: 1,
+            ..FleetSpec::default()
+        }));
+        let synced = run(&mut world.sync(&[
+            "--login",
+            "devicecode",
+            "--arm-login",
+            "azurecli",
+            "--no-warm",
+        ]));
+        assert_eq!(synced.code, 0, "{}", synced.stderr);
+        let named = Command::new(&program)
+            .args(["config", "get-contexts", "-o", "name", "--kubeconfig"])
+            .arg(world.kubeconfig())
+            .output()
+            .expect("kubectl runs");
+        let context = String::from_utf8(named.stdout).expect("a name");
+        let chosen = run(world
+            .program(&program)
+            .args(["config", "use-context", context.trim()]));
+        assert_eq!(chosen.code, 0, "{}", chosen.stderr);
+        world.simulator.reset();
+        Some(Self { world, program })
+    }
+
+    /// A line of shell, in which `kubectl` is the real one, without a terminal.
+    fn shell(&self, line: &str) -> Command {
+        let bin = self.world.home().join("bin");
+        let link = bin.join("kubectl");
+        if !link.exists() {
+            std::os::unix::fs::symlink(&self.program, link).expect("linked");
+        }
+        let mut command = self.world.program("/bin/sh".as_ref());
+        command.args(["-c", line]).stdin(Stdio::null());
+        command
+    }
+
+    /// The same at a terminal; all that is shown there comes back as standard output.
+    fn at_a_terminal(&self, line: &str) -> Command {
+        // The program that makes the terminal has a shell of its own.
+        let mut command = self.shell("");
+        let script = fs::canonicalize("/usr/bin/script").expect("it is installed");
+        let inner = self.world.home().join("inner.sh");
+        fs::write(&inner, format!("{line}\n")).expect("written");
+        let envs: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command = Command::new(script);
+        command
+            .env_clear()
+            .envs(envs)
+            .current_dir(self.world.home())
+            .stdin(Stdio::null())
+            .args(["--quiet", "--return", "--command"])
+            .arg(format!("/bin/sh '{}'", inner.display()))
+            .arg("/dev/null");
+        command
+    }
+
+    fn sign_out(&self) {
+        let cache = self.world.home().join(".kube/cache/kubectl-aad");
+        let _ = fs::remove_dir_all(cache);
+        self.world.simulator.reset();
+    }
+
+    fn codes(&self) -> u64 {
+        self.world.simulator.counters().get(Endpoint::DeviceCode)
+    }
+}
+
+/// How kubectl is called, and whether a person is asked then.
+const AT_A_TERMINAL: &[(&str, bool)] = &[
+    ("kubectl get ns", true),
+    // Standard input plays no part.
+    ("kubectl get ns </dev/null", true),
+    ("kubectl get ns <&-", true),
+    ("echo manifest | kubectl get ns", true),
+    ("echo ns | xargs kubectl get", true),
+    ("echo ns | while read it; do kubectl get $it; done", true),
+    // What is shown is seen, or can be.
+    ("kubectl get ns 2>said", true),
+    ("kubectl get ns 2>&1 | cat", true),
+    ("kubectl get ns >/dev/null", true),
+    ("CI=false kubectl get ns", true),
+    ("CI=0 kubectl get ns", true),
+    ("CI= kubectl get ns", true),
+    ("kubectl get ns 2>/dev/null", false),
+    ("kubectl get ns 2>&-", false),
+    ("CI=true kubectl get ns", false),
+];
+
+const WITHOUT_A_TERMINAL: &[(&str, bool)] = &[
+    // An editor or a dashboard, `docker run` and ssh without `-t`.
+    ("kubectl get ns", true),
+    ("kubectl get ns <&-", true),
+    ("kubectl get ns 2>said", true),
+    ("CI=1 kubectl get ns", false),
+    ("kubectl get ns 2>/dev/null", false),
+];
+
+#[test]
+fn kubectl_signs_a_person_in_wherever_what_to_do_can_be_seen() {
+    let Some(kubectl) = Kubectl::new() else {
+        return;
+    };
+    let mut wrong = String::new();
+    for (line, asks) in AT_A_TERMINAL {
+        kubectl.sign_out();
+        let ran = run(&mut kubectl.at_a_terminal(line));
+        check(&kubectl, line, *asks, &ran, &mut wrong);
+    }
+    for (line, asks) in WITHOUT_A_TERMINAL {
+        kubectl.sign_out();
+        let ran = run(&mut kubectl.shell(line));
+        check(&kubectl, line, *asks, &ran, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn check(kubectl: &Kubectl, line: &str, asks: bool, ran: &Ran, wrong: &mut String) {
+    let file = kubectl.world.home().join("said");
+    let in_file = fs::read_to_string(&file).unwrap_or_default();
+    let _ = fs::remove_file(&file);
+    let said = format!("{}{}{in_file}", ran.stdout, ran.stderr);
+    let codes = kubectl.codes();
+    let well = if asks {
+        ran.code == 0 && codes == 1 && said.contains("enter the code")
+    } else {
+        ran.code != 0 && codes == 0 && !said.contains("enter the code")
+    };
+    let explained = !line.contains("CI=") || asks || said.contains("`CI` is set");
+    if !well || !explained {
+        writeln!(wrong, "`{line}`: {} {codes} {said}", ran.code).expect("a string");
+    }
+}
+
+#[test]
+fn kubectl_asks_once_for_a_command_whose_sign_in_came_to_nothing() {
+    let Some(kubectl) = Kubectl::new() else {
+        return;
+    };
+    let simulator = &kubectl.world.simulator;
+    // Nobody answers in time.
+    simulator.configure(|settings| {
+        settings.device_auto_approve = None;
+        settings.device_expires_in = 1;
+    });
+    let ran = run(&mut kubectl.shell("kubectl get ns"));
+    assert_ne!(ran.code, 0);
+    assert_eq!(kubectl.codes(), 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("nobody signed in just now"),
+        "kubectl calls several times: {}",
+        ran.stderr
+    );
+    // The next command asks, at once.
+    simulator.configure(|settings| {
+        settings.device_auto_approve = Some((1, simulator.fleet().users[0].upn.clone()));
+        settings.device_expires_in = 900;
+    });
+    let ran = run(&mut kubectl.shell("kubectl get ns"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(kubectl.codes(), 2);
+}
+
+#[test]
+fn a_browser_is_opened_where_standard_error_goes_nowhere() {
+    let scene = Scene::new();
+    let (browser, told) = browser_that_tells(&scene);
+    let args = scene.person("interactive", &[]);
+    let start = |browser: &str| {
+        scene
+            .command(&args, &[("BROWSER", browser)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts")
+    };
+    let without = finished(start("no-such-browser"));
+    assert_eq!(without.code, 1);
+    assert_eq!(scene.world.simulator.counters().total(), 0);
+    scene.world.simulator.configure(|settings| {
+        settings.sign_in = SignIn::As(scene.user.upn.clone());
+    });
+    let mut child = start(&browser);
+    let address = wait_for_file(&told, &mut child);
+    walk(&scene, &address);
+    scene.claims(&finished(child));
+}
+
+#[test]
+fn a_code_that_cannot_be_written_is_not_waited_for() {
+    let scene = Scene::new();
+    scene
+        .world
+        .simulator
+        .configure(|settings| settings.device_auto_approve = None);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut child = scene
+        .command(&scene.person("devicecode", &["--timeout", "10m"]), &[])
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .spawn()
+        .expect("the program starts");
+    let end = Instant::now() + LONG;
+    loop {
+        if let Some(status) = child.try_wait().expect("ours") {
+            assert_eq!(status.code(), Some(1));
+            return;
+        }
+        assert!(Instant::now() < end, "it waits for nobody");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_stopped_sign_in_holds_nobody_up() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.device_auto_approve = None);
+    let args = scene.person("devicecode", &[]);
+    let start = || {
+        scene
+            .command(&args, &[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts")
+    };
+    let stopped = Stopped(start());
+    let first_code = simulator.wait_for_user_code(LONG);
+    stopped.signal("-STOP");
+    // Nobody can be asked here, so there is nothing to wait for.
+    let refused = run(&mut scene.command(&args, &[NON_INTERACTIVE]));
+    assert_eq!(refused.code, 1);
+    let pid = stopped.0.id().to_string();
+    for word in [
+        "going on without process",
+        &pid,
+        "is stopped",
+        "`CI` is set",
+    ] {
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    // Several that can ask make one prompt.
+    let asking = [start(), start(), start()];
+    let end = Instant::now() + LONG;
+    let code = loop {
+        let codes = simulator.pending_user_codes();
+        if let Some(code) = codes.into_iter().find(|code| *code != first_code) {
+            break code;
+        }
+        assert!(Instant::now() < end, "nobody else asks");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(simulator.approve_device(&code, &scene.user.upn));
+    for child in asking {
+        scene.claims(&finished(child));
+    }
+    assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
+}
+
+#[test]
+fn a_stopped_process_does_not_keep_others_from_a_token_that_needs_no_person() {
+    let scene = Scene::new();
+    let hold = scene.world.simulator.hold(Fault::on(Endpoint::Token));
+    let args = scene.spn(&["--client-secret", scene.principal.secret()]);
+    let child = scene
+        .command(&args, &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let stopped = Stopped(child);
+    hold.wait_for(1, LONG);
+    stopped.signal("-STOP");
+    hold.release();
+    let ran = run(&mut scene.command(&args, &[]));
+    scene.claims(&ran);
+    assert!(ran.stderr.contains("is stopped"), "{}", ran.stderr);
+}
+
+/// A process that ends with the test, though it may be stopped.
+struct Stopped(Child);
+
+impl Stopped {
+    fn signal(&self, signal: &str) {
+        let ran = run(Command::new("kill").args([signal, &self.0.id().to_string()]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn those_who_wait_for_a_sign_in_say_whose_on_any_stderr() {
+    let scene = Scene::new();
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.device_auto_approve = None);
+    let args = scene.person("devicecode", &[]);
+    let start = |env: &[(&str, &str)]| {
+        scene
+            .command(&args, env)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts")
+    };
+    let holder = start(&[]);
+    let code = simulator.wait_for_user_code(LONG);
+    // Where nobody can be asked, too: the sign-in under way serves it.
+    let mut waits = start(&[NON_INTERACTIVE]);
+    let said = crate::get_token::first_words(&mut waits, &["waiting for process", "error"]);
+    assert!(said.contains("waiting for process"), "{said}");
+    assert!(simulator.approve_device(&code, &scene.user.upn));
+    let pid = holder.id().to_string();
+    scene.claims(&finished(holder));
+    let ran = finished(waits);
+    assert!(ran.stderr.contains(&pid), "{}", ran.stderr);
+    scene.claims(&ran);
+}
+
+/// Who asks is one function; its page shows it as a table.
+#[test]
+fn the_page_about_prompts_shows_what_the_function_decides() {
+    let cell = |mode, is_ci, stderr, has_browser| {
+        let situation = Situation {
+            mode,
+            in_background: false,
+            is_ci,
+            stderr,
+            has_browser,
+            timeout: None,
+        };
+        match Interaction::of(&situation) {
+            Interaction::Interactive { wait } if wait.as_secs() < 120 => {
+                format!("asks, waits {} s", wait.as_secs())
+            }
+            Interaction::Interactive { wait } => {
+                format!("asks, waits {} min", wait.as_secs() / 60)
+            }
+            Interaction::NonInteractive(_) => "refuses".to_owned(),
+        }
+    };
+    let mut table = String::new();
+    for (ci, is_ci) in [("set", true), ("not set", false)] {
+        for (to, stderr) in [
+            ("a terminal", Sink::Terminal),
+            ("a pipe, a file or a socket", Sink::Stream),
+            ("nowhere (`/dev/null`, closed)", Sink::Nowhere),
+        ] {
+            let code = cell(LoginMode::DeviceCode, is_ci, stderr, false);
+            let browser = cell(LoginMode::Interactive, is_ci, stderr, true);
+            let none = cell(LoginMode::Interactive, is_ci, stderr, false);
+            writeln!(table, "| {ci} | {to} | {code} | {browser} | {none} |").expect("a string");
+        }
+    }
+    let page = fs::read_to_string(repository().join("docs/prompts.md")).expect("the page");
+    assert!(
+        page.contains(&table),
+        "docs/prompts.md should hold\n{table}"
+    );
+}
+
+/// A token near its end, whose background refresh is held back until the test lets it go.
+fn due(scene: &Scene) -> Vec<String> {
+    let simulator = &scene.world.simulator;
+    simulator.configure(|settings| settings.service_token_lifetime = 590);
+    let secret = scene.principal.secret().to_owned();
+    let args: Vec<String> = scene
+        .spn(&["--client-secret", &secret])
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let borrowed: Vec<&str> = args.iter().map(String::as_str).collect();
+    scene.claims(&scene.get_token(&borrowed, &[]));
+    args
+}
+
+#[test]
+fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
+    let scene = Scene::new();
+    let args = due(&scene);
+    let hold = scene.world.simulator.hold(Fault::on(Endpoint::Token));
+    let place = scene.world.home().join("place");
+    fs::create_dir(&place).expect("made");
+    let authority = scene.world.simulator.authority_url();
+    let line = format!(
+        "cd place && exec 9>../lock && flock 9 && \
+         '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {} 3>&1 >../token",
+        env!("CARGO_BIN_EXE_kubectl-aad"),
+        args.join(" ")
+    );
+    let mut shell = scene.world.program("/bin/sh".as_ref());
+    shell.args(["-c", &line]).stdin(Stdio::null());
+    // It ends though the refresh goes on: nothing holds the pipe open.
+    let ran = run(&mut shell);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    hold.wait_for(1, LONG);
+    let free = run(Command::new("flock")
+        .args(["--nonblock"])
+        .arg(scene.world.home().join("lock"))
+        .arg("true"));
+    assert_eq!(free.code, 0, "the lock is free");
+    let pid = holder(&scene);
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let session = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_whitespace().nth(3))
+        .expect("a session");
+    assert_eq!(session, pid, "it leads a session of its own");
+    let directory = fs::read_link(format!("/proc/{pid}/cwd"));
+    assert!(directory.is_err() || directory.is_ok_and(|at| at.as_os_str() == "/"));
+    // Its memory is kept from others, and its directory with it; but this one may go.
+    fs::remove_dir(&place).expect("empty");
+    hold.release();
+}
+
+/// The number of the process whose lock on a token is the newest.
+fn holder(scene: &Scene) -> String {
+    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let locks = fs::read_dir(cache).expect("the cache").flatten();
+    let newest = locks
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "lock")
+        })
+        .filter(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0))
+        .max_by_key(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok())
+        .expect("a lock");
+    let holder = fs::read_to_string(newest).expect("readable");
+    let pid = holder.split_whitespace().next().expect("a word");
+    pid.strip_prefix("pid=").expect("the process id").to_owned()
+}
+
+/// As process 1 of a container may be: an application that knows nothing of other children.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_reaps_nobody_keeps_one_zombie_at_most() {
+    const INSIDE: &str = "AAD_TEST_REAPS_NOBODY";
+    const NAME: &str = "prompts::a_process_that_reaps_nobody_keeps_one_zombie_at_most";
+    if std::env::var_os(INSIDE).is_none() {
+        let itself = std::env::current_exe().expect("this program");
+        let ran = run(Command::new(itself)
+            .args(["--exact", NAME])
+            .env(INSIDE, "1"));
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        return;
+    }
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux does");
+    let scene = Scene::new();
+    let args = due(&scene);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let counters = || {
+        scene
+            .world
+            .simulator
+            .counters()
+            .tokens("client_credentials")
+    };
+    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    for round in 0..3 {
+        for entry in fs::read_dir(&cache).expect("the cache").flatten() {
+            // What puts the next attempt off for a minute.
+            if entry.file_name().to_string_lossy().starts_with("ahead-") {
+                fs::remove_file(entry.path()).expect("ours");
+            }
+        }
+        let before = counters();
+        scene.claims(&scene.get_token(&args, &[]));
+        let end = Instant::now() + LONG;
+        while zombies() == 0 || counters() == before {
+            assert!(
+                Instant::now() < end,
+                "round {round}: {} {}",
+                zombies(),
+                counters()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(zombies(), 1, "round {round}");
+    }
+}
+
+/// How many children of this process ended and were not asked how.
+#[cfg(target_os = "linux")]
+fn zombies() -> usize {
+    let own = std::process::id().to_string();
+    let processes = fs::read_dir("/proc").expect("Linux").flatten();
+    processes
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .filter(|stat| {
+            let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+            let mut fields = fields.split_whitespace();
+            fields.next() == Some("Z") && fields.next() == Some(&own)
+        })
+        .count()
+}
+
+#[test]
+fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
+    let scene = Scene::new();
+    let script = scene.world.home().join("bin/looks");
+    let found = scene.world.home().join("found");
+    let text = format!(
+        "#!/bin/sh\n{{ ls /proc/self/fd; pwd; cut -d' ' -f5 /proc/$$/stat; echo $$; }} > '{0}.new'; mv '{0}.new' '{0}'\n",
+        found.display()
+    );
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
+    let authority = scene.world.simulator.authority_url();
+    let line = format!(
+        "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {}",
+        env!("CARGO_BIN_EXE_kubectl-aad"),
+        scene.person("interactive", &[]).join(" ")
+    );
+    let mut shell = scene.world.program("/bin/sh".as_ref());
+    shell
+        .args(["-c", &line])
+        .env("BROWSER", "looks")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let child = shell.spawn().expect("the shell starts");
+    let mut child = Stopped(child);
+    let seen = wait_for_file(&found, &mut child.0);
+    let lines: Vec<&str> = seen.lines().collect();
+    assert!(!lines.contains(&"7"), "{seen}");
+    let [.., directory, group, pid] = lines.as_slice() else {
+        panic!("{seen}");
+    };
+    assert_eq!(*directory, "/");
+    assert_eq!(group, pid, "Ctrl-C does not reach it");
+}
+
+#[test]
+fn az_gets_no_descriptor_of_the_caller() {
+    let scene = Scene::new();
+    let az = scene.world.home().join("bin/az");
+    let real = fs::read_link(&az).expect("the stand-in is a link");
+    let behind = scene.world.home().join("behind");
+    fs::create_dir(&behind).expect("made");
+    std::os::unix::fs::symlink(real, behind.join("az")).expect("linked");
+    fs::remove_file(&az).expect("ours");
+    let found = scene.world.home().join("found");
+    let text = format!(
+        "#!/bin/sh\nls /proc/self/fd > '{}'\nexec '{}' \"$@\"\n",
+        found.display(),
+        behind.join("az").display()
+    );
+    fs::write(&az, text).expect("written");
+    fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
+    let line = format!(
+        "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} -l azurecli --tenant-id {}",
+        env!("CARGO_BIN_EXE_kubectl-aad"),
+        scene.tenant
+    );
+    let mut shell = scene.world.program("/bin/sh".as_ref());
+    shell.args(["-c", &line]).stdin(Stdio::null());
+    scene.claims(&run(&mut shell));
+    let seen = fs::read_to_string(&found).expect("az ran");
+    assert!(!seen.lines().any(|number| number == "7"), "{seen}");
+}
