@@ -347,6 +347,10 @@ impl Case {
                     return Some(format!("{}: {fault}", user.name));
                 }
                 id(self.kept_id());
+            } else if without_login_hint(&ours) == without_login_hint(&theirs)
+                && self.mode().unwrap_or("devicecode") == "devicecode"
+            {
+                id("login-hint");
             } else if user.attached_flags {
                 id("flag-forms");
             } else if user.repeated_flag {
@@ -553,6 +557,16 @@ fn pairs(args: &[String]) -> Vec<(String, String)> {
 fn exec(user: &Value, field: &str) -> Value {
     let exec = user.get("exec").cloned().unwrap_or(Value::Null);
     exec.get(field).cloned().unwrap_or(Value::Null)
+}
+
+/// The arguments without the account that the entry names.
+fn without_login_hint(user: &Value) -> Vec<Value> {
+    let args = exec(user, "args");
+    let mut args = args.as_sequence().cloned().unwrap_or_default();
+    if let Some(at) = args.iter().position(|arg| arg == "--login-hint") {
+        args.drain(at..(at + 2).min(args.len()));
+    }
+    args
 }
 
 fn user_value(config: &Value, name: &str) -> Option<Value> {

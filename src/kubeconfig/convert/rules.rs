@@ -1,6 +1,7 @@
 //! Which parameters an entry of each mode has, and where each comes from.
 //!
-//! Learned from what kubelogin v0.2.19 writes; the comparison with the real one is a test.
+//! Learned from what kubelogin v0.2.19 writes; the comparison with the real one is a test, and where it
+//! differs is in `docs/kubelogin-compat.md`.
 
 use crate::login::{LoginMode, Param};
 
@@ -29,6 +30,8 @@ const DEVICE_CODE: &[(Param, Take)] = &[
     (Param::TenantId, Needed),
     (Param::Environment, Kept),
     (Param::Legacy, Kept),
+    // kubelogin's `devicecode` has no account. In ours an entry that lost it would be somebody else's.
+    (Param::LoginHint, Kept),
 ];
 
 const INTERACTIVE: &[(Param, Take)] = &[
