@@ -200,6 +200,10 @@ impl Case {
                 .env("PATH", home.path());
             command
         };
+        for words in sim.az_cloud_calls("Simulated") {
+            let set = command(&az).args(words).output().expect("it starts");
+            assert!(set.status.success(), "{set:?}");
+        }
         let signed_in = command(&az)
             .args(["login", "--username", &user.upn])
             .args(["--password", &user.password])

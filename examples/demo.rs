@@ -118,6 +118,12 @@ fn demo() -> Result<ExitCode, Box<dyn Error>> {
         person.upn
     );
     let az = bin.join(AZ).display().to_string();
+    for words in simulator.az_cloud_calls("Simulated") {
+        let set = command(&az).args(words).stdout(Stdio::null()).status()?;
+        if !set.success() {
+            return Ok(code(set));
+        }
+    }
     let signed_in = command(&az)
         .args([
             "login",

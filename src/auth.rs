@@ -27,7 +27,7 @@ pub mod cache;
 mod certificate;
 mod client_credential;
 mod developer_cli;
-mod developer_state;
+pub mod developer_state;
 mod device_code;
 mod federated;
 mod flight;

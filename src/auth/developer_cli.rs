@@ -111,6 +111,8 @@ async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Resul
             .into_iter()
             .filter_map(|name| Some((name, developer_state::named_dir(ask.host, name)?)))
             .collect(),
+        // An entry of `sync` has the first two empty where they stand for the default.
+        unless_empty: &["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"],
     };
     ask.host
         .run(run)

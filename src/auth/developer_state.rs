@@ -15,20 +15,54 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::cache::hexadecimal;
-use crate::host::{
-    Host,
-    file::{self, Unreadable},
+use super::{cache::hexadecimal, managed_identity};
+use crate::{
+    error::Result,
+    host::{
+        Host,
+        file::{self, Unreadable},
+    },
+    login::IdentityChoice,
 };
 
 /// The largest file that is read, in bytes: a profile has some 1 KB a subscription.
 const FILE_LIMIT: u64 = 64 << 20;
 
+/// Where a tool keeps its state.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigDir {
+    /// The variable that names it.
+    pub variable: &'static str,
+    default: &'static str,
+}
+
+/// The directory of `az`.
+pub const AZ_CONFIG_DIR: ConfigDir = ConfigDir {
+    variable: "AZURE_CONFIG_DIR",
+    default: ".azure",
+};
+/// The directory of `azd`.
+pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
+    variable: "AZD_CONFIG_DIR",
+    default: ".azd",
+};
+
+/// The directory that a tool would use.
+///
+/// # Errors
+/// When the home directory is unknown.
+pub fn config_dir(host: &Host, dir: ConfigDir) -> Result<PathBuf> {
+    match named_dir(host, dir.variable) {
+        Some(named) => Ok(named),
+        None => Ok(host.home()?.join(dir.default)),
+    }
+}
+
 /// What `az` would answer from; none where nothing tells, and then nothing may
 /// be cached.
 pub(super) fn of_az(host: &Host) -> Option<String> {
-    let dir = config_dir(host, "AZURE_CONFIG_DIR", ".azure")?;
-    let mut seen = Seen::new(&dir);
+    let mut seen = Seen::of_az(host)?;
+    let dir = seen.dir.clone();
     // Each sign-in, sign-out and choice of a subscription writes the profile, and nothing else
     // does: its time tells a person who came back from one who never left.
     seen.written("az", &dir.join("azureProfile.json"))?;
@@ -49,23 +83,19 @@ pub(super) fn of_az(host: &Host) -> Option<String> {
 
 /// Where `az` keeps who is signed in: one sign-in at a time counts there.
 pub(super) fn place_of_az(host: &Host) -> Option<String> {
-    Some(place(&config_dir(host, "AZURE_CONFIG_DIR", ".azure")?))
+    Some(Seen::of_az(host)?.fingerprint())
 }
 
 /// The same for `azd`.
 pub(super) fn place_of_azd(host: &Host) -> Option<String> {
-    Some(place(&config_dir(host, "AZD_CONFIG_DIR", ".azd")?))
-}
-
-fn place(dir: &Path) -> String {
-    Seen::new(dir).fingerprint()
+    Some(Seen::new(host, AZD_CONFIG_DIR)?.fingerprint())
 }
 
 /// What `azd` would answer from. It can be told to ask `az`
 /// (`auth.useAzCliAuth`), so what `az` would say counts too.
 pub(super) fn of_azd(host: &Host) -> Option<String> {
-    let dir = config_dir(host, "AZD_CONFIG_DIR", ".azd")?;
-    let mut seen = Seen::new(&dir);
+    let mut seen = Seen::new(host, AZD_CONFIG_DIR)?;
+    let dir = seen.dir.clone();
     let config = read("azd", &dir.join("config.json"))?.unwrap_or_default();
     if asks_az(&config) {
         seen.add(of_az(host)?.as_bytes());
@@ -88,13 +118,6 @@ fn asks_az(config: &[u8]) -> bool {
     }
     serde_json::from_slice::<Config>(config)
         .is_ok_and(|config| config.auth.use_az_cli_auth.eq_ignore_ascii_case("true"))
-}
-
-fn config_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
-    match named_dir(host, variable) {
-        Some(dir) => Some(dir),
-        None => Some(host.home().ok()?.join(default)),
-    }
 }
 
 /// The directory that `AZURE_CONFIG_DIR` or `AZD_CONFIG_DIR` names, in full: both programs take a
@@ -142,18 +165,35 @@ fn accounts(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What was looked at, each part with its length, so that none runs into the next.
-struct Seen(Context);
+struct Seen {
+    context: Context,
+    dir: PathBuf,
+}
 
 impl Seen {
-    fn new(dir: &Path) -> Self {
-        let mut seen = Self(Context::new(&SHA256));
+    fn new(host: &Host, dir: ConfigDir) -> Option<Self> {
+        let dir = config_dir(host, dir).ok()?;
+        let mut seen = Self {
+            context: Context::new(&SHA256),
+            dir: dir.clone(),
+        };
         seen.add(dir.as_os_str().as_encoded_bytes());
-        seen
+        // With a managed identity the files say the same on each machine that shares them, and
+        // the account is another one.
+        seen.add(managed_identity::cache_identity(host, &IdentityChoice::System).as_bytes());
+        Some(seen)
+    }
+
+    fn of_az(host: &Host) -> Option<Self> {
+        let mut seen = Self::new(host, AZ_CONFIG_DIR)?;
+        // It chooses another of az's clouds, and with it the accounts.
+        seen.add(host.var("AZURE_CLOUD_NAME").unwrap_or_default().as_bytes());
+        Some(seen)
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        self.0.update(&bytes.len().to_le_bytes());
-        self.0.update(bytes);
+        self.context.update(&bytes.len().to_le_bytes());
+        self.context.update(bytes);
     }
 
     /// What a file holds and when it was written; none where it is not there.
@@ -175,7 +215,7 @@ impl Seen {
     }
 
     fn fingerprint(self) -> String {
-        hexadecimal(&self.0.finish().as_ref()[..16])
+        hexadecimal(&self.context.finish().as_ref()[..16])
     }
 }
 
@@ -280,6 +320,23 @@ mod tests {
             assert_eq!(az.fingerprint(), None, "{name}");
             assert!(missing.is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn another_cloud_and_another_machine_are_other_accounts() {
+        let az = Az::signed_in();
+        let with = |name: &str, value: &str| {
+            of_az(&Host::with_env([
+                ("AZURE_CONFIG_DIR", az.0.path().as_os_str()),
+                (name, value.as_ref()),
+            ]))
+        };
+        assert_eq!(with("UNRELATED", "x"), az.fingerprint());
+        assert_ne!(
+            with("AZURE_CLOUD_NAME", "AzureUSGovernment"),
+            az.fingerprint()
+        );
+        assert_ne!(with("MSI_ENDPOINT", "http://127.0.0.1/"), az.fingerprint());
     }
 
     #[test]

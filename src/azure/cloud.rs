@@ -13,6 +13,10 @@ use crate::{
     host::{self, Host, http::require_tls},
 };
 
+mod tools;
+
+pub use tools::{AZ_CLOUD_VARIABLE, ToolCloud};
+
 /// The variable that names the file of a custom cloud.
 pub const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
 /// The name that stands for the cloud of [`CUSTOM_CLOUD_VARIABLE`].
@@ -131,6 +135,17 @@ impl Cloud {
             Some(row) => Ok(fixed(row.authority)),
             None => CustomCloud::read(host)?.endpoint("activeDirectoryEndpoint"),
         }
+    }
+
+    /// The same cloud with another Entra endpoint.
+    ///
+    /// # Errors
+    /// As [`Cloud::named`].
+    pub fn with_authority(self, authority_host: &str) -> Result<Self> {
+        Ok(Self {
+            authority: authority_override(authority_host)?,
+            ..self
+        })
     }
 
     /// The name for `--environment` in an exec entry, as AKS writes it.

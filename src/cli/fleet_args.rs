@@ -4,13 +4,14 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
 use super::{flags, get_token, progress::Progress, sync::exec_args};
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
         AZURE_CLI_CLIENT_ID, LoginMode, Origin, PARAMS, Param, Precedence, Settings, param::Takes,
     },
 };
+
+mod tools;
 
 /// The tenant of a person who did not name one: Entra asks for the account
 /// and signs in to its home tenant.
@@ -48,6 +51,13 @@ pub(super) struct FleetArgs {
     pub excluded_tenants: Vec<String>,
     /// How many requests may be under way at once.
     pub concurrency: usize,
+    /// The machine, with the account and the cloud of az and azd as they were
+    /// found: they stay the same through the run.
+    pub host: Arc<Host>,
+    /// The variables of the exec entries, which say whose account they mean.
+    pub entry_variables: Vec<(&'static str, String)>,
+    /// Whether only az knows the cloud, so that no `--environment` names it.
+    cloud_is_az_own: bool,
 }
 
 /// Attaches the shared flags.
@@ -58,6 +68,17 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .long("arm-login")
                 .value_name("MODE")
                 .help("How to sign in to Azure Resource Manager alone, where that differs from --login")
+                .help_heading("Sign-in"),
+        )
+        .arg(
+            Arg::new("azure-config-dir")
+                .long("azure-config-dir")
+                .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
+                .allow_hyphen_values(true)
+                .overrides_with("azure-config-dir")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Directory of az, whose account to use [env: AZURE_CONFIG_DIR]")
                 .help_heading("Sign-in"),
         )
         .arg(
@@ -158,11 +179,17 @@ impl FleetArgs {
         };
         let (mode, arm_mode) = (login.mode()?, arm_login.mode()?);
         refuse_flags_of_the_other(&login, mode, arm_mode)?;
-        let cloud = Cloud::named(
-            login.text(Param::Environment),
-            login.text(Param::AuthorityHost),
-            host,
-        )?;
+        let modes = [mode, arm_mode];
+        let azure_config_dir = matches.get_one::<PathBuf>("azure-config-dir");
+        let (host, tool) = tools::found(host, modes, azure_config_dir.map(PathBuf::as_path))?;
+        let cloud = tools::cloud(&login, tool.as_ref(), &host)?;
+        let cloud_is_az_own = tool.as_ref().is_some_and(|tool| tool.custom)
+            && login.text(Param::Environment).is_none();
+        if cloud_is_az_own {
+            for settings in [&mut login, &mut arm_login] {
+                settings.set_default(Param::AuthorityHost, cloud.authority.as_str());
+            }
+        }
         // What is named for ARM alone says where to look before what is named for both.
         let mut tenants = all(matches, Param::TenantId.row().flag);
         let first = arm_login.text(Param::TenantId);
@@ -185,6 +212,9 @@ impl FleetArgs {
             login,
             arm_login,
             cloud,
+            entry_variables: tools::entry_variables(mode, &host),
+            host: Arc::new(host),
+            cloud_is_az_own,
             subscriptions: all(matches, "only-subscription"),
             concurrency: usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(16)),
         })
@@ -270,7 +300,7 @@ impl FleetArgs {
     /// The cloud to name in an exec entry; none for the public one.
     pub(super) fn named_environment(&self) -> Option<String> {
         let name = self.cloud.environment_argument();
-        (name != PUBLIC_CLOUD).then(|| name.to_owned())
+        (name != PUBLIC_CLOUD && !self.cloud_is_az_own).then(|| name.to_owned())
     }
 
     /// The walk over the fleet that these arguments ask for.

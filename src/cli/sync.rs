@@ -127,6 +127,7 @@ struct Options {
 /// When nothing could be done at all.
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let args = FleetArgs::read(matches, host)?;
+    let host = &args.host;
     let options = Options {
         kubeconfig: matches.get_one::<PathBuf>("kubeconfig").cloned(),
         local_accounts: matches.get_flag("local-accounts"),
@@ -322,6 +323,7 @@ impl Gathered<'_> {
             login: args.login.clone(),
             mode: args.login.mode()?,
             environment: args.named_environment(),
+            variables: args.entry_variables.clone(),
             local_accounts: options.local_accounts,
             allowed_servers: options.allowed_servers.clone(),
         });

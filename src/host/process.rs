@@ -29,6 +29,9 @@ pub struct Run<'a> {
     /// Variables that name directories, in full: a relative one would mean another directory in the
     /// program's current one.
     pub directories: Vec<(&'a str, PathBuf)>,
+    /// Variables that it gets only where they say something: an empty one can mean other things
+    /// to it than an absent one.
+    pub unless_empty: &'static [&'static str],
 }
 
 /// What a program said. Its standard output may be a credential.
@@ -80,7 +83,13 @@ impl Host {
         let start = |e: io::Error| {
             Failure::new(format!("could not run `{}`", program.display())).because(e)
         };
-        let child = tokio::process::Command::from(self.command(&program))
+        let mut command = tokio::process::Command::from(self.command(&program));
+        for name in run.unless_empty {
+            if self.var_os(name).is_some_and(OsStr::is_empty) {
+                command.env_remove(name);
+            }
+        }
+        let child = command
             .args(&run.args)
             .envs(run.directories)
             .stdout(Stdio::piped())

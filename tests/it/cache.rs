@@ -687,3 +687,23 @@ fn five_hundred_kills_during_writes_leave_plain_records_whole() {
 fn five_hundred_kills_during_writes_leave_sealed_records_whole() {
     survives_kills("auto", 500);
 }
+
+#[test]
+fn sync_looks_in_the_cloud_that_the_real_az_is_set_to() {
+    let Some(program) = peer("az") else { return };
+    let scene = Scene::new();
+    let az = Az::registered(&scene, program);
+    az.login(&scene.principal.client_id, scene.principal.secret());
+    let sync = |extra: &[&str]| {
+        let args = [&["sync", "--timeout", "100s", "-o", "json"], extra].concat();
+        run(scene.world.aad(&args).envs(az.variables()))
+    };
+    let report = sync(&[]).json(0);
+    assert_eq!(report["summary"]["added"], 1, "{report}");
+    assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
+    let written = scene.world.kubeconfig_text();
+    assert!(written.contains("value: Simulator\n"), "{written}");
+    assert!(written.contains("real-azure\n"), "{written}");
+    let refused = sync(&["-e", "AzurePublicCloud"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+}

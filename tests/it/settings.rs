@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     get_token::{ATTENDED, Scene},
+    support::peer,
     world::{CLOUD, Ran, run},
 };
 
@@ -188,7 +189,12 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
         let plain = use_entry(&scene, &[&setup.at_use]);
         let identity = |ran: &Ran| identity(&scene, ran);
         let expected = identity(&plain);
-        let loud = use_entry(&scene, &[&foreign, &setup.at_use]);
+        let mut elsewhere = foreign.clone();
+        elsewhere.extend(
+            ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"]
+                .map(|name| pair(name, "/nonexistent")),
+        );
+        let loud = use_entry(&scene, &[&elsewhere, &setup.at_use]);
         assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
         assert_eq!(identity(&loud), expected, "{}", setup.mode);
         // One at a time, so that none hides behind another: those that kubelogin would obey here.
@@ -472,4 +478,127 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
         "{}",
         converted.stderr
     );
+}
+
+/// Signs the scene's service principal in to az, in a directory of its own.
+fn second_account_of_az(scene: &Scene) -> String {
+    let directory = scene.world.home().join("other-azure").display().to_string();
+    let variables = [("AZURE_CONFIG_DIR", directory.as_str())];
+    scene.world.set_cloud_of_az(&variables);
+    let mut login = scene.world.program(&scene.world.home().join("bin/az"));
+    login
+        .args(["login", "--service-principal", "--tenant", &scene.tenant])
+        .args(["-u", &scene.principal.client_id])
+        .args(["-p", scene.principal.secret()])
+        .envs(variables);
+    let ran = run(&mut login);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    scene.world.simulator.reset();
+    directory
+}
+
+#[test]
+fn a_context_uses_the_account_of_az_that_sync_used() {
+    let scene = Scene::new();
+    let other = second_account_of_az(&scene);
+    let shell = vec![pair("AZURE_CONFIG_DIR", &other)];
+    let plain = Variables::new();
+    let relative = ["--azure-config-dir", "other-azure"];
+    let home = ["--azure-config-dir", "~/other-azure"];
+    let (person, bot) = (scene.user.oid.as_str(), scene.principal.oid.as_str());
+    for (flags, synced_in, used_in, oid) in [
+        (&[][..], &shell, &plain, bot),
+        (&[][..], &plain, &shell, person),
+        (&relative[..], &plain, &plain, bot),
+        (&home[..], &plain, &shell, bot),
+    ] {
+        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[synced_in]);
+        assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
+        // What was fetched ahead is found, and no other account's.
+        scene.world.simulator.reset();
+        let (args, own) = entry(&scene);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = scene.world.aad(&args);
+        for (name, value) in used_in.iter().chain(&own) {
+            command.env(name, value);
+        }
+        let warm = run(&mut command);
+        assert_eq!(scene.claims(&warm)["oid"], oid, "{flags:?} {own:?}");
+        assert!(scene.world.simulator.tool_starts().is_empty(), "{own:?}");
+        let cold = use_entry(&scene, &[used_in]);
+        assert_eq!(scene.claims(&cold)["oid"], oid, "{flags:?} {own:?}");
+    }
+    let useless = sync(&scene, &["-l", "msi", "--azure-config-dir", "x"], &[]);
+    assert_eq!(useless.code, 2, "{}", useless.stderr);
+}
+
+#[test]
+fn kubectl_passes_on_that_the_default_account_is_meant() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let scene = Scene::new();
+    let other = second_account_of_az(&scene);
+    assert_eq!(sync(&scene, &["--no-warm"], &[]).code, 0);
+    let context = run(&mut scene.world.aad(&["list", "-e", CLOUD, "-o", "name"]));
+    assert_eq!(context.code, 0, "{}", context.stderr);
+    let names = run(scene
+        .world
+        .program(&kubectl)
+        .args(["config", "get-contexts", "-o", "name"]));
+    let who = run(scene
+        .world
+        .program(&kubectl)
+        .args([
+            "--context",
+            names.stdout.trim(),
+            "auth",
+            "whoami",
+            "-o",
+            "json",
+        ])
+        .env("AZURE_CONFIG_DIR", &other));
+    assert_eq!(who.code, 0, "{}", who.stderr);
+    assert!(who.stdout.contains(&scene.user.upn), "{}", who.stdout);
+}
+
+#[test]
+fn the_cloud_of_az_is_the_one_that_is_looked_in() {
+    let scene = Scene::new();
+    let own = run(&mut scene.world.aad(&["sync", "-o", "json"]));
+    assert_eq!(own.json(0)["tokens"][0]["error"], Value::Null);
+    // Contexts for others get the authority, since no name stands for it.
+    forget_kubeconfig(&scene);
+    let flags = ["-l", "spn", "--arm-login", "azurecli", "--no-warm"];
+    let mut spn = scene.world.aad(&["sync"]);
+    spn.args(flags)
+        .args(["--client-id", &scene.principal.client_id]);
+    assert_eq!(run(&mut spn).code, 0);
+    let secret = vec![pair("AZURE_CLIENT_SECRET", scene.principal.secret())];
+    let used = use_entry(&scene, &[&secret]);
+    assert_eq!(used.code, 0, "{}", used.stderr);
+    assert!(!entry(&scene).0.contains(&"--environment".to_owned()));
+
+    scene.world.simulator.reset();
+    let told = |args: &[&str], variables: &Variables| {
+        let mut command = scene.world.aad(args);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert_eq!(scene.world.simulator.counters().total(), 0);
+        assert!(scene.world.simulator.tool_starts().is_empty());
+        ran.stderr
+    };
+    let none = Variables::new();
+    assert_eq!(
+        told(&["sync", "-e", "AzureUSGovernmentCloud"], &none),
+        "error: `az` is set to the cloud `Simulated`, but `--environment AzureUSGovernmentCloud` was asked for\n\
+         hint: type `az cloud set --name AzureUSGovernment` and `az login`, or leave `--environment` out\n"
+    );
+    let variable = vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")];
+    let refused = told(&["list", "-e", CLOUD], &variable);
+    assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
+    let unknown = vec![pair("AZURE_CLOUD_NAME", "nonsense")];
+    let refused = told(&["sync"], &unknown);
+    assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
 }

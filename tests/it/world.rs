@@ -19,6 +19,9 @@ use crate::support::repository;
 /// The cloud that the simulator's file describes.
 pub(crate) const CLOUD: &str = "AzureStackCloud";
 
+/// What az calls it.
+pub(crate) const AZ_CLOUD: &str = "Simulated";
+
 pub(crate) struct World {
     pub(crate) simulator: Simulator,
     pub(crate) files: Files,
@@ -47,12 +50,23 @@ impl World {
         let bin = world.home().join("bin");
         std::fs::create_dir(&bin).expect("made");
         std::os::unix::fs::symlink(demo(), bin.join("az")).expect("linked");
+        world.set_cloud_of_az(&[]);
         let signed_in = run(world
             .program(&bin.join("az"))
             .args(["login", "-u", &person, "-p", &password]));
         assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
         world.simulator.reset();
         world
+    }
+
+    /// Makes the simulated cloud az's own, as `az cloud register` and `az cloud set` do.
+    pub(crate) fn set_cloud_of_az(&self, variables: &[(&str, &str)]) {
+        let az = self.home().join("bin/az");
+        for words in self.simulator.az_cloud_calls(AZ_CLOUD) {
+            let mut command = self.program(&az);
+            let ran = run(command.args(words).envs(variables.iter().copied()));
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+        }
     }
 
     pub(crate) fn home(&self) -> &Path {

@@ -50,6 +50,8 @@ pub(super) struct Style {
     pub mode: LoginMode,
     /// The cloud to name in the entries, where it is not the public one.
     pub environment: Option<String>,
+    /// The variables of the exec entries.
+    pub variables: Vec<(&'static str, String)>,
     /// Whether administrators' certificates are wanted.
     pub local_accounts: bool,
     /// Server applications that clusters may have beside AKS's and their own.
@@ -162,12 +164,18 @@ fn user_value(
         style.environment.as_deref(),
         &sign_in,
     );
+    let pairs = style.variables.iter();
+    let env: Option<Vec<Value>> = (!style.variables.is_empty()).then(|| {
+        pairs
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect()
+    });
     let exec = json!({
         "exec": {
             "apiVersion": "client.authentication.k8s.io/v1",
             "command": EXEC_COMMAND,
             "args": args,
-            "env": null,
+            "env": env,
             "installHint": INSTALL_HINT,
             "interactiveMode": style.mode.row().attendance.as_str(),
             "provideClusterInfo": false,

@@ -68,6 +68,9 @@ pub(super) fn run(args: &[String], env: Environment<'_>, control: &Control) -> O
             .map(|list| list.iter().map(Subscription::shown).collect()),
         ["account", "set"] => set(&arguments, &profile),
         ["account", "clear"] => profile.clear().map(|()| Value::Null),
+        ["cloud", "register"] => register(&arguments, &profile),
+        ["cloud", "set"] => set_cloud(&arguments, &profile),
+        ["cloud", "show"] => Ok(json!({ "name": profile.cloud(), "isActive": true })),
         ["account", "get-access-token"] => access_token(&arguments, &profile, control),
         other => Err(Outcome::failed(
             USAGE,
@@ -160,7 +163,7 @@ fn login(arguments: &Arguments, profile: &Profile, control: &Control) -> Answer 
     }
     let seen = control.profile(&query).map_err(broken)?.map_err(error)?;
     let account = seen["account"].as_str().unwrap_or_default();
-    let subscriptions = Subscription::from_control(&seen, managed);
+    let subscriptions = Subscription::from_control(&seen, managed, &profile.cloud());
     if subscriptions.is_empty() {
         return Err(error(format!("No subscriptions found for {account}.")));
     }
@@ -225,10 +228,45 @@ fn set(arguments: &Arguments, profile: &Profile) -> Answer {
     let chosen = current(&list, Some(wanted)).map_err(|outcome| match list.is_empty() {
         true => outcome,
         false => error(format!(
-            "The subscription of '{wanted}' doesn't exist in cloud 'AzureCloud'."
+            "The subscription of '{wanted}' doesn't exist in cloud '{}'.",
+            profile.cloud()
         )),
     })?;
     profile.select(&chosen.id())?;
+    Ok(Value::Null)
+}
+
+/// `az cloud register`, with the endpoints named one by one.
+fn register(arguments: &Arguments, profile: &Profile) -> Answer {
+    const ENDPOINTS: [&str; 4] = [
+        "active_directory",
+        "active_directory_resource_id",
+        "management",
+        "resource_manager",
+    ];
+    let flags = ENDPOINTS.map(|key| format!("--endpoint-{}", key.replace('_', "-")));
+    let mut own: Vec<&str> = flags.iter().map(String::as_str).collect();
+    own.extend(["-n", "--name"]);
+    check(arguments, &own)?;
+    let Some(name) = arguments.value(&["-n", "--name"]) else {
+        return Err(Outcome::failed(
+            USAGE,
+            "ERROR: the following arguments are required: --name/-n\n",
+        ));
+    };
+    let endpoints: Vec<(&str, &str)> = ENDPOINTS
+        .iter()
+        .zip(&flags)
+        .filter_map(|(key, flag)| Some((*key, arguments.value(&[flag])?)))
+        .collect();
+    profile.register(name, &endpoints)?;
+    Ok(Value::Null)
+}
+
+fn set_cloud(arguments: &Arguments, profile: &Profile) -> Answer {
+    check(arguments, &["-n", "--name"])?;
+    let name = arguments.value(&["-n", "--name"]).unwrap_or_default();
+    profile.set_cloud(name)?;
     Ok(Value::Null)
 }
 

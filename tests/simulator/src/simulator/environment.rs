@@ -77,6 +77,28 @@ impl Simulator {
         format!("{cloud:#}\n")
     }
 
+    /// The arguments of the calls of `az` that make this its active cloud.
+    pub fn az_cloud_calls(&self, name: &str) -> [Vec<String>; 2] {
+        let arm = format!("{}/", self.arm_url());
+        let (authority, audience) = (self.authority_url(), self.arm_audience());
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+        [
+            words(&[
+                "cloud",
+                "register",
+                "--name",
+                name,
+                "--endpoint-resource-manager",
+                &arm,
+                "--endpoint-active-directory",
+                &authority,
+                "--endpoint-active-directory-resource-id",
+                &audience,
+            ]),
+            words(&["cloud", "set", "--name", name]),
+        ]
+    }
+
     /// The environment of a client that runs at `place` and finds the simulator through `files`.
     pub fn env_for(&self, place: Place, files: &Files) -> Vec<(String, String)> {
         let path = |p: &Path| p.display().to_string();

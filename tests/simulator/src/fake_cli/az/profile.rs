@@ -10,7 +10,12 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// The directory that az keeps its state in.
 pub(super) struct Profile {
     directory: PathBuf,
+    /// `AZURE_CLOUD_NAME`.
+    cloud: Option<String>,
 }
+
+/// The clouds that az knows without being told.
+const KNOWN_CLOUDS: [&str; 3] = ["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"];
 
 /// A subscription of the profile.
 #[derive(Clone)]
@@ -18,7 +23,7 @@ pub(super) struct Subscription(Value);
 
 impl Subscription {
     /// Reads what the simulator says that an account sees.
-    pub(super) fn from_control(seen: &Value, managed: bool) -> Vec<Subscription> {
+    pub(super) fn from_control(seen: &Value, managed: bool, cloud: &str) -> Vec<Subscription> {
         let kind = seen["kind"].as_str().unwrap_or("user");
         let account = seen["account"].as_str().unwrap_or_default();
         let list = seen["subscriptions"]
@@ -33,7 +38,7 @@ impl Subscription {
             };
             Subscription(json!({
                 "id": s["id"], "name": s["name"], "state": s["state"], "user": user, "isDefault": false,
-                "tenantId": s["tenantId"], "environmentName": "AzureCloud", "homeTenantId": s["homeTenantId"],
+                "tenantId": s["tenantId"], "environmentName": cloud, "homeTenantId": s["homeTenantId"],
                 "tenantDefaultDomain": s["tenantDefaultDomain"], "tenantDisplayName": s["tenantDisplayName"],
                 "managedByTenants": [],
             }))
@@ -81,11 +86,62 @@ impl Subscription {
 
 impl Profile {
     /// `$AZURE_CONFIG_DIR`, else `~/.azure`.
+    ///
+    /// The real one reads an empty variable in two ways, one of which is the current directory:
+    /// here that is a failure, so that no test relies on it.
     pub(super) fn of(env: Environment<'_>) -> Self {
         let home = || Path::new(&env("HOME").unwrap_or_default()).join(".azure");
+        let named = env("AZURE_CONFIG_DIR");
+        assert!(
+            named.as_ref().is_none_or(|dir| !dir.is_empty()),
+            "AZURE_CONFIG_DIR is set to nothing"
+        );
         Profile {
-            directory: env("AZURE_CONFIG_DIR").map_or_else(home, PathBuf::from),
+            directory: named.map_or_else(home, PathBuf::from),
+            cloud: env("AZURE_CLOUD_NAME"),
         }
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.join(name)).unwrap_or_default()
+    }
+
+    fn is_registered(&self, name: &str) -> bool {
+        let section = format!("[{name}]");
+        KNOWN_CLOUDS.contains(&name) || self.text("clouds.config").lines().any(|l| l == section)
+    }
+
+    /// The active cloud: by the variable, else as it was set. An unknown one counts as none.
+    pub(super) fn cloud(&self) -> String {
+        let config = self.text("config");
+        let set = config.lines().find_map(|line| line.strip_prefix("name = "));
+        let name = self.cloud.as_deref().or(set).unwrap_or("AzureCloud");
+        match self.is_registered(name) {
+            true => name.to_owned(),
+            false => "AzureCloud".to_owned(),
+        }
+    }
+
+    /// Registers a cloud, as `clouds.config` has it.
+    pub(super) fn register(&self, name: &str, endpoints: &[(&str, &str)]) -> Result<(), Outcome> {
+        if self.is_registered(name) {
+            return Err(error(format!("The cloud '{name}' is already registered.")));
+        }
+        let mut text = self.text("clouds.config");
+        text.push_str(&format!("[{name}]\nprofile = latest\n"));
+        for (key, value) in endpoints {
+            text.push_str(&format!("endpoint_{key} = {value}\n"));
+        }
+        text.push('\n');
+        self.store("clouds.config", &text)
+    }
+
+    /// Makes a cloud the active one.
+    pub(super) fn set_cloud(&self, name: &str) -> Result<(), Outcome> {
+        if !self.is_registered(name) {
+            return Err(error(format!("The cloud '{name}' is not registered.")));
+        }
+        self.store("config", &format!("[cloud]\nname = {name}\n"))
     }
 
     fn load(&self, name: &str) -> Result<Value, Outcome> {
@@ -112,8 +168,15 @@ impl Profile {
         Ok(())
     }
 
-    /// The subscriptions of everybody who is signed in.
+    /// The subscriptions of everybody who is signed in to the active cloud.
     pub(super) fn read(&self) -> Result<Vec<Subscription>, Outcome> {
+        let cloud = self.cloud();
+        let mut list = self.read_all()?;
+        list.retain(|subscription| subscription.text("environmentName") == cloud);
+        Ok(list)
+    }
+
+    fn read_all(&self) -> Result<Vec<Subscription>, Outcome> {
         let profile = self.load("azureProfile.json")?;
         Ok(profile["subscriptions"]
             .as_array()
@@ -124,8 +187,13 @@ impl Profile {
             .collect())
     }
 
+    /// Writes the active cloud's; those of other clouds stay.
     fn write(&self, list: &[Subscription]) -> Result<(), Outcome> {
-        let list: Vec<&Value> = list.iter().map(|s| &s.0).collect();
+        let cloud = self.cloud();
+        let mut all = self.read_all()?;
+        all.retain(|subscription| subscription.text("environmentName") != cloud);
+        all.extend(list.iter().cloned());
+        let list: Vec<&Value> = all.iter().map(|s| &s.0).collect();
         let profile = json!({ "installationId": "3f1c8f62-4c1e-11ef-9a3e-0242ac120002", "subscriptions": list });
         self.store("azureProfile.json", &format!("{BYTE_ORDER_MARK}{profile}"))
     }

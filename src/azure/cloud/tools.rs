@@ -1,0 +1,311 @@
+//! The cloud that `az` or `azd` is set to, read from its files.
+//!
+//! Nothing is started and nothing is written. The files are those of az 2.91
+//! (`azure.cli.core.cloud`) and of azd's user configuration.
+
+use std::collections::BTreeMap;
+
+use super::{CLOUDS, CUSTOM_CLOUD, Cloud, endpoint};
+use crate::{
+    auth::developer_state::{self, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
+    error::{Failure, Result},
+    host::{
+        Host,
+        file::{self, Unreadable},
+    },
+};
+
+/// The variable that chooses az's cloud for one call.
+pub const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
+/// The largest file that is read, in bytes: a cloud has some 2 KB.
+const FILE_LIMIT: u64 = 1 << 20;
+/// The cloud of az and azd where none was chosen.
+const DEFAULT: &str = "AzureCloud";
+
+/// The cloud that a tool is set to.
+#[derive(Debug, Clone)]
+pub struct ToolCloud {
+    /// The tool.
+    pub tool: &'static str,
+    /// What the tool calls it.
+    pub name: String,
+    /// Where it is.
+    pub cloud: Cloud,
+    /// Whether only the tool knows it: then no `--environment` stands for it.
+    pub custom: bool,
+    /// The variable that chose it, where one did.
+    pub variable: Option<&'static str>,
+}
+
+impl ToolCloud {
+    /// The cloud that `az` is set to: by `AZURE_CLOUD_NAME`, else by
+    /// `az cloud set`.
+    ///
+    /// # Errors
+    /// When az's files can't be read, or the cloud is not known.
+    pub fn of_az(host: &Host) -> Result<Self> {
+        let config = ini(&read(host, AZ_CONFIG_DIR, "config")?);
+        let chosen = host.var_nonempty(AZ_CLOUD_VARIABLE);
+        let name = chosen
+            .or_else(|| Some(config.get("cloud")?.get("name")?.as_str()))
+            .unwrap_or(DEFAULT);
+        let sections = ini(&read(host, AZ_CONFIG_DIR, "clouds.config")?);
+        let section = sections.get(name);
+        let known = CLOUDS
+            .iter()
+            .find(|row| row.aliases.contains(&name) || row.name == name);
+        let text = |key: &str| section.and_then(|section| section.get(key));
+        let (cloud, custom) = match (known, text("endpoint_resource_manager")) {
+            (Some(row), None) => (Cloud::named(Some(row.name), None, host)?, false),
+            (None, None) => {
+                let failure = Failure::usage(format!("the cloud `{name}` of `az` is not known"))
+                    .hint(
+                        "`az cloud list` lists az's clouds; `az cloud set --name NAME` chooses one",
+                    );
+                return Err(match chosen {
+                    Some(_) => failure.because(format!(
+                        "it is the value of the variable `{AZ_CLOUD_VARIABLE}`"
+                    )),
+                    None => failure,
+                });
+            }
+            (_, Some(arm)) => (custom_cloud(name, arm, &text)?, true),
+        };
+        Ok(Self {
+            tool: "az",
+            name: name.to_owned(),
+            cloud,
+            custom,
+            variable: chosen.map(|_| AZ_CLOUD_VARIABLE),
+        })
+    }
+
+    /// The cloud that `azd` is set to (`azd config set cloud.name`).
+    ///
+    /// # Errors
+    /// As [`ToolCloud::of_az`].
+    pub fn of_azd(host: &Host) -> Result<Self> {
+        let text = read(host, AZD_CONFIG_DIR, "config.json")?;
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let name = config
+            .pointer("/cloud/name")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or(DEFAULT);
+        Ok(Self {
+            tool: "azd",
+            name: name.to_owned(),
+            cloud: Cloud::named(Some(name), None, host)
+                .map_err(|failure| failure.context("the cloud of `azd` is not known"))?,
+            custom: false,
+            variable: None,
+        })
+    }
+
+    /// Checks that both tools are set to one cloud.
+    ///
+    /// # Errors
+    /// A usage error that names both.
+    pub fn check_same(&self, other: &Self) -> Result<()> {
+        if other.custom || self.cloud.arm.origin() == other.cloud.arm.origin() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "`{}` is set to the cloud `{}`, and `{}` to `{}`",
+            self.tool, self.name, other.tool, other.name
+        ))
+        .hint(format!("type `azd config set cloud.name {}`", other.name)))
+    }
+
+    /// Checks that this is the cloud that `--environment` asked for.
+    ///
+    /// # Errors
+    /// A usage error that says how to choose the same for both.
+    pub fn check(&self, wanted: &Cloud, environment: &str) -> Result<()> {
+        // azd has no name for a custom cloud, so it can't be asked for one.
+        let beyond_azd = self.tool == "azd" && wanted.environment_argument() == CUSTOM_CLOUD;
+        if beyond_azd || self.cloud.arm.origin() == wanted.arm.origin() {
+            return Ok(());
+        }
+        let tool = self.tool;
+        let failure = Failure::usage(format!(
+            "`{tool}` is set to the cloud `{}`, but `--environment {environment}` was asked for",
+            self.name
+        ));
+        let theirs = CLOUDS
+            .iter()
+            .find(|row| row.name == wanted.environment_argument())
+            .and_then(|row| row.aliases.first().copied());
+        let name = theirs.unwrap_or(match wanted.environment_argument() {
+            known if CLOUDS.iter().any(|row| row.name == known) => known,
+            _ => "NAME",
+        });
+        Err(match (self.variable, tool) {
+            (Some(variable), _) => failure
+                .because(format!("it is the value of the variable `{variable}`"))
+                .hint(format!("set `{variable}={name}`, or leave `--environment` out")),
+            (None, "az") => failure.hint(format!(
+                "type `az cloud set --name {name}` and `az login`, or leave `--environment` out"
+            )),
+            (None, _) => failure.hint(format!(
+                "type `azd config set cloud.name {name}` and `azd auth login`, or leave `--environment` out"
+            )),
+        })
+    }
+}
+
+/// A cloud that `az cloud register` or `update` described.
+fn custom_cloud<'a>(
+    name: &str,
+    arm: &str,
+    text: &impl Fn(&str) -> Option<&'a String>,
+) -> Result<Cloud> {
+    let unfit = |why: &str| {
+        Failure::usage(format!("the cloud `{name}` of `az` can't be used"))
+            .because(why)
+            .hint(format!(
+                "`az cloud show --name {name}` shows it, and `az cloud update` changes it"
+            ))
+    };
+    let url =
+        |key: &str, text: &str| endpoint(text).map_err(|why| unfit(&format!("`{key}`: {why}")));
+    let authority = text("endpoint_active_directory")
+        .ok_or_else(|| unfit("`endpoint_active_directory` is missing"))?;
+    let audience = text("endpoint_active_directory_resource_id")
+        .or_else(|| text("endpoint_management"))
+        .map_or(arm, String::as_str);
+    Ok(Cloud {
+        name: name.to_owned(),
+        authority: url("endpoint_active_directory", authority)?,
+        arm: url("endpoint_resource_manager", arm)?,
+        arm_audience: audience.to_owned(),
+    })
+}
+
+/// A file of a tool's directory; empty where there is none.
+fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<String> {
+    // The tool finds its home without `HOME`, too, but this program does not.
+    let Ok(dir) = developer_state::config_dir(host, dir) else {
+        return Ok(String::new());
+    };
+    let path = dir.join(name);
+    match file::read(&path, FILE_LIMIT) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => Ok(String::new()),
+        Err(why) => Err(Failure::new(format!("could not read `{}`", path.display()))
+            .because(why)
+            .hint("it says which cloud is chosen: make it readable, or choose another `--login`")),
+    }
+}
+
+/// The sections of a file as Python's `configparser` reads it, by their names.
+fn ini(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut sections: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+        {
+            name.clone_into(&mut current);
+        } else if let Some((key, value)) = line.split_once(['=', ':']) {
+            sections
+                .entry(current.clone())
+                .or_default()
+                .insert(key.trim().to_lowercase(), value.trim().to_owned());
+        }
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Az(tempfile::TempDir);
+
+    impl Az {
+        fn new(config: &str, clouds: &str) -> Self {
+            let az = Self(tempfile::tempdir().expect("a temporary directory"));
+            for (name, text) in [("config", config), ("clouds.config", clouds)] {
+                std::fs::write(az.0.path().join(name), text).expect("written");
+            }
+            az
+        }
+
+        fn cloud(&self, variable: &str) -> Result<ToolCloud> {
+            ToolCloud::of_az(&Host::with_env([
+                (AZ_CONFIG_DIR.variable, self.0.path().as_os_str()),
+                (AZ_CLOUD_VARIABLE, variable.as_ref()),
+            ]))
+        }
+    }
+
+    const MINE: &str = "[AzureCloud]\nsubscription = s\n\n[Mine]\nprofile = latest\n\
+        endpoint_resource_manager = https://arm.example/\nendpoint_active_directory = https://login.example\n\
+        endpoint_active_directory_resource_id = https://audience.example/\n";
+
+    #[test]
+    fn the_cloud_is_the_one_that_az_is_set_to() {
+        let name = |config: &str, variable: &str| {
+            let az = Az::new(config, MINE);
+            az.cloud(variable).map(|own| own.cloud.arm.to_string())
+        };
+        let public = "https://management.azure.com/";
+        let government = "https://management.usgovcloudapi.net/";
+        let set = "[core]\nx = y\n[cloud]\nname = AzureUSGovernment\n";
+        assert_eq!(name("", "").expect("a cloud"), public);
+        assert_eq!(name(set, "").expect("a cloud"), government);
+        assert_eq!(name(set, "AzureCloud").expect("a cloud"), public);
+        assert_eq!(name("", "Mine").expect("a cloud"), "https://arm.example/");
+        let unknown = name("", "Nonsense").expect_err("no such cloud").render();
+        assert!(unknown.contains("`AZURE_CLOUD_NAME`"), "{unknown}");
+        let unknown = name("[cloud]\nname = Nonsense\n", "").expect_err("no such cloud");
+        assert!(unknown.render().contains("az cloud set"), "{unknown}");
+        let own = Az::new("", MINE).cloud("Mine").expect("a cloud");
+        assert!(own.custom);
+        assert_eq!(own.cloud.authority.as_str(), "https://login.example/");
+        assert_eq!(own.cloud.arm_audience, "https://audience.example/");
+    }
+
+    #[test]
+    fn another_cloud_than_the_tools_is_refused_with_the_command_for_it() {
+        let host = Host::with_env::<&str, &str>([]);
+        let wanted = Cloud::named(Some("AzureChinaCloud"), None, &host).expect("a cloud");
+        let az = Az::new("[cloud]\nname = AzureUSGovernment\n", "");
+        let refused = |variable: &str| {
+            let own = az.cloud(variable).expect("a cloud");
+            own.check(&wanted, "AzureChinaCloud")
+                .expect_err("another one")
+                .render()
+        };
+        assert!(refused("").contains("az cloud set --name AzureChinaCloud"));
+        assert!(refused("AzureCloud").contains("set `AZURE_CLOUD_NAME=AzureChinaCloud`"));
+        assert!(
+            az.cloud("AzureChinaCloud")
+                .expect("a cloud")
+                .check(&wanted, "x")
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn azd_has_a_cloud_of_its_own() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let host = Host::with_env([(AZD_CONFIG_DIR.variable, dir.path())]);
+        let arm = || ToolCloud::of_azd(&host).map(|own| own.cloud.arm.to_string());
+        assert_eq!(arm().expect("a cloud"), "https://management.azure.com/");
+        std::fs::write(
+            dir.path().join("config.json"),
+            r#"{"cloud":{"name":"AzureUSGovernment"}}"#,
+        )
+        .expect("written");
+        assert_eq!(
+            arm().expect("a cloud"),
+            "https://management.usgovcloudapi.net/"
+        );
+    }
+}

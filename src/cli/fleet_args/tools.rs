@@ -1,0 +1,113 @@
+//! The account and the cloud of `az` and `azd`, fixed for a run and for the
+//! entries that it writes.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    auth::developer_state::{AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
+    azure::{
+        Cloud,
+        cloud::{AZ_CLOUD_VARIABLE, ToolCloud},
+    },
+    error::{Failure, Result},
+    host::Host,
+    login::{LoginMode, Param, Settings},
+};
+
+/// The machine with the directories and the cloud of the tools that the modes
+/// ask, and the cloud of the first one.
+///
+/// # Errors
+/// When a tool's cloud can't be learned, or two tools have different ones.
+pub(super) fn found(
+    host: &Host,
+    modes: [LoginMode; 2],
+    azure_config_dir: Option<&Path>,
+) -> Result<(Host, Option<ToolCloud>)> {
+    let asks = |mode| modes.contains(&mode);
+    if azure_config_dir.is_some() && !asks(LoginMode::AzureCli) && !asks(LoginMode::Azd) {
+        return Err(
+            Failure::usage("`--azure-config-dir` has no use where nobody asks `az`")
+                .hint("leave it out, or sign in with `--login azurecli` or `--arm-login azurecli`"),
+        );
+    }
+    let mut variables: Vec<(&str, String)> = Vec::new();
+    if let Some(dir) = azure_config_dir {
+        variables.push((AZ_CONFIG_DIR.variable, absolute(&host.path(dir))?));
+    }
+    for dir in [AZ_CONFIG_DIR, AZD_CONFIG_DIR] {
+        let named = host.var_os(dir.variable).filter(|text| !text.is_empty());
+        let relative = named.map(Path::new).filter(|path| path.is_relative());
+        if let Some(path) = relative
+            && !variables.iter().any(|(name, _)| *name == dir.variable)
+        {
+            variables.push((dir.variable, absolute(path)?));
+        }
+    }
+    let mut host = host.with_vars(variables);
+    let mut first: Option<ToolCloud> = None;
+    if asks(LoginMode::AzureCli) {
+        let az = ToolCloud::of_az(&host)?;
+        host = host.with_vars([(AZ_CLOUD_VARIABLE, &az.name)]);
+        first = Some(az);
+    }
+    if asks(LoginMode::Azd) {
+        let azd = ToolCloud::of_azd(&host)?;
+        if let Some(az) = &first {
+            azd.check_same(az)?;
+        }
+        first.get_or_insert(azd);
+    }
+    Ok((host, first))
+}
+
+/// The cloud to look in: the tool's own where none is named.
+///
+/// # Errors
+/// For an unknown cloud, and where the tool has another one than is named.
+pub(super) fn cloud(login: &Settings, tool: Option<&ToolCloud>, host: &Host) -> Result<Cloud> {
+    let environment = login.text(Param::Environment);
+    let authority_host = login.text(Param::AuthorityHost);
+    match (environment, tool) {
+        (None, Some(tool)) => match authority_host {
+            Some(authority_host) => tool.cloud.clone().with_authority(authority_host),
+            None => Ok(tool.cloud.clone()),
+        },
+        (environment, tool) => {
+            let cloud = Cloud::named(environment, authority_host, host)
+                .map_err(|failure| login.blame(failure, Param::AuthorityHost))?;
+            if let (Some(tool), Some(environment)) = (tool, environment) {
+                tool.check(&cloud, environment)?;
+            }
+            Ok(cloud)
+        }
+    }
+}
+
+/// The variables of an entry of this mode. An empty one stands for the
+/// default, whatever the shell has.
+pub(super) fn entry_variables(mode: LoginMode, host: &Host) -> Vec<(&'static str, String)> {
+    let dir = |dir: ConfigDir| {
+        let named = host.var(dir.variable).unwrap_or_default();
+        (dir.variable, named.to_owned())
+    };
+    match mode {
+        LoginMode::AzureCli => {
+            let cloud = host.var(AZ_CLOUD_VARIABLE).unwrap_or_default();
+            vec![dir(AZ_CONFIG_DIR), (AZ_CLOUD_VARIABLE, cloud.to_owned())]
+        }
+        // azd can be told to ask az.
+        LoginMode::Azd => vec![dir(AZD_CONFIG_DIR), dir(AZ_CONFIG_DIR)],
+        _ => Vec::new(),
+    }
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let whole: PathBuf = std::path::absolute(path).map_err(|e| {
+        Failure::new(format!("could not find the directory `{}`", path.display())).because(e)
+    })?;
+    whole.into_os_string().into_string().map_err(|path| {
+        Failure::usage(format!("`{}` is not UTF-8 text", path.display()))
+            .hint("name another directory with `--azure-config-dir`")
+    })
+}
