@@ -41,8 +41,6 @@ impl Version {
 pub struct ExecInfo {
     /// The version to answer in.
     pub version: Version,
-    /// Whether standard input is a person's; none where kubectl isn't calling.
-    pub interactive: Option<bool>,
 }
 
 /// As where kubectl isn't calling: `v1beta1`, as kubelogin has it.
@@ -50,7 +48,6 @@ impl Default for ExecInfo {
     fn default() -> Self {
         Self {
             version: Version::V1Beta1,
-            interactive: None,
         }
     }
 }
@@ -65,7 +62,7 @@ impl ExecInfo {
         let Some(text) = host.var_nonempty(VARIABLE) else {
             return Ok(Self::default());
         };
-        let (api_version, interactive) = parse(text).map_err(|why| {
+        let api_version = parse(text).map_err(|why| {
             Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
                 .because(why)
                 .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
@@ -85,16 +82,15 @@ impl ExecInfo {
                     ))
                 })?,
         };
-        Ok(Self {
-            version,
-            interactive,
-        })
+        Ok(Self { version })
     }
 }
 
-/// The `apiVersion` and `spec.interactive` of an ExecCredential. As for Go's decoder, null is the same
-/// as nothing: kube-rs writes `"apiVersion":null`.
-fn parse(text: &str) -> std::result::Result<(String, Option<bool>), String> {
+/// The `apiVersion` of an ExecCredential that is one. As for Go's decoder, null is the same as
+/// nothing: kube-rs writes `"apiVersion":null`.
+///
+/// `spec.interactive` says whether standard input is a terminal's, and nothing is read from there.
+fn parse(text: &str) -> std::result::Result<String, String> {
     fn field<'v, T>(
         value: Option<&'v Value>,
         name: &str,
@@ -114,8 +110,8 @@ fn parse(text: &str) -> std::result::Result<(String, Option<bool>), String> {
     let api_version = field(of_whole("apiVersion"), "`apiVersion`", Value::as_str)?;
     let spec = field(of_whole("spec"), "`spec`", Value::as_object)?;
     let interactive = spec.and_then(|spec| spec.get("interactive"));
-    let interactive = field(interactive, "`spec.interactive`", Value::as_bool)?;
-    Ok((api_version.unwrap_or_default().to_owned(), interactive))
+    field(interactive, "`spec.interactive`", Value::as_bool)?;
+    Ok(api_version.unwrap_or_default().to_owned())
 }
 
 /// Whether kubectl, or another client of Kubernetes, runs this as the plugin of an exec entry.
@@ -188,7 +184,6 @@ mod tests {
             ))
             .expect("readable");
             assert_eq!(info.version, version);
-            assert_eq!(info.interactive, Some(true));
         }
     }
 
@@ -196,7 +191,6 @@ mod tests {
     fn what_is_missing_or_null_is_taken_as_kubelogin_takes_it() {
         let none = ExecInfo::read(&Host::with_env::<&str, &str>([])).expect("fits");
         assert_eq!(none.version, Version::V1Beta1);
-        assert_eq!(none.interactive, None);
         for text in [
             "",
             "{}",

@@ -5,10 +5,10 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{File, TryLockError},
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use zeroize::Zeroizing;
@@ -47,6 +47,9 @@ pub struct Store {
     /// Why nothing is stored, where something should be.
     problem: Option<Failure>,
 }
+
+/// How long another process that makes the key is waited for.
+const KEY_WAIT: Duration = Duration::from_secs(2);
 
 /// What the names of sealed files end in.
 const SEALED: &str = ".sealed";
@@ -508,8 +511,18 @@ fn key(directory: &Directory) -> std::result::Result<Key, String> {
     // there.
     let acquire = || {
         let file = directory.lock_file("key.once")?;
-        file.lock().map_err(|error| directory.failure(error))?;
-        Ok(file)
+        let end = Instant::now() + KEY_WAIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(directory.failure(error)),
+                // Its holder may be stopped: a key is made within milliseconds.
+                Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                    return Err(directory.failure(std::io::ErrorKind::TimedOut.into()));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
     };
     let _lock = acquire().inspect_err(|failure: &Failure| {
         tracing::debug!("the key is made without a lock: {failure}")

@@ -218,9 +218,15 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     Ok(options)
 }
 
+/// How locks are waited for.
+const WAIT: file::Wait<'_> = file::Wait {
+    limit: file::PATIENCE,
+    say: &output::say,
+};
+
 fn in_place(options: &Options) -> Result<Report> {
     let files = &options.paths.files;
-    file::update_all(files, file::PATIENCE, |texts| {
+    file::update_all(files, WAIT, |texts| {
         let (new, report) = converted(texts, options)?;
         Ok((new, report))
     })
@@ -246,7 +252,7 @@ fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
         output::print(text)?;
         return Ok(report);
     }
-    file::write(outfile, file::PATIENCE, text)?;
+    file::write(outfile, WAIT, text)?;
     let directory = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
     let moved = options
         .paths

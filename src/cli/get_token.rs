@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{
     flags,
+    interrupt::Interrupt,
     output::{notice, try_say},
     renew_token,
 };
@@ -22,7 +23,7 @@ use crate::{
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, ExecInfo},
     host::{Host, Sink},
-    login::{Param, Precedence, Settings, SignIn},
+    login::{LoginMode, Param, Precedence, Settings, SignIn},
 };
 
 /// The login mode where none is named, as kubelogin has it.
@@ -184,7 +185,13 @@ fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<Access
         .enable_all()
         .build()
         .map_err(|e| Failure::new("could not start").because(e))?;
-    runtime.block_on(authenticator.token(request))
+    let work = authenticator.token(request);
+    match authenticator.sign_in().login.mode() {
+        LoginMode::AzureCli | LoginMode::Azd => {
+            runtime.block_on(Interrupt::listen()?.or_exit(work))
+        }
+        _ => runtime.block_on(work),
+    }
 }
 
 /// The resource that a server id stands for; kubelogin takes it with and

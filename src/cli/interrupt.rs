@@ -5,6 +5,8 @@
 use tokio::sync::watch;
 
 use crate::error::{Failure, Result};
+#[cfg(unix)]
+use crate::host::process::is_ignored;
 
 /// What asked the command to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,18 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
+    /// Does `work` until it is done. A request to stop drops it, which ends the
+    /// programs that it runs: they are out of the reach of Ctrl-C, so that all that
+    /// they started can be ended with them. Then it ends this process, as the
+    /// request would have.
+    pub(super) async fn or_exit<T>(mut self, work: impl Future<Output = T>) -> T {
+        let stopped = tokio::select! {
+            done = work => Ok(done),
+            signal = self.heard() => Err(signal),
+        };
+        stopped.unwrap_or_else(|signal| std::process::exit(signal.exit_code().into()))
+    }
+
     /// Waits for the first request.
     pub(super) async fn heard(&mut self) -> Signal {
         match self.0.wait_for(Option::is_some).await.map(|heard| *heard) {
@@ -73,24 +87,35 @@ impl Interrupt {
 
 #[cfg(unix)]
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // Shells start what runs in the background with SIGINT ignored, and mean it.
+        let listen = |kind: SignalKind| {
+            let heard = !is_ignored(kind.as_raw_value());
+            heard.then(|| signal(kind)).transpose()
+        };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
         })
     }
 
     async fn next(&mut self) -> Signal {
+        async fn recv(signal: &mut Option<tokio::signal::unix::Signal>) {
+            match signal {
+                Some(signal) => _ = signal.recv().await,
+                None => std::future::pending().await,
+            }
+        }
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
+            () = recv(&mut self.interrupt) => Signal::Interrupt,
+            () = recv(&mut self.terminate) => Signal::Terminate,
         }
     }
 }

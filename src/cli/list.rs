@@ -8,6 +8,7 @@ use clap::{ArgMatches, Command};
 
 use super::{
     fleet_args::{self, Batch, FleetArgs},
+    interrupt::Interrupt,
     output::{self, Format},
     progress::Progress,
     report::{ListReport, ListedCluster},
@@ -44,14 +45,14 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let progress = Progress::start(host);
     let mut walk = args.walk()?;
     let mut found = Batch::new();
-    super::runtime()?.block_on(async {
+    super::runtime()?.block_on(Interrupt::listen()?.or_exit(async {
         let source = args.arm_source(host, &progress)?;
         let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
         while let Some(batch) = walk.next(&arm, &progress).await? {
             found.extend(batch);
         }
         walk.check()
-    })?;
+    }))?;
     let warnings = walk.warnings();
     fleet_args::tell(&progress, &warnings, found.len(), walk.looked_into());
     drop(progress);

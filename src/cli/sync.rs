@@ -244,7 +244,12 @@ async fn sync(
     }
     if !options.dry_run {
         file::check_writable(&paths.default)?;
-        file::check_lock(&to_lock, file::PATIENCE)?;
+        let say = |line: &str| progress.note(line);
+        let wait = file::Wait {
+            limit: file::PATIENCE,
+            say: &say,
+        };
+        file::check_lock(&to_lock, wait)?;
     }
 
     let source = args.arm_source(host, &progress)?;
@@ -278,7 +283,7 @@ async fn sync(
         .map(|(import, _)| Import::clone(import))
         .collect();
     progress.say("writing the kubeconfig");
-    let (outcomes, written) = write(&paths, &imports, &fleet, options.dry_run)?;
+    let (outcomes, written) = write(&paths, &imports, &fleet, options.dry_run, &progress)?;
     let open = written.iter().filter(|path| file::others_can_read(path));
     for path in open.filter(|_| options.local_accounts) {
         progress.note(&format!(
@@ -414,6 +419,7 @@ fn write(
     imports: &[Import],
     fleet: &[ClusterName],
     dry_run: bool,
+    progress: &Progress,
 ) -> Result<(Vec<Outcome>, Vec<PathBuf>)> {
     let files = &paths.files;
     let default = files.iter().position(|path| *path == paths.default);
@@ -439,7 +445,12 @@ fn write(
     if written.is_empty() {
         return Ok((Vec::new(), written));
     }
-    let outcomes = file::update_all(&written, file::PATIENCE, |locked| {
+    let say = |line: &str| progress.note(line);
+    let wait = file::Wait {
+        limit: file::PATIENCE,
+        say: &say,
+    };
+    let outcomes = file::update_all(&written, wait, |locked| {
         for (&place, text) in places.iter().zip(locked) {
             texts[place].clone_from(text);
         }

@@ -195,6 +195,19 @@ const PATH_VARIABLES: &[&str] = &[
     "USERPROFILE",
 ];
 
+/// Whether this process was started with the signal ignored. Only Linux tells without unsafe
+/// code; elsewhere `nohup` is taken to have done so for SIGHUP.
+#[cfg(unix)]
+pub fn is_ignored(signal: i32) -> bool {
+    if !cfg!(target_os = "linux") {
+        return signal == signal_hook::consts::SIGHUP;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// Leaves the terminal, the session and the process group of the command that
 /// started this process: Ctrl-C and a closed terminal are for that one.
 pub fn detach() {

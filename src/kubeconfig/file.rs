@@ -4,7 +4,7 @@
 
 use super::error::Error;
 use super::lock::Lock;
-pub use super::lock::PATIENCE;
+pub use super::lock::{PATIENCE, Wait};
 use super::replace::{self, Replacement, parent};
 use crate::host::{self, crowding, file::Unreadable};
 use std::fs::{self, OpenOptions};
@@ -96,8 +96,8 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 /// behind is told before a person signs in and a fleet is asked.
 ///
 /// # Errors
-/// [`Error::Locked`] after `patience`, and [`Error::Write`] where no lock can be made.
-pub fn check_lock(paths: &[PathBuf], patience: Duration) -> Result<(), Error> {
+/// [`Error::Locked`] when the wait is over, and [`Error::Write`] where no lock can be made.
+pub fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<(), Error> {
     let mut targets = Vec::with_capacity(paths.len());
     for path in paths.iter().filter(|path| parent(path).is_dir()) {
         let target = follow_links(path)?;
@@ -108,7 +108,7 @@ pub fn check_lock(paths: &[PathBuf], patience: Duration) -> Result<(), Error> {
         .into_iter()
         .filter(|path| parent(path).is_dir())
         .collect();
-    acquire(&locked, &targets, patience).map(drop)
+    acquire(&locked, &targets, wait.into()).map(drop)
 }
 
 /// Says whether other users of the machine can read the file.
@@ -146,13 +146,13 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 /// `edit` may be called again, with a newer text, if something changed the file without locking it.
 ///
 /// # Errors
-/// Those of `edit`; [`Error::Locked`] after `patience`; [`Error::Write`] and the errors of [`read`].
-pub fn update<T, E: From<Error>>(
+/// Those of `edit`; [`Error::Locked`] when the wait is over; [`Error::Write`] and the errors of [`read`].
+pub fn update<'a, T, E: From<Error>>(
     path: &Path,
-    patience: Duration,
+    wait: impl Into<Wait<'a>>,
     mut edit: impl FnMut(&str) -> Result<(String, T), E>,
 ) -> Result<T, E> {
-    update_all(&[path.to_owned()], patience, |texts| {
+    update_all(&[path.to_owned()], wait, |texts| {
         let (text, kept) = edit(&texts[0])?;
         Ok((vec![text], kept))
     })
@@ -165,11 +165,12 @@ pub fn update<T, E: From<Error>>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub fn update_all<T, E: From<Error>>(
+pub fn update_all<'a, T, E: From<Error>>(
     paths: &[PathBuf],
-    patience: Duration,
+    wait: impl Into<Wait<'a>>,
     mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
 ) -> Result<T, E> {
+    let wait = wait.into();
     let mut locked = Vec::new();
     let mut targets = Vec::new();
     for path in paths {
@@ -190,7 +191,7 @@ pub fn update_all<T, E: From<Error>>(
         targets.push(target);
     }
     for _ in 0..ATTEMPTS {
-        let lock = acquire(&locked, &targets, patience)?;
+        let lock = acquire(&locked, &targets, wait)?;
         let contended = lock.was_contended();
         let before = crowding();
         let Some((wrote, kept)) = edit_once(&targets, &lock, &mut edit)? else {
@@ -217,8 +218,8 @@ pub fn update_all<T, E: From<Error>>(
 }
 
 /// Takes the locks, and sets right what a run that was killed left behind.
-fn acquire(locked: &[PathBuf], targets: &[PathBuf], patience: Duration) -> Result<Lock, Error> {
-    let lock = Lock::acquire(locked, patience)?;
+fn acquire(locked: &[PathBuf], targets: &[PathBuf], wait: Wait<'_>) -> Result<Lock, Error> {
+    let lock = Lock::acquire(locked, wait)?;
     for target in targets {
         replace::recover(target)?;
     }
@@ -277,8 +278,8 @@ fn is_settled<T, E>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub fn write(path: &Path, patience: Duration, contents: &str) -> Result<(), Error> {
-    update(path, patience, |_| Ok((contents.to_owned(), ())))
+pub fn write<'a>(path: &Path, wait: impl Into<Wait<'a>>, contents: &str) -> Result<(), Error> {
+    update(path, wait, |_| Ok((contents.to_owned(), ())))
 }
 
 /// What a file holds; none where there is none.

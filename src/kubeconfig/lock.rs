@@ -21,6 +21,28 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long to wait for others by default. 50 processes at once are through in a few seconds.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// After how long a person is told who is waited for.
+const SAID_AFTER: Duration = Duration::from_secs(2);
+
+/// How a lock that somebody else holds is waited for.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    /// For how long.
+    pub limit: Duration,
+    /// Tells a person who is waited for, where that takes long.
+    pub say: &'a dyn Fn(&str),
+}
+
+/// Without a word.
+impl From<Duration> for Wait<'_> {
+    fn from(limit: Duration) -> Self {
+        Self {
+            limit,
+            say: &|_| (),
+        }
+    }
+}
+
 /// A lock this old was left behind by a process that died: no client holds one for even a second.
 const ABANDONED: Duration = Duration::from_secs(600);
 
@@ -41,13 +63,14 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks all of `paths`, waiting up to `patience` for each.
+    /// Locks all of `paths`, waiting up to the limit for each.
     ///
     /// They are taken in sorted order, as client-go does, so that two of us can't wait for each other.
     ///
     /// # Errors
     /// [`Error::Locked`] when the time is over, [`Error::Write`] where no lock file can be made.
-    pub(super) fn acquire(paths: &[PathBuf], patience: Duration) -> Result<Self, Error> {
+    pub(super) fn acquire<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<Self, Error> {
+        let wait = wait.into();
         release_on_panic();
         let mut paths: Vec<&PathBuf> = paths.iter().collect();
         paths.sort();
@@ -58,7 +81,7 @@ impl Lock {
             deferred: signals::Deferred::none(),
         };
         for path in paths {
-            lock.add(path, patience)?;
+            lock.add(path, wait)?;
         }
         Ok(lock)
     }
@@ -73,10 +96,11 @@ impl Lock {
         self.files.iter().all(|(path, file)| is_at(file, path))
     }
 
-    fn add(&mut self, path: &Path, patience: Duration) -> Result<(), Error> {
+    fn add(&mut self, path: &Path, wait: Wait<'_>) -> Result<(), Error> {
         let file = lock_path(path);
         let start = Instant::now();
         let mut pause = Duration::from_millis(2);
+        let mut said = false;
         loop {
             let signals = signals::Deferred::begin();
             match create(&file) {
@@ -110,11 +134,15 @@ impl Lock {
             drop(signals);
             self.contended = true;
             let waited = start.elapsed();
+            if !said && waited >= SAID_AFTER {
+                (wait.say)(&waiting_for(&file, holder.as_ref(), wait.limit));
+                said = true;
+            }
             let holder = holder
                 .filter(ProcessId::is_running)
                 .map(|holder| holder.pid);
             let abandoned = holder.is_none() && is_abandoned(&file);
-            if waited >= patience || abandoned || signals::arrived() {
+            if waited >= wait.limit || abandoned || signals::arrived() {
                 return Err(Error::Locked {
                     path: path.to_owned(),
                     lock: file,
@@ -128,6 +156,16 @@ impl Lock {
             pause = (pause * 2).min(Duration::from_millis(25)) + spread;
         }
     }
+}
+
+/// What a person is told who waits for a lock.
+fn waiting_for(file: &Path, holder: Option<&ProcessId>, limit: Duration) -> String {
+    let holder = holder.map_or_else(|| "another program".to_owned(), ProcessId::label);
+    format!(
+        "waiting for the lock `{}`, which {holder} holds, up to {} s",
+        file.display(),
+        limit.as_secs()
+    )
 }
 
 impl Drop for Lock {
@@ -261,6 +299,7 @@ fn release_on_panic() {
 mod signals {
     //! Ctrl-C, a closed terminal and a polite kill wait for the few milliseconds that a lock is held.
 
+    use crate::host::process::is_ignored;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::{flag, low_level};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -296,18 +335,6 @@ mod signals {
             let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
             state
         }
-    }
-
-    /// Whether this process was started with the signal ignored. Only Linux tells without unsafe
-    /// code; elsewhere `nohup` outweighs a terminal that closes within those milliseconds.
-    fn is_ignored(signal: i32) -> bool {
-        if !cfg!(target_os = "linux") {
-            return signal == SIGHUP;
-        }
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
     }
 
     /// Whether one is being kept: a lock that is held while another is waited for must not keep it long.

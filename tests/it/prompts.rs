@@ -609,3 +609,29 @@ fn az_gets_no_descriptor_of_the_caller() {
     let seen = fs::read_to_string(&found).expect("az ran");
     assert!(!seen.lines().any(|number| number == "7"), "{seen}");
 }
+
+#[test]
+fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
+    let scene = Scene::new();
+    let kubeconfig = scene.world.kubeconfig();
+    fs::create_dir_all(kubeconfig.parent().expect("a directory")).expect("made");
+    let exec = "apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user:\n    exec:\n      \
+                apiVersion: client.authentication.k8s.io/v1\n      command: kubelogin\n      args: [get-token, \
+                --server-id, s, --login, devicecode, --client-id, c, --tenant-id, t]\n";
+    fs::write(&kubeconfig, exec).expect("written");
+    let lock = kubeconfig.with_extension("lock");
+    fs::write(&lock, "").expect("a lock of kubectl");
+    let mut command = scene.world.aad(&["convert-kubeconfig", "-l", "azurecli"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let said = crate::get_token::first_words(&mut child, &["up to 30 s", "error"]);
+    assert!(
+        said.contains("waiting for the lock") && said.contains("another program"),
+        "{said}"
+    );
+    fs::remove_file(&lock).expect("ours");
+    assert_eq!(finished(child).code, 0);
+}
