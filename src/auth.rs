@@ -362,6 +362,21 @@ impl Authenticator {
         }
     }
 
+    /// Whether the session that these tokens came with was cleared since, or
+    /// somebody else signed in where nobody is named.
+    fn is_outdated(&self, key: &CacheKey, tokens: &Tokens) -> bool {
+        let came_with_one = self.sign_in.login.is_personal() && tokens.refresh.is_some();
+        let Some(account) = tokens.account.as_ref().filter(|_| came_with_one) else {
+            return false;
+        };
+        let sessions = self.refresh_key();
+        let session = match self.sign_in.login.hint() {
+            Some(_) => self.cache.refresh_of(&sessions, account),
+            None => self.cache.refresh_for(&sessions, &key.tenant, None),
+        };
+        session.is_none_or(|session| session.account.home_id != account.home_id)
+    }
+
     /// The same with a life that can be true.
     fn checked(&self, tokens: Tokens) -> Tokens {
         let login = &self.sign_in.login;
@@ -375,6 +390,10 @@ impl Authenticator {
     /// Keeps what was got. That it could not be kept is worth a word, but not
     /// the token.
     fn keep(&self, key: &CacheKey, tokens: &Tokens) {
+        if self.is_outdated(key, tokens) {
+            tracing::debug!("the session was cleared or replaced meanwhile: its token is not kept");
+            return;
+        }
         let kept = self
             .cache
             .keep(key, &tokens.access, tokens.account.as_ref(), &self.host);

@@ -81,7 +81,8 @@ pub(super) fn of_az(host: &Host) -> Option<String> {
     Some(seen.fingerprint())
 }
 
-/// Where `az` keeps who is signed in: one sign-in at a time counts there.
+/// Where `az` keeps who is signed in: one sign-in at a time counts there. Machines
+/// that share a home directory, and shells with clouds of their own, count apart.
 pub(super) fn place_of_az(host: &Host) -> Option<String> {
     Some(Seen::of_az(host)?.fingerprint())
 }

@@ -74,16 +74,20 @@ impl Authenticator {
             claims: ask.claims.or(challenge.as_deref()),
             ..ask
         };
-        let tokens = self
-            .ask_person(ask)
-            .await
-            .inspect_err(|failure| match failure.kind() {
-                Kind::Cancelled | Kind::Denied => self.give_up(false),
-                Kind::Timeout => self.give_up(true),
-                _ => {}
-            })?;
+        let mut tokens =
+            self.ask_person(ask)
+                .await
+                .inspect_err(|failure| match failure.kind() {
+                    Kind::Cancelled | Kind::Denied => self.give_up(false),
+                    Kind::Timeout => self.give_up(true),
+                    _ => {}
+                })?;
         self.check_account(&tokens)?;
+        let name = name_in(&tokens);
         // Without knowing whose it is, it can't be kept apart from others'.
+        if let Some(account) = &mut tokens.account {
+            account.username = name;
+        }
         if let Some(account) = &tokens.account {
             let unnamed = self.unnamed(ask);
             note_unkept(

@@ -335,36 +335,28 @@ impl Store {
         }
     }
 
-    /// The files of tokens and sessions that can't be read here: sealed with the
-    /// key of another machine, or with one that is lost, or damaged.
-    pub fn unreadable(&self) -> Vec<String> {
-        let Some(directory) = self.files() else {
-            return Vec::new();
-        };
-        let plain = self.plain_beside();
-        let views = [Some(self), plain.as_ref()];
-        let is_read = |file: &str| {
-            views.iter().flatten().any(|view| {
-                let name = file.strip_suffix(view.suffix().as_str());
-                name.is_some_and(|name| view.read(name).is_some())
-            })
-        };
-        let names = directory.names().into_iter();
+    /// The names of the files of tokens and sessions, whatever kind of store wrote
+    /// them.
+    pub fn token_files(&self) -> Vec<String> {
+        let names = self.files().map(Directory::names).unwrap_or_default();
+        let is_token = |file: &String| file.starts_with(ACCESS) || file.starts_with(SESSION);
         names
-            .filter(|file| is_record(file))
-            .filter(|file| file.starts_with(ACCESS) || file.starts_with(SESSION))
-            .filter(|file| !is_read(file))
+            .into_iter()
+            .filter(|file| is_record(file) && is_token(file))
             .collect()
     }
 
-    /// Removes what [`Store::unreadable`] tells; how many files that were.
-    pub fn remove_unreadable(&self) -> usize {
-        let Some(directory) = self.files() else {
-            return 0;
-        };
-        let files = self.unreadable();
-        files.iter().for_each(|file| directory.remove(file));
-        files.len()
+    /// The name of the record in a file of this store.
+    pub fn record_in(&self, file: &str) -> Option<String> {
+        let name = file.strip_suffix(self.suffix().as_str())?;
+        is_name(name).then(|| name.to_owned())
+    }
+
+    /// Removes one of [`Store::token_files`].
+    pub fn remove_file(&self, file: &str) {
+        if let Some(directory) = self.files() {
+            directory.remove(file);
+        }
     }
 
     /// Forgets everything, whatever kind of store kept it and whether it can

@@ -186,7 +186,8 @@ impl From<&Kept> for Record {
 fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let store = Arc::new(open(&settings(matches, host), host)?);
     let problem = store.problem();
-    let kept = TokenCache::new(Arc::clone(&store)).list(&wanted(matches));
+    let cache = TokenCache::new(Arc::clone(&store));
+    let kept = cache.list(&wanted(matches));
     let plain = kept.iter().filter(|kept| kept.plain_beside).count();
     let report = Report {
         store: StoreReport {
@@ -197,7 +198,7 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
             problem: problem.as_ref().map(ToString::to_string),
         },
         records: kept.iter().map(Record::from).collect(),
-        unreadable: store.unreadable().len(),
+        unreadable: cache.unreadable().len(),
     };
     let format = matches.get_one::<Format>("output").copied();
     output::print(&match format.unwrap_or_default() {
@@ -291,10 +292,10 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     if let Some(problem) = store.unopened() {
         return Err(problem.clone());
     }
-    let forgotten = if all {
-        store.clear()
-    } else {
-        TokenCache::new(Arc::clone(&store)).forget(&wanted)
+    let cache = TokenCache::new(Arc::clone(&store));
+    let forgotten = match all {
+        true => store.clear(),
+        false => cache.forget(&wanted),
     };
     say(&format!(
         "forgot {}",
@@ -303,7 +304,7 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     // Whose they are can't be told: they may be what was meant. A context gets its next token anyway.
     let unreadable = match matches.contains_id("context") {
         true => 0,
-        false => store.remove_unreadable(),
+        false => cache.remove_unreadable(),
     };
     if unreadable > 0 {
         say(&format!(

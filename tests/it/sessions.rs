@@ -437,20 +437,23 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let foreign = directory.join("refresh-1-2.0badc0de.sealed");
     fs::write(&foreign, "noise").expect("written");
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("ours");
+    let damaged = directory.join("access-1.json");
+    fs::write(&damaged, "{\"version\":1").expect("written");
+    fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("ours");
     let (_, unreadable, note) = listed(&office.ann);
-    assert_eq!(unreadable, 1);
+    assert_eq!(unreadable, 2);
     assert!(
-        note.contains("1 more is sealed there with another"),
+        note.contains("2 more are sealed there with another"),
         "{note}"
     );
     let cleared = cache(&["clear", "--account", &office.ann.upn]);
     assert_eq!(cleared.code, 0, "{}", cleared.stderr);
     let told = format!(
-        "forgot {} records\nremoved 1 record that could not be read",
+        "forgot {} records\nremoved 2 records that could not be read",
         2 * kinds
     );
     assert!(cleared.stderr.starts_with(&told), "{}", cleared.stderr);
-    assert!(!foreign.exists());
+    assert!(!foreign.exists() && !damaged.exists());
     assert_eq!(listed(&office.ann).0, 0);
     assert_eq!(listed(&office.bob).0, 2 * kinds, "bob's stay");
     for plain in [false, true] {
@@ -554,4 +557,22 @@ fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
     assert_eq!(simulator.counters().total(), 0, "cached all the same");
     simulator.configure(|settings| settings.clock_offset = 0);
     office.is(&office.silent(one, None), &office.ann, one);
+}
+
+#[test]
+fn what_is_cleared_during_a_refresh_does_not_come_back() {
+    let office = Office::open();
+    let scene = &office.scene;
+    let simulator = &scene.world.simulator;
+    let one = &office.tenants[0];
+    office.signs_in(&office.ann, one, None);
+    simulator.configure(|settings| settings.user_token_lifetime = 5302);
+    let hold = simulator.hold(Fault::on(Endpoint::Token).grant("refresh_token"));
+    let slow = start(&mut scene.command(&Office::args(one, None), &[]));
+    hold.wait_for(1, PATIENCE);
+    let args = ["cache", "clear", "--account", &office.ann.upn];
+    assert_eq!(run(&mut scene.world.aad(&args)).code, 0);
+    hold.release();
+    assert!(slow.wait_with_output().expect("it ends").status.success());
+    office.is_refused(one);
 }

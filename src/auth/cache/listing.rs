@@ -121,7 +121,7 @@ impl Access {
 pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
     let bytes = store.read(name)?;
     let access: Access = serde_json::from_slice(&bytes).ok()?;
-    (access.version == VERSION && access.key.name() == name).then_some(access)
+    (access.version == VERSION).then_some(access)
 }
 
 impl TokenCache {
@@ -154,6 +154,29 @@ impl TokenCache {
             .flatten()
             .map(|cache| cache.forget_own(wanted))
             .sum()
+    }
+
+    /// The files of tokens and sessions that nobody here can read: sealed with the
+    /// key of another machine or with one that is lost, or damaged.
+    pub fn unreadable(&self) -> Vec<String> {
+        let plain = self.plain_beside();
+        let views = [Some(self), plain.as_ref()];
+        let is_read = |file: &String| {
+            views.iter().flatten().any(|view| {
+                let name = view.store().record_in(file);
+                name.is_some_and(|name| view.look_at(name).is_some())
+            })
+        };
+        let mut files = self.store().token_files();
+        files.retain(|file| !is_read(file));
+        files
+    }
+
+    /// Removes what [`TokenCache::unreadable`] tells; how many files that were.
+    pub fn remove_unreadable(&self) -> usize {
+        let files = self.unreadable();
+        files.iter().for_each(|file| self.store().remove_file(file));
+        files.len()
     }
 
     fn list_own(&self, wanted: &Wanted) -> Vec<Kept> {

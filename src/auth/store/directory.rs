@@ -33,9 +33,9 @@ const NOTE_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long a session lives without use: Entra's refresh tokens end after as
 /// long, and each use writes the session again.
 const SESSION_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How many files of one record are kept that were sealed with other keys: by
-/// other machines that share the directory, or with keys that are lost.
-const FOREIGN_COPIES: usize = 4;
+/// How many sealed files of one record are kept: those of machines that share the
+/// directory, each with a key of its own, and of keys that are lost.
+const COPIES: usize = 16;
 /// How often a file is begun again that another process swept away between its
 /// making and its lock.
 const ATTEMPTS: usize = 8;
@@ -243,12 +243,12 @@ impl Directory {
                 self.remove(name);
             }
         }
-        self.sweep_foreign_copies(&names);
+        self.sweep_copies(&names);
     }
 
     /// Of the sealed files of one record, all keys together, removes all but the
     /// newest.
-    fn sweep_foreign_copies(&self, names: &[String]) {
+    fn sweep_copies(&self, names: &[String]) {
         let record = |name: &str| name.split_once('.').map(|(record, _)| record.to_owned());
         let sealed: Vec<&String> = names
             .iter()
@@ -256,8 +256,8 @@ impl Directory {
             .collect();
         // Names are in order, so the files of a record are neighbors.
         for copies in sealed.chunk_by(|a, b| record(a) == record(b)) {
-            if copies.len() > FOREIGN_COPIES {
-                self.keep_newest(copies.iter().map(|name| name.as_str()), FOREIGN_COPIES);
+            if copies.len() > COPIES {
+                self.keep_newest(copies.iter().map(|name| name.as_str()), COPIES);
             }
         }
     }
@@ -714,16 +714,16 @@ mod tests {
     fn of_a_record_that_was_sealed_with_many_keys_the_newest_files_stay() {
         let (_temp, directory) = directory();
         let now = SystemTime::now();
-        for age in 0..9_u64 {
+        for age in 0..20_u64 {
             for record in ["refresh-1", "refresh-2"] {
-                let name = format!("{record}.0000000{age}.sealed");
+                let name = format!("{record}.{age:08x}.sealed");
                 stamped(&directory, &name, now - Duration::from_secs(age));
             }
         }
         directory.sweep();
-        assert_eq!(directory.names().len(), 2 * FOREIGN_COPIES);
+        assert_eq!(directory.names().len(), 2 * COPIES);
         assert!(directory.path().join("refresh-1.00000000.sealed").exists());
-        assert!(!directory.path().join("refresh-1.00000004.sealed").exists());
+        assert!(!directory.path().join("refresh-1.00000010.sealed").exists());
     }
 
     #[test]
