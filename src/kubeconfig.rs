@@ -14,6 +14,7 @@ pub mod owner;
 mod paths;
 mod redact;
 mod replace;
+mod schema;
 pub mod user;
 mod yaml;
 

@@ -3,6 +3,7 @@
 
 use super::error::Error;
 use super::redact::redacted;
+use super::schema;
 use super::yaml::{self, Tree};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -50,11 +51,8 @@ pub struct Document<'t> {
 impl<'t> Document<'t> {
     /// Reads a kubeconfig's text. An empty text is an empty kubeconfig.
     ///
-    /// Only the shape that everything rests on is checked: a mapping whose three lists, where
-    /// present, are lists (or null) of mappings.
-    ///
     /// # Errors
-    /// [`Error::Yaml`] and [`Error::Shape`].
+    /// [`Error::Yaml`] and [`Error::Shape`]; [`Error::Refused`] for what kubectl can't read.
     pub fn parse(text: &'t str) -> Result<Self, Error> {
         let tree = yaml::parse(text)?;
         let root = match tree.root.as_ref().map(yaml::Node::to_json) {
@@ -62,19 +60,7 @@ impl<'t> Document<'t> {
             Some(Value::Object(root)) => root,
             Some(_) => return Err(Error::shape("its top level is not a mapping")),
         };
-        for section in Section::ALL {
-            let list = section.list();
-            match root.get(list) {
-                None | Some(Value::Null) => {}
-                Some(Value::Array(items)) if items.iter().all(Value::is_object) => {}
-                Some(Value::Array(_)) => {
-                    return Err(Error::shape(format!(
-                        "an entry of `{list}` is not a mapping"
-                    )));
-                }
-                Some(_) => return Err(Error::shape(format!("`{list}` is not a list"))),
-            }
-        }
+        schema::check(&root).map_err(Error::refused)?;
         Ok(Self { text, tree, root })
     }
 
@@ -123,8 +109,10 @@ impl<'t> Document<'t> {
     /// The text with its value changed to `root`: only what differs moves.
     ///
     /// # Errors
-    /// [`Error::Yaml`] where something else of the text would be lost.
+    /// [`Error::Yaml`] where something else of the text would be lost; [`Error::Refused`] where kubectl
+    /// could not read it then.
     pub fn render(self, root: &Map<String, Value>) -> Result<String, Error> {
+        schema::check(root).map_err(Error::refused)?;
         Ok(yaml::splice(self.text, self.tree, root)?)
     }
 

@@ -43,6 +43,10 @@ pub enum Error {
     Shape {
         what: String,
     },
+    /// YAML, but kubectl can't read it.
+    Refused {
+        what: String,
+    },
     /// A problem of one named file.
     In {
         path: PathBuf,
@@ -59,11 +63,15 @@ impl Error {
         Error::Shape { what: what.into() }
     }
 
+    pub(super) fn refused(what: impl Into<String>) -> Self {
+        Error::Refused { what: what.into() }
+    }
+
     /// The same error, saying which file it is about.
     #[must_use]
     pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
         match self {
-            error @ (Error::Yaml(_) | Error::Shape { .. }) => Error::In {
+            error @ (Error::Yaml(_) | Error::Shape { .. } | Error::Refused { .. }) => Error::In {
                 path: path.into(),
                 source: Box::new(error),
             },
@@ -103,7 +111,13 @@ impl Error {
             Error::Yaml(YamlProblem(YamlError::Unspliceable { .. })) => Some(
                 "write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one".to_owned(),
             ),
-            Error::In { source, .. } => source.hint(),
+            Error::In { path, source } => match **source {
+                Error::Refused { .. } => Some(format!(
+                    "correct it by hand; `kubectl --kubeconfig {} config view` says whether kubectl reads it",
+                    quoted(path)
+                )),
+                _ => source.hint(),
+            },
             _ => None,
         }
     }
@@ -165,6 +179,7 @@ impl fmt::Display for Error {
                 write!(f, "the kubeconfig is not valid YAML: {problem}")
             }
             Error::Shape { what } => write!(f, "the kubeconfig is not as expected: {what}"),
+            Error::Refused { what } => write!(f, "kubectl can't read it: {what}"),
             Error::In { path, .. } => {
                 write!(f, "could not use the kubeconfig `{}`", path.display())
             }

@@ -20,6 +20,7 @@ mod house;
 mod krew;
 mod kubeconfig_files;
 mod layout;
+mod malformed;
 mod merge;
 mod network;
 mod optional;

@@ -459,3 +459,17 @@ fn a_user_that_a_sync_writes_anew_remembers_no_earlier_sign_in() {
     );
     assert!(new.contains("armId"), "{new}");
 }
+
+#[test]
+fn an_entry_without_a_name_is_somebodys_and_stays_with_its_comments() {
+    let text = "# mine\nclusters:\n# one without a name\n- cluster: {server: 'https://a'} # keep\n# two\n-   name: \"b\"\n    cluster: {server: https://b}\ncontexts:\n- # nothing\nusers:\n- user: {token: 't'} # no name\n";
+    let (new, outcomes) = run(text, &[import(&name("x", "rg", "s"))]);
+    assert_eq!(outcomes[0].1, Action::Added);
+    let mut rest = new.as_str();
+    for line in text.lines() {
+        let at = rest
+            .find(line)
+            .unwrap_or_else(|| panic!("{line:?} is gone:\n{new}"));
+        rest = &rest[at + line.len()..];
+    }
+}

@@ -14,12 +14,14 @@ const MAX_NODES: u32 = 4_000_000;
 /// Aliases can nest deeper than the text does; recursion over the tree must stay shallow.
 const MAX_DEPTH: u32 = 128;
 
-/// Reads the first document of `text`. A second one, if any, is checked for syntax and left aside.
+/// Reads the first document of `text`. What follows it is not looked at, as by kubectl.
 ///
 /// # Errors
-/// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for mappings whose keys
-/// are not scalars, unknown aliases and texts that are too deep or too large.
+/// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for what kubectl refuses (keys
+/// that are not scalars, `.inf`, merges of what is no mapping), for what it reads in another way (line
+/// breaks of YAML 1.1 alone, `!!binary`), for unknown aliases and for texts that are too deep or too large.
 pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
+    check_characters(text)?;
     let mut options = Options::default();
     options.block_nesting_limit = 64;
     options.flow_nesting_limit = 64;
@@ -61,25 +63,49 @@ where
     fn stream(&mut self) -> Result<Tree<'t>, YamlError> {
         let mut root = None;
         let mut documents = 0;
-        while let Some((event, span)) = self.next()? {
-            match event {
-                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
-                Event::DocumentStart(..) => {
+        let mut ended = false;
+        loop {
+            let (event, span) = match self.next() {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                // Something follows the document, and nobody reads it.
+                Err(_) if ended => {
                     documents += 1;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            match event {
+                Event::StreamStart | Event::StreamEnd => {}
+                Event::DocumentEnd => ended = true,
+                Event::DocumentStart(..) if ended => {
+                    documents += 1;
+                    break;
+                }
+                Event::DocumentStart(_, version) => {
+                    documents += 1;
+                    // go-yaml reads this version alone.
+                    let first = documents == 1;
+                    if first
+                        && version.is_some_and(|version| (version.major, version.minor) != (1, 1))
+                    {
+                        return Err(YamlError::Unsupported {
+                            line: span.start.line(),
+                            reason: "kubectl reads YAML 1.1, and the file says that it is of another version",
+                        });
+                    }
                     self.anchors.clear();
                 }
-                event => {
-                    let lossy = self.lossy;
-                    let node = self.node(event, &span)?;
-                    if documents == 1 {
-                        root = Some(node);
-                    } else {
-                        self.lossy = lossy;
-                    }
-                }
+                event => root = Some(self.node(event, &span)?),
             }
         }
         let root = root.filter(|node| !is_absent(node));
+        if let Some(line) = root.as_ref().and_then(|root| self.tab_line(root)) {
+            return Err(YamlError::Unsupported {
+                line,
+                reason: "a tab stands where only blanks may",
+            });
+        }
         let mut comments = std::mem::take(&mut self.comments);
         comments.sort_by_key(|comment| comment.start);
         Ok(Tree {
@@ -128,11 +154,20 @@ where
         let node = match event {
             Event::Scalar(text, style, ..) => {
                 // A tag of YAML's own types says what a plain scalar is anyway; any other one makes it text.
-                let plain = tag.as_ref().is_none_or(|tag| {
+                let typed = tag.as_ref().is_some_and(|tag| {
                     ["int", "float", "bool", "null"]
                         .iter()
                         .any(|name| tag.is_yaml_core_schema_tag(name))
                 });
+                let binary = tag
+                    .as_ref()
+                    .is_some_and(|tag| tag.parts() == ("tag:yaml.org,2002:", "binary"));
+                if let Some(reason) =
+                    refused_scalar(&text, style, typed, binary, &self.text[at.clone()])
+                {
+                    return Err(YamlError::Unsupported { line, reason });
+                }
+                let plain = tag.is_none() || typed;
                 self.scalar(text, style, plain, at)
             }
             Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
@@ -241,7 +276,14 @@ where
             if matches!(event, Event::SequenceEnd) {
                 break span;
             }
+            let line = span.start.line();
             let item = self.node(event, &span)?;
+            if !flow && self.is_indented_by_tab(item.span.start) {
+                return Err(YamlError::Unsupported {
+                    line,
+                    reason: "a tab stands where only blanks may",
+                });
+            }
             weight = weight.saturating_add(item.weight);
             depth = depth.max(item.depth + 1);
             self.items.push(item);
@@ -275,6 +317,9 @@ where
             }
             let (event, span) = self.child()?;
             let mut value = self.node(event, &span)?;
+            if let Some(reason) = refused_entry(&key, &value) {
+                return Err(YamlError::Unsupported { line, reason });
+            }
             if value.span.is_empty() && is_absent(&value) {
                 value.span = self.absent_value(&key, &value);
             }
@@ -296,6 +341,39 @@ where
         })
     }
 
+    /// The first line of the root that a tab indents, outside of brackets and of texts of several lines.
+    fn tab_line(&self, root: &Node<'_>) -> Option<usize> {
+        if !self.text.contains('\t') {
+            return None;
+        }
+        let mut start = 0;
+        for (i, line) in self.text.split('\n').enumerate() {
+            let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+            let behind = start >= root.span.end;
+            if behind && (line.starts_with("---") || line.starts_with("...")) {
+                return None;
+            }
+            let refused = match behind {
+                true => line.starts_with('\t'),
+                false => line[..blanks].contains('\t') && !may_hold_tabs(root, start),
+            };
+            if refused {
+                return Some(i + 1);
+            }
+            start += line.len() + 1;
+        }
+        None
+    }
+
+    /// Whether a tab stands between a dash and its item.
+    fn is_indented_by_tab(&self, item: usize) -> bool {
+        let line = self.text[..item]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let before = &self.text[line..item];
+        before.contains('\t') && before.trim_matches([' ', '-', '\t']).is_empty()
+    }
+
     /// An absent value is reported at its key's end: move it behind the colon, if there is one.
     fn absent_value(&self, key: &Node<'_>, value: &Node<'_>) -> Range<usize> {
         let rest = &self.text[key.span.end..];
@@ -306,6 +384,102 @@ where
         } else {
             value.span.clone()
         }
+    }
+}
+
+/// Refuses characters that go-yaml does, and line breaks that it alone knows.
+fn check_characters(text: &str) -> Result<(), YamlError> {
+    let refused = |line, reason| Err(YamlError::Unsupported { line, reason });
+    for (i, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
+        for c in line
+            .chars()
+            .filter(|&c| !matches!(c, ' '..='~' | '\t' | '\r'))
+        {
+            match c {
+                '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                    return refused(
+                        i + 1,
+                        "a character is a line break for kubectl and for no other program",
+                    );
+                }
+                '\u{a0}'..='\u{fffd}' | '\u{10000}'.. => {}
+                _ => return refused(i + 1, "control characters are not allowed"),
+            }
+        }
+    }
+    // A directive can only come before the first document.
+    let heads = text.split('\n').enumerate();
+    for (i, line) in
+        heads.take_while(|(_, line)| line.starts_with(['%', '#', '\r']) || line.is_empty())
+    {
+        if line.starts_with('%') && !line.starts_with("%YAML ") && !line.starts_with("%TAG ") {
+            return refused(i + 1, "kubectl knows no such directive");
+        }
+    }
+    Ok(())
+}
+
+/// Why kubectl refuses a scalar, or reads it in a way that we do not.
+fn refused_scalar(
+    text: &str,
+    style: ScalarStyle,
+    typed: bool,
+    binary: bool,
+    written: &str,
+) -> Option<&'static str> {
+    const INFINITE: [&str; 12] = [
+        ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+        ".NaN", ".NAN",
+    ];
+    match style {
+        _ if binary => Some("`!!binary` is not supported"),
+        ScalarStyle::Plain => INFINITE
+            .contains(&text)
+            .then_some("kubectl takes no infinite number"),
+        _ if typed => Some("a text in quotes has a tag of another type"),
+        ScalarStyle::DoubleQuoted => written
+            .replace("\\\\", "")
+            .contains("\\/")
+            .then_some("kubectl knows no `\\/` in a string"),
+        _ => None,
+    }
+}
+
+/// Why kubectl refuses an entry of a mapping.
+fn refused_entry(key: &Node<'_>, value: &Node<'_>) -> Option<&'static str> {
+    let Kind::Scalar { text, plain: true } = &key.kind else {
+        return None;
+    };
+    let is_map = |node: &Node<'_>| match &node.kind {
+        Kind::Map { .. } => true,
+        Kind::Alias(target) => matches!(target.kind, Kind::Map { .. }),
+        _ => false,
+    };
+    match text.as_ref() {
+        "" | "~" | "null" | "Null" | "NULL" => Some("a key is null"),
+        "<<" => {
+            let merges = match &value.kind {
+                Kind::Seq { items, .. } => items.iter().all(is_map),
+                _ => is_map(value),
+            };
+            (!merges).then_some("`<<` takes a mapping, or a list of them")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a place is within a scalar or a bracketed collection.
+fn may_hold_tabs(node: &Node<'_>, at: usize) -> bool {
+    if !(node.span.start..node.span.end).contains(&at) {
+        return false;
+    }
+    match &node.kind {
+        Kind::Scalar { .. } | Kind::Alias(_) => true,
+        Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. } => true,
+        Kind::Seq { items, .. } => items.iter().any(|item| may_hold_tabs(item, at)),
+        Kind::Map { entries, .. } => entries
+            .iter()
+            .any(|e| may_hold_tabs(&e.key, at) || may_hold_tabs(&e.value, at)),
     }
 }
 

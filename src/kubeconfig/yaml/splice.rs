@@ -39,7 +39,11 @@ pub(crate) fn splice(
         comments: &tree.comments,
         edits: Vec::new(),
     };
-    let edited = splicer.root(root, new).then(|| splicer.apply()).flatten();
+    let done = splicer.root(root, new);
+    if done && splicer.edits.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let edited = done.then(|| splicer.apply()).flatten();
     let reason = reason(&tree, text);
     drop(tree);
     match edited {
