@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    AccessToken, Ask, developer_state,
+    AccessToken, Ask,
     oauth::{
         Tokens,
         answer::{expiry, seconds, text},
@@ -107,10 +107,6 @@ async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Resul
         program,
         args: args.iter().map(Into::into).collect(),
         timeout: ask.timeout,
-        directories: ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR"]
-            .into_iter()
-            .filter_map(|name| Some((name, developer_state::named_dir(ask.host, name)?)))
-            .collect(),
         // An entry of `sync` has the first two empty where they stand for the default.
         unless_empty: &["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"],
     };

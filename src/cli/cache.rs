@@ -278,7 +278,8 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let mut all = wanted.tenant.is_none() && wanted.account.is_none();
     if let Some(context) = matches.get_one::<String>("context") {
         let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
-        let entry = settings_of(context, kubeconfig, host)?;
+        let kubeconfig = kubeconfig.map(|path| host.path(path));
+        let entry = settings_of(context, kubeconfig.as_ref(), host)?;
         for param in [Param::CacheDir, Param::TokenStore] {
             if let Some(text) = entry.text(param).filter(|_| settings.text(param).is_none()) {
                 settings.set(param, text, Origin::ExecEntry);

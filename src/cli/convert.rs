@@ -170,11 +170,14 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
 
 fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let explicit = matches
-        .get_one::<PathBuf>("kubeconfig")
-        .map(PathBuf::as_path);
+    let path = |name: &str| matches.get_one::<PathBuf>(name).map(|path| host.path(path));
+    let explicit = path("kubeconfig");
     let home = host.home().ok();
-    let mut paths = Paths::find(explicit, host.var_os("KUBECONFIG"), home.as_deref())?;
+    let mut paths = Paths::find(
+        explicit.as_deref(),
+        host.var_os("KUBECONFIG"),
+        home.as_deref(),
+    )?;
     if explicit.is_none() {
         // As for kubectl: what a list names need not exist.
         paths.files.retain(|path| file::check_there(path).is_ok());
@@ -193,17 +196,17 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     };
     let options = Options {
         request: Request::new(
-            flags::settings(matches),
+            flags::settings(matches).with_full_paths(host),
             host,
             text("exec-command").unwrap_or_else(|| EXEC_COMMAND.to_owned()),
-            text("azure-config-dir"),
+            text("azure-config-dir").map(|dir| full_path(&dir, host)),
             matches.get_flag("keep-mode"),
         )?,
         selection: match selection {
             Selection::Contexts(names) if names.is_empty() => Selection::All,
             selection => selection,
         },
-        outfile: matches.get_one::<PathBuf>("outfile").cloned(),
+        outfile: path("outfile"),
         dry_run: matches.get_flag("dry-run"),
         strict: matches.get_flag("strict"),
         json: text("output").as_deref() == Some("json"),
@@ -223,6 +226,12 @@ const WAIT: file::Wait<'_> = file::Wait {
     limit: file::PATIENCE,
     say: &output::say,
 };
+
+/// A directory as it is called wherever kubectl may be run.
+fn full_path(dir: &str, host: &Host) -> String {
+    let path = std::path::absolute(host.path(dir));
+    path.map_or_else(|_| dir.to_owned(), |path| path.display().to_string())
+}
 
 fn in_place(options: &Options) -> Result<Report> {
     let files = &options.paths.files;

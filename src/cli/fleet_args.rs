@@ -172,9 +172,13 @@ impl FleetArgs {
     pub(super) fn read(matches: &ArgMatches, host: &Host) -> Result<Self> {
         let mut login = flags::settings(matches);
         login.set_default(Param::Login, LoginMode::AzureCli.name());
-        let mut login = login.with_variables(host, Precedence::FlagsFirst);
+        let mut login = login
+            .with_variables(host, Precedence::FlagsFirst)
+            .with_full_paths(host);
         let mut arm_login = match second(matches, &login)? {
-            Some(second) => second.with_variables(host, Precedence::FlagsFirst),
+            Some(second) => second
+                .with_variables(host, Precedence::FlagsFirst)
+                .with_full_paths(host),
             None => login.clone(),
         };
         let (mode, arm_mode) = (login.mode()?, arm_login.mode()?);
@@ -690,7 +694,10 @@ mod tests {
         params.retain(|param| *param != Param::TenantId);
         let pairs = params.into_iter();
         pairs
-            .map(|param| (param, format!("{value}-{}", param.row().flag)))
+            .map(|param| {
+                let root = if param.row().is_path() { "/" } else { "" };
+                (param, format!("{root}{value}-{}", param.row().flag))
+            })
             .collect()
     }
 
@@ -743,7 +750,7 @@ mod tests {
                     for param in settings.params() {
                         let text = settings.text(param).unwrap_or_default();
                         assert!(
-                            !text.starts_with(other),
+                            !text.trim_start_matches('/').starts_with(other),
                             "{pair}: {} {text}",
                             param.row().flag
                         );

@@ -5,7 +5,7 @@
 //! that is cached is still good, and who needs the next one will see why it
 //! can't be had.
 
-use std::{io::Read, path::Path, sync::Arc, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use clap::Command;
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use super::get_token;
 use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
     host::{Host, process},
-    login::{Param, Settings},
+    login::Settings,
 };
 
 const NAME: &str = "renew-token";
@@ -31,7 +31,8 @@ const LIMIT_HERE: Duration = Duration::from_secs(5);
 
 /// Starts a process that renews the token of `settings`, and returns its id.
 pub(super) fn start(host: &Host, settings: &Settings) -> Option<u32> {
-    let args = anchored(settings).to_args();
+    // It runs in another directory.
+    let args = settings.clone().with_full_paths(host).to_args();
     let args =
         zeroize::Zeroizing::new(serde_json::to_vec(&args).expect("a list of texts can be written"));
     host.relaunch(&[NAME], &args)
@@ -47,31 +48,6 @@ pub(super) fn renew_here(host: &Arc<Host>, settings: Settings) {
     if let Err(failure) = renew(host, settings, LIMIT_HERE) {
         tracing::debug!("the token was not renewed: {failure}");
     }
-}
-
-/// The same settings for a process in another directory.
-fn anchored(settings: &Settings) -> Settings {
-    let mut settings = settings.clone();
-    for param in [
-        Param::CacheDir,
-        Param::ClientCertificate,
-        Param::FederatedTokenFile,
-    ] {
-        let (Some(text), Some(origin)) = (settings.text(param), settings.origin(param)) else {
-            continue;
-        };
-        let path = Path::new(text);
-        if path.is_absolute() || path.starts_with("~") {
-            continue;
-        }
-        if let Some(path) = std::path::absolute(path)
-            .ok()
-            .and_then(|path| path.into_os_string().into_string().ok())
-        {
-            settings.set(param, path, origin);
-        }
-    }
-    settings
 }
 
 /// Runs the command.

@@ -129,7 +129,9 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let args = FleetArgs::read(matches, host)?;
     let host = &args.host;
     let options = Options {
-        kubeconfig: matches.get_one::<PathBuf>("kubeconfig").cloned(),
+        kubeconfig: matches
+            .get_one::<PathBuf>("kubeconfig")
+            .map(|path| host.path(path)),
         local_accounts: matches.get_flag("local-accounts"),
         public_fqdn: matches.get_flag("public-fqdn"),
         allowed_servers: matches

@@ -26,9 +26,6 @@ pub struct Run<'a> {
     pub args: Vec<OsString>,
     /// How long it may take.
     pub timeout: Duration,
-    /// Variables that name directories, in full: a relative one would mean another directory in the
-    /// program's current one.
-    pub directories: Vec<(&'a str, PathBuf)>,
     /// Variables that it gets only where they say something: an empty one can mean other things
     /// to it than an absent one.
     pub unless_empty: &'static [&'static str],
@@ -91,7 +88,6 @@ impl Host {
         }
         let child = command
             .args(&run.args)
-            .envs(run.directories)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -140,7 +136,7 @@ impl Host {
         PATH_VARIABLES.iter().filter_map(|&name| {
             let path = Path::new(self.var_os(name)?);
             let relative = !path.as_os_str().is_empty() && path.is_relative();
-            let absolute = relative.then(|| std::path::absolute(path).ok())??;
+            let absolute = relative.then(|| std::path::absolute(self.path(path)).ok())??;
             Some((name, absolute))
         })
     }

@@ -21,6 +21,10 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    /// `KUBECONFIG` names a file to be made in a directory that is called `~`.
+    LiteralTilde {
+        path: PathBuf,
+    },
     /// Neither UTF-8 nor UTF-16 with a byte order mark.
     NotText {
         path: PathBuf,
@@ -95,6 +99,9 @@ impl Error {
                 || "give the path of a kubeconfig with `--kubeconfig FILE`".to_owned(),
                 |hint| format!("{hint}, or name another file with `--kubeconfig FILE`"),
             )),
+            Error::LiteralTilde { .. } => Some(
+                "kubectl does not expand `~` there, nor does this: write the home directory in full, as in `export KUBECONFIG=\"$HOME/.kube/config\"`".to_owned(),
+            ),
             Error::NotText { .. } => Some("save it as UTF-8".to_owned()),
             Error::Write { path, source } => Some(match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
@@ -139,6 +146,11 @@ impl fmt::Display for Error {
             Error::Write { path, .. } => {
                 write!(f, "could not write the kubeconfig `{}`", path.display())
             }
+            Error::LiteralTilde { path } => write!(
+                f,
+                "`KUBECONFIG` names `{}`, in a directory that is called `~`",
+                path.display()
+            ),
             Error::NotText { path } => write!(
                 f,
                 "the kubeconfig `{}` is neither UTF-8 nor UTF-16 with a byte order mark",

@@ -24,7 +24,7 @@ impl Paths {
     /// Empty names in the list and repetitions are passed over.
     ///
     /// # Errors
-    /// [`Error::NoHome`] where nothing names a file.
+    /// [`Error::NoHome`] where nothing names a file, and [`Error::LiteralTilde`].
     pub fn find(
         explicit: Option<&Path>,
         kubeconfig: Option<&OsStr>,
@@ -46,6 +46,11 @@ impl Paths {
         if let Some(last) = files.last() {
             let existing = files.iter().find(|path| path.exists());
             let default = existing.unwrap_or(last).clone();
+            // kubectl takes it for the name of a directory. What is to be made there was meant for
+            // the home directory.
+            if existing.is_none() && default.starts_with("~") {
+                return Err(Error::LiteralTilde { path: default });
+            }
             return Ok(Self { files, default });
         }
         let home = home.ok_or(Error::NoHome)?;
@@ -89,6 +94,8 @@ mod tests {
         let paths = find(None, Some(&list), None);
         assert_eq!(paths.files.len(), 3);
         assert_eq!(paths.default, dir.path().join("c"));
+        let tilde = Paths::find(None, Some(OsStr::new("~/nowhere/config")), None);
+        assert!(matches!(tilde, Err(Error::LiteralTilde { .. })));
         std::fs::write(dir.path().join("b"), "").expect("a file");
         assert_eq!(find(None, Some(&list), None).default, dir.path().join("b"));
     }

@@ -516,6 +516,11 @@ pub static PARAMS: &[ParamRow] = &[
 ];
 
 impl ParamRow {
+    /// Whether the value is the path of a file or a directory.
+    pub fn is_path(&self) -> bool {
+        matches!(self.takes, Takes::Value("FILE" | "DIR"))
+    }
+
     /// The names of the variables that set it, each once, in their order.
     pub fn variable_names(&self) -> Vec<&'static str> {
         let mut names = Vec::new();

@@ -89,7 +89,7 @@ impl Settings {
             },
             LoginMode::Spn => Login::ServicePrincipal {
                 client_id: self.application()?,
-                credential: self.client_credential()?,
+                credential: self.client_credential(host)?,
                 legacy,
                 // The v1 endpoint binds no token to a key, so there is nothing to prove; kubelogin
                 // leaves it out there, too.
@@ -234,10 +234,10 @@ impl Settings {
         self.needed(Param::ClientId)
     }
 
-    fn client_credential(&self) -> Result<ClientCredential> {
+    fn client_credential(&self, host: &Host) -> Result<ClientCredential> {
         if let Some(path) = self.text(Param::ClientCertificate) {
             return Ok(ClientCredential::Certificate {
-                path: path.into(),
+                path: host.path(path),
                 password: Secret::new(self.text(Param::ClientCertificatePassword).unwrap_or("")),
             });
         }
@@ -261,7 +261,7 @@ impl Settings {
             && self.is_named(Param::FederatedTokenFile)
             && let Some(path) = self.text(Param::FederatedTokenFile)
         {
-            return Ok(FederatedToken::File(path.into()));
+            return Ok(FederatedToken::File(host.path(path)));
         }
         let github = (
             host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_URL"),
@@ -274,7 +274,7 @@ impl Settings {
             });
         }
         self.needed(Param::FederatedTokenFile)
-            .map(|path| FederatedToken::File(path.into()))
+            .map(|path| FederatedToken::File(host.path(path)))
     }
 
     fn authority_host(&self) -> Result<Option<String>> {

@@ -108,6 +108,29 @@ impl Settings {
         }
     }
 
+    /// The same values with paths in full: a leading `~/` and the current directory mean another place
+    /// wherever else the values are used.
+    #[must_use]
+    pub fn with_full_paths(mut self, host: &Host) -> Self {
+        for row in PARAMS.iter().filter(|row| row.is_path()) {
+            let Some(value) = self
+                .values
+                .get_mut(&row.param)
+                .filter(|v| !v.text.is_empty())
+            else {
+                continue;
+            };
+            let path = std::path::absolute(host.path(value.text.as_str()));
+            if let Some(text) = path
+                .ok()
+                .and_then(|path| path.into_os_string().into_string().ok())
+            {
+                *value.text = text;
+            }
+        }
+        self
+    }
+
     /// Takes a value away.
     pub fn remove(&mut self, param: Param) {
         self.values.remove(&param);
@@ -514,6 +537,24 @@ mod tests {
         assert!(!settings.is_on(Param::PopEnabled));
         assert_eq!(others, ["--v=5"]);
         assert!(Settings::from_exec_args(&["--login"]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_are_made_full_and_nothing_else_is() {
+        let given = [
+            (Param::CacheDir, "~/c"),
+            (Param::ClientCertificate, "d/c.pem"),
+            (Param::FederatedTokenFile, ""),
+            (Param::TenantId, "~/t"),
+        ];
+        let full = flags(&given).with_full_paths(&Host::with_env([("HOME", "/h")]));
+        assert_eq!(full.get(Param::CacheDir), Some("/h/c"));
+        let path = std::path::absolute("d/c.pem").expect("a current directory");
+        assert_eq!(full.get(Param::ClientCertificate), path.to_str());
+        assert_eq!(full.get(Param::FederatedTokenFile), Some(""));
+        assert_eq!(full.get(Param::TenantId), Some("~/t"));
+        assert!(full.is_flag(Param::CacheDir));
     }
 
     #[test]

@@ -311,6 +311,11 @@ impl Case {
             user_value(&theirs.config, &user.name)?,
             user_value(&ours.config, &user.name)?,
         );
+        let as_typed = with_paths_as_typed(&ours);
+        if as_typed != ours {
+            id("full-paths");
+        }
+        let ours = as_typed;
         if user.oidc {
             if ours != before {
                 return Some(format!("{}: an oidc-login user was changed", user.name));
@@ -527,6 +532,14 @@ impl Case {
     }
 }
 
+/// A user with the one relative path that is typed here as it was typed.
+fn with_paths_as_typed(user: &Value) -> Value {
+    let full = std::path::absolute("flag.pem").expect("a current directory");
+    let text = serde_yaml::to_string(user).expect("YAML");
+    let typed = text.replace(&full.display().to_string(), "flag.pem");
+    serde_yaml::from_str(&typed).expect("YAML")
+}
+
 /// A flag without its value.
 fn named(word: &str) -> &str {
     match word.split_once('=') {
@@ -592,7 +605,10 @@ fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
             &["AzureChinaCloud", "AzureUSGovernmentCloud", ""],
         ),
         ("--client-secret", &["flag-secret"]),
-        ("--client-certificate", &["/flag/cert.pem"]),
+        (
+            "--client-certificate",
+            &["flag.pem", "/flag/cert.pem", "flag.pem"],
+        ),
         ("--client-certificate-password", &["flag-password", ""]),
         ("--username", &["flag-user"]),
         ("--password", &["flag-password"]),

@@ -25,6 +25,7 @@ mod merge;
 mod network;
 mod optional;
 mod other_user;
+mod paths;
 mod prompts;
 mod reach;
 mod reference;

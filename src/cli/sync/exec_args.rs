@@ -38,7 +38,7 @@ pub(super) fn exec_args(
         let left_open =
             matches!(row.param, Param::TokenStore | Param::Timeout) && !login.is_flag(row.param);
         if let Some(text) = login.text(row.param).filter(|_| wanted && !left_open) {
-            entry.set(row.param, absolute(row.param, text), Origin::ExecEntry);
+            entry.set(row.param, text, Origin::ExecEntry);
         }
     }
     entry.set(Param::EnvSecretsOnly, "true", Origin::ExecEntry);
@@ -76,17 +76,6 @@ pub(in crate::cli) fn missing(login: &Settings, mode: LoginMode) -> Vec<Param> {
     missing
 }
 
-/// A path as it is in every directory that kubectl may be called from.
-fn absolute(param: Param, text: &str) -> String {
-    if !matches!(param, Param::ClientCertificate | Param::FederatedTokenFile) {
-        return text.to_owned();
-    }
-    std::path::absolute(text)
-        .ok()
-        .and_then(|path| path.into_os_string().into_string().ok())
-        .unwrap_or_else(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +104,9 @@ mod tests {
             login.set(*param, *text, Origin::Flag);
         }
         let host = Host::with_env(variables.iter().copied());
-        login.with_variables(&host, Precedence::FlagsFirst)
+        login
+            .with_variables(&host, Precedence::FlagsFirst)
+            .with_full_paths(&host)
     }
 
     fn args(mode: LoginMode, flags: &[(Param, &str)], variables: &[(&str, &str)]) -> String {
