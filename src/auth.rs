@@ -203,7 +203,7 @@ impl Authenticator {
             return Ok(token);
         }
         let limit = self.limit(request);
-        let trouble = Trouble::default();
+        let trouble = Trouble::within(limit);
         let work = self.get_new(request, &trouble);
         let said_when_slow = self.say_when_slow(&trouble, limit, work);
         tokio::time::timeout(limit, said_when_slow)

@@ -17,6 +17,8 @@ pub mod settings;
 
 mod resolve;
 
+pub use resolve::default_timeout;
+
 pub use param::{PARAMS, Param};
 pub use settings::{Origin, Precedence, Settings};
 

@@ -85,8 +85,8 @@ impl Authenticator {
         {
             return Ok(());
         }
-        let trouble = Trouble::default();
         let limit = self.sign_in.timeout;
+        let trouble = Trouble::within(limit);
         let tokens = tokio::time::timeout(limit, self.obtain(request, None, &trouble))
             .await
             .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))?;

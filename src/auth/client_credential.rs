@@ -136,7 +136,7 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
             (None, Err(error)) => Err(odd(error)),
             (None, Ok(_)) => Err(Failure::new("`azure_identity` sent no request")),
         };
-        if !patience.again(&sent).await {
+        if !patience.again(&sent).await? {
             break sent?;
         }
     };

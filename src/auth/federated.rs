@@ -111,7 +111,7 @@ async fn from_github(ask: Ask<'_>, request_url: &str, token: &Secret) -> Result<
             .header(header::AUTHORIZATION, bearer("bearer", token)?)
             .header(header::ACCEPT, "application/json; api-version=2.0");
         let sent = http.send(request).await;
-        if !patience.again(&sent).await {
+        if !patience.again(&sent).await? {
             break sent?;
         }
     };
@@ -154,7 +154,7 @@ pub(super) async fn from_pipelines(
             // A wrong token is answered with 401 in place of a sign-in page.
             .header("x-tfs-fedauthredirect", "Suppress");
         let sent = http.send(request).await;
-        if !patience.again(&sent).await {
+        if !patience.again(&sent).await? {
             break sent?;
         }
     };

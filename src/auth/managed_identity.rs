@@ -111,17 +111,15 @@ async fn send_patiently(
         } else {
             backoff(attempt)
         };
-        let asked = match answer {
-            Ok(answer) => {
-                ask.trouble.saw(stray(url, &answer, &row.secrets(host)));
-                answer.retry_after(host.now())
-            }
-            Err(failure) => {
-                ask.trouble.saw(failure);
-                None
-            }
-        };
+        let asked = answer.as_ref().ok().and_then(|a| a.retry_after(host.now()));
         let wait = asked.unwrap_or(own);
+        if !ask.trouble.has_time_for(wait) {
+            return answer;
+        }
+        match answer {
+            Ok(answer) => ask.trouble.saw(stray(url, &answer, &row.secrets(host))),
+            Err(failure) => ask.trouble.saw(failure),
+        }
         tracing::debug!("{status:?} from {}: again in {wait:?}", row.name);
         tokio::time::sleep(wait).await;
         if status == Some(410) {
@@ -194,7 +192,10 @@ impl ServiceRow {
                 format!("{} may not be asked from here", self.name),
             )
             .hint("check the network policy of this container or pod"),
-            (status, _) if status >= 500 || status == 410 || status == 429 => {
+            (410, _) => failure(Kind::Network, format!("{} is being updated", self.name))
+                .because(format!("that takes up to {} s", IMDS_UPDATE.as_secs()))
+                .hint("try again in a minute, or give it longer with `--timeout 2m`"),
+            (status, _) if status >= 500 || status == 429 => {
                 failure(Kind::Network, format!("{} is not available", self.name))
                     .hint("try again in a minute")
             }
@@ -216,4 +217,20 @@ fn said(body: &[u8]) -> String {
         .or_else(|| text(&fields, "error"))
         .unwrap_or_default();
     found.chars().take(LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::{LoginMode, default_timeout};
+
+    #[test]
+    fn all_retries_fit_into_the_time_that_is_allowed_unless_told_otherwise() {
+        let doubled = |attempt| IMDS_FIRST_WAIT.saturating_mul(2u32.pow(attempt));
+        let waits = (0..IMDS_RETRIES).map(|attempt| doubled(attempt).min(IMDS_LONGEST_WAIT));
+        let allowed = default_timeout(LoginMode::Msi);
+        assert!(waits.sum::<Duration>() < allowed);
+        // The last wait begins before an update has taken its time.
+        assert!(IMDS_UPDATE + IMDS_LONGEST_WAIT < allowed);
+    }
 }

@@ -28,7 +28,7 @@ pub use entra_error::EntraError;
 const RETRIES: u32 = 3;
 /// The first wait before sending again; each next one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(800);
-/// The longest wait. A server that asks for more is not waited for.
+/// The longest wait of our own choice. A server may ask for more where the time allows it.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Answers that are worth another try (azcore's list).
 const RETRIED: [u16; 6] = [408, 429, 500, 502, 503, 504];
@@ -185,7 +185,7 @@ impl<'a> TokenEndpoint<'a> {
                 .header("x-client-sku", "kubectl-aad")
                 .header("x-client-ver", env!("CARGO_PKG_VERSION"));
             let sent = http.send(request).await;
-            if !patience.again(&sent).await {
+            if !patience.again(&sent).await? {
                 break sent?;
             }
         };
@@ -230,21 +230,28 @@ impl<'a> Patience<'a> {
     }
 
     /// Waits until the request is to be sent again; false where it is not.
-    pub(super) async fn again(&mut self, sent: &Result<Answer>) -> bool {
+    ///
+    /// # Errors
+    /// When the service asks to wait for longer than there is time.
+    pub(super) async fn again(&mut self, sent: &Result<Answer>) -> Result<bool> {
         match sent {
             Ok(answer) => {
                 tracing::debug!("{} from {}", answer.status, place(self.url));
                 let asked = answer.retry_after(self.ask.host.now());
                 let wait = asked.unwrap_or_else(|| backoff(self.attempts));
+                let fits = self.ask.trouble.has_time_for(wait);
                 if !RETRIED.contains(&answer.status)
                     || self.attempts == RETRIES
-                    || wait > LONGEST_WAIT
+                    || (!fits && asked.is_none())
                 {
                     self.ask.trouble.is_over();
-                    return false;
+                    return Ok(false);
                 }
-                let refused = refusal(self.url, answer, self.secrets);
-                self.ask.trouble.saw(refused.into());
+                let refused = refusal(self.url, answer, self.secrets).into();
+                if !fits {
+                    return Err(self.ask.trouble.asked_for_too_long(refused, wait));
+                }
+                self.ask.trouble.saw(refused);
                 tokio::time::sleep(wait).await;
                 self.attempts += 1;
             }
@@ -253,10 +260,10 @@ impl<'a> Patience<'a> {
                 self.ask.trouble.saw(failure.clone());
                 self.broken = true;
             }
-            Err(_) => return false,
+            Err(_) => return Ok(false),
         }
         self.begin();
-        true
+        Ok(true)
     }
 }
 

@@ -5,11 +5,19 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::error::{Failure, Kind};
 
-/// The last trouble of a sign-in, and what it is waiting for.
+/// The longest wait that a person is told to allow for.
+const WORTH_WAITING: Duration = Duration::from_secs(15 * 60);
+
+/// The last trouble of a sign-in, what it is waiting for, and until when it may.
 #[derive(Debug, Default)]
-pub(super) struct Trouble(Mutex<State>);
+pub(super) struct Trouble {
+    state: Mutex<State>,
+    until: Option<(Duration, Instant)>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,6 +37,43 @@ pub(super) enum WaitingFor {
 }
 
 impl Trouble {
+    /// For a sign-in that may take this long from now.
+    pub(super) fn within(limit: Duration) -> Self {
+        Self {
+            state: Mutex::default(),
+            until: Instant::now()
+                .checked_add(limit)
+                .map(|until| (limit, until)),
+        }
+    }
+
+    /// Whether the time that is left is more than a wait.
+    pub(super) fn has_time_for(&self, wait: Duration) -> bool {
+        self.until
+            .is_none_or(|(_, until)| wait < until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The error where a service said no and asks to wait for longer than there is time: to wait in vain
+    /// would only hide what it said.
+    pub(super) fn asked_for_too_long(&self, refused: Failure, wait: Duration) -> Failure {
+        let limit = self.until.map_or(Duration::ZERO, |(limit, _)| limit);
+        let failure = refused.because(format!(
+            "it asks to wait for {} s, and all may take {} s",
+            wait.as_secs_f32().ceil(),
+            limit.as_secs_f32()
+        ));
+        if wait > WORTH_WAITING {
+            return failure.hint(format!(
+                "try again in {} minutes",
+                wait.as_secs().div_ceil(60)
+            ));
+        }
+        failure.hint(format!(
+            "try again then, or give it longer with `--timeout {}s`",
+            (wait + limit).as_secs_f32().ceil()
+        ))
+    }
+
     /// Notes an attempt that failed and may be made again.
     pub(super) fn saw(&self, failure: Failure) {
         self.state().seen = Some(failure);
@@ -86,13 +131,34 @@ impl Trouble {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves it as good as before.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_wait_fits_where_there_is_time_for_more_than_it() {
+        let trouble = Trouble::within(Duration::from_secs(60));
+        assert!(trouble.has_time_for(Duration::from_secs(30)));
+        assert!(!trouble.has_time_for(Duration::from_secs(60)));
+        let long = Trouble::within(Duration::from_secs(600));
+        assert!(long.has_time_for(Duration::from_secs(90)));
+        let told = |seconds| {
+            let wait = Duration::from_secs(seconds);
+            trouble
+                .asked_for_too_long(Failure::new("no"), wait)
+                .render()
+        };
+        assert_eq!(
+            told(90),
+            "error: no\ncaused by: it asks to wait for 90 s, and all may take 60 s\n\
+             hint: try again then, or give it longer with `--timeout 150s`\n"
+        );
+        assert!(told(86_400).contains("try again in 1440 minutes"));
+    }
 
     #[test]
     fn the_cause_outlives_the_timeout() {

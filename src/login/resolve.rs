@@ -19,6 +19,17 @@ use crate::{
 
 /// Kubelogin's default for `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The default where a machine's identity service is asked: it may be updating itself for 70 s, and is to be
+/// waited for that long.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+
+/// How long getting a token may take in a mode, where nobody said.
+pub fn default_timeout(mode: LoginMode) -> Duration {
+    match mode {
+        LoginMode::Msi => METADATA_TIMEOUT,
+        _ => DEFAULT_TIMEOUT,
+    }
+}
 
 impl Settings {
     /// Makes the sign-in ready.
@@ -317,7 +328,7 @@ impl Settings {
 
     fn timeout(&self) -> Result<Duration> {
         let Some(text) = self.get(Param::Timeout) else {
-            return Ok(DEFAULT_TIMEOUT);
+            return Ok(default_timeout(self.mode()?));
         };
         duration::parse(text)
             .filter(|duration| !duration.is_zero())

@@ -294,6 +294,7 @@ fn a_service_that_asks_to_wait_for_long_is_not_waited_for() {
     let (_, credentials) = rig.sync();
     let (_, why) = failed(&credentials)[0];
     assert!(why.to_string().contains("429 `Throttled`"), "{why}");
+    assert!(why.to_string().contains("asks to wait for 3600 s"), "{why}");
     let calls = rig.sim.counters().get(Endpoint::ListClusterUserCredential);
     assert_eq!(calls, 1);
 }

@@ -33,5 +33,6 @@ mod sessions;
 mod settings;
 mod support;
 mod sync;
+mod timeouts;
 mod unreadable;
 mod world;

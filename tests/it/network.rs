@@ -341,7 +341,7 @@ fn a_timeout_tells_the_trouble_that_it_came_of() {
     let busy = scene.get_token(&scene.spn(&["--timeout", "4s"]), &[secret]);
     faults.clear();
     for said in [
-        "no token came within 4 s",
+        "asks to wait for 30 s, and all may take 4 s",
         "status 503",
         "titled `No server`",
         "try again",

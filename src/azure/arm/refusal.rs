@@ -75,6 +75,13 @@ pub fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Fail
         )),
         None => failure.because_of(&stray(place, answer, sent)),
     };
+    // The bare number: a date is for machines.
+    let failure = match answer.header("retry-after") {
+        Some(wait) if answer.status == 429 && wait.parse::<u32>().is_ok() => {
+            failure.because(format!("it asks to wait for {wait} s"))
+        }
+        _ => failure,
+    };
     let failure = match answer.header("x-ms-request-id") {
         // Microsoft's support asks for it, and only then is it worth a line.
         Some(id) if answer.status >= 500 => {

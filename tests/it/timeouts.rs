@@ -1,0 +1,78 @@
+//! What a service asks to wait for, against the time that a sign-in may take.
+
+use std::os::unix::fs::PermissionsExt;
+
+use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec};
+
+use crate::world::{CLOUD, Ran, World, run};
+
+fn world() -> World {
+    World::new(Fleet::generate(&FleetSpec::default()))
+}
+
+/// `get-token` in a mode, with what each of the modes below needs of its environment.
+fn get_token(world: &World, mode: &str, args: &[&str]) -> Ran {
+    let app = world.simulator.fleet().service_principals[0].clone();
+    let get = ["get-token", "-e", CLOUD, "-l", mode];
+    run(world
+        .aad(&get)
+        .args(["--server-id", AKS_SERVER_APP])
+        .args(args)
+        .env(
+            "AZURE_CLIENT_ID",
+            if mode == "spn" { &app.client_id } else { "" },
+        )
+        .env("AZURE_TENANT_ID", &app.tenant_id)
+        .env("AZURE_CLIENT_SECRET", app.secret())
+        .env(
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+            world.simulator.imds_url(),
+        ))
+}
+
+#[test]
+fn a_wait_for_which_there_is_no_time_is_told_and_not_begun() {
+    let world = world();
+    let asked = world
+        .simulator
+        .faults()
+        .add(Fault::on(Endpoint::Token).throttled(300));
+    for args in [&[][..], &["--timeout", "4m"]] {
+        let got = get_token(&world, "spn", args);
+        assert_eq!(got.code, 1, "{}", got.stderr);
+        assert!(
+            got.stderr.contains("asks to wait for 300 s"),
+            "{}",
+            got.stderr
+        );
+    }
+    let got = get_token(&world, "spn", &["--timeout", "100s"]);
+    assert!(got.stderr.contains("`--timeout 400s`"), "{}", got.stderr);
+    assert_eq!(world.simulator.faults().fired(asked), 3);
+}
+
+#[test]
+fn an_identity_service_that_updates_itself_is_told_apart() {
+    let world = world();
+    let updating = Fault::on(Endpoint::Imds).retry_after(410, "30");
+    let asked = world.simulator.faults().add(updating);
+    let got = get_token(&world, "msi", &["--timeout", "20s"]);
+    assert_eq!(got.code, 1, "{}", got.stderr);
+    assert!(got.stderr.contains("is being updated"), "{}", got.stderr);
+    assert!(got.stderr.contains("up to 70 s"), "{}", got.stderr);
+    assert_eq!(world.simulator.faults().fired(asked), 1);
+}
+
+#[test]
+fn a_program_that_does_not_answer_is_named() {
+    let world = world();
+    let az = world.home().join("bin").join("az");
+    std::fs::remove_file(&az).expect("it was there");
+    std::fs::write(&az, "#!/bin/sh\nexec sleep 600\n").expect("written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&az, executable).expect("set");
+    let got = get_token(&world, "azurecli", &["--timeout", "100ms"]);
+    assert_eq!(got.code, 1, "{}", got.stderr);
+    assert!(got.stderr.contains("`az`"), "{}", got.stderr);
+    assert!(!got.stderr.contains("another process"), "{}", got.stderr);
+}
