@@ -20,6 +20,7 @@ mod yaml;
 
 pub use document::{Document, Section};
 pub use error::Error;
+pub use lock::{exit_without_lock, leave_signals};
 pub use name::ClusterName;
 pub use paths::Paths;
 pub use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

@@ -1,19 +1,26 @@
-//! A request to stop, from the keyboard (Ctrl-C) or from the system (SIGTERM).
+//! A request to stop, from the keyboard (Ctrl-C), a terminal that closes (SIGHUP) or the system (SIGTERM).
 //!
-//! The first one is for the command to act on; a second one ends the process at once.
+//! The first one is for the command to act on; a second one ends the process, without a lock left behind.
 
 use tokio::sync::watch;
 
-use crate::error::{Failure, Result};
 #[cfg(unix)]
 use crate::host::process::is_ignored;
+use crate::{
+    error::{Failure, Result},
+    kubeconfig,
+};
 
 /// What asked the command to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// SIGINT, mostly Ctrl-C.
+    /// The terminal was closed.
+    #[cfg(unix)]
+    Hangup,
+    /// Ctrl-C, mostly.
     Interrupt,
-    /// SIGTERM.
+    /// A polite kill.
+    #[cfg(unix)]
     Terminate,
 }
 
@@ -21,7 +28,10 @@ impl Signal {
     /// The exit code that a shell gives a program which the signal ended: 128 and its number.
     pub(super) fn exit_code(self) -> u8 {
         match self {
+            #[cfg(unix)]
+            Self::Hangup => 129,
             Self::Interrupt => 130,
+            #[cfg(unix)]
             Self::Terminate => 143,
         }
     }
@@ -33,6 +43,7 @@ pub(super) struct Interrupt(watch::Receiver<Option<Signal>>);
 
 impl Interrupt {
     /// Listens on a thread of its own, so that a second request is heard while the command is busy.
+    /// A signal that was ignored when the process began (`nohup`) stays so.
     ///
     /// # Errors
     /// When the system gives no thread or no way to listen.
@@ -44,6 +55,7 @@ impl Interrupt {
             let _guard = runtime.enter();
             Signals::new().map_err(failed)?
         };
+        kubeconfig::leave_signals();
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
@@ -51,7 +63,7 @@ impl Interrupt {
                     let first = signals.next().await;
                     sender.send_replace(Some(first));
                     let second = signals.next().await;
-                    std::process::exit(second.exit_code().into());
+                    kubeconfig::exit_without_lock(second.exit_code().into());
                 });
             })
             .map_err(failed)?;
@@ -86,37 +98,34 @@ impl Interrupt {
 }
 
 #[cfg(unix)]
-struct Signals {
-    interrupt: Option<tokio::signal::unix::Signal>,
-    terminate: Option<tokio::signal::unix::Signal>,
-}
+struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // Shells start what runs in the background with SIGINT ignored, and mean it.
-        let listen = |kind: SignalKind| {
-            let heard = !is_ignored(kind.as_raw_value());
-            heard.then(|| signal(kind)).transpose()
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        let kinds = [
+            (SignalKind::hangup(), Signal::Hangup),
+            (SignalKind::interrupt(), Signal::Interrupt),
+            (SignalKind::terminate(), Signal::Terminate),
+        ];
+        let heard = kinds
+            .into_iter()
+            .filter(|(kind, _)| !is_ignored(kind.as_raw_value()))
+            .map(|(kind, meaning)| Ok((signal(kind)?, meaning)));
+        Ok(Self(heard.collect::<std::io::Result<_>>()?))
     }
 
     async fn next(&mut self) -> Signal {
-        async fn recv(signal: &mut Option<tokio::signal::unix::Signal>) {
-            match signal {
-                Some(signal) => _ = signal.recv().await,
-                None => std::future::pending().await,
+        std::future::poll_fn(|context| {
+            for (signal, meaning) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*meaning);
+                }
             }
-        }
-        tokio::select! {
-            () = recv(&mut self.interrupt) => Signal::Interrupt,
-            () = recv(&mut self.terminate) => Signal::Terminate,
-        }
+            std::task::Poll::Pending
+        })
+        .await
     }
 }
 

@@ -66,7 +66,7 @@ Other tenants that your account is a guest in are looked into with the same sign
 let you in, is a warning, unless you name it with --tenant-id.
 
 Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some clusters failed, \
-130 or 143 interrupted: what was fetched before is written.";
+129, 130 or 143 interrupted: what was fetched before is written.";
 
 /// The command's flags.
 pub(super) fn command() -> Command {

@@ -279,6 +279,24 @@ fn is_abandoned(file: &Path) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
+/// Leaves SIGHUP, SIGINT and SIGTERM to a command that acts on them itself: from now on none of them
+/// ends the process, or a wait for a lock.
+pub fn leave_signals() {
+    signals::leave();
+}
+
+/// Ends the process, as soon as it holds no lock.
+pub fn exit_without_lock(code: i32) -> ! {
+    loop {
+        let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_empty() {
+            std::process::exit(code);
+        }
+        drop(held);
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// The release build aborts on a panic, without running `drop`.
 fn release_on_panic() {
     static HOOK: Once = Once::new();
@@ -311,6 +329,7 @@ mod signals {
         holders: AtomicUsize,
         idle: Arc<AtomicBool>,
         arrived: Arc<AtomicUsize>,
+        left: AtomicBool,
     }
 
     impl State {
@@ -319,6 +338,7 @@ mod signals {
                 holders: AtomicUsize::new(0),
                 idle: Arc::new(AtomicBool::new(true)),
                 arrived: Arc::new(AtomicUsize::new(0)),
+                left: AtomicBool::new(false),
             };
             for signal in [SIGHUP, SIGINT, SIGTERM] {
                 // `nohup`, and shells that start something in the background, asked for that.
@@ -339,7 +359,13 @@ mod signals {
 
     /// Whether one is being kept: a lock that is held while another is waited for must not keep it long.
     pub(super) fn arrived() -> bool {
-        STATE.arrived.load(Ordering::SeqCst) != 0
+        !STATE.left.load(Ordering::SeqCst) && STATE.arrived.load(Ordering::SeqCst) != 0
+    }
+
+    /// Defers them for good, and says of none that it arrived.
+    pub(super) fn leave() {
+        STATE.left.store(true, Ordering::SeqCst);
+        std::mem::forget(Deferred::begin());
     }
 
     /// While one of these lives, SIGHUP, SIGINT and SIGTERM are kept for later.
@@ -386,6 +412,8 @@ mod signals {
     pub(super) fn arrived() -> bool {
         false
     }
+
+    pub(super) fn leave() {}
 
     impl Deferred {
         pub(super) fn none() -> Self {

@@ -207,7 +207,7 @@ fn stopped_by(signal: Signal) -> (World, Ran) {
 
 #[test]
 fn what_was_fetched_before_a_signal_is_written_whole() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (world, synced) = stopped_by(signal);
         let report = synced.json(code);
         assert_eq!(report["interrupted"], true);
