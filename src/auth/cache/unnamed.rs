@@ -92,14 +92,15 @@ impl TokenCache {
         };
         let home = gone.account.home_tenant().filter(|_| gone.unnamed);
         let known = gone.tenants.keys().cloned();
+        let mut orphans = self.orphans(key);
         let tenants: Vec<String> = known
             .chain(home.map(str::to_lowercase))
-            .filter(|tenant| stands_for(tenant))
+            // Those of an account that went before stay its own.
+            .filter(|tenant| !orphans.contains_key(tenant) && stands_for(tenant))
             .collect();
         if tenants.is_empty() {
             return;
         }
-        let mut orphans = self.orphans(key);
         let account = gone.account.fingerprint();
         orphans.extend(tenants.into_iter().map(|tenant| (tenant, account.clone())));
         self.write_orphans(key, orphans);
@@ -155,6 +156,115 @@ impl TokenCache {
             let own = account.is_some_and(|account| account.home_id == session.account.home_id);
             if is_unnamed(&access.key) && !own {
                 self.store().remove(&name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        auth::{
+            cache::{Issued, tests::cache},
+            oauth::Account,
+        },
+        secret::Secret,
+    };
+
+    const PEOPLE: [&str; 3] = ["ann", "bob", "eve"];
+    const TENANTS: [&str; 4] = ["ann-home", "bob-home", "shared", "organizations"];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Somebody signs in; for a context of a tenant that names nobody, or by name.
+        SignIn(usize, Option<usize>),
+        /// A context of a tenant that names nobody gets a token.
+        Use(usize),
+        /// A session is cleared, or has ended.
+        Forget(usize),
+        /// The clock is set.
+        Clock(i64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0..PEOPLE.len(), proptest::option::weighted(0.7, 0..TENANTS.len()))
+                .prop_map(|(who, tenant)| Step::SignIn(who, tenant)),
+            4 => (0..TENANTS.len()).prop_map(Step::Use),
+            2 => (0..PEOPLE.len()).prop_map(Step::Forget),
+            1 => (0..1_000_000_i64).prop_map(Step::Clock),
+        ];
+        proptest::collection::vec(step, 0..24)
+    }
+
+    fn account(who: usize) -> Account {
+        Account {
+            home_id: format!("{who}.{}-home", PEOPLE[who]),
+            username: Some(PEOPLE[who].to_owned()),
+        }
+    }
+
+    fn key() -> RefreshKey {
+        RefreshKey {
+            authority: "a".into(),
+            client: "c".into(),
+            legacy: false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn an_unnamed_context_stands_for_who_signed_in_last_or_asks(steps in steps()) {
+            let cache = cache();
+            let mut now = 1_000;
+            let mut stands_for: BTreeMap<usize, usize> = BTreeMap::new();
+            let mut unnamed: BTreeSet<usize> = BTreeSet::new();
+            for step in steps {
+                now += 1;
+                match step {
+                    Step::SignIn(who, tenant) => {
+                        let token = Secret::new(format!("{who}"));
+                        let issued = Issued { token: Some(&token), on: None };
+                        let context = tenant.map(|at| Unnamed { tenant: TENANTS[at], now });
+                        cache.keep_sign_in(&key(), &account(who), issued, context).expect("kept");
+                        if let Some(tenant) = tenant {
+                            stands_for.insert(tenant, who);
+                            unnamed.insert(who);
+                        }
+                    }
+                    Step::Use(tenant) => {
+                        let served = cache.refresh_for(&key(), TENANTS[tenant], None);
+                        let who = served.as_ref().map(|session| {
+                            let of = |who: &usize| account(*who).home_id == session.account.home_id;
+                            (0..PEOPLE.len()).find(of).expect("one of them")
+                        });
+                        match stands_for.get(&tenant) {
+                            Some(whose) if unnamed.contains(whose) => {
+                                prop_assert_eq!(who, Some(*whose), "it has to be served");
+                            }
+                            Some(whose) => prop_assert!(who.is_none(), "{who:?} for {whose}"),
+                            None => prop_assert!(who.is_none_or(|who| unnamed.contains(&who))),
+                        }
+                        if let (Some(session), Some(who)) = (served, who) {
+                            stands_for.insert(tenant, who);
+                            let issued = Issued { token: None, on: None };
+                            let context = Some(Unnamed { tenant: TENANTS[tenant], now });
+                            cache.keep_renewed(&key(), &session, issued, context).expect("kept");
+                        }
+                    }
+                    Step::Forget(who) => {
+                        cache.forget_session(&key(), &account(who));
+                        unnamed.remove(&who);
+                    }
+                    Step::Clock(at) => now = at,
+                }
             }
         }
     }
