@@ -29,6 +29,8 @@ mod paths;
 mod prompts;
 mod reach;
 mod reference;
+#[cfg(target_os = "linux")]
+mod sequences;
 mod sessions;
 mod settings;
 mod support;

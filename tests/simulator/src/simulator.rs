@@ -4,7 +4,7 @@ mod environment;
 
 pub use environment::{Files, Place};
 
-use crate::entra::{DeviceOutcome, verify};
+use crate::entra::{DeviceOutcome, Sessions, verify};
 use crate::faults::{Fault, Faults};
 use crate::fleet::Fleet;
 use crate::hold::Hold;
@@ -254,6 +254,15 @@ impl Simulator {
 
     /// Forgets counters and recording.
     pub fn reset(&self) {
+        self.state.recorder.reset();
+    }
+
+    /// Makes it as it was when it was started, but for the fleet: nobody is signed in, nothing was
+    /// asked, no fault is in force, and the settings are the usual ones.
+    pub fn restart(&self) {
+        *self.state.settings_mut() = Settings::default();
+        *self.state.sessions() = Sessions::default();
+        self.state.faults.clear();
         self.state.recorder.reset();
     }
 
