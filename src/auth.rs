@@ -66,6 +66,9 @@ const HOME_TENANT: &str = "organizations";
 /// After how long a person is told what is waited for.
 const SLOW_SOURCE: Duration = Duration::from_secs(5);
 
+/// How much longer a sign-in by another program may take than the program.
+const PROGRAM_GRACE: Duration = Duration::from_secs(1);
+
 /// How an [`Authenticator`] behaves towards people and disks.
 #[derive(Clone)]
 pub struct Options {
@@ -206,7 +209,18 @@ impl Authenticator {
         let trouble = Trouble::within(limit);
         let work = self.get_new(request, &trouble);
         let said_when_slow = self.say_when_slow(&trouble, limit, work);
-        tokio::time::timeout(limit, said_when_slow)
+        // A program has a time limit of its own, at which it is told what the program said.
+        let program = matches!(
+            self.sign_in.login,
+            Login::AzureCli { .. } | Login::AzureDeveloperCli
+        );
+        let bound = limit
+            + if program {
+                PROGRAM_GRACE
+            } else {
+                Duration::ZERO
+            };
+        tokio::time::timeout(bound, said_when_slow)
             .await
             .unwrap_or_else(|_| Err(self.out_of_time(request, limit, &trouble)))
             .map_err(|failure| self.in_context(failure, request))

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result, aadsts},
-    host::process::{Finished, Run},
+    host::process::{Ended, Finished, Run},
     secret::Secret,
 };
 
@@ -35,10 +35,10 @@ pub(super) async fn az(ask: Ask<'_>, subscription: Option<&str>) -> Result<Token
     }
     check_arguments(&args)?;
     let finished = run(ask, "az", &args, AZ_MISSING).await?;
-    if finished.code != Some(0) {
+    if finished.failed_by_itself() {
         return Err(az_failure(ask, subscription, &finished.stderr));
     }
-    let fields = json(&finished, "az")?;
+    let fields = answer(ask, &finished, "az", "accessToken")?;
     let token = answer_text(&fields, "accessToken", "az")?;
     // `expiresOn` is local time without an offset, which is ambiguous twice a
     // year; before az 2.54 there was nothing else, but the token knows.
@@ -82,10 +82,10 @@ pub(super) async fn azd(ask: Ask<'_>) -> Result<Tokens> {
     }
     check_arguments(&args)?;
     let finished = run(ask, "azd", &args, AZD_MISSING).await?;
-    if finished.code != Some(0) {
+    if finished.failed_by_itself() {
         return Err(azd_failure(ask, &finished));
     }
-    let fields = json(&finished, "azd")?;
+    let fields = answer(ask, &finished, "azd", "token")?;
     let token = answer_text(&fields, "token", "azd")?;
     let said = text(&fields, "expiresOn").and_then(|at| {
         let format = &time::format_description::well_known::Rfc3339;
@@ -115,7 +115,6 @@ async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Resul
         .await
         .map_err(|failure| match failure.kind() {
             Kind::NotInstalled => failure.hint(missing),
-            Kind::Timeout => failure.hint("give it longer with `--timeout` or `AZURE_CLI_TIMEOUT`"),
             _ => failure,
         })
 }
@@ -149,12 +148,68 @@ fn tokens(secret: Secret, expires_on: i64) -> Tokens {
     })
 }
 
-fn json(finished: &Finished, program: &str) -> Result<Map<String, Value>> {
-    // az writes warnings to standard error, but extensions of it have been
-    // seen to write before the object.
-    let out = finished.stdout.expose();
-    let start = out.find('{').unwrap_or(0);
-    serde_json::from_str(out[start..].trim()).map_err(|_| odd(program, "is not JSON"))
+impl Finished {
+    /// Whether the program says, by its exit code, that it failed.
+    fn failed_by_itself(&self) -> bool {
+        matches!(self.ended, Ended::Code(code) if code != 0)
+    }
+}
+
+/// The JSON document with the token, whatever the program wrote around it. It counts also where the
+/// program then did not end.
+fn answer(
+    ask: Ask<'_>,
+    finished: &Finished,
+    program: &str,
+    field: &str,
+) -> Result<Map<String, Value>> {
+    if let Some(fields) = find_answer(finished.stdout.expose(), field) {
+        return Ok(fields);
+    }
+    let failure = match finished.ended {
+        Ended::OutOfTime => Failure::of(
+            Kind::Timeout,
+            format!(
+                "`{program}` did not answer within {} s",
+                ask.timeout.as_secs_f32()
+            ),
+        )
+        .hint("give it longer with `--timeout` or `AZURE_CLI_TIMEOUT`"),
+        Ended::TooMuchOutput => Failure::new(format!("`{program}` writes without end")),
+        Ended::Signal(signal) => Failure::new(format!("`{program}` was ended by signal {signal}")),
+        Ended::Code(_) => odd(program, &format!("holds no JSON object with `{field}`")),
+    };
+    Err(match finished.stderr.trim() {
+        "" => failure,
+        said => failure.because(format!("it said: {}", last_lines(said))),
+    })
+}
+
+/// Finds the JSON object that has a field with text, among notices, warnings and other objects.
+/// Where several have it, the last one is the answer.
+fn find_answer(output: &str, field: &str) -> Option<Map<String, Value>> {
+    /// Against output that is made of braces.
+    const TRIES: usize = 10_000;
+    let mut found = None;
+    let mut at = 0;
+    for _ in 0..TRIES {
+        let Some(brace) = output[at..].find('{') else {
+            break;
+        };
+        at += brace;
+        let mut documents =
+            serde_json::Deserializer::from_str(&output[at..]).into_iter::<Map<String, Value>>();
+        match documents.next() {
+            Some(Ok(fields)) => {
+                at += documents.byte_offset();
+                if text(&fields, field).is_some() {
+                    found = Some(fields);
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    found
 }
 
 fn answer_text(fields: &Map<String, Value>, name: &str, program: &str) -> Result<Secret> {
@@ -269,6 +324,34 @@ mod tests {
             assert!(check_arguments(&["account", bad]).is_err(), "{bad}");
         }
         assert!(check_arguments(&["My subscription (dev)", "--tenant", "a.com"]).is_ok());
+    }
+
+    #[test]
+    fn the_answer_is_found_whatever_stands_around_it() {
+        let answer = r#"{"accessToken": "t}{", "nested": {"accessToken": "x"}}"#;
+        for output in [
+            answer.to_owned(),
+            format!("\u{feff}{answer}\n"),
+            format!("WARNING: {{not json}}\n{answer}\nA new version is available {{2.92}}.\n"),
+            format!("{{\n{answer}\n{{\"notice\": \"upgrade\"}}\n"),
+            format!("{{\"accessToken\": \"\"}}{answer}]}}}}"),
+            format!("[{answer}]"),
+        ] {
+            let fields = find_answer(&output, "accessToken").expect("there");
+            assert_eq!(text(&fields, "accessToken"), Some("t}{"), "{output}");
+        }
+        for output in [
+            "",
+            "{",
+            "{}",
+            "null",
+            r#"{"accessToken": "t""#,
+            r#"{"token": "t"}"#,
+        ] {
+            assert!(find_answer(output, "accessToken").is_none(), "{output}");
+        }
+        assert!(find_answer(&"{".repeat(1 << 20), "accessToken").is_none());
+        assert!(find_answer(&r#"{"a":"#.repeat(1 << 18), "accessToken").is_none());
     }
 
     #[test]

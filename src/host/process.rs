@@ -1,21 +1,36 @@
-//! Running another program: its arguments as a list, its output, a time limit.
+//! Runs other programs: arguments as a list, a time limit, and whatever they do around their answer.
 //!
-//! Lives here: [`Run`] and what it came to. No shell is ever involved, so
-//! nothing that a person or a server wrote can become a command.
+//! No shell is ever given text to read, so nothing that a person or a server wrote can become a
+//! command.
 
 use std::{
     ffi::{OsStr, OsString},
     io::{self, Write},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+    time::{Instant, sleep_until},
+};
+use zeroize::Zeroizing;
 
 use super::Host;
 use crate::{
     error::{Failure, Kind, Result},
     secret::Secret,
 };
+
+/// The most that a program may write to its standard output, in bytes.
+const OUTPUT_LIMIT: usize = 4 << 20;
+/// How much of the end of its standard error is kept, in bytes.
+const ERRORS_KEPT: usize = 64 << 10;
+/// How long the output of a program that has ended is still read: its children may keep the pipe
+/// open, and what it wrote itself is there at once.
+const AFTER_EXIT: Duration = Duration::from_millis(200);
 
 /// A program to run.
 #[derive(Debug)]
@@ -31,15 +46,28 @@ pub struct Run<'a> {
     pub unless_empty: &'static [&'static str],
 }
 
-/// What a program said. Its standard output may be a credential.
+/// What came of a program. Its standard output may be a credential.
 #[derive(Debug)]
 pub struct Finished {
-    /// The exit code; none when a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output.
+    /// How it ended.
+    pub ended: Ended,
+    /// Standard output, without the sequences that color a terminal.
     pub stdout: Secret,
-    /// Standard error.
+    /// The end of standard error, likewise.
     pub stderr: String,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By a signal, where the system has such.
+    Signal(i32),
+    /// It did not, and was ended when its time was over.
+    OutOfTime,
+    /// It was ended because it wrote without end.
+    TooMuchOutput,
 }
 
 impl Host {
@@ -68,8 +96,7 @@ impl Host {
     /// standard input and the root directory as its current one.
     ///
     /// # Errors
-    /// [`Kind::NotInstalled`], [`Kind::Timeout`], or that it can't be started.
-    /// An exit code other than 0 is not an error here.
+    /// [`Kind::NotInstalled`], or that it can't be started. However it ends is not an error here.
     pub async fn run(&self, run: Run<'_>) -> Result<Finished> {
         let program = self.find_program(run.program).ok_or_else(|| {
             Failure::of(
@@ -77,41 +104,203 @@ impl Host {
                 format!("`{}` is not on the `PATH`", run.program),
             )
         })?;
-        let start = |e: io::Error| {
-            Failure::new(format!("could not run `{}`", program.display())).because(e)
-        };
-        let mut command = tokio::process::Command::from(self.command(&program));
-        for name in run.unless_empty {
-            if self.var_os(name).is_some_and(OsStr::is_empty) {
-                command.env_remove(name);
+        let start = |mut command: Command| {
+            command
+                .args(&run.args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true);
+            // Its children are ended with it: `az` is a script that starts Python.
+            #[cfg(unix)]
+            command.process_group(0);
+            for name in run.unless_empty {
+                if self.var_os(name).is_some_and(OsStr::is_empty) {
+                    command.env_remove(name);
+                }
             }
+            command.spawn()
+        };
+        let child = match start(self.command(&program).into()) {
+            // Shells run such a file as a script (POSIX, Command Search and Execution).
+            Err(error) if lacks_first_line(&error, &program) => {
+                let mut shell = self.command("/bin/sh".as_ref());
+                shell.arg(&program);
+                start(shell.into())
+            }
+            started => started,
         }
-        let child = command
-            .args(&run.args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(start)?;
-        let output = tokio::time::timeout(run.timeout, child.wait_with_output())
-            .await
-            .map_err(|_| {
-                Failure::of(
-                    Kind::Timeout,
-                    format!(
-                        "`{}` did not answer within {} s",
-                        run.program,
-                        run.timeout.as_secs_f32()
-                    ),
-                )
-            })?
-            .map_err(start)?;
-        Ok(Finished {
-            code: output.status.code(),
-            stdout: Secret::new(String::from_utf8_lossy(&output.stdout)),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        .map_err(|error| cannot_start(&program, &error))?;
+        follow(child, run.timeout).await.map_err(|error| {
+            Failure::new(format!("could not run `{}`", program.display())).because(error)
         })
     }
+}
+
+/// Reads what a program writes until it and its output end, or its time is over.
+async fn follow(mut child: Child, timeout: Duration) -> io::Result<Finished> {
+    let group = Group::of(&child);
+    let mut stdout = Pipe::new(child.stdout.take());
+    let mut stderr = Pipe::new(child.stderr.take());
+    let mut until = Instant::now() + timeout;
+    let mut status: Option<ExitStatus> = None;
+    let ended = loop {
+        if stdout.content.len() > OUTPUT_LIMIT {
+            break Ended::TooMuchOutput;
+        }
+        if let Some(status) = status
+            && !stdout.open
+            && !stderr.open
+        {
+            break ended(status);
+        }
+        tokio::select! {
+            biased;
+            () = stdout.read(), if stdout.open => {}
+            () = stderr.read(), if stderr.open => stderr.keep_end(ERRORS_KEPT),
+            exited = child.wait(), if status.is_none() => {
+                status = Some(exited?);
+                until = until.min(Instant::now() + AFTER_EXIT);
+            }
+            () = sleep_until(until) => break status.map_or(Ended::OutOfTime, ended),
+        }
+    };
+    if status.is_some() {
+        group.leave();
+    }
+    Ok(Finished {
+        ended,
+        stdout: Secret::new(without_colors(&String::from_utf8_lossy(&stdout.content))),
+        stderr: without_colors(&String::from_utf8_lossy(&stderr.content)),
+    })
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Ended::Signal(signal);
+    }
+    Ended::Code(status.code().unwrap_or(-1))
+}
+
+/// One output of a program.
+struct Pipe<R> {
+    from: Option<R>,
+    open: bool,
+    content: Zeroizing<Vec<u8>>,
+}
+
+impl<R: AsyncRead + Unpin> Pipe<R> {
+    fn new(from: Option<R>) -> Self {
+        Self {
+            open: from.is_some(),
+            from,
+            content: Zeroizing::default(),
+        }
+    }
+
+    /// Reads some more. A pipe that can't be read has ended.
+    async fn read(&mut self) {
+        let mut chunk = Zeroizing::new([0; 8 << 10]);
+        let Some(from) = &mut self.from else { return };
+        match from.read(&mut chunk[..]).await {
+            Ok(0) | Err(_) => self.open = false,
+            Ok(count) => self.content.extend_from_slice(&chunk[..count]),
+        }
+    }
+
+    fn keep_end(&mut self, limit: usize) {
+        if self.content.len() > 2 * limit {
+            let surplus = self.content.len() - limit;
+            self.content.drain(..surplus);
+        }
+    }
+}
+
+/// The process group of a program, which is killed with all its processes when this is dropped.
+struct Group(#[cfg(unix)] Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        #[cfg(not(unix))]
+        let _ = child;
+        Self(
+            #[cfg(unix)]
+            child
+                .id()
+                .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
+        )
+    }
+
+    /// Leaves alone what the program left behind when it ended by itself.
+    fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Says whether a file could not be run because it is a script without a first line `#!`.
+fn lacks_first_line(error: &io::Error, program: &Path) -> bool {
+    cfg!(unix)
+        && error.raw_os_error() == Some(8) // ENOEXEC
+        && start_of(program).is_some_and(|start| !start.contains(&0))
+}
+
+fn cannot_start(program: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::new(format!("could not run `{}`", program.display())).because(error);
+    if error.raw_os_error() == Some(8) {
+        return failure.hint("it is no program for this machine: install it anew");
+    }
+    let interpreter = start_of(program)
+        .and_then(|start| String::from_utf8(start).ok())
+        .and_then(|start| Some(start.strip_prefix("#!")?.lines().next()?.trim().to_owned()));
+    match interpreter {
+        Some(interpreter) if error.kind() == io::ErrorKind::NotFound => failure.hint(format!(
+            "it is a script for `{interpreter}`, which is missing: install it anew"
+        )),
+        _ => failure,
+    }
+}
+
+/// The first bytes of a file.
+fn start_of(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    io::Read::read_to_end(&mut io::Read::take(file, 256), &mut start).ok()?;
+    Some(start)
+}
+
+/// Takes out the sequences that color and title a terminal (ECMA-48, 5.4 and 8.3.89).
+fn without_colors(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => match rest.next() {
+                Some('[') => {
+                    rest.find(|c| ('@'..='~').contains(c));
+                }
+                Some(']') => {
+                    let mut before = ' ';
+                    rest.find(|c| {
+                        let end = *c == '\u{7}' || (before == '\u{1b}' && *c == '\\');
+                        before = *c;
+                        end
+                    });
+                }
+                _ => {}
+            },
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 impl Host {
@@ -257,9 +446,7 @@ fn neutral_directory(system_root: Option<&OsStr>) -> PathBuf {
 fn is_executable(path: &Path) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        path.metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
     }
     #[cfg(not(unix))]
     {
@@ -277,5 +464,89 @@ mod tests {
         let found = host.find_program("sh").expect("sh is installed");
         assert!(found.is_absolute());
         assert!(host.find_program("no-such-program").is_none());
+    }
+
+    /// Runs a script to its end, which a test waits for no longer than it must.
+    fn run(script: &str, timeout: Duration) -> Result<Finished> {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("program");
+        std::fs::write(&path, script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("ours");
+        let found = std::env::join_paths([dir.path(), "/bin".as_ref(), "/usr/bin".as_ref()])
+            .expect("no colon");
+        let host = Host::with_env([(OsString::from("PATH"), found)]);
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(host.run(Run {
+                program: "program",
+                args: vec!["--flag".into()],
+                timeout,
+                unless_empty: &[],
+            }))
+    }
+
+    const AMPLE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_program_may_end_as_it_likes_and_leave_children_behind() {
+        let done = |script: &str| run(script, AMPLE).expect("it starts");
+        let plain = done("#!/bin/sh\ncat; printf 'a\\377%s' $1; echo 'no' >&2; exit 3\n");
+        assert_eq!(plain.ended, Ended::Code(3));
+        assert_eq!(plain.stdout.expose(), "a\u{fffd}--flag");
+        assert_eq!(plain.stderr, "no\n");
+        let left = done("#!/bin/sh\nsleep 600 &\necho there\n");
+        assert_eq!(
+            (left.ended, left.stdout.expose()),
+            (Ended::Code(0), "there\n")
+        );
+        assert_eq!(done("#!/bin/sh\nkill -9 $$\n").ended, Ended::Signal(9));
+        assert_eq!(done("#!/bin/sh\nyes\n").ended, Ended::TooMuchOutput);
+        let loud = done("#!/bin/sh\nhead -c 9000000 /dev/zero >&2; echo end >&2\n");
+        assert!(loud.stderr.len() <= 3 * ERRORS_KEPT && loud.stderr.ends_with("end\n"));
+        let colored =
+            done("#!/bin/sh\nprintf '\\033[1;32mgreen\\033[0m \\033]0;title\\007on\\033(B'\n");
+        assert_eq!(colored.stdout.expose(), "green onB");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended_with_its_children_and_what_it_said_counts() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let pid = dir.path().join("pid");
+        let script = format!(
+            "#!/bin/sh\nsleep 600 &\necho $! > '{}'\necho there\nsleep 600\n",
+            pid.display()
+        );
+        let slow = run(&script, Duration::from_secs(1)).expect("it starts");
+        assert_eq!(
+            (slow.ended, slow.stdout.expose()),
+            (Ended::OutOfTime, "there\n")
+        );
+        let pid = std::fs::read_to_string(pid).expect("written");
+        // It is dead, or dead and not yet reaped by who adopted it.
+        let state =
+            std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[test]
+    fn a_script_without_a_first_line_is_run_and_what_is_no_program_is_told() {
+        let bare = run("echo bare $1\n", AMPLE).expect("a shell runs it");
+        assert_eq!(bare.stdout.expose(), "bare --flag\n");
+        let missing = run("#!/no/such/python -I\n", AMPLE).expect_err("no interpreter");
+        assert!(
+            missing
+                .render()
+                .contains("`/no/such/python -I`, which is missing")
+        );
+        let foreign = run("\u{7f}ELF\0\0\0", AMPLE).expect_err("not for this machine");
+        assert!(
+            foreign.render().contains("no program for this machine"),
+            "{}",
+            foreign.render()
+        );
     }
 }

@@ -952,3 +952,59 @@ fn proxies_are_chosen_as_go_chooses_them() {
     ];
     assert_eq!(refused, expected.iter().map(|s| (*s).to_owned()).collect());
 }
+
+#[test]
+fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
+    let scene = Scene::new();
+    let real = scene.get_token(&["-l", "azurecli"], &[]);
+    let token = real.json(0)["status"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let az = format!(r#"{{"accessToken": "{token}", "expires_on": 4102444800}}"#);
+    let azd = format!(r#"{{"token": "{token}", "expiresOn": "2099-01-01T00:00:00Z"}}"#);
+    for (mode, name, answer) in [("azurecli", "az", &az), ("azd", "azd", &azd)] {
+        for script in [
+            // Notices before and after, with and without braces.
+            format!("echo 'WARNING: {{a}} is old'; echo '{answer}'; echo 'Update to {{2.99}} now'"),
+            // Colors, as a terminal's settings force them.
+            format!("printf '\\033[33mnote\\033[0m\\n\\033[36m%s\\033[0m\\n' '{answer}'"),
+            // An updater in the background that keeps the pipes open.
+            format!("sleep 600 & echo '{answer}'"),
+            // What hangs after its answer, and what reads its input.
+            format!("cat; echo '{answer}'; sleep 600"),
+            // Much to say to nobody, and in no encoding.
+            format!("head -c 3000000 /dev/zero >&2; printf '\\377\\376\\n'; echo '{answer}'"),
+        ] {
+            scene.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
+            let ran = scene.get_token(&args, &[]);
+            assert_eq!(ran.code, 0, "{script}\n{}", ran.stderr);
+            assert_eq!(ran.json(0)["status"]["token"], token, "{script}");
+        }
+        for (script, said) in [
+            ("kill -9 $$", "was ended by signal 9"),
+            ("yes", "writes without end"),
+            ("echo hm >&2", "it said: hm"),
+            ("echo slow >&2; sleep 600", "did not answer within 2 s"),
+            (
+                "printf '\\033[31mPlease run az login, azd auth login\\033[0m' >&2; exit 1",
+                "caused by: Please run",
+            ),
+        ] {
+            scene.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
+            let ran = scene.get_token(&args, &[]);
+            assert_eq!(ran.code, 1, "{script}\n{}", ran.stderr);
+            assert!(
+                ran.stderr.contains(said),
+                "{script}: `{said}` in\n{}",
+                ran.stderr
+            );
+        }
+        // Shells run a script without a first line, and so do kubelogin and kubectl.
+        scene.program_is(name, &format!("echo '{answer}'\n"));
+        let ran = scene.get_token(&["-l", mode, "--force-refresh"], &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
