@@ -28,7 +28,7 @@ use azure_identity::{
 use super::{
     Ask,
     authority::Endpoint,
-    oauth::{Form, Patience, TokenEndpoint, Tokens, read_tokens, scrub},
+    oauth::{Form, Patience, TokenEndpoint, TokenError, Tokens, read_tokens, scrub},
 };
 use crate::{
     error::{Failure, Result},
@@ -96,7 +96,8 @@ pub(super) async fn sign_in(
         (ask.endpoint(Endpoint::Token)?, ask.bound(form))
     };
     let endpoint = TokenEndpoint::new(ask);
-    Ok(endpoint.tokens(&url, &proof.on(form)).await?)
+    let tokens = endpoint.tokens(&url, &proof.on(form)).await;
+    Ok(tokens.map_err(TokenError::of_application)?)
 }
 
 /// `azure_identity` makes the request. It is sent, sent again and read as everywhere else, so that
@@ -140,7 +141,8 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
             break sent?;
         }
     };
-    Ok(read_tokens(ask, &url, &answer, secrets)?)
+    let tokens = read_tokens(ask, &url, &answer, secrets);
+    Ok(tokens.map_err(TokenError::of_application)?)
 }
 
 fn client_options(ask: Ask<'_>, transport: Arc<Recorder>) -> ClientOptions {

@@ -42,6 +42,17 @@ pub enum TokenError {
     Failed(Failure),
 }
 
+impl TokenError {
+    /// The same, of an application's sign-in.
+    #[must_use]
+    pub(super) fn of_application(mut self) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.of_application = true;
+        }
+        self
+    }
+}
+
 impl From<Failure> for TokenError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)

@@ -14,8 +14,10 @@ pub struct Remedy {
     pub kind: Kind,
     /// What it means, in a few words.
     pub meaning: &'static str,
-    /// What to do next.
+    /// What a person does next.
     pub hint: &'static str,
+    /// What is done about it where an application signs in; none where that is the same.
+    application: Option<&'static str>,
 }
 
 const fn row(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -> Remedy {
@@ -24,8 +26,30 @@ const fn row(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -
         kind,
         meaning,
         hint,
+        application: None,
     }
 }
+
+impl Remedy {
+    /// The same row with another hint for applications.
+    const fn application(mut self, hint: &'static str) -> Self {
+        self.application = Some(hint);
+        self
+    }
+
+    /// What is done about it where an application signs in. It has nobody who could sign in.
+    pub fn application_hint(&self) -> &'static str {
+        match self.application {
+            Some(hint) => hint,
+            None if self.kind == Kind::SignInNeeded => ASK_ADMIN_OF_APPLICATION,
+            None => self.hint,
+        }
+    }
+}
+
+/// What is done about any refusal of an application that no row knows.
+pub const ASK_ADMIN_OF_APPLICATION: &str =
+    "ask an administrator: the tenant's sign-in log, under service principals, tells more about it";
 
 const SIGN_IN: &str =
     "sign in again in a terminal, with `-l interactive` or `-l devicecode` (with az: `az login`)";
@@ -58,7 +82,8 @@ pub static REMEDIES: &[Remedy] = &[
         Kind::Denied,
         "the account is of another directory and is no guest in this tenant",
         "sign in with an account of the tenant, or have the account invited as a guest",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         50034,
         Kind::NotFound,
@@ -115,7 +140,8 @@ pub static REMEDIES: &[Remedy] = &[
         Kind::Denied,
         "the user name or the password is wrong",
         "check the name and the password; federated accounts can't sign in with `ropc`",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         50128,
         Kind::NotFound,
@@ -163,25 +189,29 @@ pub static REMEDIES: &[Remedy] = &[
         Kind::Denied,
         "conditional access wants a compliant device",
         "sign in on a device that your organisation manages, with `-l interactive`",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         53001,
         Kind::Denied,
         "conditional access wants a device that is joined to the domain",
         "sign in on a device that your organisation manages, with `-l interactive`",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         53003,
         Kind::Denied,
         "conditional access blocked the sign-in",
         "the tenant's sign-in log names the policy; `-l interactive` passes policies that block device codes",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         65001,
         Kind::Denied,
         "nobody has consented to this application",
         "ask an administrator to consent to the application, or sign in once with `-l interactive`",
-    ),
+    )
+    .application("ask an administrator to grant the application its permissions"),
     row(
         65002,
         Kind::Denied,
@@ -193,7 +223,8 @@ pub static REMEDIES: &[Remedy] = &[
         Kind::Denied,
         "consent was declined",
         "sign in again and consent, or ask an administrator to",
-    ),
+    )
+    .application("ask an administrator to grant the application its permissions"),
     row(
         70008,
         Kind::SignInNeeded,
@@ -241,7 +272,8 @@ pub static REMEDIES: &[Remedy] = &[
         Kind::Denied,
         "the account is no guest in this tenant",
         "have the account invited as a guest, or sign in with an account of the tenant",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         90094,
         Kind::Denied,
@@ -261,11 +293,18 @@ pub static REMEDIES: &[Remedy] = &[
         "set this machine's clock, or renew the federated token",
     ),
     row(
+        501_051,
+        Kind::Denied,
+        "the application is not assigned to the server application, which wants that",
+        "ask an administrator to assign the application a role of the server application",
+    ),
+    row(
         530_003,
         Kind::Denied,
         "conditional access wants a managed device",
         "sign in on a device that your organisation manages, with `-l interactive`",
-    ),
+    )
+    .application(ASK_ADMIN_OF_APPLICATION),
     row(
         700_016,
         Kind::NotFound,
@@ -291,10 +330,28 @@ pub static REMEDIES: &[Remedy] = &[
         SIGN_IN,
     ),
     row(
+        700_211,
+        Kind::Denied,
+        "no federated credential of the application has the issuer of the token",
+        "compare the issuer of the federated credential with that of the token; a recreated cluster has another one (`az aks show --query oidcIssuerProfile.issuerUrl`)",
+    ),
+    row(
+        700_212,
+        Kind::Denied,
+        "no federated credential of the application has the audience of the token",
+        "give the federated credential the audience `api://AzureADTokenExchange`, and compare it with that of the token",
+    ),
+    row(
         700_213,
         Kind::Denied,
         "no federated credential of the application matches the token's subject",
         "compare issuer, subject and audience of the federated credential with those of the token",
+    ),
+    row(
+        900_023,
+        Kind::NotFound,
+        "what was named is neither a tenant's id nor one of its domains",
+        "check `--tenant-id`",
     ),
     row(
         7_000_112,
@@ -320,6 +377,12 @@ pub static REMEDIES: &[Remedy] = &[
         "the client secret has expired",
         "make a new secret for the application and set it, for instance in `AZURE_CLIENT_SECRET`",
     ),
+    row(
+        7_000_229,
+        Kind::NotFound,
+        "the application has no service principal in this tenant",
+        "check `--tenant-id`, or ask an administrator to add it there (`az ad sp create --id` and the client id)",
+    ),
 ];
 
 /// Finds the row of a code.
@@ -335,10 +398,25 @@ mod tests {
     fn rows_are_in_order_and_speak_in_the_voice_of_errors() {
         assert!(REMEDIES.windows(2).all(|pair| pair[0].code < pair[1].code));
         for row in REMEDIES {
-            for text in [row.meaning, row.hint] {
+            for text in [row.meaning, row.hint, row.application_hint()] {
                 assert!(!text.is_empty() && !text.ends_with('.'), "{}", row.code);
                 let first = text.chars().next().expect("not empty");
                 assert!(!first.is_uppercase(), "{}", row.code);
+            }
+        }
+    }
+    #[test]
+    fn applications_are_not_told_to_sign_in_as_people_do() {
+        for row in REMEDIES {
+            let hint = row.application_hint();
+            for word in [
+                "sign in",
+                "interactive",
+                "devicecode",
+                "az login",
+                "browser",
+            ] {
+                assert!(!hint.contains(word), "{}: {hint}", row.code);
             }
         }
     }

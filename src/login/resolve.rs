@@ -84,8 +84,12 @@ impl Settings {
     }
 
     fn login(&self, mode: LoginMode, host: &Host) -> Result<Login> {
-        let pop = self.pop_claims()?;
         let legacy = self.is_on(Param::Legacy);
+        let claims = self.pop_claims()?;
+        // Only a mode that uses them reads them. The v1 endpoint binds no token to a key, so there
+        // is nothing to prove; kubelogin leaves it out there, too.
+        let used = mode.uses(Param::PopClaims) && !(mode == LoginMode::Spn && legacy);
+        let pop = claims.filter(|_| used).map(PopClaims::parse).transpose()?;
         Ok(match mode {
             LoginMode::DeviceCode => Login::DeviceCode {
                 client_id: self.application()?,
@@ -102,9 +106,7 @@ impl Settings {
                 client_id: self.application()?,
                 credential: self.client_credential(host)?,
                 legacy,
-                // The v1 endpoint binds no token to a key, so there is nothing to prove; kubelogin
-                // leaves it out there, too.
-                pop: pop.filter(|_| !legacy),
+                pop,
             },
             LoginMode::Ropc => Login::Password {
                 client_id: self.application()?,
@@ -170,7 +172,21 @@ impl Settings {
             .collect();
         match (missing.as_slice(), platform.as_slice()) {
             ([], []) => Ok(()),
-            (missing, platform) => Err(self.incomplete(mode, missing, platform)),
+            (missing, platform) => {
+                let failure = self.incomplete(mode, missing, platform);
+                let in_github = host.var("GITHUB_ACTIONS") == Some("true");
+                Err(
+                    if in_github && missing.contains(&Param::FederatedTokenFile) {
+                        let others = failure.hint_text().unwrap_or_default().to_owned();
+                        failure.hint(format!(
+                        "give the job `permissions: id-token: write`, so that GitHub Actions sets `ACTIONS_ID_TOKEN_REQUEST_URL` \
+                         and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`; otherwise {others}"
+                    ))
+                    } else {
+                        failure
+                    },
+                )
+            }
         }
     }
 
@@ -309,12 +325,13 @@ impl Settings {
         Ok(Some(text.to_owned()))
     }
 
-    fn pop_claims(&self) -> Result<Option<PopClaims>> {
+    /// The text of the claims, which is given together with the switch or not at all.
+    fn pop_claims(&self) -> Result<Option<&str>> {
         let claims = self.text(Param::PopClaims);
         let example = "--pop-enabled --pop-claims u=/subscriptions/…/managedClusters/NAME";
         match (self.is_on(Param::PopEnabled), claims) {
             (false, None) => Ok(None),
-            (true, Some(claims)) => PopClaims::parse(claims).map(Some),
+            (true, Some(claims)) => Ok(Some(claims)),
             (true, None) => Err(
                 Failure::usage("`--pop-enabled` needs `--pop-claims` beside it")
                     .hint(format!("add them as in `{example}`")),

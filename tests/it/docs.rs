@@ -70,8 +70,12 @@ fn the_page_of_entra_errors_is_what_the_table_says() {
          | code | meaning | what to do |\n| --- | --- | --- |\n",
     );
     for row in REMEDIES {
+        let application = match row.application_hint() {
+            same if same == row.hint => String::new(),
+            other => format!("; for an application: {other}"),
+        };
         page.push_str(&format!(
-            "| AADSTS{} | {} | {} |\n",
+            "| AADSTS{} | {} | {}{application} |\n",
             row.code, row.meaning, row.hint
         ));
     }

@@ -1008,3 +1008,103 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 }
+
+#[test]
+fn an_application_is_never_told_to_sign_in_as_a_person_does() {
+    let scene = Scene::new();
+    let faults = scene.world.simulator.faults();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let token_file = scene.world.home().join("federated");
+    let federated = scene
+        .world
+        .simulator
+        .workload_identity_token("https://issuer.example", "system:x");
+    fs::write(&token_file, federated).expect("written");
+    let token_file = token_file.display().to_string();
+    let workload = [
+        &["-l", "workloadidentity", "--tenant-id", &scene.tenant][..],
+        &["--client-id", &scene.principal.client_id],
+        &["--federated-token-file", &token_file],
+    ]
+    .concat();
+    let pipelines = scene.at(Place::AzurePipelines);
+    let pipelines: Vec<_> = pipelines
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    let connection = [
+        &["-l", "azurepipelines", "--tenant-id", &scene.tenant][..],
+        &["--client-id", &scene.principal.client_id],
+        &["--azure-pipelines-service-connection-id", "connection"],
+    ]
+    .concat();
+    for (code, said) in [
+        ("AADSTS53003", "under service principals"),
+        ("AADSTS50076", "under service principals"),
+        ("AADSTS1234567", "under service principals"),
+        ("AADSTS700211", "compare the issuer"),
+        ("AADSTS700212", "`api://AzureADTokenExchange`"),
+        ("AADSTS900023", "check `--tenant-id`"),
+        ("AADSTS7000229", "no service principal in this tenant"),
+        ("AADSTS501051", "assign the application a role"),
+    ] {
+        let message = format!("{code}: said Entra.");
+        faults.add(Fault::on(Endpoint::Token).error(400, "invalid_grant", message));
+        for ran in [
+            scene.get_token(&scene.spn(&[]), &[secret]),
+            scene.get_token(&scene.spn(&["--legacy"]), &[secret]),
+            scene.get_token(&workload, &[]),
+            scene.get_token(&connection, &pipelines),
+        ] {
+            assert_eq!(ran.code, 1, "{}", ran.stderr);
+            for said in [code, said] {
+                assert!(ran.stderr.contains(said), "`{said}` in\n{}", ran.stderr);
+            }
+            for astray in ["interactive", "devicecode", "az login"] {
+                assert!(!ran.stderr.contains(astray), "{}", ran.stderr);
+            }
+        }
+        faults.clear();
+    }
+}
+
+#[test]
+fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
+    let scene = Scene::new();
+    let args = [
+        "-l",
+        "workloadidentity",
+        "--tenant-id",
+        "t",
+        "--client-id",
+        "c",
+    ];
+    let permission = "`permissions: id-token: write`";
+    let there = scene.get_token(&args, &[("GITHUB_ACTIONS", "true")]);
+    assert_eq!(there.code, 2, "{}", there.stderr);
+    assert!(there.stderr.contains(permission), "{}", there.stderr);
+    assert!(
+        there.stderr.contains("--federated-token-file"),
+        "{}",
+        there.stderr
+    );
+    let elsewhere = scene.get_token(&args, &[]);
+    assert_eq!(elsewhere.code, 2, "{}", elsewhere.stderr);
+    assert!(
+        !elsewhere.stderr.contains(permission),
+        "{}",
+        elsewhere.stderr
+    );
+}
+
+#[test]
+fn claims_that_can_not_be_read_are_refused_where_they_are_used() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let malformed = ["--pop-enabled", "--pop-claims", "malformed"];
+    let unused = [&["-l", "azurecli"][..], &malformed].concat();
+    let ran = scene.get_token(&unused, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = scene.get_token(&scene.spn(&malformed), &[secret]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+}

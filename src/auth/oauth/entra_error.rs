@@ -27,6 +27,8 @@ pub struct EntraError {
     pub trace_id: Option<String>,
     /// What the tenant's sign-in log has it under.
     pub correlation_id: Option<String>,
+    /// Whether an application was refused, for which no person can sign in.
+    pub of_application: bool,
 }
 
 /// What an answer to a refresh token says about that token.
@@ -135,6 +137,7 @@ impl EntraError {
             claims: owned("claims"),
             trace_id: owned("trace_id"),
             correlation_id: owned("correlation_id"),
+            of_application: false,
         })
     }
 
@@ -192,7 +195,10 @@ impl EntraError {
     /// The failure to show, without what was being done.
     pub fn into_failure(self) -> Failure {
         let row = self.codes.iter().find_map(|code| aadsts::remedy(*code));
-        let kind = row.map_or_else(|| self.kind_of_error(), |row| row.kind);
+        let kind = match row.map_or_else(|| self.kind_of_error(), |row| row.kind) {
+            Kind::SignInNeeded if self.of_application => Kind::Denied,
+            kind => kind,
+        };
         let message = match (row, self.codes.first()) {
             (Some(row), _) => format!("AADSTS{}: {}", row.code, row.meaning),
             (None, Some(code)) => format!("Entra ID refused with AADSTS{code}"),
@@ -205,7 +211,12 @@ impl EntraError {
         if let Some(trace) = self.trace() {
             failure = failure.because(trace);
         }
-        match row.map(|row| row.hint).or_else(|| self.hint_of_error()) {
+        let hint = match row {
+            Some(row) if self.of_application => Some(row.application_hint()),
+            Some(row) => Some(row.hint),
+            None => self.hint_of_error(),
+        };
+        match hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
@@ -234,6 +245,9 @@ impl EntraError {
 
     fn hint_of_error(&self) -> Option<&'static str> {
         match self.error.as_str() {
+            _ if self.needs_sign_in() && self.of_application => {
+                Some(aadsts::ASK_ADMIN_OF_APPLICATION)
+            }
             _ if self.needs_sign_in() => {
                 Some("sign in again in a terminal, with `-l interactive` or `-l devicecode`")
             }
@@ -292,6 +306,23 @@ mod tests {
         assert!(shown.contains("correlation id `c-1`"), "{shown}");
         assert!(!shown.contains("Trace ID"), "{shown}");
         assert!(shown.contains("hint: "), "{shown}");
+    }
+
+    #[test]
+    fn an_application_is_not_told_to_sign_in_as_a_person() {
+        for body in [
+            MFA,
+            br#"{"error":"invalid_grant","error_description":"AADSTS1234567: unknown"}"#,
+            br#"{"error":"interaction_required"}"#,
+        ] {
+            let mut error = EntraError::parse(400, body).expect("Entra's JSON");
+            error.of_application = true;
+            let failure = error.into_failure();
+            assert_eq!(failure.kind(), Kind::Denied);
+            let shown = failure.render();
+            assert!(shown.contains("under service principals"), "{shown}");
+            assert!(!shown.contains("interactive"), "{shown}");
+        }
     }
 
     #[test]
