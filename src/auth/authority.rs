@@ -8,9 +8,9 @@ use url::Url;
 
 use crate::error::{Failure, Result};
 
-/// Hosts that are one and the same service: their tokens and sign-ins are
-/// shared. The first of a row stands for all (MSAL's instance metadata).
-const ALIASES: &[&[&str]] = &[
+/// The hosts that are known, a row a service: hosts of one row share their tokens and sign-ins, and the
+/// first stands for all. They are those of MSAL (its instance metadata, and `TrustedHost` of MSAL Go 1.9).
+const SERVICES: &[&[&str]] = &[
     &[
         "login.microsoftonline.com",
         "login.windows.net",
@@ -19,7 +19,19 @@ const ALIASES: &[&[&str]] = &[
     ],
     &["login.microsoftonline.us", "login.usgovcloudapi.net"],
     &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    // Bleu, Delos and GovSG.
+    &["login.sovcloud-identity.fr"],
+    &["login.sovcloud-identity.de"],
+    &["login.sovcloud-identity.sg"],
 ];
+
+/// The known service at a URL, by the host that stands for it.
+pub fn known_service(url: &Url) -> Option<&'static str> {
+    let host = url.host_str()?;
+    let row = SERVICES.iter().find(|row| row.contains(&host))?;
+    // An endpoint on another port is somebody's proxy or stand-in.
+    url.port().is_none().then_some(row[0])
+}
 
 /// What is asked of an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +70,7 @@ impl Authority {
     /// One name for all the aliases of a service, for cache keys.
     pub fn canonical(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
-        let host = ALIASES
+        let host = SERVICES
             .iter()
             .find(|row| row.contains(&host))
             .map_or(host, |row| row[0]);
@@ -128,6 +140,20 @@ mod tests {
             authority("https://127.0.0.1:1/").canonical(),
             authority("https://127.0.0.1:2/").canonical()
         );
+    }
+
+    #[test]
+    fn every_known_service_has_a_name_of_its_own() {
+        let hosts: Vec<_> = SERVICES.concat();
+        for host in &hosts {
+            let url = Url::parse(&format!("https://{host}/")).expect("a URL");
+            let service = known_service(&url).expect("a known one");
+            assert_eq!(Authority::new(url).canonical(), format!("{service}/"));
+            assert_eq!(hosts.iter().filter(|other| *other == host).count(), 1);
+        }
+        for unknown in ["https://login.example/", "https://login.windows.net:8443/"] {
+            assert_eq!(known_service(&Url::parse(unknown).expect("a URL")), None);
+        }
     }
 
     #[test]

@@ -299,7 +299,7 @@ pub static PARAMS: &[ParamRow] = &[
             Param::Environment,
             "environment",
             Takes::Value("CLOUD"),
-            "Azure cloud: AzurePublicCloud, AzureUSGovernmentCloud, AzureChinaCloud or AzureStackCloud",
+            "Azure cloud: AzurePublicCloud, AzureUSGovernmentCloud, AzureChinaCloud, AzureBleuCloud or AzureStackCloud",
         )
     },
     ParamRow {

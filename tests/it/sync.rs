@@ -456,6 +456,24 @@ fn tokens_are_only_for_applications_that_are_known_to_be_clusters() {
 }
 
 #[test]
+fn an_authority_of_another_cloud_is_refused_before_anything_is_sent() {
+    let world = World::new(fleet(1, 1, 1));
+    for (host, hint) in [
+        ("login.sovcloud-identity.de", "AZURE_ENVIRONMENT_FILEPATH"),
+        ("login.microsoftonline.us", "AzureUSGovernmentCloud"),
+    ] {
+        let authority = format!("https://{host}/");
+        let sync = ["sync", "-e", "AzurePublicCloud", "-l", "devicecode"];
+        let refused = world.at_a_terminal(&[&sync[..], &["--authority-host", &authority]].concat());
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        for said in [host, hint] {
+            assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        }
+    }
+    assert_eq!(world.simulator.counters().total(), 0);
+}
+
+#[test]
 fn a_dry_run_reports_the_same_and_writes_nothing() {
     let world = World::new(fleet(5, 1, 1));
     let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);
