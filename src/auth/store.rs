@@ -326,12 +326,18 @@ impl Store {
         }
     }
 
-    /// The plain records beside sealed ones: of a machine or container that
-    /// shares the directory and has no key store, or of `--token-store file`.
-    pub fn plain_beside(&self) -> Option<Self> {
+    /// The records of the other kind in the same directory, where they can be read:
+    /// plain ones beside sealed ones, of a machine or container that shares the
+    /// directory and has no key store, or of `--token-store file`; and sealed ones
+    /// beside those.
+    pub fn beside(&self) -> Option<Self> {
         match &self.place {
             Place::Sealed(directory, _) => Some(Self::plain(directory.clone(), None)),
-            Place::Plain(_) | Place::Memory(_) => None,
+            Place::Plain(directory) => {
+                let key = Vault::new(KEY_NAME, directory.path()).load().ok()??;
+                Some(Self::sealed(directory.clone(), key))
+            }
+            Place::Memory(_) => None,
         }
     }
 

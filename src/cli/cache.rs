@@ -188,7 +188,7 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let problem = store.problem();
     let cache = TokenCache::new(Arc::clone(&store));
     let kept = cache.list(&wanted(matches));
-    let plain = kept.iter().filter(|kept| kept.plain_beside).count();
+    let beside = kept.iter().filter(|kept| kept.is_beside).count();
     let report = Report {
         store: StoreReport {
             kind: store.kind().as_str(),
@@ -211,10 +211,14 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     if let Some(problem) = problem {
         say(&problem.as_warning());
     }
-    if plain > 0 {
+    if beside > 0 {
+        let what = match store.kind() {
+            store::Kind::File => "sealed files",
+            _ => "plain files, of a machine without a key store or of `--token-store file`",
+        };
         say(&format!(
-            "note: {} in plain files there, of a machine without a key store or of `--token-store file`",
-            counted(plain, "record is", "records are")
+            "note: {} there in {what}",
+            counted(beside, "record is", "records are")
         ));
     }
     if report.unreadable > 0 {

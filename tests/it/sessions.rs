@@ -432,6 +432,18 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
         (count, report["unreadable"].clone(), ran.stderr)
     };
     assert_eq!(listed(&office.ann).0, 2 * kinds);
+    let file = [
+        "list",
+        "-o",
+        "json",
+        "--account",
+        &office.ann.upn,
+        "--token-store",
+        "file",
+    ];
+    let by_file = cache(&file).json(0);
+    let count = by_file["records"].as_array().expect("a list").len();
+    assert_eq!((count, &by_file["unreadable"]), (2 * kinds, &json!(0)));
     // Another machine's: nobody here can read it.
     let directory = scene.world.home().join(".kube/cache/kubectl-aad");
     let foreign = directory.join("refresh-1-2.0badc0de.sealed");

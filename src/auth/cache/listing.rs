@@ -19,8 +19,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     name: String,
-    /// Whether it is in a plain file, while the store seals its own.
-    pub plain_beside: bool,
+    /// Whether it is of the other kind than the store's own: plain, or sealed.
+    pub is_beside: bool,
     /// What it is.
     pub kind: KeptKind,
     /// The kind of sign-in, such as `user` or `az`.
@@ -125,13 +125,12 @@ pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
 }
 
 impl TokenCache {
-    /// The records that fit, access tokens first; the plain ones that lie beside
-    /// a sealed store's included.
+    /// The records that fit, access tokens first; those of the other kind included.
     pub fn list(&self, wanted: &Wanted) -> Vec<Kept> {
         let mut kept = self.list_own(wanted);
-        if let Some(plain) = self.plain_beside() {
-            kept.extend(plain.list_own(wanted).into_iter().map(|kept| Kept {
-                plain_beside: true,
+        if let Some(beside) = self.beside() {
+            kept.extend(beside.list_own(wanted).into_iter().map(|kept| Kept {
+                is_beside: true,
                 ..kept
             }));
         }
@@ -148,8 +147,8 @@ impl TokenCache {
 
     /// Forgets the records that fit, and tells how many there were.
     pub fn forget(&self, wanted: &Wanted) -> usize {
-        let plain = self.plain_beside();
-        [Some(self), plain.as_ref()]
+        let beside = self.beside();
+        [Some(self), beside.as_ref()]
             .into_iter()
             .flatten()
             .map(|cache| cache.forget_own(wanted))
@@ -159,8 +158,8 @@ impl TokenCache {
     /// The files of tokens and sessions that nobody here can read: sealed with the
     /// key of another machine or with one that is lost, or damaged.
     pub fn unreadable(&self) -> Vec<String> {
-        let plain = self.plain_beside();
-        let views = [Some(self), plain.as_ref()];
+        let beside = self.beside();
+        let views = [Some(self), beside.as_ref()];
         let is_read = |file: &String| {
             views.iter().flatten().any(|view| {
                 let name = view.store().record_in(file);
@@ -198,9 +197,8 @@ impl TokenCache {
         kept.len()
     }
 
-    fn plain_beside(&self) -> Option<Self> {
-        let plain = self.store().plain_beside()?;
-        Some(Self::new(Arc::new(plain)))
+    fn beside(&self) -> Option<Self> {
+        Some(Self::new(Arc::new(self.store().beside()?)))
     }
 
     fn look_at(&self, name: String) -> Option<Kept> {
@@ -212,7 +210,7 @@ impl TokenCache {
         let key = access.key.clone();
         Some(Kept {
             name,
-            plain_beside: false,
+            is_beside: false,
             kind: KeptKind::AccessToken,
             account,
             family: key.family,
@@ -234,7 +232,7 @@ impl TokenCache {
         tenants.dedup();
         Some(Kept {
             name,
-            plain_beside: false,
+            is_beside: false,
             kind: KeptKind::SignIn,
             family: USER.to_owned(),
             tenants,
