@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 use url::Url;
 
 use crate::{
@@ -65,6 +65,8 @@ const HOME_TENANT: &str = "organizations";
 
 /// After how long a person is told what is waited for.
 const SLOW_SOURCE: Duration = Duration::from_secs(5);
+/// How often is looked how a call is getting on.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How much longer a sign-in by another program may take than the program.
 const PROGRAM_GRACE: Duration = Duration::from_secs(1);
@@ -208,7 +210,7 @@ impl Authenticator {
         let limit = self.limit(request);
         let trouble = Trouble::within(limit);
         let work = self.get_new(request, &trouble);
-        let said_when_slow = self.say_when_slow(&trouble, limit, work);
+        let followed = self.follow(request, limit, &trouble, work);
         // A program has a time limit of its own, at which it is told what the program said.
         let program = matches!(
             self.sign_in.login,
@@ -220,7 +222,7 @@ impl Authenticator {
             } else {
                 Duration::ZERO
             };
-        tokio::time::timeout(bound, said_when_slow)
+        tokio::time::timeout(bound, followed)
             .await
             .unwrap_or_else(|_| Err(self.out_of_time(request, limit, &trouble)))
             .map_err(|failure| self.in_context(failure, request))
@@ -236,36 +238,42 @@ impl Authenticator {
         }
     }
 
-    /// Says once what is waited for, where that takes long.
-    async fn say_when_slow<T>(
+    /// Follows `work` to its end: says once what is waited for, where that takes
+    /// long, and asks no person any longer once another process has got the token.
+    async fn follow(
         &self,
-        trouble: &Trouble,
+        request: &TokenRequest,
         limit: Duration,
-        work: impl Future<Output = T>,
-    ) -> T {
+        trouble: &Trouble,
+        work: impl Future<Output = Result<AccessToken>>,
+    ) -> Result<AccessToken> {
         let mut work = std::pin::pin!(work);
-        let mut look = tokio::time::interval(Duration::from_millis(500));
-        let mut since: Option<(String, Instant)> = None;
+        let mut look = tokio::time::interval(LOOK);
+        // A process that was stopped meanwhile has not waited.
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waited = (String::new(), Duration::ZERO);
+        let mut said = false;
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
                 _ = look.tick() => {}
             }
-            let Some(WaitingFor::Source(what)) = trouble.waiting_for() else {
-                continue;
-            };
-            match &since {
-                Some((same, at)) if *same == what => {
-                    if at.elapsed() >= SLOW_SOURCE {
-                        self.say(&format!(
-                            "waiting for {what}, up to {} s",
-                            limit.as_secs_f32()
-                        ));
-                        return work.await;
+            match trouble.waiting_for() {
+                Some(WaitingFor::Person) => {
+                    if let Some(token) = self.cached(request) {
+                        tracing::debug!("a person signed in to another process");
+                        return Ok(token);
                     }
                 }
-                _ => since = Some((what, Instant::now())),
+                Some(WaitingFor::Source(what)) if waited.0 == what => waited.1 += LOOK,
+                Some(WaitingFor::Source(what)) => waited = (what, Duration::ZERO),
+                _ => {}
+            }
+            if !said && waited.1 >= SLOW_SOURCE {
+                let seconds = limit.as_secs_f32();
+                self.say(&format!("waiting for {}, up to {seconds} s", waited.0));
+                said = true;
             }
         }
     }

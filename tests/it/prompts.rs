@@ -269,13 +269,13 @@ fn a_stopped_sign_in_holds_nobody_up() {
             .spawn()
             .expect("the program starts")
     };
-    let stopped = Stopped(start());
+    let stopped = Stopped::new(start());
     let first_code = simulator.wait_for_user_code(LONG);
     stopped.signal("-STOP");
     // Nobody can be asked here, so there is nothing to wait for.
     let refused = run(&mut scene.command(&args, &[NON_INTERACTIVE]));
     assert_eq!(refused.code, 1);
-    let pid = stopped.0.id().to_string();
+    let pid = stopped.id();
     for word in [
         "going on without process",
         &pid,
@@ -300,6 +300,9 @@ fn a_stopped_sign_in_holds_nobody_up() {
         scene.claims(&finished(child));
     }
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
+    // Nor is the stopped one's own prompt needed any more.
+    stopped.signal("-CONT");
+    scene.claims(&finished(stopped.into_child()));
 }
 
 #[test]
@@ -313,7 +316,7 @@ fn a_stopped_process_does_not_keep_others_from_a_token_that_needs_no_person() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let stopped = Stopped(child);
+    let stopped = Stopped::new(child);
     hold.wait_for(1, LONG);
     stopped.signal("-STOP");
     hold.release();
@@ -323,19 +326,38 @@ fn a_stopped_process_does_not_keep_others_from_a_token_that_needs_no_person() {
 }
 
 /// A process that ends with the test, though it may be stopped.
-struct Stopped(Child);
+struct Stopped(Option<Child>);
 
 impl Stopped {
+    fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it was not taken")
+    }
+
+    fn id(&self) -> String {
+        let child = self.0.as_ref().expect("it was not taken");
+        child.id().to_string()
+    }
+
+    fn into_child(mut self) -> Child {
+        self.0.take().expect("it was not taken")
+    }
+
     fn signal(&self, signal: &str) {
-        let ran = run(Command::new("kill").args([signal, &self.0.id().to_string()]));
+        let ran = run(Command::new("kill").args([signal, &self.id()]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -570,8 +592,8 @@ fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let child = shell.spawn().expect("the shell starts");
-    let mut child = Stopped(child);
-    let seen = wait_for_file(&found, &mut child.0);
+    let mut child = Stopped::new(child);
+    let seen = wait_for_file(&found, child.child());
     let lines: Vec<&str> = seen.lines().collect();
     assert!(!lines.contains(&"7"), "{seen}");
     let [.., directory, group, pid] = lines.as_slice() else {
@@ -634,4 +656,42 @@ fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
     );
     fs::remove_file(&lock).expect("ours");
     assert_eq!(finished(child).code, 0);
+}
+
+#[test]
+fn ctrl_c_ends_az_and_what_it_started() {
+    use std::os::unix::process::CommandExt as _;
+    let scene = Scene::new();
+    let az = scene.world.home().join("bin/az");
+    fs::remove_file(&az).expect("the link of the stand-in");
+    let found = scene.world.home().join("found");
+    let text = format!(
+        "#!/bin/sh\nsleep 600 &\necho $$ $! > '{0}.new'; mv '{0}.new' '{0}'\nwait\n",
+        found.display()
+    );
+    fs::write(&az, text).expect("written");
+    fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
+    let mut child = scene
+        .command(&["-l", "azurecli", "--tenant-id", &scene.tenant], &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("the program starts");
+    let pids = wait_for_file(&found, &mut child);
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::INT).expect("ours");
+    assert!(!child.wait().expect("ours").success());
+    let end = Instant::now() + LONG;
+    for pid in pids.split_whitespace() {
+        let runs = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, state)| !state.starts_with('Z'))
+        };
+        while runs() {
+            assert!(Instant::now() < end, "process {pid} goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
