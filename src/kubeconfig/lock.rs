@@ -103,7 +103,7 @@ impl Lock {
         let mut said = false;
         loop {
             let signals = signals::Deferred::begin();
-            match create(&file) {
+            match create(&file, path) {
                 Ok(handle) => {
                     self.deferred.join(signals);
                     HELD.lock()
@@ -188,17 +188,18 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// Makes the lock file, whole from the first moment where the file system can do that: a process
-/// that is killed in the middle leaves no lock that names nobody.
+/// that is killed in the middle leaves no lock that names nobody. Its first name is one that is swept
+/// with the files of `path`.
 #[cfg(not(windows))]
-fn create(file: &Path) -> io::Result<File> {
+fn create(file: &Path, path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(file).is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
     let text = format!("{OURS}{}\n", ProcessId::current());
     let whole = || {
         let mut made = tempfile::Builder::new()
-            .prefix(&hidden(file, TEMPORARY))
-            .tempfile_in(parent(file))?;
+            .prefix(&hidden(path, TEMPORARY))
+            .tempfile_in(parent(path))?;
         made.write_all(text.as_bytes())?;
         made.persist_noclobber(file).map_err(|error| error.error)
     };
@@ -217,7 +218,7 @@ fn create(file: &Path) -> io::Result<File> {
 }
 
 #[cfg(windows)]
-fn create(file: &Path) -> io::Result<File> {
+fn create(file: &Path, _: &Path) -> io::Result<File> {
     use std::os::windows::fs::OpenOptionsExt as _;
     OpenOptions::new()
         .write(true)

@@ -273,3 +273,66 @@ fn null_is_an_empty_kubeconfig() {
         );
     }
 }
+
+/// The calls by which a file changes: before each of them a run is killed once.
+const CALLS: [&str; 9] = [
+    "write",
+    "ftruncate",
+    "fsync",
+    "fchmod",
+    "fchown",
+    "rename",
+    "renameat2",
+    "linkat",
+    "unlink",
+];
+
+#[test]
+fn a_run_that_is_killed_before_any_of_its_steps_leaves_nothing_that_the_next_one_cannot_mend() {
+    let Some(strace) = peer("strace") else { return };
+    if !may_mount() {
+        return;
+    }
+    let before = kubeconfig(2);
+    let plain = Home::new();
+    plain.write("config", &before);
+    let convert = ["--kubeconfig", "config", "-l", "msi"];
+    assert!(plain.convert(&convert).status.success());
+    let after = plain.read("config");
+    for (file, mount, least) in [
+        ("config", "", 7),
+        ("mounted", "mount --bind mounted config; ", 14),
+    ] {
+        let mut kills = 0;
+        for call in CALLS {
+            for time in 1.. {
+                let home = Home::new();
+                home.write("config", "");
+                home.write(file, &before);
+                let ours = env!("CARGO_BIN_EXE_kubectl-aad");
+                let run = format!("'{ours}' convert-kubeconfig {}", convert.join(" "));
+                let setup = format!(
+                    "{mount}{} -f -qq -o /dev/null -e trace={call} \
+                     -e inject={call}:signal=SIGKILL:when={time} {run} 2>/dev/null; echo $? >killed; \
+                     {run} --outfile - >seen 2>/dev/null",
+                    strace.display(),
+                );
+                let output = convert_in_namespace(&home, &setup, "");
+                let what = format!("{file} before {call} {time}");
+                assert!(output.status.success(), "{what}: {}", stderr(&output));
+                assert_eq!(home.read("seen"), after, "{what}: what is read is whole");
+                assert_eq!(home.read(file), after, "{what}");
+                let names = home.names();
+                let ours = |name: &&String| !["killed", "seen"].contains(&name.as_str());
+                let left: Vec<_> = names.iter().filter(ours).collect();
+                let expected = if mount.is_empty() { 1 } else { 2 };
+                assert_eq!(left.len(), expected, "{what}: {left:?}");
+                if home.read("killed") == "0\n" {
+                    break;
+                }
+                kills += 1;
+            }
+        }
+        assert!(kills >= least, "{file}: {kills} kills");
+    }
+}

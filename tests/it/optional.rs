@@ -5,7 +5,12 @@
 
 use azure_sim::AKS_SERVER_APP;
 
-use crate::{get_token::Scene, other_user::OtherUser, support::may_mount, world::Ran};
+use crate::{
+    get_token::Scene,
+    other_user::OtherUser,
+    support::{may_mount, peer},
+    world::{Ran, run},
+};
 
 /// A home directory, and what is wrong with it.
 struct Case {
@@ -282,4 +287,38 @@ fn a_lock_that_a_run_of_root_left_in_the_cache_is_replaced() {
     assert_ne!(token(&new), first);
     let verbose = homes.get_token(&case, false, &["--force-refresh", "-v", "9"]);
     assert!(!verbose.stderr.contains("no lock"), "{}", verbose.stderr);
+}
+
+#[test]
+fn where_files_cannot_be_locked_tokens_are_cached_all_the_same() {
+    let Some(strace) = peer("strace") else { return };
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    // What a network file system without a lock service answers.
+    let get_token = |more: &[&str]| {
+        let args = scene.spn(more);
+        let plain = scene.command(&args, &[secret]);
+        let mut command = scene.world.program(&strace);
+        command
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock"])
+            .args(["-e", "inject=flock:error=ENOLCK"])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env(secret.0, secret.1);
+        let ran = run(&mut command);
+        assert!(!ran.stderr.contains("warning: "), "{}", ran.stderr);
+        ran.json(0)["status"]["token"].to_string()
+    };
+    let first = get_token(&[]);
+    assert_eq!(get_token(&[]), first);
+    let proof: &[&str] = &["--pop-enabled", "--pop-claims", "u=/cluster"];
+    get_token(proof);
+    scene.world.simulator.reset();
+    get_token(proof);
+    let counters = scene.world.simulator.counters();
+    assert_eq!(
+        counters.tokens("client_credentials"),
+        0,
+        "the key is the same"
+    );
 }
