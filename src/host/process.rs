@@ -74,7 +74,27 @@ impl Host {
     /// Finds a program on `PATH`, as a shell would, but never in the current
     /// directory. On Windows the extensions of `PATHEXT` are tried.
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {
-        let path = self.var_os("PATH")?;
+        let mut candidates = self.candidates(name).into_iter();
+        candidates.find(|candidate| is_executable(candidate))
+    }
+
+    /// Why a program was not found: it is not there, or may not be executed.
+    fn not_found(&self, name: &str) -> Failure {
+        let failure = Failure::of(Kind::NotInstalled, format!("`{name}` is not on the `PATH`"));
+        match self.candidates(name).iter().find(|path| path.is_file()) {
+            Some(file) => failure.because(format!(
+                "`{}` is there, but may not be executed",
+                file.display()
+            )),
+            None => failure,
+        }
+    }
+
+    /// Where a program of this name may be, in the order of `PATH`.
+    fn candidates(&self, name: &str) -> Vec<PathBuf> {
+        let Some(path) = self.var_os("PATH") else {
+            return Vec::new();
+        };
         let extensions: Vec<String> = if cfg!(windows) {
             let list = self.var("PATHEXT").unwrap_or(".COM;.EXE;.BAT;.CMD");
             list.split(';').map(str::to_owned).collect()
@@ -89,7 +109,7 @@ impl Host {
                     .map(|extension| dir.join(format!("{name}{extension}")))
                     .collect::<Vec<_>>()
             })
-            .find(|candidate| is_executable(candidate))
+            .collect()
     }
 
     /// Runs a program to its end with this host's environment, nothing on its
@@ -98,12 +118,9 @@ impl Host {
     /// # Errors
     /// [`Kind::NotInstalled`], or that it can't be started. However it ends is not an error here.
     pub async fn run(&self, run: Run<'_>) -> Result<Finished> {
-        let program = self.find_program(run.program).ok_or_else(|| {
-            Failure::of(
-                Kind::NotInstalled,
-                format!("`{}` is not on the `PATH`", run.program),
-            )
-        })?;
+        let program = self
+            .find_program(run.program)
+            .ok_or_else(|| self.not_found(run.program))?;
         let start = |mut command: Command| {
             command
                 .args(&run.args)
@@ -464,6 +481,16 @@ mod tests {
         let found = host.find_program("sh").expect("sh is installed");
         assert!(found.is_absolute());
         assert!(host.find_program("no-such-program").is_none());
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("az"), "").expect("written");
+        let host = Host::with_env([("PATH", dir.path())]);
+        assert!(host.find_program("az").is_none());
+        let told = host.not_found("az").to_string();
+        assert!(
+            told.ends_with("az` is there, but may not be executed"),
+            "{told}"
+        );
+        assert_eq!(host.not_found("azd").causes(), [] as [String; 0]);
     }
 
     /// Runs a script to its end, which a test waits for no longer than it must.

@@ -8,7 +8,11 @@ use reqwest::{RequestBuilder, header};
 
 use crate::{
     error::{Failure, Kind, Result},
-    host::{Host, http::Answer},
+    host::{
+        Host,
+        file::{self, Unreadable},
+        http::Answer,
+    },
     secret::Secret,
 };
 
@@ -66,21 +70,27 @@ fn read_key(path: &Path, directory: &Path) -> Result<Secret> {
     if path.extension().is_none_or(|extension| extension != "key") {
         return Err(refused("it is not a `.key` file"));
     }
-    let unreadable = |e: std::io::Error| {
+    let unreadable = |why: Unreadable| {
+        let hint = match why {
+            Unreadable::NotReadable { .. } | Unreadable::NotSearchable { .. } => {
+                "run as a member of the group `himds`, or as an administrator"
+            }
+            _ => "see whether the Azure Arc agent is well with `azcmagent check`",
+        };
         Failure::of(
             Kind::Denied,
             format!("could not read the agent's key `{}`", path.display()),
         )
-        .because(e)
-        .hint("run as a member of the group `himds`, or as an administrator")
+        .because(why)
+        .hint(hint)
     };
-    let meta = path.symlink_metadata().map_err(unreadable)?;
-    if !meta.is_file() || meta.len() > KEY_LIMIT {
+    if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
         return Err(refused("it is not a small file"));
     }
-    std::fs::read_to_string(path)
+    let key = file::read_content(path, KEY_LIMIT).map_err(unreadable)?;
+    String::from_utf8(key)
         .map(Secret::new)
-        .map_err(unreadable)
+        .map_err(|_| unreadable(Unreadable::NotText))
 }
 
 /// Answers the challenge.
@@ -110,6 +120,11 @@ mod tests {
         assert_eq!(read_key(&good, dir.path()).expect("a key").expose(), "k");
         let other = tempfile::tempdir().expect("a temporary directory");
         assert!(read_key(&good, other.path()).is_err());
+        let told = |path: &Path| read_key(path, dir.path()).expect_err("refused").render();
+        let missing = told(&dir.path().join("missing.key"));
+        assert!(missing.contains("there is no such file"), "{missing}");
+        assert!(missing.contains("azcmagent check"), "{missing}");
+        assert!(told(&write("empty.key", "")).contains("it is empty"));
         assert!(read_key(&write("a.txt", "k"), dir.path()).is_err());
         assert!(read_key(&write("big.key", &"k".repeat(5000)), dir.path()).is_err());
         assert!(read_key(&dir.path().join("../x/a.key"), dir.path()).is_err());
