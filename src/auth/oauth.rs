@@ -235,9 +235,14 @@ impl<'a> Patience<'a> {
     fn begin(&self) {
         let place = place(self.url);
         tracing::debug!("asking {place}{}", self.url.path());
+        let http = self.ask.host.http().ok();
+        let proxy = http.and_then(|http| http.proxy(self.url));
+        let way = proxy.map_or_else(String::new, |proxy| {
+            format!(" through the proxy {}", proxy.shown())
+        });
         self.ask
             .trouble
-            .waits_for(format!("an answer of `{place}`"));
+            .waits_for(format!("an answer of `{place}`{way}"));
     }
 
     /// Waits until the request is to be sent again; false where it is not.

@@ -21,7 +21,7 @@ pub use explain::stray_answer;
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};
-use proxy::Proxies;
+use proxy::{Proxies, Proxy};
 use trust::Trust;
 
 /// How long a connection may take to be made.
@@ -140,6 +140,11 @@ impl Http {
         Ok(self.proxied.request(method, url.clone()))
     }
 
+    /// The proxy that a request to this URL goes through, where it does.
+    pub fn proxy(&self, url: &Url) -> Option<Proxy> {
+        self.proxies.of(url).ok().flatten()
+    }
+
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors
@@ -151,11 +156,24 @@ impl Http {
             request.map_err(|e| Failure::new("could not make a request").because(deepest(&e)))?;
         let url = request.url().clone();
         let place = place(&url);
-        let fail = |e: reqwest::Error| {
-            let proxy = self.proxies.of(&url).ok().flatten();
-            explain::failure(&place, proxy.as_ref(), &e)
+        let proxy = self.proxy(&url);
+        let fail = |e: reqwest::Error| explain::failure(&place, proxy.as_ref(), &e);
+        let mut response = match client.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let refused = match &proxy {
+                    Some(proxy) if explain::is_refused_by_proxy(&error) => {
+                        proxy.refusal(&url).await
+                    }
+                    _ => None,
+                };
+                let failure = fail(error);
+                return Err(match refused {
+                    Some(answer) => explain::with_refusal(failure, &answer),
+                    None => failure,
+                });
+            }
         };
-        let mut response = client.execute(request).await.map_err(fail)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fail)? {
             if body.len() + chunk.len() > ANSWER_LIMIT {

@@ -339,12 +339,23 @@ impl Host {
     /// The variables that name a file relative to the current directory, with the
     /// same file's absolute path: programs are started in another directory.
     fn absolute_paths(&self) -> impl Iterator<Item = (&'static str, PathBuf)> + '_ {
-        PATH_VARIABLES.iter().filter_map(|&name| {
-            let path = Path::new(self.var_os(name)?);
-            let relative = !path.as_os_str().is_empty() && path.is_relative();
-            let absolute = relative.then(|| std::path::absolute(self.path(path)).ok())??;
-            Some((name, absolute))
-        })
+        PATH_VARIABLES
+            .iter()
+            .filter_map(|&name| {
+                let path = Path::new(self.var_os(name)?);
+                let relative = !path.as_os_str().is_empty() && path.is_relative();
+                let absolute = relative.then(|| std::path::absolute(self.path(path)).ok())??;
+                Some((name, absolute))
+            })
+            .chain(self.absolute_list("SSL_CERT_DIR"))
+    }
+
+    /// A variable that is a list of directories, with absolute ones.
+    fn absolute_list(&self, name: &'static str) -> Option<(&'static str, PathBuf)> {
+        let list = self.var_os(name)?;
+        let directories = std::env::split_paths(list)
+            .map(|directory| std::path::absolute(&directory).unwrap_or(directory));
+        Some((name, std::env::join_paths(directories).ok()?.into()))
     }
 
     /// Starts this program once more and does not wait for it. `input` goes to its

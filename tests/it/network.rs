@@ -279,10 +279,6 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
             assert_eq!(well.code, 0, "{name}: {}", well.stderr);
         }
         for page in PAGES {
-            // IMDS is waited for, for minutes, while it is away.
-            if *name == "msi" && page.status == 503 {
-                continue;
-            }
             simulator.faults().add((page.fault)(Fault::on(*endpoint)));
             let ran = scene.get_token(&args, env);
             simulator.faults().clear();
@@ -642,7 +638,9 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
     let away = listener.local_addr().expect("bound").to_string();
     drop(listener);
     let asks = proxy_that_says("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
-    let denies = proxy_that_says("HTTP/1.1 403 Forbidden\r\n\r\n");
+    let denies = proxy_that_says(
+        "HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\n\r\n<title>Not on the list</title>",
+    );
     for (proxy, said) in [
         (&away, "through the proxy `http://"),
         (&asks, "wants a user name and a password"),
@@ -664,6 +662,25 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
             }
         }
     }
+    // What the proxy says of its refusal.
+    let ran = scene.at_authority(
+        "https://login.example.test",
+        &[("HTTPS_PROXY", &format!("http://{denies}"))],
+    );
+    for said in ["status 403 Forbidden", "titled `Not on the list`"] {
+        assert!(ran.stderr.contains(said), "`{said}` in\n{}", ran.stderr);
+    }
+    // One that takes connections and says nothing, in little time.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let silent = format!("http://{}", silent.local_addr().expect("bound"));
+    let env = [
+        ("HTTPS_PROXY", silent.as_str()),
+        ("AZURE_CLI_TIMEOUT", "1s"),
+    ];
+    let ran = scene.at_authority("https://login.example.test", &env);
+    let said = format!("through the proxy `{silent}` (from `HTTPS_PROXY`)");
+    assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+
     let socks = format!("socks5://u:planted@{away}");
     let ran = scene.at_authority("https://login.example.test", &[("HTTPS_PROXY", &socks)]);
     let said = format!("`socks5h://{away}` (from `HTTPS_PROXY`)");

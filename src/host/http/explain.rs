@@ -34,11 +34,7 @@ pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error
 fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Error) -> Failure {
     let shown = proxy.shown();
     let variable = proxy.variable();
-    // hyper-util does not export the type.
-    let tunnel = layers(error)
-        .map(ToString::to_string)
-        .find_map(|text| Some(text.strip_prefix("tunnel error: ")?.to_owned()));
-    match tunnel.as_deref() {
+    match tunnel_error(error).as_deref() {
         Some("proxy authorization required") => Failure::of(
             Kind::Denied,
             format!("the proxy {shown} wants a user name and a password"),
@@ -72,6 +68,33 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
     }
 }
 
+/// What the proxy's tunnel says. hyper-util does not export the type.
+fn tunnel_error(error: &reqwest::Error) -> Option<String> {
+    layers(error)
+        .map(ToString::to_string)
+        .find_map(|text| Some(text.strip_prefix("tunnel error: ")?.to_owned()))
+}
+
+/// Says whether a proxy answered that it makes no connection.
+pub(super) fn is_refused_by_proxy(error: &reqwest::Error) -> bool {
+    tunnel_error(error).as_deref() == Some("unsuccessful")
+}
+
+/// Adds what a proxy answered that makes no connection.
+pub(super) fn with_refusal(failure: Failure, answer: &Answer) -> Failure {
+    failure
+        .because(format!("it answered with {}", status(answer)))
+        .because(looks(answer))
+}
+
+fn status(answer: &Answer) -> String {
+    let reason = reqwest::StatusCode::from_u16(answer.status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .map_or_else(String::new, |reason| format!(" {reason}"));
+    format!("status {}{reason}", answer.status)
+}
+
 fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateError> {
     layers(error).find_map(|layer| match layer.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(why) => Some(why),
@@ -83,21 +106,16 @@ fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateErr
 /// of a captive portal or of a gateway whose service is away. `scrub` takes secrets out of a text
 /// of the answer.
 pub fn stray_answer(place: &str, answer: &Answer, scrub: impl Fn(&str) -> String) -> Failure {
-    let status = answer.status;
-    let reason = reqwest::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .map_or_else(String::new, |reason| format!(" {reason}"));
     let mut failure = Failure::of(
         Kind::Network,
-        format!("`{place}` answered with status {status}{reason}"),
+        format!("`{place}` answered with {}", status(answer)),
     )
     .because(scrub(&looks(answer)));
     // Added by a proxy on the way (RFC 9110 section 7.6.3).
     if let Some(via) = answer.header("via") {
         failure = failure.because(format!("it came through `{}`", scrub(via)));
     }
-    failure.hint(match status {
+    failure.hint(match answer.status {
         // RFC 6585 section 6.
         200..=399 | 511 => {
             "a proxy or the sign-in page of the network answers in its place: open any page in a browser, then try again"

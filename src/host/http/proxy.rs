@@ -1,15 +1,23 @@
 //! Proxies from the environment, as Go's `golang.org/x/net/http/httpproxy` reads them: what
 //! kubectl and kubelogin go through is gone through here, and nothing else.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use url::{Host as UrlHost, Url};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use url::{Host as UrlHost, Url, form_urlencoded};
+use zeroize::Zeroizing;
 
-use super::place;
+use super::{Answer, place};
 use crate::{
     error::{Failure, Result},
     host::Host,
 };
+
+/// How long a proxy that refused a connection may take to say why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much of that is read, in bytes.
+const REFUSAL_LIMIT: u64 = 64 << 10;
 
 /// The proxies that the environment names, and the hosts that are reached without one.
 #[derive(Debug, Clone)]
@@ -43,6 +51,48 @@ impl Proxy {
     /// Its address, with the user name and the password where there are.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Asks the proxy once more for a connection, to learn what it answers: the HTTP client tells
+    /// no more than that it refused. None where it can't be asked in the clear.
+    pub(super) async fn refusal(&self, target: &Url) -> Option<Answer> {
+        if self.url.scheme() != "http" {
+            return None;
+        }
+        let asked = self.ask_for_tunnel(target);
+        let bytes = tokio::time::timeout(REFUSAL_TIMEOUT, asked)
+            .await
+            .ok()?
+            .ok()?;
+        parse_refusal(&bytes)
+    }
+
+    async fn ask_for_tunnel(&self, target: &Url) -> std::io::Result<Vec<u8>> {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        let address = (host.trim_matches(['[', ']']), port);
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let place = format!(
+            "{}:{}",
+            target.host_str().unwrap_or_default(),
+            target.port_or_known_default().unwrap_or(443)
+        );
+        let mut request = Zeroizing::new(format!(
+            "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n"
+        ));
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            let mut login = decoded(self.url.username());
+            login.push(':');
+            login.push_str(&decoded(self.url.password().unwrap_or_default()));
+            request.push_str("Proxy-Authorization: Basic ");
+            request.push_str(&STANDARD.encode(login.as_bytes()));
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(REFUSAL_LIMIT).read_to_end(&mut answer).await?;
+        Ok(answer)
     }
 
     /// Its address without user name and password, and the variable.
@@ -203,6 +253,39 @@ fn escapes_are_whole(text: &str) -> bool {
     text.split('%')
         .skip(1)
         .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Reads an answer of HTTP/1 that is not 2xx.
+fn parse_refusal(bytes: &[u8]) -> Option<Answer> {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines
+        .filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.parse().ok()?, value.trim().parse().ok()?))
+        })
+        .collect();
+    let answer = Answer {
+        status,
+        headers,
+        body: body.into(),
+    };
+    (!answer.is_success()).then_some(answer)
+}
+
+/// Takes the percent-encoding of a user name or a password away. A form's is the same, but for
+/// three characters.
+fn decoded(text: &str) -> Zeroizing<String> {
+    let escapes = [('+', "%2B"), ('&', "%26"), ('=', "%3D")];
+    let form = escapes.iter().fold(text.to_owned(), |text, (c, escape)| {
+        text.replace(*c, escape)
+    });
+    let form = Zeroizing::new(form);
+    let mut pairs = form_urlencoded::parse(form.as_bytes());
+    let decoded = pairs.next().map(|(text, _)| text.into_owned());
+    Zeroizing::new(decoded.unwrap_or_default())
 }
 
 /// One part of `NO_PROXY`.
@@ -413,6 +496,23 @@ mod tests {
             let found = of(&[("HTTPS_PROXY", given)], "https://login.example").expect(given);
             assert_eq!(found.as_deref(), Some(expected), "{given}");
         }
+    }
+
+    #[test]
+    fn a_proxys_refusal_is_read_and_its_password_decoded() {
+        let answer =
+            parse_refusal(b"HTTP/1.1 403 Forbidden\r\nVia: squid\r\n\r\n<html>").expect("one");
+        assert_eq!((answer.status, answer.header("via")), (403, Some("squid")));
+        assert_eq!(answer.body, b"<html>");
+        for other in [
+            "",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "SSH-2.0\r\n\r\n",
+            "HTTP/1.1 403",
+        ] {
+            assert!(parse_refusal(other.as_bytes()).is_none(), "{other}");
+        }
+        assert_eq!(decoded("p%40s+s&%C3%BC=").as_str(), "p@s+s&\u{fc}=");
     }
 
     #[test]
