@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     error::{Failure, Kind, Result},
     host::Host,
-    login::{ClientCredential, Login, Param, PopClaims, SignIn},
+    login::{ClientCredential, CommandLine, Login, Param, PopClaims, SignIn},
 };
 
 mod ahead;
@@ -85,6 +85,9 @@ pub struct Options {
     /// The process that wants the token, where it may call again for the same
     /// command.
     pub caller: Option<u32>,
+    /// The command to type again where a person has to sign in; none for the
+    /// `get-token` of this sign-in.
+    pub again: Option<CommandLine>,
 }
 
 impl Options {
@@ -96,6 +99,7 @@ impl Options {
             prompt: Arc::new(|_| Ok(())),
             notice: Arc::new(|_| ()),
             caller: None,
+            again: None,
         }
     }
 }

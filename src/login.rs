@@ -11,15 +11,16 @@ use crate::{
     secret::Secret,
 };
 
+pub mod command;
 pub mod duration;
 pub mod param;
 pub mod settings;
 
 mod resolve;
 
-pub use resolve::default_timeout;
-
+pub use command::CommandLine;
 pub use param::{PARAMS, Param};
+pub use resolve::default_timeout;
 pub use settings::{Origin, Precedence, Settings};
 
 /// The public client that AKS uses, in every cloud.
@@ -425,6 +426,8 @@ pub struct SignIn {
     pub token_store: Option<String>,
     /// The variables that gave values, for errors that come of those.
     pub variables: Vec<(Param, &'static str)>,
+    /// What all this was made of, without the secrets, for commands in hints.
+    pub settings: Settings,
 }
 
 impl SignIn {

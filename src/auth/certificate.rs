@@ -47,7 +47,7 @@ pub(super) struct Certificate {
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = file::read_content(path, FILE_LIMIT).map_err(|why| {
         let hint = why.hint(path).unwrap_or_else(|| {
-            "check `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`".to_owned()
+            "check `--client-certificate`, or the variable in its place".to_owned()
         });
         Failure::new(format!(
             "could not read the certificate `{}`",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AccessToken, Ask,
+    developer_state::{self, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
     oauth::{
         Tokens,
         answer::{expiry, seconds, text},
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     error::{Failure, Kind, Result, aadsts},
     host::process::{Ended, Finished, Run},
+    login::CommandLine,
     secret::Secret,
 };
 
@@ -225,13 +227,17 @@ fn odd(program: &str, why: &str) -> Failure {
 
 fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure {
     let said = last_lines(stderr);
-    let login = match ask.tenant {
-        "" => "az login".to_owned(),
-        tenant => format!("az login --tenant {tenant}"),
+    let az = |command: &str| {
+        let line = CommandLine::new(command).variable_of(ask.host, AZ_CONFIG_DIR.variable);
+        match developer_state::cloud_for_this_call(ask.host) {
+            Some(cloud) => line.variable("AZURE_CLOUD_NAME", cloud),
+            None => line,
+        }
     };
+    let login = az("az login").flag_some("--tenant", ask.tenant);
     let failure = |kind, message: &str| Failure::of(kind, message).because(&said);
     if let Some(failure) = entra_failure(&said, "az", |_| {
-        format!("type `{login} --scope {}`", ask.scope())
+        format!("type `{}`", login.clone().flag("--scope", &ask.scope()))
     }) {
         return failure;
     }
@@ -245,16 +251,30 @@ fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure
     }
     if lower.contains("subscription") && lower.contains("not found") {
         return failure(Kind::NotFound, "`az` does not know this subscription").hint(format!(
-            "check `--subscription {}` with `az account list`",
-            subscription.unwrap_or_default()
+            "check `--subscription {}` with `{}`",
+            subscription.unwrap_or_default(),
+            az("az account list")
         ));
     }
     if lower.contains("az login") || lower.contains("does not exist in msal token cache") {
         return failure(Kind::SignInNeeded, "nobody is signed in to `az`")
             .hint(format!("type `{login}`"));
     }
-    failure(Kind::Other, "`az` gave no token")
-        .hint("type `az account get-access-token` to see for yourself")
+    failure(Kind::Other, "`az` gave no token").hint(format!(
+        "type `{}` to see for yourself",
+        az("az account get-access-token")
+            .flag("--resource", ask.resource)
+            .flag_some("--subscription", subscription.unwrap_or_default())
+            .flag_some(
+                "--tenant",
+                if subscription.is_some() {
+                    ""
+                } else {
+                    ask.tenant
+                }
+            )
+            .flag("--query", "expiresOn")
+    ))
 }
 
 fn azd_failure(ask: Ask<'_>, finished: &Finished) -> Failure {
@@ -269,10 +289,12 @@ fn azd_failure(ask: Ask<'_>, finished: &Finished) -> Failure {
         })
         .next_back();
     let said = last_lines(&told.unwrap_or_else(|| finished.stderr.clone()));
-    let login = match ask.tenant {
-        "" => "azd auth login".to_owned(),
-        tenant => format!("azd auth login --tenant-id {tenant}"),
+    let azd = |command: &str| {
+        CommandLine::new(command)
+            .variable_of(ask.host, AZD_CONFIG_DIR.variable)
+            .flag_some("--tenant-id", ask.tenant)
     };
+    let login = azd("azd auth login");
     if let Some(failure) = entra_failure(&said, "azd", |_| format!("type `{login}`")) {
         return failure;
     }
@@ -283,7 +305,10 @@ fn azd_failure(ask: Ask<'_>, finished: &Finished) -> Failure {
     }
     Failure::new("`azd` gave no token")
         .because(said)
-        .hint("type `azd auth token` to see for yourself")
+        .hint(format!(
+            "type `{}` to see for yourself",
+            azd("azd auth token").flag("--scope", &ask.scope()).silent()
+        ))
 }
 
 /// A code of Entra's that the program passed on.

@@ -58,6 +58,26 @@ pub fn config_dir(host: &Host, dir: ConfigDir) -> Result<PathBuf> {
     }
 }
 
+/// The cloud that `AZURE_CLOUD_NAME` chooses, where az is set to another one.
+pub(super) fn cloud_for_this_call(host: &Host) -> Option<&str> {
+    let wanted = host.var_nonempty("AZURE_CLOUD_NAME")?;
+    let dir = config_dir(host, AZ_CONFIG_DIR).ok()?;
+    let config = read("az", &dir.join("config"))
+        .flatten()
+        .unwrap_or_default();
+    let config = String::from_utf8_lossy(&config).into_owned();
+    let mut cloud = config.lines().skip_while(|line| line.trim() != "[cloud]");
+    let set = cloud
+        .find_map(|line| {
+            line.trim()
+                .strip_prefix("name")?
+                .trim_start()
+                .strip_prefix('=')
+        })
+        .map_or("AzureCloud", str::trim);
+    (set != wanted).then_some(wanted)
+}
+
 /// What `az` would answer from; none where nothing tells, and then nothing may
 /// be cached.
 pub(super) fn of_az(host: &Host) -> Option<String> {

@@ -234,7 +234,6 @@ impl Authenticator {
 
     /// What is said where a person would have to sign in and none is there.
     fn nobody_to_ask(&self, ask: Ask<'_>, reason: Reason, refused: Option<EntraError>) -> Failure {
-        let login = &self.sign_in.login;
         let why = match reason {
             Reason::Ci => "nobody is asked where `CI` is set",
             Reason::Unseen => "nobody could see what to do: standard error goes nowhere",
@@ -246,23 +245,16 @@ impl Authenticator {
             )),
             None => Failure::of(Kind::SignInNeeded, "a person has to sign in").because(why),
         };
-        let legacy = if self.refresh_key().legacy {
-            " --legacy"
-        } else {
-            ""
+        let again = match &self.options.again {
+            Some(again) => again.clone(),
+            None => self.sign_in.get_token_command(ask.tenant, ask.resource),
         };
-        let hint = match login.hint() {
-            Some(name) => format!(" --login-hint {name}"),
-            None => String::new(),
+        let again = match reason {
+            Reason::Ci => again.variable("CI", ""),
+            _ => again,
         };
-        let unset = if reason == Reason::Ci { "CI= " } else { "" };
         failure.hint(format!(
-            "type in a terminal, once: `{unset}kubectl aad get-token -l {} --client-id {} --tenant-id {} --server-id {}{legacy}{hint}`; \
-             in a pipeline use `-l workloadidentity`, `-l msi` or `-l spn`",
-            login.mode(),
-            login.client_id().unwrap_or_default(),
-            ask.tenant,
-            ask.resource,
+            "type in a terminal, once: `{again}`; in a pipeline use `-l workloadidentity`, `-l msi` or `-l spn`"
         ))
     }
 }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, parser::ValueSource};
 
 use super::{flags, get_token, progress::Progress, sync::exec_args};
 use crate::{
@@ -23,7 +23,8 @@ use crate::{
     error::{Failure, Kind, Result},
     host::Host,
     login::{
-        AZURE_CLI_CLIENT_ID, LoginMode, Origin, PARAMS, Param, Precedence, Settings, param::Takes,
+        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Settings,
+        command::quoted, param::Takes,
     },
 };
 
@@ -56,6 +57,10 @@ pub(super) struct FleetArgs {
     pub host: Arc<Host>,
     /// The variables of the exec entries, which say whose account they mean.
     pub entry_variables: Vec<(&'static str, String)>,
+    /// This command as it was typed, secrets aside, for hints.
+    typed: CommandLine,
+    /// The same without the tenants.
+    elsewhere: CommandLine,
     /// Whether only az knows the cloud, so that no `--environment` names it.
     cloud_is_az_own: bool,
 }
@@ -169,7 +174,7 @@ impl FleetArgs {
     /// # Errors
     /// A usage error for an unknown mode or cloud, and for a flag of one sign-in
     /// that only the other one has a use for.
-    pub(super) fn read(matches: &ArgMatches, host: &Host) -> Result<Self> {
+    pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<Self> {
         let mut login = flags::settings(matches);
         login.set_default(Param::Login, LoginMode::AzureCli.name());
         let mut login = login
@@ -219,6 +224,12 @@ impl FleetArgs {
             entry_variables: tools::entry_variables(mode, &host),
             host: Arc::new(host),
             cloud_is_az_own,
+            typed: typed(command, matches, &[]),
+            elsewhere: typed(
+                command,
+                matches,
+                &["tenant-id", "arm-tenant-id", "exclude-tenant"],
+            ),
             subscriptions: all(matches, "only-subscription"),
             concurrency: usize::from(matches.get_one::<u16>("concurrency").copied().unwrap_or(16)),
         })
@@ -267,6 +278,7 @@ impl FleetArgs {
         let sign_in = self.arm_login.resolve(host)?;
         let mut options = get_token::options(host, &self.arm_login, &sign_in)?;
         options.prompt = progress.teller();
+        options.again = Some(self.typed.clone());
         let authority = self.cloud.authority.clone();
         Ok(Authenticator::new(
             Arc::clone(host),
@@ -335,38 +347,46 @@ impl FleetArgs {
         })
     }
 
-    /// The command that signs in to a tenant, as this one was typed; secrets aside.
-    fn command_for(&self, tenant: &str) -> String {
-        let mut words = vec!["kubectl aad sync".to_owned()];
-        words.extend(given(&self.login, |_| true));
-        if !self.one_sign_in() {
-            words.extend(
-                self.arm_login
-                    .text(Param::Login)
-                    .map(|mode| format!("--arm-login {mode}")),
-            );
-            let own = |param| param != Param::Login && !SHARED.contains(&param);
-            words.extend(given(&self.arm_login, own));
-        }
-        words.push(format!("--tenant-id {}", quoted(tenant)));
-        words.join(" ")
+    /// The command that signs in to a tenant, as this one was typed.
+    fn command_for(&self, tenant: &str) -> CommandLine {
+        self.elsewhere.clone().flag("--tenant-id", tenant)
     }
 }
 
-/// The flags of a sign-in that were given, but for secrets and the tenant.
-fn given(login: &Settings, wanted: impl Fn(Param) -> bool) -> Vec<String> {
-    let rows = PARAMS
-        .iter()
-        .filter(|row| !row.secret && row.param != Param::TenantId && wanted(row.param));
-    rows.filter(|row| login.is_flag(row.param))
-        .filter_map(|row| match row.takes {
-            Takes::Value(_) => {
-                let text = quoted(login.text(row.param)?);
-                Some(format!("{} {text}", login.flag(row.param)))
-            }
-            Takes::Nothing => login.is_on(row.param).then(|| login.flag(row.param)),
-        })
-        .collect()
+/// The command as it was typed, but for secrets and the flags in `without`.
+fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> CommandLine {
+    let is_secret = |id: &str| {
+        PARAMS
+            .iter()
+            .any(|row| row.secret && (row.flag == id || row.arm_flag == Some(id)))
+    };
+    let mut line = CommandLine::new(&format!("kubectl aad {command}"));
+    for id in matches.ids().map(clap::Id::as_str) {
+        let given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        let shown = !is_secret(id) && !without.contains(&id) && !["v", "logtostderr"].contains(&id);
+        if !given || !shown {
+            continue;
+        }
+        let flag = match id {
+            "only-subscription" => "--subscription".to_owned(),
+            id => format!("--{id}"),
+        };
+        let is_switch = matches!(matches.try_get_one::<bool>(id), Ok(Some(true)));
+        if is_switch {
+            line = line.word(&flag);
+            continue;
+        }
+        for value in matches.get_raw(id).into_iter().flatten() {
+            let value = value.to_string_lossy();
+            let takes = Param::from_flag(id).map(|param| param.row().takes);
+            line = match (takes, &*value) {
+                (Some(Takes::Nothing), "true") => line.word(&flag),
+                (Some(Takes::Nothing), value) => line.word(&format!("{flag}={value}")),
+                (_, value) => line.flag(&flag, value),
+            };
+        }
+    }
+    line
 }
 
 /// The second sign-in's flags; none where one sign-in serves both.
@@ -420,15 +440,6 @@ fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) 
         }
     }
     Ok(())
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A walk over the fleet, in rounds: first everything for which nobody has to be asked beyond the
@@ -715,7 +726,7 @@ mod tests {
         let matches = command
             .try_get_matches_from([&["sync".to_owned()], args].concat())
             .expect("valid arguments");
-        let args = FleetArgs::read(&matches, &host)?;
+        let args = FleetArgs::read("sync", &matches, &host)?;
         args.check_complete(&host)?;
         Ok(args)
     }
@@ -777,7 +788,7 @@ mod tests {
                     let matches = fleet_flags(Command::new("sync"))
                         .try_get_matches_from([&["sync".to_owned()], &args[..]].concat())
                         .expect("valid arguments");
-                    let read = FleetArgs::read(&matches, &Host::with_env::<&str, &str>([]));
+                    let read = FleetArgs::read("sync", &matches, &Host::with_env::<&str, &str>([]));
                     let shared = row.param == Param::TenantId;
                     let mistaken =
                         !shared && !login.mode.uses(row.param) && arm.mode.uses(row.param);

@@ -163,6 +163,7 @@ pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Opt
         prompt: Arc::new(try_say),
         notice,
         caller: from_entry.then(|| host.parent()),
+        again: None,
     })
 }
 

@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
 /// # Errors
 /// When nothing could be listed at all.
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
-    let args = FleetArgs::read(matches, host)?;
+    let args = FleetArgs::read("list", matches, host)?;
     let host = &args.host;
     let format = matches
         .get_one::<Format>("output")

@@ -126,7 +126,7 @@ struct Options {
 /// # Errors
 /// When nothing could be done at all.
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
-    let args = FleetArgs::read(matches, host)?;
+    let args = FleetArgs::read("sync", matches, host)?;
     let host = &args.host;
     let options = Options {
         kubeconfig: matches

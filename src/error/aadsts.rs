@@ -363,7 +363,7 @@ pub static REMEDIES: &[Remedy] = &[
         7_000_215,
         Kind::Denied,
         "the client secret is wrong",
-        "give the secret's value (not its id), for instance in `AZURE_CLIENT_SECRET`",
+        "give the secret's value, not its id",
     ),
     row(
         7_000_218,
@@ -375,7 +375,7 @@ pub static REMEDIES: &[Remedy] = &[
         7_000_222,
         Kind::Denied,
         "the client secret has expired",
-        "make a new secret for the application and set it, for instance in `AZURE_CLIENT_SECRET`",
+        "make a new secret for the application and set it in place of the old one",
     ),
     row(
         7_000_229,

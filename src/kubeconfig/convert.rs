@@ -475,18 +475,25 @@ impl Builder<'_> {
             out.set(Param::Login, mode.name(), Origin::Flag);
             out
         };
+        let mut missing = Vec::new();
         for &(param, take) in rules::COMMON.iter().chain(rules::of(mode)) {
             if self.keeps && self.target.flag(param).is_none() {
                 continue;
             }
             let value = match param.row().takes {
-                Takes::Value(_) => self.value(param, take)?,
+                Takes::Value(_) => self.value(param, take).unwrap_or_else(|Lacking| {
+                    missing.push(param);
+                    None
+                }),
                 Takes::Nothing => self.switch(param, take).then(|| "true".to_owned()),
             };
             match value {
                 Some(value) => out.set(param, value, Origin::ExecEntry),
                 None => out.remove(param),
             }
+        }
+        if !missing.is_empty() {
+            return Err(self.missing(&missing));
         }
         self.one_credential(&mut out);
         if rules::takes(mode, Param::PopEnabled) {
@@ -534,10 +541,10 @@ impl Builder<'_> {
         }
     }
 
-    fn value(&self, param: Param, take: Take) -> Result<Option<String>> {
+    fn value(&self, param: Param, take: Take) -> Result<Option<String>, Lacking> {
         if let Some(text) = self.target.flag(param) {
             return match (take, text) {
-                (Take::Needed, "") => Err(self.missing(param)),
+                (Take::Needed, "") => Err(Lacking),
                 (Take::Kept, "") => Ok(None),
                 _ => Ok(Some(text.to_owned())),
             };
@@ -552,7 +559,7 @@ impl Builder<'_> {
                 .or_else(|| self.remembered(param)),
         };
         match (take, found) {
-            (Take::Needed, None) => Err(self.missing(param)),
+            (Take::Needed, None) => Err(Lacking),
             (_, found) => Ok(found),
         }
     }
@@ -613,19 +620,32 @@ impl Builder<'_> {
         }
     }
 
-    fn missing(&self, param: Param) -> Failure {
+    /// The error for all that the mode needs and nothing gives.
+    fn missing(&self, params: &[Param]) -> Failure {
         let mode = self.target.mode;
-        let flag = param.dashed();
-        let failure = Failure::usage(format!("`{flag}` is required"))
-            .because(format!("`{mode}` needs it and the entry does not have it"));
+        let flags: Vec<String> = params.iter().map(|p| format!("`{}`", p.dashed())).collect();
+        let given: Vec<String> = params
+            .iter()
+            .map(|p| format!("{} {}", p.dashed(), placeholder(*p)))
+            .collect();
+        let (are, it) = match params {
+            [_] => ("is", "it"),
+            _ => ("are", "them"),
+        };
+        let failure = Failure::usage(format!("{} {are} required", flags.join(" and "))).because(
+            format!("`{mode}` needs {it} and the entry does not have {it}"),
+        );
         let failure = if self.stale {
             failure.because("the entry was changed since it was converted, so what it said before does not count")
         } else {
             failure
         };
-        failure.hint(format!("give it as `{flag} {}`", placeholder(param)))
+        failure.hint(format!("give {it} as `{}`", given.join(" ")))
     }
 }
+
+/// A value that the mode needs is nowhere.
+struct Lacking;
 
 fn placeholder(param: Param) -> &'static str {
     match param.row().takes {

@@ -54,6 +54,7 @@ impl Settings {
             cache_dir: self.text(Param::CacheDir).map(PathBuf::from),
             token_store: self.owned(Param::TokenStore),
             variables: self.variables_used(),
+            settings: self.without_secrets(),
         })
     }
 

@@ -136,6 +136,14 @@ impl Settings {
         self.values.remove(&param);
     }
 
+    /// The same without the secrets.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut open = self.clone();
+        open.values.retain(|param, _| !param.row().secret);
+        open
+    }
+
     /// The value as given, the empty one included.
     pub fn get(&self, param: Param) -> Option<&str> {
         self.values.get(&param).map(|value| value.text.as_str())

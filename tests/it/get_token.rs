@@ -399,7 +399,7 @@ fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
     assert_refused(
         &alone,
         1,
-        &["AADSTS50173", "kubectl aad get-token -l devicecode"],
+        &["AADSTS50173", "kubectl aad get-token --login devicecode"],
     );
     scene.claims(&scene.get_token(&forced, &[ATTENDED]));
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);

@@ -82,8 +82,9 @@ fn a_guest_tenant_that_lets_nobody_in_is_a_warning_with_its_command() {
             let warning = warnings[0].to_string();
             assert!(warning.contains(code), "{warning}");
             assert!(warning.contains(&closed.display_name), "{warning}");
+            // The person's own command, in that tenant.
             let command = format!(
-                "`kubectl aad sync --login devicecode --environment {CLOUD} --tenant-id {}`",
+                "`kubectl aad sync --environment {CLOUD} --login devicecode --output json --tenant-id {}`",
                 closed.id
             );
             assert!(synced.stderr.contains(&command), "{}", synced.stderr);

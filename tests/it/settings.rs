@@ -602,3 +602,105 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
     let refused = told(&["sync"], &unknown);
     assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
 }
+
+#[test]
+fn a_command_in_a_hint_is_the_persons_own() {
+    let scene = Scene::new();
+    let cache = scene.world.home().join("a cache").display().to_string();
+    let authority = scene.world.simulator.authority_url();
+    let ran = scene.get_token(
+        &scene.person(
+            "devicecode",
+            &[
+                "--environment",
+                CLOUD,
+                "--cache-dir",
+                &cache,
+                "--token-store",
+                "file",
+            ],
+        ),
+        &[("CI", "true")],
+    );
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let hint = format!(
+        "`CI= kubectl aad get-token --login devicecode --server-id {} --cache-dir '{cache}' --token-store file \
+         --client-id {AKS_CLIENT_APP} --tenant-id {} --environment {CLOUD} --authority-host {authority} > /dev/null`",
+        azure_sim::AKS_SERVER_APP,
+        scene.tenant
+    );
+    assert!(ran.stderr.contains(&hint), "{hint}\n{}", ran.stderr);
+
+    // Of `sync` and `list` it is what was typed.
+    let ci = vec![pair("CI", "true")];
+    let mut list = scene.world.aad(&["list", "-e", CLOUD, "-l", "devicecode"]);
+    list.args([
+        "--subscription",
+        "My own",
+        "--token-store",
+        "file",
+        "-o",
+        "json",
+    ]);
+    let listed = run(list.envs(ci.iter().map(|(name, value)| (name, value))));
+    assert_eq!(listed.code, 1, "{}", listed.stderr);
+    let words = [
+        "`CI= kubectl aad list ",
+        "--login devicecode",
+        "--environment AzureStackCloud",
+        "--subscription 'My own'",
+        "--token-store file",
+        "--output json",
+    ];
+    for word in words {
+        assert!(listed.stderr.contains(word), "{word}: {}", listed.stderr);
+    }
+    let secret = [
+        "-l",
+        "spn",
+        "--client-id",
+        "x",
+        "--client-secret",
+        "hunter2-planted",
+    ];
+    let both = [
+        &secret[..],
+        &["--arm-login", "devicecode", "--arm-client-id", "y"],
+    ]
+    .concat();
+    let synced = sync(&scene, &both, &[&ci]);
+    assert!(
+        synced.stderr.contains("--arm-client-id y"),
+        "{}",
+        synced.stderr
+    );
+    assert!(!synced.stderr.contains("hunter2"), "{}", synced.stderr);
+}
+
+#[test]
+fn a_command_for_az_is_for_the_account_that_the_context_means() {
+    let scene = Scene::new();
+    let other = second_account_of_az(&scene);
+    assert_eq!(
+        sync(&scene, &["--no-warm", "--azure-config-dir", &other], &[]).code,
+        0
+    );
+    let variables = [("AZURE_CONFIG_DIR", other.as_str())];
+    let mut logout = scene.world.program(&scene.world.home().join("bin/az"));
+    assert_eq!(run(logout.arg("logout").envs(variables)).code, 0);
+    let plain = Variables::new();
+    let used = use_entry(&scene, &[&plain]);
+    assert_eq!(used.code, 1, "{}", used.stderr);
+    let hint = format!(
+        "hint: type `AZURE_CONFIG_DIR={other} az login --tenant {}`\n",
+        scene.tenant
+    );
+    assert!(used.stderr.contains(&hint), "{hint}\n{}", used.stderr);
+    // az was set to another cloud since.
+    let mut set = scene.world.program(&scene.world.home().join("bin/az"));
+    let set = set.args(["cloud", "set", "--name", "AzureChinaCloud"]);
+    assert_eq!(run(set.envs(variables)).code, 0);
+    let used = use_entry(&scene, &[&plain]);
+    let named = format!("AZURE_CONFIG_DIR={other} AZURE_CLOUD_NAME=Simulated az login");
+    assert!(used.stderr.contains(&named), "{}", used.stderr);
+}
