@@ -188,9 +188,7 @@ fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<Access
         .map_err(|e| Failure::new("could not start").because(e))?;
     let work = authenticator.token(request);
     match authenticator.sign_in().login.mode() {
-        LoginMode::AzureCli | LoginMode::Azd => {
-            runtime.block_on(Interrupt::listen()?.or_exit(work))
-        }
+        LoginMode::AzureCli | LoginMode::Azd => runtime.block_on(Interrupt::listen().or_exit(work)),
         _ => runtime.block_on(work),
     }
 }

@@ -45,29 +45,13 @@ impl Interrupt {
     /// Listens on a thread of its own, so that a second request is heard while the command is busy.
     /// A signal that was ignored when the process began (`nohup`) stays so.
     ///
-    /// # Errors
-    /// When the system gives no thread or no way to listen.
-    pub(super) fn listen() -> Result<Self> {
-        let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
+    /// Where the system gives no thread or no way to listen, signals do what they do to any program.
+    pub(super) fn listen() -> Self {
         let (sender, receiver) = watch::channel(None);
-        let runtime = super::runtime()?;
-        let mut signals = {
-            let _guard = runtime.enter();
-            Signals::new().map_err(failed)?
-        };
-        kubeconfig::leave_signals();
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let first = signals.next().await;
-                    sender.send_replace(Some(first));
-                    let second = signals.next().await;
-                    kubeconfig::exit_without_lock(second.exit_code().into());
-                });
-            })
-            .map_err(failed)?;
-        Ok(Self(receiver))
+        if let Err(why) = start(sender) {
+            tracing::debug!("signals are not listened for: {why}");
+        }
+        Self(receiver)
     }
 
     /// Does `work` until it is done. A request to stop drops it, which ends the
@@ -95,6 +79,31 @@ impl Interrupt {
     pub(super) fn so_far(&self) -> Option<Signal> {
         *self.0.borrow()
     }
+}
+
+/// Starts the thread, and waits until it listens.
+fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
+    let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
+    let (ready, listening) = std::sync::mpsc::channel();
+    let listen = move || -> Result<()> {
+        let runtime = super::runtime()?;
+        runtime.block_on(async {
+            let mut signals = Signals::new().map_err(failed)?;
+            kubeconfig::leave_signals();
+            let _ = ready.send(());
+            let first = signals.next().await;
+            sender.send_replace(Some(first));
+            let second = signals.next().await;
+            kubeconfig::exit_without_lock(second.exit_code().into())
+        })
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listen)
+        .map_err(failed)?;
+    listening
+        .recv()
+        .map_err(|_| Failure::new("could not listen for signals"))
 }
 
 #[cfg(unix)]

@@ -45,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let progress = Progress::start(host);
     let mut walk = args.walk()?;
     let mut found = Batch::new();
-    super::runtime()?.block_on(Interrupt::listen()?.or_exit(async {
+    super::runtime()?.block_on(Interrupt::listen().or_exit(async {
         let source = args.arm_source(host, &progress)?;
         let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
         while let Some(batch) = walk.next(&arm, &progress).await? {

@@ -164,7 +164,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         }
     }
     let runtime = super::runtime()?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen();
     let done = runtime.block_on(sync(&args, &options, host, interrupt))?;
     let report = &done.report;
     output::print(&match format {
