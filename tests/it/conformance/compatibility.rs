@@ -191,6 +191,16 @@ pub(super) const MATCHERS: &[Matcher] = &[
         explains: |case, difference| case.has("cloud-NoSuchCloud") && refused_early(difference),
     },
     Matcher {
+        id: "sovereign-cloud",
+        explains: |case, difference| {
+            case.has("cloud-AzureBleuCloud")
+                && either_calls(difference, |call| {
+                    call == "abroad CONNECT login.microsoftonline.com:443"
+                        || call == "abroad CONNECT login.sovcloud-identity.fr:443"
+                })
+        },
+    },
+    Matcher {
         id: "custom-cloud",
         explains: |case, difference| case.has("cloud-AzureStackCloud") && refused_early(difference),
     },

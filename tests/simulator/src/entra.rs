@@ -83,6 +83,9 @@ pub(crate) const PUBLIC_NAMES: &[&str] = &[
     "login.microsoftonline.us",
     "login.partner.microsoftonline.cn",
     "login.chinacloudapi.cn",
+    "login.sovcloud-identity.fr",
+    "login.sovcloud-identity.de",
+    "login.sovcloud-identity.sg",
 ];
 
 /// The base URL that a request came to, without a trailing slash: one of the public names, else the

@@ -176,6 +176,7 @@ fn authorities() -> Vec<Case> {
             "AzureUSGovernment",
             "AzureUSGovernmentCloud",
             "AzureChinaCloud",
+            "AzureBleuCloud",
             "AzureStackCloud",
             "NoSuchCloud",
             "",
