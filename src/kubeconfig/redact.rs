@@ -18,17 +18,17 @@ const SECRET_KEYS: [&str; 9] = [
 
 /// The text with each secret replaced by `[redacted]`.
 ///
-/// Hidden are the values of [`SECRET_KEYS`] and what an argument list gives a flag that sounds like
-/// a secret's, wherever they stand and however they are written. Of several documents the first is
-/// shown.
+/// Hidden are the values of [`SECRET_KEYS`], what an argument list gives a flag that sounds like a
+/// secret's, and URLs with a password, wherever they stand and however they are written; and comments
+/// that speak of a secret, with those around them. Of several documents the first is shown.
 pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
-    let mut hidden = Vec::new();
+    let mut hidden = comments(text, &tree.comments);
     let mut end = text.len();
     if let Some(root) = &tree.root {
         collect(root, text, &mut hidden);
-        if tree.more_documents {
-            end = root.span.end;
-        }
+    }
+    if tree.more_documents {
+        end = tree.root.as_ref().map_or(0, |root| root.span.end);
     }
     hidden.sort_by_key(|range| range.start);
     let mut out = String::with_capacity(text.len());
@@ -40,11 +40,69 @@ pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
             if text[range.clone()].ends_with('\n') {
                 out.push('\n');
             }
-            done = range.end;
+        }
+        // A part of what is hidden already may reach beyond it.
+        if range.start < end {
+            done = done.max(range.end.min(end));
         }
     }
     out.push_str(&text[done..end]);
     out
+}
+
+/// The texts of comments that hold a secret, or stand in one block with such a one: what was commented
+/// out may have its value on the next line.
+fn comments(text: &str, comments: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Vec<&Range<usize>>> = Vec::new();
+    for comment in comments {
+        let joins = blocks
+            .last()
+            .and_then(|block| block.last())
+            .is_some_and(|last| {
+                let between = text.get(last.end..comment.start).unwrap_or("-");
+                between.trim().is_empty() && between.matches('\n').count() <= 1
+            });
+        match blocks.last_mut() {
+            Some(block) if joins => block.push(comment),
+            _ => blocks.push(vec![comment]),
+        }
+    }
+    let speaks = |block: &&Vec<&Range<usize>>| {
+        block
+            .iter()
+            .any(|comment| sounds_secret(&text[(*comment).clone()]))
+    };
+    blocks
+        .iter()
+        .filter(speaks)
+        .flatten()
+        .map(|comment| {
+            let written = &text[(*comment).clone()];
+            let start =
+                comment.start + written.len() - written.trim_start_matches(['#', ' ']).len();
+            start..comment.start + written.trim_end().len().max(start - comment.start)
+        })
+        .filter(|range| !range.is_empty())
+        .collect()
+}
+
+/// Whether a comment may hold a secret: it names one, or has a long word such as a key or a token is.
+fn sounds_secret(comment: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "token",
+        "passw",
+        "secret",
+        "key-data",
+        "value:",
+        "credential",
+    ];
+    let lower = comment.to_lowercase();
+    let encoded = |c: char| c.is_ascii_alphanumeric() || "+/=_-.~".contains(c);
+    WORDS.iter().any(|word| lower.contains(word))
+        || has_password(comment)
+        || comment
+            .split(|c: char| !encoded(c))
+            .any(|word| word.len() >= 32)
 }
 
 fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
@@ -67,23 +125,55 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
                 }
                 match &item.kind {
                     Kind::Scalar { text: arg, .. } if is_secret_flag(arg) => {
-                        let written = &text[item.span.clone()];
-                        match written.find('=') {
-                            Some(at) => hidden.push(item.span.start + at + 1..item.span.end),
+                        match arg.split_once('=') {
+                            Some((flag, _)) => hidden.push(behind(flag, item, text)),
                             None => next_is_secret = true,
                         }
+                    }
+                    // A command line in one argument.
+                    Kind::Scalar { text: arg, .. }
+                        if arg.split_whitespace().any(is_secret_flag) =>
+                    {
+                        hide(item, hidden);
                     }
                     _ => collect(item, text, hidden),
                 }
             }
         }
+        Kind::Scalar { text, .. } if has_password(text) => hide(node, hidden),
         Kind::Scalar { .. } | Kind::Alias(_) => {}
     }
+}
+
+/// What is written behind `flag=`; all of it where the flag is not written as it reads.
+fn behind(flag: &str, item: &Node<'_>, text: &str) -> Range<usize> {
+    let written = &text[item.span.clone()];
+    let bare = written.trim_start_matches(['"', '\'']);
+    let quote = written.len() - bare.len();
+    let plain = bare
+        .strip_prefix(flag)
+        .is_some_and(|rest| rest.starts_with('='));
+    let start = if plain { quote + flag.len() + 1 } else { 0 };
+    item.span.start + start..item.span.end
+}
+
+/// Whether a URL in it has a user's password: `https://user:password@proxy`.
+fn has_password(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
+        authority
+            .rsplit_once('@')
+            .is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
     if !node.span.is_empty() {
         hidden.push(node.span.clone());
+    }
+    // The value stands where the anchor is.
+    if let Kind::Alias(target) = &node.kind {
+        hide(target, hidden);
     }
 }
 
@@ -119,6 +209,23 @@ mod tests {
             "a: &a\n  token: hunter2\nb: *a\n",
             "refresh-token: >-\n  hunter2\n",
             "x: 1\n---\ntoken: hunter2\n",
+            "---\n---\ntoken: hunter2\n",
+            "args: [\"--client-secret\\u003dhunter2\"]\n",
+            "args:\n- \"--client\\u002dsecret\\x3Dhunter2\"\n",
+            "args: ['--client-secret=hunter2', a]\n",
+            "args: [sh, -c, 'kubelogin get-token --client-secret hunter2']\n",
+            "args: [\"--client\\u002dsecret\", hunter2]\n",
+            "\"tok\\u0065n\": hunter2\n",
+            "# token: hunter2\nx: 1\n",
+            "x: 1 # password was hunter2\n",
+            "args:\n- a\n# - --client-secret\n# - hunter2\n- b\n",
+            "#- name: SECRET\n#  value: hunter2",
+            "x: 1\n#client-key-data:\n#    hunter2\n",
+            "base: &s hunter2\ntoken: *s\n",
+            "base: &s hunter2\nargs: [--password, *s]\n",
+            "cluster: {proxy-url: 'http://me:hunter2@proxy:8080'}\n",
+            "# proxy-url: http://me:hunter2@proxy\n",
+            "token: # mine\n  hunter2\n",
         ] {
             let document = Document::parse(text).expect("YAML");
             let shown = document.redacted();
@@ -128,8 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_shows() {
-        let text =
-            "server: https://x\nargs:\n- get-token\n- --federated-token-file\n- t\nname: token\n";
+        let text = "# the first\nserver: https://x # ours: https://a@b\nargs:\n- get-token\n- --federated-token-file\n- t\nname: token\n";
         assert_eq!(Document::parse(text).expect("YAML").redacted(), text);
     }
 }
