@@ -318,6 +318,9 @@ impl Settings {
         if url.host().is_none() {
             return Err(refused("it has no host"));
         }
+        if let Some(why) = mended(text, &url) {
+            return Err(refused(why));
+        }
         if !text.ends_with('/') {
             return Err(refused("a slash is missing at its end"));
         }
@@ -355,6 +358,24 @@ impl Settings {
                     .hint("give a duration above zero, such as `90s` or `1m30s`");
                 self.blame(failure, Param::Timeout)
             })
+    }
+}
+
+/// Why a URL is not what it looks like: a browser's rules mend a slip (`https:///x/` gets the host `x`),
+/// and a secret would go there.
+fn mended(text: &str, url: &Url) -> Option<&'static str> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    if text.contains(odd) {
+        Some("it holds a blank or a backslash")
+    } else if authority.is_empty() || authority.starts_with(['/', ':', '?', '#', '@']) {
+        Some("it has no host")
+    } else if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
+        Some("it names a user")
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Some("it has a query or a fragment")
+    } else {
+        None
     }
 }
 
@@ -436,6 +457,14 @@ mod tests {
             "login.example/",
             "https://login.example",
             "http://login.example/",
+            "https:///login.example/",
+            "https:login.example/",
+            r"https:\\login.example/",
+            "https://login.example\t/",
+            " https://login.example/",
+            "https://a@login.example/",
+            "https://login.example/?x/",
+            "https://login.example/#/",
         ] {
             assert!(with(bad).is_err(), "{bad}");
         }

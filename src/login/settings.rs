@@ -290,7 +290,9 @@ impl Settings {
                 _ if names_win => !named && !text.is_empty(),
                 _ => true,
             };
-            let readable = param != Param::Timeout || super::duration::parse(text).is_some();
+            // Go reads a negative one, which is refused as the flag's is.
+            let positive = text.strip_prefix('-').unwrap_or(text);
+            let readable = param != Param::Timeout || super::duration::parse(positive).is_some();
             if taken && readable {
                 self.set(param, text, Origin::Variable(variable.name));
             }
@@ -517,10 +519,12 @@ mod tests {
             flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
         assert_eq!(settings.get(Param::Timeout), Some("5s"));
         // Readable, and refused later as the flag would be.
-        let host = Host::with_env([("AZURE_CLI_TIMEOUT", "0s")]);
-        let settings =
-            flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
-        assert_eq!(settings.get(Param::Timeout), Some("0s"));
+        for text in ["0s", "-1s", "-1m30s"] {
+            let host = Host::with_env([("AZURE_CLI_TIMEOUT", text)]);
+            let settings =
+                flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
+            assert_eq!(settings.get(Param::Timeout), Some(text));
+        }
     }
 
     #[test]
