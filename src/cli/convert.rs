@@ -7,14 +7,18 @@ mod diff;
 mod report;
 
 use std::{
+    collections::BTreeSet,
     io::Write as _,
     path::{Path, PathBuf},
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
+use url::Url;
 
 use super::{flags, output};
 use crate::{
+    auth::store::StoreChoice,
+    azure::cloud::{CUSTOM_CLOUD, Cloud},
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
     kubeconfig::{
@@ -22,7 +26,7 @@ use crate::{
         convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
         file,
     },
-    login::Param,
+    login::{Param, PopClaims, Settings},
 };
 use report::Report;
 
@@ -57,6 +61,8 @@ fn own_flags(command: Command) -> Command {
         .arg(
             Arg::new("kubeconfig")
                 .long("kubeconfig")
+                .overrides_with("kubeconfig")
+                .allow_hyphen_values(true)
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(clap::value_parser!(PathBuf))
@@ -65,6 +71,7 @@ fn own_flags(command: Command) -> Command {
         .arg(
             Arg::new("context")
                 .long("context")
+                .allow_hyphen_values(true)
                 .value_name("NAME")
                 .action(ArgAction::Append)
                 .help("Convert the user of this context alone (repeatable)"),
@@ -73,12 +80,15 @@ fn own_flags(command: Command) -> Command {
             Arg::new("all")
                 .long("all")
                 .action(ArgAction::SetTrue)
+                .overrides_with("all")
                 .conflicts_with("context")
                 .help("Convert all users, as without --context"),
         )
         .arg(
             Arg::new("outfile")
                 .long("outfile")
+                .overrides_with("outfile")
+                .allow_hyphen_values(true)
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .value_parser(clap::value_parser!(PathBuf))
@@ -88,24 +98,29 @@ fn own_flags(command: Command) -> Command {
             Arg::new("dry-run")
                 .long("dry-run")
                 .action(ArgAction::SetTrue)
+                .overrides_with("dry-run")
                 .help("Write nothing; show what would change as a diff, secrets left out"),
         )
         .arg(
             Arg::new("strict")
                 .long("strict")
                 .action(ArgAction::SetTrue)
+                .overrides_with("strict")
                 .help("Write nothing at all if one user can't be converted, as kubelogin does"),
         )
         .arg(
             Arg::new("keep-mode")
                 .long("keep-mode")
                 .action(ArgAction::SetTrue)
+                .overrides_with("keep-mode")
                 .conflicts_with("login")
                 .help("Change the plugin alone: each user keeps its login mode, as without --login, and AAD_LOGIN_METHOD says nothing"),
         )
         .arg(
             Arg::new("exec-command")
                 .long("exec-command")
+                .overrides_with("exec-command")
+                .allow_hyphen_values(true)
                 .value_name("COMMAND")
                 .value_hint(ValueHint::CommandName)
                 .default_value(EXEC_COMMAND)
@@ -114,6 +129,8 @@ fn own_flags(command: Command) -> Command {
         .arg(
             Arg::new("azure-config-dir")
                 .long("azure-config-dir")
+                .overrides_with("azure-config-dir")
+                .allow_hyphen_values(true)
                 .value_name("DIR")
                 .value_hint(ValueHint::DirPath)
                 .help("Directory of az that azurecli entries use"),
@@ -122,6 +139,8 @@ fn own_flags(command: Command) -> Command {
             Arg::new("output")
                 .short('o')
                 .long("output")
+                .overrides_with("output")
+                .allow_hyphen_values(true)
                 .value_name("FORMAT")
                 .value_parser([
                     PossibleValue::new("text").help("what happened, on stderr"),
@@ -161,10 +180,10 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         let _ = write!(std::io::stderr(), "{}", report.text());
         output::print(&report.diff())?;
     }
-    Ok(match (report.count(Action::Failed), report.is_any_done()) {
-        (0, _) => EXIT_OK,
-        (_, true) => EXIT_PARTIAL,
-        (_, false) => EXIT_FAILED,
+    Ok(match report.count(Action::Failed) {
+        0 => EXIT_OK,
+        _ if report.is_all_lost() => EXIT_FAILED,
+        _ => EXIT_PARTIAL,
     })
 }
 
@@ -194,9 +213,11 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
         }
         None => Selection::All,
     };
+    let given = flags::settings(matches);
+    check_values(&given, host)?;
     let options = Options {
         request: Request::new(
-            flags::settings(matches).with_full_paths(host),
+            given.with_full_paths(host),
             host,
             text("exec-command").unwrap_or_else(|| EXEC_COMMAND.to_owned()),
             text("azure-config-dir").map(|dir| full_path(&dir, host)),
@@ -233,12 +254,68 @@ fn full_path(dir: &str, host: &Host) -> String {
     path.map_or_else(|_| dir.to_owned(), |path| path.display().to_string())
 }
 
+/// Refuses flags whose values no sign-in could use.
+fn check_values(given: &Settings, host: &Host) -> Result<()> {
+    if let Some(name) = given.text(Param::Environment)
+        && !name.eq_ignore_ascii_case(CUSTOM_CLOUD)
+    {
+        Cloud::authority(Some(name), None, host)?;
+    }
+    StoreChoice::named(given.text(Param::TokenStore))?;
+    if let Some(claims) = given.text(Param::PopClaims) {
+        PopClaims::parse(claims)?;
+    }
+    if let Some(text) = given.text(Param::RedirectUrl) {
+        let url = Url::parse(text).ok();
+        let local = |host: &str| ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+        if !url.is_some_and(|url| url.scheme() == "http" && url.host_str().is_some_and(local)) {
+            return Err(Failure::usage(format!(
+                "`{text}` can't be the redirect URL: it is not an `http://` URL of this machine"
+            ))
+            .hint("give one such as `http://localhost:8400`"));
+        }
+    }
+    Ok(())
+}
+
+/// Converts users where they are. Files in which nothing changes are read, and neither locked nor
+/// written.
 fn in_place(options: &Options) -> Result<Report> {
     let files = &options.paths.files;
-    file::update_all(files, WAIT, |texts| {
-        let (new, report) = converted(texts, options)?;
-        Ok((new, report))
-    })
+    let mut places = BTreeSet::new();
+    loop {
+        let mut texts = Vec::with_capacity(files.len());
+        for (i, path) in files.iter().enumerate() {
+            // Where somebody writes just now, what is there is not to be judged without the lock.
+            let (text, is_busy) = file::read_unlocked(path)?;
+            texts.push(text);
+            if is_busy {
+                places.insert(i);
+            }
+        }
+        if places.is_empty() {
+            let (new, report) = converted(&texts, options)?;
+            places.extend((0..files.len()).filter(|&i| new[i] != texts[i]));
+            if places.is_empty() {
+                return Ok(report);
+            }
+        }
+        let locked: Vec<PathBuf> = places.iter().map(|&i| files[i].clone()).collect();
+        let (report, more) = file::update_all(&locked, WAIT, |fresh| {
+            for (&i, text) in places.iter().zip(fresh) {
+                texts[i].clone_from(text);
+            }
+            let (new, report) = converted(&texts, options)?;
+            let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
+            let more: Vec<usize> = changed.filter(|i| !places.contains(i)).collect();
+            let new = places.iter().map(|&i| new[i].clone()).collect();
+            Ok::<_, Failure>((new, (report, more)))
+        })?;
+        if more.is_empty() {
+            return Ok(report);
+        }
+        places.extend(more);
+    }
 }
 
 fn dry_run(options: &Options) -> Result<Report> {
@@ -256,6 +333,10 @@ fn dry_run(options: &Options) -> Result<Report> {
 fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
     let texts = file::read_all(&options.paths.files)?;
     let (new, mut report) = converted(&texts, options)?;
+    if report.is_all_lost() {
+        // What an earlier run wrote there is better than nothing.
+        return Ok(report);
+    }
     let text = new.first().map_or("", String::as_str);
     if is_stdout(Some(outfile)) {
         output::print(text)?;

@@ -3,7 +3,7 @@
 //! The only way to write a kubeconfig. How a file is replaced is in `replace`.
 
 use super::error::Error;
-use super::lock::Lock;
+use super::lock::{Lock, lock_path};
 pub use super::lock::{PATIENCE, Wait};
 use super::replace::{self, Replacement, parent};
 use crate::host::{self, crowding, file::Unreadable};
@@ -42,6 +42,22 @@ pub fn read(path: &Path) -> Result<String, Error> {
     Ok(read_existing(path)?
         .map(|contents| contents.text)
         .unwrap_or_default())
+}
+
+/// Reads a kubeconfig without its lock. Says whether somebody may be writing it: kubectl writes in
+/// place, and what is there then may be a part.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
+    let text = read(path)?;
+    let target = follow_links(path)?;
+    let is_locked = [path, &target]
+        .into_iter()
+        .any(|file| lock_path(file).symlink_metadata().is_ok());
+    // Whoever had the lock while it was read has finished by now, and then this reads more.
+    let is_busy = is_locked || read(path)? != text;
+    Ok((text, is_busy))
 }
 
 /// Reads several kubeconfigs, as [`read`] does one.

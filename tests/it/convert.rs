@@ -428,6 +428,127 @@ fn without_login_the_plugin_alone_is_changed() {
 }
 
 #[test]
+fn the_outfile_of_an_earlier_run_stays_where_nothing_was_converted() {
+    let home = Home::new();
+    let broken = "users:\n- name: u\n  user: {exec: {command: kubelogin, args: [get-token]}}\n";
+    home.write("config", broken);
+    home.write("out", "the last good one");
+    let args = ["--kubeconfig", "config", "-l", "azurecli", "--outfile"];
+    for outfile in ["out", "-"] {
+        let output = home.convert(&[&args[..], &[outfile]].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+    assert_eq!(home.read("out"), "the last good one");
+    assert_eq!(home.names(), ["config", "out"]);
+}
+
+#[test]
+fn values_that_no_sign_in_could_use_are_refused() {
+    let home = Home::new();
+    let before = user_of("msi", &[]);
+    home.write("config", &before);
+    for (flags, named) in [
+        (&["--authority-host", "https:///x/"][..], "has no host"),
+        (&["--authority-host", "https://a@x/"], "names a user"),
+        (
+            &["--pop-enabled", "--pop-claims", "u=x"],
+            "`msi` has no proof-of-possession tokens",
+        ),
+        (&["--timeout", "-1s"], "`-1s` can't be a timeout"),
+        (&["--environment", "AzurePubicCloud"], "AzurePubicCloud"),
+        (&["--token-store", "cellar"], "cellar"),
+        (
+            &["--redirect-url", "nonsense"],
+            "`nonsense` can't be the redirect URL",
+        ),
+        (
+            &["--pop-enabled", "--pop-claims", "nonsense"],
+            "`nonsense` can't be proof-of-possession claims",
+        ),
+    ] {
+        let output = home.convert(&[&["--kubeconfig", "config", "-l", "msi"], flags].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{flags:?}: {}",
+            stderr(&output)
+        );
+        assert!(stderr(&output).contains(named), "{}", stderr(&output));
+    }
+    let output = home
+        .program(BINARY)
+        .args(["convert-kubeconfig", "--kubeconfig", "config", "-l", "msi"])
+        .env("AZURE_CLI_TIMEOUT", "-1s")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(home.read("config"), before);
+}
+
+#[test]
+fn of_a_flag_that_is_repeated_the_last_counts_and_a_value_may_begin_with_a_hyphen() {
+    let home = Home::new();
+    home.write("config", &user_of("azurecli", &[]));
+    let output = home.convert(&[
+        "--kubeconfig",
+        "gone",
+        "--kubeconfig",
+        "config",
+        "--strict",
+        "--strict",
+        "-o",
+        "json",
+        "-o",
+        "text",
+        "--azure-config-dir",
+        "/az",
+        "--azure-config-dir",
+        "-dash",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let after = home.read("config");
+    assert!(
+        after.contains("AZURE_CONFIG_DIR") && after.contains("-dash"),
+        "{after}"
+    );
+    assert!(!after.contains("/az"), "{after}");
+}
+
+#[test]
+fn a_file_in_which_nothing_changes_is_not_locked() {
+    let home = Home::new();
+    // No lock can be made beside a file with such a name.
+    let shared = "s".repeat(252);
+    let text = "users:\n- name: z\n  user: {token: t}\n";
+    home.write("mine", &user_of("msi", &[]));
+    home.write(&shared, text);
+    let output = home
+        .program(BINARY)
+        .args(["convert-kubeconfig", "-l", "azurecli"])
+        .env("KUBECONFIG", format!("mine:{shared}"))
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(home.read("mine").contains("azurecli"));
+    assert_eq!(home.read(&shared), text);
+}
+
+#[test]
+fn a_dry_run_shows_no_secret_however_it_is_written() {
+    let home = Home::new();
+    home.write(
+        "config",
+        "# token: hunter1\nusers:\n- name: u # was --client-secret=hunter2\n  user:\n    exec:\n      command: kubelogin\n      args:\n      - get-token\n      # - --password\n      # - hunter3\n      - --server-id\n      - s\n      - \"--client-secret\\u003dhunter4\"\n      - --login\n      - spn\n",
+    );
+    let output = home.convert(&["--kubeconfig", "config", "-l", "msi", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let shown = format!("{}{}", stdout(&output), stderr(&output));
+    assert!(shown.contains("+      - msi"), "{shown}");
+    assert!(!shown.contains("hunter"), "{shown}");
+}
+
+#[test]
 fn what_an_entry_said_before_does_not_come_back_once_it_was_changed() {
     let home = Home::new();
     home.write(

@@ -247,6 +247,12 @@ impl Case {
                     id("several-contexts");
                 } else if self.users.iter().any(|user| user.repeated_flag) {
                     id("last-flag-counts");
+                } else if self
+                    .flags
+                    .iter()
+                    .any(|flag| flag.ends_with("AzurePubicCloud") || flag.ends_with("nonsense"))
+                {
+                    id("unusable-values");
                 } else if self.asks_for_proof() {
                     id("proof-of-possession-mode");
                 } else {
@@ -602,7 +608,12 @@ fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
         ("--subscription", &["flag subscription"]),
         (
             "--environment",
-            &["AzureChinaCloud", "AzureUSGovernmentCloud", ""],
+            &[
+                "AzureChinaCloud",
+                "AzureUSGovernmentCloud",
+                "",
+                "AzurePubicCloud",
+            ],
         ),
         ("--client-secret", &["flag-secret"]),
         (
@@ -618,7 +629,10 @@ fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
             "--azure-pipelines-service-connection-id",
             &["flag-connection"],
         ),
-        ("--redirect-url", &["http://localhost:1", ""]),
+        (
+            "--redirect-url",
+            &["http://localhost:1", "", "http://localhost:1", "nonsense"],
+        ),
         ("--login-hint", &["flag@example.com"]),
         ("--azure-config-dir", &["/flag/az"]),
     ];

@@ -56,9 +56,10 @@ impl Report {
             .count()
     }
 
-    /// Whether at least one user is as it was to be.
-    pub(super) fn is_any_done(&self) -> bool {
-        self.count(Action::Converted) + self.count(Action::Unchanged) > 0
+    /// Whether users failed and no other one is as it was to be.
+    pub(super) fn is_all_lost(&self) -> bool {
+        let done = self.count(Action::Converted) + self.count(Action::Unchanged);
+        done == 0 && self.count(Action::Failed) > 0
     }
 
     /// The diffs of a dry run.
