@@ -69,7 +69,9 @@ impl Authenticator {
             waited = true;
             let holder = store.holder(&name);
             let who = self.describe(holder.as_ref());
-            let stopped = holder.is_some_and(|holder| holder.is_stopped());
+            // Where it is this process itself, a person already sees what it is doing.
+            let own = !store.is_kept() || holder == Some(ProcessId::current());
+            let stopped = !own && holder.is_some_and(|holder| holder.is_stopped());
             let too_long = !self.sign_in.login.is_personal() && Instant::now() >= goes_on_at;
             if stopped || too_long {
                 let why = if stopped {
@@ -82,7 +84,7 @@ impl Authenticator {
                 goes_on_at += (end - goes_on_at) / 2;
                 continue;
             }
-            if !said && start.elapsed() >= SAID_AFTER {
+            if !said && !own && start.elapsed() >= SAID_AFTER {
                 let seconds = limit.as_secs();
                 self.say(&format!("waiting for {who}, up to {seconds} s"));
                 said = true;
