@@ -147,6 +147,11 @@ impl Authenticator {
         self.options.store.is_kept()
     }
 
+    /// Shows a person what to do in another way, such as above what is drawn.
+    pub fn show_with(&mut self, prompt: Prompt) {
+        self.options.prompt = prompt;
+    }
+
     /// The cached token, where one may be served.
     ///
     /// Touches a file or two and nothing else: no runtime, no socket, no

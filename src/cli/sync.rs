@@ -300,8 +300,10 @@ async fn sync(
     let tokens = if warm && interrupt.so_far().is_none() {
         progress.say("fetching tokens");
         let lanes = warm::lanes(&args.login, args.concurrency);
+        let prompt = progress.teller();
+        let may_ask = |tenant: Option<&str>| walk.may_ask(tenant);
         tokio::select! {
-            tokens = warm::warm(host, sign_ins, lanes, |tenant| walk.may_ask(tenant)) => tokens,
+            tokens = warm::warm(host, sign_ins, lanes, may_ask, &prompt) => tokens,
             _ = interrupt.heard() => Vec::new(),
         }
     } else {

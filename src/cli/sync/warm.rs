@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    auth::TokenSource,
+    auth::{Prompt, TokenSource},
     cli::{fleet_args::signs_a_person_in, get_token, report::WarmedToken},
     error::{Kind, Result},
     host::Host,
@@ -27,6 +27,7 @@ pub(super) async fn warm(
     sign_ins: impl IntoIterator<Item = Vec<String>>,
     concurrency: usize,
     may_ask: impl Fn(Option<&str>) -> bool,
+    prompt: &Prompt,
 ) -> Vec<WarmedToken> {
     let gave_up = &AtomicBool::new(false);
     let mut sign_ins: Vec<_> = sign_ins
@@ -41,7 +42,7 @@ pub(super) async fn warm(
     sign_ins.sort_by_key(|(_, interactive)| !interactive);
     stream::iter(sign_ins)
         .map(|(settings, interactive)| async move {
-            one(host, settings, interactive, gave_up).await
+            one(host, settings, interactive, gave_up, prompt).await
         })
         .buffered(concurrency)
         .collect()
@@ -62,6 +63,7 @@ async fn one(
     settings: Settings,
     interactive: bool,
     gave_up: &AtomicBool,
+    prompt: &Prompt,
 ) -> WarmedToken {
     let mut warmed = WarmedToken {
         tenant_id: settings.text(Param::TenantId).map(str::to_owned),
@@ -74,7 +76,7 @@ async fn one(
         error: None,
     };
     let interactive = interactive && !gave_up.load(Relaxed);
-    match fetch(host, settings, interactive).await {
+    match fetch(host, settings, interactive, Some(prompt)).await {
         Ok(expires_on) => warmed.expires_on = rfc3339(expires_on),
         Err(failure) => {
             if matches!(failure.kind(), Kind::Cancelled | Kind::Timeout) {
@@ -92,11 +94,19 @@ async fn one(
 /// Why they don't.
 pub(super) async fn try_token(host: &Arc<Host>, args: &[String]) -> Result<()> {
     let (settings, _) = Settings::from_exec_args(&args[1..])?;
-    fetch(host, settings, false).await.map(drop)
+    fetch(host, settings, false, None).await.map(drop)
 }
 
-async fn fetch(host: &Arc<Host>, settings: Settings, interactive: bool) -> Result<i64> {
-    let (authenticator, mut request) = get_token::prepare(settings, host)?;
+async fn fetch(
+    host: &Arc<Host>,
+    settings: Settings,
+    interactive: bool,
+    prompt: Option<&Prompt>,
+) -> Result<i64> {
+    let (mut authenticator, mut request) = get_token::prepare(settings, host)?;
+    if let Some(prompt) = prompt {
+        authenticator.show_with(Arc::clone(prompt));
+    }
     request.interactive = interactive;
     Ok(authenticator.token(&request).await?.expires_on)
 }
