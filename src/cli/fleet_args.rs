@@ -18,6 +18,7 @@ use crate::{
     auth::Authenticator,
     azure::{
         Arm, Cloud, ClusterRef,
+        cloud::CUSTOM_CLOUD,
         fleet::{Fleet, Scope, Step, TenantRef, Tenants},
     },
     error::{Failure, Kind, Result},
@@ -194,7 +195,8 @@ impl FleetArgs {
         let cloud = tools::cloud(&login, tool.as_ref(), &host)?;
         let cloud_is_az_own = tool.as_ref().is_some_and(|tool| tool.custom)
             && login.text(Param::Environment).is_none();
-        if cloud_is_az_own {
+        // What only this machine can look up is written: the entries are used elsewhere, too.
+        if cloud_is_az_own || cloud.environment_argument() == CUSTOM_CLOUD {
             for settings in [&mut login, &mut arm_login] {
                 settings.set_default(Param::AuthorityHost, cloud.authority.as_str());
             }

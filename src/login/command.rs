@@ -4,10 +4,10 @@
 //! person's own would: in the same cloud, with the same cache and account. No
 //! secret gets in, and no token comes out on the screen.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use super::{Param, Settings, SignIn, param::Takes};
-use crate::host::Host;
+use crate::host::{Host, file};
 
 /// A command as a shell takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,14 +122,7 @@ impl SignIn {
 
 /// A word as a shell takes it.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    if cfg!(windows) {
-        return format!("'{}'", word.replace('\'', "''"));
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    file::quoted(Path::new(word))
 }
 
 #[cfg(test)]

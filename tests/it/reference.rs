@@ -223,6 +223,20 @@ fn variables_of_sync(out: &mut String) {
             );
         }
     }
+    for (name, flag, modes) in [
+        (
+            "AZURE_CONFIG_DIR",
+            "`--azure-config-dir`",
+            "`azurecli`, `azd`",
+        ),
+        ("AZURE_CLOUD_NAME", "", "`azurecli`"),
+        ("AZD_CONFIG_DIR", "", "`azd`"),
+    ] {
+        line(
+            out,
+            &format!("| `{name}` | {flag} | {modes} | written, as a variable of the entry |"),
+        );
+    }
     for variable in PLATFORM_VARIABLES {
         let mode = variable.mode;
         line(

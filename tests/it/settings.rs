@@ -191,8 +191,13 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
         let expected = identity(&plain);
         let mut elsewhere = foreign.clone();
         elsewhere.extend(
-            ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"]
-                .map(|name| pair(name, "/nonexistent")),
+            [
+                "AZURE_CONFIG_DIR",
+                "AZD_CONFIG_DIR",
+                "AZURE_CLOUD_NAME",
+                "AZURE_ENVIRONMENT_FILEPATH",
+            ]
+            .map(|name| pair(name, "/nonexistent")),
         );
         let loud = use_entry(&scene, &[&elsewhere, &setup.at_use]);
         assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);

@@ -37,7 +37,14 @@ pub(super) fn exec_args(
         // Where tokens are stored and how long to wait is each machine's to say.
         let left_open =
             matches!(row.param, Param::TokenStore | Param::Timeout) && !login.is_flag(row.param);
-        if let Some(text) = login.text(row.param).filter(|_| wanted && !left_open) {
+        // The authority of a cloud is of no use to modes that ask none.
+        let idle = row.param == Param::AuthorityHost
+            && login.origin(row.param) == Some(Origin::Default)
+            && !mode.uses(Param::Environment);
+        if let Some(text) = login
+            .text(row.param)
+            .filter(|_| wanted && !left_open && !idle)
+        {
             entry.set(row.param, text, Origin::ExecEntry);
         }
     }
