@@ -122,3 +122,27 @@ fn sequences_that_failed_once_hold() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// Where the calls come that change files; a run with more of them ends by itself before.
+const CALLS: std::ops::RangeInclusive<u8> = 1..=12;
+
+#[test]
+fn a_command_that_is_killed_at_any_of_its_writes_loses_nothing() {
+    use step::*;
+    let Some(_) = peer("script") else { return };
+    let mut stage = Stage::new();
+    for call in CALLS {
+        let steps = [
+            Token(Open(One), Some(Ann)),
+            Wait(Hours),
+            Kill(Getting(Open(One), Some(Bob)), Write(call)),
+            Token(Open(One), None),
+            Kill(Converting(AsAz), Write(call)),
+            Convert(Interactive, None),
+            Kill(Syncing(SyncAz(Usual)), Write(call)),
+            Sync(SyncAz(Usual), None),
+        ];
+        let played = play::play(&mut stage, &steps);
+        assert_eq!(played, Ok(()), "killed at call {call}");
+    }
+}

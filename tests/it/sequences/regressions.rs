@@ -29,6 +29,17 @@ pub(super) const ALL: &[(&str, &[Step])] = &[
         ],
     ),
     (
+        "a refusal that comes late does not end the session that came meanwhile",
+        &[
+            Token(Open(One), Some(Ann)),
+            Revoke(Ann),
+            Wait(Hours),
+            Overtake(Open(One), Of(Ann, Two), Ann),
+            Wait(Hours),
+            Token(Of(Ann, Two), None),
+        ],
+    ),
+    (
         "a context that `sync` wrote for an application ignores another one's variables",
         &[Sync(SyncApp(One), None), TokenAmongVariables(Cluster(One))],
     ),

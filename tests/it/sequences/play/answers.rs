@@ -207,7 +207,7 @@ impl Play<'_> {
         who: Person,
     ) -> Result<(), Wrong> {
         let people = |context| self.says(context).filter(|says| asks_a_person(says.mode));
-        let (Some(one), Some(_)) = (people(first), people(second)) else {
+        let (Some(one), Some(two)) = (people(first), people(second)) else {
             return Ok(());
         };
         let Some(tenant) = one.tenant else {
@@ -222,11 +222,11 @@ impl Play<'_> {
         let mut slow = self.stage.start(slow);
         Self::wait_for(&mut slow, || hold.waiting() > 0);
         let mut fast = self.stage.start(fast);
-        // It may have to wait for the first one: how long it is given decides what is tried, and
-        // never what is right.
-        let given = Instant::now();
+        // Contexts of one account wait for one another, or answers of one tenant are held.
+        let waits = (one.client, one.hint) == (two.client, two.hint);
+        let begun = Instant::now();
         Self::wait_for(&mut fast, || {
-            hold.waiting() > 1 || given.elapsed() > Duration::from_millis(60)
+            waits || hold.waiting() > 1 || begun.elapsed() > Duration::from_secs(20)
         });
         hold.release();
         let (slow, fast) = (self.stage.finish(slow), self.stage.finish(fast));

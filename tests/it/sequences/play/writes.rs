@@ -1,7 +1,5 @@
 //! `sync` and `convert-kubeconfig`: what they write, also where they are killed.
 
-use std::fs;
-
 use azure_sim::{Endpoint, Fault};
 
 use super::{Play, Wrong};
@@ -304,9 +302,6 @@ impl Play<'_> {
         }
         let ran = self.stage.finish(started);
         self.stage.settle();
-        // A person does what the program says about a lock that was left behind.
-        let lock = self.stage.kubeconfig().with_extension("lock");
-        let _ = fs::remove_file(lock);
         match killed {
             Getting(context, _) if ran.code.is_some() => self.judge(context, asks, &ran),
             Getting(context, _) => {
