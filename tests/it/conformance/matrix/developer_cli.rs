@@ -1,5 +1,9 @@
 //! `azurecli` and `azd`: the developer's tools, played by scripts that note how they were called.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+
 use super::super::case::Case;
 use super::{at_server, with_exec_info};
 
@@ -10,8 +14,40 @@ fn noting(name: &str, rest: &str) -> String {
     )
 }
 
-/// An unsigned token whose claims name the caller, `exp` 4102444800 (the year 2100).
-const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiI2ZGFlNDJmOC00MzY4LTQ2NzgtOTRmZi0zOTYwZTI4ZTM2MzAiLCJvaWQiOiJhbGljZSIsImV4cCI6NDEwMjQ0NDgwMH0.c2ln";
+/// An unsigned token whose claims name the caller, and when it ends: in an hour, as real ones do.
+struct Answer {
+    token: String,
+    ends: OffsetDateTime,
+}
+
+impl Answer {
+    fn new() -> Self {
+        let ends = OffsetDateTime::now_utc()
+            .replace_nanosecond(0)
+            .expect("0 is a number of nanoseconds")
+            + time::Duration::HOUR;
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = part(json!({"alg": "RS256", "typ": "JWT"}));
+        let claims = part(json!({
+            "aud": "6dae42f8-4368-4678-94ff-3960e28e3630", "oid": "alice", "exp": ends.unix_timestamp(),
+        }));
+        Self {
+            token: format!("{header}.{claims}.c2ln"),
+            ends,
+        }
+    }
+
+    /// As `az` says it, in UTC.
+    fn wall_clock(&self) -> String {
+        let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].000000");
+        self.ends.format(format).expect("a time")
+    }
+
+    /// As `azd` says it.
+    fn rfc3339(&self) -> String {
+        self.ends.format(&Rfc3339).expect("a time")
+    }
+}
 
 fn az(answer: &str) -> String {
     noting("az", answer)
@@ -40,8 +76,11 @@ fn azurecli() -> Vec<Case> {
             Case::new("azurecli").named(part).args("-l azurecli"),
         ))
     };
+    let answer = Answer::new();
+    let (token, at) = (&answer.token, answer.wall_clock());
     let full = format!(
-        r#"{{"accessToken":"{TOKEN}","expiresOn":"2100-01-01 00:00:00.000000","expires_on":4102444800,"subscription":"s","tenant":"t","tokenType":"Bearer"}}"#
+        r#"{{"accessToken":"{token}","expiresOn":"{at}","expires_on":{},"subscription":"s","tenant":"t","tokenType":"Bearer"}}"#,
+        answer.ends.unix_timestamp(),
     );
     let good = |part: &str| base(part).program("az", &az(&said(&full)));
     let answers = |part: &str, answer: String| base(part).program("az", &az(&answer));
@@ -65,7 +104,7 @@ fn azurecli() -> Vec<Case> {
         answers(
             "old-az",
             said(&format!(
-                r#"{{"accessToken":"{TOKEN}","expiresOn":"2100-01-01 00:00:00.000000","subscription":"s","tenant":"t","tokenType":"Bearer"}}"#
+                r#"{{"accessToken":"{token}","expiresOn":"{at}","subscription":"s","tenant":"t","tokenType":"Bearer"}}"#
             )),
         )
         .env("TZ", "UTC"),
@@ -85,7 +124,12 @@ fn azurecli() -> Vec<Case> {
 
 fn azd() -> Vec<Case> {
     let base = |part: &str| with_cat(at_server(Case::new("azd").named(part).args("-l azd")));
-    let full = format!(r#"{{"token":"{TOKEN}","expiresOn":"2100-01-01T00:00:00Z"}}"#);
+    let answer = Answer::new();
+    let full = format!(
+        r#"{{"token":"{}","expiresOn":"{}"}}"#,
+        answer.token,
+        answer.rfc3339()
+    );
     let script = |answer: &str| noting("azd", answer);
     let good = |part: &str| base(part).program("azd", &script(&said(&full)));
     let answers = |part: &str, answer: String| base(part).program("azd", &script(&answer));
