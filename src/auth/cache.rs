@@ -38,9 +38,8 @@ const VERSION: u32 = 1;
 /// A token that ends within this many seconds is not served: kubectl may hold
 /// it for as long as a command runs.
 const LEAST_LIFE: i64 = 5 * 60;
-/// The longest life of a token, in seconds, that is believed: Entra's live for up
-/// to 28 hours, those of managed identities for a day.
-pub(super) const LONGEST_LIFE: i64 = 2 * 24 * 3600;
+/// The last second that a timestamp can say (RFC 3339 has years of four digits).
+pub(super) const LAST_SECOND: i64 = 253_402_300_799;
 /// How far in the future, in seconds, an entry may claim to have been stored
 /// before it is taken for one of a clock that was wrong.
 const CLOCK_SLACK: i64 = 60;
@@ -176,9 +175,9 @@ impl Entry {
     /// trusted.
     fn may_be_served(&self, host: &Host) -> bool {
         let now = host.now();
-        let left = self.expires_on.saturating_sub(now);
-        let life = self.expires_on.saturating_sub(self.obtained_on);
-        left >= LEAST_LIFE && life <= LONGEST_LIFE && !self.clock_was_set_back(now, host)
+        self.expires_on.saturating_sub(now) >= LEAST_LIFE
+            && self.expires_on <= LAST_SECOND
+            && !self.clock_was_set_back(now, host)
     }
 
     /// Whether the clock shows less time than has passed since the token came:
@@ -318,11 +317,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_token_that_says_to_live_for_ever_is_not_served() {
+    fn a_token_whose_end_no_timestamp_can_say_is_not_served() {
         let cache = cache();
-        for (life, served) in [(LONGEST_LIFE, true), (LONGEST_LIFE + 1, false)] {
+        for (end, served) in [(LAST_SECOND, true), (LAST_SECOND + 1, false)] {
             cache
-                .keep(&key(), &token(life), None, &host(0))
+                .keep(&key(), &token(end), None, &host(0))
                 .expect("kept");
             assert_eq!(cache.fresh(&key(), &host(0)).is_some(), served);
         }

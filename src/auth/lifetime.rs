@@ -5,11 +5,15 @@
 //! itself nor end it before it began.
 
 use super::{
-    cache::LONGEST_LIFE,
+    cache::LAST_SECOND,
     oauth::{Tokens, answer::seconds},
 };
 use crate::{error::Failure, jwt};
 
+/// The longest life of a token, in seconds, that is believed without the token
+/// saying the same: Entra's live for up to 28 hours, those of managed identities
+/// for a day.
+const LONGEST_LIFE: i64 = 2 * 24 * 3600;
 /// The life of a token, in seconds, whose issuer says something that can't be
 /// true: it costs a request an hour.
 const UNKNOWN_LIFE: i64 = 3600;
@@ -41,7 +45,7 @@ pub(super) fn checked(mut tokens: Tokens, now: i64, is_new: bool) -> (Tokens, Op
         access.expires_on = now.saturating_add(life.max(0));
     }
     if access.expires_on.saturating_sub(now) > LONGEST_LIFE {
-        let can_be_true = |end: &i64| (0..=LONGEST_LIFE).contains(&end.saturating_sub(now));
+        let can_be_true = |end: &i64| (now..=LAST_SECOND).contains(end);
         access.expires_on = expires
             .filter(can_be_true)
             .unwrap_or(now.saturating_add(UNKNOWN_LIFE));
@@ -105,6 +109,9 @@ mod tests {
             let own = tokens(&jwt(NOW, 600), absurd, None);
             assert_eq!(life(own, true), (600, None), "its own end is known");
         }
+        let years = 70 * 365 * DAY;
+        let own = tokens(&jwt(NOW, years), years, None);
+        assert_eq!(life(own, true), (years, None), "the token says so, too");
         assert_eq!(life(tokens("x", -5, None), true).0, -5, "ended already");
     }
 
