@@ -9,10 +9,13 @@
 //! behind by a process of ours that was killed is removed by the next one.
 
 use super::error::Error;
+#[cfg(not(windows))]
 use super::replace::{TEMPORARY, hidden, parent};
 use crate::host::running::ProcessId;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+#[cfg(not(windows))]
+use std::io::Write as _;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;

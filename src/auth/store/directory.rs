@@ -439,6 +439,7 @@ fn access_hint(directory: &Path) -> String {
 
 /// What helps where the cache itself is another user's. It is removed and not taken over: its files
 /// would become ones that we trust.
+#[cfg(unix)]
 fn foreign_hint(directory: &Path) -> String {
     if is_below_ours(directory) {
         return format!("type `sudo rm -r {}`", quoted(directory));
