@@ -233,31 +233,26 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
     }
 }
 
-/// The process group of a program, which is killed with all its processes when this is dropped.
-struct Group(#[cfg(unix)] Option<rustix::process::Pid>);
+/// The process group of a program, by its id. All its processes are killed when this is dropped,
+/// where the system has such groups.
+struct Group(Option<i32>);
 
 impl Group {
     fn of(child: &Child) -> Self {
-        #[cfg(not(unix))]
-        let _ = child;
-        Self(
-            #[cfg(unix)]
-            child
-                .id()
-                .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)),
-        )
+        Self(child.id().and_then(|id| i32::try_from(id).ok()))
     }
 
     /// Leaves alone what the program left behind when it ended by itself.
-    fn leave(self) {
-        std::mem::forget(self);
+    fn leave(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
+        let Some(_id) = self.0 else { return };
         #[cfg(unix)]
-        if let Some(group) = self.0 {
+        if let Some(group) = rustix::process::Pid::from_raw(_id) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
