@@ -531,7 +531,7 @@ mod tests {
         assert_eq!(plain.ended, Ended::Code(3));
         assert_eq!(plain.stdout.expose(), "a\u{fffd}--flag");
         assert_eq!(plain.stderr, "no\n");
-        let left = done("#!/bin/sh\nsleep 600 &\necho there\n");
+        let left = done("#!/bin/sh\nsleep 90 &\necho there\n");
         assert_eq!(
             (left.ended, left.stdout.expose()),
             (Ended::Code(0), "there\n")

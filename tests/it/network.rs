@@ -987,7 +987,7 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             // Colors, as a terminal's settings force them.
             format!("printf '\\033[33mnote\\033[0m\\n\\033[36m%s\\033[0m\\n' '{answer}'"),
             // An updater in the background that keeps the pipes open.
-            format!("sleep 600 & echo '{answer}'"),
+            format!("sleep 30 & echo '{answer}'"),
             // What hangs after its answer, and what reads its input.
             format!("cat; echo '{answer}'; sleep 600"),
             // Much to say to nobody, and in no encoding.
