@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    auth::authority::known_service,
     error::{Failure, Kind, Result},
     host::{self, Host, http::require_tls},
 };
@@ -100,9 +99,8 @@ impl Cloud {
     ///
     /// # Errors
     /// [`Kind::Usage`] for an unknown name (the known ones are listed), for a
-    /// custom cloud whose file is missing or unfit, for an endpoint
-    /// without TLS that is not on loopback, and for the authority of another
-    /// known cloud, since its tokens would be sent to this one's ARM.
+    /// custom cloud whose file is missing or unfit, and for an endpoint
+    /// without TLS that is not on loopback.
     pub fn named(
         environment: Option<&str>,
         authority_host: Option<&str>,
@@ -110,9 +108,6 @@ impl Cloud {
     ) -> Result<Self> {
         let authority = Self::authority(environment, authority_host, host)?;
         Ok(match known(environment)? {
-            Some(row) if is_of_another(row, &authority) => {
-                return Err(of_another_cloud(row, &authority));
-            }
             Some(row) => Self {
                 name: row.name.to_owned(),
                 authority,
@@ -189,35 +184,6 @@ fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
                 names.join(", ")
             ))
         })
-}
-
-/// Whether an authority is known to be another cloud's.
-fn is_of_another(row: &CloudRow, authority: &Url) -> bool {
-    known_service(authority)
-        .is_some_and(|theirs| known_service(&fixed(row.authority)) != Some(theirs))
-}
-
-fn of_another_cloud(row: &CloudRow, authority: &Url) -> Failure {
-    let theirs = CLOUDS.iter().find(|other| !is_of_another(other, authority));
-    let failure = Failure::usage(format!(
-        "the authority `{}` is not of the cloud `{}`",
-        authority.host_str().unwrap_or_default(),
-        row.name
-    ))
-    .because(format!(
-        "its tokens would be sent to `{}`",
-        row.arm.trim_end_matches('/')
-    ));
-    match theirs {
-        Some(theirs) => failure.hint(format!(
-            "name the cloud with `--environment {}`, and leave the authority out",
-            theirs.name
-        )),
-        None => failure.hint(format!(
-            "where that cloud's Azure Resource Manager is, is not known here: describe the cloud in a file that \
-             `{CUSTOM_CLOUD_VARIABLE}` names, and give `--environment {CUSTOM_CLOUD}`"
-        )),
-    }
 }
 
 fn fixed(url: &'static str) -> Url {
@@ -410,47 +376,6 @@ mod tests {
         .expect("a cloud");
         assert_eq!(cloud.authority.as_str(), "https://login.example/sub/");
         assert_eq!(cloud.arm.as_str(), "https://management.chinacloudapi.cn/");
-    }
-
-    #[test]
-    fn tokens_of_one_cloud_are_never_for_anothers_arm() {
-        let named = |environment, authority| Cloud::named(environment, Some(authority), &nowhere());
-        for (environment, authority, hint) in [
-            (
-                None,
-                "https://login.sovcloud-identity.fr/",
-                "AzureBleuCloud",
-            ),
-            (None, "https://login.sovcloud-identity.de", CUSTOM_CLOUD),
-            (None, "https://login.sovcloud-identity.sg/", CUSTOM_CLOUD),
-            (
-                None,
-                "https://login.microsoftonline.us/",
-                "AzureUSGovernmentCloud",
-            ),
-            (
-                Some("AzureUSGovernmentCloud"),
-                "https://login.windows.net/",
-                "AzurePublicCloud",
-            ),
-        ] {
-            let failure = named(environment, authority).expect_err("another cloud's");
-            assert_eq!(failure.exit_code(), EXIT_USAGE);
-            let hint = format!("--environment {hint}`");
-            assert!(failure.render().contains(&hint), "{}", failure.render());
-            // A sign-in that never meets ARM takes the person's word.
-            assert!(Cloud::authority(environment, Some(authority), &nowhere()).is_ok());
-        }
-        for (environment, authority) in [
-            (None, "https://login.windows.net/"),
-            (Some("AzureBleuCloud"), "https://login.sovcloud-identity.fr"),
-            (
-                Some("AzureChinaCloud"),
-                "https://login.partner.microsoftonline.cn/",
-            ),
-        ] {
-            assert!(named(environment, authority).is_ok(), "{authority}");
-        }
     }
 
     #[test]

@@ -3,11 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use crate::{
-    auth::developer_state::{AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
+    auth::{
+        authority::known_service,
+        developer_state::{AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
+    },
     azure::{
         Cloud,
-        cloud::{AZ_CLOUD_VARIABLE, ToolCloud},
+        cloud::{
+            AZ_CLOUD_VARIABLE, CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, CloudRow, ToolCloud,
+        },
     },
     error::{Failure, Result},
     host::Host,
@@ -75,6 +82,7 @@ pub(super) fn cloud(login: &Settings, tool: Option<&ToolCloud>, host: &Host) -> 
         },
         (environment, tool) => {
             let cloud = Cloud::named(environment, authority_host, host)
+                .and_then(|cloud| check_authority(&cloud).map(|()| cloud))
                 .map_err(|failure| login.blame(failure, Param::AuthorityHost))?;
             if let (Some(tool), Some(environment)) = (tool, environment) {
                 tool.check(&cloud, environment)?;
@@ -110,4 +118,96 @@ fn absolute(path: &Path) -> Result<String> {
         Failure::usage(format!("`{}` is not UTF-8 text", path.display()))
             .hint("name another directory with `--azure-config-dir`")
     })
+}
+
+/// Refuses the authority of another known cloud: its tokens would be sent to this one's Azure
+/// Resource Manager.
+///
+/// # Errors
+/// A usage error that says how to name the cloud of the authority.
+fn check_authority(cloud: &Cloud) -> Result<()> {
+    let own = |row: &CloudRow| {
+        Url::parse(row.authority)
+            .ok()
+            .and_then(|url| known_service(&url))
+    };
+    let row = CLOUDS
+        .iter()
+        .find(|row| row.name == cloud.environment_argument());
+    let (Some(row), Some(theirs)) = (row, known_service(&cloud.authority)) else {
+        return Ok(());
+    };
+    if own(row) == Some(theirs) {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!(
+        "the authority `{}` is not of the cloud `{}`",
+        cloud.authority.host_str().unwrap_or_default(),
+        row.name
+    ))
+    .because(format!(
+        "its tokens would be sent to `{}`",
+        row.arm.trim_end_matches('/')
+    ));
+    Err(match CLOUDS.iter().find(|other| own(other) == Some(theirs)) {
+        Some(other) => failure.hint(format!(
+            "name the cloud with `--environment {}`, and leave the authority out",
+            other.name
+        )),
+        None => failure.hint(format!(
+            "where that cloud's Azure Resource Manager is, is not known here: describe the cloud in a file that \
+             `{CUSTOM_CLOUD_VARIABLE}` names, and give `--environment {CUSTOM_CLOUD}`"
+        )),
+    })
+}
+
+#[cfg(test)]
+mod authority_tests {
+    use super::*;
+    use crate::error::EXIT_USAGE;
+
+    #[test]
+    fn tokens_of_one_cloud_are_never_for_anothers_arm() {
+        let nowhere = || Host::with_env::<&str, &str>([]);
+        let named = |environment, authority| {
+            let cloud = Cloud::named(environment, Some(authority), &nowhere())?;
+            check_authority(&cloud)
+        };
+        for (environment, authority, hint) in [
+            (
+                None,
+                "https://login.sovcloud-identity.fr/",
+                "AzureBleuCloud",
+            ),
+            (None, "https://login.sovcloud-identity.de", CUSTOM_CLOUD),
+            (None, "https://login.sovcloud-identity.sg/", CUSTOM_CLOUD),
+            (
+                None,
+                "https://login.microsoftonline.us/",
+                "AzureUSGovernmentCloud",
+            ),
+            (
+                Some("AzureUSGovernmentCloud"),
+                "https://login.windows.net/",
+                "AzurePublicCloud",
+            ),
+        ] {
+            let failure = named(environment, authority).expect_err("another cloud's");
+            assert_eq!(failure.exit_code(), EXIT_USAGE);
+            let hint = format!("--environment {hint}`");
+            assert!(failure.render().contains(&hint), "{}", failure.render());
+            // A sign-in that never meets ARM takes the person's word.
+            assert!(Cloud::authority(environment, Some(authority), &nowhere()).is_ok());
+        }
+        for (environment, authority) in [
+            (None, "https://login.windows.net/"),
+            (Some("AzureBleuCloud"), "https://login.sovcloud-identity.fr"),
+            (
+                Some("AzureChinaCloud"),
+                "https://login.partner.microsoftonline.cn/",
+            ),
+        ] {
+            assert!(named(environment, authority).is_ok(), "{authority}");
+        }
+    }
 }
