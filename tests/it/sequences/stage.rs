@@ -34,14 +34,17 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// builds it.
 static MACHINE: LazyLock<PathBuf> = LazyLock::new(|| {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sequences/machine.c");
-    let library =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("machine-{}.so", std::process::id()));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let library = directory.join("machine.so");
+    // Another run may be using the one that is there.
+    let new = directory.join(format!("machine-{}.so", std::process::id()));
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
+        .args([&new, &source])
         .status()
         .expect("`cc` runs, as it does to link");
     assert!(built.success(), "{} can't be built", source.display());
+    fs::rename(new, &library).expect("renamed");
     library
 });
 
