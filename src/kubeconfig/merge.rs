@@ -478,12 +478,27 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     Some(json!(args))
 }
 
+/// Variables that say whose account az or azd answers for: never left over from a sync with another
+/// login mode, since a conversion would bring that account back.
+const ACCOUNT_VARIABLES: [&str; 3] = ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"];
+
 /// The plugin's variables: ours set, a person's kept.
 fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let Some(Value::Array(old)) = old else {
         return new.cloned();
     };
+    let named = |variables: Option<&Value>, name: &Value| {
+        let variables = variables.and_then(Value::as_array);
+        variables.is_some_and(|list| list.iter().any(|variable| variable["name"] == *name))
+    };
     let mut env = old.clone();
+    env.retain(|variable| {
+        let is_account = |name: &&str| variable["name"] == **name;
+        !ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
+    });
+    if env.is_empty() && !old.is_empty() {
+        return new.cloned();
+    }
     for variable in new.and_then(Value::as_array).into_iter().flatten() {
         match env
             .iter_mut()

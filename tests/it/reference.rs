@@ -229,7 +229,7 @@ fn variables_of_sync(out: &mut String) {
             "`--azure-config-dir`",
             "`azurecli`, `azd`",
         ),
-        ("AZURE_CLOUD_NAME", "", "`azurecli`"),
+        ("AZURE_CLOUD_NAME", "", "`azurecli`, `azd`"),
         ("AZD_CONFIG_DIR", "", "`azd`"),
     ] {
         line(

@@ -1,10 +1,14 @@
 //! Whose settings a sign-in gets: what `sync` writes means the same in every shell, and of two
 //! sign-ins each has its own.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use azure_sim::{AKS_CLIENT_APP, ManagedIdentity, Place};
-use kubectl_aad::login::{LoginMode, PARAMS, param::When};
+use kubectl_aad::login::{LoginMode, PARAMS, Param, param::When};
 use serde_json::Value;
 
 use crate::{
@@ -131,8 +135,13 @@ fn entry(scene: &Scene) -> (Vec<String>, Variables) {
 
 /// Runs the entry as kubectl does, with nothing cached, in a shell with these variables.
 fn use_entry(scene: &Scene, variables: &[&Variables]) -> Ran {
-    let (args, own) = entry(scene);
     let _ = std::fs::remove_dir_all(scene.world.home().join(".kube/cache"));
+    call_entry(scene, variables)
+}
+
+/// The same with what is cached.
+fn call_entry(scene: &Scene, variables: &[&Variables]) -> Ran {
+    let (args, own) = entry(scene);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = scene.world.aad(&args);
     for list in variables.iter().copied().chain([&own]) {
@@ -507,12 +516,14 @@ fn a_context_uses_the_account_of_az_that_sync_used() {
     let scene = Scene::new();
     let other = second_account_of_az(&scene);
     let shell = vec![pair("AZURE_CONFIG_DIR", &other)];
+    let quoted = vec![pair("AZURE_CONFIG_DIR", "~/other-azure")];
     let plain = Variables::new();
     let relative = ["--azure-config-dir", "other-azure"];
     let home = ["--azure-config-dir", "~/other-azure"];
     let (person, bot) = (scene.user.oid.as_str(), scene.principal.oid.as_str());
     for (flags, synced_in, used_in, oid) in [
         (&[][..], &shell, &plain, bot),
+        (&[][..], &quoted, &plain, bot),
         (&[][..], &plain, &shell, person),
         (&relative[..], &plain, &plain, bot),
         (&home[..], &plain, &shell, bot),
@@ -521,13 +532,8 @@ fn a_context_uses_the_account_of_az_that_sync_used() {
         assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
         // What was fetched ahead is found, and no other account's.
         scene.world.simulator.reset();
-        let (args, own) = entry(&scene);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let mut command = scene.world.aad(&args);
-        for (name, value) in used_in.iter().chain(&own) {
-            command.env(name, value);
-        }
-        let warm = run(&mut command);
+        let (_, own) = entry(&scene);
+        let warm = call_entry(&scene, &[used_in]);
         assert_eq!(scene.claims(&warm)["oid"], oid, "{flags:?} {own:?}");
         assert!(scene.world.simulator.tool_starts().is_empty(), "{own:?}");
         let cold = use_entry(&scene, &[used_in]);
@@ -708,4 +714,176 @@ fn a_command_for_az_is_for_the_account_that_the_context_means() {
     let used = use_entry(&scene, &[&plain]);
     let named = format!("AZURE_CONFIG_DIR={other} AZURE_CLOUD_NAME=Simulated az login");
     assert!(used.stderr.contains(&named), "{}", used.stderr);
+}
+
+/// What an application in development has in its shell: another identity, whole and valid, in every
+/// variable of every mode, and other directories and another cloud for az and azd.
+fn application_in_development(scene: &Scene, except: &Variables) -> Variables {
+    let fleet = scene.world.simulator.fleet();
+    let other = fleet
+        .service_principals
+        .iter()
+        .find(|principal| principal.client_id != scene.principal.client_id);
+    let (client, secret) = match other {
+        Some(other) => (other.client_id.clone(), other.secret().to_owned()),
+        None => (uuid_like(), "another-secret".to_owned()),
+    };
+    let rows = PARAMS.iter().flat_map(|row| {
+        row.variable_names()
+            .into_iter()
+            .map(move |name| (row, name))
+    });
+    let mut variables: Variables = rows
+        .filter(|(_, name)| *name != "AAD_TOKEN_STORE")
+        .map(|(row, name)| {
+            let value = match row.param {
+                Param::Login => "spn",
+                Param::ClientId => &client,
+                Param::ClientSecret => &secret,
+                Param::Timeout => "50s",
+                Param::AuthorityHost => "https://login.microsoftonline.com/",
+                Param::TenantId => "11111111-2222-4333-8444-555555555555",
+                _ => "/another",
+            };
+            pair(name, value)
+        })
+        .collect();
+    variables.extend(
+        [
+            "AZURE_CONFIG_DIR",
+            "AZD_CONFIG_DIR",
+            "AZURE_CLOUD_NAME",
+            "ARM_SUBSCRIPTION_ID",
+            "AZURE_SUBSCRIPTION_ID",
+            "ARM_ENVIRONMENT",
+            "AZURE_ENVIRONMENT",
+        ]
+        .map(|name| pair(name, "/another")),
+    );
+    variables.retain(|(name, _)| !except.iter().any(|(known, _)| known == name));
+    variables
+}
+
+fn uuid_like() -> String {
+    "99999999-8888-4777-8666-555555555555".to_owned()
+}
+
+#[test]
+fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let scene = scene();
+    let who = |variables: &[&Variables]| {
+        let mut command = scene.world.program(&kubectl);
+        let text = scene.world.kubeconfig_text();
+        let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
+        command
+            .args(["--context", &parsed.contexts[0].name])
+            .args(["auth", "whoami", "-o", "json"])
+            .stdin(Stdio::null());
+        for list in variables {
+            command.envs(list.iter().map(|(name, value)| (name, value)));
+        }
+        run(&mut command)
+    };
+    let mut setups = setups(&scene);
+    setups.insert(
+        1,
+        Setup {
+            mode: "interactive",
+            flags: Vec::new(),
+            at_use: Vec::new(),
+        },
+    );
+    for setup in setups {
+        forget_kubeconfig(&scene);
+        let mut flags = vec!["-l", setup.mode, "--arm-login", "azurecli", "-o", "json"];
+        flags.extend(setup.flags.iter().map(String::as_str));
+        let synced = sync(&scene, &flags, &[&setup.at_use]);
+        let report = synced.json(0);
+        assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
+        let plain = who(&[&setup.at_use]);
+        assert_eq!(plain.code, 0, "{}: {}", setup.mode, plain.stderr);
+        let foreign = application_in_development(&scene, &setup.at_use);
+        for cold in [false, true] {
+            let sessions_stay = matches!(setup.mode, "devicecode" | "interactive");
+            if cold && !sessions_stay {
+                let _ = std::fs::remove_dir_all(scene.world.home().join(".kube/cache"));
+            }
+            scene.world.simulator.reset();
+            let loud = who(&[&foreign, &setup.at_use]);
+            assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
+            assert_eq!(loud.stdout, plain.stdout, "{}", setup.mode);
+            let asked: Vec<_> = scene.world.simulator.requests();
+            let asked: Vec<_> = asked
+                .iter()
+                .filter(|request| !request.path.contains("selfsubjectreviews"))
+                .collect();
+            if !cold {
+                assert!(asked.is_empty(), "{}: {asked:?}", setup.mode);
+                let started = scene.world.simulator.tool_starts();
+                assert!(started.is_empty(), "{}: {started:?}", setup.mode);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_azd_that_asks_az_has_the_cloud_that_sync_used() {
+    let scene = scene();
+    let config = scene.world.home().join(".azd/config.json");
+    std::fs::write(config, r#"{"auth":{"useAzCliAuth":"true"}}"#).expect("written");
+    for flags in [
+        &["-l", "azd"][..],
+        &["-l", "azd", "--arm-login", "azurecli"],
+    ] {
+        forget_kubeconfig(&scene);
+        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[]);
+        assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
+        scene.world.simulator.reset();
+        let used = call_entry(
+            &scene,
+            &[&vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")]],
+        );
+        assert_eq!(used.code, 0, "{}", used.stderr);
+        let started = scene.world.simulator.tool_starts();
+        assert!(started.is_empty(), "{flags:?}: {started:?}");
+    }
+}
+
+#[test]
+fn a_background_refresh_signs_in_as_the_entry_says() {
+    let scene = scene();
+    let simulator = &scene.world.simulator;
+    let lifetimes = |seconds| {
+        simulator.configure(|settings| {
+            settings.user_token_lifetime = seconds;
+            settings.service_token_lifetime = seconds;
+            settings.managed_identity_token_lifetime = seconds;
+        });
+    };
+    for setup in setups(&scene) {
+        forget_kubeconfig(&scene);
+        let mut flags = vec!["--no-warm", "-l", setup.mode, "--arm-login", "azurecli"];
+        flags.extend(setup.flags.iter().map(String::as_str));
+        assert_eq!(sync(&scene, &flags, &[]).code, 0, "{}", setup.mode);
+        // Long enough to be served, and due from the start.
+        lifetimes(590);
+        let old = use_entry(&scene, &[&setup.at_use]);
+        let expected = identity(&scene, &old);
+        lifetimes(5302);
+        let foreign = application_in_development(&scene, &setup.at_use);
+        let end = Instant::now() + Duration::from_secs(30);
+        let new = loop {
+            let now = call_entry(&scene, &[&foreign, &setup.at_use]);
+            assert_eq!(now.code, 0, "{}: {}", setup.mode, now.stderr);
+            if now.stdout != old.stdout {
+                break now;
+            }
+            assert!(Instant::now() < end, "{} is not renewed", setup.mode);
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(identity(&scene, &new), expected, "{}", setup.mode);
+    }
 }

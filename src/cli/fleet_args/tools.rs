@@ -48,7 +48,7 @@ pub(super) fn found(
         if let Some(path) = relative
             && !variables.iter().any(|(name, _)| *name == dir.variable)
         {
-            variables.push((dir.variable, absolute(path)?));
+            variables.push((dir.variable, absolute(&host.path(path))?));
         }
     }
     let mut host = host.with_vars(variables);
@@ -99,13 +99,12 @@ pub(super) fn entry_variables(mode: LoginMode, host: &Host) -> Vec<(&'static str
         let named = host.var(dir.variable).unwrap_or_default();
         (dir.variable, named.to_owned())
     };
+    let cloud = host.var(AZ_CLOUD_VARIABLE).unwrap_or_default();
+    let az = [dir(AZ_CONFIG_DIR), (AZ_CLOUD_VARIABLE, cloud.to_owned())];
     match mode {
-        LoginMode::AzureCli => {
-            let cloud = host.var(AZ_CLOUD_VARIABLE).unwrap_or_default();
-            vec![dir(AZ_CONFIG_DIR), (AZ_CLOUD_VARIABLE, cloud.to_owned())]
-        }
+        LoginMode::AzureCli => az.to_vec(),
         // azd can be told to ask az.
-        LoginMode::Azd => vec![dir(AZD_CONFIG_DIR), dir(AZ_CONFIG_DIR)],
+        LoginMode::Azd => [&[dir(AZD_CONFIG_DIR)], &az[..]].concat(),
         _ => Vec::new(),
     }
 }

@@ -119,6 +119,29 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
     );
 }
 
+#[test]
+fn whose_account_az_answers_for_is_not_left_over_from_another_mode() {
+    let mut fleet = imports(&[name("prod", "rg", "s1")]);
+    let of_az = json!([
+        {"name": "AZURE_CONFIG_DIR", "value": "/work"},
+        {"name": "AZURE_CLOUD_NAME", "value": "AzureCloud"},
+    ]);
+    fleet[0].user["exec"]["env"] = of_az;
+    let (text, _) = run("", &fleet);
+    let added = "      env:\n      - name: A\n        value: b\n      - name";
+    let by_hand = edited(&text, "      env:\n      - name", added);
+    fleet[0].user["exec"]["args"] = json!(["get-token", "--login", "spn"]);
+    fleet[0].user["exec"]["env"] = json!(null);
+    for (before, kept) in [(&text, false), (&by_hand, true)] {
+        let (after, outcomes) = run(before, &fleet);
+        assert_eq!(outcomes[0].1, Action::Updated);
+        assert!(!after.contains("AZURE_"), "{after}");
+        assert_eq!(after.contains("name: A\n"), kept, "{after}");
+        let (again, outcomes) = run(&after, &fleet);
+        assert_eq!((again, outcomes[0].1), (after, Action::Unchanged));
+    }
+}
+
 /// Replaces one passage, which has to be there.
 fn edited(text: &str, from: &str, to: &str) -> String {
     let edited = text.replacen(from, to, 1);
