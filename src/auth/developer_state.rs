@@ -47,6 +47,9 @@ pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
     default: ".azd",
 };
 
+/// The variable that names the program whose account `azd` uses in place of its own.
+const AZD_ASKS: &str = "AZD_AUTH_ENDPOINT";
+
 /// The directory that a tool would use.
 ///
 /// # Errors
@@ -112,9 +115,16 @@ pub(super) fn place_of_azd(host: &Host) -> Option<String> {
     Some(Seen::new(host, AZD_CONFIG_DIR)?.fingerprint())
 }
 
-/// What `azd` would answer from. It can be told to ask `az`
-/// (`auth.useAzCliAuth`), so what `az` would say counts too.
+/// What `azd` would answer from; none where nothing tells. It can be told to ask `az`
+/// (`auth.useAzCliAuth`), so what `az` would say counts too. Where an editor runs it, it asks that one
+/// (azd's `docs/external-authentication.md`), and whose account the editor has is in no file.
 pub(super) fn of_azd(host: &Host) -> Option<String> {
+    if host.var_os(AZD_ASKS).is_some_and(|at| !at.is_empty()) {
+        tracing::info!(
+            "no token of azd is cached: `{AZD_ASKS}` says that another program signs in"
+        );
+        return None;
+    }
     let mut seen = Seen::new(host, AZD_CONFIG_DIR)?;
     let dir = seen.dir.clone();
     let config = read("azd", &dir.join("config.json"))?.unwrap_or_default();
@@ -386,5 +396,8 @@ mod tests {
         let through_az = of_azd(&host);
         az.write("config", "y");
         assert_ne!(of_azd(&host), through_az);
+        // Whose account an editor has is not told.
+        let editor = host.with_vars([("AZD_AUTH_ENDPOINT", "http://127.0.0.1:1")]);
+        assert_eq!(of_azd(&editor), None);
     }
 }
