@@ -606,6 +606,12 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
         "error: `az` is set to the cloud `Simulated`, but `--environment AzureUSGovernmentCloud` was asked for\n\
          hint: type `az cloud set --name AzureUSGovernment` and `az login`, or leave `--environment` out\n"
     );
+    let elsewhere = [("AZURE_CONFIG_DIR", "/my az")].map(|(name, dir)| pair(name, dir));
+    assert_eq!(
+        told(&["sync", "-e", "AzureChinaCloud"], &elsewhere.to_vec()),
+        "error: `az` is set to the cloud `AzureCloud`, but `--environment AzureChinaCloud` was asked for\n\
+         hint: type `AZURE_CONFIG_DIR='/my az' az cloud set --name AzureChinaCloud` and `AZURE_CONFIG_DIR='/my az' az login`, or leave `--environment` out\n"
+    );
     let variable = vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")];
     let refused = told(&["list", "-e", CLOUD], &variable);
     assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
@@ -666,6 +672,12 @@ fn a_command_in_a_hint_is_the_persons_own() {
     for word in words {
         assert!(listed.stderr.contains(word), "{word}: {}", listed.stderr);
     }
+    let named = sync(&scene, &["-l", "devicecode", "-t", &scene.tenant], &[&ci]);
+    let hint = format!(
+        "`CI= kubectl aad sync --environment {CLOUD} --login devicecode --tenant-id {}`",
+        scene.tenant
+    );
+    assert!(named.stderr.contains(&hint), "{hint}\n{}", named.stderr);
     let secret = [
         "-l",
         "spn",

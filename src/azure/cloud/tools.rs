@@ -22,6 +22,9 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// The cloud of az and azd where none was chosen.
 const DEFAULT: &str = "AzureCloud";
 
+/// Makes a command of the tool that a hint can show, for the directory that the tool is used with.
+pub(super) type Typed<'a> = &'a dyn Fn(&str) -> String;
+
 /// The cloud that a tool is set to.
 #[derive(Debug, Clone)]
 pub struct ToolCloud {
@@ -43,7 +46,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// When az's files can't be read, or the cloud is not known.
-    pub fn of_az(host: &Host) -> Result<Self> {
+    pub fn of_az(host: &Host, typed: Typed<'_>) -> Result<Self> {
         let config = ini(&read(host, AZ_CONFIG_DIR, "config")?);
         let chosen = host.var_nonempty(AZ_CLOUD_VARIABLE);
         let name = chosen
@@ -59,9 +62,11 @@ impl ToolCloud {
             (Some(row), None) => (Cloud::named(Some(row.name), None, host)?, false),
             (None, None) => {
                 let failure = Failure::usage(format!("the cloud `{name}` of `az` is not known"))
-                    .hint(
-                        "`az cloud list` lists az's clouds; `az cloud set --name NAME` chooses one",
-                    );
+                    .hint(format!(
+                        "`{}` lists az's clouds; `{}` chooses one",
+                        typed("az cloud list"),
+                        typed("az cloud set --name NAME")
+                    ));
                 return Err(match chosen {
                     Some(_) => failure.because(format!(
                         "it is the value of the variable `{AZ_CLOUD_VARIABLE}`"
@@ -69,7 +74,7 @@ impl ToolCloud {
                     None => failure,
                 });
             }
-            (_, Some(arm)) => (custom_cloud(name, arm, &text)?, true),
+            (_, Some(arm)) => (custom_cloud(name, arm, &text, typed)?, true),
         };
         Ok(Self {
             tool: "az",
@@ -105,7 +110,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// A usage error that names both.
-    pub fn check_same(&self, other: &Self) -> Result<()> {
+    pub fn check_same(&self, other: &Self, typed: Typed<'_>) -> Result<()> {
         if other.custom || self.cloud.arm.origin() == other.cloud.arm.origin() {
             return Ok(());
         }
@@ -113,14 +118,18 @@ impl ToolCloud {
             "`{}` is set to the cloud `{}`, and `{}` to `{}`",
             self.tool, self.name, other.tool, other.name
         ))
-        .hint(format!("type `azd config set cloud.name {}`", other.name)))
+        .hint(format!(
+            "type `{} {}`",
+            typed("azd config set cloud.name"),
+            other.name
+        )))
     }
 
     /// Checks that this is the cloud that `--environment` asked for.
     ///
     /// # Errors
     /// A usage error that says how to choose the same for both.
-    pub fn check(&self, wanted: &Cloud, environment: &str) -> Result<()> {
+    pub fn check(&self, wanted: &Cloud, environment: &str, typed: Typed<'_>) -> Result<()> {
         // azd has no name for a custom cloud, so it can't be asked for one.
         let beyond_azd = self.tool == "azd" && wanted.environment_argument() == CUSTOM_CLOUD;
         if beyond_azd || self.cloud.arm.origin() == wanted.arm.origin() {
@@ -142,12 +151,18 @@ impl ToolCloud {
         Err(match (self.variable, tool) {
             (Some(variable), _) => failure
                 .because(format!("it is the value of the variable `{variable}`"))
-                .hint(format!("set `{variable}={name}`, or leave `--environment` out")),
+                .hint(format!(
+                    "set `{variable}={name}`, or leave `--environment` out"
+                )),
             (None, "az") => failure.hint(format!(
-                "type `az cloud set --name {name}` and `az login`, or leave `--environment` out"
+                "type `{} {name}` and `{}`, or leave `--environment` out",
+                typed("az cloud set --name"),
+                typed("az login")
             )),
             (None, _) => failure.hint(format!(
-                "type `azd config set cloud.name {name}` and `azd auth login`, or leave `--environment` out"
+                "type `{} {name}` and `{}`, or leave `--environment` out",
+                typed("azd config set cloud.name"),
+                typed("azd auth login")
             )),
         })
     }
@@ -158,12 +173,15 @@ fn custom_cloud<'a>(
     name: &str,
     arm: &str,
     text: &impl Fn(&str) -> Option<&'a String>,
+    typed: Typed<'_>,
 ) -> Result<Cloud> {
     let unfit = |why: &str| {
         Failure::usage(format!("the cloud `{name}` of `az` can't be used"))
             .because(why)
             .hint(format!(
-                "`az cloud show --name {name}` shows it, and `az cloud update` changes it"
+                "`{}` shows it, and `{}` changes it",
+                typed("az cloud show"),
+                typed("az cloud update")
             ))
     };
     let url =
@@ -237,10 +255,11 @@ mod tests {
         }
 
         fn cloud(&self, variable: &str) -> Result<ToolCloud> {
-            ToolCloud::of_az(&Host::with_env([
+            let host = Host::with_env([
                 (AZ_CONFIG_DIR.variable, self.0.path().as_os_str()),
                 (AZ_CLOUD_VARIABLE, variable.as_ref()),
-            ]))
+            ]);
+            ToolCloud::of_az(&host, &str::to_owned)
         }
     }
 
@@ -278,7 +297,7 @@ mod tests {
         let az = Az::new("[cloud]\nname = AzureUSGovernment\n", "");
         let refused = |variable: &str| {
             let own = az.cloud(variable).expect("a cloud");
-            own.check(&wanted, "AzureChinaCloud")
+            own.check(&wanted, "AzureChinaCloud", &str::to_owned)
                 .expect_err("another one")
                 .render()
         };
@@ -287,7 +306,7 @@ mod tests {
         assert!(
             az.cloud("AzureChinaCloud")
                 .expect("a cloud")
-                .check(&wanted, "x")
+                .check(&wanted, "x", &str::to_owned)
                 .is_ok()
         );
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     error::{Failure, Result},
     host::Host,
-    login::{LoginMode, Param, Settings},
+    login::{CommandLine, LoginMode, Param, Settings},
 };
 
 /// The machine with the directories and the cloud of the tools that the modes
@@ -54,14 +54,14 @@ pub(super) fn found(
     let mut host = host.with_vars(variables);
     let mut first: Option<ToolCloud> = None;
     if asks(LoginMode::AzureCli) {
-        let az = ToolCloud::of_az(&host)?;
+        let az = ToolCloud::of_az(&host, &typed(&host, AZ_CONFIG_DIR))?;
         host = host.with_vars([(AZ_CLOUD_VARIABLE, &az.name)]);
         first = Some(az);
     }
     if asks(LoginMode::Azd) {
         let azd = ToolCloud::of_azd(&host)?;
         if let Some(az) = &first {
-            azd.check_same(az)?;
+            azd.check_same(az, &typed(&host, AZD_CONFIG_DIR))?;
         }
         first.get_or_insert(azd);
     }
@@ -85,10 +85,23 @@ pub(super) fn cloud(login: &Settings, tool: Option<&ToolCloud>, host: &Host) -> 
                 .and_then(|cloud| check_authority(&cloud).map(|()| cloud))
                 .map_err(|failure| login.blame(failure, Param::AuthorityHost))?;
             if let (Some(tool), Some(environment)) = (tool, environment) {
-                tool.check(&cloud, environment)?;
+                let dir = match tool.tool {
+                    "az" => AZ_CONFIG_DIR,
+                    _ => AZD_CONFIG_DIR,
+                };
+                tool.check(&cloud, environment, &typed(host, dir))?;
             }
             Ok(cloud)
         }
+    }
+}
+
+/// How a command of the tool is typed that has its state in `dir`.
+fn typed(host: &Host, dir: ConfigDir) -> impl Fn(&str) -> String {
+    move |words| {
+        CommandLine::new(words)
+            .variable_of(host, dir.variable)
+            .to_string()
     }
 }
 
