@@ -142,10 +142,16 @@ fn a_link_to_a_missing_file_or_heading_is_found() {
     );
 }
 
-/// README.md and every page under docs/.
+/// Every page under docs/, and those at the root.
 fn pages() -> Vec<PathBuf> {
+    let root = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ];
     let mut pages = pages_in(&repository().join("docs"));
-    pages.push(repository().join("README.md"));
+    pages.extend(root.map(|page| repository().join(page)));
     pages
 }
 
