@@ -13,3 +13,4 @@ pub mod jwt;
 pub mod kubeconfig;
 pub mod login;
 pub mod secret;
+pub mod tool_config;

@@ -6,8 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    AccessToken, Ask,
-    developer_state::{self, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
+    AccessToken, Ask, developer_state,
     oauth::{
         Tokens,
         answer::{expiry, seconds, text},
@@ -19,6 +18,7 @@ use crate::{
     host::process::{Ended, Finished, Run},
     login::CommandLine,
     secret::Secret,
+    tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
 };
 
 /// Asks `az` for a token. A subscription selects the account and the tenant;
@@ -230,7 +230,7 @@ fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure
     let az = |command: &str| {
         let line = CommandLine::new(command).variable_of(ask.host, AZ_CONFIG_DIR.variable);
         match developer_state::cloud_for_this_call(ask.host) {
-            Some(cloud) => line.variable("AZURE_CLOUD_NAME", cloud),
+            Some(cloud) => line.variable(AZ_CLOUD_VARIABLE, cloud),
             None => line,
         }
     };

@@ -17,67 +17,28 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{cache::hexadecimal, managed_identity};
 use crate::{
-    error::Result,
     host::{
         Host,
         file::{self, Unreadable},
     },
     login::IdentityChoice,
+    tool_config::{self, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
 };
 
 /// The largest file that is read, in bytes: a profile has some 1 KB a subscription.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// Where a tool keeps its state.
-#[derive(Debug, Clone, Copy)]
-pub struct ConfigDir {
-    /// The variable that names it.
-    pub variable: &'static str,
-    default: &'static str,
-}
-
-/// The directory of `az`.
-pub const AZ_CONFIG_DIR: ConfigDir = ConfigDir {
-    variable: "AZURE_CONFIG_DIR",
-    default: ".azure",
-};
-/// The directory of `azd`.
-pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
-    variable: "AZD_CONFIG_DIR",
-    default: ".azd",
-};
-
 /// The variable that names the program whose account `azd` uses in place of its own.
 const AZD_ASKS: &str = "AZD_AUTH_ENDPOINT";
 
-/// The directory that a tool would use.
-///
-/// # Errors
-/// When the home directory is unknown.
-pub fn config_dir(host: &Host, dir: ConfigDir) -> Result<PathBuf> {
-    match named_dir(host, dir.variable) {
-        Some(named) => Ok(named),
-        None => Ok(host.home()?.join(dir.default)),
-    }
-}
-
 /// The cloud that `AZURE_CLOUD_NAME` chooses, where az is set to another one.
 pub(super) fn cloud_for_this_call(host: &Host) -> Option<&str> {
-    let wanted = host.var_nonempty("AZURE_CLOUD_NAME")?;
-    let dir = config_dir(host, AZ_CONFIG_DIR).ok()?;
+    let wanted = host.var_nonempty(AZ_CLOUD_VARIABLE)?;
+    let dir = AZ_CONFIG_DIR.find(host).ok()?;
     let config = read("az", &dir.join("config"))
         .flatten()
         .unwrap_or_default();
-    let config = String::from_utf8_lossy(&config).into_owned();
-    let mut cloud = config.lines().skip_while(|line| line.trim() != "[cloud]");
-    let set = cloud
-        .find_map(|line| {
-            line.trim()
-                .strip_prefix("name")?
-                .trim_start()
-                .strip_prefix('=')
-        })
-        .map_or("AzureCloud", str::trim);
+    let set = tool_config::cloud_of_az(&String::from_utf8_lossy(&config));
     (set != wanted).then_some(wanted)
 }
 
@@ -151,13 +112,6 @@ fn asks_az(config: &[u8]) -> bool {
         .is_ok_and(|config| config.auth.use_az_cli_auth.eq_ignore_ascii_case("true"))
 }
 
-/// The directory that `AZURE_CONFIG_DIR` or `AZD_CONFIG_DIR` names, in full: both programs take a
-/// relative one from their current directory, and ours for them is the root.
-pub(super) fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
-    let dir = host.var_os(variable).filter(|value| !value.is_empty())?;
-    std::path::absolute(host.path(dir)).ok()
-}
-
 /// What a file of `program` holds. The outer `None` is for one that is there and can't be read: then
 /// nothing tells whom the program would answer for, and nothing may be cached, which makes each call slow.
 fn read(program: &str, path: &Path) -> Option<Option<Vec<u8>>> {
@@ -203,7 +157,7 @@ struct Seen {
 
 impl Seen {
     fn new(host: &Host, dir: ConfigDir) -> Option<Self> {
-        let dir = config_dir(host, dir).ok()?;
+        let dir = dir.find(host).ok()?;
         let mut seen = Self {
             context: Context::new(&SHA256),
             dir: dir.clone(),
@@ -218,7 +172,7 @@ impl Seen {
     fn of_az(host: &Host) -> Option<Self> {
         let mut seen = Self::new(host, AZ_CONFIG_DIR)?;
         // It chooses another of az's clouds, and with it the accounts.
-        seen.add(host.var("AZURE_CLOUD_NAME").unwrap_or_default().as_bytes());
+        seen.add(host.var(AZ_CLOUD_VARIABLE).unwrap_or_default().as_bytes());
         Some(seen)
     }
 

@@ -15,7 +15,7 @@ use crate::{
 
 mod tools;
 
-pub use tools::{AZ_CLOUD_VARIABLE, ToolCloud};
+pub use tools::ToolCloud;
 
 /// The variable that names the file of a custom cloud.
 pub const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";

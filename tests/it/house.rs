@@ -10,7 +10,7 @@ use std::{
 use crate::support::repository;
 
 /// A room and the rooms that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
@@ -22,10 +22,17 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "kubeconfig",
             "login",
             "secret",
+            "tool_config",
         ],
     ),
-    ("azure", &["auth", "error", "host", "jwt", "secret"]),
-    ("auth", &["error", "host", "jwt", "login", "secret"]),
+    (
+        "azure",
+        &["auth", "error", "host", "jwt", "secret", "tool_config"],
+    ),
+    (
+        "auth",
+        &["error", "host", "jwt", "login", "secret", "tool_config"],
+    ),
     ("kubeconfig", &["error", "host", "login", "secret"]),
     ("exec_credential", &["auth", "error", "host", "secret"]),
     ("login", &["error", "host", "secret"]),
@@ -33,6 +40,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("jwt", &[]),
     ("secret", &[]),
+    ("tool_config", &["error", "host"]),
     ("lib", &[]),
 ];
 

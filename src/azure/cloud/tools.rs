@@ -3,25 +3,20 @@
 //! Nothing is started and nothing is written. The files are those of az 2.91
 //! (`azure.cli.core.cloud`) and of azd's user configuration.
 
-use std::collections::BTreeMap;
-
 use super::{CLOUDS, CUSTOM_CLOUD, Cloud, endpoint};
 use crate::{
-    auth::developer_state::{self, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
     error::{Failure, Result},
     host::{
         Host,
         file::{self, Unreadable},
     },
+    tool_config::{
+        self, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir, DEFAULT_CLOUD, sections,
+    },
 };
 
-/// The variable that chooses az's cloud for one call.
-pub const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
 /// The largest file that is read, in bytes: a cloud has some 2 KB.
 const FILE_LIMIT: u64 = 1 << 20;
-/// The cloud of az and azd where none was chosen.
-const DEFAULT: &str = "AzureCloud";
-
 /// Makes a command of the tool that a hint can show, for the directory that the tool is used with.
 pub(super) type Typed<'a> = &'a dyn Fn(&str) -> String;
 
@@ -47,12 +42,10 @@ impl ToolCloud {
     /// # Errors
     /// When az's files can't be read, or the cloud is not known.
     pub fn of_az(host: &Host, typed: Typed<'_>) -> Result<Self> {
-        let config = ini(&read(host, AZ_CONFIG_DIR, "config")?);
+        let set = tool_config::cloud_of_az(&read(host, AZ_CONFIG_DIR, "config")?);
         let chosen = host.var_nonempty(AZ_CLOUD_VARIABLE);
-        let name = chosen
-            .or_else(|| Some(config.get("cloud")?.get("name")?.as_str()))
-            .unwrap_or(DEFAULT);
-        let sections = ini(&read(host, AZ_CONFIG_DIR, "clouds.config")?);
+        let name = chosen.unwrap_or(&set);
+        let sections = sections(&read(host, AZ_CONFIG_DIR, "clouds.config")?);
         let section = sections.get(name);
         let known = CLOUDS
             .iter()
@@ -95,7 +88,7 @@ impl ToolCloud {
         let name = config
             .pointer("/cloud/name")
             .and_then(serde_json::Value::as_str)
-            .unwrap_or(DEFAULT);
+            .unwrap_or(DEFAULT_CLOUD);
         Ok(Self {
             tool: "azd",
             name: name.to_owned(),
@@ -202,7 +195,7 @@ fn custom_cloud<'a>(
 /// A file of a tool's directory; empty where there is none.
 fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<String> {
     // The tool finds its home without `HOME`, too, but this program does not.
-    let Ok(dir) = developer_state::config_dir(host, dir) else {
+    let Ok(dir) = dir.find(host) else {
         return Ok(String::new());
     };
     let path = dir.join(name);
@@ -213,30 +206,6 @@ fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<String> {
             .because(why)
             .hint("it says which cloud is chosen: make it readable, or choose another `--login`")),
     }
-}
-
-/// The sections of a file as Python's `configparser` reads it, by their names.
-fn ini(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut sections: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let mut current = String::new();
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split(']').next())
-        {
-            name.clone_into(&mut current);
-        } else if let Some((key, value)) = line.split_once(['=', ':']) {
-            sections
-                .entry(current.clone())
-                .or_default()
-                .insert(key.trim().to_lowercase(), value.trim().to_owned());
-        }
-    }
-    sections
 }
 
 #[cfg(test)]

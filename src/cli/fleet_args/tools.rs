@@ -6,19 +6,15 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::{
-    auth::{
-        authority::known_service,
-        developer_state::{AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
-    },
+    auth::authority::known_service,
     azure::{
         Cloud,
-        cloud::{
-            AZ_CLOUD_VARIABLE, CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, CloudRow, ToolCloud,
-        },
+        cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, CloudRow, ToolCloud},
     },
     error::{Failure, Result},
     host::Host,
     login::{CommandLine, LoginMode, Param, Settings},
+    tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
 };
 
 /// The machine with the directories and the cloud of the tools that the modes

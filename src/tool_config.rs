@@ -1,0 +1,102 @@
+//! Where `az` and `azd` keep their configuration, and how az writes it.
+//!
+//! What the tools are signed in as is `auth::developer_state`; which cloud they are set to is
+//! `azure::cloud::tools`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{error::Result, host::Host};
+
+/// Where a tool keeps its state.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigDir {
+    /// The variable that names it.
+    pub variable: &'static str,
+    default: &'static str,
+}
+
+/// The directory of `az`.
+pub const AZ_CONFIG_DIR: ConfigDir = ConfigDir {
+    variable: "AZURE_CONFIG_DIR",
+    default: ".azure",
+};
+/// The directory of `azd`.
+pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
+    variable: "AZD_CONFIG_DIR",
+    default: ".azd",
+};
+
+/// The variable that chooses az's cloud for one call.
+pub const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
+/// The cloud of az and azd where none was chosen.
+pub const DEFAULT_CLOUD: &str = "AzureCloud";
+
+impl ConfigDir {
+    /// The directory that the tool would use.
+    ///
+    /// # Errors
+    /// When the home directory is unknown.
+    pub fn find(self, host: &Host) -> Result<PathBuf> {
+        match named_dir(host, self.variable) {
+            Some(named) => Ok(named),
+            None => Ok(host.home()?.join(self.default)),
+        }
+    }
+}
+
+/// The directory that `variable` names, in full: the tools take a relative one from their current
+/// directory, and ours for them is the root.
+fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
+    let dir = host.var_os(variable).filter(|value| !value.is_empty())?;
+    std::path::absolute(host.path(dir)).ok()
+}
+
+/// The sections of a file as Python's `configparser` reads it, by their names.
+type Sections = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Reads a configuration file of az.
+pub fn sections(text: &str) -> Sections {
+    let mut sections = Sections::new();
+    let mut current = String::new();
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+        {
+            name.clone_into(&mut current);
+        } else if let Some((key, value)) = line.split_once(['=', ':']) {
+            sections
+                .entry(current.clone())
+                .or_default()
+                .insert(key.trim().to_lowercase(), value.trim().to_owned());
+        }
+    }
+    sections
+}
+
+/// The cloud that `az cloud set` chose, by the text of az's `config`.
+pub fn cloud_of_az(config: &str) -> String {
+    let sections = sections(config);
+    let name = sections.get("cloud").and_then(|cloud| cloud.get("name"));
+    name.map_or(DEFAULT_CLOUD, String::as_str).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cloud_is_read_from_its_own_section() {
+        assert_eq!(cloud_of_az(""), DEFAULT_CLOUD);
+        assert_eq!(
+            cloud_of_az("[cloud]\nname = AzureChinaCloud\n"),
+            "AzureChinaCloud"
+        );
+        assert_eq!(cloud_of_az("[cloud]\n[other]\nname = x\n"), DEFAULT_CLOUD);
+        assert_eq!(cloud_of_az("\u{feff}[cloud]\n; a note\nNAME: Mine"), "Mine");
+    }
+}
