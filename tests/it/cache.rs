@@ -524,9 +524,18 @@ fn each_store_keeps_what_it_says() {
         assert_eq!(mode, 0o600, "{}", path.display());
     }
     // Another mode lets others in: nothing is read there any more, and nothing written.
+    let names = || {
+        let entries = fs::read_dir(&cache).expect("it was made");
+        let names = entries.map(|entry| entry.expect("readable").file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("ours");
     let unused = scene.get_token(&args, &[secret, file]);
     assert_ne!(token(&unused), kept);
+    assert_eq!(names(), before);
+    let again = scene.get_token(&args, &[secret, file]);
+    assert_ne!(token(&again), token(&unused), "it was not written");
     assert!(
         unused.stderr.contains("type `chmod 700 "),
         "{}",
