@@ -717,10 +717,31 @@ fn exec(
     if let (LoginMode::AzureCli, Some(dir)) = (target.mode, &request.azure_config_dir) {
         set_variable(&mut exec, "AZURE_CONFIG_DIR", dir);
     }
+    if !is_ours(&request.exec_command) {
+        drop_empty_account_variables(&mut exec);
+    }
     if old.is_none() {
         exec.sort_keys();
     }
     Value::Object(exec)
+}
+
+/// Drops the empty variables by which `sync` says that az's own directory is meant: az fails with them,
+/// and only our plugin keeps them from it.
+fn drop_empty_account_variables(exec: &mut Map<String, Value>) {
+    let Some(Value::Array(env)) = exec.get_mut("env") else {
+        return;
+    };
+    let before = env.len();
+    env.retain(|variable| {
+        let is_account = owner::ACCOUNT_VARIABLES
+            .iter()
+            .any(|name| variable["name"] == **name);
+        !is_account || variable["value"] != ""
+    });
+    if env.is_empty() && before > 0 {
+        exec.insert("env".to_owned(), Value::Null);
+    }
 }
 
 fn is_ours(command: &str) -> bool {

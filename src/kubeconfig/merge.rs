@@ -478,11 +478,8 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     Some(json!(args))
 }
 
-/// Variables that say whose account az or azd answers for: never left over from a sync with another
-/// login mode, since a conversion would bring that account back.
-const ACCOUNT_VARIABLES: [&str; 3] = ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"];
-
-/// The plugin's variables: ours set, a person's kept.
+/// The plugin's variables: ours set, a person's kept. Whose account az or azd answers for is never left
+/// over from a sync with another login mode: a conversion would bring that account back.
 fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let Some(Value::Array(old)) = old else {
         return new.cloned();
@@ -494,7 +491,7 @@ fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let mut env = old.clone();
     env.retain(|variable| {
         let is_account = |name: &&str| variable["name"] == **name;
-        !ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
+        !owner::ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
     });
     if env.is_empty() && !old.is_empty() {
         return new.cloned();

@@ -173,6 +173,24 @@ fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
 }
 
 #[test]
+fn azures_plugin_is_not_given_the_empty_variables_that_az_fails_with() {
+    let mut user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
+    let host = Host::with_env::<&str, &str>([]);
+    let to = |user: &Value, command| {
+        let request = Request::new(Settings::new(), &host, command, None, true).expect("valid");
+        run(user, &request).expect("converted").user["exec"]["env"].clone()
+    };
+    let empty = json!({"name": "AZURE_CONFIG_DIR", "value": ""});
+    let cloud = json!({"name": "AZURE_CLOUD_NAME", "value": "AzureCloud"});
+    let own = json!({"name": "A", "value": ""});
+    user["exec"]["env"] = json!([empty, cloud, own]);
+    assert_eq!(to(&user, EXEC_COMMAND), user["exec"]["env"]);
+    assert_eq!(to(&user, "kubelogin"), json!([cloud, own]));
+    user["exec"]["env"] = json!([empty]);
+    assert_eq!(to(&user, "kubelogin"), Value::Null);
+}
+
+#[test]
 fn a_missing_parameter_is_named() {
     let user = exec_user(&["get-token", "--login", "azurecli", "--server-id", "s"]);
     let failure = run(&user, &request(&[(Param::Login, "devicecode")]))
