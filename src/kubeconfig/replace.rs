@@ -1,10 +1,10 @@
 //! Replacing a kubeconfig: by a rename where that keeps all that the file is, else in place.
 //!
 //! A rename is atomic: a reader sees the old content or the new, whatever happens. It can't be done
-//! to a mount point (a file that is mounted into a container), and gives the file another owner where
-//! this user can't give it away. Then the file is written in place, as kubectl always does, with its old
-//! and new contents kept beside it until that is done, so that the next run can set right what one that
-//! was killed left behind.
+//! to a mount point (a file that is mounted into a container), gives the file another owner where this
+//! user can't give it away, and takes it away from its other names (hard links). Then the file is
+//! written in place, as kubectl always does, with its old and new contents kept beside it until that is
+//! done, so that the next run can set right what one that was killed left behind.
 //!
 //! All of this happens under the file's lock.
 
@@ -93,7 +93,10 @@ impl<'a> Replacement<'a> {
                 return write_in_place(path, self.file);
             }
             match self.file.persist(path) {
-                Ok(_) => sync_directory(parent(path)),
+                Ok(_) => {
+                    sync_directory(parent(path));
+                    Ok(())
+                }
                 Err(error) if needs_no_rename(&error.error) => write_in_place(path, error.file),
                 Err(error) => Err(error.error),
             }
@@ -125,21 +128,32 @@ fn write_in_place(path: &Path, mut new: tempfile::NamedTempFile) -> io::Result<(
     let mut new_bytes = Vec::new();
     new.rewind()?;
     io::copy(new.as_file_mut(), &mut new_bytes)?;
+    let kept = keep_both(path, new, &old_bytes);
+    let written = kept.and_then(|()| {
+        overwrite(path, &new_bytes).or_else(|error| {
+            overwrite(path, &old_bytes)?;
+            Err(error)
+        })
+    });
+    // Where not even the old contents could be put back, the next run does it.
+    if written.is_ok() || fs::read(path).is_ok_and(|now| now == old_bytes) {
+        forget(path);
+    }
+    written
+}
+
+/// Keeps the old and the new contents beside the file at `path`.
+fn keep_both(path: &Path, new: tempfile::NamedTempFile, old_bytes: &[u8]) -> io::Result<()> {
     // The old contents come last: where they are, both are.
     new.persist(beside(path, NEW))
         .map_err(|error| error.error)?;
     let mut old = temporary(path)?;
-    old.write_all(&old_bytes)?;
+    old.write_all(old_bytes)?;
     old.as_file().sync_all()?;
     old.persist(beside(path, OLD))
         .map_err(|error| error.error)?;
-    sync_directory(parent(path))?;
-    let written = overwrite(path, &new_bytes);
-    if written.is_err() {
-        overwrite(path, &old_bytes)?;
-    }
-    forget(path)?;
-    written
+    sync_directory(parent(path));
+    Ok(())
 }
 
 /// Puts `bytes` into a file that stays the same one. Nothing is cut off before all is written.
@@ -154,15 +168,34 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// is whole.
 pub(super) fn before_interruption(path: &Path, now: &[u8]) -> Option<Vec<u8>> {
     let path = &fs::canonicalize(path).ok()?;
-    let old = read_file(&beside(path, OLD), LIMIT).ok()?;
-    let new = read_file(&beside(path, NEW), LIMIT).ok()?;
+    let (old, new) = (left(path, OLD)?, left(path, NEW)?);
     is_torn(now, &old, &new).then_some(old)
+}
+
+/// What a run left beside the file at `path`; none where it was not one of this user, of the file's owner
+/// or of root: where all may make files, such as in `/tmp`, somebody else may have made one of that name.
+fn left(path: &Path, suffix: &str) -> Option<Vec<u8>> {
+    let file = beside(path, suffix);
+    let made = fs::symlink_metadata(&file).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let us = rustix::process::geteuid().as_raw();
+        if ![0, us, fs::metadata(path).ok()?.uid()].contains(&made.uid()) {
+            return None;
+        }
+    }
+    if !made.is_file() {
+        return None;
+    }
+    read_file(&file, LIMIT).ok()
 }
 
 /// Sets right what a run that was killed while it wrote in place left behind: the old contents come
 /// back, unless the file is whole, as it was, as it was to be, or as somebody has made it since.
 pub(super) fn recover(path: &Path) -> Result<(), Error> {
-    if !beside(path, OLD).exists() && !beside(path, NEW).exists() {
+    let is_there = |suffix| fs::symlink_metadata(beside(path, suffix)).is_ok();
+    if !is_there(OLD) && !is_there(NEW) {
         return Ok(());
     }
     let recover = || {
@@ -170,7 +203,8 @@ pub(super) fn recover(path: &Path) -> Result<(), Error> {
         if let Some(old) = before_interruption(path, &now) {
             overwrite(path, &old)?;
         }
-        forget(path)
+        forget(path);
+        Ok(())
     };
     recover().map_err(failed(path))
 }
@@ -188,15 +222,11 @@ fn is_torn(now: &[u8], old: &[u8], new: &[u8]) -> bool {
         .all(|(at, &byte)| byte == 0 || is_of(old, at, byte) || is_of(new, at, byte))
 }
 
-fn forget(path: &Path) -> io::Result<()> {
-    // The old contents go first: where they are, both are.
+fn forget(path: &Path) {
+    // The old contents go first: where they are, both are. What is somebody else's may not go.
     for suffix in [OLD, NEW] {
-        match fs::remove_file(beside(path, suffix)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        let _ = fs::remove_file(beside(path, suffix));
     }
-    Ok(())
 }
 
 /// Removes files in the making that belong to the file at `path`. Who makes one has the file's lock, or
@@ -212,7 +242,7 @@ pub(super) fn sweep(path: &Path) {
 }
 
 /// Gives `new` the owner, mode and extended attributes (POSIX ACLs are some of them) of `old`. Says
-/// whether it has them all now.
+/// whether it has them all now, and its only name.
 #[cfg(unix)]
 fn keep_attributes(old: &File, new: &File) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -220,8 +250,12 @@ fn keep_attributes(old: &File, new: &File) -> io::Result<bool> {
     let made = new.metadata()?;
     let same_owner = (made.uid(), made.gid()) == (is.uid(), is.gid())
         || fchown(new, Some(is.uid()), Some(is.gid())).is_ok();
-    new.set_permissions(fs::Permissions::from_mode(is.mode() & 0o777))?;
-    Ok(keep_extended_attributes(old, new) && same_owner)
+    if !same_owner || is.nlink() > 1 {
+        // It stays private: its group may be another one than may read the old file.
+        return Ok(false);
+    }
+    let mode = fs::Permissions::from_mode(is.mode() & 0o777);
+    Ok(new.set_permissions(mode).is_ok() && keep_extended_attributes(old, new))
 }
 
 #[cfg(not(unix))]
@@ -272,15 +306,15 @@ fn keep_extended_attributes(_: &File, _: &File) -> bool {
     true
 }
 
+/// Makes a rename outlast a loss of power, where the file system can do that and the directory may be
+/// read. The file is in its place in any case.
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn sync_directory(path: &Path) {
+    let _ = File::open(path).and_then(|directory| directory.sync_all());
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
+fn sync_directory(_: &Path) {}
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -368,6 +402,62 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("there"), "new");
         assert_eq!(fs::metadata(&path).expect("there").ino(), before);
         assert_eq!(names(dir.path()), ["config"]);
+    }
+
+    #[test]
+    fn a_hard_link_stays_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, other) = (dir.path().join("config"), dir.path().join("other"));
+        fs::write(&path, "old").expect("written");
+        fs::hard_link(&path, &other).expect("linked");
+        let replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        replacement.commit().expect("written");
+        assert_eq!(fs::read_to_string(&other).expect("there"), "new");
+        assert_eq!(names(dir.path()), ["config", "other"]);
+    }
+
+    #[test]
+    fn what_is_kept_beside_the_file_goes_where_it_could_not_be_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        fs::write(&path, "old").expect("written");
+        // Nothing can be renamed over a directory that is not empty.
+        let in_the_way = beside(&path, OLD);
+        fs::create_dir_all(in_the_way.join("x")).expect("made");
+        let mut replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        replacement.is_like_old = false;
+        replacement.commit().expect_err("it is in the way");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "old");
+        assert_eq!(names(dir.path()), [".config.aad-old", "config"]);
+    }
+
+    #[test]
+    fn contents_that_are_no_file_of_ours_are_not_put_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = interrupted(dir.path(), b"evil, longer", b"now, longer", b"now");
+        assert!(before_interruption(&path, b"now").is_some());
+        let kept = beside(&path, OLD);
+        fs::rename(&kept, dir.path().join("elsewhere")).expect("moved");
+        std::os::unix::fs::symlink("elsewhere", &kept).expect("linked");
+        recover(&path).expect("nothing to do");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "now");
+        assert_eq!(names(dir.path()), ["config", "elsewhere"]);
+    }
+
+    /// Only root can make a file of somebody else.
+    #[test]
+    fn what_somebody_else_left_beside_the_file_is_not_put_back() {
+        use std::os::unix::fs::chown;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        for (kept, after) in [(1, "now"), (0, "evil, longer")] {
+            let path = interrupted(dir.path(), b"evil, longer", b"now, longer", b"now");
+            chown(beside(&path, OLD), Some(kept), None).expect("given away");
+            recover(&path).expect("recovered");
+            assert_eq!(fs::read_to_string(&path).expect("there"), after);
+        }
     }
 
     #[test]

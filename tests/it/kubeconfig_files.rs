@@ -205,6 +205,28 @@ fn a_file_that_belongs_to_somebody_else_keeps_its_owner() {
 }
 
 #[test]
+fn a_directory_that_may_not_be_listed_will_do() {
+    if !may_mount() {
+        return;
+    }
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let home = Home::new();
+    let path = home.write("config", &kubeconfig(2));
+    for path in [&path, &home.path("")] {
+        chown(path, Some(65534), Some(65534)).expect("root");
+    }
+    fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o300)).expect("root");
+    let mut command = home.program("/usr/bin/setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(env!("CARGO_BIN_EXE_kubectl-aad"))
+        .args(["convert-kubeconfig", "--kubeconfig", "config", "-l", "msi"]);
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(home.read("config").contains("- msi"));
+}
+
+#[test]
 fn a_kubeconfig_in_utf_16_is_converted_and_kubectl_reads_it_before_and_after() {
     let Some(kubectl) = peer("kubectl") else {
         return;
