@@ -3,22 +3,25 @@
 use super::yaml::{Kind, Node, Tree};
 use std::ops::Range;
 
-/// Keys whose values are secrets. `value` is that of a plugin's variable, which may hold anything.
-const SECRET_KEYS: [&str; 9] = [
-    "token",
-    "password",
-    "client-key-data",
-    "client-secret",
-    "access-token",
-    "refresh-token",
-    "id-token",
-    "secret",
-    "value",
-];
+/// Whether the value of a key is a secret. `value` is that of a plugin's variable, which may hold
+/// anything.
+fn is_secret_key(key: &str) -> bool {
+    key == "value" || names_a_secret(key)
+}
+
+/// Whether a name, of a key or a flag, is that of a secret, in whatever way its words are joined:
+/// `client-key-data`, `accessToken`, `api_key`; but not `tokenFile` or `federated-token-file`.
+fn names_a_secret(name: &str) -> bool {
+    const PARTS: [&str; 5] = ["secret", "password", "passwd", "passphrase", "credential"];
+    const ENDS: [&str; 5] = ["token", "keydata", "apikey", "accesskey", "privatekey"];
+    let letters = name.chars().filter(|c| !"-_.".contains(*c));
+    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    PARTS.iter().any(|part| name.contains(part)) || ENDS.iter().any(|end| name.ends_with(end))
+}
 
 /// The text with each secret replaced by `[redacted]`.
 ///
-/// Hidden are the values of [`SECRET_KEYS`], what an argument list gives a flag that sounds like a
+/// Hidden are the values of keys that sound like a secret's, what an argument list gives a flag that sounds like a
 /// secret's, and URLs with a password, wherever they stand and however they are written; and comments
 /// that speak of a secret, with those around them. Of several documents the first is shown.
 pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
@@ -109,7 +112,7 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Map { entries, .. } => {
             for entry in entries {
-                if SECRET_KEYS.contains(&entry.name()) {
+                if is_secret_key(entry.name()) {
                     hide(&entry.value, hidden);
                 } else {
                     collect(&entry.value, text, hidden);
@@ -123,19 +126,14 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
                     hide(item, hidden);
                     continue;
                 }
-                match &item.kind {
+                match &resolved(item).kind {
                     Kind::Scalar { text: arg, .. } if is_secret_flag(arg) => {
                         match arg.split_once('=') {
-                            Some((flag, _)) => hidden.push(behind(flag, item, text)),
+                            Some((flag, _)) => hidden.push(behind(flag, resolved(item), text)),
                             None => next_is_secret = true,
                         }
                     }
-                    // A command line in one argument.
-                    Kind::Scalar { text: arg, .. }
-                        if arg.split_whitespace().any(is_secret_flag) =>
-                    {
-                        hide(item, hidden);
-                    }
+                    Kind::Scalar { text: arg, .. } if has_secret(arg) => hide(item, hidden),
                     _ => collect(item, text, hidden),
                 }
             }
@@ -177,12 +175,46 @@ fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
     }
 }
 
-/// `--client-secret`, `--client-secret=…`, another plugin's `--oidc-client-secret`; but not
+/// What an alias stands for.
+fn resolved<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
+    match &node.kind {
+        Kind::Alias(target) => resolved(target),
+        _ => node,
+    }
+}
+
+/// `--client-secret`, `--client-secret=…`, another plugin's `-token`; but not
 /// `--federated-token-file`.
 fn is_secret_flag(arg: &str) -> bool {
     let name = arg.split('=').next().unwrap_or_default();
-    name.starts_with("--")
-        && (name.contains("secret") || name.contains("password") || name.ends_with("token"))
+    name.starts_with('-') && names_a_secret(name)
+}
+
+/// Whether an argument that is no flag of a secret has one within: a command line, `NAME=value`, a
+/// header, JSON.
+fn has_secret(arg: &str) -> bool {
+    let lower = arg.to_ascii_lowercase();
+    let mut words = arg.split(|c: char| c.is_whitespace() || "'\"{}[](),;".contains(c));
+    let assigned = |word: &str| {
+        let name = word.split_once('=').map(|(name, _)| name);
+        name.is_some_and(names_a_secret)
+    };
+    let as_json = || {
+        let mut names = arg
+            .split(':')
+            .map(|part| part.trim().trim_end_matches(['"', '\\']));
+        names.any(|name| {
+            names_a_secret(
+                name.rsplit(['"', '\'', ' ', '{', ','])
+                    .next()
+                    .unwrap_or_default(),
+            )
+        })
+    };
+    lower.contains("bearer ")
+        || lower.contains("basic ")
+        || words.any(|word| is_secret_flag(word) || assigned(word))
+        || (arg.contains(':') && as_json())
 }
 
 #[cfg(test)]
@@ -226,6 +258,15 @@ mod tests {
             "cluster: {proxy-url: 'http://me:hunter2@proxy:8080'}\n",
             "# proxy-url: http://me:hunter2@proxy\n",
             "token: # mine\n  hunter2\n",
+            "args:\n- &f --client-secret\n- x\n- *f\n- hunter2\n",
+            "base: &f --client-secret=hunter2\nargs: [*f]\n",
+            "args: [-token=hunter2, -secret, hunter2, --API-Key, hunter2, --apiToken=hunter2]\n",
+            "args: [--access-key=hunter2, --passphrase, hunter2, --Client-Secret=hunter2]\n",
+            "args: ['--header=Authorization: Bearer hunter2', -H, 'authorization: basic hunter2']\n",
+            "args: [API_TOKEN=hunter2, sh, -c, 'API_TOKEN=hunter2 plugin']\n",
+            "args: ['{\"password\": \"hunter2\"}']\n",
+            "extension: {apiKey: hunter2, accessToken: hunter2, client_secret: hunter2}\n",
+            "extension:\n  privateKey: hunter2\n  Password: hunter2\n  SECRET: hunter2\n",
         ] {
             let document = Document::parse(text).expect("YAML");
             let shown = document.redacted();
@@ -235,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_shows() {
-        let text = "# the first\nserver: https://x # ours: https://a@b\nargs:\n- get-token\n- --federated-token-file\n- t\nname: token\n";
+        let text = "# the first\nserver: https://x # ours: https://a@b\nargs:\n- get-token\n- --federated-token-file\n- t\n- --pop-claims\n- u=/subscriptions/x\nname: token\ntokenFile: t\n";
         assert_eq!(Document::parse(text).expect("YAML").redacted(), text);
     }
 }
