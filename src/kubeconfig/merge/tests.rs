@@ -355,7 +355,17 @@ fn foreign() -> impl Strategy<Value = (String, Value)> {
                 let block = Document::parse("")
                     .and_then(|d| d.render(&one))
                     .expect("written");
+                // JSON leaves characters as they are that YAML must have escaped.
+                let escaped = |c: char| match c {
+                    '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}'..
+                        if u32::from(c) <= 0xffff =>
+                    {
+                        format!("\\u{:04x}", u32::from(c))
+                    }
+                    c => c.to_string(),
+                };
                 let flow = format!("{}: {}\n", json!(key), value);
+                let flow: String = flow.chars().map(escaped).collect();
                 out.push_str(if style[i % 4] { &block } else { &flow });
             }
             (out, Value::Object(root))
