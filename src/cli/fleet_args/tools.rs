@@ -38,10 +38,13 @@ pub(super) fn found(
     if let Some(dir) = azure_config_dir {
         variables.push((AZ_CONFIG_DIR.variable, absolute(&host.path(dir))?));
     }
+    // An entry can name no directory that is not text, and must not stand for the default then.
+    let asked = asks(LoginMode::AzureCli) || asks(LoginMode::Azd);
     for dir in [AZ_CONFIG_DIR, AZD_CONFIG_DIR] {
         let named = host.var_os(dir.variable).filter(|text| !text.is_empty());
-        let relative = named.map(Path::new).filter(|path| path.is_relative());
-        if let Some(path) = relative
+        let unfit = |path: &&Path| path.is_relative() || path.to_str().is_none();
+        if let Some(path) = named.map(Path::new).filter(unfit)
+            && asked
             && !variables.iter().any(|(name, _)| *name == dir.variable)
         {
             variables.push((dir.variable, absolute(&host.path(path))?));
@@ -217,5 +220,23 @@ mod authority_tests {
         ] {
             assert!(named(environment, authority).is_ok(), "{authority}");
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_no_entry_can_name_is_refused_where_az_is_asked() {
+        let dir = std::ffi::OsString::from_vec(b"/az-\xff".to_vec());
+        let host = Host::with_env([(AZ_CONFIG_DIR.variable, dir)]);
+        let found = |mode| found(&host, [mode, mode], None);
+        for mode in [LoginMode::AzureCli, LoginMode::Azd] {
+            assert!(found(mode).is_err(), "{mode}");
+        }
+        assert!(found(LoginMode::Spn).is_ok());
     }
 }
