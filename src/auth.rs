@@ -467,7 +467,7 @@ impl Authenticator {
 
     fn in_context(&self, failure: Failure, request: &TokenRequest) -> Failure {
         let failure = self.with_variables(failure);
-        if failure.kind() == Kind::Usage {
+        if matches!(failure.kind(), Kind::Usage | Kind::Variable) {
             return failure;
         }
         let mode = self.sign_in.login.mode();
@@ -481,17 +481,28 @@ impl Authenticator {
 }
 
 impl Authenticator {
-    /// Names the variables that had a part in what failed.
+    /// Names the variables that had a part in what failed: where nobody answered,
+    /// who signs in and with which secret had none.
     fn with_variables(&self, failure: Failure) -> Failure {
-        let timeout = failure.kind() == Kind::Timeout;
+        let kind = failure.kind();
         let names: Vec<String> = self
             .sign_in
             .variables
             .iter()
             .filter(|(param, _)| match param {
-                Param::Timeout => timeout,
+                Param::Timeout => kind == Kind::Timeout,
                 Param::TokenStore => false,
-                _ => true,
+                _ if kind == Kind::Variable => false,
+                // Which host was called.
+                Param::AuthorityHost | Param::Environment => true,
+                _ => !matches!(
+                    kind,
+                    Kind::Network
+                        | Kind::Untrusted
+                        | Kind::Timeout
+                        | Kind::Cancelled
+                        | Kind::NotInstalled
+                ),
             })
             .map(|(_, name)| format!("`{name}`"))
             .collect();

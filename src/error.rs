@@ -29,6 +29,9 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub enum Kind {
     /// Wrong arguments or unusable input: exit code 2.
     Usage,
+    /// A variable that no flag stands for is unusable, such as a proxy's. The
+    /// message names it: exit code 2.
+    Variable,
     /// A person has to sign in, and none is here or the sign-in was refused.
     SignInNeeded,
     /// The server understood and said no (403, consent, conditional access).
@@ -145,7 +148,7 @@ impl Failure {
     /// The exit code for this failure.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Usage => EXIT_USAGE,
+            Kind::Usage | Kind::Variable => EXIT_USAGE,
             _ => EXIT_FAILED,
         }
     }
@@ -252,6 +255,7 @@ mod tests {
     #[test]
     fn only_usage_errors_exit_with_two() {
         assert_eq!(Failure::usage("x").exit_code(), EXIT_USAGE);
+        assert_eq!(Failure::of(Kind::Variable, "x").exit_code(), EXIT_USAGE);
         assert_eq!(Failure::of(Kind::Denied, "x").exit_code(), EXIT_FAILED);
     }
 }

@@ -176,7 +176,7 @@ pub(super) async fn from_pipelines(
 }
 
 fn parse_url(variable: &str, text: &str) -> Result<Url> {
-    Url::parse(text).map_err(|_| Failure::usage(format!("`{variable}` is not a URL")))
+    Url::parse(text).map_err(|_| Failure::of(Kind::Variable, format!("`{variable}` is not a URL")))
 }
 
 /// An `Authorization` header that no log shows.

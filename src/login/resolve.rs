@@ -228,12 +228,18 @@ impl Settings {
             _ => None,
         };
         // Without the older names of the same variables: the newer ones win.
-        let names: Vec<String> = self
+        let mut names: Vec<String> = Vec::new();
+        for variable in self
             .counting(param)
             .chain(other.into_iter().flat_map(|other| self.counting(other)))
             .filter(|variable| !variable.name.starts_with("AAD_SERVICE_PRINCIPAL_"))
-            .map(|variable| format!("`{}`", variable.name))
-            .collect();
+        {
+            let name = format!("`{}`", variable.name);
+            // A variable can count in two ways.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let flags = match (param.row().secret, other) {
             (true, Some(other)) => vec![format!("`{}`", self.flag(other))],
             (true, None) => Vec::new(),

@@ -446,6 +446,50 @@ fn an_error_that_comes_of_a_variable_names_it() {
     }
 }
 
+/// Who signs in and with what secret has no part in a network's fault.
+#[test]
+fn a_failure_that_no_variable_had_a_part_in_names_none() {
+    let scene = Scene::new();
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let dead = ("HTTPS_PROXY", "http://127.0.0.1:1");
+    let unusable = ("HTTPS_PROXY", "ftp://proxy.example");
+    let untrusted = ("SSL_CERT_FILE", "");
+    let away = scene.spn(&["--authority-host", "https://login.example.test/"]);
+    let here = scene.spn(&[]);
+    for (args, variable, said) in [
+        (&away, dead, "through the proxy `http://127.0.0.1:1`"),
+        (&away, unusable, "its scheme is `ftp`"),
+        (&here, untrusted, "is not trusted"),
+    ] {
+        let ran = scene.get_token(args, &[secret, variable]);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(
+            !ran.stderr.contains("AZURE_CLIENT_SECRET"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let wrong = [("AZURE_CLIENT_SECRET", "s3cret-of-another")];
+    let ran = scene.get_token(&here, &wrong);
+    assert!(
+        ran.stderr.contains("`AZURE_CLIENT_SECRET`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_way_to_give_a_value_is_named_once() {
+    let scene = Scene::new();
+    let ran = scene.get_token(&["-l", "workloadidentity"], &[]);
+    assert_eq!(
+        ran.stderr.matches("`AZURE_CLIENT_ID`").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl() {
     let scene = Scene::new();

@@ -8,7 +8,7 @@ use url::{Url, form_urlencoded};
 
 use super::{Ask, arc};
 use crate::{
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     host::{Host, http::Http},
     login::IdentityChoice,
 };
@@ -156,7 +156,11 @@ impl ServiceRow {
                 .to_owned(),
         };
         let mut url = Url::parse(&base).map_err(|_| {
-            Failure::usage(format!("`{base}` is not the address of {}", self.name)).hint(format!(
+            Failure::of(
+                Kind::Variable,
+                format!("`{base}` is not the address of {}", self.name),
+            )
+            .hint(format!(
                 "check the variable `{}`",
                 self.endpoint.unwrap_or("AZURE_POD_IDENTITY_AUTHORITY_HOST")
             ))
@@ -212,8 +216,12 @@ impl ServiceRow {
         let mut request = http.request(method, url)?;
         if let Some((name, variable)) = self.secret {
             let text = ask.host.var(variable).unwrap_or_default();
-            let mut value = header::HeaderValue::from_str(text)
-                .map_err(|_| Failure::usage(format!("`{variable}` is not a valid header")))?;
+            let mut value = header::HeaderValue::from_str(text).map_err(|_| {
+                Failure::of(
+                    Kind::Variable,
+                    format!("`{variable}` is not a valid header"),
+                )
+            })?;
             value.set_sensitive(true);
             request = request.header(name, value);
         }

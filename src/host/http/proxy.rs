@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Answer, place};
 use crate::{
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     host::Host,
 };
 
@@ -157,11 +157,14 @@ impl Proxies {
             return Ok(None);
         }
         let refused = |why: &str| {
-            Failure::usage(format!("`{variable}` does not name a proxy that can be used"))
-                .because(why)
-                .hint(format!(
-                    "set it as in `{variable}=http://proxy.example.com:3128`, or type `unset {variable}`"
-                ))
+            Failure::of(
+                Kind::Variable,
+                format!("`{variable}` does not name a proxy that can be used"),
+            )
+            .because(why)
+            .hint(format!(
+                "set it as in `{variable}=http://proxy.example.com:3128`, or type `unset {variable}`"
+            ))
         };
         if url.scheme() == "http" && self.cgi {
             return Err(refused(
