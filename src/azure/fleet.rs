@@ -302,7 +302,10 @@ impl Fleet {
 
 /// Says that a tenant could not be signed in to.
 fn closed(tenant: &TenantRef, why: Failure) -> Failure {
-    why.context(format!("could not sign in to {}", tenant.label()))
+    match tenant.is_named() {
+        true => why.context(format!("could not sign in to {}", tenant.label())),
+        false => why.context("could not sign in to Azure"),
+    }
 }
 
 async fn subscriptions_of(

@@ -491,10 +491,7 @@ impl Walk<'_> {
                     return Ok(None);
                 };
                 progress.say(format!("signing in to {}", tenant.label()));
-                progress.announce(Some(format!(
-                    "{} wants a sign-in of its own:",
-                    tenant.label()
-                )));
+                progress.announce(Some(format!("sign in to {}:", tenant.label())));
                 self.fleet.enter(arm, tenant, &self.scope, &tell).await;
                 progress.announce(None);
             }
@@ -527,7 +524,7 @@ impl Walk<'_> {
         self.fleet
             .check(&self.scope)
             .map_err(|why| match why.kind() {
-                Kind::Usage => why,
+                Kind::Usage | Kind::Variable => why,
                 _ => match self.fleet.tenants.first() {
                     Some((tenant, _)) => self.with_command(why, tenant),
                     None => why,

@@ -121,7 +121,7 @@ fn tenants_that_are_named_are_the_only_ones_and_one_that_wants_more_is_asked_for
     let report = synced.json(0);
     assert_eq!(report["summary"]["added"], 4);
     assert_eq!(prompts(&world), 1);
-    let asked = format!("tenant `{}` wants a sign-in", tenants[1].domain);
+    let asked = format!("sign in to tenant `{}`:", tenants[1].domain);
     let (before, after) = synced.stderr.split_once(&asked).expect("it is named");
     assert!(!before.contains("enter the code"), "{}", synced.stderr);
     assert!(after.contains("enter the code"), "{}", synced.stderr);

@@ -47,6 +47,13 @@ impl TenantRef {
             .any(|name| name.eq_ignore_ascii_case(id_or_domain.trim()))
     }
 
+    /// Says whether anything is known that it could be called by.
+    pub fn is_named(&self) -> bool {
+        [&self.display_name, &self.asked, &self.id]
+            .iter()
+            .any(|name| name.is_some())
+    }
+
     /// What to call it in front of a person.
     pub fn label(&self) -> String {
         let name = self.display_name.as_ref().or(self.asked.as_ref());

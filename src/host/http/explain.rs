@@ -8,6 +8,9 @@ use crate::error::{Failure, Kind};
 /// How much of a page's title is shown, in characters.
 const TITLE_LIMIT: usize = 80;
 
+/// What to look at where nothing answers.
+const NETWORK: &str = "check the network, and `HTTPS_PROXY` where one is needed";
+
 /// Explains why no answer came.
 pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error) -> Failure {
     if let Some(why) = refused_certificate(error) {
@@ -23,11 +26,13 @@ pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error
             through_proxy(place, proxy, &reason, error)
         }
         _ if error.is_timeout() => {
-            Failure::of(Kind::Timeout, format!("`{place}` did not answer in time")).because(reason)
+            Failure::of(Kind::Timeout, format!("`{place}` did not answer in time"))
+                .because(reason)
+                .hint(NETWORK)
         }
         _ => Failure::of(Kind::Network, format!("could not reach `{place}`"))
             .because(reason)
-            .hint("check the network, and `HTTPS_PROXY` where one is needed"),
+            .hint(NETWORK),
     }
 }
 
