@@ -302,15 +302,29 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
         true => store.clear(),
         false => cache.forget(&wanted),
     };
-    say(&format!(
-        "forgot {}",
-        counted(forgotten, "record", "records")
-    ));
     // Whose they are can't be told: they may be what was meant. A context gets its next token anyway.
     let unreadable = match matches.contains_id("context") {
         true => 0,
         false => cache.remove_unreadable(),
     };
+    let left = match all {
+        true => store.token_files().len(),
+        false => cache.list(&wanted).len(),
+    };
+    if left > 0 {
+        let still = counted(left, "record is", "records are");
+        let failure = Failure::new(format!("{still} still in the token cache"));
+        return Err(match store.problem() {
+            Some(problem) => failure.because_of(&problem),
+            None => failure
+                .because("it can't be removed, or another process has stored it again")
+                .hint("try again"),
+        });
+    }
+    say(&format!(
+        "forgot {}",
+        counted(forgotten, "record", "records")
+    ));
     if unreadable > 0 {
         say(&format!(
             "removed {} that could not be read here, whoever's they were: sealed with another machine's key or with \

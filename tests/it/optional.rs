@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// A home directory, and what is wrong with it.
+#[derive(Clone, Copy)]
 struct Case {
     name: &'static str,
     /// Run by root, in a namespace of its own; `$HOME` is the home directory of uid 65534, and `$C` the
@@ -321,4 +322,44 @@ fn where_files_cannot_be_locked_tokens_are_cached_all_the_same() {
         0,
         "the key is the same"
     );
+}
+
+#[test]
+fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    let open = Case {
+        name: "a cache",
+        ..PLAIN
+    };
+    let closed = Case {
+        setup: "chmod 500 $C",
+        ..open
+    };
+    let read_only = Case {
+        setup: "chmod 700 $C; mount --bind $C $C; mount -o remount,ro,bind $C",
+        ..open
+    };
+    homes.get_token(&open, false, &[]).json(0);
+    let clear: [&[&str]; 2] = [&[], &["--tenant", &homes.0.scene.tenant]];
+    for (case, why) in [
+        (closed, "Permission denied"),
+        (read_only, "Read-only file system"),
+    ] {
+        for filter in clear {
+            let args = [&["cache", "clear"][..], filter].concat();
+            let ran = homes.run(&case, false, &args);
+            assert_eq!(ran.code, 1, "{}", ran.stderr);
+            let said = "1 record is still in the token cache";
+            assert!(ran.stderr.contains(said), "{}", ran.stderr);
+            assert!(ran.stderr.contains(why), "{}", ran.stderr);
+            assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+            assert!(!ran.stderr.contains("forgot"), "{}", ran.stderr);
+        }
+    }
+    let ran = homes.run(&open, false, &["cache", "clear"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("forgot 1 record"), "{}", ran.stderr);
 }
