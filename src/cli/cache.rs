@@ -23,7 +23,7 @@ use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
     host::Host,
     kubeconfig::{self, Document, Paths, Section, convert::Source},
-    login::{Origin, Param, Precedence, Settings},
+    login::{CommandLine, Origin, Param, Precedence, Settings},
 };
 
 /// `cache` with what is below it.
@@ -184,7 +184,8 @@ impl From<&Kept> for Record {
 }
 
 fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
-    let store = Arc::new(open(&settings(matches, host), host)?);
+    let settings = settings(matches, host);
+    let store = Arc::new(open(&settings, host)?);
     let problem = store.problem();
     let cache = TokenCache::new(Arc::clone(&store));
     let kept = cache.list(&wanted(matches));
@@ -222,9 +223,15 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
         ));
     }
     if report.unreadable > 0 {
+        // Without these it would clear another cache.
+        let [directory, kind] = [Param::CacheDir, Param::TokenStore]
+            .map(|param| settings.text(param).unwrap_or_default());
+        let clear = CommandLine::new("kubectl aad cache clear")
+            .flag_some(&Param::CacheDir.dashed(), directory)
+            .flag_some(&Param::TokenStore.dashed(), kind);
         say(&format!(
             "note: {} sealed there with another machine's key or with one that is lost, or damaged; \
-             `kubectl aad cache clear` removes them, too",
+             `{clear}` removes them, too",
             counted(report.unreadable, "more is", "more are")
         ));
     }

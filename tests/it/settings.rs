@@ -692,6 +692,21 @@ fn a_command_in_a_hint_is_the_persons_own() {
     );
     assert!(ran.stderr.contains(&hint), "{hint}\n{}", ran.stderr);
 
+    // Another cache would be cleared without its directory.
+    let own = ["--cache-dir", &cache, "--token-store", "file"];
+    let secret = [("AZURE_CLIENT_SECRET", scene.principal.secret())];
+    scene.claims(&scene.get_token(&scene.spn(&own), &secret));
+    let directory = scene.world.home().join("a cache/kubectl-aad");
+    let record = std::fs::read_dir(directory)
+        .expect("made")
+        .map(|entry| entry.expect("readable").path())
+        .find(|path| path.extension().is_some_and(|e| e == "json"))
+        .expect("a record");
+    std::fs::write(record, "{").expect("ours");
+    let list = run(&mut scene.world.aad(&[&["cache", "list"], &own[..]].concat()));
+    let hint = format!("`kubectl aad cache clear --cache-dir '{cache}' --token-store file`");
+    assert!(list.stderr.contains(&hint), "{hint}\n{}", list.stderr);
+
     // Of `sync` and `list` it is what was typed.
     let ci = vec![pair("CI", "true")];
     let mut list = scene.world.aad(&["list", "-e", CLOUD, "-l", "devicecode"]);
