@@ -167,6 +167,24 @@ impl Request {
 }
 
 impl<'a> Target<'a> {
+    /// The same for an entry that says all this. In what `sync` wrote no variable replaces what is named,
+    /// and so none does on its way in.
+    fn for_entry(self, entry: &Settings) -> Self {
+        if !self.keeps_env_secrets_only(entry) {
+            return self;
+        }
+        Self {
+            effective: &self.request.given,
+            ..self
+        }
+    }
+
+    /// What `sync` wrote keeps meaning what it says in the mode that it was
+    /// written for. A new mode's entry is kubelogin's, variables first.
+    fn keeps_env_secrets_only(&self, entry: &Settings) -> bool {
+        is_ours(&self.request.exec_command) && entry.is_on(Param::EnvSecretsOnly)
+    }
+
     /// A flag's value, where the flag was given: a variable may have replaced it.
     fn flag(&self, param: Param) -> Option<&'a str> {
         self.request.given.get(param)?;
@@ -257,6 +275,7 @@ fn keep_mode(
     arm_id: Option<&str>,
     target: Target<'_>,
 ) -> Result<Converted> {
+    let target = target.for_entry(&source.settings);
     let builder = Builder {
         target,
         source,
@@ -338,6 +357,7 @@ fn change_mode(
         Some(i) => before[i].settings(),
         None => Settings::new(),
     };
+    let target = target.for_entry(&settings);
     let builder = Builder {
         target,
         source,
@@ -499,18 +519,12 @@ impl Builder<'_> {
         if rules::takes(mode, Param::PopEnabled) {
             self.proof_of_possession(&mut out)?;
         }
-        if self.env_secrets_only() {
+        if self.target.keeps_env_secrets_only(self.restored) {
             out.set(Param::EnvSecretsOnly, "true", Origin::ExecEntry);
         } else if self.keeps {
             out.remove(Param::EnvSecretsOnly);
         }
         Ok(out)
-    }
-
-    /// What `sync` wrote keeps meaning what it says in the mode that it was
-    /// written for. A new mode's entry is kubelogin's, variables first.
-    fn env_secrets_only(&self) -> bool {
-        is_ours(&self.target.request.exec_command) && self.restored.is_on(Param::EnvSecretsOnly)
     }
 
     /// Of two things that say the same, a flag's replaces the entry's. Of two flags kubelogin writes

@@ -161,6 +161,18 @@ fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
     let named = [(Param::Login, "spn"), (Param::ClientId, "d")];
     let back = run(&there, &request(&named)).expect("converted").user;
     assert!(args(&back).contains(&flag));
+    // What is typed gets in, and not what the shell has for something else.
+    let typed = [(Param::Login, "spn"), (Param::TenantId, "typed")];
+    let shell = [("AZURE_TENANT_ID", "foreign")];
+    let foreign = request_with(&typed, &shell).expect("valid");
+    for user in [&user, &there] {
+        let converted = run(user, &foreign).expect("converted").user;
+        let written = args(&converted);
+        assert!(
+            written.contains(&"typed") && written.contains(&flag),
+            "{written:?}"
+        );
+    }
     // Azure's plugin does not know it.
     for user in [&user, &there] {
         let mut given = Settings::new();
