@@ -285,6 +285,8 @@ fn in_place(options: &Options) -> Result<Report> {
     let mut places = BTreeSet::new();
     loop {
         let mut texts = Vec::with_capacity(files.len());
+        // What these texts become, which holds under the lock too if they are still the same there.
+        let mut known = None;
         for (i, path) in files.iter().enumerate() {
             // Where somebody writes just now, what is there is not to be judged without the lock.
             let (text, is_busy) = file::read_unlocked(path)?;
@@ -299,13 +301,17 @@ fn in_place(options: &Options) -> Result<Report> {
             if places.is_empty() {
                 return Ok(report);
             }
+            known = Some((texts.clone(), (new, report)));
         }
         let locked: Vec<PathBuf> = places.iter().map(|&i| files[i].clone()).collect();
         let (report, more) = file::update_all(&locked, WAIT, |fresh| {
             for (&i, text) in places.iter().zip(fresh) {
                 texts[i].clone_from(text);
             }
-            let (new, report) = converted(&texts, options)?;
+            let (new, report) = match known.take() {
+                Some((old, result)) if old == texts => result,
+                _ => converted(&texts, options)?,
+            };
             let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
             let more: Vec<usize> = changed.filter(|i| !places.contains(i)).collect();
             let new = places.iter().map(|&i| new[i].clone()).collect();

@@ -210,12 +210,12 @@ pub fn update_all<'a, T, E: From<Error>>(
         let lock = acquire(&locked, &targets, wait)?;
         let contended = lock.was_contended();
         let before = crowding();
-        let Some((wrote, kept)) = edit_once(&targets, &lock, &mut edit)? else {
+        let Some((written, kept)) = edit_once(&targets, &lock, &mut edit)? else {
             continue;
         };
-        if !wrote {
+        let Some(written) = written else {
             return Ok(kept);
-        }
+        };
         thread::sleep(GRACE);
         drop(lock);
         let crowding = crowding().max(before);
@@ -223,7 +223,7 @@ pub fn update_all<'a, T, E: From<Error>>(
             return Ok(kept);
         }
         thread::sleep((SECOND_LOOK * crowding).min(LAST_LOOK));
-        if is_settled(&targets, &mut edit) {
+        if is_settled(&targets, &written, &mut edit) {
             return Ok(kept);
         }
     }
@@ -245,12 +245,13 @@ fn acquire(locked: &[PathBuf], targets: &[PathBuf], wait: Wait<'_>) -> Result<Lo
     Ok(lock)
 }
 
-/// One edit under the lock. Says whether it wrote; `None` if somebody without a lock came between.
+/// One edit under the lock. Returns the texts if it wrote any; `None` if somebody without a lock came
+/// between.
 fn edit_once<T, E: From<Error>>(
     targets: &[PathBuf],
     lock: &Lock,
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
-) -> Result<Option<(bool, T)>, E> {
+) -> Result<Option<(Option<Vec<String>>, T)>, E> {
     let mut texts = Vec::with_capacity(targets.len());
     let mut encodings = Vec::with_capacity(targets.len());
     for target in targets {
@@ -278,16 +279,20 @@ fn edit_once<T, E: From<Error>>(
     for replacement in prepared {
         replacement.commit()?;
     }
-    Ok(Some((!changed.is_empty(), kept)))
+    let wrote = !changed.is_empty();
+    Ok(Some((wrote.then_some(new), kept)))
 }
 
-/// Whether the files are such that the edit would change nothing.
+/// Whether the files are such that the edit would change nothing, as they are where they still hold
+/// what it wrote.
 fn is_settled<T, E>(
     targets: &[PathBuf],
+    written: &[String],
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
 ) -> bool {
     // kubectl writes in place: what can't be read now may be half of its file.
-    read_all(targets).is_ok_and(|texts| edit(&texts).is_ok_and(|(new, _)| new == texts))
+    read_all(targets)
+        .is_ok_and(|texts| texts == written || edit(&texts).is_ok_and(|(new, _)| new == texts))
 }
 
 /// Replaces the file at `path` (or makes it) with `contents`, under its lock, with nothing read first.
