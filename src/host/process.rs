@@ -416,6 +416,19 @@ pub fn is_ignored(signal: i32) -> bool {
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
+/// Makes a file that grows past `ulimit -f` an error of the write, in place of the end of the process.
+pub fn survive_file_limit() {
+    #[cfg(unix)]
+    {
+        use std::sync::{Arc, Once, atomic::AtomicBool};
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let seen = Arc::new(AtomicBool::new(false));
+            let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
+        });
+    }
+}
+
 /// Leaves the terminal, the session and the process group of the command that
 /// started this process: Ctrl-C and a closed terminal are for that one.
 pub fn detach() {

@@ -321,8 +321,8 @@ fn release_on_panic() {
 mod signals {
     //! Ctrl-C, a closed terminal and a polite kill wait for the few milliseconds that a lock is held.
 
-    use crate::host::process::is_ignored;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    use crate::host::process::{is_ignored, survive_file_limit};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::{flag, low_level};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, LazyLock};
@@ -354,9 +354,8 @@ mod signals {
                 let _ = flag::register_usize(signal, Arc::clone(&state.arrived), number);
                 let _ = flag::register_conditional_default(signal, Arc::clone(&state.idle));
             }
-            // A file that grows past `ulimit -f` becomes an error of the write, in place of a death
-            // that leaves the lock behind.
-            let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+            // The death of it would leave the lock behind.
+            survive_file_limit();
             state
         }
     }

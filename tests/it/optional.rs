@@ -256,6 +256,24 @@ fn proof_of_possession_needs_no_disk() {
 }
 
 #[test]
+fn a_limit_of_the_size_of_files_ends_no_call() {
+    if !may_mount() {
+        return;
+    }
+    let homes = Homes::new();
+    let case = Case {
+        name: "a file size limit",
+        setup: "ulimit -f 0",
+        ..PLAIN
+    };
+    for store in ["auto", "file"] {
+        let told = homes.get_token(&case, false, &["--token-store", store, "-v", "1"]);
+        assert!(told.json(0)["status"]["token"].is_string());
+        assert!(told.stderr.contains("File too large"), "{}", told.stderr);
+    }
+}
+
+#[test]
 fn only_a_keyring_that_was_asked_for_is_insisted_on() {
     if !may_mount() {
         return;

@@ -14,7 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Result},
-    host::file::{Owner, Unreadable, quoted},
+    host::{
+        file::{Owner, Unreadable, quoted},
+        process::survive_file_limit,
+    },
 };
 
 /// The largest file that is read, in bytes: real ones have some 4 KB.
@@ -78,7 +81,13 @@ impl Directory {
                     return Err(self.unusable(&why).hint(hint));
                 }
                 Unreadable::NotADirectory { part } => {
-                    let hint = format!("type `rm {}`, {}", quoted(&part), or_elsewhere());
+                    // A home such as `/dev/null`, which some accounts have, is nothing to remove.
+                    let hint = match fs::metadata(&part) {
+                        Ok(found) if found.is_file() => {
+                            format!("type `rm {}`, {}", quoted(&part), or_elsewhere())
+                        }
+                        _ => home_hint(),
+                    };
                     return Err(self
                         .unusable(&Unreadable::NotADirectory { part })
                         .hint(hint));
@@ -172,6 +181,7 @@ impl Directory {
     /// # Errors
     /// Why not.
     pub(super) fn check_writable(&self) -> Result<()> {
+        survive_file_limit();
         let probe = || {
             let mut file = tempfile::Builder::new()
                 .prefix(UNFINISHED)
@@ -182,6 +192,7 @@ impl Directory {
     }
 
     fn write_once(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> io::Result<()> {
+        survive_file_limit();
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempfile_in(&self.path)?;
@@ -345,6 +356,8 @@ impl Directory {
     /// When it can't be opened.
     pub(super) fn lock_file(&self, name: &str) -> Result<File> {
         self.prepare()?;
+        // Who holds it is about to be written into it.
+        survive_file_limit();
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).read(true).write(true);
         #[cfg(unix)]
@@ -433,8 +446,12 @@ fn access_hint(directory: &Path) -> String {
         Some(_) if is_below_ours(directory) => {
             format!("type `sudo chown -R \"$(id -u)\" {}`", quoted(directory))
         }
-        _ => format!("set `HOME` to a directory of yours, {}", or_elsewhere()),
+        _ => home_hint(),
     }
+}
+
+fn home_hint() -> String {
+    format!("set `HOME` to a directory of yours, {}", or_elsewhere())
 }
 
 /// What helps where the cache itself is another user's. It is removed and not taken over: its files
@@ -629,6 +646,12 @@ mod tests {
         fs::write(&file, b"").expect("written");
         let failure = Directory::new(file.clone()).inspect().expect_err("refused");
         assert!(failure.to_string().contains("not a directory"), "{failure}");
+        let failure = Directory::new(PathBuf::from("/dev/null/.kube"))
+            .inspect()
+            .expect_err("refused");
+        let render = failure.render();
+        assert!(!render.contains("rm /dev"), "{render}");
+        assert!(render.contains("hint: set `HOME`"), "{render}");
         let failure = Directory::new(file.join("below"))
             .inspect()
             .expect_err("refused");
