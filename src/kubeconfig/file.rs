@@ -245,13 +245,16 @@ fn acquire(locked: &[PathBuf], targets: &[PathBuf], wait: Wait<'_>) -> Result<Lo
     Ok(lock)
 }
 
+/// The texts that an edit wrote, where it wrote any, and what the caller keeps.
+type Edited<T> = (Option<Vec<String>>, T);
+
 /// One edit under the lock. Returns the texts if it wrote any; `None` if somebody without a lock came
 /// between.
 fn edit_once<T, E: From<Error>>(
     targets: &[PathBuf],
     lock: &Lock,
     edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
-) -> Result<Option<(Option<Vec<String>>, T)>, E> {
+) -> Result<Option<Edited<T>>, E> {
     let mut texts = Vec::with_capacity(targets.len());
     let mut encodings = Vec::with_capacity(targets.len());
     for target in targets {
