@@ -212,8 +212,9 @@ pub(super) fn recover(path: &Path) -> Result<(), Error> {
 /// Whether `now` is made of pieces of `old` and `new`, as a write that did not end leaves it: every byte
 /// is that of one of them at its place, or was not written by a machine that lost its power.
 fn is_torn(now: &[u8], old: &[u8], new: &[u8]) -> bool {
-    // Who took entries away since may have left the beginning of what was.
-    if now == new || old.starts_with(now) || now.len() > old.len().max(new.len()) {
+    // Nothing is cut off before all is written. What is shorter is what somebody made since, who took
+    // entries away.
+    if now == new || now == old || !(old.len()..=old.len().max(new.len())).contains(&now.len()) {
         return false;
     }
     let is_of = |bytes: &[u8], at: usize, byte: u8| bytes.get(at) == Some(&byte);
@@ -377,7 +378,13 @@ mod tests {
     #[test]
     fn what_somebody_made_of_the_file_since_stays() {
         let dir = tempfile::tempdir().expect("a directory");
-        for now in ["old conten", "new contents", "by somebody else", ""] {
+        for now in [
+            "old conten",
+            "new contents",
+            "new conte",
+            "by somebody else",
+            "",
+        ] {
             let path = interrupted(dir.path(), b"old contents", b"new contents", now.as_bytes());
             recover(&path).expect("nothing to do");
             assert_eq!(fs::read_to_string(&path).expect("there"), now);
@@ -434,13 +441,13 @@ mod tests {
     #[test]
     fn contents_that_are_no_file_of_ours_are_not_put_back() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = interrupted(dir.path(), b"evil, longer", b"now, longer", b"now");
-        assert!(before_interruption(&path, b"now").is_some());
+        let path = interrupted(dir.path(), b"evil", b"now, longer", b"now, ");
+        assert!(before_interruption(&path, b"now, ").is_some());
         let kept = beside(&path, OLD);
         fs::rename(&kept, dir.path().join("elsewhere")).expect("moved");
         std::os::unix::fs::symlink("elsewhere", &kept).expect("linked");
         recover(&path).expect("nothing to do");
-        assert_eq!(fs::read_to_string(&path).expect("there"), "now");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "now, ");
         assert_eq!(names(dir.path()), ["config", "elsewhere"]);
     }
 
@@ -452,8 +459,8 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().expect("a directory");
-        for (kept, after) in [(1, "now"), (0, "evil, longer")] {
-            let path = interrupted(dir.path(), b"evil, longer", b"now, longer", b"now");
+        for (kept, after) in [(1, "now, "), (0, "evil")] {
+            let path = interrupted(dir.path(), b"evil", b"now, longer", b"now, ");
             chown(beside(&path, OLD), Some(kept), None).expect("given away");
             recover(&path).expect("recovered");
             assert_eq!(fs::read_to_string(&path).expect("there"), after);
