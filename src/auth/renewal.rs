@@ -215,6 +215,8 @@ impl Authenticator {
             .into());
         }
         tokens.account = Some(record.account.clone());
+        // An answer without a new refresh token leaves the old one in use (RFC 6749, section 6).
+        tokens.refresh.get_or_insert_with(|| record.token.clone());
         let unnamed = self.unnamed(ask);
         note_unkept(
             self.cache
