@@ -108,6 +108,12 @@ impl Certificate {
     }
 
     fn from_pfx(bytes: &[u8], password: &Secret) -> Result<Self> {
+        // A PFX file is a sequence, in DER or BER.
+        if bytes.first() != Some(&0x30) {
+            return Err(Failure::new("it is neither a PEM nor a PFX file").hint(
+                "give a file with the certificate and its private key, as PEM or PFX, by `--client-certificate` or `AZURE_CLIENT_CERTIFICATE_PATH`",
+            ));
+        }
         let archive = Pkcs12Archive::from_pkcs12(bytes, password.expose()).map_err(|e| {
             Failure::new("it is neither PEM nor a PFX file that the password opens")
                 .because(e)
@@ -221,6 +227,19 @@ fn pem_blocks(text: &str) -> Result<Vec<Block<'_>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_asked_about_where_the_file_can_have_one() {
+        let hint = |bytes: &[u8]| {
+            let Err(failure) = Certificate::from_pfx(bytes, &Secret::new("no")) else {
+                panic!("no certificate");
+            };
+            failure.hint_text().expect("a hint").to_owned()
+        };
+        assert!(hint(b"root:x:0:0:root").contains("as PEM or PFX"));
+        assert!(hint(b"").contains("as PEM or PFX"));
+        assert!(hint(&[0x30, 0x03, 0x02, 0x01, 0x03]).contains("password"));
+    }
 
     #[test]
     fn pem_text_is_read_block_by_block_with_what_stands_around_it() {

@@ -226,7 +226,7 @@ fn odd(program: &str, why: &str) -> Failure {
 }
 
 fn az_failure(ask: Ask<'_>, subscription: Option<&str>, stderr: &str) -> Failure {
-    let said = last_lines(stderr);
+    let said = last_lines(without_advice(stderr));
     let az = |command: &str| {
         let line = CommandLine::new(command).variable_of(ask.host, AZ_CONFIG_DIR.variable);
         match developer_state::cloud_for_this_call(ask.host) {
@@ -329,6 +329,15 @@ fn entra_failure(said: &str, program: &str, login: impl Fn(u32) -> String) -> Op
 }
 
 /// The end of what a program wrote, on one line and not endless.
+/// What az said without the commands that it advises: the hint has the whole one, for its directory
+/// and cloud, and two lines of commands run into one here (`az logout az login`).
+fn without_advice(stderr: &str) -> &str {
+    match stderr.split_once("\nRun the command below") {
+        Some((said, _)) if !said.trim().is_empty() => said,
+        _ => stderr,
+    }
+}
+
 fn last_lines(text: &str) -> String {
     const LIMIT: usize = 600;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

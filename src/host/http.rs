@@ -230,12 +230,17 @@ pub fn place(url: &Url) -> String {
     }
 }
 
-/// The deepest reason of an error: the outer ones repeat the URL.
+/// The deepest reason of an error: the outer ones repeat the URL. Without the pages for
+/// programmers that rustls names.
 fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
-    layers(error)
+    let reason = layers(error)
         .last()
         .expect("an error has itself")
-        .to_string()
+        .to_string();
+    match reason.split_once(": https://docs.rs/") {
+        Some((reason, _)) => reason.to_owned(),
+        None => reason,
+    }
 }
 
 /// An error and its causes, those inside an [`std::io::Error`] too.

@@ -110,6 +110,8 @@ fn what_az_can_not_enter_is_a_warning_with_its_command() {
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     let login = format!("az login --tenant {}", tenants[1].id);
     assert!(listed.stderr.contains(&login), "{}", listed.stderr);
+    // az's own advice, its two commands run into one line, is no command.
+    assert!(!listed.stderr.contains("az logout"), "{}", listed.stderr);
 }
 
 #[test]

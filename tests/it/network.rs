@@ -688,6 +688,18 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
 }
 
 #[test]
+fn an_answer_that_is_cut_off_is_told_without_a_page_for_programmers() {
+    let scene = Scene::new();
+    let cut_off = Fault::on(Endpoint::Token).truncated();
+    scene.world.simulator.faults().add(cut_off);
+    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let ran = scene.get_token(&scene.spn(&[]), &[secret]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("closed connection"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("docs.rs"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy() {
     let scene = Scene::new();
     for (bad, why) in [
