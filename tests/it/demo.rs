@@ -13,7 +13,7 @@ fn the_demo_syncs_its_fleet_and_leaves_nothing_behind() {
     let ran = run(Command::new(demo())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", "/nonexistent")
+        .env("HOME", "/proc/nonexistent")
         .env("TMPDIR", place.path()));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert!(

@@ -95,7 +95,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "no such home",
-        variables: &["HOME=/nonexistent"],
+        variables: &["HOME=/usr/nonexistent"],
         said: "Permission denied",
         hint: "set `HOME` to a directory of yours",
         ..PLAIN
