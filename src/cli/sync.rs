@@ -128,7 +128,7 @@ struct Options {
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let args = FleetArgs::read("sync", matches, host)?;
     let host = &args.host;
-    let options = Options {
+    let mut options = Options {
         kubeconfig: matches
             .get_one::<PathBuf>("kubeconfig")
             .map(|path| host.path(path)),
@@ -153,7 +153,9 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     args.check_complete(host)?;
     for row in PARAMS.iter().filter(|row| row.secret) {
         let variable = args.login.counting(row.param).last();
-        if args.login.is_flag(row.param)
+        let used = args.login.mode().is_ok_and(|mode| mode.uses(row.param));
+        if used
+            && args.login.is_flag(row.param)
             && let Some(variable) = variable
         {
             output::say(&format!(
@@ -161,6 +163,8 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
                 row.param.dashed(),
                 variable.name
             ));
+            // The contexts have no secret yet, which is said.
+            options.warm = false;
         }
     }
     let runtime = super::runtime()?;

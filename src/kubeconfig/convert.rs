@@ -225,7 +225,7 @@ impl<'a> Target<'a> {
                 notes.push(format!("`{flag}` has no use in `{mode}` and was left out"));
             } else if param.row().secret && self.effective.text(param).is_some() {
                 notes.push(format!(
-                    "the value of `{flag}` is in the kubeconfig now, readable to all who can read that: leave the flag out and set {} instead",
+                    "`{flag}` puts its value into the kubeconfig, readable to all who can read that: leave the flag out and set {} instead",
                     variables(param)
                 ));
             }

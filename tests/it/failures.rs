@@ -95,6 +95,8 @@ fn a_secret_given_as_a_flag_is_not_written_and_that_is_said() {
         ran.stderr
     );
     assert!(!world.kubeconfig_text().contains(&secret));
+    // It is said once: that no token could be fetched ahead without it is no news.
+    assert_eq!(ran.stderr.matches("warning").count(), 1, "{}", ran.stderr);
     let ran = as_an_application(&world, &[]);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
 }
