@@ -305,19 +305,39 @@ impl Host {
     /// several milliseconds that a cache hit must not pay.
     ///
     /// # Errors
-    /// When the trusted certificates or a proxy setting can't be read.
+    /// When the trusted certificates or a proxy setting can't be read, or the clock can't be right.
     pub fn http(&self) -> Result<&Http> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
+        check_clock(SystemTime::now())?;
         let built = Http::build(self)?;
         Ok(self.http.get_or_init(|| built))
     }
 }
 
+/// Refuses a clock before 1970, with which no certificate can be checked: rustls would panic.
+fn check_clock(now: SystemTime) -> Result<()> {
+    if now >= UNIX_EPOCH {
+        return Ok(());
+    }
+    Err(
+        Failure::new("this machine's clock shows a time before 1970")
+            .hint("set the clock: no certificate is valid at such a time"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_an_error() {
+        let second = std::time::Duration::from_secs(1);
+        assert!(check_clock(UNIX_EPOCH).is_ok());
+        let failure = check_clock(UNIX_EPOCH - second).expect_err("no certificate is that old");
+        assert!(failure.render().contains("clock"), "{}", failure.render());
+    }
 
     #[test]
     fn ci_is_seen_unless_it_says_false() {

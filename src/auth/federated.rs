@@ -176,7 +176,10 @@ pub(super) async fn from_pipelines(
 }
 
 fn parse_url(variable: &str, text: &str) -> Result<Url> {
-    Url::parse(text).map_err(|_| Failure::of(Kind::Variable, format!("`{variable}` is not a URL")))
+    Url::parse(text).map_err(|_| {
+        Failure::of(Kind::Variable, format!("`{variable}` is not a URL"))
+            .hint("the pipeline's agent sets it: leave it as it is")
+    })
 }
 
 /// An `Authorization` header that no log shows.

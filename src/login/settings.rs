@@ -280,6 +280,10 @@ impl Settings {
     }
 
     fn read_variables(&mut self, param: Param, host: &Host) {
+        // A cached token feels the cost of asking further about the many that have none.
+        if param.row().variables.is_empty() {
+            return;
+        }
         let (names_win, named) = (self.names_win(), self.is_named(param));
         for variable in self.counting(param) {
             let Some(text) = host.var(variable.name) else {
