@@ -6,7 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Arc, Once, OnceLock, atomic::AtomicBool},
 };
 
 use azure_sim::{Files, Fleet, Simulator};
@@ -32,6 +32,7 @@ impl World {
     /// Starts a simulator for the fleet. Its first user has run `az login` (a stand-in for `az`
     /// is on the `PATH`), and device codes are approved for that user on the second poll.
     pub(crate) fn new(fleet: Fleet) -> Self {
+        let_programs_be_interrupted();
         let (person, password) = (fleet.users[0].upn.clone(), fleet.users[0].password.clone());
         let simulator = Simulator::start(fleet);
         simulator.configure(|settings| {
@@ -162,6 +163,17 @@ impl AtATerminal {
         ran.stdout = std::fs::read_to_string(self.out).expect("the shell made it");
         ran
     }
+}
+
+/// Makes programs that are started from here end at SIGINT, as at a terminal. A script's background
+/// job ignores it and hands that down, and `kubectl-aad` leaves it so. A handler is not handed down.
+fn let_programs_be_interrupted() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let as_by_default = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(signal_hook::consts::SIGINT, as_by_default)
+            .expect("a handler can be set");
+    });
 }
 
 /// The example, which acts as the tool whose name it is called by.
