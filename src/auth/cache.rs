@@ -68,7 +68,7 @@ pub struct CacheKey {
     /// Who: an account, the fingerprint of a credential, a managed identity. What
     /// changes with each sign-in or job stands on a line of its own at the end,
     /// after the place of it where several may be signed in at once: see
-    /// [`CacheKey::forget_earlier`].
+    /// `CacheKey::forget_earlier`.
     pub identity: String,
     /// A claims challenge that the token answers.
     pub claims: Option<String>,

@@ -1,6 +1,6 @@
 //! The token endpoint: a form goes in, tokens or an [`EntraError`] come out.
 //!
-//! Lives here: [`TokenEndpoint`], the one place that posts a credential to
+//! Lives here: `TokenEndpoint`, the one place that posts a credential to
 //! Entra for the flows that `azure_identity` does not have. What a flow sends
 //! belongs to the flow.
 

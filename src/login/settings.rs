@@ -37,7 +37,7 @@ pub enum Precedence {
     #[default]
     VariablesFirst,
     /// For commands that a person types: a flag that is given stands, and only
-    /// variables that were set for the mode count ([`Variable::sync`]).
+    /// variables that were set for the mode count (`Variable::sync`).
     FlagsFirst,
 }
 

@@ -8,6 +8,15 @@ pub(super) const ALL: &[(&str, &[Step])] = &[
         &[Token(Of(Bob, One), Some(Bob)), Token(Open(One), None)],
     ),
     (
+        "somebody else's sign-in for a token that is fetched ahead is refused, and the sync goes on",
+        &[
+            Sync(SyncPerson(None), Some(Bob)),
+            Refuse(Two, Mfa),
+            Sync(SyncPerson(Some(Bob)), Some(Ann)),
+            Token(Cluster(Two), None),
+        ],
+    ),
+    (
         "an unnamed context does not go over to a named session once its own is revoked",
         &[
             Token(Open(One), Some(Ann)),

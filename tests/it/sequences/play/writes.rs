@@ -98,13 +98,15 @@ impl Play<'_> {
         }
         let done = matches!(ran.code, Some(0 | 3));
         if let (SyncPerson(account), Some(who), true) = (how, who, ran.asked()) {
-            if account.is_some_and(|account| account != who) && ran.code == Some(0) {
+            // A token that could not be fetched ahead is a warning: the sync went on without one.
+            let taken = !ran.stderr.contains("was asked for");
+            if account.is_some_and(|account| account != who) && ran.code == Some(0) && taken {
                 return Err(format!(
                     "the sign-in of {who:?} was taken for {account:?}\n{}",
                     ran.stderr
                 ));
             }
-            if done {
+            if done && taken {
                 self.model.signed_in(AzureCli, None, account, who);
             } else {
                 self.model.may_have_signed_in(AzureCli, None, account, who);
