@@ -28,6 +28,12 @@ pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
 
 /// The variable that chooses az's cloud for one call.
 pub const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
+/// The variables that decide whose account `az` or `azd` answers for.
+pub const ACCOUNT_VARIABLES: [&str; 3] = [
+    AZ_CONFIG_DIR.variable,
+    AZD_CONFIG_DIR.variable,
+    AZ_CLOUD_VARIABLE,
+];
 /// The cloud of az and azd where none was chosen.
 pub const DEFAULT_CLOUD: &str = "AzureCloud";
 

@@ -18,7 +18,7 @@ use crate::{
     host::process::{Ended, Finished, Run},
     login::CommandLine,
     secret::Secret,
-    tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
+    tool_config::{ACCOUNT_VARIABLES, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
 };
 
 /// Asks `az` for a token. A subscription selects the account and the tenant;
@@ -110,7 +110,7 @@ async fn run(ask: Ask<'_>, program: &str, args: &[&str], missing: &str) -> Resul
         args: args.iter().map(Into::into).collect(),
         timeout: ask.timeout,
         // An entry of `sync` has the first two empty where they stand for the default.
-        unless_empty: &["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"],
+        unless_empty: &ACCOUNT_VARIABLES,
     };
     ask.host
         .run(run)

@@ -28,6 +28,7 @@ use crate::{
         Attendance, LoginMode, MODES, Origin, Param, Precedence, Settings,
         param::{Takes, When},
     },
+    tool_config,
 };
 use rules::Take;
 use serde_json::{Map, Value, json};
@@ -729,7 +730,7 @@ fn exec(
         None => {}
     }
     if let (LoginMode::AzureCli, Some(dir)) = (target.mode, &request.azure_config_dir) {
-        set_variable(&mut exec, "AZURE_CONFIG_DIR", dir);
+        set_variable(&mut exec, tool_config::AZ_CONFIG_DIR.variable, dir);
     }
     if !is_ours(&request.exec_command) {
         drop_empty_account_variables(&mut exec);
@@ -748,7 +749,7 @@ fn drop_empty_account_variables(exec: &mut Map<String, Value>) {
     };
     let before = env.len();
     env.retain(|variable| {
-        let is_account = owner::ACCOUNT_VARIABLES
+        let is_account = tool_config::ACCOUNT_VARIABLES
             .iter()
             .any(|name| variable["name"] == **name);
         !is_account || variable["value"] != ""

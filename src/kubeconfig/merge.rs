@@ -12,6 +12,7 @@ use super::document::{Document, Section, entries, entry_name};
 use super::name::{ClusterName, Fleet};
 use super::owner;
 use crate::login::{Origin, Param, Settings};
+use crate::tool_config::ACCOUNT_VARIABLES;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -491,7 +492,7 @@ fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let mut env = old.clone();
     env.retain(|variable| {
         let is_account = |name: &&str| variable["name"] == **name;
-        !owner::ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
+        !ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
     });
     if env.is_empty() && !old.is_empty() {
         return new.cloned();

@@ -7,10 +7,6 @@ use serde_json::{Map, Value, json};
 /// The extension's name.
 pub const EXTENSION: &str = "kubectl-aad";
 
-/// The variables of an exec entry that say whose account az or azd answers for.
-pub(super) const ACCOUNT_VARIABLES: [&str; 3] =
-    ["AZURE_CONFIG_DIR", "AZD_CONFIG_DIR", "AZURE_CLOUD_NAME"];
-
 /// The ARM id that a cluster, context or user (the value beside an entry's `name`) is marked with.
 #[must_use]
 pub fn arm_id(item: &Value) -> Option<&str> {

@@ -33,7 +33,10 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
         "auth",
         &["error", "host", "jwt", "login", "secret", "tool_config"],
     ),
-    ("kubeconfig", &["error", "host", "login", "secret"]),
+    (
+        "kubeconfig",
+        &["error", "host", "login", "secret", "tool_config"],
+    ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
     ("login", &["error", "host", "secret"]),
     ("host", &["error", "secret"]),
