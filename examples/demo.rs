@@ -15,7 +15,7 @@ use std::{
 };
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Simulator};
-use kubectl_aad::{cli, host::Host};
+use kubectl_aad::{Host, cli};
 
 fn main() -> ExitCode {
     // Called by the name of `az` or `azd`, this program stands in for it: the demo and the tests put

@@ -21,13 +21,13 @@ use crate::{
 
 mod ahead;
 mod ask;
-pub mod authority;
+pub(crate) mod authority;
 mod browser;
-pub mod cache;
+pub(crate) mod cache;
 mod certificate;
 mod client_credential;
 mod developer_cli;
-pub mod developer_state;
+pub(crate) mod developer_state;
 mod device_code;
 mod federated;
 mod flight;
@@ -36,17 +36,18 @@ mod interaction;
 mod jws;
 mod lifetime;
 mod managed_identity;
-pub mod oauth;
+pub(crate) mod oauth;
 mod password;
 mod pop;
 mod renewal;
-pub mod store;
-pub mod token;
+pub(crate) mod store;
+pub(crate) mod token;
 mod trouble;
 
-pub use ahead::Renewal;
-pub use ask::{Notice, Prompt};
-pub use interaction::{Interaction, Reason, Situation};
+pub(crate) use ahead::Renewal;
+pub(crate) use ask::{Notice, Prompt};
+pub(crate) use interaction::Reason;
+pub use interaction::{Interaction, Situation};
 pub use token::{AccessToken, TokenRequest, TokenSource};
 
 use ask::Ask;

@@ -5,10 +5,10 @@
 //! come through [`TokenSource`](crate::auth::TokenSource) alone; nothing here
 //! signs in, reads a kubeconfig's content or prints.
 
-pub mod arm;
-pub mod cloud;
+pub(crate) mod arm;
+pub(crate) mod cloud;
 pub mod fleet;
 
 pub use arm::Arm;
 pub use cloud::Cloud;
-pub use fleet::{ClusterRef, Fleet};
+pub use fleet::ClusterRef;

@@ -7,16 +7,16 @@
 
 use std::fmt;
 
-pub mod aadsts;
+pub(crate) mod aadsts;
 
 /// Everything went well.
-pub const EXIT_OK: u8 = 0;
+pub(crate) const EXIT_OK: u8 = 0;
 /// Nothing could be done.
-pub const EXIT_FAILED: u8 = 1;
+pub(crate) const EXIT_FAILED: u8 = 1;
 /// The command line or its input made no sense.
 pub const EXIT_USAGE: u8 = 2;
 /// Some clusters or entries failed; the others are done.
-pub const EXIT_PARTIAL: u8 = 3;
+pub(crate) const EXIT_PARTIAL: u8 = 3;
 
 /// The longest line of an error, in characters: servers write into them.
 const LINE_LIMIT: usize = 1_000;
@@ -194,7 +194,7 @@ fn shown(text: &str) -> String {
 /// Replaces what would not be seen as it is by spaces: control characters
 /// (line breaks too), and marks that are invisible or turn the order of a line
 /// around, so that one name could pass for another.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.trim_end()
         .chars()
         .map(|c| {

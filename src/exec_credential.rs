@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// The variable in which kubectl says what it wants.
-pub const VARIABLE: &str = "KUBERNETES_EXEC_INFO";
+pub(crate) const VARIABLE: &str = "KUBERNETES_EXEC_INFO";
 
 /// The version of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     /// `v1`.
     V1,
     /// `v1beta1`, which is also meant where nothing is said.
@@ -28,7 +28,7 @@ pub enum Version {
 
 impl Version {
     /// The full name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "client.authentication.k8s.io/v1",
             Self::V1Beta1 => "client.authentication.k8s.io/v1beta1",
@@ -38,7 +38,7 @@ impl Version {
 
 /// What kubectl wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExecInfo {
+pub(crate) struct ExecInfo {
     /// The version to answer in.
     pub version: Version,
 }
@@ -58,7 +58,7 @@ impl ExecInfo {
     ///
     /// # Errors
     /// A usage error when it is not JSON or of a version that is not known.
-    pub fn read(host: &Host) -> Result<Self> {
+    pub(crate) fn read(host: &Host) -> Result<Self> {
         let Some(text) = host.var_nonempty(VARIABLE) else {
             return Ok(Self::default());
         };
@@ -115,7 +115,7 @@ fn parse(text: &str) -> std::result::Result<String, String> {
 }
 
 /// Whether kubectl, or another client of Kubernetes, runs this as the plugin of an exec entry.
-pub fn is_called_by_kubectl(host: &Host) -> bool {
+pub(crate) fn is_called_by_kubectl(host: &Host) -> bool {
     host.var_nonempty(VARIABLE).is_some()
 }
 
@@ -145,7 +145,7 @@ struct Status<'a> {
 ///
 /// # Errors
 /// When the expiry is outside the years that a timestamp can say.
-pub fn render(version: Version, token: &AccessToken) -> Result<Secret> {
+pub(crate) fn render(version: Version, token: &AccessToken) -> Result<Secret> {
     let odd = || {
         Failure::new(format!(
             "the token's expiry `{}` is no time",

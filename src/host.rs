@@ -17,15 +17,15 @@ use std::{
 use crate::error::{Failure, Result};
 
 mod browser;
-pub mod file;
-pub mod http;
-pub mod process;
-pub mod running;
-pub mod uptime;
+pub(crate) mod file;
+pub(crate) mod http;
+pub(crate) mod process;
+pub(crate) mod running;
+pub(crate) mod uptime;
 
-pub use http::Http;
-pub use running::ProcessId;
-pub use uptime::Uptime;
+pub(crate) use http::Http;
+pub(crate) use running::ProcessId;
+pub(crate) use uptime::Uptime;
 
 /// Keeps this process's memory, and the tokens in it, out of core dumps. Where
 /// the system can't be told, a dump stays what it is: readable by its owner.
@@ -44,7 +44,7 @@ pub fn keep_out_of_core_dumps() {
 
 /// How many processes want each core just now, at least 1: how many times longer than alone another
 /// program may take. 1 where the system does not tell.
-pub fn crowding() -> u32 {
+pub(crate) fn crowding() -> u32 {
     #[cfg(target_os = "linux")]
     let running = std::fs::read_to_string("/proc/loadavg")
         .ok()

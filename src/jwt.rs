@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 ///
 /// Nothing is verified, so nothing may be allowed because of a claim. They tell what our own token
 /// is for and when it ends.
-pub fn claims(token: &str) -> Option<Map<String, Value>> {
+pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
     let payload = token.split('.').nth(1)?;
     let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     serde_json::from_slice(&bytes).ok()

@@ -3,24 +3,25 @@
 //!
 //! [`merge`] and [`convert`] are pure; [`mod@file`] is the only writer. Nothing here reads the environment or prints.
 
-pub mod convert;
+pub(crate) mod convert;
 mod document;
 mod error;
-pub mod file;
+pub(crate) mod file;
 mod lock;
 pub mod merge;
-pub mod name;
-pub mod owner;
+pub(crate) mod name;
+pub(crate) mod owner;
 mod paths;
 mod redact;
 mod replace;
 mod schema;
-pub mod user;
+pub(crate) mod user;
 mod yaml;
 
-pub use document::{Document, Section};
-pub use error::Error;
-pub use lock::{exit_without_lock, leave_signals};
+pub use document::Document;
+pub(crate) use document::Section;
+pub(crate) use error::Error;
+pub(crate) use lock::{exit_without_lock, leave_signals};
 pub use name::ClusterName;
-pub use paths::Paths;
-pub use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};
+pub(crate) use paths::Paths;
+pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

@@ -1,16 +1,45 @@
-//! Bring every AKS cluster that you can reach into your kubeconfig, and sign in
-//! to them once.
+//! `kubectl aad`: brings every AKS cluster you can reach into your kubeconfig, and signs in to them once.
 //!
-//! The rooms and who may import whom are in `docs/architecture.md`.
+//! `docs/architecture.md` lists the modules and which may import which.
 
-pub mod auth;
-pub mod azure;
 pub mod cli;
-pub mod error;
-pub mod exec_credential;
-pub mod host;
-pub mod jwt;
-pub mod kubeconfig;
-pub mod login;
-pub mod secret;
-pub mod tool_config;
+
+mod auth;
+mod azure;
+mod error;
+mod exec_credential;
+mod fleet;
+mod host;
+mod jwt;
+mod kubeconfig;
+mod login;
+mod ops;
+mod secret;
+mod tool_config;
+
+pub use host::{Host, keep_out_of_core_dumps};
+
+/// What the tests of this repository use besides the commands. Not an API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{
+        auth::{
+            AccessToken, Interaction, Situation, TokenRequest, TokenSource,
+            store::{Kind as StoreKind, Store, StoreChoice},
+        },
+        azure::{
+            Arm, Cloud, ClusterRef,
+            arm::retry::FIRST_CONTACT_ATTEMPTS,
+            cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
+            fleet,
+        },
+        error::{EXIT_USAGE, Failure, Kind, Result, aadsts::REMEDIES},
+        host::{Sink, http::proxy::Proxies},
+        kubeconfig::{ClusterName, Document, merge},
+        login::{
+            Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, Param,
+            param::{PLATFORM_VARIABLES, Takes, When},
+        },
+        secret::Secret,
+    };
+}

@@ -11,25 +11,22 @@ use crate::{
     secret::Secret,
 };
 
-pub mod command;
-pub mod duration;
-pub mod param;
-pub mod settings;
+pub(crate) mod command;
+pub(crate) mod duration;
+pub(crate) mod param;
+pub(crate) mod settings;
 
-mod resolve;
+pub(crate) mod resolve;
 
-pub use command::CommandLine;
+pub(crate) use command::CommandLine;
 pub use param::{PARAMS, Param};
-pub use resolve::default_timeout;
-pub use settings::{Origin, Precedence, Settings};
+pub(crate) use settings::{Origin, Precedence, Settings};
 
-/// The public client that AKS uses, in every cloud.
-pub const AKS_CLIENT_ID: &str = "80faf920-1908-4b52-b5ef-a8e7bedfc67a";
 /// The server application of every AKS-managed Entra cluster, in every cloud.
-pub const AKS_SERVER_ID: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
+pub(crate) const AKS_SERVER_ID: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
 /// The Azure CLI's public client: the one that gets both ARM and AKS tokens
 /// from a single sign-in.
-pub const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+pub(crate) const AZURE_CLI_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 /// A way to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

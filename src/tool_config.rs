@@ -9,40 +9,40 @@ use crate::{error::Result, host::Host};
 
 /// Where a tool keeps its state.
 #[derive(Debug, Clone, Copy)]
-pub struct ConfigDir {
+pub(crate) struct ConfigDir {
     /// The variable that names it.
     pub variable: &'static str,
     default: &'static str,
 }
 
 /// The directory of `az`.
-pub const AZ_CONFIG_DIR: ConfigDir = ConfigDir {
+pub(crate) const AZ_CONFIG_DIR: ConfigDir = ConfigDir {
     variable: "AZURE_CONFIG_DIR",
     default: ".azure",
 };
 /// The directory of `azd`.
-pub const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
+pub(crate) const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
     variable: "AZD_CONFIG_DIR",
     default: ".azd",
 };
 
 /// The variable that chooses az's cloud for one call.
-pub const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
+pub(crate) const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
 /// The variables that decide whose account `az` or `azd` answers for.
-pub const ACCOUNT_VARIABLES: [&str; 3] = [
+pub(crate) const ACCOUNT_VARIABLES: [&str; 3] = [
     AZ_CONFIG_DIR.variable,
     AZD_CONFIG_DIR.variable,
     AZ_CLOUD_VARIABLE,
 ];
 /// The cloud of az and azd where none was chosen.
-pub const DEFAULT_CLOUD: &str = "AzureCloud";
+pub(crate) const DEFAULT_CLOUD: &str = "AzureCloud";
 
 impl ConfigDir {
     /// The directory that the tool would use.
     ///
     /// # Errors
     /// When the home directory is unknown.
-    pub fn find(self, host: &Host) -> Result<PathBuf> {
+    pub(crate) fn find(self, host: &Host) -> Result<PathBuf> {
         match named_dir(host, self.variable) {
             Some(named) => Ok(named),
             None => Ok(host.home()?.join(self.default)),
@@ -61,7 +61,7 @@ fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
 type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads a configuration file of az.
-pub fn sections(text: &str) -> Sections {
+pub(crate) fn sections(text: &str) -> Sections {
     let mut sections = Sections::new();
     let mut current = String::new();
     for line in text.trim_start_matches('\u{feff}').lines() {
@@ -85,7 +85,7 @@ pub fn sections(text: &str) -> Sections {
 }
 
 /// The cloud that `az cloud set` chose, by the text of az's `config`.
-pub fn cloud_of_az(config: &str) -> String {
+pub(crate) fn cloud_of_az(config: &str) -> String {
     let sections = sections(config);
     let name = sections.get("cloud").and_then(|cloud| cloud.get("name"));
     name.map_or(DEFAULT_CLOUD, String::as_str).to_owned()

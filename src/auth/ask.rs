@@ -18,10 +18,10 @@ use crate::{
 
 /// Shows a line to the person who is signing in. An error says that it could
 /// not be written.
-pub type Prompt = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+pub(crate) type Prompt = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 /// Tells a person a line that need not be read.
-pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// One token to be got.
 #[derive(Clone, Copy)]

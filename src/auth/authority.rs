@@ -26,7 +26,7 @@ const SERVICES: &[&[&str]] = &[
 ];
 
 /// The known service at a URL, by the host that stands for it.
-pub fn known_service(url: &Url) -> Option<&'static str> {
+pub(crate) fn known_service(url: &Url) -> Option<&'static str> {
     let host = url.host_str()?;
     let row = SERVICES.iter().find(|row| row.contains(&host))?;
     // An endpoint on another port is somebody's proxy or stand-in.
@@ -35,7 +35,7 @@ pub fn known_service(url: &Url) -> Option<&'static str> {
 
 /// What is asked of an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// Tokens.
     Token,
     /// Device codes.
@@ -50,11 +50,11 @@ pub enum Endpoint {
 
 /// An Entra endpoint such as `https://login.microsoftonline.com/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority(Url);
+pub(crate) struct Authority(Url);
 
 impl Authority {
     /// Takes the URL, with a slash at its end whether it had one or not.
-    pub fn new(mut url: Url) -> Self {
+    pub(crate) fn new(mut url: Url) -> Self {
         if !url.path().ends_with('/') {
             let path = format!("{}/", url.path());
             url.set_path(&path);
@@ -63,12 +63,12 @@ impl Authority {
     }
 
     /// The base URL.
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 
     /// One name for all the aliases of a service, for cache keys.
-    pub fn canonical(&self) -> String {
+    pub(crate) fn canonical(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         let host = SERVICES
             .iter()
@@ -84,7 +84,7 @@ impl Authority {
     ///
     /// # Errors
     /// A usage error when the tenant is neither an id nor a domain.
-    pub fn endpoint(&self, tenant: &str, endpoint: Endpoint) -> Result<Url> {
+    pub(crate) fn endpoint(&self, tenant: &str, endpoint: Endpoint) -> Result<Url> {
         check_tenant(tenant)?;
         let path = match endpoint {
             Endpoint::Token => "oauth2/v2.0/token",
@@ -104,7 +104,7 @@ impl Authority {
 ///
 /// # Errors
 /// A usage error.
-pub fn check_tenant(tenant: &str) -> Result<()> {
+pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
     let fits = !tenant.is_empty()
         && !tenant.starts_with('.')
         && tenant

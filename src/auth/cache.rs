@@ -24,9 +24,9 @@ mod listing;
 mod refresh;
 mod unnamed;
 
-pub use given_up::GivenUp;
-pub use listing::{Kept, KeptKind, Wanted};
-pub use refresh::{Issued, RefreshKey, RefreshRecord, Unnamed};
+pub(crate) use given_up::GivenUp;
+pub(crate) use listing::{Kept, KeptKind, Wanted};
+pub(crate) use refresh::{Issued, RefreshKey, RefreshRecord, Unnamed};
 
 /// The family of tokens that a person signs in for.
 pub(super) const USER: &str = "user";
@@ -54,7 +54,7 @@ const LEAST_NOTICE: i64 = 10 * 60;
 /// Everything that tells one token from another. Two requests with equal keys
 /// may be given the same token, two with different ones never are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CacheKey {
+pub(crate) struct CacheKey {
     /// The authority, aliases folded into one.
     pub authority: String,
     /// The tenant, in lower case.
@@ -80,7 +80,7 @@ pub struct CacheKey {
 
 impl CacheKey {
     /// A record's name without anything readable in it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}{}", self.place_prefix(), self.fingerprint())
     }
 
@@ -137,7 +137,7 @@ impl CacheKey {
 const EARLIER: usize = 7;
 
 /// The first half of a SHA-256, in hexadecimal.
-pub fn fingerprint(bytes: &[u8]) -> String {
+pub(crate) fn fingerprint(bytes: &[u8]) -> String {
     hexadecimal(&digest(&SHA256, bytes).as_ref()[..16])
 }
 
@@ -209,13 +209,13 @@ impl Entry {
 
 /// The cache: a [`Store`] and the rules.
 #[derive(Debug, Clone)]
-pub struct TokenCache {
+pub(crate) struct TokenCache {
     store: Arc<Store>,
 }
 
 impl TokenCache {
     /// A cache on a store.
-    pub fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 
@@ -223,7 +223,7 @@ impl TokenCache {
     ///
     /// A file that can't be read, is not ours or is of another key counts as
     /// absent: the worst that a bad cache may cost is a sign-in.
-    pub fn fresh(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
+    pub(crate) fn fresh(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
         let bytes = self.store.read(&key.name())?;
         let entry: Entry = serde_json::from_slice(&bytes).ok()?;
         let ours = entry.version == VERSION && entry.key == *key;
@@ -241,7 +241,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written; the token itself is still good.
-    pub fn keep(
+    pub(crate) fn keep(
         &self,
         key: &CacheKey,
         token: &AccessToken,
@@ -267,7 +267,7 @@ impl TokenCache {
     }
 
     /// The store, for what rests beside tokens.
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 }

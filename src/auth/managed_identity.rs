@@ -222,7 +222,7 @@ fn said(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{LoginMode, default_timeout};
+    use crate::login::{LoginMode, resolve::default_timeout};
 
     #[test]
     fn all_retries_fit_into_the_time_that_is_allowed_unless_told_otherwise() {

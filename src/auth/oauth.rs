@@ -18,11 +18,11 @@ use crate::{
     secret::Secret,
 };
 
-pub mod answer;
-pub mod entra_error;
+pub(crate) mod answer;
+pub(crate) mod entra_error;
 
-pub use answer::{Account, Tokens};
-pub use entra_error::EntraError;
+pub(crate) use answer::{Account, Tokens};
+pub(crate) use entra_error::EntraError;
 
 /// How often a request is sent again (azcore's default).
 const RETRIES: u32 = 3;
@@ -70,20 +70,20 @@ impl From<TokenError> for Failure {
 
 /// A form whose text is wiped from memory when dropped.
 #[derive(Clone, Default)]
-pub struct Form {
+pub(crate) struct Form {
     text: Zeroizing<String>,
     secrets: Vec<Secret>,
 }
 
 impl Form {
     /// An empty form.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds a field.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         if !self.text.is_empty() {
             self.text.push('&');
         }
@@ -96,7 +96,7 @@ impl Form {
 
     /// Adds a field where there is a value.
     #[must_use]
-    pub fn with_some(self, name: &str, value: Option<&str>) -> Self {
+    pub(crate) fn with_some(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -105,7 +105,7 @@ impl Form {
 
     /// Adds a field that must not turn up in an error message.
     #[must_use]
-    pub fn with_secret(mut self, name: &str, value: &Secret) -> Self {
+    pub(crate) fn with_secret(mut self, name: &str, value: &Secret) -> Self {
         self.secrets.push(value.clone());
         self.with(name, value.expose())
     }
@@ -113,7 +113,7 @@ impl Form {
 
 /// Replaces secrets in a text of a server's: one that repeats what it was sent must not put it on
 /// a terminal.
-pub fn scrub(text: &str, secrets: &[Secret]) -> String {
+pub(crate) fn scrub(text: &str, secrets: &[Secret]) -> String {
     secrets
         .iter()
         .filter(|secret| !secret.is_empty())
@@ -326,7 +326,7 @@ pub(super) fn stray(url: &Url, answer: &Answer, secrets: &[Secret]) -> Failure {
 
 /// The wait before another try, without a server's word: exponential, with up
 /// to a fifth taken off so that many processes don't come back together.
-pub fn backoff(attempt: u32) -> Duration {
+pub(crate) fn backoff(attempt: u32) -> Duration {
     let whole = FIRST_WAIT
         .saturating_mul(2u32.saturating_pow(attempt))
         .min(LONGEST_WAIT);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub use choice::{Kind, StoreChoice};
-pub use memory::Guard;
+pub(crate) use memory::Guard;
 
 use directory::{Directory, LOCK};
 use memory::Memory;
@@ -29,7 +29,7 @@ use vault::Vault;
 mod choice;
 mod directory;
 mod memory;
-pub mod sealed;
+pub(crate) mod sealed;
 mod vault;
 
 /// The name of the key in the system's vault.
@@ -97,7 +97,7 @@ impl fmt::Debug for Place {
 /// # Errors
 /// When the home directory is needed and unknown, and for a path that would put tokens into the
 /// current directory by accident.
-pub fn location(host: &Host, named: Option<&Path>, from_entry: bool) -> Result<PathBuf> {
+pub(crate) fn location(host: &Host, named: Option<&Path>, from_entry: bool) -> Result<PathBuf> {
     let variable = host.var_os("KUBECACHEDIR").filter(|path| !path.is_empty());
     let (parent, from) = match (named, variable) {
         (Some(path), _) => (host.path(path), "`--cache-dir`"),

@@ -32,15 +32,15 @@ use crate::{
 
 mod bearer;
 mod pace;
-pub mod page;
-pub mod refusal;
-pub mod retry;
+pub(crate) mod page;
+pub(crate) mod refusal;
+pub(crate) mod retry;
 
 use bearer::{Bearers, Reason};
 use pace::Pace;
 use retry::Outcome;
 
-pub use bearer::Identity;
+pub(crate) use bearer::Identity;
 use bearer::tenant_of;
 
 /// How long one attempt may take, answer included.
@@ -307,7 +307,7 @@ fn claims_challenge(answer: &Answer) -> Option<String> {
 }
 
 /// Reads the claims out of one `WWW-Authenticate` header.
-pub fn decode_challenge(header: &str) -> Option<String> {
+pub(crate) fn decode_challenge(header: &str) -> Option<String> {
     if parameter(header, "error")? != "insufficient_claims" {
         return None;
     }

@@ -15,7 +15,7 @@ use crate::{
 
 mod tools;
 
-pub use tools::ToolCloud;
+pub(crate) use tools::ToolCloud;
 
 /// The variable that names the file of a custom cloud.
 pub const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
@@ -297,7 +297,7 @@ impl CustomCloud {
 ///
 /// # Errors
 /// When the bytes are not a JSON object.
-pub fn decode_custom_cloud(bytes: &[u8]) -> Result<Map<String, Value>> {
+pub(crate) fn decode_custom_cloud(bytes: &[u8]) -> Result<Map<String, Value>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),

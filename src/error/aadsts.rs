@@ -48,7 +48,7 @@ impl Remedy {
 }
 
 /// What is done about any refusal of an application that no row knows.
-pub const ASK_ADMIN_OF_APPLICATION: &str =
+pub(crate) const ASK_ADMIN_OF_APPLICATION: &str =
     "ask an administrator: the tenant's sign-in log, under service principals, tells more about it";
 
 const SIGN_IN: &str =
@@ -386,7 +386,7 @@ pub static REMEDIES: &[Remedy] = &[
 ];
 
 /// Finds the row of a code.
-pub fn remedy(code: u32) -> Option<&'static Remedy> {
+pub(crate) fn remedy(code: u32) -> Option<&'static Remedy> {
     REMEDIES.iter().find(|row| row.code == code)
 }
 

@@ -212,7 +212,7 @@ impl std::error::Error for Unreadable {}
 ///
 /// # Errors
 /// Why it can't be read.
-pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let fail = |error| Unreadable::new(path, error);
     let file = File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
@@ -235,7 +235,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
 ///
 /// # Errors
 /// As [`read`], and [`Unreadable::Empty`].
-pub fn read_content(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn read_content(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let bytes = read(path, limit)?;
     if bytes.trim_ascii().is_empty() {
         return Err(Unreadable::Empty);
@@ -248,7 +248,7 @@ pub fn read_content(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
 ///
 /// # Errors
 /// What is there in its place.
-pub fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
+pub(crate) fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
     let meta = fs::metadata(path).map_err(|error| Unreadable::new(path, error))?;
     match meta.is_file() {
         true => Ok(meta),
@@ -261,7 +261,7 @@ pub fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
 ///
 /// # Errors
 /// What is there in its place, or why it may not be read.
-pub fn check_readable(path: &Path) -> Result<(), Unreadable> {
+pub(crate) fn check_readable(path: &Path) -> Result<(), Unreadable> {
     look(path)?;
     File::open(path)
         .map(drop)
@@ -269,7 +269,7 @@ pub fn check_readable(path: &Path) -> Result<(), Unreadable> {
 }
 
 /// A path as a shell takes it.
-pub fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
     match text.chars().all(plain) && !text.is_empty() {

@@ -14,10 +14,10 @@ use url::{Host as UrlHost, Url};
 
 mod explain;
 mod pinned;
-pub mod proxy;
+pub(crate) mod proxy;
 mod trust;
 
-pub use explain::stray_answer;
+pub(crate) use explain::stray_answer;
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};
@@ -200,7 +200,7 @@ impl Http {
 ///
 /// # Errors
 /// [`Kind::Usage`] for every other URL.
-pub fn require_tls(url: &Url) -> Result<()> {
+pub(crate) fn require_tls(url: &Url) -> Result<()> {
     let clear_allowed = || match url.host() {
         Some(UrlHost::Ipv4(ip)) => ip.is_loopback() || ip.is_link_local(),
         Some(UrlHost::Ipv6(ip)) => ip.is_loopback(),
@@ -219,7 +219,7 @@ pub fn require_tls(url: &Url) -> Result<()> {
 }
 
 /// A URL's scheme, host and port, which are safe to show.
-pub fn place(url: &Url) -> String {
+pub(crate) fn place(url: &Url) -> String {
     match url.port() {
         Some(port) => format!(
             "{}://{}:{port}",

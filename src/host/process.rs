@@ -406,7 +406,7 @@ const PATH_VARIABLES: &[&str] = &[
 /// Whether this process was started with the signal ignored. Only Linux tells without unsafe
 /// code; elsewhere `nohup` is taken to have done so for SIGHUP.
 #[cfg(unix)]
-pub fn is_ignored(signal: i32) -> bool {
+pub(crate) fn is_ignored(signal: i32) -> bool {
     if !cfg!(target_os = "linux") {
         return signal == signal_hook::consts::SIGHUP;
     }
@@ -417,7 +417,7 @@ pub fn is_ignored(signal: i32) -> bool {
 }
 
 /// Makes a file that grows past `ulimit -f` an error of the write, in place of the end of the process.
-pub fn survive_file_limit() {
+pub(crate) fn survive_file_limit() {
     #[cfg(unix)]
     {
         use std::sync::{Arc, Once, atomic::AtomicBool};
@@ -431,7 +431,7 @@ pub fn survive_file_limit() {
 
 /// Leaves the terminal, the session and the process group of the command that
 /// started this process: Ctrl-C and a closed terminal are for that one.
-pub fn detach() {
+pub(crate) fn detach() {
     // It fails for the leader of a process group, which is detached as far as it can be.
     #[cfg(unix)]
     let _ = rustix::process::setsid();

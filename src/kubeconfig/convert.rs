@@ -16,9 +16,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use entries::{Action, All, Outcome, Selection, convert_all};
+pub(crate) use entries::{Action, All, Outcome, Selection, convert_all};
 pub(super) use memory::forget;
-pub use source::{Source, Standing};
+pub(crate) use source::{Source, Standing};
 
 use super::owner;
 use crate::{
@@ -34,13 +34,13 @@ use rules::Take;
 use serde_json::{Map, Value, json};
 
 /// The plugin that entries name unless another one is asked for.
-pub const EXEC_COMMAND: &str = "kubectl-aad";
+pub(crate) const EXEC_COMMAND: &str = "kubectl-aad";
 
 const API_VERSION: &str = "client.authentication.k8s.io/v1beta1";
 const API_VERSION_V1: &str = "client.authentication.k8s.io/v1";
 
 /// What kubectl says where the plugin is missing.
-pub const INSTALL_HINT: &str = "\
+pub(crate) const INSTALL_HINT: &str = "\
 kubectl-aad is needed to sign in to this cluster and is not on the PATH.
 Install it with: kubectl krew install aad
 ";
@@ -53,7 +53,7 @@ Install it as told on https://azure.github.io/kubelogin/install.html
 
 /// What all entries are to be converted to.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The flags that were given.
     given: Settings,
     /// For each mode the same with what the variables say: the value of a flag that was given.
@@ -73,11 +73,8 @@ struct Target<'a> {
 }
 
 /// An entry's new value.
-pub struct Converted {
+pub(crate) struct Converted {
     pub user: Map<String, Value>,
-    /// How it signed in before, and how it does now.
-    pub from: LoginMode,
-    pub to: LoginMode,
     /// What a person should know, one sentence each; never a secret.
     pub notes: Vec<String>,
 }
@@ -91,7 +88,7 @@ impl Request {
     /// # Errors
     /// A usage error for an unknown mode, an unusable authority host or timeout, claims of a
     /// proof-of-possession token without `--pop-enabled`, and that in a mode without such tokens.
-    pub fn new(
+    pub(crate) fn new(
         given: Settings,
         host: &Host,
         exec_command: impl Into<String>,
@@ -143,7 +140,7 @@ impl Request {
     }
 
     /// The mode that entries are converted to; `None` where each keeps its own.
-    pub fn mode(&self) -> Option<LoginMode> {
+    pub(crate) fn mode(&self) -> Option<LoginMode> {
         self.mode
     }
 
@@ -159,7 +156,7 @@ impl Request {
     }
 
     /// What to tell once, whatever the entries are: flags without use, secrets that get written.
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         match self.mode {
             Some(mode) => self.target(mode).notes(),
             None => Vec::new(),
@@ -244,7 +241,7 @@ impl<'a> Target<'a> {
 ///
 /// # Errors
 /// Where the entry and the flags lack what the mode needs.
-pub fn convert(
+pub(crate) fn convert(
     user: &Map<String, Value>,
     source: &Source,
     arm_id: Option<&str>,
@@ -328,8 +325,6 @@ fn keep_mode(
     });
     Ok(Converted {
         user: new,
-        from: source.mode,
-        to: target.mode,
         notes: notes.collect(),
     })
 }
@@ -410,8 +405,6 @@ fn change_mode(
     memory::keep(&mut new, &kept);
     Ok(Converted {
         user: new,
-        from: source.mode,
-        to: mode,
         notes: lost(source, &written, remembered, mode),
     })
 }
@@ -810,7 +803,7 @@ fn lost(source: &Source, written: &Settings, remembered: bool, mode: LoginMode) 
 /// The ARM id of the cluster that a user signs in to, where the entries say so and agree.
 ///
 /// `items` are the user's value and those of the contexts and clusters that belong to it.
-pub fn arm_id<'a>(items: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
+pub(crate) fn arm_id<'a>(items: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
     let mut found: Option<&str> = None;
     for id in items.filter_map(owner::arm_id) {
         match found {

@@ -4,7 +4,7 @@
 
 use super::error::Error;
 use super::lock::{Lock, lock_path};
-pub use super::lock::{PATIENCE, Wait};
+pub(crate) use super::lock::{PATIENCE, Wait};
 use super::replace::{self, Replacement, parent};
 use crate::host::{self, crowding, file::Unreadable};
 use std::fs::{self, OpenOptions};
@@ -38,7 +38,7 @@ const CROWDED: u32 = 3;
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::NotText`].
-pub fn read(path: &Path) -> Result<String, Error> {
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     Ok(read_existing(path)?
         .map(|contents| contents.text)
         .unwrap_or_default())
@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
+pub(crate) fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
     let text = read(path)?;
     let target = follow_links(path)?;
     let is_locked = [path, &target]
@@ -64,7 +64,7 @@ pub fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
     paths.iter().map(|path| read(path)).collect()
 }
 
@@ -73,7 +73,7 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// [`Error::Read`] where there is nothing.
-pub fn check_there(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_there(path: &Path) -> Result<(), Error> {
     match host::file::look(path) {
         Err(source @ (Unreadable::Missing { .. } | Unreadable::DanglingLink { .. })) => {
             Err(Error::Read {
@@ -90,7 +90,7 @@ pub fn check_there(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Write`] where the file, or the directory that it is or will be in, may not be written.
-pub fn check_writable(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_writable(path: &Path) -> Result<(), Error> {
     let target = follow_links(path)?;
     let failed = |source| Error::Write {
         path: path.to_owned(),
@@ -113,7 +113,7 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Locked`] when the wait is over, and [`Error::Write`] where no lock can be made.
-pub fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<(), Error> {
+pub(crate) fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<(), Error> {
     let mut targets = Vec::with_capacity(paths.len());
     for path in paths.iter().filter(|path| parent(path).is_dir()) {
         let target = follow_links(path)?;
@@ -129,7 +129,7 @@ pub fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<()
 
 /// Says whether other users of the machine can read the file.
 #[cfg(unix)]
-pub fn others_can_read(path: &Path) -> bool {
+pub(crate) fn others_can_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
@@ -163,7 +163,7 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `edit`; [`Error::Locked`] when the wait is over; [`Error::Write`] and the errors of [`read`].
-pub fn update<'a, T, E: From<Error>>(
+pub(crate) fn update<'a, T, E: From<Error>>(
     path: &Path,
     wait: impl Into<Wait<'a>>,
     mut edit: impl FnMut(&str) -> Result<(String, T), E>,
@@ -181,7 +181,7 @@ pub fn update<'a, T, E: From<Error>>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub fn update_all<'a, T, E: From<Error>>(
+pub(crate) fn update_all<'a, T, E: From<Error>>(
     paths: &[PathBuf],
     wait: impl Into<Wait<'a>>,
     mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
@@ -302,7 +302,11 @@ fn is_settled<T, E>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub fn write<'a>(path: &Path, wait: impl Into<Wait<'a>>, contents: &str) -> Result<(), Error> {
+pub(crate) fn write<'a>(
+    path: &Path,
+    wait: impl Into<Wait<'a>>,
+    contents: &str,
+) -> Result<(), Error> {
     update(path, wait, |_| Ok((contents.to_owned(), ())))
 }
 

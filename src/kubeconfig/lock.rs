@@ -22,14 +22,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long to wait for others by default. 50 processes at once are through in a few seconds.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After how long a person is told who is waited for.
 const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// How a lock that somebody else holds is waited for.
 #[derive(Clone, Copy)]
-pub struct Wait<'a> {
+pub(crate) struct Wait<'a> {
     /// For how long.
     pub limit: Duration,
     /// Tells a person who is waited for, where that takes long.
@@ -285,12 +285,12 @@ fn is_abandoned(file: &Path) -> bool {
 
 /// Leaves SIGHUP, SIGINT and SIGTERM to a command that acts on them itself: from now on none of them
 /// ends the process, or a wait for a lock.
-pub fn leave_signals() {
+pub(crate) fn leave_signals() {
     signals::leave();
 }
 
 /// Ends the process, as soon as it holds no lock.
-pub fn exit_without_lock(code: i32) -> ! {
+pub(crate) fn exit_without_lock(code: i32) -> ! {
     loop {
         let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_empty() {

@@ -5,11 +5,11 @@
 use serde_json::{Map, Value, json};
 
 /// The extension's name.
-pub const EXTENSION: &str = "kubectl-aad";
+pub(crate) const EXTENSION: &str = "kubectl-aad";
 
 /// The ARM id that a cluster, context or user (the value beside an entry's `name`) is marked with.
 #[must_use]
-pub fn arm_id(item: &Value) -> Option<&str> {
+pub(crate) fn arm_id(item: &Value) -> Option<&str> {
     item.get("extensions")?
         .as_array()?
         .iter()

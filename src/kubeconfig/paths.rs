@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The kubeconfig files of this invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// All files, in order of precedence: of entries with one name the first counts.
     pub files: Vec<PathBuf>,
     /// Where an entry goes that is in none of them yet.
@@ -25,7 +25,7 @@ impl Paths {
     ///
     /// # Errors
     /// [`Error::NoHome`] where nothing names a file, and [`Error::LiteralTilde`].
-    pub fn find(
+    pub(crate) fn find(
         explicit: Option<&Path>,
         kubeconfig: Option<&OsStr>,
         home: Option<&Path>,

@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// One cluster and how its user signs in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct UserKubeconfig {
+pub(crate) struct UserKubeconfig {
     /// The API server's URL, `https://host:port`.
     pub server: String,
     /// The cluster's value for a kubeconfig: `server`, `certificate-authority-data` and, where
@@ -28,7 +28,7 @@ pub struct UserKubeconfig {
 
 /// How the user of an AKS kubeconfig signs in.
 #[derive(Clone, PartialEq)]
-pub enum UserCredential {
+pub(crate) enum UserCredential {
     /// The arguments of an exec plugin, `kubelogin get-token …`, and its environment.
     Exec {
         args: Vec<String>,
@@ -62,7 +62,7 @@ impl fmt::Debug for UserCredential {
 ///
 /// # Errors
 /// [`Error::Yaml`] and [`Error::Shape`], which never quote the answer.
-pub fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig, Error> {
+pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig, Error> {
     if bytes.len() > MAX_BYTES {
         return Err(Error::shape("it is larger than 1 MiB"));
     }

@@ -121,7 +121,7 @@ impl SignIn {
 }
 
 /// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     file::quoted(Path::new(word))
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// Reads a duration; none where it is not one or is negative.
-pub fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);

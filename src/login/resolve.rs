@@ -24,7 +24,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// How long getting a token may take in a mode, where nobody said.
-pub fn default_timeout(mode: LoginMode) -> Duration {
+pub(crate) fn default_timeout(mode: LoginMode) -> Duration {
     match mode {
         LoginMode::Msi => METADATA_TIMEOUT,
         _ => DEFAULT_TIMEOUT,

@@ -377,7 +377,7 @@ impl fmt::Debug for Settings {
 }
 
 /// Reads a switch as Go's `strconv.ParseBool` does.
-pub fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
@@ -387,7 +387,7 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 
 /// What stands in a list of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word<'a> {
+pub(crate) enum Word<'a> {
     /// A parameter's flag and what it says.
     Flag(Param, &'a str),
     /// Something else.
@@ -397,7 +397,7 @@ pub enum Word<'a> {
 /// Reads arguments one after the other.
 ///
 /// An item is a usage error when a flag that takes a value is last and has none.
-pub fn words<S: AsRef<str>>(args: &[S]) -> impl Iterator<Item = Result<Word<'_>>> {
+pub(crate) fn words<S: AsRef<str>>(args: &[S]) -> impl Iterator<Item = Result<Word<'_>>> {
     let mut rest = args.iter().map(AsRef::as_ref);
     std::iter::from_fn(move || {
         let arg = rest.next()?;

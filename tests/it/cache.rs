@@ -11,7 +11,7 @@ use std::{
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, User};
-use kubectl_aad::auth::store::{Store, StoreChoice};
+use kubectl_aad::internals::{Store, StoreChoice};
 use serde_json::Value;
 
 use crate::{

@@ -6,9 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use kubectl_aad::azure::cloud::{CLOUDS, CUSTOM_CLOUD};
 use kubectl_aad::cli::command;
-use kubectl_aad::error::aadsts::REMEDIES;
+use kubectl_aad::internals::{CLOUDS, CUSTOM_CLOUD, REMEDIES};
 
 use crate::support::repository;
 

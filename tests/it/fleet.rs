@@ -9,15 +9,12 @@ use azure_sim::{
 };
 use futures::StreamExt;
 use kubectl_aad::{
-    auth::{AccessToken, TokenRequest, TokenSource},
-    azure::{
-        Arm, Cloud, ClusterRef, arm,
-        cloud::{CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
+    Host,
+    internals::{
+        AccessToken, Arm, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, Cloud, ClusterRef, EXIT_USAGE,
+        FIRST_CONTACT_ATTEMPTS, Failure, Kind, Result, Secret, TokenRequest, TokenSource,
         fleet::{self, CredentialOptions, Scope, Tenants},
     },
-    error::{EXIT_USAGE, Failure, Kind, Result},
-    host::Host,
-    secret::Secret,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -541,7 +538,7 @@ fn a_machine_that_reaches_nothing_is_told_so_after_two_attempts() {
     let why = rig.enumerate(&Scope::default()).expect_err("no network");
     assert_eq!(why.kind(), Kind::Network);
     let calls = rig.sim.counters().get(Endpoint::Tenants);
-    assert_eq!(calls, u64::from(arm::retry::FIRST_CONTACT_ATTEMPTS));
+    assert_eq!(calls, u64::from(FIRST_CONTACT_ATTEMPTS));
 }
 
 #[test]

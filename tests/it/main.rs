@@ -1,8 +1,8 @@
 //! The end-to-end tests: the real binary in a cleared environment, against the simulator over
 //! real sockets, with real files and the real programs beside it. One binary, so it links once.
 //!
-//! Here live only the modules. What several of them share is in `support`; a test that needs no
-//! other program belongs beside the code it tests.
+//! What several modules share is in `support`; a test that needs no other program belongs beside
+//! the code it tests.
 
 mod cache;
 mod chromium;
@@ -16,9 +16,9 @@ mod fleet;
 mod get_token;
 mod guests;
 mod hostile;
-mod house;
 mod krew;
 mod kubeconfig_files;
+mod layers;
 mod layout;
 mod malformed;
 mod merge;

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use kubectl_aad::kubeconfig::Document;
+use kubectl_aad::internals::Document;
 
 use crate::support::peer;
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use kubectl_aad::kubeconfig::{
+use kubectl_aad::internals::{
     ClusterName, Document,
     merge::{Action, Import, Outcome, merge},
 };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Place};
-use kubectl_aad::host::{Host, http::proxy::Proxies};
+use kubectl_aad::{Host, internals::Proxies};
 use serde_json::{Value, json};
 
 use crate::{

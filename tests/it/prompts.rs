@@ -11,11 +11,7 @@ use std::{
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec, SignIn};
-use kubectl_aad::{
-    auth::{Interaction, Situation},
-    host::Sink,
-    login::LoginMode,
-};
+use kubectl_aad::internals::{Interaction, LoginMode, Sink, Situation};
 
 use crate::{
     get_token::{NON_INTERACTIVE, Scene, browser_that_tells, finished, wait_for_file, walk},

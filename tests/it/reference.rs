@@ -6,9 +6,8 @@
 use std::fmt::Write as _;
 
 use azure_sim::{AKS_CLIENT_APP, Place};
-use kubectl_aad::login::{
-    Attendance, LoginMode, MODES, PARAMS, Param,
-    param::{PLATFORM_VARIABLES, Takes, When},
+use kubectl_aad::internals::{
+    Attendance, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When,
 };
 
 use crate::{
@@ -174,7 +173,7 @@ fn page() -> String {
         }
     }
     line(&mut out, "\n## In every mode\n");
-    let common = kubectl_aad::login::COMMON_PARAMS;
+    let common = kubectl_aad::internals::COMMON_PARAMS;
     parameters(&mut out, LoginMode::Spn, &[], common);
     variables_of_sync(&mut out);
     out
@@ -266,7 +265,7 @@ fn article(summary: &str) -> String {
 
 fn parameters(out: &mut String, mode: LoginMode, needs: &[Param], takes: &[Param]) {
     line(out, "| flag | variables | |\n| --- | --- | --- |");
-    let common = kubectl_aad::login::COMMON_PARAMS;
+    let common = kubectl_aad::internals::COMMON_PARAMS;
     let whole_page = takes.as_ptr() == common.as_ptr();
     let rows = needs
         .iter()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use azure_sim::{AZURE_CLI_APP, Endpoint, Fault, User};
-use kubectl_aad::auth::store::{Kind, Store, StoreChoice};
+use kubectl_aad::internals::{Store, StoreChoice, StoreKind as Kind};
 use serde_json::json;
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 };
 
 use azure_sim::{AKS_CLIENT_APP, ManagedIdentity, Place};
-use kubectl_aad::login::{LoginMode, PARAMS, Param, param::When};
+use kubectl_aad::internals::{LoginMode, PARAMS, Param, When};
 use serde_json::Value;
 
 use crate::{

@@ -7,7 +7,7 @@ use crate::auth::store;
 
 /// A sign-in that came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GivenUp {
+pub(crate) struct GivenUp {
     /// When, in Unix seconds.
     pub at: i64,
     /// Whether the time was over, rather than a person having said no.
@@ -19,13 +19,13 @@ pub struct GivenUp {
 
 impl TokenCache {
     /// Notes it. That it can't be noted costs another question at most.
-    pub fn give_up(&self, key: &RefreshKey, hint: Option<&str>, given_up: &GivenUp) {
+    pub(crate) fn give_up(&self, key: &RefreshKey, hint: Option<&str>, given_up: &GivenUp) {
         let bytes = serde_json::to_vec(given_up).expect("a note is plain data");
         let _ = self.store().write(&name(key, hint), &bytes);
     }
 
     /// What was noted last.
-    pub fn given_up(&self, key: &RefreshKey, hint: Option<&str>) -> Option<GivenUp> {
+    pub(crate) fn given_up(&self, key: &RefreshKey, hint: Option<&str>) -> Option<GivenUp> {
         serde_json::from_slice(&self.store().read(&name(key, hint))?).ok()
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub(crate) struct Kept {
     name: String,
     /// Whether it is of the other kind than the store's own: plain, or sealed.
     pub is_beside: bool,
@@ -39,7 +39,7 @@ pub struct Kept {
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeptKind {
+pub(crate) enum KeptKind {
     /// It opens one resource, for an hour or a day.
     AccessToken,
     /// It gets access tokens without a person.
@@ -48,7 +48,7 @@ pub enum KeptKind {
 
 /// Which records are meant: those that fit all that is named.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Of this tenant.
     pub tenant: Option<String>,
     /// Of this account: a sign-in name, or an application's id.
@@ -126,7 +126,7 @@ pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
 
 impl TokenCache {
     /// The records that fit, access tokens first; those of the other kind included.
-    pub fn list(&self, wanted: &Wanted) -> Vec<Kept> {
+    pub(crate) fn list(&self, wanted: &Wanted) -> Vec<Kept> {
         let mut kept = self.list_own(wanted);
         if let Some(beside) = self.beside() {
             kept.extend(beside.list_own(wanted).into_iter().map(|kept| Kept {
@@ -146,7 +146,7 @@ impl TokenCache {
     }
 
     /// Forgets the records that fit, and tells how many there were.
-    pub fn forget(&self, wanted: &Wanted) -> usize {
+    pub(crate) fn forget(&self, wanted: &Wanted) -> usize {
         let beside = self.beside();
         [Some(self), beside.as_ref()]
             .into_iter()
@@ -157,7 +157,7 @@ impl TokenCache {
 
     /// The files of tokens and sessions that nobody here can read: sealed with the
     /// key of another machine or with one that is lost, or damaged.
-    pub fn unreadable(&self) -> Vec<String> {
+    pub(crate) fn unreadable(&self) -> Vec<String> {
         let beside = self.beside();
         let views = [Some(self), beside.as_ref()];
         let is_read = |file: &String| {
@@ -172,7 +172,7 @@ impl TokenCache {
     }
 
     /// Removes what [`TokenCache::unreadable`] tells; how many files that were.
-    pub fn remove_unreadable(&self) -> usize {
+    pub(crate) fn remove_unreadable(&self) -> usize {
         let files = self.unreadable();
         files.iter().for_each(|file| self.store().remove_file(file));
         files.len()

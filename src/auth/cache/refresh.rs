@@ -26,7 +26,7 @@ const LOCK_STEP: Duration = Duration::from_millis(5);
 
 /// Whose refresh tokens may be used for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefreshKey {
+pub(crate) struct RefreshKey {
     /// The authority, aliases folded into one.
     pub authority: String,
     /// The application that signed in.
@@ -58,7 +58,7 @@ impl Account {
 
 /// A user session: a refresh token with whose it is.
 #[derive(Clone)]
-pub struct RefreshRecord {
+pub(crate) struct RefreshRecord {
     /// Whose.
     pub account: Account,
     /// The token.
@@ -75,7 +75,7 @@ pub struct RefreshRecord {
 
 impl RefreshRecord {
     /// Whether no other refresh token has come in its place.
-    pub fn has_token_of(&self, other: &Self) -> bool {
+    pub(crate) fn has_token_of(&self, other: &Self) -> bool {
         self.token.expose() == other.token.expose()
     }
 }
@@ -92,7 +92,7 @@ impl std::fmt::Debug for RefreshRecord {
 /// The tenant that a context without an account's name is about, and when, in
 /// Unix seconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Unnamed<'a> {
+pub(crate) struct Unnamed<'a> {
     /// The tenant, as it is asked for.
     pub tenant: &'a str,
     /// The present.
@@ -101,7 +101,7 @@ pub struct Unnamed<'a> {
 
 /// A refresh token, with when it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Issued<'a> {
+pub(crate) struct Issued<'a> {
     /// The token; none where the earlier one stays.
     pub token: Option<&'a Secret>,
     /// The time at Entra, in Unix seconds, where the answer tells.
@@ -132,7 +132,7 @@ impl TokenCache {
     /// With a hint, the account of that name, and nobody else's. Without one,
     /// the account that the tenant's unnamed contexts stand for, which only a
     /// sign-in without a name can have made.
-    pub fn refresh_for(
+    pub(crate) fn refresh_for(
         &self,
         key: &RefreshKey,
         tenant: &str,
@@ -158,7 +158,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written.
-    pub fn keep_sign_in(
+    pub(crate) fn keep_sign_in(
         &self,
         key: &RefreshKey,
         account: &Account,
@@ -193,7 +193,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written.
-    pub fn keep_renewed(
+    pub(crate) fn keep_renewed(
         &self,
         key: &RefreshKey,
         used: &RefreshRecord,
@@ -225,7 +225,7 @@ impl TokenCache {
 
     /// Forgets a session that Entra says has ended, unless another process has
     /// replaced its token meanwhile.
-    pub fn forget_ended(&self, key: &RefreshKey, ended: &RefreshRecord) {
+    pub(crate) fn forget_ended(&self, key: &RefreshKey, ended: &RefreshRecord) {
         let _lock = self.lock_sessions(key);
         let kept = self.refresh_of(key, &ended.account);
         if let Some(kept) = kept.filter(|kept| kept.has_token_of(ended)) {
@@ -234,7 +234,7 @@ impl TokenCache {
     }
 
     /// Forgets the session of an account.
-    pub fn forget_session(&self, key: &RefreshKey, account: &Account) {
+    pub(crate) fn forget_session(&self, key: &RefreshKey, account: &Account) {
         let _lock = self.lock_sessions(key);
         if let Some(session) = self.refresh_of(key, account) {
             self.remove_session(key, &session);
@@ -242,7 +242,7 @@ impl TokenCache {
     }
 
     /// The session of an account.
-    pub fn refresh_of(&self, key: &RefreshKey, account: &Account) -> Option<RefreshRecord> {
+    pub(crate) fn refresh_of(&self, key: &RefreshKey, account: &Account) -> Option<RefreshRecord> {
         self.read_refresh(key, &key.name(account))
     }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// Who signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
+pub(crate) struct Account {
     /// `uid.utid`, the same in every tenant where the person is a guest.
     pub home_id: String,
     /// The sign-in name, where the answer told it.
@@ -25,14 +25,14 @@ pub struct Account {
 
 impl Account {
     /// The tenant that the account belongs to.
-    pub fn home_tenant(&self) -> Option<&str> {
+    pub(crate) fn home_tenant(&self) -> Option<&str> {
         self.home_id.split_once('.').map(|(_, tenant)| tenant)
     }
 }
 
 /// Tokens, fresh from the server.
 #[derive(Debug, Clone)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// The token that was asked for.
     pub access: AccessToken,
     /// What gets the next one without a person.
@@ -46,7 +46,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When it is not JSON or has no token or no expiry.
-    pub fn parse(body: &[u8], now: i64) -> Result<Self> {
+    pub(crate) fn parse(body: &[u8], now: i64) -> Result<Self> {
         let odd = |why: &str| Failure::new(format!("the answer with the token {why}"));
         let fields: Map<String, Value> =
             serde_json::from_slice(body).map_err(|_| odd("is not a JSON object"))?;
@@ -83,13 +83,13 @@ impl From<AccessToken> for Tokens {
 ///
 /// One of them alone can be too late: a managed identity service hands out tokens of its cache with
 /// the `expires_in` of the day they were issued.
-pub fn expiry(token: &str, said: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
+pub(crate) fn expiry(token: &str, said: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
     let own = jwt::claims(token).and_then(|claims| seconds(&claims, "exp"));
     said.into_iter().chain([own]).flatten().min()
 }
 
 /// Reads a number of seconds above 0, as a number or as text.
-pub fn seconds(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+pub(crate) fn seconds(fields: &Map<String, Value>, name: &str) -> Option<i64> {
     number(fields, name).filter(|seconds| *seconds > 0)
 }
 
@@ -105,7 +105,7 @@ fn number(fields: &Map<String, Value>, name: &str) -> Option<i64> {
 }
 
 /// Reads a text that is not empty.
-pub fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     fields.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 

@@ -264,7 +264,7 @@ impl EntraError {
 }
 
 /// The numbers after `AADSTS` in a text.
-pub fn codes_in(text: &str) -> Vec<u32> {
+pub(crate) fn codes_in(text: &str) -> Vec<u32> {
     text.match_indices("AADSTS")
         .filter_map(|(at, found)| {
             let rest = &text[at + found.len()..];

@@ -24,26 +24,26 @@ const MAGIC: &[u8] = b"kubectl-aad sealed 1\n";
 
 /// What seals and unseals; wiped from memory when dropped.
 #[derive(Clone)]
-pub struct Key(Zeroizing<[u8; KEY_LEN]>);
+pub(crate) struct Key(Zeroizing<[u8; KEY_LEN]>);
 
 impl Key {
     /// A new key.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn random() -> Result<Self> {
+    pub(crate) fn random() -> Result<Self> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         rand::fill(bytes.as_mut_slice()).map_err(|_| no_randomness())?;
         Ok(Self(bytes))
     }
 
     /// The key of these bytes, where they are as many as a key has.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
     }
 
     /// A name for the key that says nothing about it.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         let seen = Zeroizing::new([MAGIC, self.expose()].concat());
         hexadecimal(&digest(&SHA256, &seen).as_ref()[..4])
     }
@@ -75,7 +75,7 @@ impl fmt::Debug for Key {
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE_LEN];
     rand::fill(&mut nonce).map_err(|_| no_randomness())?;
     let mut body = Zeroizing::new(Vec::with_capacity(
@@ -98,7 +98,7 @@ pub fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
 
 /// The record in `sealed`; none where the bytes are not what [`seal`] made with
 /// this key for this name, whatever else they are.
-pub fn unseal(key: &Key, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn unseal(key: &Key, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let rest = sealed.strip_prefix(MAGIC)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
     let mut body = Zeroizing::new(body.to_vec());

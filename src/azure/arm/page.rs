@@ -13,7 +13,7 @@ use crate::{
 
 /// One page.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The items, not looked into.
     pub items: Vec<Value>,
     /// Where the next page is, not yet checked; none on the last page.
@@ -25,7 +25,7 @@ pub struct Page {
 /// # Errors
 /// When the bytes are not such an object. A `nextLink` of another type is an
 /// error too: passing it over would lose the rest of the listing unseen.
-pub fn decode_page(body: &[u8]) -> Result<Page> {
+pub(crate) fn decode_page(body: &[u8]) -> Result<Page> {
     let unfit = |why: &str| Failure::new("ARM's answer is not a page of a listing").because(why);
     let mut body: Value =
         serde_json::from_slice(body).map_err(|why| unfit(&format!("it is not JSON: {why}")))?;
@@ -46,7 +46,7 @@ pub fn decode_page(body: &[u8]) -> Result<Page> {
 ///
 /// # Errors
 /// When it is not a URL, or its scheme, host or port is not ARM's.
-pub fn check_next(link: &str, arm: &Url) -> Result<Url> {
+pub(crate) fn check_next(link: &str, arm: &Url) -> Result<Url> {
     let refused = || Failure::new("refused to follow a listing away from ARM");
     let url = Url::parse(link)
         .map_err(|why| Failure::new("ARM's `nextLink` is not a URL").because(why))?;

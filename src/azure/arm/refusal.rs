@@ -16,7 +16,7 @@ const SHOWN: usize = 600;
 
 /// The code and the message of ARM's error envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArmError {
+pub(crate) struct ArmError {
     /// Such as `AuthorizationFailed`.
     pub code: String,
     /// The service's own words.
@@ -62,7 +62,7 @@ const REMEDIES: &[Remedy] = &[
 
 /// Turns an answer that is not 2xx into a failure. `doing` completes the
 /// sentence "could not …"; the token that was sent is kept out of the text.
-pub fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub(crate) fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
@@ -106,13 +106,13 @@ pub fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Fail
 }
 
 /// Explains an answer that is not ARM's, the token kept out of it.
-pub fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub(crate) fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
     stray_answer(place, answer, |text| shown(text, sent))
 }
 
 /// Reads ARM's error envelope, `{"error":{"code","message"}}`, or the bare
 /// form that resource providers send past it.
-pub fn decode_error(body: &[u8]) -> Option<ArmError> {
+pub(crate) fn decode_error(body: &[u8]) -> Option<ArmError> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|e| e.is_object()).unwrap_or(&body);
     let text = |name: &str| error.get(name).and_then(Value::as_str);

@@ -10,20 +10,20 @@ use std::{
 };
 
 /// How often a call is tried where the service or the network is at fault.
-pub const FAULT_ATTEMPTS: u32 = 4;
+pub(crate) const FAULT_ATTEMPTS: u32 = 4;
 /// How often a call is tried where it is told to come back later.
-pub const THROTTLED_ATTEMPTS: u32 = 8;
+pub(crate) const THROTTLED_ATTEMPTS: u32 = 8;
 /// How often a call is tried while no answer of ARM has been seen at all: a
 /// machine without network should be told so soon.
 pub const FIRST_CONTACT_ATTEMPTS: u32 = 2;
 /// The longest wait. A service that asks for more is not waited for.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The wait after the first fault; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(800);
 
 /// What came of one attempt, as far as trying again goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// No answer came: a reset, a timeout, an unknown host.
     Unreached {
         /// Whether ARM has answered anything in this run.
@@ -44,7 +44,7 @@ pub enum Outcome {
 /// `attempt` counts from 1; `jitter` is in `0.0..1.0`. A wait that the service
 /// asks for is never shortened; the waits of our own choice vary from 0.8 to
 /// 1.3 times their length, so that many callers don't come back as one.
-pub fn wait_before_next(outcome: Outcome, attempt: u32, jitter: f64) -> Option<Duration> {
+pub(crate) fn wait_before_next(outcome: Outcome, attempt: u32, jitter: f64) -> Option<Duration> {
     let (allowed, asked) = match outcome {
         Outcome::Unreached { met_before: false } => (FIRST_CONTACT_ATTEMPTS, None),
         Outcome::Unreached { met_before: true } => (FAULT_ATTEMPTS, None),
@@ -72,7 +72,7 @@ pub fn wait_before_next(outcome: Outcome, attempt: u32, jitter: f64) -> Option<D
 }
 
 /// A number in `0.0..1.0`, different with each call.
-pub fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     // The standard library seeds each hasher from the system's randomness.
     let bits = RandomState::new().hash_one(0_u8) >> 11;
     bits as f64 / (1_u64 << 53) as f64

@@ -22,7 +22,7 @@ pub(super) type Typed<'a> = &'a dyn Fn(&str) -> String;
 
 /// The cloud that a tool is set to.
 #[derive(Debug, Clone)]
-pub struct ToolCloud {
+pub(crate) struct ToolCloud {
     /// The tool.
     pub tool: &'static str,
     /// What the tool calls it.
@@ -41,7 +41,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// When az's files can't be read, or the cloud is not known.
-    pub fn of_az(host: &Host, typed: Typed<'_>) -> Result<Self> {
+    pub(crate) fn of_az(host: &Host, typed: Typed<'_>) -> Result<Self> {
         let set = tool_config::cloud_of_az(&read(host, AZ_CONFIG_DIR, "config")?);
         let chosen = host.var_nonempty(AZ_CLOUD_VARIABLE);
         let name = chosen.unwrap_or(&set);
@@ -82,7 +82,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// As [`ToolCloud::of_az`].
-    pub fn of_azd(host: &Host) -> Result<Self> {
+    pub(crate) fn of_azd(host: &Host) -> Result<Self> {
         let text = read(host, AZD_CONFIG_DIR, "config.json")?;
         let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let name = config
@@ -103,7 +103,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// A usage error that names both.
-    pub fn check_same(&self, other: &Self, typed: Typed<'_>) -> Result<()> {
+    pub(crate) fn check_same(&self, other: &Self, typed: Typed<'_>) -> Result<()> {
         if other.custom || self.cloud.arm.origin() == other.cloud.arm.origin() {
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl ToolCloud {
     ///
     /// # Errors
     /// A usage error that says how to choose the same for both.
-    pub fn check(&self, wanted: &Cloud, environment: &str, typed: Typed<'_>) -> Result<()> {
+    pub(crate) fn check(&self, wanted: &Cloud, environment: &str, typed: Typed<'_>) -> Result<()> {
         // azd has no name for a custom cloud, so it can't be asked for one.
         let beyond_azd = self.tool == "azd" && wanted.environment_argument() == CUSTOM_CLOUD;
         if beyond_azd || self.cloud.arm.origin() == wanted.arm.origin() {

@@ -110,7 +110,11 @@ fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateErr
 /// Explains an answer that is not in the form of the service that was asked: the page of a proxy,
 /// of a captive portal or of a gateway whose service is away. `scrub` takes secrets out of a text
 /// of the answer.
-pub fn stray_answer(place: &str, answer: &Answer, scrub: impl Fn(&str) -> String) -> Failure {
+pub(crate) fn stray_answer(
+    place: &str,
+    answer: &Answer,
+    scrub: impl Fn(&str) -> String,
+) -> Failure {
     let mut failure = Failure::of(
         Kind::Network,
         format!("`{place}` answered with {}", status(answer)),

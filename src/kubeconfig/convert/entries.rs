@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Which users to convert.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
+pub(crate) enum Selection {
     All,
     /// Those of these contexts.
     Contexts(Vec<String>),
@@ -23,7 +23,7 @@ pub enum Selection {
 
 /// What became of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Converted,
     /// It was as it is to be.
     Unchanged,
@@ -34,7 +34,7 @@ pub enum Action {
 
 /// What became of a user, and where it stands.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub user: String,
     /// Index of the file.
     pub file: usize,
@@ -50,7 +50,7 @@ pub struct Outcome {
 }
 
 /// What is to be written, and an outcome for each user that was selected.
-pub struct All {
+pub(crate) struct All {
     /// For each file the new values of its users, by their places in its list.
     pub users: Vec<Vec<(usize, Map<String, Value>)>>,
     pub outcomes: Vec<Outcome>,
@@ -63,7 +63,7 @@ pub struct All {
 ///
 /// # Errors
 /// A context that does not exist, or has no user.
-pub fn convert_all(
+pub(crate) fn convert_all(
     documents: &[Document<'_>],
     selection: &Selection,
     request: &Request,

@@ -7,7 +7,7 @@ use crate::{
 use serde_json::{Map, Value};
 
 /// How a user signs in now, where that can be converted.
-pub struct Source {
+pub(crate) struct Source {
     pub mode: LoginMode,
     /// The parameters in the entry.
     pub settings: Settings,
@@ -22,7 +22,7 @@ pub struct Source {
 
 /// Whose plugin a user's entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Azure's kubelogin, ours, or the `azure` auth provider: to be converted.
     Convertible,
     /// int128's kubelogin (`kubectl oidc-login`), which only shares the name.
@@ -33,7 +33,7 @@ pub enum Standing {
 
 impl Standing {
     /// Judges a user's value.
-    pub fn of(user: &Value) -> Self {
+    pub(crate) fn of(user: &Value) -> Self {
         user.as_object()
             .map_or(Standing::Foreign, Standing::of_item)
     }
@@ -60,7 +60,7 @@ impl Standing {
 
 impl Source {
     /// Reads a user's value; `None` unless it is [`Standing::Convertible`].
-    pub fn of(user: &Value) -> Option<Self> {
+    pub(crate) fn of(user: &Value) -> Option<Self> {
         user.as_object().and_then(Self::of_item)
     }
 

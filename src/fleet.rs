@@ -1,0 +1,1 @@
+//! What a fleet is, as values: no module below it does I/O.

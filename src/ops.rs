@@ -1,0 +1,1 @@
+//! The use cases, one module each: typed input in, typed report out.
