@@ -29,12 +29,14 @@ pub mod internals {
         },
         azure::{
             Arm, Cloud, ClusterRef,
-            arm::retry::FIRST_CONTACT_ATTEMPTS,
             cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
             fleet,
         },
         error::{EXIT_USAGE, Failure, Kind, Result, aadsts::REMEDIES},
-        host::{Sink, http::proxy::Proxies},
+        host::{
+            Sink,
+            http::{proxy::Proxies, retry::FIRST_CONTACT_ATTEMPTS},
+        },
         kubeconfig::{ClusterName, Document, merge},
         login::{
             Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, Param,

@@ -1,4 +1,4 @@
-//! Azure Resource Manager: calls with a bearer, paging, throttling, retry.
+//! Azure Resource Manager: calls with a token, paging, throttling, retry.
 //!
 //! Lives here: [`Arm`], the one place from which a token goes to ARM. What is
 //! asked and what the answers mean belongs to [`fleet`](super::fleet).
@@ -25,23 +25,23 @@ use crate::{
     error::{Failure, Kind, Result},
     host::{
         Host,
-        http::{Answer, Http, place},
+        http::{
+            Answer, Http, place,
+            retry::{self, Outcome},
+        },
     },
     secret::Secret,
 };
 
-mod bearer;
-mod pace;
+pub(crate) mod error;
 pub(crate) mod page;
-pub(crate) mod refusal;
-pub(crate) mod retry;
+mod rate_limiter;
+mod tenant_tokens;
 
-use bearer::{Bearers, Reason};
-use pace::Pace;
-use retry::Outcome;
+use rate_limiter::RateLimiter;
+use tenant_tokens::{Reason, TenantTokens, tenant_of};
 
-pub(crate) use bearer::Identity;
-use bearer::tenant_of;
+pub(crate) use tenant_tokens::Identity;
 
 /// How long one attempt may take, answer included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -53,9 +53,9 @@ pub struct Arm<'a> {
     http: &'a Http,
     host: &'a Host,
     cloud: &'a Cloud,
-    bearers: Bearers<'a>,
+    tokens: TenantTokens<'a>,
     in_flight: Semaphore,
-    pace: Pace,
+    rate_limiter: RateLimiter,
     met: AtomicBool,
 }
 
@@ -67,7 +67,7 @@ pub struct Call<'c> {
     /// The tenant whose token is sent; the sign-in's own where none is named.
     pub tenant: Option<&'c str>,
     /// What the service counts the call against, such as a subscription.
-    pub scope: &'c str,
+    pub bucket: &'c str,
 }
 
 /// A listing, as far as it came.
@@ -94,9 +94,9 @@ impl<'a> Arm<'a> {
             http: host.http()?,
             host,
             cloud,
-            bearers: Bearers::new(source, host, &cloud.arm_audience),
+            tokens: TenantTokens::new(source, host, &cloud.arm_audience),
             in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            pace: Pace::default(),
+            rate_limiter: RateLimiter::default(),
             met: AtomicBool::new(false),
         })
     }
@@ -119,8 +119,8 @@ impl<'a> Arm<'a> {
     /// # Errors
     /// Those of the sign-in.
     pub async fn signed_in_tenant(&self, tenant: Option<&str>) -> Result<Option<String>> {
-        let bearer = self.bearers.get(tenant).await?;
-        Ok(tenant_of(&bearer.secret))
+        let token = self.tokens.get(tenant).await?;
+        Ok(tenant_of(&token.secret))
     }
 
     /// Whose the token of `tenant` is.
@@ -128,7 +128,7 @@ impl<'a> Arm<'a> {
     /// # Errors
     /// Those of the sign-in.
     pub async fn identity(&self, tenant: Option<&str>) -> Result<Identity> {
-        Ok(Identity::of(&self.bearers.get(tenant).await?.secret))
+        Ok(Identity::of(&self.tokens.get(tenant).await?.secret))
     }
 
     /// As [`Arm::signed_in_tenant`], and a person may be asked for this tenant's tokens from now on.
@@ -136,8 +136,8 @@ impl<'a> Arm<'a> {
     /// # Errors
     /// Those of the sign-in.
     pub async fn sign_in(&self, tenant: Option<&str>) -> Result<Option<String>> {
-        let bearer = self.bearers.sign_in(tenant).await?;
-        Ok(tenant_of(&bearer.secret))
+        let token = self.tokens.sign_in(tenant).await?;
+        Ok(tenant_of(&token.secret))
     }
 
     /// Reads one resource.
@@ -190,21 +190,21 @@ impl<'a> Arm<'a> {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
-            let ticket = self.pace.admit(call.scope).await;
-            let (bearer, sent) = {
+            let ticket = self.rate_limiter.admit(call.bucket).await;
+            let (token, sent) = {
                 let _permit = self
                     .in_flight
                     .acquire()
                     .await
                     .expect("the semaphore is never closed");
                 // The scope may have closed while this call waited here.
-                if !self.pace.holds(call.scope, ticket) {
+                if !self.rate_limiter.is_current(call.bucket, ticket) {
                     continue;
                 }
                 // Only now: waiting can take longer than a token lives.
-                let bearer = self.bearers.get(call.tenant).await?;
-                let sent = self.attempt(method.clone(), url, &bearer.secret).await;
-                (bearer, sent)
+                let token = self.tokens.get(call.tenant).await?;
+                let sent = self.attempt(method.clone(), url, &token.secret).await;
+                (token, sent)
             };
             let outcome = match &sent {
                 Ok(answer) => {
@@ -225,34 +225,34 @@ impl<'a> Arm<'a> {
                 if answer.is_success() {
                     // A captive portal answers everything with its page.
                     if serde_json::from_slice::<IgnoredAny>(&answer.body).is_err() {
-                        return Err(refusal::stray(&place(url), answer, &bearer.secret)
+                        return Err(error::stray(&place(url), answer, &token.secret)
                             .context(format!("could not {}", call.doing)));
                     }
-                    self.pace.taken(call.scope);
+                    self.rate_limiter.accepted(call.bucket);
                     return sent;
                 }
                 if answer.status == 401 && !renewed {
                     renewed = true;
                     let reason = claims_challenge(answer).map_or(Reason::Refused, Reason::Claims);
-                    if self.bearers.renew(call.tenant, &bearer, reason).await? {
+                    if self.tokens.renew(call.tenant, &token, reason).await? {
                         continue;
                     }
                 }
             }
             let Some(wait) = retry::wait_before_next(outcome, attempt, retry::jitter()) else {
                 return match sent {
-                    Ok(answer) => Err(refusal::refusal(
+                    Ok(answer) => Err(error::refusal(
                         call.doing,
                         &place(url),
                         &answer,
-                        &bearer.secret,
+                        &token.secret,
                     )),
                     Err(why) => Err(why.context(format!("could not {}", call.doing))),
                 };
             };
             if matches!(outcome, Outcome::Answered { status: 429, .. }) {
                 // The whole scope waits, this call with it.
-                self.pace.throttled(call.scope, ticket, wait);
+                self.rate_limiter.throttled(call.bucket, ticket, wait);
             } else {
                 tokio::time::sleep(wait).await;
             }

@@ -220,7 +220,7 @@ impl Fleet {
         let call = Call {
             doing: "list the tenants",
             tenant: None,
-            scope: "tenants",
+            bucket: "tenants",
         };
         let url = arm.url(&["tenants"], &[("api-version", SUBSCRIPTIONS_API_VERSION)]);
         let listing = arm.list(call, url).await;
@@ -326,7 +326,7 @@ async fn subscriptions_of(
     let call = Call {
         doing: &doing,
         tenant: tenant.asked.as_deref(),
-        scope: &tenant.label(),
+        bucket: &tenant.label(),
     };
     let url = arm.url(
         &["subscriptions"],
@@ -351,7 +351,7 @@ async fn clusters(
     let call = Call {
         doing: &doing,
         tenant: subscription.arm_tenant.as_deref(),
-        scope: &subscription.id,
+        bucket: &subscription.id,
     };
     let url = arm.url(
         &[

@@ -15,6 +15,7 @@ use url::{Host as UrlHost, Url};
 mod explain;
 mod pinned;
 pub(crate) mod proxy;
+pub(crate) mod retry;
 mod trust;
 
 pub(crate) use explain::stray_answer;

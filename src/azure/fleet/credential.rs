@@ -60,7 +60,7 @@ pub async fn user_credential(
     let call = Call {
         doing: &doing,
         tenant: cluster.arm_tenant.as_deref(),
-        scope: &format!("{}/credentials", cluster.subscription_id),
+        bucket: &format!("{}/credentials", cluster.subscription_id),
     };
     let answer = arm.post(call, &url).await?;
     decode_credential(&answer.body).map_err(|why| why.context(format!("could not {doing}")))

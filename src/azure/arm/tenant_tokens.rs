@@ -1,6 +1,6 @@
 //! The ARM tokens of one run: one per tenant, renewed before they end.
 //!
-//! Lives here: [`Bearers`]. Concurrent calls of a tenant share one request for
+//! Lives here: [`TenantTokens`]. Concurrent calls of a tenant share one request for
 //! a token, and a refused token is renewed once however many calls it failed.
 
 use std::{
@@ -26,7 +26,7 @@ const RENEW_BEFORE: i64 = 120;
 const FAILURE_HOLDS: i64 = 60;
 
 /// The tokens of one run for one resource.
-pub(super) struct Bearers<'a> {
+pub(super) struct TenantTokens<'a> {
     source: &'a dyn TokenSource,
     host: &'a Host,
     resource: String,
@@ -35,7 +35,7 @@ pub(super) struct Bearers<'a> {
 
 /// A token, with what is needed to renew it no more than once.
 #[derive(Debug, Clone)]
-pub(super) struct Bearer {
+pub(super) struct TenantToken {
     /// The token.
     pub(super) secret: Secret,
     expires_on: i64,
@@ -56,12 +56,12 @@ pub(super) enum Reason {
 struct Slot {
     /// Whether a person may be asked for this tenant's token.
     interactive: bool,
-    held: Option<Bearer>,
+    held: Option<TenantToken>,
     failed: Option<(i64, Failure)>,
     serial: u64,
 }
 
-impl<'a> Bearers<'a> {
+impl<'a> TenantTokens<'a> {
     /// Tokens for a resource.
     pub(super) fn new(source: &'a dyn TokenSource, host: &'a Host, resource: &str) -> Self {
         Self {
@@ -74,11 +74,11 @@ impl<'a> Bearers<'a> {
 
     /// The tenant's token; the sign-in's own tenant where none is named.
     ///
-    /// A person is asked for the own tenant's, and for another's only after [`Bearers::sign_in`].
+    /// A person is asked for the own tenant's, and for another's only after [`TenantTokens::sign_in`].
     ///
     /// # Errors
     /// Those of the sign-in.
-    pub(super) async fn get(&self, tenant: Option<&str>) -> Result<Bearer> {
+    pub(super) async fn get(&self, tenant: Option<&str>) -> Result<TenantToken> {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
         let now = self.host.now();
@@ -100,7 +100,7 @@ impl<'a> Bearers<'a> {
     ///
     /// # Errors
     /// Those of the sign-in.
-    pub(super) async fn sign_in(&self, tenant: Option<&str>) -> Result<Bearer> {
+    pub(super) async fn sign_in(&self, tenant: Option<&str>) -> Result<TenantToken> {
         let slot = self.slot(tenant);
         {
             let mut slot = slot.lock().await;
@@ -118,7 +118,7 @@ impl<'a> Bearers<'a> {
     pub(super) async fn renew(
         &self,
         tenant: Option<&str>,
-        refused: &Bearer,
+        refused: &TenantToken,
         reason: Reason,
     ) -> Result<bool> {
         let slot = self.slot(tenant);
@@ -138,7 +138,7 @@ impl<'a> Bearers<'a> {
         slot: &mut Slot,
         tenant: Option<&str>,
         reason: Option<Reason>,
-    ) -> Result<Bearer> {
+    ) -> Result<TenantToken> {
         let now = self.host.now();
         if let Some((at, failure)) = &slot.failed
             && (0..FAILURE_HOLDS).contains(&(now - at))
@@ -158,18 +158,18 @@ impl<'a> Bearers<'a> {
         match self.source.token(&request).await {
             Ok(token) => {
                 slot.serial += 1;
-                let bearer = Bearer {
+                let token = TenantToken {
                     secret: token.secret,
                     expires_on: token.expires_on,
                     renewed_for: reason,
                     serial: slot.serial,
                 };
-                slot.held = Some(bearer.clone());
+                slot.held = Some(token.clone());
                 slot.failed = None;
                 if tenant.is_none() {
-                    self.share_own(&bearer);
+                    self.share_own(&token);
                 }
-                Ok(bearer)
+                Ok(token)
             }
             Err(failure) => {
                 slot.failed = Some((now, failure.clone()));
@@ -180,8 +180,8 @@ impl<'a> Bearers<'a> {
 
     /// Lets the own tenant be found by its id as well: with `az` a second
     /// request costs half a second.
-    fn share_own(&self, bearer: &Bearer) {
-        let Some(tenant) = tenant_of(&bearer.secret) else {
+    fn share_own(&self, token: &TenantToken) {
+        let Some(tenant) = tenant_of(&token.secret) else {
             return;
         };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,12 +290,12 @@ mod tests {
             ..Source::default()
         };
         let host = Host::with_env::<&str, &str>([]).at(1_000);
-        let bearers = Bearers::new(&source, &host, "r");
+        let tokens = TenantTokens::new(&source, &host, "r");
         run(async {
-            let all = futures::future::join_all((0..50).map(|_| bearers.get(None))).await;
+            let all = futures::future::join_all((0..50).map(|_| tokens.get(None))).await;
             assert!(all.into_iter().all(|one| one.is_ok()));
-            bearers.get(Some(TENANT)).await.expect("a token");
-            bearers
+            tokens.get(Some(TENANT)).await.expect("a token");
+            tokens
                 .get(Some(&TENANT.to_uppercase()))
                 .await
                 .expect("a token");
@@ -310,10 +310,10 @@ mod tests {
             ..Source::default()
         };
         let host = Host::with_env::<&str, &str>([]).at(1_000);
-        let bearers = Bearers::new(&source, &host, "r");
+        let tokens = TenantTokens::new(&source, &host, "r");
         run(async {
-            bearers.get(None).await.expect("a token");
-            bearers.get(None).await.expect("a token");
+            tokens.get(None).await.expect("a token");
+            tokens.get(None).await.expect("a token");
         });
         assert_eq!(asked(&source), 2);
     }
@@ -325,19 +325,19 @@ mod tests {
             ..Source::default()
         };
         let host = Host::with_env::<&str, &str>([]).at(1_000);
-        let bearers = Bearers::new(&source, &host, "r");
+        let tokens = TenantTokens::new(&source, &host, "r");
         run(async {
-            let old = bearers.get(None).await.expect("a token");
-            let renew = || bearers.renew(None, &old, Reason::Refused);
+            let old = tokens.get(None).await.expect("a token");
+            let renew = || tokens.renew(None, &old, Reason::Refused);
             for one in futures::future::join_all((0..50).map(|_| renew())).await {
                 assert!(one.expect("a sign-in"));
             }
             assert_eq!(asked(&source), 2);
-            let new = bearers.get(None).await.expect("a token");
-            let again = bearers.renew(None, &new, Reason::Refused).await;
+            let new = tokens.get(None).await.expect("a token");
+            let again = tokens.renew(None, &new, Reason::Refused).await;
             assert!(!again.expect("no sign-in"));
             let claims = Reason::Claims("{}".into());
-            let other = bearers.renew(None, &new, claims).await;
+            let other = tokens.renew(None, &new, claims).await;
             assert!(other.expect("a sign-in"));
         });
         let requests = source.requests.lock().expect("no panic while held");
@@ -353,10 +353,10 @@ mod tests {
             ..Source::default()
         };
         let host = Host::with_env::<&str, &str>([]).at(1_000);
-        let bearers = Bearers::new(&source, &host, "r");
+        let tokens = TenantTokens::new(&source, &host, "r");
         run(async {
             for _ in 0..20 {
-                let failure = bearers.get(Some("t")).await.expect_err("no sign-in");
+                let failure = tokens.get(Some("t")).await.expect_err("no sign-in");
                 assert_eq!(failure.kind(), Kind::SignInNeeded);
             }
         });
@@ -370,13 +370,13 @@ mod tests {
             ..Source::default()
         };
         let host = Host::with_env::<&str, &str>([]).at(1_000);
-        let bearers = Bearers::new(&source, &host, "r");
+        let tokens = TenantTokens::new(&source, &host, "r");
         run(async {
-            bearers.get(None).await.expect("a token");
-            bearers.get(Some(TENANT)).await.expect("a token");
-            bearers.get(Some("t")).await.expect("a token");
-            bearers.sign_in(Some("T")).await.expect("a token");
-            bearers.get(Some("t")).await.expect("a token");
+            tokens.get(None).await.expect("a token");
+            tokens.get(Some(TENANT)).await.expect("a token");
+            tokens.get(Some("t")).await.expect("a token");
+            tokens.sign_in(Some("T")).await.expect("a token");
+            tokens.get(Some("t")).await.expect("a token");
         });
         let requests = source.requests.lock().expect("no panic while held");
         let asked: Vec<_> = requests.iter().map(|one| one.interactive).collect();

@@ -1,6 +1,6 @@
-//! How fast calls leave, per throttling scope.
+//! How fast calls leave, per throttling bucket.
 //!
-//! Lives here: [`Pace`]. It reacts: a scope runs free until the service says
+//! Lives here: [`RateLimiter`]. It reacts: a bucket runs free until the service says
 //! 429, waits as a whole for as long as the service asks, and then lets calls
 //! out one by one at an interval that grows with each further 429 and shrinks
 //! with each success. Pacing ahead of the first 429 would go here too.
@@ -20,101 +20,101 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(25);
 /// its slowest bucket once a second.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(1_100);
 
-/// The scopes of one run.
+/// The buckets of one run.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
-    scopes: Mutex<HashMap<String, Scope>>,
+pub(super) struct RateLimiter {
+    buckets: Mutex<HashMap<String, Bucket>>,
 }
 
 #[derive(Debug)]
-struct Scope {
-    closed_until: Instant,
+struct Bucket {
+    blocked_until: Instant,
     next: Instant,
     interval: Duration,
-    closings: u64,
+    throttles: u64,
 }
 
-/// Shows which state of its scope a call went out in.
+/// Shows which state of its bucket a call went out in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
-    closings: u64,
+    throttles: u64,
 }
 
-impl Pace {
-    /// Waits until a call of this scope may leave.
-    pub(super) async fn admit(&self, scope: &str) -> Ticket {
+impl RateLimiter {
+    /// Waits until a call of this bucket may leave.
+    pub(super) async fn admit(&self, bucket: &str) -> Ticket {
         loop {
             let now = Instant::now();
-            let (at, ticket) = self.with(scope, |s| s.reserve(now));
+            let (at, ticket) = self.with(bucket, |s| s.reserve(now));
             if at <= now {
                 return ticket;
             }
             sleep_until(at).await;
-            if self.holds(scope, ticket) {
+            if self.is_current(bucket, ticket) {
                 return ticket;
             }
         }
     }
 
-    /// Says whether a call that was admitted may still leave: its scope may
+    /// Says whether a call that was admitted may still leave: its bucket may
     /// have closed since.
-    pub(super) fn holds(&self, scope: &str, ticket: Ticket) -> bool {
-        self.with(scope, |s| s.holds(Instant::now(), ticket))
+    pub(super) fn is_current(&self, bucket: &str, ticket: Ticket) -> bool {
+        self.with(bucket, |s| s.is_current(Instant::now(), ticket))
     }
 
     /// Records that the service sent a call away for this long.
-    pub(super) fn throttled(&self, scope: &str, ticket: Ticket, wait: Duration) {
-        self.with(scope, |s| s.close(Instant::now(), ticket, wait));
+    pub(super) fn throttled(&self, bucket: &str, ticket: Ticket, wait: Duration) {
+        self.with(bucket, |s| s.close(Instant::now(), ticket, wait));
     }
 
     /// Records that the service took a call.
-    pub(super) fn taken(&self, scope: &str) {
-        self.with(scope, Scope::taken);
+    pub(super) fn accepted(&self, bucket: &str) {
+        self.with(bucket, Bucket::accepted);
     }
 
-    fn with<T>(&self, scope: &str, act: impl FnOnce(&mut Scope) -> T) -> T {
-        // A panic elsewhere leaves a scope's numbers as good as before.
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = scopes.get_mut(scope) {
+    fn with<T>(&self, bucket: &str, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        // A panic elsewhere leaves a bucket's numbers as good as before.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = buckets.get_mut(bucket) {
             return act(known);
         }
         let now = Instant::now();
-        act(scopes.entry(scope.to_owned()).or_insert(Scope {
-            closed_until: now,
+        act(buckets.entry(bucket.to_owned()).or_insert(Bucket {
+            blocked_until: now,
             next: now,
             interval: Duration::ZERO,
-            closings: 0,
+            throttles: 0,
         }))
     }
 }
 
-impl Scope {
+impl Bucket {
     /// A place in the queue: when a call may leave, which may be now.
     fn reserve(&mut self, now: Instant) -> (Instant, Ticket) {
-        let at = self.next.max(self.closed_until).max(now);
+        let at = self.next.max(self.blocked_until).max(now);
         self.next = at + self.interval;
-        let closings = self.closings;
-        (at, Ticket { closings })
+        let throttles = self.throttles;
+        (at, Ticket { throttles })
     }
 
     /// Says whether a place in the queue is still good: it is lost when the
-    /// scope closes anew, because the queue then moves at another interval.
-    fn holds(&self, now: Instant, ticket: Ticket) -> bool {
-        self.closings == ticket.closings && self.closed_until <= now
+    /// bucket closes anew, because the queue then moves at another interval.
+    fn is_current(&self, now: Instant, ticket: Ticket) -> bool {
+        self.throttles == ticket.throttles && self.blocked_until <= now
     }
 
-    fn taken(&mut self) {
+    fn accepted(&mut self) {
         self.interval = self.interval.mul_f64(0.97);
     }
 
     fn close(&mut self, now: Instant, ticket: Ticket, wait: Duration) {
-        self.closed_until = self.closed_until.max(now + wait);
+        self.blocked_until = self.blocked_until.max(now + wait);
         // Calls that left together come back together: they are one 429.
-        if ticket.closings == self.closings {
-            self.closings += 1;
+        if ticket.throttles == self.throttles {
+            self.throttles += 1;
             let longest = LONGEST_INTERVAL.max(wait);
             self.interval = (self.interval * 2).clamp(FIRST_INTERVAL, longest);
-            self.next = self.closed_until;
+            self.next = self.blocked_until;
         }
     }
 }
@@ -123,75 +123,75 @@ impl Scope {
 mod tests {
     use super::*;
 
-    fn scope(now: Instant) -> Scope {
-        Scope {
-            closed_until: now,
+    fn bucket(now: Instant) -> Bucket {
+        Bucket {
+            blocked_until: now,
             next: now,
             interval: Duration::ZERO,
-            closings: 0,
+            throttles: 0,
         }
     }
 
     #[test]
     fn a_scope_runs_free_until_it_is_throttled() {
         let now = Instant::now();
-        let mut scope = scope(now);
+        let mut bucket = bucket(now);
         for _ in 0..1_000 {
-            assert_eq!(scope.reserve(now).0, now);
+            assert_eq!(bucket.reserve(now).0, now);
         }
     }
 
     #[test]
     fn a_throttled_scope_opens_when_asked_and_lets_calls_out_one_by_one() {
         let now = Instant::now();
-        let mut scope = scope(now);
-        let (_, ticket) = scope.reserve(now);
-        scope.close(now, ticket, Duration::from_secs(3));
+        let mut bucket = bucket(now);
+        let (_, ticket) = bucket.reserve(now);
+        bucket.close(now, ticket, Duration::from_secs(3));
         let opens = now + Duration::from_secs(3);
-        assert_eq!(scope.reserve(now).0, opens);
-        assert_eq!(scope.reserve(now).0, opens + FIRST_INTERVAL);
+        assert_eq!(bucket.reserve(now).0, opens);
+        assert_eq!(bucket.reserve(now).0, opens + FIRST_INTERVAL);
         let late = opens + Duration::from_secs(9);
-        assert_eq!(scope.reserve(late).0, late);
+        assert_eq!(bucket.reserve(late).0, late);
     }
 
     #[test]
     fn calls_that_left_together_slow_a_scope_down_once() {
         let now = Instant::now();
-        let mut scope = scope(now);
-        let (_, ticket) = scope.reserve(now);
+        let mut bucket = bucket(now);
+        let (_, ticket) = bucket.reserve(now);
         for _ in 0..16 {
-            scope.close(now, ticket, Duration::from_secs(1));
+            bucket.close(now, ticket, Duration::from_secs(1));
         }
-        assert_eq!(scope.interval, FIRST_INTERVAL);
-        let (_, later) = scope.reserve(now);
-        scope.close(now, later, Duration::from_secs(1));
-        assert_eq!(scope.interval, FIRST_INTERVAL * 2);
+        assert_eq!(bucket.interval, FIRST_INTERVAL);
+        let (_, later) = bucket.reserve(now);
+        bucket.close(now, later, Duration::from_secs(1));
+        assert_eq!(bucket.interval, FIRST_INTERVAL * 2);
     }
 
     #[test]
     fn the_interval_stays_bounded_by_what_the_service_asks_for() {
         for (wait, longest) in [(1, LONGEST_INTERVAL), (10, Duration::from_secs(10))] {
             let now = Instant::now();
-            let mut scope = scope(now);
+            let mut bucket = bucket(now);
             for _ in 0..40 {
-                let (_, ticket) = scope.reserve(now);
-                scope.close(now, ticket, Duration::from_secs(wait));
+                let (_, ticket) = bucket.reserve(now);
+                bucket.close(now, ticket, Duration::from_secs(wait));
             }
-            assert_eq!(scope.interval, longest);
+            assert_eq!(bucket.interval, longest);
         }
     }
 
-    /// Sends calls through a scope to a token bucket, in made-up time. Returns
+    /// Sends calls through a bucket to a token bucket, in made-up time. Returns
     /// the seconds that it took and the most attempts that one call needed.
     fn drain(calls: u32, capacity: f64, refill: f64) -> (f64, u32) {
         const AT_ONCE: usize = 16;
         const LATENCY: Duration = Duration::from_millis(50);
         let start = Instant::now();
-        let mut scope = scope(start);
+        let mut bucket = bucket(start);
         let (mut level, mut since) = (capacity, start);
         // When a call wakes in the queue, with its ticket and its attempts.
         let mut queue: Vec<(Instant, Ticket, u32)> = (0..calls)
-            .map(|_| scope.reserve(start))
+            .map(|_| bucket.reserve(start))
             .map(|(at, ticket)| (at, ticket, 1))
             .collect();
         // When a place among the calls under way is free again.
@@ -202,8 +202,8 @@ mod tests {
                 .min_by_key(|&n| queue[n].0)
                 .expect("not empty");
             let (at, ticket, attempt) = queue.remove(first);
-            if !scope.holds(at, ticket) {
-                let (next, ticket) = scope.reserve(at);
+            if !bucket.is_current(at, ticket) {
+                let (next, ticket) = bucket.reserve(at);
                 queue.push((next, ticket, attempt));
                 continue;
             }
@@ -215,12 +215,12 @@ mod tests {
             most = most.max(attempt);
             if level >= 1.0 {
                 level -= 1.0;
-                scope.taken();
+                bucket.accepted();
                 end = end.max(sent + LATENCY);
             } else {
                 let wait = ((1.0 - level) / refill).ceil().max(1.0);
-                scope.close(sent + LATENCY, ticket, Duration::from_secs_f64(wait));
-                let (next, ticket) = scope.reserve(sent + LATENCY);
+                bucket.close(sent + LATENCY, ticket, Duration::from_secs_f64(wait));
+                let (next, ticket) = bucket.reserve(sent + LATENCY);
                 queue.push((next, ticket, attempt + 1));
             }
         }
@@ -238,7 +238,7 @@ mod tests {
                 "{took} s where {bound} s would do"
             );
             assert!(
-                attempts < super::super::retry::THROTTLED_ATTEMPTS,
+                attempts < crate::host::http::retry::THROTTLED_ATTEMPTS,
                 "{attempts}"
             );
         }
