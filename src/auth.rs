@@ -145,7 +145,7 @@ impl Authenticator {
 
     /// Whether what is got once is there for the next process.
     pub fn stores_tokens(&self) -> bool {
-        self.options.store.is_kept()
+        self.options.store.is_persistent()
     }
 
     /// Shows a person what to do in another way, such as above what is drawn.
@@ -162,7 +162,7 @@ impl Authenticator {
             return None;
         }
         let key = self.key(request).ok()??;
-        let token = self.cache.fresh(&key, &self.host)?;
+        let token = self.cache.get(&key, &self.host)?;
         self.finished(token).ok()
     }
 
@@ -296,7 +296,7 @@ impl Authenticator {
         let flight = match &key {
             Some(key) => {
                 let arrived =
-                    || !request.force_refresh && self.cache.fresh(key, &self.host).is_some();
+                    || !request.force_refresh && self.cache.get(key, &self.host).is_some();
                 self.acquire(&self.flight(key), limit, trouble, &arrived)
                     .await
             }
@@ -401,10 +401,10 @@ impl Authenticator {
         let Some(account) = tokens.account.as_ref().filter(|_| came_with_one) else {
             return false;
         };
-        let sessions = self.refresh_key();
+        let sessions = self.session_key();
         let session = match self.sign_in.login.hint() {
-            Some(_) => self.cache.refresh_of(&sessions, account),
-            None => self.cache.refresh_for(&sessions, &key.tenant, None),
+            Some(_) => self.cache.session_of(&sessions, account),
+            None => self.cache.session_for(&sessions, &key.tenant, None),
         };
         session.is_none_or(|session| session.account.home_id != account.home_id)
     }
@@ -428,7 +428,7 @@ impl Authenticator {
         }
         let kept = self
             .cache
-            .keep(key, &tokens.access, tokens.account.as_ref(), &self.host);
+            .put(key, &tokens.access, tokens.account.as_ref(), &self.host);
         if let Err(failure) = kept {
             (self.options.notice)(&failure.as_warning());
         }

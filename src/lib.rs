@@ -25,7 +25,7 @@ pub mod internals {
     pub use crate::{
         auth::{
             AccessToken, Interaction, Situation, TokenRequest, TokenSource,
-            store::{Kind as StoreKind, Store, StoreChoice},
+            store::{Store, StoreChoice, StoreKind},
         },
         azure::{
             Arm, Cloud, ClusterRef,

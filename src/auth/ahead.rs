@@ -64,7 +64,9 @@ impl Authenticator {
             _ => NEXT_ATTEMPT,
         };
         let now = self.host.now();
-        self.cache.store().claim(&key.refresh_turn(), every, now)
+        self.cache
+            .store()
+            .start_cooldown(&key.cooldown_name(), every, now)
     }
 
     /// Renews a token that is due, without a person and without waiting for

@@ -19,14 +19,14 @@ use crate::{
     secret::Secret,
 };
 
-mod given_up;
+mod abandoned;
 mod listing;
-mod refresh;
+mod session;
 mod unnamed;
 
-pub(crate) use given_up::GivenUp;
-pub(crate) use listing::{Kept, KeptKind, Wanted};
-pub(crate) use refresh::{Issued, RefreshKey, RefreshRecord, Unnamed};
+pub(crate) use abandoned::AbandonedSignIn;
+pub(crate) use listing::{CacheEntry, EntryKind, Filter};
+pub(crate) use session::{Issued, Session, SessionKey, Unnamed};
 
 /// The family of tokens that a person signs in for.
 pub(super) const USER: &str = "user";
@@ -108,7 +108,7 @@ impl CacheKey {
 
     /// The name under which background refreshes of this token are kept apart in
     /// time: one for all sign-ins that follow each other.
-    pub(super) fn refresh_turn(&self) -> String {
+    pub(super) fn cooldown_name(&self) -> String {
         let prefix = self.place_prefix();
         let shared = prefix.strip_prefix(store::ACCESS).unwrap_or(&prefix);
         format!("ahead-{}", shared.trim_end_matches('-'))
@@ -223,7 +223,7 @@ impl TokenCache {
     ///
     /// A file that can't be read, is not ours or is of another key counts as
     /// absent: the worst that a bad cache may cost is a sign-in.
-    pub(crate) fn fresh(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
+    pub(crate) fn get(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
         let bytes = self.store.read(&key.name())?;
         let entry: Entry = serde_json::from_slice(&bytes).ok()?;
         let ours = entry.version == VERSION && entry.key == *key;
@@ -241,7 +241,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written; the token itself is still good.
-    pub(crate) fn keep(
+    pub(crate) fn put(
         &self,
         key: &CacheKey,
         token: &AccessToken,
@@ -310,10 +310,10 @@ pub(super) mod tests {
     fn a_token_with_under_five_minutes_left_is_not_served() {
         let cache = cache();
         cache
-            .keep(&key(), &token(1_300), None, &host(0))
+            .put(&key(), &token(1_300), None, &host(0))
             .expect("kept");
-        assert!(cache.fresh(&key(), &host(1_000)).is_some());
-        assert!(cache.fresh(&key(), &host(1_001)).is_none());
+        assert!(cache.get(&key(), &host(1_000)).is_some());
+        assert!(cache.get(&key(), &host(1_001)).is_none());
     }
 
     #[test]
@@ -321,24 +321,24 @@ pub(super) mod tests {
         let cache = cache();
         for (end, served) in [(LAST_SECOND, true), (LAST_SECOND + 1, false)] {
             cache
-                .keep(&key(), &token(end), None, &host(0))
+                .put(&key(), &token(end), None, &host(0))
                 .expect("kept");
-            assert_eq!(cache.fresh(&key(), &host(0)).is_some(), served);
+            assert_eq!(cache.get(&key(), &host(0)).is_some(), served);
         }
         cache
-            .keep(&key(), &token(i64::MAX), None, &host(0))
+            .put(&key(), &token(i64::MAX), None, &host(0))
             .expect("kept");
-        assert!(cache.fresh(&key(), &host(0)).is_none());
+        assert!(cache.get(&key(), &host(0)).is_none());
     }
 
     #[test]
     fn a_token_from_the_future_is_not_served() {
         let cache = cache();
         cache
-            .keep(&key(), &token(90_000), None, &host(80_000))
+            .put(&key(), &token(90_000), None, &host(80_000))
             .expect("kept");
-        assert!(cache.fresh(&key(), &host(80_000)).is_some());
-        assert!(cache.fresh(&key(), &host(70_000)).is_none());
+        assert!(cache.get(&key(), &host(80_000)).is_some());
+        assert!(cache.get(&key(), &host(70_000)).is_none());
     }
 
     #[test]
@@ -350,11 +350,11 @@ pub(super) mod tests {
         };
         let then = host(10_000).up(up("a", 500));
         cache
-            .keep(&key(), &token(13_600), None, &then)
+            .put(&key(), &token(13_600), None, &then)
             .expect("kept");
         let fresh = |now, boot, seconds| {
             let host = host(now).up(up(boot, seconds));
-            cache.fresh(&key(), &host).is_some()
+            cache.get(&key(), &host).is_some()
         };
         assert!(fresh(11_000, "a", 1_500), "the clock goes on");
         assert!(fresh(10_950, "a", 1_500), "a clock that is corrected");
@@ -372,8 +372,8 @@ pub(super) mod tests {
                 refresh_on,
                 ..token(life)
             };
-            cache.keep(&key(), &token, None, &host(0)).expect("kept");
-            let fresh = cache.fresh(&key(), &host(0)).expect("fresh");
+            cache.put(&key(), &token, None, &host(0)).expect("kept");
+            let fresh = cache.get(&key(), &host(0)).expect("fresh");
             fresh.refresh_on.expect("always said")
         };
         assert_eq!(renewed_from(86_400, Some(43_200)), 43_200);
@@ -386,7 +386,7 @@ pub(super) mod tests {
     fn every_field_of_the_key_tells_tokens_apart() {
         let cache = cache();
         cache
-            .keep(&key(), &token(9_999), None, &host(0))
+            .put(&key(), &token(9_999), None, &host(0))
             .expect("kept");
         let x = || "x".to_owned();
         let others = [
@@ -428,10 +428,10 @@ pub(super) mod tests {
             },
         ];
         for other in others {
-            assert!(cache.fresh(&other, &host(0)).is_none(), "{other:?}");
+            assert!(cache.get(&other, &host(0)).is_none(), "{other:?}");
             assert_ne!(other.name(), key().name());
         }
-        assert!(cache.fresh(&key(), &host(0)).is_some());
+        assert!(cache.get(&key(), &host(0)).is_some());
     }
 
     /// The names of the files after as many sign-ins, one after the other.
@@ -448,11 +448,11 @@ pub(super) mod tests {
             };
             let lock = cache.store().try_lock(&key.name()).expect("locks");
             cache
-                .keep(&key, &token(now + 3_600), None, &host(now))
+                .put(&key, &token(now + 3_600), None, &host(now))
                 .expect("kept");
-            cache.store().claim(&key.refresh_turn(), 60, now);
+            cache.store().start_cooldown(&key.cooldown_name(), 60, now);
             drop(lock.expect("free"));
-            assert!(cache.fresh(&key, &host(now)).is_some(), "the newest stays");
+            assert!(cache.get(&key, &host(now)).is_some(), "the newest stays");
         }
         let files = std::fs::read_dir(path).expect("made");
         let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("readable").file_name();
@@ -484,10 +484,10 @@ pub(super) mod tests {
             ..key()
         };
         cache
-            .keep(&other, &token(9_999), None, &host(0))
+            .put(&other, &token(9_999), None, &host(0))
             .expect("kept");
         let bytes = cache.store().read(&other.name()).expect("there");
         cache.store().write(&key().name(), &bytes).expect("written");
-        assert!(cache.fresh(&key(), &host(0)).is_none());
+        assert!(cache.get(&key(), &host(0)).is_none());
     }
 }

@@ -70,7 +70,7 @@ impl Authenticator {
             let holder = store.holder(&name);
             let who = self.describe(holder.as_ref());
             // Where it is this process itself, a person already sees what it is doing.
-            let own = !store.is_kept() || holder == Some(ProcessId::current());
+            let own = !store.is_persistent() || holder == Some(ProcessId::current());
             let stopped = !own && holder.is_some_and(|holder| holder.is_stopped());
             let too_long = !self.sign_in.login.is_personal() && Instant::now() >= goes_on_at;
             if stopped || too_long {

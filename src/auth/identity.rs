@@ -5,7 +5,7 @@
 
 use super::{
     Authenticator, TokenRequest,
-    cache::{CacheKey, PASSWORD, RefreshKey, USER, fingerprint},
+    cache::{CacheKey, PASSWORD, SessionKey, USER, fingerprint},
     certificate, developer_state, federated, managed_identity,
 };
 use crate::{
@@ -149,9 +149,9 @@ impl Authenticator {
     }
 
     /// Whose refresh tokens may be used.
-    pub(super) fn refresh_key(&self) -> RefreshKey {
+    pub(super) fn session_key(&self) -> SessionKey {
         let login = &self.sign_in.login;
-        RefreshKey {
+        SessionKey {
             authority: self.authority.canonical(),
             client: login.client_id().unwrap_or_default().to_lowercase(),
             legacy: login.is_legacy(),

@@ -8,7 +8,7 @@ use super::{
     Ask, Authenticator, Interaction, Reason,
     authority::Endpoint,
     browser::{self, Visit},
-    cache::{GivenUp, Issued, RefreshRecord, Unnamed},
+    cache::{AbandonedSignIn, Issued, Session, Unnamed},
     device_code,
     lifetime::issued_on,
     oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
@@ -40,9 +40,9 @@ impl Authenticator {
         interactive: bool,
         waited_since: Option<i64>,
     ) -> Result<Tokens> {
-        let key = self.refresh_key();
+        let key = self.session_key();
         let hint = self.sign_in.login.hint();
-        let find = || self.cache.refresh_for(&key, ask.tenant, hint);
+        let find = || self.cache.session_for(&key, ask.tenant, hint);
         let mut session = find();
         let mut refused = None;
         for _ in 0..ATTEMPTS {
@@ -52,9 +52,9 @@ impl Authenticator {
                 Err(TokenError::Refused(answer)) if answer.needs_sign_in() => {
                     tracing::debug!("the refresh token was refused: {}", answer.error);
                     if answer.ends_refresh_token() {
-                        self.cache.forget_ended(&key, &used);
+                        self.cache.remove_ended_session(&key, &used);
                     }
-                    session = find().filter(|found| !found.has_token_of(&used));
+                    session = find().filter(|found| !found.has_same_token(&used));
                     refused = Some(answer);
                 }
                 Err(error) => return Err(error.into()),
@@ -92,7 +92,7 @@ impl Authenticator {
             let unnamed = self.unnamed(ask);
             note_unkept(
                 self.cache
-                    .keep_sign_in(&key, account, issued(&tokens), unnamed),
+                    .save_sign_in(&key, account, issued(&tokens), unnamed),
             );
         }
         Ok(tokens)
@@ -100,13 +100,13 @@ impl Authenticator {
 
     /// Notes that a person did not sign in: said no, or did not answer in time.
     pub(super) fn give_up(&self, timed_out: bool) {
-        let note = GivenUp {
+        let note = AbandonedSignIn {
             at: self.host.now(),
             timed_out,
             caller: self.options.caller,
         };
         self.cache
-            .give_up(&self.refresh_key(), self.sign_in.login.hint(), &note);
+            .note_abandoned(&self.session_key(), self.sign_in.login.hint(), &note);
     }
 
     /// Why a person is not asked once more: one has just said no to a process that
@@ -115,7 +115,7 @@ impl Authenticator {
     fn asked_before(&self, waited_since: Option<i64>) -> Option<Failure> {
         let note = self
             .cache
-            .given_up(&self.refresh_key(), self.sign_in.login.hint())?;
+            .abandoned(&self.session_key(), self.sign_in.login.hint())?;
         let elsewhere = !note.timed_out && waited_since.is_some_and(|since| note.at >= since);
         let passed = self.host.now().saturating_sub(note.at);
         let same_caller = note.caller.is_some()
@@ -184,13 +184,13 @@ impl Authenticator {
         )))
     }
 
-    async fn renew(&self, ask: Ask<'_>, record: &RefreshRecord) -> Result<Tokens, TokenError> {
+    async fn renew(&self, ask: Ask<'_>, record: &Session) -> Result<Tokens, TokenError> {
         let client_id = self.sign_in.login.client_id().unwrap_or_default();
         let form = Form::new()
             .with("grant_type", "refresh_token")
             .with("client_id", client_id)
             .with_secret("refresh_token", &record.token);
-        let legacy = self.refresh_key().legacy;
+        let legacy = self.session_key().legacy;
         let (endpoint, form) = if legacy {
             (Endpoint::LegacyToken, form.with("resource", ask.resource))
         } else {
@@ -204,7 +204,7 @@ impl Authenticator {
         let mut tokens = TokenEndpoint::new(ask)
             .tokens(&url, &ask.bound(form))
             .await?;
-        let key = self.refresh_key();
+        let key = self.session_key();
         let other = |account: &Account| account.home_id != record.account.home_id;
         // The v1 endpoint numbers an account anew in each tenant.
         if !key.legacy && tokens.account.as_ref().is_some_and(other) {
@@ -220,7 +220,7 @@ impl Authenticator {
         let unnamed = self.unnamed(ask);
         note_unkept(
             self.cache
-                .keep_renewed(&key, record, issued(&tokens), unnamed),
+                .save_refreshed(&key, record, issued(&tokens), unnamed),
         );
         Ok(tokens)
     }

@@ -18,21 +18,21 @@ use crate::{
     host::{Host, ProcessId},
 };
 
-pub use choice::{Kind, StoreChoice};
+pub use choice::{StoreChoice, StoreKind};
 pub(crate) use memory::Guard;
 
 use directory::{Directory, LOCK};
+use key_store::KeyStore;
 use memory::Memory;
 use sealed::Key;
-use vault::Vault;
 
 mod choice;
 mod directory;
+mod key_store;
 mod memory;
 pub(crate) mod sealed;
-mod vault;
 
-/// The name of the key in the system's vault.
+/// The name of the key in the system's key store.
 const KEY_NAME: &str = "kubectl-aad";
 
 /// Named pieces of secret bytes, and locks.
@@ -40,8 +40,8 @@ const KEY_NAME: &str = "kubectl-aad";
 /// A name is made of lower-case letters, digits and dashes.
 #[derive(Debug)]
 pub struct Store {
-    kind: Kind,
-    place: Place,
+    kind: StoreKind,
+    backend: Backend,
     /// Why it is of this kind, where another was to be expected.
     because: Option<String>,
     /// Why nothing is stored, where something should be.
@@ -70,13 +70,13 @@ fn is_record(file: &str) -> bool {
     file.ends_with(SEALED) || file.ends_with(PLAIN)
 }
 
-enum Place {
+enum Backend {
     Plain(Directory),
     Sealed(Directory, Key),
     Memory(Memory),
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(directory) | Self::Sealed(directory, _) => directory.fmt(f),
@@ -160,8 +160,8 @@ impl Store {
     /// A store that ends with the process.
     pub fn in_memory() -> Self {
         Self {
-            kind: Kind::Memory,
-            place: Place::Memory(Memory::default()),
+            kind: StoreKind::Memory,
+            backend: Backend::Memory(Memory::default()),
             because: None,
             problem: None,
         }
@@ -169,8 +169,8 @@ impl Store {
 
     fn plain(directory: Directory, because: Option<String>) -> Self {
         Self {
-            kind: Kind::File,
-            place: Place::Plain(directory),
+            kind: StoreKind::File,
+            backend: Backend::Plain(directory),
             because,
             problem: None,
         }
@@ -178,21 +178,21 @@ impl Store {
 
     fn sealed(directory: Directory, key: Key) -> Self {
         Self {
-            kind: Vault::KIND,
-            place: Place::Sealed(directory, key),
+            kind: KeyStore::KIND,
+            backend: Backend::Sealed(directory, key),
             because: None,
             problem: None,
         }
     }
 
     /// The kind of store that it came to.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> StoreKind {
         self.kind
     }
 
     /// Whether what is written outlives the process.
-    pub fn is_kept(&self) -> bool {
-        self.kind != Kind::Memory
+    pub fn is_persistent(&self) -> bool {
+        self.kind != StoreKind::Memory
     }
 
     /// Why nothing is stored, though a store was asked for.
@@ -220,14 +220,14 @@ impl Store {
             .map(|path| path.display().to_string())
             .unwrap_or_default();
         let what = match self.kind {
-            Kind::KernelKeyring => format!(
+            StoreKind::KernelKeyring => format!(
                 "encrypted files in `{place}`, the key in the kernel keyring: it is gone after a \
                  reboot or three days without use, and a new sign-in is needed then"
             ),
-            Kind::Keychain => format!("encrypted files in `{place}`, the key in the Keychain"),
-            Kind::Dpapi => format!("files in `{place}`, encrypted for you by Windows"),
-            Kind::File => format!("plain files in `{place}` that you alone can read"),
-            Kind::Memory => "nowhere: each process signs in again".to_owned(),
+            StoreKind::Keychain => format!("encrypted files in `{place}`, the key in the Keychain"),
+            StoreKind::Dpapi => format!("files in `{place}`, encrypted for you by Windows"),
+            StoreKind::File => format!("plain files in `{place}` that you alone can read"),
+            StoreKind::Memory => "nowhere: each process signs in again".to_owned(),
         };
         match &self.because {
             Some(why) => format!("{what} ({why})"),
@@ -238,10 +238,10 @@ impl Store {
     /// The bytes under a name; none where there are none that can be trusted.
     pub fn read(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         let file = self.file_name(name)?;
-        match &self.place {
-            Place::Plain(directory) => directory.read(&file),
-            Place::Sealed(directory, key) => sealed::unseal(key, name, &directory.read(&file)?),
-            Place::Memory(memory) => memory.read(name),
+        match &self.backend {
+            Backend::Plain(directory) => directory.read(&file),
+            Backend::Sealed(directory, key) => sealed::unseal(key, name, &directory.read(&file)?),
+            Backend::Memory(memory) => memory.read(name),
         }
     }
 
@@ -267,12 +267,12 @@ impl Store {
         let file = self
             .file_name(name)
             .ok_or_else(|| Failure::new(format!("`{name}` can't name a record")))?;
-        match &self.place {
-            Place::Plain(directory) => directory.write(&file, bytes, stamp),
-            Place::Sealed(directory, key) => {
+        match &self.backend {
+            Backend::Plain(directory) => directory.write(&file, bytes, stamp),
+            Backend::Sealed(directory, key) => {
                 directory.write(&file, &sealed::seal(key, name, bytes)?, stamp)
             }
-            Place::Memory(memory) => {
+            Backend::Memory(memory) => {
                 memory.write(name, bytes);
                 Ok(())
             }
@@ -284,24 +284,24 @@ impl Store {
         let Some(file) = self.file_name(name) else {
             return;
         };
-        match &self.place {
-            Place::Plain(directory) | Place::Sealed(directory, _) => directory.remove(&file),
-            Place::Memory(memory) => memory.remove(name),
+        match &self.backend {
+            Backend::Plain(directory) | Backend::Sealed(directory, _) => directory.remove(&file),
+            Backend::Memory(memory) => memory.remove(name),
         }
     }
 
     /// The names that begin with a prefix, in order.
     pub fn names(&self, prefix: &str) -> Vec<String> {
         let suffix = self.suffix();
-        match &self.place {
-            Place::Plain(directory) | Place::Sealed(directory, _) => directory
+        match &self.backend {
+            Backend::Plain(directory) | Backend::Sealed(directory, _) => directory
                 .names()
                 .iter()
                 .filter_map(|file| file.strip_suffix(suffix.as_str()))
                 .filter(|name| name.starts_with(prefix) && is_name(name))
                 .map(str::to_owned)
                 .collect(),
-            Place::Memory(memory) => memory.names(prefix),
+            Backend::Memory(memory) => memory.names(prefix),
         }
     }
 
@@ -331,13 +331,13 @@ impl Store {
     /// directory and has no key store, or of `--token-store file`; and sealed ones
     /// beside those.
     pub fn beside(&self) -> Option<Self> {
-        match &self.place {
-            Place::Sealed(directory, _) => Some(Self::plain(directory.clone(), None)),
-            Place::Plain(directory) => {
-                let key = Vault::new(KEY_NAME, directory.path()).load().ok()??;
+        match &self.backend {
+            Backend::Sealed(directory, _) => Some(Self::plain(directory.clone(), None)),
+            Backend::Plain(directory) => {
+                let key = KeyStore::new(KEY_NAME, directory.path()).load().ok()??;
                 Some(Self::sealed(directory.clone(), key))
             }
-            Place::Memory(_) => None,
+            Backend::Memory(_) => None,
         }
     }
 
@@ -368,8 +368,8 @@ impl Store {
     /// Forgets everything, whatever kind of store kept it and whether it can
     /// still be read. Returns how many records there were.
     pub fn clear(&self) -> usize {
-        match &self.place {
-            Place::Plain(directory) | Place::Sealed(directory, _) => {
+        match &self.backend {
+            Backend::Plain(directory) | Backend::Sealed(directory, _) => {
                 let records = directory
                     .names()
                     .into_iter()
@@ -385,7 +385,7 @@ impl Store {
                 }
                 records
             }
-            Place::Memory(memory) => memory.clear(),
+            Backend::Memory(memory) => memory.clear(),
         }
     }
 
@@ -398,9 +398,9 @@ impl Store {
         if !is_name(name) {
             return Err(Failure::new(format!("`{name}` can't name a lock")));
         }
-        let directory = match &self.place {
-            Place::Plain(directory) | Place::Sealed(directory, _) => directory,
-            Place::Memory(memory) => return Ok(memory.try_lock(name)),
+        let directory = match &self.backend {
+            Backend::Plain(directory) | Backend::Sealed(directory, _) => directory,
+            Backend::Memory(memory) => return Ok(memory.try_lock(name)),
         };
         let lock = directory.try_lock(&format!("{name}{LOCK}"))?;
         Ok(lock.map(|lock| {
@@ -438,7 +438,7 @@ impl Store {
     ///
     /// Where turns can't be told apart, nobody gets one: what is done in turns
     /// can wait.
-    pub fn claim(&self, name: &str, every: i64, now: i64) -> bool {
+    pub fn start_cooldown(&self, name: &str, every: i64, now: i64) -> bool {
         let claim = || {
             let directory = self.files().filter(|_| is_name(name))?;
             let mut file = directory.lock_file(&format!("{name}{TURN}")).ok()?;
@@ -461,9 +461,9 @@ impl Store {
     }
 
     fn files(&self) -> Option<&Directory> {
-        match &self.place {
-            Place::Plain(directory) | Place::Sealed(directory, _) => Some(directory),
-            Place::Memory(_) => None,
+        match &self.backend {
+            Backend::Plain(directory) | Backend::Sealed(directory, _) => Some(directory),
+            Backend::Memory(_) => None,
         }
     }
 
@@ -476,9 +476,9 @@ impl Store {
     /// may share a home directory, and must not take each other's files for
     /// damaged ones and sign in in turn.
     fn suffix(&self) -> String {
-        match &self.place {
-            Place::Sealed(_, key) => format!(".{}{SEALED}", key.id()),
-            Place::Plain(_) | Place::Memory(_) => PLAIN.to_owned(),
+        match &self.backend {
+            Backend::Sealed(_, key) => format!(".{}{SEALED}", key.id()),
+            Backend::Plain(_) | Backend::Memory(_) => PLAIN.to_owned(),
         }
     }
 }
@@ -497,10 +497,10 @@ fn write_process(mut file: &File, process: &ProcessId) -> std::io::Result<()> {
     write!(file, "{process}")
 }
 
-/// The key of the vault, made and kept where there is none yet.
+/// The key of the key store, made and kept where there is none yet.
 fn key(directory: &Directory) -> std::result::Result<Key, String> {
-    let vault = Vault::new(KEY_NAME, directory.path());
-    if let Some(key) = vault.load()? {
+    let key_store = KeyStore::new(KEY_NAME, directory.path());
+    if let Some(key) = key_store.load()? {
         return Ok(key);
     }
     // Without the lock, two that find no key would make two, and what one seals is lost. That costs
@@ -525,13 +525,13 @@ fn key(directory: &Directory) -> std::result::Result<Key, String> {
     let _lock = acquire().inspect_err(|failure: &Failure| {
         tracing::debug!("the key is made without a lock: {failure}")
     });
-    if let Some(key) = vault.load()? {
+    if let Some(key) = key_store.load()? {
         return Ok(key);
     }
     let key = Key::random().map_err(|failure| failure.to_string())?;
-    vault.keep(&key)?;
-    // What the vault gives back counts: it may refuse to be read, or have been given another key.
-    vault
+    key_store.save(&key)?;
+    // What the key store gives back counts: it may refuse to be read, or have been given another key.
+    key_store
         .load()?
         .ok_or_else(|| "the system did not keep the key that it was given".to_owned())
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth::{
-        cache::{Kept, KeptKind, TokenCache, Wanted},
+        cache::{CacheEntry, EntryKind, Filter, TokenCache},
         store::{self, Store, StoreChoice},
     },
     error::{EXIT_OK, Failure, Kind, Result},
@@ -166,12 +166,12 @@ struct Record {
     expires_on: Option<String>,
 }
 
-impl From<&Kept> for Record {
-    fn from(kept: &Kept) -> Self {
+impl From<&CacheEntry> for Record {
+    fn from(kept: &CacheEntry) -> Self {
         Self {
             kind: match kept.kind {
-                KeptKind::AccessToken => "token",
-                KeptKind::SignIn => "sign-in",
+                EntryKind::AccessToken => "token",
+                EntryKind::SignIn => "sign-in",
             },
             login: kept.family.clone(),
             tenants: kept.tenants.clone(),
@@ -214,7 +214,7 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     }
     if beside > 0 {
         let what = match store.kind() {
-            store::Kind::File => "sealed files",
+            store::StoreKind::File => "sealed files",
             _ => "plain files, of a machine without a key store or of `--token-store file`",
         };
         say(&format!(
@@ -351,23 +351,23 @@ fn settings(matches: &ArgMatches, host: &Host) -> Settings {
     flags::settings(matches).with_variables(host, Precedence::FlagsFirst)
 }
 
-fn wanted(matches: &ArgMatches) -> Wanted {
+fn wanted(matches: &ArgMatches) -> Filter {
     let text = |name| matches.get_one::<String>(name).cloned();
-    Wanted {
+    Filter {
         tenant: text("tenant"),
         account: text("account"),
-        ..Wanted::default()
+        ..Filter::default()
     }
 }
 
 /// The access tokens that a context's entry is served, whoever signed in: they
 /// come back without a question where the sign-in is kept.
-fn access_token_of(entry: &Settings) -> Wanted {
+fn access_token_of(entry: &Settings) -> Filter {
     let server_id = entry.text(Param::ServerId);
-    Wanted {
+    Filter {
         tenant: entry.text(Param::TenantId).map(str::to_owned),
         resource: server_id.and_then(|id| get_token::resource(id).ok()),
-        ..Wanted::default()
+        ..Filter::default()
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the cache holds, for a person: everything but the tokens.
 //!
-//! Lives here: [`Kept`], [`Wanted`], and forgetting what is wanted no more.
+//! Lives here: [`CacheEntry`], [`Filter`], and forgetting what is wanted no more.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{CacheKey, PASSWORD, TokenCache, USER, VERSION, refresh};
+use super::{CacheKey, PASSWORD, TokenCache, USER, VERSION, session};
 use crate::{
     auth::{
         oauth::{Account, answer::text},
@@ -17,12 +17,12 @@ use crate::{
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct CacheEntry {
     name: String,
     /// Whether it is of the other kind than the store's own: plain, or sealed.
     pub is_beside: bool,
     /// What it is.
-    pub kind: KeptKind,
+    pub kind: EntryKind,
     /// The kind of sign-in, such as `user` or `az`.
     pub family: String,
     /// The tenants it is for; none where a program of the machine decides.
@@ -39,7 +39,7 @@ pub(crate) struct Kept {
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum KeptKind {
+pub(crate) enum EntryKind {
     /// It opens one resource, for an hour or a day.
     AccessToken,
     /// It gets access tokens without a person.
@@ -48,7 +48,7 @@ pub(crate) enum KeptKind {
 
 /// Which records are meant: those that fit all that is named.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Filter {
     /// Of this tenant.
     pub tenant: Option<String>,
     /// Of this account: a sign-in name, or an application's id.
@@ -59,8 +59,8 @@ pub(crate) struct Wanted {
     pub client: Option<String>,
 }
 
-impl Wanted {
-    fn fits(&self, kept: &Kept) -> bool {
+impl Filter {
+    fn fits(&self, kept: &CacheEntry) -> bool {
         let same = |wanted: &Option<String>, has: &[&str]| match wanted {
             None => true,
             Some(wanted) => has.iter().any(|has| has.eq_ignore_ascii_case(wanted)),
@@ -126,10 +126,10 @@ pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
 
 impl TokenCache {
     /// The records that fit, access tokens first; those of the other kind included.
-    pub(crate) fn list(&self, wanted: &Wanted) -> Vec<Kept> {
+    pub(crate) fn list(&self, wanted: &Filter) -> Vec<CacheEntry> {
         let mut kept = self.list_own(wanted);
         if let Some(beside) = self.beside() {
-            kept.extend(beside.list_own(wanted).into_iter().map(|kept| Kept {
+            kept.extend(beside.list_own(wanted).into_iter().map(|kept| CacheEntry {
                 is_beside: true,
                 ..kept
             }));
@@ -146,7 +146,7 @@ impl TokenCache {
     }
 
     /// Forgets the records that fit, and tells how many there were.
-    pub(crate) fn forget(&self, wanted: &Wanted) -> usize {
+    pub(crate) fn forget(&self, wanted: &Filter) -> usize {
         let beside = self.beside();
         [Some(self), beside.as_ref()]
             .into_iter()
@@ -178,7 +178,7 @@ impl TokenCache {
         files.len()
     }
 
-    fn list_own(&self, wanted: &Wanted) -> Vec<Kept> {
+    fn list_own(&self, wanted: &Filter) -> Vec<CacheEntry> {
         let names = self.store().names("").into_iter();
         names
             .filter_map(|name| self.look_at(name))
@@ -186,11 +186,11 @@ impl TokenCache {
             .collect()
     }
 
-    fn forget_own(&self, wanted: &Wanted) -> usize {
+    fn forget_own(&self, wanted: &Filter) -> usize {
         let kept = self.list_own(wanted);
         for kept in &kept {
-            match refresh::look_at(self.store(), &kept.name) {
-                Some((key, account, _)) => self.forget_session(&key, &account),
+            match session::look_at(self.store(), &kept.name) {
+                Some((key, account, _)) => self.remove_session(&key, &account),
                 None => self.store().remove(&kept.name),
             }
         }
@@ -201,17 +201,17 @@ impl TokenCache {
         Some(Self::new(Arc::new(self.store().beside()?)))
     }
 
-    fn look_at(&self, name: String) -> Option<Kept> {
+    fn look_at(&self, name: String) -> Option<CacheEntry> {
         if !name.starts_with(store::ACCESS) {
             return self.look_at_sign_in(name);
         }
         let access = access_of(self.store(), &name)?;
         let account = access.account_name();
         let key = access.key.clone();
-        Some(Kept {
+        Some(CacheEntry {
             name,
             is_beside: false,
-            kind: KeptKind::AccessToken,
+            kind: EntryKind::AccessToken,
             account,
             family: key.family,
             tenants: Some(key.tenant)
@@ -224,16 +224,16 @@ impl TokenCache {
         })
     }
 
-    fn look_at_sign_in(&self, name: String) -> Option<Kept> {
-        let (key, account, used_in) = refresh::look_at(self.store(), &name)?;
+    fn look_at_sign_in(&self, name: String) -> Option<CacheEntry> {
+        let (key, account, used_in) = session::look_at(self.store(), &name)?;
         let home = account.home_tenant().map(str::to_owned);
         let mut tenants: Vec<String> = home.into_iter().chain(used_in).collect();
         tenants.sort();
         tenants.dedup();
-        Some(Kept {
+        Some(CacheEntry {
             name,
             is_beside: false,
-            kind: KeptKind::SignIn,
+            kind: EntryKind::SignIn,
             family: USER.to_owned(),
             tenants,
             account: account.username,
@@ -250,7 +250,7 @@ mod tests {
     use crate::{
         auth::{
             AccessToken,
-            cache::{Issued, RefreshKey, tests::key},
+            cache::{Issued, SessionKey, tests::key},
         },
         host::Host,
         secret::Secret,
@@ -277,9 +277,9 @@ mod tests {
             };
             let account = account(user, "one");
             cache
-                .keep(&key, &token, Some(&account), &host)
+                .put(&key, &token, Some(&account), &host)
                 .expect("kept");
-            let key = RefreshKey {
+            let key = SessionKey {
                 authority: "a".into(),
                 client: "c".into(),
                 legacy: false,
@@ -290,14 +290,14 @@ mod tests {
                 on: None,
             };
             cache
-                .keep_sign_in(&key, &account, issued, None)
+                .save_sign_in(&key, &account, issued, None)
                 .expect("kept");
         }
         cache
     }
 
     fn names(cache: &TokenCache) -> Vec<String> {
-        let list = cache.list(&Wanted::default());
+        let list = cache.list(&Filter::default());
         list.iter()
             .map(|kept| {
                 let account = kept.account.as_deref().unwrap_or_default();
@@ -319,17 +319,17 @@ mod tests {
                 "SignIn one bob@example.com",
             ]
         );
-        let all = format!("{:?}", cache.list(&Wanted::default()));
+        let all = format!("{:?}", cache.list(&Filter::default()));
         assert!(!all.contains("planted-token"));
     }
 
     #[test]
     fn forgetting_takes_what_fits_and_nothing_else() {
         let cache = cache();
-        let of = |tenant: Option<&str>, account: Option<&str>| Wanted {
+        let of = |tenant: Option<&str>, account: Option<&str>| Filter {
             tenant: tenant.map(str::to_owned),
             account: account.map(str::to_owned),
-            ..Wanted::default()
+            ..Filter::default()
         };
         assert_eq!(cache.forget(&of(None, Some("nobody"))), 0);
         assert_eq!(cache.forget(&of(Some("TWO"), None)), 1);
@@ -346,12 +346,12 @@ mod tests {
     #[test]
     fn a_resource_means_access_tokens_alone() {
         let cache = cache();
-        let wanted = Wanted {
+        let wanted = Filter {
             resource: Some("r".into()),
             tenant: Some("one".into()),
-            ..Wanted::default()
+            ..Filter::default()
         };
         assert_eq!(cache.forget(&wanted), 2);
-        assert_eq!(cache.list(&Wanted::default()).len(), 3);
+        assert_eq!(cache.list(&Filter::default()).len(), 3);
     }
 }

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CacheKey, RefreshKey, RefreshRecord, TokenCache, VERSION, listing::access_of, refresh::Unnamed,
+    CacheKey, Session, SessionKey, TokenCache, VERSION, listing::access_of, session::Unnamed,
 };
 
 /// The session that serves the unnamed contexts of a tenant (in lower case):
 /// the one that served it last, else, of those that a sign-in without a name
 /// made, the one whose account is at home there, else the only one there is.
 /// Between several, a person has to say.
-pub(super) fn choose(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> {
-    let only_one = |fits: &dyn Fn(&RefreshRecord) -> bool| {
+pub(super) fn choose(sessions: &[Session], tenant: &str) -> Option<usize> {
+    let only_one = |fits: &dyn Fn(&Session) -> bool| {
         let mut fitting =
             (0..sessions.len()).filter(|at| sessions[*at].unnamed && fits(&sessions[*at]));
         fitting.next().filter(|_| fitting.next().is_none())
@@ -28,7 +28,7 @@ pub(super) fn choose(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> 
 }
 
 /// The session that served the tenant last.
-fn claimant(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> {
+fn claimant(sessions: &[Session], tenant: &str) -> Option<usize> {
     let claims = sessions.iter().enumerate();
     claims
         .filter_map(|(at, session)| Some((*session.tenants.get(tenant)?, at)))
@@ -36,14 +36,14 @@ fn claimant(sessions: &[RefreshRecord], tenant: &str) -> Option<usize> {
         .map(|(_, at)| at)
 }
 
-fn is_home(session: &RefreshRecord, tenant: &str) -> bool {
+fn is_home(session: &Session, tenant: &str) -> bool {
     let home = session.account.home_tenant();
     home.is_some_and(|home| home.eq_ignore_ascii_case(tenant))
 }
 
 /// The moment of a claim that is later than every other on the tenant, whatever
 /// the clock was when those were made.
-pub(super) fn latest(sessions: &[RefreshRecord], tenant: &str, now: i64) -> i64 {
+pub(super) fn latest(sessions: &[Session], tenant: &str, now: i64) -> i64 {
     let claims = sessions.iter().filter_map(|s| s.tenants.get(tenant));
     claims.fold(now, |now, at| now.max(at.saturating_add(1)))
 }
@@ -56,12 +56,12 @@ struct Orphans {
     tenants: BTreeMap<String, String>,
 }
 
-fn orphans_name(key: &RefreshKey) -> String {
+fn orphans_name(key: &SessionKey) -> String {
     format!("orphans-{}", key.fingerprint())
 }
 
 impl TokenCache {
-    pub(super) fn orphans(&self, key: &RefreshKey) -> BTreeMap<String, String> {
+    pub(super) fn orphans(&self, key: &SessionKey) -> BTreeMap<String, String> {
         let bytes = self.store().read(&orphans_name(key));
         bytes
             .and_then(|bytes| serde_json::from_slice::<Orphans>(&bytes).ok())
@@ -70,7 +70,7 @@ impl TokenCache {
             .unwrap_or_default()
     }
 
-    fn write_orphans(&self, key: &RefreshKey, tenants: BTreeMap<String, String>) {
+    fn write_orphans(&self, key: &SessionKey, tenants: BTreeMap<String, String>) {
         let name = orphans_name(key);
         if tenants.is_empty() {
             self.store().remove(&name);
@@ -84,7 +84,7 @@ impl TokenCache {
     }
 
     /// Notes the tenants that stand for this session's account, before it goes.
-    pub(super) fn orphan(&self, key: &RefreshKey, gone: &RefreshRecord) {
+    pub(super) fn orphan(&self, key: &SessionKey, gone: &Session) {
         let sessions = self.sessions(key);
         let stands_for = |tenant: &str| {
             choose(&sessions, tenant)
@@ -109,12 +109,7 @@ impl TokenCache {
     /// Makes a session the one that the unnamed contexts of a tenant stand for,
     /// and of all tenants that stood for its account before that was forgotten.
     /// No token that was got for another account is served to them any more.
-    pub(super) fn take_over(
-        &self,
-        key: &RefreshKey,
-        session: &mut RefreshRecord,
-        unnamed: Unnamed<'_>,
-    ) {
+    pub(super) fn take_over(&self, key: &SessionKey, session: &mut Session, unnamed: Unnamed<'_>) {
         let sessions = self.sessions(key);
         let tenant = unnamed.tenant.to_lowercase();
         let mut orphans = self.orphans(key);
@@ -139,7 +134,7 @@ impl TokenCache {
     }
 
     /// Forgets what unnamed contexts of a tenant were served as another account.
-    fn forget_tokens_of_others(&self, key: &RefreshKey, tenant: &str, session: &RefreshRecord) {
+    fn forget_tokens_of_others(&self, key: &SessionKey, tenant: &str, session: &Session) {
         let is_unnamed = |cached: &CacheKey| {
             cached.authority == key.authority
                 && cached.client == key.client
@@ -209,8 +204,8 @@ mod tests {
         }
     }
 
-    fn key() -> RefreshKey {
-        RefreshKey {
+    fn key() -> SessionKey {
+        SessionKey {
             authority: "a".into(),
             client: "c".into(),
             legacy: false,
@@ -233,14 +228,14 @@ mod tests {
                         let token = Secret::new(format!("{who}"));
                         let issued = Issued { token: Some(&token), on: None };
                         let context = tenant.map(|at| Unnamed { tenant: TENANTS[at], now });
-                        cache.keep_sign_in(&key(), &account(who), issued, context).expect("kept");
+                        cache.save_sign_in(&key(), &account(who), issued, context).expect("kept");
                         if let Some(tenant) = tenant {
                             stands_for.insert(tenant, who);
                             unnamed.insert(who);
                         }
                     }
                     Step::Use(tenant) => {
-                        let served = cache.refresh_for(&key(), TENANTS[tenant], None);
+                        let served = cache.session_for(&key(), TENANTS[tenant], None);
                         let who = served.as_ref().map(|session| {
                             let of = |who: &usize| account(*who).home_id == session.account.home_id;
                             (0..PEOPLE.len()).find(of).expect("one of them")
@@ -256,11 +251,11 @@ mod tests {
                             stands_for.insert(tenant, who);
                             let issued = Issued { token: None, on: None };
                             let context = Some(Unnamed { tenant: TENANTS[tenant], now });
-                            cache.keep_renewed(&key(), &session, issued, context).expect("kept");
+                            cache.save_refreshed(&key(), &session, issued, context).expect("kept");
                         }
                     }
                     Step::Forget(who) => {
-                        cache.forget_session(&key(), &account(who));
+                        cache.remove_session(&key(), &account(who));
                         unnamed.remove(&who);
                     }
                     Step::Clock(at) => now = at,

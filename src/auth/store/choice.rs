@@ -1,6 +1,6 @@
 //! Which kind of store is asked for, and which kinds there are.
 //!
-//! Lives here: [`StoreChoice`] and [`Kind`]. What a kind does is not known here.
+//! Lives here: [`StoreChoice`] and [`StoreKind`]. What a kind does is not known here.
 
 use std::str::FromStr;
 
@@ -56,7 +56,7 @@ impl FromStr for StoreChoice {
 
 /// The kind of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum StoreKind {
     /// Sealed files; the key is in the Linux kernel's keyring.
     KernelKeyring,
     /// Sealed files; the key is in the macOS Keychain.
@@ -69,7 +69,7 @@ pub enum Kind {
     Memory,
 }
 
-impl Kind {
+impl StoreKind {
     /// What it is called, for a script.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Each kind that can be had without the system's vault, over one directory.
+/// Each kind that can be had without the system's key store, over one directory.
 fn stores() -> (tempfile::TempDir, Vec<Store>) {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let directory = || Directory::new(temp.path().join("cache"));
@@ -130,15 +130,21 @@ fn machines_with_keys_of_their_own_share_a_directory_without_loss() {
 fn a_turn_is_claimed_once_in_its_time_by_whichever_process() {
     let (_temp, stores) = stores();
     let (one, other) = (&stores[0], &stores[1]);
-    assert!(one.claim("ahead-1", 30, 1_000));
-    assert!(!other.claim("ahead-1", 30, 1_029));
-    assert!(other.claim("ahead-2", 30, 1_029), "another thing");
-    assert!(other.claim("ahead-1", 30, 1_030));
-    assert!(!one.claim("ahead-1", 30, 1_031));
-    assert!(one.claim("ahead-1", 30, 900), "the clock was set back");
+    assert!(one.start_cooldown("ahead-1", 30, 1_000));
+    assert!(!other.start_cooldown("ahead-1", 30, 1_029));
+    assert!(other.start_cooldown("ahead-2", 30, 1_029), "another thing");
+    assert!(other.start_cooldown("ahead-1", 30, 1_030));
+    assert!(!one.start_cooldown("ahead-1", 30, 1_031));
+    assert!(
+        one.start_cooldown("ahead-1", 30, 900),
+        "the clock was set back"
+    );
     one.clear();
-    assert!(one.claim("ahead-1", 30, 901));
-    assert!(!stores[2].claim("ahead-1", 30, 901), "alone in a process");
+    assert!(one.start_cooldown("ahead-1", 30, 901));
+    assert!(
+        !stores[2].start_cooldown("ahead-1", 30, 901),
+        "alone in a process"
+    );
 }
 
 #[test]
@@ -183,7 +189,7 @@ fn none_keeps_nothing_and_makes_no_directory() {
     let store = Store::open(Ok(path.clone()), StoreChoice::None).expect("opened");
     store.write("a", b"x").expect("written");
     assert!(!path.exists());
-    assert!(!store.is_kept());
+    assert!(!store.is_persistent());
     assert!(store.note().starts_with("nowhere"));
 }
 
@@ -191,7 +197,7 @@ fn none_keeps_nothing_and_makes_no_directory() {
 fn file_says_that_it_is_plain_and_stays() {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(Ok(temp.path().join("cache")), StoreChoice::File).expect("opened");
-    assert_eq!(store.kind(), Kind::File);
+    assert_eq!(store.kind(), StoreKind::File);
     assert!(store.kind().survives_reboot());
     assert!(
         store.note().starts_with("plain files in"),
@@ -210,7 +216,7 @@ fn auto_seals_or_says_in_one_line_why_not() {
     assert_eq!(again.read("access-1").expect("there").as_slice(), b"x");
     assert!(!store.note().contains('\n'));
     let keyring = Store::open(Ok(path), StoreChoice::Keyring);
-    if store.kind() == Kind::File {
+    if store.kind() == StoreKind::File {
         assert!(store.note().contains("not available"), "{}", store.note());
         let failure = keyring.expect_err("no keyring");
         assert!(
@@ -247,7 +253,7 @@ fn a_directory_that_cannot_be_used_stores_nothing_and_says_so() {
     for (directory, why) in table {
         for choice in [StoreChoice::Auto, StoreChoice::File] {
             let store = Store::open(directory.clone(), choice).expect("a cache is optional");
-            assert_eq!(store.kind(), Kind::Memory);
+            assert_eq!(store.kind(), StoreKind::Memory);
             store.write("a", b"x").expect("for the length of the run");
             let problem = store.problem().expect("told");
             let told = problem.to_string().to_lowercase();

@@ -15,9 +15,9 @@ use windows_sys::Win32::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Key, Kind, Unavailable};
+use super::{Key, StoreKind, Unavailable};
 
-pub(super) const KIND: Kind = Kind::Dpapi;
+pub(super) const KIND: StoreKind = StoreKind::Dpapi;
 
 pub(super) fn load(name: &str, directory: &Path) -> Result<Option<Key>, Unavailable> {
     let wrapped = match fs::read(path(name, directory)) {
@@ -31,8 +31,8 @@ pub(super) fn load(name: &str, directory: &Path) -> Result<Option<Key>, Unavaila
         .and_then(|bytes| Key::from_bytes(&bytes)))
 }
 
-pub(super) fn keep(name: &str, directory: &Path, key: &Key) -> Result<(), Unavailable> {
-    let keep = || {
+pub(super) fn save(name: &str, directory: &Path, key: &Key) -> Result<(), Unavailable> {
+    let save = || {
         let wrapped = through(Direction::Wrap, key.expose())?;
         let file = tempfile::Builder::new()
             .prefix(super::super::directory::UNFINISHED)
@@ -41,7 +41,7 @@ pub(super) fn keep(name: &str, directory: &Path, key: &Key) -> Result<(), Unavai
         file.persist(path(name, directory))?;
         Ok(())
     };
-    keep().map_err(|error: io::Error| unavailable(&error))
+    save().map_err(|error: io::Error| unavailable(&error))
 }
 
 fn path(name: &str, directory: &Path) -> PathBuf {

@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use super::{
     super::sealed::KEY_LEN,
-    {Key, Kind, Unavailable},
+    {Key, StoreKind, Unavailable},
 };
 
-pub(super) const KIND: Kind = Kind::KernelKeyring;
+pub(super) const KIND: StoreKind = StoreKind::KernelKeyring;
 
 pub(super) fn load(name: &str, _: &Path) -> Result<Option<Key>, Unavailable> {
     let persistent = persistent();
@@ -33,7 +33,7 @@ pub(super) fn load(name: &str, _: &Path) -> Result<Option<Key>, Unavailable> {
     Ok(Some(key))
 }
 
-pub(super) fn keep(name: &str, _: &Path, key: &Key) -> Result<(), Unavailable> {
+pub(super) fn save(name: &str, _: &Path, key: &Key) -> Result<(), Unavailable> {
     let added = user()?
         .add_key(name, key.expose())
         .map_err(|error| unavailable(&error))?;
@@ -94,7 +94,7 @@ mod tests {
             }
         }
         let key = Key::from_bytes(&[7; KEY_LEN]).expect("long enough");
-        keep(&name, nowhere, &key).expect("kept");
+        save(&name, nowhere, &key).expect("kept");
         let found = load(&name, nowhere).expect("available").expect("there");
         assert_eq!(found.expose(), key.expose());
 

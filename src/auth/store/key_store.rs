@@ -1,22 +1,22 @@
 //! Where the key of sealed records rests: what the system has for that.
 //!
-//! Lives here: [`Vault`], one file for each system. Records are not known here.
+//! Lives here: [`KeyStore`], one file for each system. Records are not known here.
 
 use std::path::Path;
 
-use super::{Kind, sealed::Key};
+use super::{StoreKind, sealed::Key};
 
 #[cfg(windows)]
-#[path = "vault/dpapi.rs"]
+#[path = "key_store/dpapi.rs"]
 mod system;
 #[cfg(target_os = "linux")]
-#[path = "vault/kernel.rs"]
+#[path = "key_store/kernel.rs"]
 mod system;
 #[cfg(target_os = "macos")]
-#[path = "vault/keychain.rs"]
+#[path = "key_store/keychain.rs"]
 mod system;
 #[cfg(not(any(windows, target_os = "linux", target_os = "macos")))]
-#[path = "vault/absent.rs"]
+#[path = "key_store/absent.rs"]
 mod system;
 
 /// Why the system can't keep a key, for a person.
@@ -24,16 +24,16 @@ pub(super) type Unavailable = String;
 
 /// The system's place for a key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Vault<'a> {
+pub(super) struct KeyStore<'a> {
     /// The name under which the key rests.
     name: &'a str,
     /// The directory of the records, for a system that keeps nothing itself.
     directory: &'a Path,
 }
 
-impl<'a> Vault<'a> {
-    /// The kind of store that this system's vault makes.
-    pub(super) const KIND: Kind = system::KIND;
+impl<'a> KeyStore<'a> {
+    /// The kind of store that this system's key store makes.
+    pub(super) const KIND: StoreKind = system::KIND;
 
     pub(super) fn new(name: &'a str, directory: &'a Path) -> Self {
         Self { name, directory }
@@ -51,7 +51,7 @@ impl<'a> Vault<'a> {
     ///
     /// # Errors
     /// Why keys can't be kept here.
-    pub(super) fn keep(self, key: &Key) -> Result<(), Unavailable> {
-        system::keep(self.name, self.directory, key)
+    pub(super) fn save(self, key: &Key) -> Result<(), Unavailable> {
+        system::save(self.name, self.directory, key)
     }
 }

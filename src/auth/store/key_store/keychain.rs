@@ -5,9 +5,9 @@ use std::path::Path;
 use security_framework::passwords::{get_generic_password, set_generic_password};
 use zeroize::Zeroizing;
 
-use super::{Key, Kind, Unavailable};
+use super::{Key, StoreKind, Unavailable};
 
-pub(super) const KIND: Kind = Kind::Keychain;
+pub(super) const KIND: StoreKind = StoreKind::Keychain;
 /// `errSecItemNotFound`.
 const NOT_FOUND: i32 = -25300;
 const ACCOUNT: &str = "token store";
@@ -20,7 +20,7 @@ pub(super) fn load(name: &str, _: &Path) -> Result<Option<Key>, Unavailable> {
     }
 }
 
-pub(super) fn keep(name: &str, _: &Path, key: &Key) -> Result<(), Unavailable> {
+pub(super) fn save(name: &str, _: &Path, key: &Key) -> Result<(), Unavailable> {
     set_generic_password(name, ACCOUNT, key.expose()).map_err(|error| unavailable(&error))
 }
 

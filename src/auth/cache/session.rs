@@ -26,7 +26,7 @@ const LOCK_STEP: Duration = Duration::from_millis(5);
 
 /// Whose refresh tokens may be used for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RefreshKey {
+pub(crate) struct SessionKey {
     /// The authority, aliases folded into one.
     pub authority: String,
     /// The application that signed in.
@@ -35,7 +35,7 @@ pub(crate) struct RefreshKey {
     pub legacy: bool,
 }
 
-impl RefreshKey {
+impl SessionKey {
     pub(super) fn fingerprint(&self) -> String {
         fingerprint(&serde_json::to_vec(self).expect("a key is plain strings"))
     }
@@ -58,7 +58,7 @@ impl Account {
 
 /// A user session: a refresh token with whose it is.
 #[derive(Clone)]
-pub(crate) struct RefreshRecord {
+pub(crate) struct Session {
     /// Whose.
     pub account: Account,
     /// The token.
@@ -73,16 +73,16 @@ pub(crate) struct RefreshRecord {
     pub tenants: BTreeMap<String, i64>,
 }
 
-impl RefreshRecord {
+impl Session {
     /// Whether no other refresh token has come in its place.
-    pub(crate) fn has_token_of(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_token(&self, other: &Self) -> bool {
         self.token.expose() == other.token.expose()
     }
 }
 
-impl std::fmt::Debug for RefreshRecord {
+impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RefreshRecord")
+        f.debug_struct("Session")
             .field("unnamed", &self.unnamed)
             .field("tenants", &self.tenants)
             .finish_non_exhaustive()
@@ -111,7 +111,7 @@ pub(crate) struct Issued<'a> {
 #[derive(Serialize, Deserialize)]
 struct Entry {
     version: u32,
-    key: RefreshKey,
+    key: SessionKey,
     account: Account,
     refresh_token: String,
     /// Records of versions before this mark are without it.
@@ -132,12 +132,12 @@ impl TokenCache {
     /// With a hint, the account of that name, and nobody else's. Without one,
     /// the account that the tenant's unnamed contexts stand for, which only a
     /// sign-in without a name can have made.
-    pub(crate) fn refresh_for(
+    pub(crate) fn session_for(
         &self,
-        key: &RefreshKey,
+        key: &SessionKey,
         tenant: &str,
         hint: Option<&str>,
-    ) -> Option<RefreshRecord> {
+    ) -> Option<Session> {
         let mut sessions = self.sessions(key);
         let at = match hint {
             Some(hint) => sessions.iter().position(|session| {
@@ -158,9 +158,9 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written.
-    pub(crate) fn keep_sign_in(
+    pub(crate) fn save_sign_in(
         &self,
-        key: &RefreshKey,
+        key: &SessionKey,
         account: &Account,
         issued: Issued<'_>,
         unnamed: Option<Unnamed<'_>>,
@@ -169,14 +169,12 @@ impl TokenCache {
             return Ok(());
         };
         let _lock = self.lock_sessions(key);
-        let mut session = self
-            .refresh_of(key, account)
-            .unwrap_or_else(|| RefreshRecord {
-                account: account.clone(),
-                token: token.clone(),
-                unnamed: false,
-                tenants: BTreeMap::new(),
-            });
+        let mut session = self.session_of(key, account).unwrap_or_else(|| Session {
+            account: account.clone(),
+            token: token.clone(),
+            unnamed: false,
+            tenants: BTreeMap::new(),
+        });
         session.token = token.clone();
         if session.account.username.is_none() || account.username.is_some() {
             session.account = account.clone();
@@ -193,22 +191,22 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the store can't be written.
-    pub(crate) fn keep_renewed(
+    pub(crate) fn save_refreshed(
         &self,
-        key: &RefreshKey,
-        used: &RefreshRecord,
+        key: &SessionKey,
+        used: &Session,
         issued: Issued<'_>,
         unnamed: Option<Unnamed<'_>>,
     ) -> Result<()> {
         let _lock = self.lock_sessions(key);
         let sessions = self.sessions(key);
-        let of_account = |session: &RefreshRecord| session.account.home_id == used.account.home_id;
+        let of_account = |session: &Session| session.account.home_id == used.account.home_id;
         let Some(at) = sessions.iter().position(of_account) else {
             return Ok(());
         };
         let mut session = sessions[at].clone();
         if let Some(token) = issued.token
-            && session.has_token_of(used)
+            && session.has_same_token(used)
         {
             session.token = token.clone();
         }
@@ -225,29 +223,29 @@ impl TokenCache {
 
     /// Forgets a session that Entra says has ended, unless another process has
     /// replaced its token meanwhile.
-    pub(crate) fn forget_ended(&self, key: &RefreshKey, ended: &RefreshRecord) {
+    pub(crate) fn remove_ended_session(&self, key: &SessionKey, ended: &Session) {
         let _lock = self.lock_sessions(key);
-        let kept = self.refresh_of(key, &ended.account);
-        if let Some(kept) = kept.filter(|kept| kept.has_token_of(ended)) {
-            self.remove_session(key, &kept);
+        let kept = self.session_of(key, &ended.account);
+        if let Some(kept) = kept.filter(|kept| kept.has_same_token(ended)) {
+            self.orphan_and_remove(key, &kept);
         }
     }
 
     /// Forgets the session of an account.
-    pub(crate) fn forget_session(&self, key: &RefreshKey, account: &Account) {
+    pub(crate) fn remove_session(&self, key: &SessionKey, account: &Account) {
         let _lock = self.lock_sessions(key);
-        if let Some(session) = self.refresh_of(key, account) {
-            self.remove_session(key, &session);
+        if let Some(session) = self.session_of(key, account) {
+            self.orphan_and_remove(key, &session);
         }
     }
 
     /// The session of an account.
-    pub(crate) fn refresh_of(&self, key: &RefreshKey, account: &Account) -> Option<RefreshRecord> {
+    pub(crate) fn session_of(&self, key: &SessionKey, account: &Account) -> Option<Session> {
         self.read_refresh(key, &key.name(account))
     }
 
     /// Every session that the key opens.
-    pub(super) fn sessions(&self, key: &RefreshKey) -> Vec<RefreshRecord> {
+    pub(super) fn sessions(&self, key: &SessionKey) -> Vec<Session> {
         self.store()
             .names(&key.prefix())
             .iter()
@@ -263,8 +261,8 @@ impl TokenCache {
     /// When the store can't be written.
     pub(super) fn write_session(
         &self,
-        key: &RefreshKey,
-        session: &RefreshRecord,
+        key: &SessionKey,
+        session: &Session,
         used_on: Option<i64>,
     ) -> Result<()> {
         let entry = Entry {
@@ -286,14 +284,14 @@ impl TokenCache {
         Ok(())
     }
 
-    fn remove_session(&self, key: &RefreshKey, session: &RefreshRecord) {
+    fn orphan_and_remove(&self, key: &SessionKey, session: &Session) {
         self.orphan(key, session);
         self.store().remove(&key.name(&session.account));
     }
 
     /// The lock under which sessions are read, changed and written; none where
     /// there are no locks to be had.
-    fn lock_sessions(&self, key: &RefreshKey) -> Option<Guard> {
+    fn lock_sessions(&self, key: &SessionKey) -> Option<Guard> {
         let name = format!("sessions-{}", key.fingerprint());
         for _ in 0..LOCK_ATTEMPTS {
             match self.store().try_lock(&name) {
@@ -309,14 +307,14 @@ impl TokenCache {
         None
     }
 
-    fn read_refresh(&self, key: &RefreshKey, name: &str) -> Option<RefreshRecord> {
+    fn read_refresh(&self, key: &SessionKey, name: &str) -> Option<Session> {
         let bytes = self.store().read(name)?;
         let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
         let ours = entry.version == VERSION
             && entry.key == *key
             && key.name(&entry.account) == name
             && !entry.refresh_token.is_empty();
-        ours.then(|| RefreshRecord {
+        ours.then(|| Session {
             account: entry.account.clone(),
             token: Secret::new(std::mem::take(&mut entry.refresh_token)),
             unnamed: entry.unnamed,
@@ -327,7 +325,7 @@ impl TokenCache {
 
 /// Whose sign-in a record is, and where it served unnamed; none where it is not
 /// one.
-pub(super) fn look_at(store: &Store, name: &str) -> Option<(RefreshKey, Account, Vec<String>)> {
+pub(super) fn look_at(store: &Store, name: &str) -> Option<(SessionKey, Account, Vec<String>)> {
     let bytes = store.read(name)?;
     let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
     if entry.version != VERSION || entry.key.name(&entry.account) != name {
@@ -341,16 +339,16 @@ pub(super) fn look_at(store: &Store, name: &str) -> Option<(RefreshKey, Account,
 mod tests {
     use super::*;
 
-    fn key() -> RefreshKey {
-        RefreshKey {
+    fn key() -> SessionKey {
+        SessionKey {
             authority: "a".into(),
             client: "c".into(),
             legacy: false,
         }
     }
 
-    fn record(user: &str, home: &str, tenants: &[(&str, i64)]) -> RefreshRecord {
-        RefreshRecord {
+    fn record(user: &str, home: &str, tenants: &[(&str, i64)]) -> Session {
+        Session {
             account: Account {
                 home_id: format!("{user}.{home}"),
                 username: Some(format!("{user}@example.com")),
@@ -364,7 +362,7 @@ mod tests {
         }
     }
 
-    fn cache(records: &[RefreshRecord]) -> TokenCache {
+    fn cache(records: &[Session]) -> TokenCache {
         let cache = crate::auth::cache::tests::cache();
         for record in records {
             cache.write_session(&key(), record, None).expect("kept");
@@ -374,7 +372,7 @@ mod tests {
 
     fn chosen(cache: &TokenCache, tenant: &str, hint: Option<&str>) -> Option<String> {
         cache
-            .refresh_for(&key(), tenant, hint)
+            .session_for(&key(), tenant, hint)
             .map(|record| record.token.expose().to_owned())
     }
 
@@ -424,8 +422,8 @@ mod tests {
         assert_eq!(chosen(&cache, "one", Some("bob@example.com")), None);
     }
 
-    fn named(record: RefreshRecord) -> RefreshRecord {
-        RefreshRecord {
+    fn named(record: Session) -> Session {
+        Session {
             unnamed: false,
             ..record
         }
@@ -467,7 +465,7 @@ mod tests {
         let record = record(user, home, &[]);
         let unnamed = tenant.map(|tenant| Unnamed { tenant, now });
         cache
-            .keep_sign_in(&key(), &record.account, issued(&record.token), unnamed)
+            .save_sign_in(&key(), &record.account, issued(&record.token), unnamed)
             .expect("kept");
     }
 
@@ -478,7 +476,7 @@ mod tests {
         sign_in(&cache, "ann", "one", Some("two"), 2);
         sign_in(&cache, "bob", "three", Some("three"), 3);
         let ann = record("ann", "one", &[]).account;
-        cache.forget_session(&key(), &ann);
+        cache.remove_session(&key(), &ann);
         for tenant in ["one", "two"] {
             assert_eq!(chosen(&cache, tenant, None), None, "{tenant}");
         }
@@ -505,13 +503,13 @@ mod tests {
             Some("refresh-of-bob")
         );
         // A refresh of ann's that ends now does not take the tenant back.
-        let ann = cache.refresh_of(&key(), &record("ann", "one", &[]).account);
+        let ann = cache.session_of(&key(), &record("ann", "one", &[]).account);
         let unnamed = Some(Unnamed {
             tenant: "shared",
             now: 9_999,
         });
         cache
-            .keep_renewed(&key(), &ann.expect("there"), nothing(), unnamed)
+            .save_refreshed(&key(), &ann.expect("there"), nothing(), unnamed)
             .expect("kept");
         assert_eq!(
             chosen(&cache, "shared", None).as_deref(),
@@ -524,32 +522,32 @@ mod tests {
         let cache = cache(&[]);
         sign_in(&cache, "ann", "one", Some("one"), 1);
         let account = record("ann", "one", &[]).account;
-        let used = cache.refresh_of(&key(), &account).expect("there");
+        let used = cache.session_of(&key(), &account).expect("there");
         let newer = Secret::new("newer");
         cache
-            .keep_sign_in(&key(), &account, issued(&newer), None)
+            .save_sign_in(&key(), &account, issued(&newer), None)
             .expect("kept");
         let late = Secret::new("late");
-        let keep_late = || cache.keep_renewed(&key(), &used, issued(&late), None);
-        cache.forget_ended(&key(), &used);
+        let keep_late = || cache.save_refreshed(&key(), &used, issued(&late), None);
+        cache.remove_ended_session(&key(), &used);
         keep_late().expect("nothing to do");
-        let kept = cache.refresh_of(&key(), &account).expect("kept");
+        let kept = cache.session_of(&key(), &account).expect("kept");
         assert_eq!(kept.token.expose(), "newer");
-        cache.forget_ended(&key(), &kept);
+        cache.remove_ended_session(&key(), &kept);
         keep_late().expect("nothing to do");
-        assert!(cache.refresh_of(&key(), &account).is_none());
+        assert!(cache.session_of(&key(), &account).is_none());
     }
 
     #[test]
     fn a_record_is_found_under_its_own_client_alone() {
         let cache = cache(&[record("ann", "one", &[])]);
-        let other = RefreshKey {
+        let other = SessionKey {
             client: "d".into(),
             ..key()
         };
-        assert!(cache.refresh_for(&other, "one", None).is_none());
+        assert!(cache.session_for(&other, "one", None).is_none());
         let ann = record("ann", "one", &[]).account;
-        cache.forget_session(&key(), &ann);
-        assert!(cache.refresh_for(&key(), "one", None).is_none());
+        cache.remove_session(&key(), &ann);
+        assert!(cache.session_for(&key(), "one", None).is_none());
     }
 }

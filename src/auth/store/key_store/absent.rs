@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::{Key, Kind, Unavailable};
+use super::{Key, StoreKind, Unavailable};
 
-pub(super) const KIND: Kind = Kind::File;
+pub(super) const KIND: StoreKind = StoreKind::File;
 
 pub(super) fn load(_: &str, _: &Path) -> Result<Option<Key>, Unavailable> {
     Err("this system has no place for a key that is used here".to_owned())
 }
 
-pub(super) fn keep(_: &str, _: &Path, _: &Key) -> Result<(), Unavailable> {
+pub(super) fn save(_: &str, _: &Path, _: &Key) -> Result<(), Unavailable> {
     load("", Path::new("")).map(|_| ())
 }
