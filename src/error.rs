@@ -2,12 +2,8 @@
 //!
 //! Lives here: [`Failure`], its [`Kind`] and the exit codes. Every module
 //! reports through this one type, so that `main` renders every error alike.
-//! No module-specific knowledge belongs here, but for the table of Entra error
-//! codes in [`aadsts`].
 
 use std::fmt;
-
-pub(crate) mod aadsts;
 
 /// Everything went well.
 pub(crate) const EXIT_OK: u8 = 0;

@@ -25,6 +25,7 @@ pub mod internals {
     pub use crate::{
         auth::{
             AccessToken, Interaction, Situation, TokenRequest, TokenSource,
+            oauth::error_codes::REMEDIES,
             store::{Store, StoreChoice, StoreKind},
         },
         azure::{
@@ -32,7 +33,7 @@ pub mod internals {
             cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
             fleet,
         },
-        error::{EXIT_USAGE, Failure, Kind, Result, aadsts::REMEDIES},
+        error::{EXIT_USAGE, Failure, Kind, Result},
         host::{
             Sink,
             http::{proxy::Proxies, retry::FIRST_CONTACT_ATTEMPTS},

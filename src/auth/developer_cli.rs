@@ -11,10 +11,11 @@ use super::{
         Tokens,
         answer::{expiry, seconds, text},
         entra_error::codes_in,
+        error_codes,
     },
 };
 use crate::{
-    error::{Failure, Kind, Result, aadsts},
+    error::{Failure, Kind, Result},
     host::process::{Ended, Finished, Run},
     login::CommandLine,
     secret::Secret,
@@ -314,7 +315,7 @@ fn azd_failure(ask: Ask<'_>, finished: &Finished) -> Failure {
 /// A code of Entra's that the program passed on.
 fn entra_failure(said: &str, program: &str, login: impl Fn(u32) -> String) -> Option<Failure> {
     let code = *codes_in(said).first()?;
-    let row = aadsts::remedy(code);
+    let row = error_codes::remedy(code);
     let meaning = row.map_or("Entra ID refused", |row| row.meaning);
     let kind = row.map_or(Kind::SignInNeeded, |row| row.kind);
     let failure = Failure::of(

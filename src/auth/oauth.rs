@@ -20,6 +20,7 @@ use crate::{
 
 pub(crate) mod answer;
 pub(crate) mod entra_error;
+pub(crate) mod error_codes;
 
 pub(crate) use answer::{Account, Tokens};
 pub(crate) use entra_error::EntraError;

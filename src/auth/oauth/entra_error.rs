@@ -1,12 +1,12 @@
 //! What a token endpoint answers when it says no.
 //!
 //! Lives here: [`EntraError`] and how it becomes a [`Failure`]. What a code
-//! means for a person is a row in `crate::error::aadsts`.
+//! means for a person is a row in [`super::error_codes`].
 
 use serde_json::{Map, Value};
 
-use super::answer::text;
-use crate::error::{Failure, Kind, aadsts};
+use super::{answer::text, error_codes};
+use crate::error::{Failure, Kind};
 
 /// A refusal in Entra's own words.
 #[derive(Debug, Clone, Default)]
@@ -194,7 +194,10 @@ impl EntraError {
 
     /// The failure to show, without what was being done.
     pub fn into_failure(self) -> Failure {
-        let row = self.codes.iter().find_map(|code| aadsts::remedy(*code));
+        let row = self
+            .codes
+            .iter()
+            .find_map(|code| error_codes::remedy(*code));
         let kind = match row.map_or_else(|| self.kind_of_error(), |row| row.kind) {
             Kind::SignInNeeded if self.of_application => Kind::Denied,
             kind => kind,
@@ -246,7 +249,7 @@ impl EntraError {
     fn hint_of_error(&self) -> Option<&'static str> {
         match self.error.as_str() {
             _ if self.needs_sign_in() && self.of_application => {
-                Some(aadsts::ASK_ADMIN_OF_APPLICATION)
+                Some(error_codes::ASK_ADMIN_OF_APPLICATION)
             }
             _ if self.needs_sign_in() => {
                 Some("sign in again in a terminal, with `-l interactive` or `-l devicecode`")

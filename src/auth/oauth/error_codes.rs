@@ -1,9 +1,9 @@
-//! What an Entra error code means for a person: one row a code.
+//! What each Entra error code means to a person, and what to do about it.
 //!
-//! Lives here: the table and its look-up. Codes are documented at
+//! Codes are documented at
 //! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
 
-use super::Kind;
+use crate::error::Kind;
 
 /// One code's meaning.
 #[derive(Debug)]
@@ -395,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_in_order_and_speak_in_the_voice_of_errors() {
+    fn rows_are_sorted_and_worded_as_errors_are() {
         assert!(REMEDIES.windows(2).all(|pair| pair[0].code < pair[1].code));
         for row in REMEDIES {
             for text in [row.meaning, row.hint, row.application_hint()] {
@@ -405,6 +405,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn applications_are_not_told_to_sign_in_as_people_do() {
         for row in REMEDIES {
