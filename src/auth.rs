@@ -501,7 +501,7 @@ impl Authenticator {
                     Kind::Network
                         | Kind::Untrusted
                         | Kind::Timeout
-                        | Kind::Cancelled
+                        | Kind::Canceled
                         | Kind::NotInstalled
                 ),
             })

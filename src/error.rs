@@ -40,8 +40,8 @@ pub enum Kind {
     Untrusted,
     /// The time allowed ran out.
     Timeout,
-    /// A person cancelled.
-    Cancelled,
+    /// A person canceled.
+    Canceled,
     /// A program that is needed is not installed.
     NotInstalled,
     /// Anything else.

@@ -42,7 +42,7 @@ pub(super) struct Visit<'a> {
 /// Opens the browser, waits for the person and redeems the code.
 ///
 /// # Errors
-/// [`Kind::Cancelled`] when the person cancelled, [`Kind::Denied`] when the
+/// [`Kind::Canceled`] when the person cancelled, [`Kind::Denied`] when the
 /// consent was declined, else what Entra said.
 pub(super) async fn sign_in(ask: Ask<'_>, visit: Visit<'_>) -> Result<Tokens> {
     let loopback = Loopback::listen(visit.redirect_url).await?;
@@ -148,7 +148,7 @@ fn refusal(error: &str, description: &str) -> Failure {
     // else that a person gave up with the same OAuth error.
     let declined = refused.codes.contains(&65_004);
     if error == "access_denied" && !declined {
-        let failure = Failure::of(Kind::Cancelled, "the sign-in was cancelled in the browser")
+        let failure = Failure::of(Kind::Canceled, "the sign-in was cancelled in the browser")
             .hint("run the command again to sign in");
         return match refused.description.as_str() {
             "" => failure,
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn cancelled_and_declined_sign_ins_are_told_apart() {
         let cancelled = refusal("access_denied", "AADSTS50126: The user cancelled.");
-        assert_eq!(cancelled.kind(), Kind::Cancelled);
+        assert_eq!(cancelled.kind(), Kind::Canceled);
         let declined = refusal("access_denied", "AADSTS65004: User declined to consent.");
         assert_eq!(declined.kind(), Kind::Denied);
         assert!(declined.render().contains("AADSTS65004"));

@@ -41,7 +41,7 @@ struct DeviceCode {
 /// Shows a code and waits until a person has typed it.
 ///
 /// # Errors
-/// [`Kind::Timeout`] when the code expired, [`Kind::Cancelled`] when the
+/// [`Kind::Timeout`] when the code expired, [`Kind::Canceled`] when the
 /// person declined, else what Entra said.
 pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Result<Tokens> {
     let endpoint = TokenEndpoint::new(ask);
@@ -156,7 +156,7 @@ fn expired() -> Failure {
 }
 
 fn declined() -> Failure {
-    Failure::of(Kind::Cancelled, "the sign-in was declined in the browser")
+    Failure::of(Kind::Canceled, "the sign-in was declined in the browser")
         .hint("run the command again, and accept the sign-in if it is yours")
 }
 

@@ -78,7 +78,7 @@ impl Authenticator {
             self.ask_person(ask)
                 .await
                 .inspect_err(|failure| match failure.kind() {
-                    Kind::Cancelled | Kind::Denied => self.give_up(false),
+                    Kind::Canceled | Kind::Denied => self.give_up(false),
                     Kind::Timeout => self.give_up(true),
                     _ => {}
                 })?;
@@ -127,7 +127,7 @@ impl Authenticator {
         let failure = if note.timed_out {
             Failure::of(Kind::Timeout, "nobody signed in just now")
         } else {
-            Failure::of(Kind::Cancelled, "the sign-in was just given up or refused")
+            Failure::of(Kind::Canceled, "the sign-in was just given up or refused")
         };
         Some(failure.hint("run the command again to sign in"))
     }

@@ -79,7 +79,7 @@ async fn one(
     match fetch(host, settings, interactive, Some(prompt)).await {
         Ok(expires_on) => warmed.expires_on = rfc3339(expires_on),
         Err(failure) => {
-            if matches!(failure.kind(), Kind::Cancelled | Kind::Timeout) {
+            if matches!(failure.kind(), Kind::Canceled | Kind::Timeout) {
                 gave_up.store(true, Relaxed);
             }
             warmed.error = Some(failure.to_string());
