@@ -8,7 +8,7 @@ use std::{ffi::OsString, io::Write, sync::Arc};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::{
-    error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure, Result},
+    error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Result},
     host::Host,
     login::Settings,
 };
@@ -87,15 +87,6 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
         Some(("renew-token", _)) => renew_token::run(&host),
         _ => unreachable!("clap requires one of the commands above"),
     }
-}
-
-/// The runtime of a command that needs the network. One thread drives it: the
-/// work between requests is small, and what is not goes to blocking threads.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new("could not start the network runtime").because(e))
 }
 
 /// The whole tree. Flags of a command are attached when it is the one that

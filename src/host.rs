@@ -42,6 +42,18 @@ pub fn keep_out_of_core_dumps() {
     );
 }
 
+/// Starts the async runtime of a command that needs the network. One thread drives it: the work
+/// between requests is small, and blocking work has threads of its own.
+///
+/// # Errors
+/// When the system refuses what the runtime needs.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("could not start the network runtime").because(e))
+}
+
 /// How many processes want each core just now, at least 1: how many times longer than alone another
 /// program may take. 1 where the system does not tell.
 pub(crate) fn crowding() -> u32 {

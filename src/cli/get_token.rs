@@ -22,7 +22,7 @@ use crate::{
     azure::Cloud,
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, ExecInfo},
-    host::{Host, Sink},
+    host::{self, Host, Sink},
     login::{LoginMode, Param, Precedence, Settings, SignIn},
 };
 
@@ -182,10 +182,7 @@ fn interaction(host: &Host, settings: &Settings, sign_in: &SignIn) -> Interactio
 
 /// Only here a runtime is made: a cached token never needs one.
 fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<AccessToken> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new("could not start").because(e))?;
+    let runtime = host::runtime()?;
     let work = authenticator.token(request);
     match authenticator.sign_in().login.mode() {
         LoginMode::AzureCli | LoginMode::Azd => runtime.block_on(Interrupt::listen().or_exit(work)),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::host::process::is_ignored;
 use crate::{
     error::{Failure, Result},
-    kubeconfig,
+    host, kubeconfig,
 };
 
 /// What asked the command to stop.
@@ -86,7 +86,7 @@ fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
     let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
     let (ready, listening) = std::sync::mpsc::channel();
     let listen = move || -> Result<()> {
-        let runtime = super::runtime()?;
+        let runtime = host::runtime()?;
         runtime.block_on(async {
             let mut signals = Signals::new().map_err(failed)?;
             kubeconfig::leave_signals();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     azure::Arm,
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
-    host::Host,
+    host::{self, Host},
 };
 
 /// The command's flags.
@@ -45,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let progress = Progress::start(host);
     let mut walk = args.walk()?;
     let mut found = Batch::new();
-    super::runtime()?.block_on(Interrupt::listen().or_exit(async {
+    host::runtime()?.block_on(Interrupt::listen().or_exit(async {
         let source = args.arm_source(host, &progress)?;
         let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
         while let Some(batch) = walk.next(&arm, &progress).await? {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::get_token;
 use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
-    host::{Host, process},
+    host::{self, Host, process},
     login::Settings,
 };
 
@@ -70,7 +70,7 @@ pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
 
 fn renew(host: &Arc<Host>, settings: Settings, limit: Duration) -> Result<()> {
     let (authenticator, request) = get_token::prepare_in_background(settings, host)?;
-    super::runtime()?
+    host::runtime()?
         .block_on(async { timeout(limit, authenticator.renew_ahead(&request)).await })
         .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))?
 }

@@ -29,7 +29,7 @@ use crate::{
         fleet::{self, CredentialOptions},
     },
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
-    host::Host,
+    host::{self, Host},
     kubeconfig::{
         ClusterName, Document, Paths, file,
         merge::{self, Import, Outcome},
@@ -167,7 +167,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
             options.warm = false;
         }
     }
-    let runtime = super::runtime()?;
+    let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
     let done = runtime.block_on(sync(&args, &options, host, interrupt))?;
     let report = &done.report;
@@ -234,11 +234,7 @@ async fn sync(
     mut interrupt: Interrupt,
 ) -> Result<Done> {
     let progress = Progress::start(host);
-    let paths = Paths::find(
-        options.kubeconfig.as_deref(),
-        host.var_os("KUBECONFIG"),
-        host.home().ok().as_deref(),
-    )?;
+    let paths = Paths::from_host(host, options.kubeconfig.as_deref())?;
     // A kubeconfig that can't be read or written is told before anybody signs in.
     let mut to_lock = vec![paths.default.clone()];
     for path in &paths.files {
