@@ -373,11 +373,7 @@ fn access_token_of(entry: &Settings) -> Filter {
 
 /// How a context of kubectl's kubeconfig signs in.
 fn settings_of(context: &str, kubeconfig: Option<&PathBuf>, host: &Host) -> Result<Settings> {
-    let paths = Paths::find(
-        kubeconfig.map(PathBuf::as_path),
-        host.var_os("KUBECONFIG"),
-        host.home().ok().as_deref(),
-    )?;
+    let paths = Paths::from_host(host, kubeconfig.map(PathBuf::as_path))?;
     let texts = kubeconfig::file::read_all(&paths.files)?;
     let documents = texts
         .iter()

@@ -191,12 +191,7 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let path = |name: &str| matches.get_one::<PathBuf>(name).map(|path| host.path(path));
     let explicit = path("kubeconfig");
-    let home = host.home().ok();
-    let mut paths = Paths::find(
-        explicit.as_deref(),
-        host.var_os("KUBECONFIG"),
-        home.as_deref(),
-    )?;
+    let mut paths = Paths::from_host(host, explicit.as_deref())?;
     if explicit.is_none() {
         // As for kubectl: what a list names need not exist.
         paths.files.retain(|path| file::check_there(path).is_ok());

@@ -4,7 +4,7 @@
 //! which is what `kubectl config` uses.
 
 use super::error::Error;
-use std::ffi::OsStr;
+use crate::host::Host;
 use std::path::{Path, PathBuf};
 
 /// The kubeconfig files of this invocation.
@@ -17,19 +17,15 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Finds the files: `explicit` (`--kubeconfig`) alone, else those that `kubeconfig`
-    /// (the variable `KUBECONFIG`) lists, else `.kube/config` under `home`.
+    /// Finds the files: `explicit` (`--kubeconfig`) alone, else those that the variable `KUBECONFIG`
+    /// lists, else `.kube/config` in the home directory.
     ///
     /// New entries go to the first listed file that exists, else to the last one listed.
-    /// Empty names in the list and repetitions are passed over.
+    /// Empty names in the list and repetitions are skipped.
     ///
     /// # Errors
     /// [`Error::NoHome`] where nothing names a file, and [`Error::LiteralTilde`].
-    pub(crate) fn find(
-        explicit: Option<&Path>,
-        kubeconfig: Option<&OsStr>,
-        home: Option<&Path>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn from_host(host: &Host, explicit: Option<&Path>) -> Result<Self, Error> {
         let one = |path: PathBuf| Paths {
             files: vec![path.clone()],
             default: path,
@@ -38,7 +34,8 @@ impl Paths {
             return Ok(one(path.to_owned()));
         }
         let mut files: Vec<PathBuf> = Vec::new();
-        for path in kubeconfig.into_iter().flat_map(std::env::split_paths) {
+        let list = host.var_os("KUBECONFIG");
+        for path in list.into_iter().flat_map(std::env::split_paths) {
             if !path.as_os_str().is_empty() && !files.contains(&path) {
                 files.push(path);
             }
@@ -53,7 +50,7 @@ impl Paths {
             }
             return Ok(Self { files, default });
         }
-        let home = home.ok_or(Error::NoHome)?;
+        let home = host.home().map_err(|_| Error::NoHome)?;
         Ok(one(home.join(".kube").join("config")))
     }
 }
@@ -62,13 +59,14 @@ impl Paths {
 mod tests {
     use super::*;
 
+    fn host(list: Option<&str>, home: Option<&str>) -> Host {
+        let list = list.map(|list| ("KUBECONFIG", list));
+        let home = home.map(|home| ("HOME", home));
+        Host::with_env(list.into_iter().chain(home))
+    }
+
     fn find(explicit: Option<&str>, list: Option<&str>, home: Option<&str>) -> Paths {
-        Paths::find(
-            explicit.map(Path::new),
-            list.map(OsStr::new),
-            home.map(Path::new),
-        )
-        .expect("a path is known")
+        Paths::from_host(&host(list, home), explicit.map(Path::new)).expect("a path is known")
     }
 
     #[test]
@@ -82,7 +80,10 @@ mod tests {
             find(Some(""), Some(""), Some("/h")).default,
             Path::new("/h/.kube/config")
         );
-        assert!(matches!(Paths::find(None, None, None), Err(Error::NoHome)));
+        assert!(matches!(
+            Paths::from_host(&host(None, None), None),
+            Err(Error::NoHome)
+        ));
     }
 
     #[cfg(unix)]
@@ -94,7 +95,7 @@ mod tests {
         let paths = find(None, Some(&list), None);
         assert_eq!(paths.files.len(), 3);
         assert_eq!(paths.default, dir.path().join("c"));
-        let tilde = Paths::find(None, Some(OsStr::new("~/nowhere/config")), None);
+        let tilde = Paths::from_host(&host(Some("~/nowhere/config"), None), None);
         assert!(matches!(tilde, Err(Error::LiteralTilde { .. })));
         std::fs::write(dir.path().join("b"), "").expect("a file");
         assert_eq!(find(None, Some(&list), None).default, dir.path().join("b"));
