@@ -5,12 +5,11 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     auth::AccessToken,
     error::{Failure, Result},
-    host::Host,
+    host::{Host, timestamp::rfc3339},
     secret::Secret,
 };
 
@@ -146,19 +145,18 @@ struct Status<'a> {
 /// # Errors
 /// When the expiry is outside the years that a timestamp can say.
 pub(crate) fn render(version: Version, token: &AccessToken) -> Result<Secret> {
-    let odd = || {
+    let expiration_timestamp = rfc3339(token.expires_on).ok_or_else(|| {
         Failure::new(format!(
-            "the token's expiry `{}` is no time",
+            "the token's expiry `{}` is not a valid timestamp",
             token.expires_on
         ))
-    };
-    let expires = OffsetDateTime::from_unix_timestamp(token.expires_on).map_err(|_| odd())?;
+    })?;
     let output = Output {
         kind: "ExecCredential",
         api_version: version.as_str(),
         spec: OutputSpec { interactive: false },
         status: Status {
-            expiration_timestamp: expires.format(&Rfc3339).map_err(|_| odd())?,
+            expiration_timestamp,
             token: token.secret.expose(),
         },
     };

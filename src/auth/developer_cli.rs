@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result},
-    host::process::{Ended, Finished, Run},
+    host::{
+        process::{Ended, Finished, Run},
+        timestamp::parse_rfc3339,
+    },
     login::CommandLine,
     secret::Secret,
     tool_config::{ACCOUNT_VARIABLES, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
@@ -90,11 +93,7 @@ pub(super) async fn azd(ask: Ask<'_>) -> Result<Tokens> {
     }
     let fields = answer(ask, &finished, "azd", "token")?;
     let token = answer_text(&fields, "token", "azd")?;
-    let said = text(&fields, "expiresOn").and_then(|at| {
-        let format = &time::format_description::well_known::Rfc3339;
-        let at = time::OffsetDateTime::parse(at, format).ok()?;
-        Some(at.unix_timestamp())
-    });
+    let said = text(&fields, "expiresOn").and_then(parse_rfc3339);
     let expires_on = expiry(token.expose(), [said])
         .ok_or_else(|| odd("azd", "does not say when the token expires"))?;
     Ok(tokens(token, expires_on))

@@ -4,11 +4,8 @@
 //! clock: one of this machine that is wrong must neither make a token outlive
 //! itself nor end it before it began.
 
-use super::{
-    cache::LAST_SECOND,
-    oauth::{Tokens, answer::seconds},
-};
-use crate::{error::Failure, jwt};
+use super::oauth::{Tokens, answer::seconds};
+use crate::{error::Failure, host::timestamp::LAST_SECOND, jwt};
 
 /// The longest life of a token, in seconds, that is believed without the token
 /// saying the same: Entra's live for up to 28 hours, those of managed identities

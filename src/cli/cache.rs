@@ -9,7 +9,6 @@ use std::{io, path::PathBuf, sync::Arc};
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     flags, get_token,
@@ -21,7 +20,10 @@ use crate::{
         store::{self, Store, StoreChoice},
     },
     error::{EXIT_OK, Failure, Kind, Result},
-    host::Host,
+    host::{
+        Host,
+        timestamp::{parse_rfc3339, rfc3339},
+    },
     kubeconfig::{self, Document, Paths, Section, convert::Source},
     login::{CommandLine, Origin, Param, Precedence, Settings},
 };
@@ -261,8 +263,7 @@ fn table(records: &[Record], now: i64) -> String {
 }
 
 fn left(record: &Record, now: i64) -> Option<String> {
-    let at = OffsetDateTime::parse(record.expires_on.as_deref()?, &Rfc3339).ok()?;
-    let seconds = at.unix_timestamp() - now;
+    let seconds = parse_rfc3339(record.expires_on.as_deref()?)? - now;
     Some(match seconds {
         ..=0 => "expired".to_owned(),
         1..=119 => format!("in {seconds}s"),
@@ -274,13 +275,6 @@ fn left(record: &Record, now: i64) -> Option<String> {
 fn name(record: &Record) -> String {
     let account = record.account.as_deref().unwrap_or(&record.client_id);
     format!("{}/{account}/{}\n", record.kind, record.tenants.join(","))
-}
-
-fn rfc3339(unix: i64) -> Option<String> {
-    OffsetDateTime::from_unix_timestamp(unix)
-        .ok()?
-        .format(&Rfc3339)
-        .ok()
 }
 
 fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {

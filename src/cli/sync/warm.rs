@@ -9,13 +9,12 @@ use std::sync::{
 };
 
 use futures::{StreamExt, stream};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     auth::{Prompt, TokenSource},
     cli::{fleet_args::signs_a_person_in, get_token, report::WarmedToken},
     error::{Kind, Result},
-    host::Host,
+    host::{Host, timestamp::rfc3339},
     login::{Param, Settings},
 };
 
@@ -109,11 +108,4 @@ async fn fetch(
     }
     request.interactive = interactive;
     Ok(authenticator.token(&request).await?.expires_on)
-}
-
-fn rfc3339(unix: i64) -> Option<String> {
-    OffsetDateTime::from_unix_timestamp(unix)
-        .ok()?
-        .format(&Rfc3339)
-        .ok()
 }

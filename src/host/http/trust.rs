@@ -7,7 +7,7 @@ use rustls::{CertificateError, pki_types::UnixTime};
 
 use crate::{
     error::{Failure, Kind, Result},
-    host::Host,
+    host::{Host, timestamp::rfc3339},
 };
 
 #[cfg(any(target_os = "macos", windows))]
@@ -157,10 +157,6 @@ fn shown(time: UnixTime) -> String {
     let unix = time.as_secs();
     i64::try_from(unix)
         .ok()
-        .and_then(|unix| time::OffsetDateTime::from_unix_timestamp(unix).ok())
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
+        .and_then(rfc3339)
         .unwrap_or_else(|| format!("{unix} (Unix seconds)"))
 }
