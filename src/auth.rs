@@ -30,6 +30,7 @@ mod developer_cli;
 pub(crate) mod developer_state;
 mod device_code;
 mod federated;
+mod fingerprint;
 mod flight;
 mod identity;
 mod interaction;

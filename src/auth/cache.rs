@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{
     AccessToken,
+    fingerprint::fingerprint,
     oauth::Account,
     store::{self, Store},
 };
 use crate::{
     error::Result,
-    host::{Host, Uptime},
+    host::{Host, Uptime, timestamp::LAST_SECOND},
     secret::Secret,
 };
 
@@ -38,8 +38,6 @@ const VERSION: u32 = 1;
 /// A token that ends within this many seconds is not served: kubectl may hold
 /// it for as long as a command runs.
 const LEAST_LIFE: i64 = 5 * 60;
-/// The last second that a timestamp can say (RFC 3339 has years of four digits).
-pub(super) const LAST_SECOND: i64 = 253_402_300_799;
 /// How far in the future, in seconds, an entry may claim to have been stored
 /// before it is taken for one of a clock that was wrong.
 const CLOCK_SLACK: i64 = 60;
@@ -135,21 +133,6 @@ impl CacheKey {
 
 /// How many tokens of earlier sign-ins and of other jobs stay beside the newest.
 const EARLIER: usize = 7;
-
-/// The first half of a SHA-256, in hexadecimal.
-pub(crate) fn fingerprint(bytes: &[u8]) -> String {
-    hexadecimal(&digest(&SHA256, bytes).as_ref()[..16])
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
-}
 
 /// A token as it rests.
 #[derive(Serialize, Deserialize)]

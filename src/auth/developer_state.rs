@@ -15,7 +15,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{cache::hexadecimal, managed_identity};
+use super::{fingerprint::hexadecimal, managed_identity};
 use crate::{
     host::{
         Host,

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     Ask,
-    cache::fingerprint,
+    fingerprint::fingerprint,
     oauth::{Patience, answer::text, stray},
 };
 use crate::{

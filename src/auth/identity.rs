@@ -5,8 +5,10 @@
 
 use super::{
     Authenticator, TokenRequest,
-    cache::{CacheKey, PASSWORD, SessionKey, USER, fingerprint},
-    certificate, developer_state, federated, managed_identity,
+    cache::{CacheKey, PASSWORD, SessionKey, USER},
+    certificate, developer_state, federated,
+    fingerprint::fingerprint,
+    managed_identity,
 };
 use crate::{
     error::Result,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionKey, TokenCache, fingerprint};
-use crate::auth::store;
+use super::{SessionKey, TokenCache};
+use crate::auth::{fingerprint::fingerprint, store};
 
 /// A sign-in that came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{TokenCache, VERSION, fingerprint, unnamed};
+use super::{TokenCache, VERSION, unnamed};
 use crate::{
     auth::{
+        fingerprint::fingerprint,
         oauth::Account,
         store::{self, Guard, Store},
     },

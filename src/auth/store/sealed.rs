@@ -13,7 +13,7 @@ use aws_lc_rs::{
 use zeroize::Zeroizing;
 
 use crate::{
-    auth::cache::hexadecimal,
+    auth::fingerprint::hexadecimal,
     error::{Failure, Result},
 };
 
