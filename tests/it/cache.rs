@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, User};
@@ -15,38 +15,9 @@ use kubectl_aad::internals::{Store, StoreChoice};
 use serde_json::Value;
 
 use crate::{
-    get_token::{ATTENDED, Scene},
+    env::{INTERACTIVE, Ran, TIMEOUT, TestEnv, finished, run, start, wait_until},
     support::peer,
-    world::{Ran, run},
 };
-
-/// As long as a loaded machine may need; a test that works never waits for it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn start(command: &mut Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
-}
-
-fn finish(child: Child) -> Ran {
-    let output = child.wait_with_output().expect("it can be waited for");
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).expect("the output is text"),
-        stderr: String::from_utf8(output.stderr).expect("the messages are text"),
-    }
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn prompts<'a>(runs: impl IntoIterator<Item = &'a Ran>) -> usize {
     let asks = |ran: &&Ran| ran.stderr.contains("enter the code");
@@ -55,30 +26,30 @@ fn prompts<'a>(runs: impl IntoIterator<Item = &'a Ran>) -> usize {
 
 #[test]
 fn a_hundred_cold_processes_make_one_sign_in() {
-    let scene = Scene::new();
-    let args = scene.person("devicecode", &[]);
+    let test_env = TestEnv::new();
+    let args = test_env.user_args("devicecode", &[]);
     let children: Vec<Child> = (0..100)
-        .map(|_| start(&mut scene.command(&args, &[ATTENDED])))
+        .map(|_| start(&mut test_env.get_token_command(&args, &[INTERACTIVE])))
         .collect();
-    let runs: Vec<Ran> = children.into_iter().map(finish).collect();
+    let runs: Vec<Ran> = children.into_iter().map(finished).collect();
     for ran in &runs {
-        assert_eq!(scene.claims(ran)["oid"], scene.user.oid.as_str());
+        assert_eq!(test_env.claims(ran)["oid"], test_env.user.oid.as_str());
     }
-    let counters = scene.world.simulator.counters();
+    let counters = test_env.simulator.counters();
     assert_eq!(counters.get(Endpoint::DeviceCode), 1);
     assert_eq!(prompts(&runs), 1);
 }
 
 #[test]
 fn a_holder_that_is_killed_passes_the_sign_in_on() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = scene.person("devicecode", &[]);
-    let mut holder = start(&mut scene.command(&args, &[ATTENDED]));
-    let abandoned = simulator.wait_for_user_code(PATIENCE);
+    let args = test_env.user_args("devicecode", &[]);
+    let mut holder = start(&mut test_env.get_token_command(&args, &[INTERACTIVE]));
+    let abandoned = simulator.wait_for_user_code(TIMEOUT);
     let children: Vec<Child> = (0..99)
-        .map(|_| start(&mut scene.command(&args, &[ATTENDED])))
+        .map(|_| start(&mut test_env.get_token_command(&args, &[INTERACTIVE])))
         .collect();
     holder.kill().expect("it lives");
     holder.wait().expect("it can be waited for");
@@ -87,21 +58,21 @@ fn a_holder_that_is_killed_passes_the_sign_in_on() {
     });
     for code in simulator.pending_user_codes() {
         if code != abandoned {
-            simulator.approve_device(&code, &scene.user.upn);
+            simulator.approve_device(&code, &test_env.user.upn);
         }
     }
-    let runs: Vec<Ran> = children.into_iter().map(finish).collect();
+    let runs: Vec<Ran> = children.into_iter().map(finished).collect();
     for ran in &runs {
-        scene.claims(ran);
+        test_env.claims(ran);
     }
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
     assert_eq!(prompts(&runs), 1, "one prompt besides the one that died");
 }
 
 /// Two people who are in both tenants, each signed in once.
-fn two_people_in_two_tenants() -> (Scene, [User; 2], [String; 2]) {
-    let scene = Scene::with_tenants(2);
-    let simulator = &scene.world.simulator;
+fn two_people_in_two_tenants() -> (TestEnv, [User; 2], [String; 2]) {
+    let test_env = TestEnv::with_tenants(2);
+    let simulator = &test_env.simulator;
     let tenants: Vec<String> = simulator
         .fleet()
         .tenants
@@ -118,34 +89,34 @@ fn two_people_in_two_tenants() -> (Scene, [User; 2], [String; 2]) {
     });
     for user in &people {
         simulator.configure(|s| s.device_auto_approve = Some((1, user.upn.clone())));
-        let args = scene.person("devicecode", &["--login-hint", &user.upn]);
-        scene.claims(&scene.get_token(&args, &[ATTENDED]));
+        let args = test_env.user_args("devicecode", &["--login-hint", &user.upn]);
+        test_env.claims(&test_env.get_token(&args, &[INTERACTIVE]));
     }
-    (scene, people, [tenants[0].clone(), tenants[1].clone()])
+    (test_env, people, [tenants[0].clone(), tenants[1].clone()])
 }
 
 #[test]
 fn a_hundred_calls_of_two_accounts_in_two_tenants_are_never_mixed() {
-    let (scene, people, tenants) = two_people_in_two_tenants();
-    scene.world.simulator.reset();
+    let (test_env, people, tenants) = two_people_in_two_tenants();
+    test_env.simulator.reset();
     for call in 0..100 {
         let (user, tenant) = (&people[call % 2], &tenants[call / 2 % 2]);
         let args = ["--tenant-id", tenant, "--login-hint", &user.upn];
-        let ran = scene.get_token(&scene.person("devicecode", &args), &[ATTENDED]);
-        let claims = scene.claims(&ran);
+        let ran = test_env.get_token(&test_env.user_args("devicecode", &args), &[INTERACTIVE]);
+        let claims = test_env.claims(&ran);
         assert_eq!(claims["tid"], tenant.as_str(), "call {call}");
         assert_eq!(claims["oid"], user.oid_in(tenant).as_str(), "call {call}");
     }
-    let counters = scene.world.simulator.counters();
+    let counters = test_env.simulator.counters();
     assert_eq!(counters.get(Endpoint::DeviceCode), 0);
     assert!(counters.tokens("refresh_token") <= 3, "one a pair, once");
 }
 
 #[test]
 fn a_sign_in_as_somebody_else_than_was_asked_for_is_refused_and_not_kept() {
-    let scene = Scene::new();
-    let args = scene.person("devicecode", &["--login-hint", "ann@one.example"]);
-    let ran = scene.get_token(&args, &[ATTENDED]);
+    let test_env = TestEnv::new();
+    let args = test_env.user_args("devicecode", &["--login-hint", "ann@one.example"]);
+    let ran = test_env.get_token(&args, &[INTERACTIVE]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
     assert!(
@@ -153,14 +124,14 @@ fn a_sign_in_as_somebody_else_than_was_asked_for_is_refused_and_not_kept() {
         "{}",
         ran.stderr
     );
-    assert_eq!(listed(&scene, &[]).len(), 0);
+    assert_eq!(listed(&test_env, &[]).len(), 0);
 }
 
 #[test]
 fn two_secrets_of_one_application_have_tokens_of_their_own() {
-    let scene = Scene::new();
-    let client = scene.principal.client_id.clone();
-    scene.world.simulator.update(|fleet| {
+    let test_env = TestEnv::new();
+    let client = test_env.principal.client_id.clone();
+    test_env.simulator.update(|fleet| {
         let principal = fleet
             .service_principals
             .iter_mut()
@@ -168,12 +139,15 @@ fn two_secrets_of_one_application_have_tokens_of_their_own() {
             .expect("it is there");
         principal.secrets.push("planted-second-secret".into());
     });
-    let args = scene.spn(&[]);
-    let first = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", scene.principal.secret())]);
-    let second = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-second-secret")]);
-    scene.claims(&first);
-    scene.claims(&second);
-    let wrong = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-wrong-secret")]);
+    let args = test_env.spn_args(&[]);
+    let first = test_env.get_token(
+        &args,
+        &[("AZURE_CLIENT_SECRET", test_env.principal.secret())],
+    );
+    let second = test_env.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-second-secret")]);
+    test_env.claims(&first);
+    test_env.claims(&second);
+    let wrong = test_env.get_token(&args, &[("AZURE_CLIENT_SECRET", "planted-wrong-secret")]);
     assert_eq!(
         wrong.code, 1,
         "what others got is not served: {}",
@@ -188,12 +162,12 @@ fn token(ran: &Ran) -> String {
 
 #[test]
 fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     // Ten minutes: over the least life, and near enough to the end from the start.
     simulator.configure(|settings| settings.user_token_lifetime = 590);
-    let args = scene.person("devicecode", &[]);
-    let old = token(&scene.get_token(&args, &[ATTENDED]));
+    let args = test_env.user_args("devicecode", &[]);
+    let old = token(&test_env.get_token(&args, &[INTERACTIVE]));
     simulator.configure(|settings| settings.user_token_lifetime = 5302);
     simulator.reset();
 
@@ -201,17 +175,17 @@ fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
     let slow = azure_sim::Fault::on(Endpoint::Token).latency(Duration::from_millis(300));
     simulator.faults().add(slow);
     let children: Vec<Child> = (0..30)
-        .map(|_| start(&mut scene.command(&args, &[])))
+        .map(|_| start(&mut test_env.get_token_command(&args, &[])))
         .collect();
     for child in children {
-        let ran = finish(child);
-        scene.check_for_leaks(&ran);
+        let ran = finished(child);
+        test_env.check_for_leaks(&ran);
         let served = token(&ran);
         let claims = simulator.claims(&served).expect("a good token");
-        assert_eq!(claims["oid"], scene.user.oid.as_str());
+        assert_eq!(claims["oid"], test_env.user.oid.as_str());
     }
     wait_until("the token is renewed", || {
-        token(&scene.get_token(&args, &[])) != old
+        token(&test_env.get_token(&args, &[])) != old
     });
     let counters = simulator.counters();
     assert_eq!(counters.tokens("refresh_token"), 1, "by one process, once");
@@ -220,15 +194,15 @@ fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
 
 #[test]
 fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.user_token_lifetime = 590);
-    let args = scene.person("devicecode", &[]);
-    let old = token(&scene.get_token(&args, &[ATTENDED]));
-    simulator.revoke_refresh_tokens(&scene.user.upn);
+    let args = test_env.user_args("devicecode", &[]);
+    let old = token(&test_env.get_token(&args, &[INTERACTIVE]));
+    simulator.revoke_refresh_tokens(&test_env.user.upn);
     simulator.reset();
     for _ in 0..10 {
-        let ran = scene.get_token(&args, &[ATTENDED]);
+        let ran = test_env.get_token(&args, &[INTERACTIVE]);
         assert_eq!(token(&ran), old);
         assert_eq!(prompts([&ran]), 0, "what is good is served without a word");
     }
@@ -241,76 +215,82 @@ fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
 /// Whoever reads the process list sees no secret of a renewal: it is in no argument.
 #[test]
 fn a_renewal_gets_its_secrets_through_a_pipe() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.service_token_lifetime = 590);
-    let args = scene.spn(&["--client-secret", scene.principal.secret()]);
-    let old = token(&scene.get_token(&args, &[]));
+    let args = test_env.spn_args(&["--client-secret", test_env.principal.secret()]);
+    let old = token(&test_env.get_token(&args, &[]));
     simulator.configure(|settings| settings.service_token_lifetime = 3599);
     wait_until("the token is renewed", || {
-        token(&scene.get_token(&args, &[])) != old
+        token(&test_env.get_token(&args, &[])) != old
     });
     assert_eq!(simulator.counters().tokens("client_credentials"), 2);
 }
 
 #[test]
 fn a_warm_call_as_az_starts_no_process_and_asks_nobody() {
-    let scene = Scene::new();
-    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
-    let first = token(&scene.get_token(&args, &[]));
-    scene.world.simulator.reset();
+    let test_env = TestEnv::new();
+    let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
+    let first = token(&test_env.get_token(&args, &[]));
+    test_env.simulator.reset();
     for _ in 0..3 {
-        assert_eq!(token(&scene.get_token(&args, &[])), first);
+        assert_eq!(token(&test_env.get_token(&args, &[])), first);
     }
-    assert!(scene.world.simulator.tool_starts().is_empty());
-    assert_eq!(scene.world.simulator.counters().total(), 0);
+    assert!(test_env.simulator.tool_starts().is_empty());
+    assert_eq!(test_env.simulator.counters().total(), 0);
 }
 
 #[test]
 fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
-    let scene = Scene::new();
-    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
-    let old = token(&scene.get_token(&args, &[]));
-    let az = scene.world.home().join("bin/az");
+    let test_env = TestEnv::new();
+    let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
+    let old = token(&test_env.get_token(&args, &[]));
+    let az = test_env.home().join("bin/az");
     let tool = |words: &[&str]| {
-        let ran = run(scene.world.program(&az).args(words));
+        let ran = run(test_env.program(&az).args(words));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     };
     tool(&["logout"]);
-    assert_eq!(scene.get_token(&args, &[]).code, 1);
-    tool(&["login", "-u", &scene.user.upn, "-p", &scene.user.password]);
-    let again = scene.get_token(&args, &[]);
-    scene.claims(&again);
+    assert_eq!(test_env.get_token(&args, &[]).code, 1);
+    tool(&[
+        "login",
+        "-u",
+        &test_env.user.upn,
+        "-p",
+        &test_env.user.password,
+    ]);
+    let again = test_env.get_token(&args, &[]);
+    test_env.claims(&again);
     assert_ne!(token(&again), old);
     tool(&[
         "login",
         "--service-principal",
         "-u",
-        &scene.principal.client_id,
+        &test_env.principal.client_id,
         "-p",
-        scene.principal.secret(),
+        test_env.principal.secret(),
         "--tenant",
-        &scene.tenant,
+        &test_env.tenant,
     ]);
     // Whichever account az answers for now, it is asked.
-    scene.world.simulator.reset();
-    scene.get_token(&args, &[]);
-    assert_eq!(scene.world.simulator.tool_starts().len(), 1);
+    test_env.simulator.reset();
+    test_env.get_token(&args, &[]);
+    assert_eq!(test_env.simulator.tool_starts().len(), 1);
 }
 
 /// The real `az`, with the simulator as its cloud.
 struct Az<'a> {
-    scene: &'a Scene,
+    test_env: &'a TestEnv,
     program: PathBuf,
 }
 
 impl<'a> Az<'a> {
-    fn registered(scene: &'a Scene, program: PathBuf) -> Self {
-        let az = Self { scene, program };
-        let link = scene.world.home().join("bin/az");
+    fn registered(test_env: &'a TestEnv, program: PathBuf) -> Self {
+        let az = Self { test_env, program };
+        let link = test_env.home().join("bin/az");
         fs::remove_file(&link).expect("the stand-in is there");
         std::os::unix::fs::symlink(&az.program, link).expect("linked");
-        let arm = scene.world.simulator.arm_url();
+        let arm = test_env.simulator.arm_url();
         az.succeeds(&[
             "cloud",
             "register",
@@ -324,7 +304,7 @@ impl<'a> Az<'a> {
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
-        let path = |name| self.scene.world.home().join(name).display().to_string();
+        let path = |name| self.test_env.home().join(name).display().to_string();
         [
             ("AZURE_CONFIG_DIR", path("real-azure")),
             ("REQUESTS_CA_BUNDLE", path("ca.pem")),
@@ -336,14 +316,14 @@ impl<'a> Az<'a> {
     }
 
     fn succeeds(&self, words: &[&str]) -> String {
-        let mut command = self.scene.world.program(&self.program);
+        let mut command = self.test_env.program(&self.program);
         let ran = run(command.args(words).envs(self.variables()));
         assert_eq!(ran.code, 0, "az {words:?}: {}", ran.stderr);
         ran.stdout
     }
 
     fn login(&self, client_id: &str, secret: &str) {
-        let tenant = self.scene.tenant.as_str();
+        let tenant = self.test_env.tenant.as_str();
         self.succeeds(&[
             "login",
             "--service-principal",
@@ -363,30 +343,30 @@ impl<'a> Az<'a> {
             "-l",
             "azurecli",
             "--tenant-id",
-            &self.scene.tenant,
+            &self.test_env.tenant,
             "--timeout",
             "100s",
         ];
-        self.scene.get_token(&args, &env)
+        self.test_env.get_token(&args, &env)
     }
 }
 
 #[test]
 fn the_token_of_an_account_that_left_the_real_az_never_comes_back() {
     let Some(program) = peer("az") else { return };
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
-    let first = scene.principal.clone();
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
+    let first = test_env.principal.clone();
     let mut second = first.clone();
     second.client_id = "11111111-2222-4333-8444-555555555555".into();
     second.oid = "66666666-2222-4333-8444-555555555555".into();
     second.secrets = vec!["planted-second-secret".into()];
     simulator.update(|fleet| fleet.service_principals.push(second.clone()));
-    let az = Az::registered(&scene, program);
+    let az = Az::registered(&test_env, program);
 
     az.login(&first.client_id, first.secret());
     let old = az.get_token();
-    assert_eq!(scene.claims(&old)["oid"], first.oid.as_str());
+    assert_eq!(test_env.claims(&old)["oid"], first.oid.as_str());
     simulator.reset();
     assert_eq!(token(&az.get_token()), token(&old), "warm");
     assert_eq!(simulator.counters().total(), 0);
@@ -398,14 +378,14 @@ fn the_token_of_an_account_that_left_the_real_az_never_comes_back() {
 
     az.login(&second.client_id, second.secret());
     let other = az.get_token();
-    assert_eq!(scene.claims(&other)["oid"], second.oid.as_str());
+    assert_eq!(test_env.claims(&other)["oid"], second.oid.as_str());
 }
 
 /// The records that `cache list` shows.
-fn listed(scene: &Scene, args: &[&str]) -> Vec<Value> {
-    let mut command = scene.world.aad(&["cache", "list", "-o", "json"]);
+fn listed(test_env: &TestEnv, args: &[&str]) -> Vec<Value> {
+    let mut command = test_env.aad(&["cache", "list", "-o", "json"]);
     let ran = run(command.args(args));
-    scene.check_for_leaks(&ran);
+    test_env.check_for_leaks(&ran);
     let report = ran.json(0);
     assert!(ran.stderr.starts_with("tokens rest in "), "{}", ran.stderr);
     report["records"].as_array().expect("a list").clone()
@@ -413,15 +393,15 @@ fn listed(scene: &Scene, args: &[&str]) -> Vec<Value> {
 
 #[test]
 fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
-    let (scene, people, _) = two_people_in_two_tenants();
-    let simulator = &scene.world.simulator;
+    let (test_env, people, _) = two_people_in_two_tenants();
+    let simulator = &test_env.simulator;
     let accounts = |records: &[Value]| -> BTreeSet<String> {
         records
             .iter()
             .map(|r| format!("{} {}", r["kind"], r["account"]).replace('"', ""))
             .collect()
     };
-    let all = listed(&scene, &[]);
+    let all = listed(&test_env, &[]);
     assert_eq!(
         accounts(&all),
         people
@@ -429,20 +409,20 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
             .flat_map(|u| [format!("token {}", u.upn), format!("sign-in {}", u.upn)])
             .collect()
     );
-    assert_eq!(listed(&scene, &["--account", &people[0].upn]).len(), 2);
-    assert_eq!(listed(&scene, &["--tenant", "elsewhere"]).len(), 0);
+    assert_eq!(listed(&test_env, &["--account", &people[0].upn]).len(), 2);
+    assert_eq!(listed(&test_env, &["--tenant", "elsewhere"]).len(), 0);
     let clear = |args: &[&str]| {
-        let ran = run(scene.world.aad(&["cache", "clear"]).args(args));
+        let ran = run(test_env.aad(&["cache", "clear"]).args(args));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stderr
     };
     assert_eq!(clear(&["--account", &people[1].upn]), "forgot 2 records\n");
-    assert_eq!(listed(&scene, &[]).len(), 2);
+    assert_eq!(listed(&test_env, &[]).len(), 2);
 
     // The context's token goes, the sign-in stays: nobody is asked for the next one.
-    let kubeconfig = scene.world.kubeconfig();
+    let kubeconfig = test_env.kubeconfig();
     fs::create_dir_all(kubeconfig.parent().expect("it has one")).expect("made");
-    let args = scene.person("devicecode", &["--login-hint", &people[0].upn]);
+    let args = test_env.user_args("devicecode", &["--login-hint", &people[0].upn]);
     let exec_args = [
         &["get-token", "--server-id", AKS_SERVER_APP],
         args.as_slice(),
@@ -456,47 +436,43 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
         }}}],
     });
     fs::write(&kubeconfig, entry.to_string()).expect("written");
-    let old = token(&scene.get_token(&args, &[]));
+    let old = token(&test_env.get_token(&args, &[]));
     assert_eq!(clear(&["--context", "x"]), "forgot 1 record\n");
     simulator.reset();
-    assert_ne!(token(&scene.get_token(&args, &[])), old);
+    assert_ne!(token(&test_env.get_token(&args, &[])), old);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);
-    let unknown = run(&mut scene.world.aad(&["cache", "clear", "--context", "y"]));
+    let unknown = run(&mut test_env.aad(&["cache", "clear", "--context", "y"]));
     assert_eq!(unknown.code, 1);
     assert!(unknown.stderr.contains("there is no context `y`"));
 
     clear(&[]);
-    assert_eq!(listed(&scene, &[]).len(), 0);
+    assert_eq!(listed(&test_env, &[]).len(), 0);
 }
 
 #[test]
 fn commands_of_kubelogin_remove_what_is_cached() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let named = scene.world.home().join("named");
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let named = test_env.home().join("named");
     let named = named.to_str().expect("text");
     for (command, flag) in [
         ("remove-cache-dir", "--cache-dir"),
         ("remove-tokens", "--token-cache-dir"),
     ] {
-        scene.get_token(&scene.spn(&[]), &[secret]);
-        scene.get_token(&scene.spn(&["--cache-dir", named]), &[secret]);
+        test_env.get_token(&test_env.spn_args(&[]), &[secret]);
+        test_env.get_token(&test_env.spn_args(&["--cache-dir", named]), &[secret]);
         let ours = |parent: &Path| parent.join("kubectl-aad").exists();
-        let usual = scene.world.home().join(".kube/cache");
+        let usual = test_env.home().join(".kube/cache");
         assert!(ours(&usual) && ours(named.as_ref()));
         assert_eq!(
-            run(scene
-                .world
-                .aad(&[command, flag, named])
-                .stdin(Stdio::null()))
-            .code,
+            run(test_env.aad(&[command, flag, named]).stdin(Stdio::null())).code,
             0
         );
         assert!(ours(&usual) && !ours(named.as_ref()));
-        assert_eq!(run(&mut scene.world.aad(&[command])).code, 0);
+        assert_eq!(run(&mut test_env.aad(&[command])).code, 0);
         assert!(!ours(&usual));
         assert_eq!(
-            run(&mut scene.world.aad(&[command])).code,
+            run(&mut test_env.aad(&[command])).code,
             0,
             "none is no error"
         );
@@ -505,19 +481,19 @@ fn commands_of_kubelogin_remove_what_is_cached() {
 
 #[test]
 fn each_store_keeps_what_it_says() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let args = scene.spn(&[]);
-    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let args = test_env.spn_args(&[]);
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
     let none = ("AAD_TOKEN_STORE", "none");
     assert_ne!(
-        token(&scene.get_token(&args, &[secret, none])),
-        token(&scene.get_token(&args, &[secret, none]))
+        token(&test_env.get_token(&args, &[secret, none])),
+        token(&test_env.get_token(&args, &[secret, none]))
     );
     assert!(!cache.exists());
     let file = ("AAD_TOKEN_STORE", "file");
-    let kept = token(&scene.get_token(&args, &[secret, file]));
-    assert_eq!(token(&scene.get_token(&args, &[secret, file])), kept);
+    let kept = token(&test_env.get_token(&args, &[secret, file]));
+    assert_eq!(token(&test_env.get_token(&args, &[secret, file])), kept);
     for entry in fs::read_dir(&cache).expect("it was made") {
         let path = entry.expect("readable").path();
         let mode = path.metadata().expect("there").permissions().mode() & 0o777;
@@ -531,33 +507,33 @@ fn each_store_keeps_what_it_says() {
     };
     let before = names();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("ours");
-    let unused = scene.get_token(&args, &[secret, file]);
+    let unused = test_env.get_token(&args, &[secret, file]);
     assert_ne!(token(&unused), kept);
     assert_eq!(names(), before);
-    let again = scene.get_token(&args, &[secret, file]);
+    let again = test_env.get_token(&args, &[secret, file]);
     assert_ne!(token(&again), token(&unused), "it was not written");
     assert!(
         unused.stderr.contains("type `chmod 700 "),
         "{}",
         unused.stderr
     );
-    let clear = run(&mut scene.world.aad(&["cache", "clear"]));
+    let clear = run(&mut test_env.aad(&["cache", "clear"]));
     assert_eq!(
         clear.code, 1,
         "what can't be used is not said to be cleared"
     );
-    let wrong = scene.get_token(&args, &[secret, ("AAD_TOKEN_STORE", "plain")]);
+    let wrong = test_env.get_token(&args, &[secret, ("AAD_TOKEN_STORE", "plain")]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
 #[test]
 fn files_of_others_in_the_cache_cost_a_sign_in_and_nothing_else() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let file = ("AAD_TOKEN_STORE", "file");
-    let args = scene.spn(&[]);
-    scene.get_token(&args, &[secret, file]);
-    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let args = test_env.spn_args(&[]);
+    test_env.get_token(&args, &[secret, file]);
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
     let record = fs::read_dir(&cache)
         .expect("made")
         .map(|entry| entry.expect("readable").path())
@@ -576,9 +552,9 @@ fn files_of_others_in_the_cache_cost_a_sign_in_and_nothing_else() {
     others.push(text.replace("\"version\":1", "\"version\":0").into_bytes());
     for bytes in others {
         fs::write(&record, &bytes).expect("ours");
-        scene.world.simulator.reset();
-        scene.claims(&scene.get_token(&args, &[secret, file]));
-        let counters = scene.world.simulator.counters();
+        test_env.simulator.reset();
+        test_env.claims(&test_env.get_token(&args, &[secret, file]));
+        let counters = test_env.simulator.counters();
         assert_eq!(counters.tokens("client_credentials"), 1);
     }
 }
@@ -586,13 +562,13 @@ fn files_of_others_in_the_cache_cost_a_sign_in_and_nothing_else() {
 #[test]
 fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
     let Some(strace) = peer("strace") else { return };
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let args = scene.spn(&[]);
-    let kept = token(&scene.get_token(&args, &[secret]));
-    let log = scene.world.home().join("strace.log");
-    let plain = scene.command(&args, &[secret]);
-    let mut traced = scene.world.program(&strace);
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let args = test_env.spn_args(&[]);
+    let kept = token(&test_env.get_token(&args, &[secret]));
+    let log = test_env.home().join("strace.log");
+    let plain = test_env.get_token_command(&args, &[secret]);
+    let mut traced = test_env.program(&strace);
     traced
         .args(["-f", "-o"])
         .arg(&log)
@@ -700,17 +676,17 @@ fn five_hundred_kills_during_writes_leave_sealed_records_whole() {
 #[test]
 fn sync_looks_in_the_cloud_that_the_real_az_is_set_to() {
     let Some(program) = peer("az") else { return };
-    let scene = Scene::new();
-    let az = Az::registered(&scene, program);
-    az.login(&scene.principal.client_id, scene.principal.secret());
+    let test_env = TestEnv::new();
+    let az = Az::registered(&test_env, program);
+    az.login(&test_env.principal.client_id, test_env.principal.secret());
     let sync = |extra: &[&str]| {
         let args = [&["sync", "--timeout", "100s", "-o", "json"], extra].concat();
-        run(scene.world.aad(&args).envs(az.variables()))
+        run(test_env.aad(&args).envs(az.variables()))
     };
     let report = sync(&[]).json(0);
     assert_eq!(report["summary"]["added"], 1, "{report}");
     assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
-    let written = scene.world.kubeconfig_text();
+    let written = test_env.kubeconfig_text();
     assert!(written.contains("value: Simulator\n"), "{written}");
     assert!(written.contains("real-azure\n"), "{written}");
     let refused = sync(&["-e", "AzurePublicCloud"]);

@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    get_token::{ATTENDED, Scene, finished},
+    env::{INTERACTIVE, TestEnv, finished},
     support::peer,
 };
 
@@ -157,8 +157,8 @@ struct Pipes {
 }
 
 /// A `BROWSER` that is Chromium with its commands in two pipes.
-fn script(scene: &Scene, chromium: &Path) -> Pipes {
-    let home = scene.world.home();
+fn script(test_env: &TestEnv, chromium: &Path) -> Pipes {
+    let home = test_env.home();
     let pipes = Pipes {
         commands: home.join("commands"),
         answers: home.join("answers"),
@@ -185,18 +185,18 @@ fn a_person_signs_in_with_a_real_browser() {
     let Some(chromium) = peer("chromium") else {
         return;
     };
-    let scene = Scene::new();
-    let pipes = script(&scene, &chromium);
-    let env = [ATTENDED, ("BROWSER", "chromium-under-test")];
-    let child = scene
-        .command(&scene.person("interactive", &[]), &env)
+    let test_env = TestEnv::new();
+    let pipes = script(&test_env, &chromium);
+    let env = [INTERACTIVE, ("BROWSER", "chromium-under-test")];
+    let child = test_env
+        .get_token_command(&test_env.user_args("interactive", &[]), &env)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let mut browser = Browser::meet(&pipes);
     browser.take_page();
-    let (name, password) = (json!(scene.user.upn), json!(scene.user.password));
+    let (name, password) = (json!(test_env.user.upn), json!(test_env.user.password));
     browser.when_loaded(&format!(
         "(() => {{ const name = document.getElementById('username'); if (!name) return null; \
          name.value = {name}; document.getElementById('password').value = {password}; \
@@ -209,6 +209,6 @@ fn a_person_signs_in_with_a_real_browser() {
         "{page}"
     );
     let ran = finished(child);
-    scene.check_for_leaks(&ran);
-    assert_eq!(scene.claims(&ran)["oid"], scene.user.oid.as_str());
+    test_env.check_for_leaks(&ran);
+    assert_eq!(test_env.claims(&ran)["oid"], test_env.user.oid.as_str());
 }

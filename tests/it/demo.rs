@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::world::{demo, run};
+use crate::env::{demo, run};
 
 #[test]
 fn the_demo_syncs_its_fleet_and_leaves_nothing_behind() {

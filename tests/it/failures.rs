@@ -3,7 +3,7 @@
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, PowerState};
 
-use crate::world::{CLOUD, Ran, World, run};
+use crate::env::{CLOUD, Ran, TestEnv, run};
 
 fn fleet(clusters: usize) -> Fleet {
     Fleet::generate(&FleetSpec {
@@ -14,9 +14,9 @@ fn fleet(clusters: usize) -> Fleet {
 }
 
 /// A sync as the fleet's service principal, its secret from a variable.
-fn as_an_application(world: &World, extra: &[&str]) -> Ran {
-    let principal = &world.simulator.fleet().service_principals[0];
-    run(world
+fn as_an_application(test_env: &TestEnv, extra: &[&str]) -> Ran {
+    let principal = &test_env.simulator.fleet().service_principals[0];
+    run(test_env
         .sync(&["-l", "spn", "-o", "name"])
         .args(extra)
         .env("AZURE_CLIENT_ID", &principal.client_id)
@@ -26,11 +26,11 @@ fn as_an_application(world: &World, extra: &[&str]) -> Ran {
 
 #[test]
 fn a_certificate_that_nobody_vouches_for_names_the_variable_that_helps() {
-    let world = World::new(fleet(1));
+    let test_env = TestEnv::with_fleet(fleet(1));
     // A certificate of the simulator's own making, but of another run.
-    let other = World::new(fleet(1));
-    let mut command = world.sync(&["-l", "spn"]);
-    let principal = &world.simulator.fleet().service_principals[0];
+    let other = TestEnv::with_fleet(fleet(1));
+    let mut command = test_env.sync(&["-l", "spn"]);
+    let principal = &test_env.simulator.fleet().service_principals[0];
     let ran = run(command
         .env("SSL_CERT_FILE", &other.files.ca)
         .env("AZURE_CLIENT_ID", &principal.client_id)
@@ -47,9 +47,9 @@ fn a_certificate_that_nobody_vouches_for_names_the_variable_that_helps() {
 
 #[test]
 fn help_is_given_however_it_is_asked_for() {
-    let world = World::new(fleet(0));
+    let test_env = TestEnv::with_fleet(fleet(0));
     let help = |args: &[&str]| {
-        let ran = run(&mut world.aad(args));
+        let ran = run(&mut test_env.aad(args));
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{args:?}");
         ran.stdout
     };
@@ -67,9 +67,9 @@ fn help_is_given_however_it_is_asked_for() {
 
 #[test]
 fn a_fleet_without_clusters_is_no_failure_but_is_remarked_on() {
-    let world = World::new(fleet(0));
+    let test_env = TestEnv::with_fleet(fleet(0));
     for command in ["sync", "list"] {
-        let ran = run(&mut world.aad(&[command, "-e", CLOUD]));
+        let ran = run(&mut test_env.aad(&[command, "-e", CLOUD]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(
             ran.stderr.contains("hint: there is no AKS cluster"),
@@ -77,16 +77,16 @@ fn a_fleet_without_clusters_is_no_failure_but_is_remarked_on() {
             ran.stderr
         );
     }
-    assert!(!world.kubeconfig().exists());
+    assert!(!test_env.kubeconfig().exists());
 }
 
 #[test]
 fn a_secret_given_as_a_flag_is_not_written_and_that_is_said() {
-    let world = World::new(fleet(1));
-    let secret = world.simulator.fleet().service_principals[0]
+    let test_env = TestEnv::with_fleet(fleet(1));
+    let secret = test_env.simulator.fleet().service_principals[0]
         .secret()
         .to_owned();
-    let ran = as_an_application(&world, &["--client-secret", &secret]);
+    let ran = as_an_application(&test_env, &["--client-secret", &secret]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
         ran.stderr
@@ -94,17 +94,17 @@ fn a_secret_given_as_a_flag_is_not_written_and_that_is_said() {
         "{}",
         ran.stderr
     );
-    assert!(!world.kubeconfig_text().contains(&secret));
+    assert!(!test_env.kubeconfig_text().contains(&secret));
     // It is said once: that no token could be fetched ahead without it is no news.
     assert_eq!(ran.stderr.matches("warning").count(), 1, "{}", ran.stderr);
-    let ran = as_an_application(&world, &[]);
+    let ran = as_an_application(&test_env, &[]);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_flag_that_says_where_to_look_is_not_called_useless() {
-    let world = World::new(fleet(1));
-    let ran = run(&mut world.sync(&["-l", "msi", "--timeout", "1s", "--login-hint", "x"]));
+    let test_env = TestEnv::with_fleet(fleet(1));
+    let ran = run(&mut test_env.sync(&["-l", "msi", "--timeout", "1s", "--login-hint", "x"]));
     assert!(
         ran.stderr.contains("`--login-hint` has no effect"),
         "{}",
@@ -122,12 +122,12 @@ fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
             .iter()
             .any(|c| c.power_state == PowerState::Stopped)
     );
-    let world = World::new(fleet);
-    world
+    let test_env = TestEnv::with_fleet(fleet);
+    test_env
         .simulator
         .faults()
         .add(Fault::on(Endpoint::ListClusterUserCredential).status(403));
-    let ran = run(&mut world.sync(&["-o", "json"]));
+    let ran = run(&mut test_env.sync(&["-o", "json"]));
     assert_eq!(ran.json(1)["summary"]["failed"], 4);
     let hints = ran.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(hints.count(), 1, "{}", ran.stderr);
@@ -135,12 +135,12 @@ fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
 
 #[test]
 fn what_v_promises_is_told_the_steps_and_every_request() {
-    let world = World::new(fleet(2));
-    let steps = run(&mut world.sync(&["-v", "1"])).stderr;
+    let test_env = TestEnv::with_fleet(fleet(2));
+    let steps = run(&mut test_env.sync(&["-v", "1"])).stderr;
     assert!(steps.contains("signing in to Azure\n"), "{steps}");
     assert!(steps.contains("writing the kubeconfig\n"), "{steps}");
     assert!(!steps.contains("GET "), "{steps}");
-    let requests = run(&mut world.sync(&["-v", "5"])).stderr;
+    let requests = run(&mut test_env.sync(&["-v", "5"])).stderr;
     let posts = requests
         .lines()
         .filter(|line| line.starts_with("POST ") && line.ends_with("/listClusterUserCredential"));

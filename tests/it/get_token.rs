@@ -1,192 +1,25 @@
 //! `kubectl aad get-token`: every login mode, from the arguments to the `ExecCredential`.
 //!
 //! Each run is made at the highest verbosity and searched for everything secret that the
-//! simulator gave out or was told: [`Scene::get_token`] fails where one of them shows.
+//! simulator gave out or was told: [`TestEnv::get_token`] fails where one of them shows.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use azure_sim::{
-    AKS_CLIENT_APP, AKS_SERVER_APP, AZURE_CLI_APP, Endpoint, Fault, Fleet, FleetSpec, Place,
-    ServicePrincipal, SignIn, User,
-};
+use azure_sim::{AKS_SERVER_APP, AZURE_CLI_APP, Endpoint, Fault, Place, SignIn};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::{
+    env::{
+        INTERACTIVE, NON_INTERACTIVE, Ran, TestEnv, browser_that_tells, finished, run,
+        wait_for_file, walk,
+    },
     support::peer,
-    world::{Ran, World, run},
 };
-
-/// Where nobody is asked to sign in.
-pub(crate) const NON_INTERACTIVE: (&str, &str) = ("CI", "true");
-
-/// What kubectl says where a person is at the terminal.
-pub(crate) const ATTENDED: (&str, &str) = (
-    "KUBERNETES_EXEC_INFO",
-    r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}"#,
-);
-
-pub(crate) struct Scene {
-    pub(crate) world: World,
-    pub(crate) tenant: String,
-    pub(crate) user: User,
-    pub(crate) principal: ServicePrincipal,
-}
-
-impl Scene {
-    pub(crate) fn new() -> Self {
-        Self::with_tenants(1)
-    }
-
-    pub(crate) fn with_tenants(tenants: usize) -> Self {
-        let fleet = Fleet::generate(&FleetSpec {
-            clusters: 1,
-            tenants,
-            ..FleetSpec::default()
-        });
-        Self {
-            tenant: fleet.tenants[0].id.clone(),
-            user: fleet.users[0].clone(),
-            principal: fleet.service_principals[0].clone(),
-            world: World::new(fleet),
-        }
-    }
-
-    /// `get-token` for the AKS server application in the first tenant.
-    pub(crate) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
-        let authority = self.world.simulator.authority_url();
-        let mut command = self.world.aad(&["get-token", "-v", "10"]);
-        command
-            .args(["--server-id", AKS_SERVER_APP])
-            .args(["--authority-host", &authority])
-            .args(args)
-            .envs(env.iter().copied())
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs it to its end and searches what it left for secrets.
-    pub(crate) fn get_token(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
-        let ran = run(&mut self.command(args, env));
-        self.check_for_leaks(&ran);
-        ran
-    }
-
-    pub(crate) fn spn<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
-        let mut all = vec!["-l", "spn", "--tenant-id", &self.tenant];
-        all.extend(["--client-id", &self.principal.client_id]);
-        all.extend(args);
-        all
-    }
-
-    pub(crate) fn person<'a>(&'a self, mode: &'a str, args: &[&'a str]) -> Vec<&'a str> {
-        let mut all = vec!["-l", mode, "--tenant-id", &self.tenant];
-        all.extend(["--client-id", AKS_CLIENT_APP]);
-        all.extend(args);
-        all
-    }
-
-    fn azd(&self) -> PathBuf {
-        self.world.home().join("bin/azd")
-    }
-
-    pub(crate) fn install_azd(&self) {
-        std::os::unix::fs::symlink(crate::world::demo(), self.azd()).expect("linked");
-    }
-
-    pub(crate) fn sign_in_to_azd(&self) {
-        let mut command = self.world.program(&self.azd());
-        command
-            .args(["auth", "login", "--tenant-id", &self.tenant])
-            .args(["--client-id", &self.principal.client_id])
-            .args(["--client-secret", self.principal.secret()]);
-        let ran = run(&mut command);
-        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    }
-
-    /// The claims of the token in a run's answer, which must be well.
-    pub(crate) fn claims(&self, ran: &Ran) -> Value {
-        let credential = ran.json(0);
-        assert_eq!(credential["kind"], "ExecCredential");
-        let token = credential["status"]["token"].as_str().expect("a token");
-        self.world.simulator.claims(token).expect("a good token")
-    }
-
-    fn token_requests(&self) -> Vec<azure_sim::Recorded> {
-        self.world.simulator.requests_to(Endpoint::Token)
-    }
-
-    /// Nothing secret may show on standard error or in a file's name, nor a token on standard
-    /// output but for the one that was asked for.
-    pub(crate) fn check_for_leaks(&self, ran: &Ran) {
-        let simulator = &self.world.simulator;
-        let fleet = simulator.fleet();
-        let mut secrets = vec![
-            simulator.app_service_header(),
-            simulator.azure_ml_secret(),
-            simulator.pipelines_access_token(),
-            simulator.github_oidc_token(),
-        ];
-        secrets.extend(fleet.users.iter().map(|user| user.password.clone()));
-        secrets.extend(
-            fleet
-                .service_principals
-                .iter()
-                .flat_map(|p| p.secrets.clone()),
-        );
-        let sent = [
-            "client_secret",
-            "client_assertion",
-            "refresh_token",
-            "password",
-            "code",
-            "code_verifier",
-            "device_code",
-        ];
-        for request in simulator.requests() {
-            secrets.extend(
-                sent.iter()
-                    .filter_map(|name| request.form(name))
-                    .map(str::to_owned),
-            );
-            secrets.extend(
-                ["authorization", "x-identity-header", "secret"]
-                    .iter()
-                    .filter_map(|name| request.header(name))
-                    .map(str::to_owned),
-            );
-        }
-        if let Ok(credential) = serde_json::from_str::<Value>(&ran.stdout) {
-            secrets.extend(credential["status"]["token"].as_str().map(str::to_owned));
-        }
-        let mut names = Vec::new();
-        collect_names(&self.world.home().join(".kube"), &mut names);
-        let places = [&ran.stderr, &names.join("\n")];
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            for place in places {
-                assert!(
-                    !place.contains(secret.as_str()),
-                    "a secret shows: `{secret}` in\n{place}"
-                );
-            }
-        }
-        assert!(!names.join("\n").contains(&self.user.upn), "{names:?}");
-    }
-}
-
-fn collect_names(directory: &Path, names: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.filter_map(Result::ok) {
-        names.push(entry.path().display().to_string());
-        collect_names(&entry.path(), names);
-    }
-}
 
 fn assert_refused(ran: &Ran, code: i32, words: &[&str]) {
     assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
@@ -199,39 +32,39 @@ fn assert_refused(ran: &Ran, code: i32, words: &[&str]) {
 
 #[test]
 fn a_secret_gets_a_token_once_and_the_cache_gives_it_after_that() {
-    let scene = Scene::new();
-    let args = scene.spn(&[]);
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let args = test_env.spn_args(&[]);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let v1 = (
         "KUBERNETES_EXEC_INFO",
         r#"{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#,
     );
-    let first = scene.get_token(&args, &[secret, v1]);
-    let claims = scene.claims(&first);
+    let first = test_env.get_token(&args, &[secret, v1]);
+    let claims = test_env.claims(&first);
     assert_eq!(claims["aud"], AKS_SERVER_APP);
-    assert_eq!(claims["tid"], scene.tenant.as_str());
-    assert_eq!(claims["oid"], scene.principal.oid.as_str());
+    assert_eq!(claims["tid"], test_env.tenant.as_str());
+    assert_eq!(claims["oid"], test_env.principal.oid.as_str());
     let credential = first.json(0);
     assert_eq!(credential["apiVersion"], "client.authentication.k8s.io/v1");
-    let sent = &scene.token_requests()[0];
+    let sent = &test_env.token_requests()[0];
     assert_eq!(sent.form("grant_type"), Some("client_credentials"));
     assert_eq!(
         sent.form("scope"),
         Some(format!("{AKS_SERVER_APP}/.default").as_str())
     );
 
-    let second = scene.get_token(&args, &[secret]);
+    let second = test_env.get_token(&args, &[secret]);
     assert_eq!(second.json(0)["status"], credential["status"]);
     assert_eq!(
         second.json(0)["apiVersion"],
         "client.authentication.k8s.io/v1beta1"
     );
-    assert_eq!(scene.token_requests().len(), 1);
-    let forced = scene.get_token(&scene.spn(&["--force-refresh"]), &[secret]);
-    scene.claims(&forced);
-    assert_eq!(scene.token_requests().len(), 2);
+    assert_eq!(test_env.token_requests().len(), 1);
+    let forced = test_env.get_token(&test_env.spn_args(&["--force-refresh"]), &[secret]);
+    test_env.claims(&forced);
+    assert_eq!(test_env.token_requests().len(), 2);
 
-    let wrong = scene.get_token(&args, &[("AZURE_CLIENT_SECRET", "hunter2-planted")]);
+    let wrong = test_env.get_token(&args, &[("AZURE_CLIENT_SECRET", "hunter2-planted")]);
     assert_refused(&wrong, 1, &["AADSTS7000215", "client secret is wrong"]);
     assert!(
         !wrong.stderr.contains("hunter2-planted"),
@@ -242,29 +75,35 @@ fn a_secret_gets_a_token_once_and_the_cache_gives_it_after_that() {
 
 #[test]
 fn trouble_that_passes_is_waited_for_and_the_rest_is_explained() {
-    let scene = Scene::new();
-    let faults = scene.world.simulator.faults();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let faults = test_env.simulator.faults();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     faults.add(Fault::on(Endpoint::Token).retry_after(503, "0").times(1));
-    scene.claims(&scene.get_token(&scene.spn(&[]), &[secret]));
-    let again = scene.spn(&["--force-refresh"]);
+    test_env.claims(&test_env.get_token(&test_env.spn_args(&[]), &[secret]));
+    let again = test_env.spn_args(&["--force-refresh"]);
     faults.add(Fault::on(Endpoint::Token).reset().times(1));
-    scene.claims(&scene.get_token(&again, &[secret]));
+    test_env.claims(&test_env.get_token(&again, &[secret]));
     faults.add(Fault::on(Endpoint::Token).malformed().times(1));
-    assert_eq!(scene.get_token(&again, &[secret]).code, 1);
+    assert_eq!(test_env.get_token(&again, &[secret]).code, 1);
     faults.clear();
     faults.add(Fault::on(Endpoint::Token).latency(Duration::from_secs(30)));
-    let slow = scene.get_token(
-        &scene.spn(&["--force-refresh", "--timeout", "500ms"]),
+    let slow = test_env.get_token(
+        &test_env.spn_args(&["--force-refresh", "--timeout", "500ms"]),
         &[secret],
     );
     assert_refused(&slow, 1, &["within 0.5 s", "--timeout"]);
     faults.clear();
-    let nowhere = scene.get_token(&scene.spn(&["--tenant-id", "nowhere.example"]), &[secret]);
+    let nowhere = test_env.get_token(
+        &test_env.spn_args(&["--tenant-id", "nowhere.example"]),
+        &[secret],
+    );
     assert_refused(&nowhere, 1, &["AADSTS90002", "`nowhere.example`"]);
-    let missing = scene.get_token(&scene.spn(&[]), &[]);
+    let missing = test_env.get_token(&test_env.spn_args(&[]), &[]);
     assert_refused(&missing, 2, &["--client-secret", "AZURE_CLIENT_SECRET"]);
-    let odd = scene.get_token(&scene.spn(&[]), &[secret, ("KUBERNETES_EXEC_INFO", "{")]);
+    let odd = test_env.get_token(
+        &test_env.spn_args(&[]),
+        &[secret, ("KUBERNETES_EXEC_INFO", "{")],
+    );
     assert_refused(&odd, 2, &["KUBERNETES_EXEC_INFO"]);
 }
 
@@ -281,8 +120,8 @@ fn certificates_of_every_form_that_openssl_makes_are_taken() {
     let Some(program) = peer("openssl") else {
         return;
     };
-    let scene = Scene::new();
-    let directory = scene.world.home().join("certificates");
+    let test_env = TestEnv::new();
+    let directory = test_env.home().join("certificates");
     std::fs::create_dir(&directory).expect("made");
     for line in [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
@@ -319,14 +158,14 @@ fn certificates_of_every_form_that_openssl_makes_are_taken() {
         ("open.pfx", "", 1),
         ("oldopen.pfx", "", 1),
     ] {
-        scene.world.simulator.reset();
+        test_env.simulator.reset();
         let path = path(file);
-        let args = scene.spn(&["--client-certificate", &path, "--force-refresh"]);
+        let args = test_env.spn_args(&["--client-certificate", &path, "--force-refresh"]);
         let env = [("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
-        let ran = scene.get_token(&args, &env);
+        let ran = test_env.get_token(&args, &env);
         assert_eq!(ran.code, 0, "{file}: {}", ran.stderr);
-        scene.claims(&ran);
-        let sent = &scene.token_requests()[0];
+        test_env.claims(&ran);
+        let sent = &test_env.token_requests()[0];
         let header = jwt_part(sent.form("client_assertion").expect("an assertion"), 0);
         assert_eq!(header["alg"], "PS256", "{file}");
         assert!(header["x5t#S256"].is_string(), "{file}");
@@ -338,11 +177,11 @@ fn certificates_of_every_form_that_openssl_makes_are_taken() {
     }
 
     let legacy = path("pkcs8.pem");
-    scene.world.simulator.reset();
-    let args = scene.spn(&["--client-certificate", &legacy, "--legacy"]);
-    let claims = scene.claims(&scene.get_token(&args, &[]));
+    test_env.simulator.reset();
+    let args = test_env.spn_args(&["--client-certificate", &legacy, "--legacy"]);
+    let claims = test_env.claims(&test_env.get_token(&args, &[]));
     assert_eq!(claims["aud"], format!("spn:{AKS_SERVER_APP}"));
-    let sent = &scene.token_requests()[0];
+    let sent = &test_env.token_requests()[0];
     assert!(sent.path.ends_with("/oauth2/token"), "{}", sent.path);
     let header = jwt_part(sent.form("client_assertion").expect("an assertion"), 0);
     assert_eq!(header["alg"], "RS256");
@@ -357,8 +196,8 @@ fn certificates_of_every_form_that_openssl_makes_are_taken() {
         ("missing.pem", "", "could not read"),
     ] {
         let path = path(file);
-        let args = scene.spn(&["--client-certificate", &path]);
-        let ran = scene.get_token(&args, &[("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)]);
+        let args = test_env.spn_args(&["--client-certificate", &path]);
+        let ran = test_env.get_token(&args, &[("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)]);
         assert_refused(&ran, 1, &[words, &path]);
         assert!(!ran.stderr.contains("wrong-planted"), "{}", ran.stderr);
     }
@@ -372,48 +211,48 @@ fn jwt_part(token: &str, at: usize) -> Value {
 
 #[test]
 fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
-    let scene = Scene::with_tenants(2);
-    let simulator = &scene.world.simulator;
-    let args = scene.person("devicecode", &[]);
-    let first = scene.get_token(&args, &[ATTENDED]);
-    assert_eq!(scene.claims(&first)["oid"], scene.user.oid.as_str());
+    let test_env = TestEnv::with_tenants(2);
+    let simulator = &test_env.simulator;
+    let args = test_env.user_args("devicecode", &[]);
+    let first = test_env.get_token(&args, &[INTERACTIVE]);
+    assert_eq!(test_env.claims(&first)["oid"], test_env.user.oid.as_str());
     assert!(first.stderr.contains("enter the code"), "{}", first.stderr);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
 
     // Nobody is there any more, and nobody is needed.
     simulator.configure(|settings| settings.single_use_refresh_tokens = true);
     let other = simulator.fleet().tenants[1].id.clone();
-    let in_other = scene.person("devicecode", &["--tenant-id", &other]);
+    let in_other = test_env.user_args("devicecode", &["--tenant-id", &other]);
     assert_eq!(
-        scene.claims(&scene.get_token(&in_other, &[]))["tid"],
+        test_env.claims(&test_env.get_token(&in_other, &[]))["tid"],
         other.as_str()
     );
-    let forced = scene.person("devicecode", &["--force-refresh"]);
-    scene.claims(&scene.get_token(&forced, &[]));
-    scene.claims(&scene.get_token(&forced, &[]));
+    let forced = test_env.user_args("devicecode", &["--force-refresh"]);
+    test_env.claims(&test_env.get_token(&forced, &[]));
+    test_env.claims(&test_env.get_token(&forced, &[]));
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
     assert_eq!(simulator.counters().tokens("refresh_token"), 3);
 
-    simulator.revoke_refresh_tokens(&scene.user.upn);
-    let alone = scene.get_token(&forced, &[NON_INTERACTIVE]);
+    simulator.revoke_refresh_tokens(&test_env.user.upn);
+    let alone = test_env.get_token(&forced, &[NON_INTERACTIVE]);
     assert_refused(
         &alone,
         1,
         &["AADSTS50173", "kubectl aad get-token --login devicecode"],
     );
-    scene.claims(&scene.get_token(&forced, &[ATTENDED]));
+    test_env.claims(&test_env.get_token(&forced, &[INTERACTIVE]));
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
 }
 
 #[test]
 fn device_codes_end_as_people_end_them() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = scene.person("devicecode", &[]);
+    let args = test_env.user_args("devicecode", &[]);
     let start = || {
-        scene
-            .command(&args, &[])
+        test_env
+            .get_token_command(&args, &[])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -429,36 +268,27 @@ fn device_codes_end_as_people_end_them() {
     simulator.configure(|settings| settings.device_slow_down = true);
     let approved = start();
     let code = simulator.wait_for_user_code(Duration::from_secs(60));
-    assert!(simulator.approve_device(&code, &scene.user.upn));
-    scene.claims(&finished(approved));
+    assert!(simulator.approve_device(&code, &test_env.user.upn));
+    test_env.claims(&finished(approved));
 
     simulator.configure(|settings| {
         settings.device_slow_down = false;
         settings.device_expires_in = 1;
     });
-    let expired = scene.get_token(
-        &scene.person("devicecode", &["--force-refresh", "--legacy"]),
+    let expired = test_env.get_token(
+        &test_env.user_args("devicecode", &["--force-refresh", "--legacy"]),
         &[],
     );
     assert_refused(&expired, 1, &["before it expired"]);
 }
 
-pub(crate) fn finished(child: Child) -> Ran {
-    let output = child.wait_with_output().expect("the program ends");
-    Ran {
-        code: output.status.code().expect("no signal ended the program"),
-        stdout: String::from_utf8(output.stdout).expect("text"),
-        stderr: String::from_utf8(output.stderr).expect("text"),
-    }
-}
-
 #[test]
 fn in_a_pipeline_nobody_is_asked_and_the_error_says_why() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     for mode in ["devicecode", "interactive"] {
-        let args = scene.person(mode, &[]);
-        for env in [vec![("CI", "true")], vec![ATTENDED, ("CI", "1")]] {
-            let ran = scene.get_token(&args, &env);
+        let args = test_env.user_args(mode, &[]);
+        for env in [vec![("CI", "true")], vec![INTERACTIVE, ("CI", "1")]] {
+            let ran = test_env.get_token(&args, &env);
             assert_refused(
                 &ran,
                 1,
@@ -471,7 +301,7 @@ fn in_a_pipeline_nobody_is_asked_and_the_error_says_why() {
             );
         }
     }
-    assert_eq!(scene.world.simulator.counters().total(), 0);
+    assert_eq!(test_env.simulator.counters().total(), 0);
 }
 
 #[test]
@@ -479,24 +309,24 @@ fn at_a_terminal_a_person_is_asked_without_kubectl() {
     let Some(_) = peer("script") else {
         return;
     };
-    let scene = Scene::new();
-    let authority = scene.world.simulator.authority_url();
+    let test_env = TestEnv::new();
+    let authority = test_env.simulator.authority_url();
     let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
     args.extend(["--authority-host", &authority]);
-    args.extend(scene.person("devicecode", &[]));
-    let ran = scene.world.at_a_terminal(&args);
+    args.extend(test_env.user_args("devicecode", &[]));
+    let ran = test_env.at_a_terminal(&args);
     assert!(ran.stderr.contains("enter the code"), "{}", ran.stderr);
-    assert_eq!(scene.claims(&ran)["oid"], scene.user.oid.as_str());
+    assert_eq!(test_env.claims(&ran)["oid"], test_env.user.oid.as_str());
 }
 
 #[test]
 fn many_cold_processes_make_one_prompt() {
-    let scene = Scene::new();
-    let args = scene.person("devicecode", &[]);
+    let test_env = TestEnv::new();
+    let args = test_env.user_args("devicecode", &[]);
     let children: Vec<Child> = (0..20)
         .map(|_| {
-            scene
-                .command(&args, &[ATTENDED])
+            test_env
+                .get_token_command(&args, &[INTERACTIVE])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
@@ -504,22 +334,19 @@ fn many_cold_processes_make_one_prompt() {
         })
         .collect();
     for child in children {
-        scene.claims(&finished(child));
+        test_env.claims(&finished(child));
     }
-    assert_eq!(
-        scene.world.simulator.counters().get(Endpoint::DeviceCode),
-        1
-    );
+    assert_eq!(test_env.simulator.counters().get(Endpoint::DeviceCode), 1);
 }
 
 #[test]
 fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = scene.person("devicecode", &[]);
+    let args = test_env.user_args("devicecode", &[]);
     let start = || {
-        let mut command = scene.command(&args, &[]);
+        let mut command = test_env.get_token_command(&args, &[]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the program starts")
     };
@@ -540,8 +367,8 @@ fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
     let again = start();
     let code = simulator.wait_for_user_code(Duration::from_secs(60));
-    assert!(simulator.approve_device(&code, &scene.user.upn));
-    scene.claims(&finished(again));
+    assert!(simulator.approve_device(&code, &test_env.user.upn));
+    test_env.claims(&finished(again));
 }
 
 /// Reads a child's standard error up to the first of these words.
@@ -562,26 +389,27 @@ pub(crate) fn first_words(child: &mut Child, words: &[&str]) -> String {
 
 #[test]
 fn passwords_work_where_entra_knows_them_and_say_so_where_not() {
-    let scene = Scene::new();
-    let args = scene.person("ropc", &["--username", &scene.user.upn, "--force-refresh"]);
-    let password = ("AZURE_PASSWORD", scene.user.password.as_str());
-    let claims = scene.claims(&scene.get_token(&args, &[password]));
-    assert_eq!(claims["oid"], scene.user.oid.as_str());
-    assert_eq!(scene.world.simulator.counters().get(Endpoint::UserRealm), 1);
-    let wrong = scene.get_token(&args, &[("AZURE_PASSWORD", "wrong-planted")]);
+    let test_env = TestEnv::new();
+    let args = test_env.user_args(
+        "ropc",
+        &["--username", &test_env.user.upn, "--force-refresh"],
+    );
+    let password = ("AZURE_PASSWORD", test_env.user.password.as_str());
+    let claims = test_env.claims(&test_env.get_token(&args, &[password]));
+    assert_eq!(claims["oid"], test_env.user.oid.as_str());
+    assert_eq!(test_env.simulator.counters().get(Endpoint::UserRealm), 1);
+    let wrong = test_env.get_token(&args, &[("AZURE_PASSWORD", "wrong-planted")]);
     assert_refused(&wrong, 1, &["AADSTS50126"]);
     assert!(!wrong.stderr.contains("wrong-planted"), "{}", wrong.stderr);
-    scene
-        .world
+    test_env
         .simulator
         .update(|fleet| fleet.users[0].mfa_required = true);
-    let mfa = scene.get_token(&args, &[password]);
+    let mfa = test_env.get_token(&args, &[password]);
     assert_refused(&mfa, 1, &["AADSTS50076", "multi-factor", "-l interactive"]);
-    scene
-        .world
+    test_env
         .simulator
         .update(|fleet| fleet.users[0].federated = true);
-    let federated = scene.get_token(&args, &[password]);
+    let federated = test_env.get_token(&args, &[password]);
     assert_refused(&federated, 1, &["federated domain", "-l devicecode"]);
 }
 
@@ -615,8 +443,8 @@ impl Drop for ArcAgent {
 
 #[test]
 fn every_managed_identity_service_gives_its_token() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     let arc = ArcAgent::install();
     let assigned = simulator
         .fleet()
@@ -643,22 +471,22 @@ fn every_managed_identity_service_gives_its_token() {
         if place == Place::Arc && arc.is_none() {
             continue;
         }
-        let env = simulator.env_for(place, &scene.world.files);
+        let env = simulator.env_for(place, &test_env.files);
         let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let ran = scene.get_token(&["-l", "msi", "--force-refresh"], &env);
+        let ran = test_env.get_token(&["-l", "msi", "--force-refresh"], &env);
         assert_eq!(ran.code, 0, "{place:?}: {}", ran.stderr);
         if by_id || place == Place::Arc {
             assert_eq!(
-                scene.claims(&ran)["oid"],
+                test_env.claims(&ran)["oid"],
                 system.object_id.as_str(),
                 "{place:?}"
             );
         }
         let by_client = ["-l", "msi", "--client-id", &assigned.client_id];
-        let ran = scene.get_token(&by_client, &env);
+        let ran = test_env.get_token(&by_client, &env);
         if by_id {
             assert_eq!(
-                scene.claims(&ran)["oid"],
+                test_env.claims(&ran)["oid"],
                 assigned.object_id.as_str(),
                 "{place:?}"
             );
@@ -667,103 +495,113 @@ fn every_managed_identity_service_gives_its_token() {
         }
     }
     drop(arc);
-    let env = simulator.env_for(Place::VirtualMachine, &scene.world.files);
+    let env = simulator.env_for(Place::VirtualMachine, &test_env.files);
     let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let by_resource = ["-l", "msi", "--identity-resource-id", &assigned.resource_id];
-    let ran = scene.get_token(&by_resource, &env);
-    assert_eq!(scene.claims(&ran)["oid"], assigned.object_id.as_str());
+    let ran = test_env.get_token(&by_resource, &env);
+    assert_eq!(test_env.claims(&ran)["oid"], assigned.object_id.as_str());
     for status in [404, 410, 429, 500] {
         let fault = Fault::on(Endpoint::Imds).retry_after(status, "0").times(2);
         simulator.faults().add(fault);
-        let ran = scene.get_token(&["-l", "msi", "--force-refresh"], &env);
+        let ran = test_env.get_token(&["-l", "msi", "--force-refresh"], &env);
         assert_eq!(ran.code, 0, "{status}: {}", ran.stderr);
         simulator.faults().clear();
     }
-    let stranger = scene.get_token(&["-l", "msi", "--client-id", "stranger"], &env);
+    let stranger = test_env.get_token(&["-l", "msi", "--client-id", "stranger"], &env);
     assert_refused(&stranger, 1, &["does not know this identity"]);
     let nowhere = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")];
-    let ran = scene.get_token(&["-l", "msi"], &nowhere);
+    let ran = test_env.get_token(&["-l", "msi"], &nowhere);
     assert_refused(&ran, 1, &["no managed identity service here"]);
 }
 
 #[test]
 fn the_account_of_az_is_used_and_forgotten_when_it_signs_out() {
-    let scene = Scene::new();
-    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
-    let first = scene.get_token(&args, &[]);
-    assert_eq!(scene.claims(&first)["oid"], scene.user.oid.as_str());
-    let second = scene.get_token(&args, &[]);
+    let test_env = TestEnv::new();
+    let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
+    let first = test_env.get_token(&args, &[]);
+    assert_eq!(test_env.claims(&first)["oid"], test_env.user.oid.as_str());
+    let second = test_env.get_token(&args, &[]);
     assert_eq!(
         first.stdout, second.stdout,
         "the second comes from the cache"
     );
-    let subscription = scene.world.simulator.fleet().subscriptions[0].id.clone();
+    let subscription = test_env.simulator.fleet().subscriptions[0].id.clone();
     let by_subscription = [
         "-l",
         "azurecli",
         "--tenant-id",
-        &scene.tenant,
+        &test_env.tenant,
         "--subscription",
         &subscription,
     ];
-    scene.claims(&scene.get_token(&by_subscription, &[]));
+    test_env.claims(&test_env.get_token(&by_subscription, &[]));
 
-    let az = scene.world.home().join("bin/az");
-    let out = run(scene.world.program(&az).arg("logout"));
+    let az = test_env.home().join("bin/az");
+    let out = run(test_env.program(&az).arg("logout"));
     assert_eq!(out.code, 0, "{}", out.stderr);
-    let gone = scene.get_token(&args, &[]);
+    let gone = test_env.get_token(&args, &[]);
     assert_refused(&gone, 1, &["nobody is signed in to `az`", "az login"]);
     std::fs::remove_file(az).expect("removed");
-    let missing = scene.get_token(&args, &[("PATH", "/nonexistent")]);
+    let missing = test_env.get_token(&args, &[("PATH", "/nonexistent")]);
     assert_refused(&missing, 1, &["`az` is not on the `PATH`", "install"]);
 }
 
 #[test]
 fn the_account_of_azd_is_used() {
-    let scene = Scene::new();
-    scene.install_azd();
-    let args = ["-l", "azd", "--tenant-id", &scene.tenant];
-    let nobody = scene.get_token(&args, &[]);
+    let test_env = TestEnv::new();
+    test_env.install_azd();
+    let args = ["-l", "azd", "--tenant-id", &test_env.tenant];
+    let nobody = test_env.get_token(&args, &[]);
     assert_refused(&nobody, 1, &["azd auth login"]);
-    scene.sign_in_to_azd();
-    let ran = scene.get_token(&args, &[]);
-    assert_eq!(scene.claims(&ran)["oid"], scene.principal.oid.as_str());
+    test_env.sign_in_to_azd();
+    let ran = test_env.get_token(&args, &[]);
+    assert_eq!(
+        test_env.claims(&ran)["oid"],
+        test_env.principal.oid.as_str()
+    );
 }
 
 #[test]
 fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
-    let file = scene.world.home().join("federated");
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
+    let file = test_env.home().join("federated");
     let path = file.display().to_string();
-    let mut args = vec!["-l", "workloadidentity", "--tenant-id", &scene.tenant];
-    args.extend(["--client-id", &scene.principal.client_id, "--force-refresh"]);
+    let mut args = vec!["-l", "workloadidentity", "--tenant-id", &test_env.tenant];
+    args.extend([
+        "--client-id",
+        &test_env.principal.client_id,
+        "--force-refresh",
+    ]);
     let from_file = [&args[..], &["--federated-token-file", &path]].concat();
     for subject in ["system:serviceaccount:a:b", "system:serviceaccount:c:d"] {
         let token = simulator.workload_identity_token("https://issuer.example", subject);
         std::fs::write(&file, &token).expect("written");
-        let ran = scene.get_token(&from_file, &[]);
-        assert_eq!(scene.claims(&ran)["oid"], scene.principal.oid.as_str());
-        let sent = scene.token_requests();
+        let ran = test_env.get_token(&from_file, &[]);
+        assert_eq!(
+            test_env.claims(&ran)["oid"],
+            test_env.principal.oid.as_str()
+        );
+        let sent = test_env.token_requests();
         let sent = sent.last().expect("sent");
         assert_eq!(sent.form("client_assertion"), Some(token.as_str()));
     }
     std::fs::remove_file(&file).expect("removed");
-    let gone = scene.get_token(&from_file, &[]);
+    let gone = test_env.get_token(&from_file, &[]);
     assert_refused(&gone, 1, &[&path, "AZURE_FEDERATED_TOKEN_FILE"]);
 
-    let env = simulator.env_for(Place::GitHubActions, &scene.world.files);
+    let env = simulator.env_for(Place::GitHubActions, &test_env.files);
     let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    scene.claims(&scene.get_token(&args, &env));
+    test_env.claims(&test_env.get_token(&args, &env));
 
-    let env = simulator.env_for(Place::AzurePipelines, &scene.world.files);
+    let env = simulator.env_for(Place::AzurePipelines, &test_env.files);
     let mut env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let mut args = vec!["-l", "azurepipelines", "--tenant-id", &scene.tenant];
-    args.extend(["--client-id", &scene.principal.client_id]);
+    let mut args = vec!["-l", "azurepipelines", "--tenant-id", &test_env.tenant];
+    args.extend(["--client-id", &test_env.principal.client_id]);
     args.extend(["--azure-pipelines-service-connection-id", "connection"]);
-    scene.claims(&scene.get_token(&args, &env));
+    test_env.claims(&test_env.get_token(&args, &env));
     env.push(("SYSTEM_ACCESSTOKEN", "planted-wrong-token"));
-    let wrong = scene.get_token(&args, &env);
+    let wrong = test_env.get_token(&args, &env);
     assert_refused(&wrong, 1, &["SYSTEM_ACCESSTOKEN"]);
     assert!(
         !wrong.stderr.contains("planted-wrong-token"),
@@ -774,12 +612,12 @@ fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
 
 #[test]
 fn proof_of_possession_is_signed_anew_for_each_call() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let args = scene.spn(&["--pop-enabled", "--pop-claims", "u=/the/cluster"]);
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let args = test_env.spn_args(&["--pop-enabled", "--pop-claims", "u=/the/cluster"]);
     let tokens: Vec<String> = (0..2)
         .map(|_| {
-            let ran = scene.get_token(&args, &[secret]);
+            let ran = test_env.get_token(&args, &[secret]);
             let credential = ran.json(0);
             credential["status"]["token"]
                 .as_str()
@@ -787,29 +625,29 @@ fn proof_of_possession_is_signed_anew_for_each_call() {
                 .to_owned()
         })
         .collect();
-    assert_eq!(scene.token_requests().len(), 1);
+    assert_eq!(test_env.token_requests().len(), 1);
     assert_ne!(tokens[0], tokens[1]);
-    let sent = &scene.token_requests()[0];
+    let sent = &test_env.token_requests()[0];
     assert_eq!(sent.form("token_type"), Some("pop"));
     assert_eq!(jwt_part(&tokens[0], 0)["typ"], "pop");
     let payload = jwt_part(&tokens[0], 1);
     assert_eq!(payload["u"], "/the/cluster");
     let inner = payload["at"].as_str().expect("the token in it");
-    let claims = scene.world.simulator.claims(inner).expect("a good token");
+    let claims = test_env.simulator.claims(inner).expect("a good token");
     assert_eq!(claims["cnf"]["kid"], payload["cnf"]["jwk"]["kid"]);
 
-    let password = ("AZURE_PASSWORD", scene.user.password.as_str());
-    let args = scene.person(
+    let password = ("AZURE_PASSWORD", test_env.user.password.as_str());
+    let args = test_env.user_args(
         "ropc",
         &[
             "--username",
-            &scene.user.upn,
+            &test_env.user.upn,
             "--pop-enabled",
             "--pop-claims",
             "u=/x",
         ],
     );
-    let ran = scene.get_token(&args, &[password]);
+    let ran = test_env.get_token(&args, &[password]);
     let credential = ran.json(0);
     let token = credential["status"]["token"].as_str().expect("a token");
     assert_eq!(jwt_part(token, 0)["typ"], "pop");
@@ -817,127 +655,48 @@ fn proof_of_possession_is_signed_anew_for_each_call() {
 
 #[test]
 fn the_v1_endpoint_gives_tokens_with_spn_in_their_audience() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     let audience = format!("spn:{AKS_SERVER_APP}");
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let ran = scene.get_token(&scene.spn(&["--legacy"]), &[secret]);
-    assert_eq!(scene.claims(&ran)["aud"], audience);
-    let ran = scene.get_token(&scene.person("devicecode", &["--legacy"]), &[ATTENDED]);
-    assert_eq!(scene.claims(&ran)["aud"], audience);
-    let forced = scene.person("devicecode", &["--legacy", "--force-refresh"]);
-    let ran = scene.get_token(&forced, &[]);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let ran = test_env.get_token(&test_env.spn_args(&["--legacy"]), &[secret]);
+    assert_eq!(test_env.claims(&ran)["aud"], audience);
+    let ran = test_env.get_token(
+        &test_env.user_args("devicecode", &["--legacy"]),
+        &[INTERACTIVE],
+    );
+    assert_eq!(test_env.claims(&ran)["aud"], audience);
+    let forced = test_env.user_args("devicecode", &["--legacy", "--force-refresh"]);
+    let ran = test_env.get_token(&forced, &[]);
     assert_eq!(
-        scene.claims(&ran)["aud"],
+        test_env.claims(&ran)["aud"],
         audience,
         "renewed without a person"
     );
 }
 
-/// A browser that hands the address over to the test, which then acts as one.
-pub(crate) fn browser_that_tells(scene: &Scene) -> (String, PathBuf) {
-    use std::os::unix::fs::PermissionsExt;
-    let script = scene.world.home().join("bin/tell");
-    let told = scene.world.home().join("address");
-    let text = format!(
-        "#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n",
-        told.display()
-    );
-    std::fs::write(&script, text).expect("written");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
-    ("tell".to_owned(), told)
-}
-
-pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Ok(text) = std::fs::read_to_string(path) {
-            std::fs::remove_file(path).expect("removed");
-            return text;
-        }
-        if let Ok(Some(status)) = child.try_wait() {
-            panic!("the program ended early: {status}");
-        }
-        assert!(Instant::now() < end, "no browser was opened");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Follows the sign-in page's answer to the program: posts the form as a browser would.
-pub(crate) fn walk(scene: &Scene, address: &str) -> String {
-    let ca = scene.world.simulator.ca_pem();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes()).expect("PEM")])
-            .no_proxy()
-            .build()
-            .expect("a client");
-        let page = client.get(address).send().await.expect("the page");
-        let page = page.text().await.expect("text");
-        let (action, fields) = form_of(&page);
-        assert!(action.starts_with("http://localhost:"), "{action}");
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(&fields);
-        let body = body.finish();
-        // A stranger who does not know the state changes nothing.
-        let stranger = client.post(&action).body("code=x&state=y").send().await;
-        assert_eq!(stranger.expect("an answer").status().as_u16(), 400);
-        let answer = client.post(&action).body(body).send().await;
-        answer.expect("an answer").text().await.expect("text")
-    })
-}
-
-fn form_of(page: &str) -> (String, Vec<(String, String)>) {
-    let attribute = |tag: &str, name: &str| {
-        let start = tag.find(&format!("{name}=\""))? + name.len() + 2;
-        let value = &tag[start..];
-        let value = &value[..value.find('"')?];
-        Some(
-            value
-                .replace("&quot;", "\"")
-                .replace("&#39;", "'")
-                .replace("&amp;", "&"),
-        )
-    };
-    let tags: Vec<&str> = page.split('<').collect();
-    let form = tags
-        .iter()
-        .find(|tag| tag.starts_with("form"))
-        .expect("a form");
-    let fields = tags
-        .iter()
-        .filter(|tag| tag.starts_with("input"))
-        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
-        .collect();
-    (attribute(form, "action").expect("an action"), fields)
-}
-
 #[test]
 fn a_browser_signs_in_and_its_page_says_how_it_went() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
-    let (browser, told) = browser_that_tells(&scene);
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
+    let (browser, told) = browser_that_tells(&test_env);
     let env = [("BROWSER", browser.as_str())];
     let visit = |sign_in: SignIn, args: &[&str]| {
         simulator.configure(|settings| settings.sign_in = sign_in);
-        let mut child = scene
-            .command(&scene.person("interactive", args), &env)
+        let mut child = test_env
+            .get_token_command(&test_env.user_args("interactive", args), &env)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
         let address = wait_for_file(&told, &mut child);
-        let page = walk(&scene, &address);
+        let page = walk(&test_env, &address);
         let ran = finished(child);
-        scene.check_for_leaks(&ran);
+        test_env.check_for_leaks(&ran);
         (ran, page, address)
     };
-    let upn = scene.user.upn.as_str();
+    let upn = test_env.user.upn.as_str();
     let (ran, page, address) = visit(SignIn::As(upn.into()), &["--login-hint", upn]);
-    assert_eq!(scene.claims(&ran)["oid"], scene.user.oid.as_str());
+    assert_eq!(test_env.claims(&ran)["oid"], test_env.user.oid.as_str());
     assert!(page.contains("You are signed in"), "{page}");
     for part in [
         "code_challenge_method=S256",
@@ -947,8 +706,8 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
     ] {
         assert!(address.contains(part), "{address}");
     }
-    let forced = scene.person("interactive", &["--login-hint", upn, "--force-refresh"]);
-    scene.claims(&scene.get_token(&forced, &[]));
+    let forced = test_env.user_args("interactive", &["--login-hint", upn, "--force-refresh"]);
+    test_env.claims(&test_env.get_token(&forced, &[]));
 
     let other = ["--login-hint", "somebody@else.example"];
     let (ran, page, _) = visit(SignIn::Cancel, &other);
@@ -957,8 +716,8 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
     let (ran, ..) = visit(SignIn::DeclineConsent, &other);
     assert_refused(&ran, 1, &["AADSTS65004", "consent"]);
 
-    let cannot = scene.get_token(
-        &scene.person(
+    let cannot = test_env.get_token(
+        &test_env.user_args(
             "interactive",
             &["--login-hint", "x@y.example", "--timeout", "1s"],
         ),
@@ -973,11 +732,11 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
 
 #[test]
 fn an_interrupted_sign_in_leaves_nothing_listening() {
-    let scene = Scene::new();
-    let (browser, told) = browser_that_tells(&scene);
-    let env = [ATTENDED, ("BROWSER", browser.as_str())];
-    let mut child = scene
-        .command(&scene.person("interactive", &[]), &env)
+    let test_env = TestEnv::new();
+    let (browser, told) = browser_that_tells(&test_env);
+    let env = [INTERACTIVE, ("BROWSER", browser.as_str())];
+    let mut child = test_env
+        .get_token_command(&test_env.user_args("interactive", &[]), &env)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -1000,19 +759,19 @@ fn an_interrupted_sign_in_leaves_nothing_listening() {
 
 #[test]
 fn one_sign_in_with_the_azure_cli_client_is_enough_for_arm_and_aks() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     let args = [
         "-l",
         "devicecode",
         "--client-id",
         AZURE_CLI_APP,
         "--tenant-id",
-        &scene.tenant,
+        &test_env.tenant,
     ];
-    scene.claims(&scene.get_token(&args, &[ATTENDED]));
+    test_env.claims(&test_env.get_token(&args, &[INTERACTIVE]));
     let audience = simulator.arm_audience();
     let arm = [&args[..], &["--server-id", &audience]].concat();
-    scene.claims(&scene.get_token(&arm, &[]));
+    test_env.claims(&test_env.get_token(&arm, &[]));
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
 }

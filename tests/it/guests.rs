@@ -1,32 +1,29 @@
 //! Tenants in which an account is a guest, some of which don't let it in, and syncs that are
 //! interrupted there or elsewhere.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Instant};
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Tenant};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{AtATerminal, CLOUD, Ran, World, ran, run};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, ran, run};
 
 /// Three tenants with a subscription each, in which the first user sees two clusters: one at home,
 /// one that `close` closes, and one that is open to guests.
-fn world(close: impl FnOnce(&mut Tenant)) -> (World, [Tenant; 3]) {
+fn test_env(close: impl FnOnce(&mut Tenant)) -> (TestEnv, [Tenant; 3]) {
     let fleet = Fleet::generate(&FleetSpec {
         clusters: 6,
         tenants: 3,
         subscriptions: 3,
         ..FleetSpec::default()
     });
-    let world = World::new(fleet);
-    world.simulator.update(|fleet| close(&mut fleet.tenants[1]));
-    let tenants = world.simulator.fleet().tenants;
+    let test_env = TestEnv::with_fleet(fleet);
+    test_env
+        .simulator
+        .update(|fleet| close(&mut fleet.tenants[1]));
+    let tenants = test_env.simulator.fleet().tenants;
     let tenants = tenants.try_into().expect("three tenants");
-    (world, tenants)
+    (test_env, tenants)
 }
 
 fn wants_mfa(tenant: &mut Tenant) {
@@ -44,23 +41,23 @@ fn device<'a>(args: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Signs in and looks at what there is, and writes nothing.
-fn sign_in(world: &World) {
-    let listed = world.at_a_terminal(&["list", "-e", CLOUD, "-l", "devicecode"]);
+fn sign_in(test_env: &TestEnv) {
+    let listed = test_env.at_a_terminal(&["list", "-e", CLOUD, "-l", "devicecode"]);
     assert_eq!(listed.code, 0, "{}", listed.stderr);
-    world.simulator.reset();
+    test_env.simulator.reset();
 }
 
-fn prompts(world: &World) -> u64 {
-    world.simulator.counters().get(Endpoint::DeviceCode)
+fn prompts(test_env: &TestEnv) -> u64 {
+    test_env.simulator.counters().get(Endpoint::DeviceCode)
 }
 
-fn written(world: &World) -> usize {
-    world.kubeconfig_text().matches("- get-token").count()
+fn written(test_env: &TestEnv) -> usize {
+    test_env.kubeconfig_text().matches("- get-token").count()
 }
 
 /// Waits until it has come to a prompt.
-fn at_the_prompt(world: &World, running: AtATerminal) -> AtATerminal {
-    world.simulator.wait_for_user_code(LONG);
+fn at_the_prompt(test_env: &TestEnv, running: AtATerminal) -> AtATerminal {
+    test_env.simulator.wait_for_user_code(TIMEOUT);
     running
 }
 
@@ -70,10 +67,10 @@ fn a_guest_tenant_that_lets_nobody_in_is_a_warning_with_its_command() {
         (wants_mfa as fn(&mut Tenant), "AADSTS50076"),
         (blocks, "AADSTS53003"),
     ] {
-        let (world, tenants) = world(close);
+        let (test_env, tenants) = test_env(close);
         let closed = &tenants[1];
         for added in [4, 0] {
-            let synced = world.at_a_terminal(&device(&[]));
+            let synced = test_env.at_a_terminal(&device(&[]));
             let report = synced.json(0);
             assert_eq!(report["summary"]["added"], added);
             assert_eq!(report["interrupted"], false);
@@ -91,22 +88,22 @@ fn a_guest_tenant_that_lets_nobody_in_is_a_warning_with_its_command() {
             let leave_out = format!("`--exclude-tenant {}`", closed.id);
             assert!(synced.stderr.contains(&leave_out), "{}", synced.stderr);
         }
-        assert_eq!(prompts(&world), 1, "the first sign-in of all");
-        assert_eq!(written(&world), 4);
+        assert_eq!(prompts(&test_env), 1, "the first sign-in of all");
+        assert_eq!(written(&test_env), 4);
     }
 }
 
 #[test]
 fn what_az_can_not_enter_is_a_warning_with_its_command() {
     for close in [wants_mfa as fn(&mut Tenant), blocks] {
-        let (world, tenants) = world(close);
-        let synced = run(&mut world.sync(&["-o", "json"]));
+        let (test_env, tenants) = test_env(close);
+        let synced = run(&mut test_env.sync(&["-o", "json"]));
         assert_eq!(synced.json(0)["summary"]["added"], 4);
         let leave_out = format!("`--exclude-tenant {}`", tenants[1].id);
         assert!(synced.stderr.contains(&leave_out), "{}", synced.stderr);
     }
-    let (world, tenants) = world(wants_mfa);
-    let listed = run(&mut world.aad(&["list", "-e", CLOUD]));
+    let (test_env, tenants) = test_env(wants_mfa);
+    let listed = run(&mut test_env.aad(&["list", "-e", CLOUD]));
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     let login = format!("az login --tenant {}", tenants[1].id);
     assert!(listed.stderr.contains(&login), "{}", listed.stderr);
@@ -116,13 +113,13 @@ fn what_az_can_not_enter_is_a_warning_with_its_command() {
 
 #[test]
 fn tenants_that_are_named_are_the_only_ones_and_one_that_wants_more_is_asked_for_by_name() {
-    let (world, tenants) = world(wants_mfa);
-    sign_in(&world);
+    let (test_env, tenants) = test_env(wants_mfa);
+    sign_in(&test_env);
     let named = ["-t", &tenants[0].id, "--tenant-id", &tenants[1].domain];
-    let synced = world.at_a_terminal(&device(&named));
+    let synced = test_env.at_a_terminal(&device(&named));
     let report = synced.json(0);
     assert_eq!(report["summary"]["added"], 4);
-    assert_eq!(prompts(&world), 1);
+    assert_eq!(prompts(&test_env), 1);
     let asked = format!("sign in to tenant `{}`:", tenants[1].domain);
     let (before, after) = synced.stderr.split_once(&asked).expect("it is named");
     assert!(!before.contains("enter the code"), "{}", synced.stderr);
@@ -138,63 +135,67 @@ fn tenants_that_are_named_are_the_only_ones_and_one_that_wants_more_is_asked_for
 
 #[test]
 fn a_tenant_that_was_named_and_stays_closed_is_a_failure() {
-    let (world, tenants) = world(blocks);
-    sign_in(&world);
+    let (test_env, tenants) = test_env(blocks);
+    sign_in(&test_env);
     let named = ["-t", &tenants[0].id, "-t", &tenants[1].id];
-    let synced = world.at_a_terminal(&device(&named));
+    let synced = test_env.at_a_terminal(&device(&named));
     assert_eq!(synced.json(3)["summary"]["added"], 2);
-    let by_az = run(world.sync(&["-o", "json"]).args(named));
+    let by_az = run(test_env.sync(&["-o", "json"]).args(named));
     assert_eq!(by_az.json(3)["summary"]["updated"], 2);
 }
 
 #[test]
 fn an_unanswered_prompt_costs_the_other_tenants_nothing() {
-    let (world, tenants) = world(wants_mfa);
-    sign_in(&world);
-    world.simulator.configure(|s| s.device_auto_approve = None);
+    let (test_env, tenants) = test_env(wants_mfa);
+    sign_in(&test_env);
+    test_env
+        .simulator
+        .configure(|s| s.device_auto_approve = None);
     // The one that is not answered comes first.
     let mut args = vec!["--timeout", "2s"];
     for tenant in [&tenants[1], &tenants[0], &tenants[2]] {
         args.extend(["-t", &tenant.id]);
     }
-    let report = world.at_a_terminal(&device(&args)).json(3);
+    let report = test_env.at_a_terminal(&device(&args)).json(3);
     assert_eq!(report["summary"]["added"], 4);
-    assert_eq!(prompts(&world), 1);
-    assert_eq!(written(&world), 4);
+    assert_eq!(prompts(&test_env), 1);
+    assert_eq!(written(&test_env), 4);
 }
 
 #[test]
 fn what_was_fetched_before_ctrl_c_at_a_prompt_is_written() {
-    let (world, tenants) = world(wants_mfa);
-    sign_in(&world);
-    world.simulator.configure(|s| s.device_auto_approve = None);
+    let (test_env, tenants) = test_env(wants_mfa);
+    sign_in(&test_env);
+    test_env
+        .simulator
+        .configure(|s| s.device_auto_approve = None);
     let named = ["-t", &tenants[1].id, "-t", &tenants[0].id];
-    let running = at_the_prompt(&world, world.start_at_a_terminal(&device(&named)));
+    let running = at_the_prompt(&test_env, test_env.start_at_a_terminal(&device(&named)));
     running.interrupt();
     let synced = running.finish();
     let report = synced.json(130);
     assert_eq!(report["interrupted"], true);
     assert_eq!(report["summary"]["added"], 2);
-    assert_eq!(written(&world), 2);
+    assert_eq!(written(&test_env), 2);
     assert!(synced.stderr.contains("interrupted"), "{}", synced.stderr);
 }
 
 /// A sync that is sent a signal while the last of its clusters' kubeconfigs is on its way.
-fn stopped_by(signal: Signal) -> (World, Ran) {
-    let (world, _) = world(|_| ());
-    let last = world.simulator.fleet().clusters[5].id.clone();
+fn stopped_by(signal: Signal) -> (TestEnv, Ran) {
+    let (test_env, _) = test_env(|_| ());
+    let last = test_env.simulator.fleet().clusters[5].id.clone();
     let which = Fault::on(Endpoint::ListClusterUserCredential).cluster(&last);
-    let hold = world.simulator.hold(which);
-    let running = world
+    let hold = test_env.simulator.hold(which);
+    let running = test_env
         .sync(&["-o", "json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    hold.wait_for(1, LONG);
-    let end = Instant::now() + LONG;
+    hold.wait_for(1, TIMEOUT);
+    let end = Instant::now() + TIMEOUT;
     let answered = || {
-        let counters = world.simulator.counters();
+        let counters = test_env.simulator.counters();
         counters.get(Endpoint::ListClusterUserCredential)
     };
     while answered() < 5 {
@@ -205,22 +206,22 @@ fn stopped_by(signal: Signal) -> (World, Ran) {
     kill_process(pid.expect("a process id"), signal).expect("it lives");
     let synced = ran(running.wait_with_output().expect("it ends"));
     drop(hold);
-    (world, synced)
+    (test_env, synced)
 }
 
 #[test]
 fn what_was_fetched_before_a_signal_is_written_whole() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let (world, synced) = stopped_by(signal);
+        let (test_env, synced) = stopped_by(signal);
         let report = synced.json(code);
         assert_eq!(report["interrupted"], true);
         let of = |action: &str| report["summary"][action].as_u64().expect("a number");
         let (added, skipped) = (of("added"), of("skipped"));
         // An answer that has arrived may not have been read yet.
         assert!(added <= 5 && added + skipped == 6, "{report}");
-        assert_eq!(written(&world) as u64, added);
+        assert_eq!(written(&test_env) as u64, added);
         assert!(synced.stderr.contains("interrupted"), "{}", synced.stderr);
-        let whole = run(&mut world.sync(&["-o", "json"])).json(0);
+        let whole = run(&mut test_env.sync(&["-o", "json"])).json(0);
         assert_eq!(whole["summary"]["added"], 6 - added);
         assert_eq!(whole["summary"]["unchanged"], added);
     }
@@ -228,10 +229,10 @@ fn what_was_fetched_before_a_signal_is_written_whole() {
 
 #[test]
 fn tenants_are_left_out_by_id_or_by_domain() {
-    let (world, tenants) = world(wants_mfa);
+    let (test_env, tenants) = test_env(wants_mfa);
     for excluded in [&tenants[1].id, &tenants[1].domain.to_uppercase()] {
         let args = ["--exclude-tenant", excluded, "-o", "json", "--dry-run"];
-        let synced = run(&mut world.sync(&args));
+        let synced = run(&mut test_env.sync(&args));
         let report = synced.json(0);
         assert_eq!(report["summary"]["added"], 4);
         assert_eq!(report["warnings"].as_array().map(Vec::len), Some(0));
@@ -243,22 +244,24 @@ fn tenants_are_left_out_by_id_or_by_domain() {
         "--exclude-tenant",
         &tenants[0].domain,
     ];
-    let listed = run(world.aad(&["list", "-e", CLOUD, "-o", "name"]).args(both));
+    let listed = run(test_env
+        .aad(&["list", "-e", CLOUD, "-o", "name"])
+        .args(both));
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
     let unknown = ["--exclude-tenant", "contoso.invalid", "--dry-run"];
-    let unknown = run(&mut world.sync(&unknown));
+    let unknown = run(&mut test_env.sync(&unknown));
     assert_eq!(unknown.code, 0, "{}", unknown.stderr);
     let told = "`--exclude-tenant contoso.invalid`";
     assert!(unknown.stderr.contains(told), "{}", unknown.stderr);
     let all = tenants.iter().flat_map(|t| ["--exclude-tenant", &t.id]);
-    assert_eq!(run(&mut world.sync(&all.collect::<Vec<_>>())).code, 2);
+    assert_eq!(run(&mut test_env.sync(&all.collect::<Vec<_>>())).code, 2);
 }
 
 #[test]
 fn a_subscription_in_a_tenant_that_was_read_is_enough() {
-    let (world, tenants) = world(wants_mfa);
-    let fleet = world.simulator.fleet();
+    let (test_env, tenants) = test_env(wants_mfa);
+    let fleet = test_env.simulator.fleet();
     let of = |tenant: &Tenant| {
         let mut all = fleet.subscriptions.iter();
         let found = all.find(|s| s.tenant_id == tenant.id);
@@ -266,17 +269,17 @@ fn a_subscription_in_a_tenant_that_was_read_is_enough() {
     };
     // An outage in another tenant counts for those alone who want what is there.
     let out = Fault::on(Endpoint::Token).tenant(&tenants[2].id);
-    let faults = world.simulator.faults();
+    let faults = test_env.simulator.faults();
     faults.add(out.retry_after(503, "0"));
-    let all = world.at_a_terminal(&device(&["--dry-run"]));
+    let all = test_env.at_a_terminal(&device(&["--dry-run"]));
     assert_eq!(all.json(3)["summary"]["added"], 2);
     let home = of(&tenants[0]);
-    let report = world.at_a_terminal(&device(&["-s", &home])).json(0);
+    let report = test_env.at_a_terminal(&device(&["-s", &home])).json(0);
     assert_eq!(report["summary"]["added"], 2);
     assert_eq!(report["warnings"].as_array().map(Vec::len), Some(2));
     faults.clear();
     // One that is nowhere to be seen may be where nobody could look.
-    let missing = run(&mut world.sync(&["-s", &of(&tenants[1])]));
+    let missing = run(&mut test_env.sync(&["-s", &of(&tenants[1])]));
     assert_eq!(missing.code, 2, "{}", missing.stderr);
     assert!(missing.stderr.contains("AADSTS50076"), "{}", missing.stderr);
 }

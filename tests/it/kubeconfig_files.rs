@@ -7,12 +7,12 @@ use azure_sim::{Fleet, FleetSpec};
 
 use crate::{
     convert::{Home, kubeconfig, stderr},
+    env::{TestEnv, run},
     support::{may_mount, peer},
-    world::{World, run},
 };
 
-fn world() -> World {
-    World::new(Fleet::generate(&FleetSpec {
+fn test_env() -> TestEnv {
+    TestEnv::with_fleet(Fleet::generate(&FleetSpec {
         clusters: 2,
         ..FleetSpec::default()
     }))
@@ -20,13 +20,13 @@ fn world() -> World {
 
 #[test]
 fn a_lock_that_was_left_behind_is_told_before_anything_is_asked_for() {
-    let world = world();
-    fs::create_dir(world.home().join(".kube")).expect("made");
-    let lock = world.home().join(".kube/config.lock");
+    let test_env = test_env();
+    fs::create_dir(test_env.home().join(".kube")).expect("made");
+    let lock = test_env.home().join(".kube/config.lock");
     let file = fs::File::create(&lock).expect("kubectl's lock is empty");
     file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_600))
         .expect("ours");
-    let ran = run(&mut world.sync(&[]));
+    let ran = run(&mut test_env.sync(&[]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("is locked by another process"),
@@ -34,32 +34,32 @@ fn a_lock_that_was_left_behind_is_told_before_anything_is_asked_for() {
         ran.stderr
     );
     assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
-    assert_eq!(world.simulator.requests().len(), 0, "nobody was asked");
+    assert_eq!(test_env.simulator.requests().len(), 0, "nobody was asked");
     assert!(lock.exists(), "it is not ours to remove");
 
     // One of another file in which there are clusters of ours is told as early.
     fs::remove_file(&lock).expect("there");
-    assert_eq!(run(&mut world.sync(&[])).code, 0);
-    world.simulator.reset();
-    fs::rename(world.kubeconfig(), world.home().join("other")).expect("ours");
-    fs::write(world.kubeconfig(), "").expect("written");
+    assert_eq!(run(&mut test_env.sync(&[])).code, 0);
+    test_env.simulator.reset();
+    fs::rename(test_env.kubeconfig(), test_env.home().join("other")).expect("ours");
+    fs::write(test_env.kubeconfig(), "").expect("written");
     fs::rename(
         {
-            let lock = world.home().join("lock");
+            let lock = test_env.home().join("lock");
             let file = fs::File::create(&lock).expect("made");
             let hour = std::time::Duration::from_secs(3_600);
             file.set_modified(std::time::SystemTime::now() - hour)
                 .expect("ours");
             lock
         },
-        world.home().join("other.lock"),
+        test_env.home().join("other.lock"),
     )
     .expect("ours");
-    let list = format!("{}:other", world.kubeconfig().display());
-    let ran = run(world.sync(&[]).env("KUBECONFIG", list));
+    let list = format!("{}:other", test_env.kubeconfig().display());
+    let ran = run(test_env.sync(&[]).env("KUBECONFIG", list));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("`other.lock`"), "{}", ran.stderr);
-    assert_eq!(world.simulator.requests().len(), 0, "nobody was asked");
+    assert_eq!(test_env.simulator.requests().len(), 0, "nobody was asked");
 }
 
 #[test]
@@ -280,12 +280,12 @@ fn a_kubeconfig_in_utf_16_is_converted_and_kubectl_reads_it_before_and_after() {
 #[test]
 fn null_is_an_empty_kubeconfig() {
     for text in ["null", "~\n", "---\nnull\n", "# mine\nnull\n"] {
-        let world = world();
-        fs::create_dir(world.home().join(".kube")).expect("made");
-        fs::write(world.kubeconfig(), text).expect("written");
-        let ran = run(&mut world.sync(&["-o", "name"]));
+        let test_env = test_env();
+        fs::create_dir(test_env.home().join(".kube")).expect("made");
+        fs::write(test_env.kubeconfig(), text).expect("written");
+        let ran = run(&mut test_env.sync(&["-o", "name"]));
         assert_eq!(ran.code, 0, "{text:?}: {}", ran.stderr);
-        let written = world.kubeconfig_text();
+        let written = test_env.kubeconfig_text();
         let parsed = kube::config::Kubeconfig::from_yaml(&written).expect("a kubeconfig");
         assert_eq!(parsed.contexts.len(), 2, "{text:?}: {written}");
         assert_eq!(

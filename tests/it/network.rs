@@ -15,9 +15,8 @@ use kubectl_aad::{Host, internals::Proxies};
 use serde_json::{Value, json};
 
 use crate::{
-    get_token::Scene,
+    env::{Ran, TestEnv, run},
     support::peer,
-    world::{Ran, run},
 };
 
 /// When the token of a run's answer ends, in Unix seconds.
@@ -36,12 +35,11 @@ fn now() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp()
 }
 
-impl Scene {
-    /// The variables of a place, as [`Scene::get_token`] takes them.
+impl TestEnv {
+    /// The variables of a place, as [`TestEnv::get_token`] takes them.
     fn at(&self, place: Place) -> Vec<(String, String)> {
-        self.world
-            .simulator
-            .env_for(place, &self.world.files)
+        self.simulator
+            .env_for(place, &self.files)
             .into_iter()
             .collect()
     }
@@ -54,7 +52,7 @@ impl Scene {
 
     /// Puts a program in the place of `az` or `azd`.
     fn program_is(&self, name: &str, script: &str) {
-        let path = self.world.home().join("bin").join(name);
+        let path = self.home().join("bin").join(name);
         let _ = fs::remove_file(&path);
         fs::write(&path, script).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
@@ -63,8 +61,8 @@ impl Scene {
 
 #[test]
 fn a_token_is_served_no_longer_than_any_of_its_three_expiries() {
-    let scene = Scene::new();
-    let real = scene.msi(&["--force-refresh"]);
+    let test_env = TestEnv::new();
+    let real = test_env.msi(&["--force-refresh"]);
     let token = real.json(0)["status"]["token"]
         .as_str()
         .expect("a token")
@@ -75,13 +73,12 @@ fn a_token_is_served_no_longer_than_any_of_its_three_expiries() {
             "access_token": token, "expires_in": left, "expires_on": on,
             "resource": "x", "token_type": "Bearer",
         });
-        scene.world.simulator.faults().clear();
-        scene
-            .world
+        test_env.simulator.faults().clear();
+        test_env
             .simulator
             .faults()
             .add(Fault::on(Endpoint::Imds).body(200, "application/json", body.to_string()));
-        scene.msi(&["--force-refresh"])
+        test_env.msi(&["--force-refresh"])
     };
     // A token of IMDS's cache: `expires_in` still says what it said at its issuance.
     let cached = imds("86400".into(), soon.to_string().into(), "opaque");
@@ -97,19 +94,19 @@ fn a_token_is_served_no_longer_than_any_of_its_three_expiries() {
     assert_eq!(expires_on(&own), expires_on(&real));
 
     let later = now() + 864_000;
-    scene.program_is(
+    test_env.program_is(
         "az",
         &format!("#!/bin/sh\necho '{{\"accessToken\":\"{token}\",\"expires_on\":{later}}}'\n"),
     );
-    let az = scene.get_token(&["-l", "azurecli", "--force-refresh"], &[]);
+    let az = test_env.get_token(&["-l", "azurecli", "--force-refresh"], &[]);
     assert_eq!(expires_on(&az), expires_on(&real));
-    scene.program_is(
+    test_env.program_is(
         "azd",
         &format!(
             "#!/bin/sh\necho '{{\"token\":\"{token}\",\"expiresOn\":\"2099-01-01T00:00:00Z\"}}'\n"
         ),
     );
-    let azd = scene.get_token(&["-l", "azd", "--force-refresh"], &[]);
+    let azd = test_env.get_token(&["-l", "azd", "--force-refresh"], &[]);
     assert_eq!(expires_on(&azd), expires_on(&real));
 }
 
@@ -178,15 +175,15 @@ type Case<'a> = (&'a str, Vec<String>, Vec<(&'a str, &'a str)>, Endpoint);
 
 #[test]
 fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let password = ("AZURE_USERNAME", scene.user.upn.as_str());
-    let token_file = scene.world.home().join("federated");
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let password = ("AZURE_USERNAME", test_env.user.upn.as_str());
+    let token_file = test_env.home().join("federated");
     let federated = simulator.workload_identity_token("https://issuer.example", "system:x");
     fs::write(&token_file, federated).expect("written");
     let token_file = token_file.display().to_string();
-    let owned = |place| scene.at(place);
+    let owned = |place| test_env.at(place);
     fn borrowed(env: &[(String, String)]) -> Vec<(&str, &str)> {
         env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()
     }
@@ -196,21 +193,27 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
         owned(Place::VirtualMachine),
     );
     let application = |mode: &'static str, more: &[&'static str]| {
-        let mut args = vec!["-l", mode, "--force-refresh", "--tenant-id", &scene.tenant];
-        args.extend(["--client-id", &scene.principal.client_id]);
+        let mut args = vec![
+            "-l",
+            mode,
+            "--force-refresh",
+            "--tenant-id",
+            &test_env.tenant,
+        ];
+        args.extend(["--client-id", &test_env.principal.client_id]);
         args.extend(more);
         args.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let connection = ["--azure-pipelines-service-connection-id", "connection"];
     let mut workload = application("workloadidentity", &[]);
     workload.extend(["--federated-token-file".to_owned(), token_file]);
-    let ropc = scene
-        .person("ropc", &["--force-refresh"])
+    let ropc = test_env
+        .user_args("ropc", &["--force-refresh"])
         .into_iter()
         .map(str::to_owned)
         .collect::<Vec<_>>();
-    let device = scene
-        .person("devicecode", &["--force-refresh"])
+    let device = test_env
+        .user_args("devicecode", &["--force-refresh"])
         .into_iter()
         .map(str::to_owned)
         .collect::<Vec<_>>();
@@ -254,19 +257,19 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
         (
             "ropc",
             ropc,
-            vec![password, ("AZURE_PASSWORD", &scene.user.password)],
+            vec![password, ("AZURE_PASSWORD", &test_env.user.password)],
             Endpoint::Token,
         ),
         (
             "device",
             device.clone(),
-            vec![crate::get_token::ATTENDED],
+            vec![crate::env::INTERACTIVE],
             Endpoint::DeviceCode,
         ),
         (
             "refresh",
             device,
-            vec![crate::get_token::ATTENDED],
+            vec![crate::env::INTERACTIVE],
             Endpoint::Token,
         ),
         ("msi", msi, borrowed(&machine), Endpoint::Imds),
@@ -275,12 +278,12 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         // Once signed in, no code is asked for.
         if *name != "device" {
-            let well = scene.get_token(&args, env);
+            let well = test_env.get_token(&args, env);
             assert_eq!(well.code, 0, "{name}: {}", well.stderr);
         }
         for page in PAGES {
             simulator.faults().add((page.fault)(Fault::on(*endpoint)));
-            let ran = scene.get_token(&args, env);
+            let ran = test_env.get_token(&args, env);
             simulator.faults().clear();
             told(name, &page, &ran, "://127.0.0.1:");
         }
@@ -312,12 +315,12 @@ fn told(name: &str, page: &Page, ran: &Ran, host: &str) {
 
 #[test]
 fn an_answer_that_is_not_arms_is_told_as_well() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     for endpoint in [Endpoint::Subscriptions, Endpoint::ListClusterUserCredential] {
         for page in PAGES {
-            let faults = scene.world.simulator.faults();
+            let faults = test_env.simulator.faults();
             faults.add((page.fault)(Fault::on(endpoint)));
-            let ran = crate::world::run(&mut scene.world.sync(&["--timeout", "20s"]));
+            let ran = crate::env::run(&mut test_env.sync(&["--timeout", "20s"]));
             faults.clear();
             told("sync", &page, &ran, "https://127.0.0.1:");
         }
@@ -326,15 +329,15 @@ fn an_answer_that_is_not_arms_is_told_as_well() {
 
 #[test]
 fn a_timeout_tells_the_trouble_that_it_came_of() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let faults = scene.world.simulator.faults();
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let faults = test_env.simulator.faults();
     faults.add(
         Fault::on(Endpoint::Token)
             .body(503, "text/html", "<html><title>No server</title>")
             .header("retry-after", "30"),
     );
-    let busy = scene.get_token(&scene.spn(&["--timeout", "4s"]), &[secret]);
+    let busy = test_env.get_token(&test_env.spn_args(&["--timeout", "4s"]), &[secret]);
     faults.clear();
     for said in [
         "asks to wait for 30 s, and all may take 4 s",
@@ -345,7 +348,7 @@ fn a_timeout_tells_the_trouble_that_it_came_of() {
         assert!(busy.stderr.contains(said), "`{said}` in\n{}", busy.stderr);
     }
     faults.add(Fault::on(Endpoint::Token).latency(std::time::Duration::from_secs(60)));
-    let silent = scene.get_token(&scene.spn(&["--timeout", "400ms"]), &[secret]);
+    let silent = test_env.get_token(&test_env.spn_args(&["--timeout", "400ms"]), &[secret]);
     faults.clear();
     for said in [
         "within 0.4 s",
@@ -403,10 +406,10 @@ impl Drop for TlsServer {
     }
 }
 
-impl Scene {
+impl TestEnv {
     /// A kubeconfig that says nothing, for kubectl.
     fn empty_kubeconfig(&self) -> String {
-        let path = self.world.home().join("empty");
+        let path = self.home().join("empty");
         fs::write(&path, "apiVersion: v1\nkind: Config\n").expect("written");
         path.display().to_string()
     }
@@ -414,7 +417,7 @@ impl Scene {
     /// A sign-in at another authority. The first request is a GET, which openssl's server answers
     /// with a web page where it is trusted at all.
     fn at_authority(&self, url: &str, env: &[(&str, &str)]) -> Ran {
-        let mut command = self.world.aad(&["get-token", "-v", "10", "-l", "ropc"]);
+        let mut command = self.aad(&["get-token", "-v", "10", "-l", "ropc"]);
         command
             .args(["--server-id", AKS_SERVER_APP])
             .args(["--authority-host", &format!("{url}/")])
@@ -430,24 +433,30 @@ impl Scene {
 
 #[test]
 fn a_refused_certificate_is_told_at_once_with_its_issuer_and_the_variable() {
-    let scene = Scene::new();
-    let other = Scene::new();
-    let ca = other.world.files.ca.display().to_string();
+    let test_env = TestEnv::new();
+    let other = TestEnv::new();
+    let ca = other.files.ca.display().to_string();
     let untrusted = ("SSL_CERT_FILE", ca.as_str());
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let user = ("AZURE_USERNAME", scene.user.upn.as_str());
-    let password = ("AZURE_PASSWORD", scene.user.password.as_str());
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let user = ("AZURE_USERNAME", test_env.user.upn.as_str());
+    let password = ("AZURE_PASSWORD", test_env.user.password.as_str());
     let runs = [
-        scene.get_token(&scene.spn(&[]), &[untrusted, secret]),
-        scene.get_token(&scene.spn(&["--legacy"]), &[untrusted, secret]),
+        test_env.get_token(&test_env.spn_args(&[]), &[untrusted, secret]),
+        test_env.get_token(&test_env.spn_args(&["--legacy"]), &[untrusted, secret]),
         // Whatever little time there is.
-        scene.get_token(&scene.spn(&["--timeout", "20s"]), &[untrusted, secret]),
-        scene.get_token(&scene.person("ropc", &[]), &[untrusted, user, password]),
-        scene.get_token(
-            &scene.person("devicecode", &[]),
-            &[untrusted, crate::get_token::ATTENDED],
+        test_env.get_token(
+            &test_env.spn_args(&["--timeout", "20s"]),
+            &[untrusted, secret],
         ),
-        run(scene.world.sync(&["-v", "10"]).env("SSL_CERT_FILE", &ca)),
+        test_env.get_token(
+            &test_env.user_args("ropc", &[]),
+            &[untrusted, user, password],
+        ),
+        test_env.get_token(
+            &test_env.user_args("devicecode", &[]),
+            &[untrusted, crate::env::INTERACTIVE],
+        ),
+        run(test_env.sync(&["-v", "10"]).env("SSL_CERT_FILE", &ca)),
     ];
     for ran in runs {
         assert_eq!(ran.code, 1, "{}", ran.stderr);
@@ -468,13 +477,13 @@ fn a_refused_certificate_is_told_at_once_with_its_issuer_and_the_variable() {
 
 #[test]
 fn the_certificate_variables_mean_what_they_mean_to_go() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let other = Scene::new();
-    let home = scene.world.home();
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let other = TestEnv::new();
+    let home = test_env.home();
     let directory = home.join("certificates");
     fs::create_dir(&directory).expect("made");
-    let ca = fs::read(&scene.world.files.ca).expect("readable");
+    let ca = fs::read(&test_env.files.ca).expect("readable");
     fs::write(directory.join("ca.pem"), &ca).expect("written");
     fs::write(home.join("garbage"), "no certificate").expect("written");
     let path = |name: &str| home.join(name).display().to_string();
@@ -484,11 +493,11 @@ fn the_certificate_variables_mean_what_they_mean_to_go() {
         path("garbage"),
     );
     let list = format!("{nowhere}:{directory}");
-    let theirs = other.world.files.ca.display().to_string();
-    let ours = scene.world.files.ca.display().to_string();
-    let server = scene.world.simulator.authority_url();
+    let theirs = other.files.ca.display().to_string();
+    let ours = test_env.files.ca.display().to_string();
+    let server = test_env.simulator.authority_url();
     let kubectl = peer("kubectl");
-    let empty = scene.empty_kubeconfig();
+    let empty = test_env.empty_kubeconfig();
     for (file, dir, trusted, said) in [
         (ours.as_str(), "", true, ""),
         (&ours, &nowhere, true, ""),
@@ -504,13 +513,12 @@ fn the_certificate_variables_mean_what_they_mean_to_go() {
         (&garbage, &nowhere, false, "holds no PEM certificate"),
     ] {
         let env = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", dir), secret];
-        let ran = scene.get_token(&scene.spn(&["--force-refresh"]), &env);
+        let ran = test_env.get_token(&test_env.spn_args(&["--force-refresh"]), &env);
         let case = format!("SSL_CERT_FILE={file} SSL_CERT_DIR={dir}\n{}", ran.stderr);
         assert_eq!(ran.code, i32::from(!trusted), "{case}");
         assert!(ran.stderr.contains(said), "`{said}` in {case}");
         if let Some(kubectl) = &kubectl {
-            let theirs = run(scene
-                .world
+            let theirs = run(test_env
                 .program(kubectl)
                 .args([
                     "get",
@@ -535,8 +543,8 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
     let Some(openssl) = peer("openssl") else {
         return;
     };
-    let scene = Scene::new();
-    let directory = scene.world.home().join("private");
+    let test_env = TestEnv::new();
+    let directory = test_env.home().join("private");
     fs::create_dir(&directory).expect("made");
     let make = |line: &str| {
         let ran = run(Command::new(&openssl)
@@ -559,7 +567,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
     ));
     make("x509 -in authority.pem -outform der -out authority.der");
     let path = |name: &str| directory.join(name).display().to_string();
-    let empty = scene.empty_kubeconfig();
+    let empty = test_env.empty_kubeconfig();
     for (certificate, file, said) in [
         // Trusted, and then it is a web page that openssl answers.
         ("authority.pem", "authority.pem", "it is a web page"),
@@ -580,7 +588,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
         let server = TlsServer::start(&openssl, &directory, certificate);
         let file = path(file);
         let env = [("SSL_CERT_FILE", file.as_str())];
-        let ran = scene.at_authority(&server.url, &env);
+        let ran = test_env.at_authority(&server.url, &env);
         assert!(
             ran.stderr.contains(said),
             "{certificate} by {file}: `{said}` in\n{}",
@@ -589,8 +597,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
         let Some(kubectl) = peer("kubectl") else {
             continue;
         };
-        let theirs = run(scene
-            .world
+        let theirs = run(test_env
             .program(&kubectl)
             .args([
                 "get",
@@ -633,7 +640,7 @@ fn proxy_that_says(answer: &'static str) -> String {
 
 #[test]
 fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let away = listener.local_addr().expect("bound").to_string();
     drop(listener);
@@ -654,7 +661,8 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
                 format!("http://someone:planted@{proxy}"),
                 format!("u:planted@{proxy}"),
             ] {
-                let ran = scene.at_authority("https://login.example.test", &[(variable, &given)]);
+                let ran =
+                    test_env.at_authority("https://login.example.test", &[(variable, &given)]);
                 assert_eq!(ran.code, 1, "{}", ran.stderr);
                 for said in [said, &format!("`http://{proxy}` (from `{variable}`)")] {
                     assert!(ran.stderr.contains(said), "`{said}` in\n{}", ran.stderr);
@@ -663,7 +671,7 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
         }
     }
     // What the proxy says of its refusal.
-    let ran = scene.at_authority(
+    let ran = test_env.at_authority(
         "https://login.example.test",
         &[("HTTPS_PROXY", &format!("http://{denies}"))],
     );
@@ -677,23 +685,23 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
         ("HTTPS_PROXY", silent.as_str()),
         ("AZURE_CLI_TIMEOUT", "1s"),
     ];
-    let ran = scene.at_authority("https://login.example.test", &env);
+    let ran = test_env.at_authority("https://login.example.test", &env);
     let said = format!("through the proxy `{silent}` (from `HTTPS_PROXY`)");
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
 
     let socks = format!("socks5://u:planted@{away}");
-    let ran = scene.at_authority("https://login.example.test", &[("HTTPS_PROXY", &socks)]);
+    let ran = test_env.at_authority("https://login.example.test", &[("HTTPS_PROXY", &socks)]);
     let said = format!("`socks5h://{away}` (from `HTTPS_PROXY`)");
     assert!(ran.stderr.contains(&said), "{}", ran.stderr);
 }
 
 #[test]
 fn an_answer_that_is_cut_off_is_told_without_a_page_for_programmers() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     let cut_off = Fault::on(Endpoint::Token).truncated();
-    scene.world.simulator.faults().add(cut_off);
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let ran = scene.get_token(&scene.spn(&[]), &[secret]);
+    test_env.simulator.faults().add(cut_off);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let ran = test_env.get_token(&test_env.spn_args(&[]), &[secret]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("closed connection"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("docs.rs"), "{}", ran.stderr);
@@ -701,7 +709,7 @@ fn an_answer_that_is_cut_off_is_told_without_a_page_for_programmers() {
 
 #[test]
 fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     for (bad, why) in [
         ("http:\\\\planted:3128", "a backslash"),
         ("http://planted:3128 ", "a blank"),
@@ -712,7 +720,7 @@ fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy
         ("ftp://planted", "its scheme is `ftp`"),
     ] {
         for variable in ["HTTPS_PROXY", "https_proxy"] {
-            let ran = scene.at_authority("https://login.example.test", &[(variable, bad)]);
+            let ran = test_env.at_authority("https://login.example.test", &[(variable, bad)]);
             assert_eq!(ran.code, 2, "{bad:?}: {}", ran.stderr);
             for said in [
                 &format!("error: `{variable}` does not name a proxy"),
@@ -723,18 +731,18 @@ fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy
             }
         }
         // What is reached without a proxy is reached: loopback, and services of the machine.
-        let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+        let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
         let broken = [("HTTPS_PROXY", bad), ("HTTP_PROXY", bad), secret];
-        let ran = scene.get_token(&scene.spn(&["--force-refresh"]), &broken);
+        let ran = test_env.get_token(&test_env.spn_args(&["--force-refresh"]), &broken);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
-    let machine = scene.at(Place::VirtualMachine);
+    let machine = test_env.at(Place::VirtualMachine);
     let mut env: Vec<(&str, &str)> = machine
         .iter()
         .map(|(k, v)| (k.as_str(), v.as_str()))
         .collect();
     env.push(("HTTP_PROXY", "http://127.0.0.1:9"));
-    let ran = scene.get_token(&["-l", "msi"], &env);
+    let ran = test_env.get_token(&["-l", "msi"], &env);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
 
@@ -984,8 +992,8 @@ fn proxies_are_chosen_as_go_chooses_them() {
 
 #[test]
 fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
-    let scene = Scene::new();
-    let real = scene.get_token(&["-l", "azurecli"], &[]);
+    let test_env = TestEnv::new();
+    let real = test_env.get_token(&["-l", "azurecli"], &[]);
     let token = real.json(0)["status"]["token"]
         .as_str()
         .expect("a token")
@@ -1005,9 +1013,9 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             // Much to say to nobody, and in no encoding.
             format!("head -c 3000000 /dev/zero >&2; printf '\\377\\376\\n'; echo '{answer}'"),
         ] {
-            scene.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            test_env.program_is(name, &format!("#!/bin/sh\n{script}\n"));
             let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
-            let ran = scene.get_token(&args, &[]);
+            let ran = test_env.get_token(&args, &[]);
             assert_eq!(ran.code, 0, "{script}\n{}", ran.stderr);
             assert_eq!(ran.json(0)["status"]["token"], token, "{script}");
         }
@@ -1021,9 +1029,9 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
                 "caused by: Please run",
             ),
         ] {
-            scene.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            test_env.program_is(name, &format!("#!/bin/sh\n{script}\n"));
             let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
-            let ran = scene.get_token(&args, &[]);
+            let ran = test_env.get_token(&args, &[]);
             assert_eq!(ran.code, 1, "{script}\n{}", ran.stderr);
             assert!(
                 ran.stderr.contains(said),
@@ -1032,38 +1040,37 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             );
         }
         // Shells run a script without a first line, and so do kubelogin and kubectl.
-        scene.program_is(name, &format!("echo '{answer}'\n"));
-        let ran = scene.get_token(&["-l", mode, "--force-refresh"], &[]);
+        test_env.program_is(name, &format!("echo '{answer}'\n"));
+        let ran = test_env.get_token(&["-l", mode, "--force-refresh"], &[]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 }
 
 #[test]
 fn an_application_is_never_told_to_sign_in_as_a_person_does() {
-    let scene = Scene::new();
-    let faults = scene.world.simulator.faults();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let token_file = scene.world.home().join("federated");
-    let federated = scene
-        .world
+    let test_env = TestEnv::new();
+    let faults = test_env.simulator.faults();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let token_file = test_env.home().join("federated");
+    let federated = test_env
         .simulator
         .workload_identity_token("https://issuer.example", "system:x");
     fs::write(&token_file, federated).expect("written");
     let token_file = token_file.display().to_string();
     let workload = [
-        &["-l", "workloadidentity", "--tenant-id", &scene.tenant][..],
-        &["--client-id", &scene.principal.client_id],
+        &["-l", "workloadidentity", "--tenant-id", &test_env.tenant][..],
+        &["--client-id", &test_env.principal.client_id],
         &["--federated-token-file", &token_file],
     ]
     .concat();
-    let pipelines = scene.at(Place::AzurePipelines);
+    let pipelines = test_env.at(Place::AzurePipelines);
     let pipelines: Vec<_> = pipelines
         .iter()
         .map(|(k, v)| (k.as_str(), v.as_str()))
         .collect();
     let connection = [
-        &["-l", "azurepipelines", "--tenant-id", &scene.tenant][..],
-        &["--client-id", &scene.principal.client_id],
+        &["-l", "azurepipelines", "--tenant-id", &test_env.tenant][..],
+        &["--client-id", &test_env.principal.client_id],
         &["--azure-pipelines-service-connection-id", "connection"],
     ]
     .concat();
@@ -1080,10 +1087,10 @@ fn an_application_is_never_told_to_sign_in_as_a_person_does() {
         let message = format!("{code}: said Entra.");
         faults.add(Fault::on(Endpoint::Token).error(400, "invalid_grant", message));
         for ran in [
-            scene.get_token(&scene.spn(&[]), &[secret]),
-            scene.get_token(&scene.spn(&["--legacy"]), &[secret]),
-            scene.get_token(&workload, &[]),
-            scene.get_token(&connection, &pipelines),
+            test_env.get_token(&test_env.spn_args(&[]), &[secret]),
+            test_env.get_token(&test_env.spn_args(&["--legacy"]), &[secret]),
+            test_env.get_token(&workload, &[]),
+            test_env.get_token(&connection, &pipelines),
         ] {
             assert_eq!(ran.code, 1, "{}", ran.stderr);
             for said in [code, said] {
@@ -1099,7 +1106,7 @@ fn an_application_is_never_told_to_sign_in_as_a_person_does() {
 
 #[test]
 fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     let args = [
         "-l",
         "workloadidentity",
@@ -1109,7 +1116,7 @@ fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
         "c",
     ];
     let permission = "`permissions: id-token: write`";
-    let there = scene.get_token(&args, &[("GITHUB_ACTIONS", "true")]);
+    let there = test_env.get_token(&args, &[("GITHUB_ACTIONS", "true")]);
     assert_eq!(there.code, 2, "{}", there.stderr);
     assert!(there.stderr.contains(permission), "{}", there.stderr);
     assert!(
@@ -1117,7 +1124,7 @@ fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
         "{}",
         there.stderr
     );
-    let elsewhere = scene.get_token(&args, &[]);
+    let elsewhere = test_env.get_token(&args, &[]);
     assert_eq!(elsewhere.code, 2, "{}", elsewhere.stderr);
     assert!(
         !elsewhere.stderr.contains(permission),
@@ -1128,12 +1135,12 @@ fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
 
 #[test]
 fn claims_that_can_not_be_read_are_refused_where_they_are_used() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let malformed = ["--pop-enabled", "--pop-claims", "malformed"];
     let unused = [&["-l", "azurecli"][..], &malformed].concat();
-    let ran = scene.get_token(&unused, &[]);
+    let ran = test_env.get_token(&unused, &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let ran = scene.get_token(&scene.spn(&malformed), &[secret]);
+    let ran = test_env.get_token(&test_env.spn_args(&malformed), &[secret]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
 }

@@ -6,10 +6,9 @@
 use azure_sim::AKS_SERVER_APP;
 
 use crate::{
-    get_token::Scene,
+    env::{Ran, TestEnv, run},
     other_user::OtherUser,
     support::{may_mount, peer},
-    world::{Ran, run},
 };
 
 /// A home directory, and what is wrong with it.
@@ -164,7 +163,7 @@ struct Homes(OtherUser);
 
 impl Homes {
     fn new() -> Self {
-        Self(OtherUser::new(Scene::new()))
+        Self(OtherUser::new(TestEnv::new()))
     }
 
     fn run(&self, case: &Case, terminal: bool, args: &[&str]) -> Ran {
@@ -174,11 +173,11 @@ impl Homes {
     }
 
     fn get_token(&self, case: &Case, terminal: bool, more: &[&str]) -> Ran {
-        let scene = &self.0.scene;
-        let authority = scene.world.simulator.authority_url();
+        let test_env = &self.0.test_env;
+        let authority = test_env.simulator.authority_url();
         let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
         args.extend(["--authority-host", &authority]);
-        args.extend(scene.spn(&[]));
+        args.extend(test_env.spn_args(&[]));
         args.extend(case.flags);
         args.extend(more);
         self.run(case, terminal, &args)
@@ -198,10 +197,10 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
             quiet.stderr, "",
             "{name}: a pipeline's log has no use for it"
         );
-        homes.0.scene.claims(&quiet);
+        homes.0.test_env.claims(&quiet);
 
         let told = homes.get_token(case, true, &[]);
-        homes.0.scene.claims(&told);
+        homes.0.test_env.claims(&told);
         let lines: Vec<_> = told.stderr.lines().collect();
         assert_eq!(lines.len(), 1, "{name}: {}", told.stderr);
         assert!(lines[0].starts_with("warning: "), "{name}: {}", lines[0]);
@@ -311,13 +310,13 @@ fn a_lock_that_a_run_of_root_left_in_the_cache_is_replaced() {
 #[test]
 fn where_files_cannot_be_locked_tokens_are_cached_all_the_same() {
     let Some(strace) = peer("strace") else { return };
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     // What a network file system without a lock service answers.
     let get_token = |more: &[&str]| {
-        let args = scene.spn(more);
-        let plain = scene.command(&args, &[secret]);
-        let mut command = scene.world.program(&strace);
+        let args = test_env.spn_args(more);
+        let plain = test_env.get_token_command(&args, &[secret]);
+        let mut command = test_env.program(&strace);
         command
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock"])
             .args(["-e", "inject=flock:error=ENOLCK"])
@@ -332,9 +331,9 @@ fn where_files_cannot_be_locked_tokens_are_cached_all_the_same() {
     assert_eq!(get_token(&[]), first);
     let proof: &[&str] = &["--pop-enabled", "--pop-claims", "u=/cluster"];
     get_token(proof);
-    scene.world.simulator.reset();
+    test_env.simulator.reset();
     get_token(proof);
-    let counters = scene.world.simulator.counters();
+    let counters = test_env.simulator.counters();
     assert_eq!(
         counters.tokens("client_credentials"),
         0,
@@ -361,7 +360,7 @@ fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
         ..open
     };
     homes.get_token(&open, false, &[]).json(0);
-    let clear: [&[&str]; 2] = [&[], &["--tenant", &homes.0.scene.tenant]];
+    let clear: [&[&str]; 2] = [&[], &["--tenant", &homes.0.test_env.tenant]];
     for (case, why) in [
         (closed, "Permission denied"),
         (read_only, "Read-only file system"),

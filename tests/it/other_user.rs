@@ -3,10 +3,7 @@
 
 use std::fs;
 
-use crate::{
-    get_token::Scene,
-    world::{Ran, run},
-};
+use crate::env::{Ran, TestEnv, run};
 
 /// What kubectl says where nobody is there.
 const KUBECTL: (&str, &str) = (
@@ -20,15 +17,15 @@ const PREPARE: &str =
 
 /// Home directories of uid 65534.
 pub(crate) struct OtherUser {
-    pub(crate) scene: Scene,
+    pub(crate) test_env: TestEnv,
 }
 
 impl OtherUser {
-    pub(crate) fn new(scene: Scene) -> Self {
+    pub(crate) fn new(test_env: TestEnv) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(scene.world.home(), open).expect("ours");
-        Self { scene }
+        fs::set_permissions(test_env.home(), open).expect("ours");
+        Self { test_env }
     }
 
     /// Runs our program in the home of this name, as kubectl would, at a terminal or not. `setup` is
@@ -42,8 +39,8 @@ impl OtherUser {
         variables: &[&str],
         args: &[&str],
     ) -> Ran {
-        let world = &self.scene.world;
-        let home = world.home().join(home);
+        let test_env = &self.test_env;
+        let home = test_env.home().join(home);
         fs::create_dir_all(&home).expect("made");
         let script = format!(
             "export HOME='{}'; cd \"$HOME\"; {PREPARE}{setup}; \
@@ -51,7 +48,7 @@ impl OtherUser {
             home.display(),
         );
         let program = env!("CARGO_BIN_EXE_kubectl-aad");
-        let mut command = world.program("/usr/bin/unshare".as_ref());
+        let mut command = test_env.program("/usr/bin/unshare".as_ref());
         command
             .args([
                 "--mount",
@@ -62,7 +59,7 @@ impl OtherUser {
                 "sh",
             ])
             .args(variables);
-        let out = world.home().join("stdout");
+        let out = test_env.home().join("stdout");
         if terminal {
             let words: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
             let line = format!(
@@ -84,7 +81,7 @@ impl OtherUser {
             command.arg(program).args(args);
         }
         let mut ran = run(command
-            .env("AZURE_CLIENT_SECRET", self.scene.principal.secret())
+            .env("AZURE_CLIENT_SECRET", self.test_env.principal.secret())
             .env(KUBECTL.0, KUBECTL.1));
         if terminal {
             ran.stderr = std::mem::take(&mut ran.stdout).replace('\r', "");

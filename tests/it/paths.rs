@@ -9,23 +9,23 @@ use std::{
 
 use azure_sim::AKS_SERVER_APP;
 
-use crate::{
-    get_token::{ATTENDED, Scene},
-    world::{CLOUD, run},
-};
+use crate::env::{CLOUD, INTERACTIVE, TestEnv, run};
 
-/// A scene, and a repository that somebody works in.
+/// A test environment, and a repository that somebody works in.
 struct Work {
-    scene: Scene,
+    test_env: TestEnv,
     repository: PathBuf,
 }
 
 impl Work {
     fn new() -> Self {
-        let scene = Scene::new();
-        let repository = scene.world.home().join("repository");
+        let test_env = TestEnv::new();
+        let repository = test_env.home().join("repository");
         fs::create_dir(&repository).expect("made");
-        Self { scene, repository }
+        Self {
+            test_env,
+            repository,
+        }
     }
 
     /// The program, run in the repository.
@@ -34,7 +34,7 @@ impl Work {
     }
 
     fn in_home(&self, name: &str) -> PathBuf {
-        self.scene.world.home().join(name)
+        self.test_env.home().join(name)
     }
 
     /// Nothing was made in the repository.
@@ -47,12 +47,14 @@ impl Work {
 #[test]
 fn an_entrys_cache_is_below_the_home_directory_or_not_used() {
     let work = Work::new();
-    let secret = ("AZURE_CLIENT_SECRET", work.scene.principal.secret());
+    let secret = ("AZURE_CLIENT_SECRET", work.test_env.principal.secret());
     let token = |dir: &str| {
-        let args = work.scene.spn(&["--cache-dir", dir]);
-        let mut command = work.scene.command(&args, &[secret, ATTENDED]);
+        let args = work.test_env.spn_args(&["--cache-dir", dir]);
+        let mut command = work
+            .test_env
+            .get_token_command(&args, &[secret, INTERACTIVE]);
         let ran = run(work.here(&mut command));
-        work.scene.check_for_leaks(&ran);
+        work.test_env.check_for_leaks(&ran);
         work.assert_clean(dir);
         ran.json(0)["status"]["token"].to_string()
     };
@@ -66,10 +68,10 @@ fn an_entrys_cache_is_below_the_home_directory_or_not_used() {
 #[test]
 fn a_tilde_is_expanded_in_every_flag_that_takes_a_path() {
     let work = Work::new();
-    let simulator = &work.scene.world.simulator;
+    let simulator = &work.test_env.simulator;
     // Of an entry: the file is found.
     let token = "--federated-token-file=~/missing";
-    let mut command = work.scene.command(&[], &[ATTENDED]);
+    let mut command = work.test_env.get_token_command(&[], &[INTERACTIVE]);
     let args = [
         "-l",
         "workloadidentity",
@@ -81,7 +83,7 @@ fn a_tilde_is_expanded_in_every_flag_that_takes_a_path() {
     let ran = run(work.here(command.args(args).arg(token)));
     let named = work.in_home("missing").display().to_string();
     assert!(ran.stderr.contains(&named), "{}", ran.stderr);
-    let mut command = work.scene.command(&[], &[ATTENDED]);
+    let mut command = work.test_env.get_token_command(&[], &[INTERACTIVE]);
     let certificate = "--client-certificate=~/missing";
     let args = ["-l", "spn", "--client-id", "c", "--tenant-id", "t"];
     let ran = run(work.here(command.args(args).arg(certificate)));
@@ -89,7 +91,7 @@ fn a_tilde_is_expanded_in_every_flag_that_takes_a_path() {
 
     // Of a command: the files are read and made there, and the entry has them in full.
     let sync = |more: &[&str]| {
-        let mut command = work.scene.world.aad(&["sync", "-e", CLOUD, "--no-warm"]);
+        let mut command = work.test_env.aad(&["sync", "-e", CLOUD, "--no-warm"]);
         let ran = run(work.here(command.args(more)));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         work.assert_clean(&more.join(" "));
@@ -98,10 +100,7 @@ fn a_tilde_is_expanded_in_every_flag_that_takes_a_path() {
     let text = fs::read_to_string(work.in_home("config")).expect("made");
     let full = work.in_home("tokens").display().to_string();
     assert!(text.contains(&full), "{text}");
-    let mut command = work
-        .scene
-        .world
-        .aad(&["convert-kubeconfig", "-l", "azurecli"]);
+    let mut command = work.test_env.aad(&["convert-kubeconfig", "-l", "azurecli"]);
     let convert = [
         "--kubeconfig=~/config",
         "--outfile=~/out",
@@ -125,7 +124,7 @@ fn a_kubeconfig_is_not_made_in_a_directory_called_tilde() {
         &["sync", "-e", CLOUD][..],
         &["convert-kubeconfig", "-l", "msi"],
     ] {
-        let mut command = work.scene.world.aad(command);
+        let mut command = work.test_env.aad(command);
         let ran = run(work.here(command.env("KUBECONFIG", "~/.kube/config")));
         assert_eq!(ran.code, 1, "{}", ran.stderr);
         assert!(
@@ -136,15 +135,15 @@ fn a_kubeconfig_is_not_made_in_a_directory_called_tilde() {
         assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
         work.assert_clean("KUBECONFIG");
     }
-    assert_eq!(work.scene.world.simulator.requests().len(), 0);
+    assert_eq!(work.test_env.simulator.requests().len(), 0);
 }
 
 #[test]
 fn a_relative_directory_of_az_is_the_one_that_az_itself_would_take_here() {
     let work = Work::new();
     let az = work.in_home("bin/az");
-    let user = &work.scene.user;
-    let mut login = work.scene.world.program(Path::new(&az));
+    let user = &work.test_env.user;
+    let mut login = work.test_env.program(Path::new(&az));
     login.args(["login", "-u", &user.upn, "-p", &user.password]);
     let signed_in = run(work.here(login.env("AZURE_CONFIG_DIR", "own-az")));
     assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
@@ -156,20 +155,22 @@ fn a_relative_directory_of_az_is_the_one_that_az_itself_would_take_here() {
     fs::remove_dir_all(work.in_home(".azure")).expect("there");
     let get = || {
         let args = ["-l", "azurecli", "--server-id", AKS_SERVER_APP];
-        let mut command = work.scene.command(&args, &[("AZURE_CONFIG_DIR", "own-az")]);
+        let mut command = work
+            .test_env
+            .get_token_command(&args, &[("AZURE_CONFIG_DIR", "own-az")]);
         run(work.here(&mut command))
     };
-    let claims = work.scene.claims(&get());
+    let claims = work.test_env.claims(&get());
     assert_eq!(
         claims["upn"]
             .as_str()
             .or(claims["preferred_username"].as_str()),
         Some(&*user.upn)
     );
-    work.scene.world.simulator.reset();
+    work.test_env.simulator.reset();
     get();
     assert_eq!(
-        work.scene.world.simulator.requests().len(),
+        work.test_env.simulator.requests().len(),
         0,
         "and it is cached"
     );

@@ -14,18 +14,17 @@ use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec, SignIn};
 use kubectl_aad::internals::{Interaction, LoginMode, Sink, Situation};
 
 use crate::{
-    get_token::{NON_INTERACTIVE, Scene, browser_that_tells, finished, wait_for_file, walk},
+    env::{
+        NON_INTERACTIVE, Ran, TIMEOUT, TestEnv, browser_that_tells, finished, run, wait_for_file,
+        walk,
+    },
     support::{peer, repository},
-    world::{Ran, World, run},
 };
-
-/// As long as a loaded machine may need; a test that works never waits for it.
-const LONG: Duration = Duration::from_secs(120);
 
 /// One cluster in a kubeconfig that `sync` wrote, whose people sign in by device code, and nobody
 /// signed in.
 struct Kubectl {
-    world: World,
+    test_env: TestEnv,
     program: PathBuf,
 }
 
@@ -33,11 +32,11 @@ impl Kubectl {
     /// None where kubectl, or the program that makes pseudo-terminals, is missing.
     fn new() -> Option<Self> {
         let (program, _) = (peer("kubectl")?, peer("script")?);
-        let world = World::new(Fleet::generate(&FleetSpec {
+        let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
             clusters: 1,
             ..FleetSpec::default()
         }));
-        let synced = run(&mut world.sync(&[
+        let synced = run(&mut test_env.sync(&[
             "--login",
             "devicecode",
             "--arm-login",
@@ -47,26 +46,27 @@ impl Kubectl {
         assert_eq!(synced.code, 0, "{}", synced.stderr);
         let named = Command::new(&program)
             .args(["config", "get-contexts", "-o", "name", "--kubeconfig"])
-            .arg(world.kubeconfig())
+            .arg(test_env.kubeconfig())
             .output()
             .expect("kubectl runs");
         let context = String::from_utf8(named.stdout).expect("a name");
-        let chosen = run(world
-            .program(&program)
-            .args(["config", "use-context", context.trim()]));
+        let chosen =
+            run(test_env
+                .program(&program)
+                .args(["config", "use-context", context.trim()]));
         assert_eq!(chosen.code, 0, "{}", chosen.stderr);
-        world.simulator.reset();
-        Some(Self { world, program })
+        test_env.simulator.reset();
+        Some(Self { test_env, program })
     }
 
     /// A line of shell, in which `kubectl` is the real one, without a terminal.
     fn shell(&self, line: &str) -> Command {
-        let bin = self.world.home().join("bin");
+        let bin = self.test_env.home().join("bin");
         let link = bin.join("kubectl");
         if !link.exists() {
             std::os::unix::fs::symlink(&self.program, link).expect("linked");
         }
-        let mut command = self.world.program("/bin/sh".as_ref());
+        let mut command = self.test_env.program("/bin/sh".as_ref());
         command.args(["-c", line]).stdin(Stdio::null());
         command
     }
@@ -76,7 +76,7 @@ impl Kubectl {
         // The program that makes the terminal has a shell of its own.
         let mut command = self.shell("");
         let script = fs::canonicalize("/usr/bin/script").expect("it is installed");
-        let inner = self.world.home().join("inner.sh");
+        let inner = self.test_env.home().join("inner.sh");
         fs::write(&inner, format!("{line}\n")).expect("written");
         let envs: Vec<_> = command
             .get_envs()
@@ -86,7 +86,7 @@ impl Kubectl {
         command
             .env_clear()
             .envs(envs)
-            .current_dir(self.world.home())
+            .current_dir(self.test_env.home())
             .stdin(Stdio::null())
             .args(["--quiet", "--return", "--command"])
             .arg(format!("/bin/sh '{}'", inner.display()))
@@ -95,13 +95,13 @@ impl Kubectl {
     }
 
     fn sign_out(&self) {
-        let cache = self.world.home().join(".kube/cache/kubectl-aad");
+        let cache = self.test_env.home().join(".kube/cache/kubectl-aad");
         let _ = fs::remove_dir_all(cache);
-        self.world.simulator.reset();
+        self.test_env.simulator.reset();
     }
 
     fn codes(&self) -> u64 {
-        self.world.simulator.counters().get(Endpoint::DeviceCode)
+        self.test_env.simulator.counters().get(Endpoint::DeviceCode)
     }
 }
 
@@ -155,7 +155,7 @@ fn kubectl_signs_a_person_in_wherever_what_to_do_can_be_seen() {
 }
 
 fn check(kubectl: &Kubectl, line: &str, asks: bool, ran: &Ran, wrong: &mut String) {
-    let file = kubectl.world.home().join("said");
+    let file = kubectl.test_env.home().join("said");
     let in_file = fs::read_to_string(&file).unwrap_or_default();
     let _ = fs::remove_file(&file);
     let said = format!("{}{}{in_file}", ran.stdout, ran.stderr);
@@ -176,7 +176,7 @@ fn kubectl_asks_once_for_a_command_whose_sign_in_came_to_nothing() {
     let Some(kubectl) = Kubectl::new() else {
         return;
     };
-    let simulator = &kubectl.world.simulator;
+    let simulator = &kubectl.test_env.simulator;
     // Nobody answers in time.
     simulator.configure(|settings| {
         settings.device_auto_approve = None;
@@ -202,12 +202,12 @@ fn kubectl_asks_once_for_a_command_whose_sign_in_came_to_nothing() {
 
 #[test]
 fn a_browser_is_opened_where_standard_error_goes_nowhere() {
-    let scene = Scene::new();
-    let (browser, told) = browser_that_tells(&scene);
-    let args = scene.person("interactive", &[]);
+    let test_env = TestEnv::new();
+    let (browser, told) = browser_that_tells(&test_env);
+    let args = test_env.user_args("interactive", &[]);
     let start = |browser: &str| {
-        scene
-            .command(&args, &[("BROWSER", browser)])
+        test_env
+            .get_token_command(&args, &[("BROWSER", browser)])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -215,32 +215,34 @@ fn a_browser_is_opened_where_standard_error_goes_nowhere() {
     };
     let without = finished(start("no-such-browser"));
     assert_eq!(without.code, 1);
-    assert_eq!(scene.world.simulator.counters().total(), 0);
-    scene.world.simulator.configure(|settings| {
-        settings.sign_in = SignIn::As(scene.user.upn.clone());
+    assert_eq!(test_env.simulator.counters().total(), 0);
+    test_env.simulator.configure(|settings| {
+        settings.sign_in = SignIn::As(test_env.user.upn.clone());
     });
     let mut child = start(&browser);
     let address = wait_for_file(&told, &mut child);
-    walk(&scene, &address);
-    scene.claims(&finished(child));
+    walk(&test_env, &address);
+    test_env.claims(&finished(child));
 }
 
 #[test]
 fn a_code_that_cannot_be_written_is_not_waited_for() {
-    let scene = Scene::new();
-    scene
-        .world
+    let test_env = TestEnv::new();
+    test_env
         .simulator
         .configure(|settings| settings.device_auto_approve = None);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut child = scene
-        .command(&scene.person("devicecode", &["--timeout", "10m"]), &[])
+    let mut child = test_env
+        .get_token_command(
+            &test_env.user_args("devicecode", &["--timeout", "10m"]),
+            &[],
+        )
         .stdout(Stdio::null())
         .stderr(writer)
         .spawn()
         .expect("the program starts");
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + TIMEOUT;
     loop {
         if let Some(status) = child.try_wait().expect("ours") {
             assert_eq!(status.code(), Some(1));
@@ -253,23 +255,23 @@ fn a_code_that_cannot_be_written_is_not_waited_for() {
 
 #[test]
 fn a_stopped_sign_in_holds_nobody_up() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = scene.person("devicecode", &[]);
+    let args = test_env.user_args("devicecode", &[]);
     let start = || {
-        scene
-            .command(&args, &[])
+        test_env
+            .get_token_command(&args, &[])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts")
     };
     let stopped = Stopped::new(start());
-    let first_code = simulator.wait_for_user_code(LONG);
+    let first_code = simulator.wait_for_user_code(TIMEOUT);
     stopped.signal("-STOP");
     // Nobody can be asked here, so there is nothing to wait for.
-    let refused = run(&mut scene.command(&args, &[NON_INTERACTIVE]));
+    let refused = run(&mut test_env.get_token_command(&args, &[NON_INTERACTIVE]));
     assert_eq!(refused.code, 1);
     let pid = stopped.id();
     for word in [
@@ -282,7 +284,7 @@ fn a_stopped_sign_in_holds_nobody_up() {
     }
     // Several that can ask make one prompt.
     let asking = [start(), start(), start()];
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + TIMEOUT;
     let code = loop {
         let codes = simulator.pending_user_codes();
         if let Some(code) = codes.into_iter().find(|code| *code != first_code) {
@@ -291,33 +293,33 @@ fn a_stopped_sign_in_holds_nobody_up() {
         assert!(Instant::now() < end, "nobody else asks");
         std::thread::sleep(Duration::from_millis(5));
     };
-    assert!(simulator.approve_device(&code, &scene.user.upn));
+    assert!(simulator.approve_device(&code, &test_env.user.upn));
     for child in asking {
-        scene.claims(&finished(child));
+        test_env.claims(&finished(child));
     }
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
     // Nor is the stopped one's own prompt needed any more.
     stopped.signal("-CONT");
-    scene.claims(&finished(stopped.into_child()));
+    test_env.claims(&finished(stopped.into_child()));
 }
 
 #[test]
 fn a_stopped_process_does_not_keep_others_from_a_token_that_needs_no_person() {
-    let scene = Scene::new();
-    let hold = scene.world.simulator.hold(Fault::on(Endpoint::Token));
-    let args = scene.spn(&["--client-secret", scene.principal.secret()]);
-    let child = scene
-        .command(&args, &[])
+    let test_env = TestEnv::new();
+    let hold = test_env.simulator.hold(Fault::on(Endpoint::Token));
+    let args = test_env.spn_args(&["--client-secret", test_env.principal.secret()]);
+    let child = test_env
+        .get_token_command(&args, &[])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
     let stopped = Stopped::new(child);
-    hold.wait_for(1, LONG);
+    hold.wait_for(1, TIMEOUT);
     stopped.signal("-STOP");
     hold.release();
-    let ran = run(&mut scene.command(&args, &[]));
-    scene.claims(&ran);
+    let ran = run(&mut test_env.get_token_command(&args, &[]));
+    test_env.claims(&ran);
     assert!(ran.stderr.contains("is stopped"), "{}", ran.stderr);
 }
 
@@ -359,30 +361,30 @@ impl Drop for Stopped {
 
 #[test]
 fn those_who_wait_for_a_sign_in_say_whose_on_any_stderr() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = scene.person("devicecode", &[]);
+    let args = test_env.user_args("devicecode", &[]);
     let start = |env: &[(&str, &str)]| {
-        scene
-            .command(&args, env)
+        test_env
+            .get_token_command(&args, env)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts")
     };
     let holder = start(&[]);
-    let code = simulator.wait_for_user_code(LONG);
+    let code = simulator.wait_for_user_code(TIMEOUT);
     // Where nobody can be asked, too: the sign-in under way serves it.
     let mut waits = start(&[NON_INTERACTIVE]);
     let said = crate::get_token::first_words(&mut waits, &["waiting for process", "error"]);
     assert!(said.contains("waiting for process"), "{said}");
-    assert!(simulator.approve_device(&code, &scene.user.upn));
+    assert!(simulator.approve_device(&code, &test_env.user.upn));
     let pid = holder.id().to_string();
-    scene.claims(&finished(holder));
+    test_env.claims(&finished(holder));
     let ran = finished(waits);
     assert!(ran.stderr.contains(&pid), "{}", ran.stderr);
-    scene.claims(&ran);
+    test_env.claims(&ran);
 }
 
 /// Who asks is one function; its page shows it as a table.
@@ -428,46 +430,46 @@ fn the_page_about_prompts_shows_what_the_function_decides() {
 }
 
 /// A token near its end, whose background refresh is held back until the test lets it go.
-fn due(scene: &Scene) -> Vec<String> {
-    let simulator = &scene.world.simulator;
+fn due(test_env: &TestEnv) -> Vec<String> {
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.service_token_lifetime = 590);
-    let secret = scene.principal.secret().to_owned();
-    let args: Vec<String> = scene
-        .spn(&["--client-secret", &secret])
+    let secret = test_env.principal.secret().to_owned();
+    let args: Vec<String> = test_env
+        .spn_args(&["--client-secret", &secret])
         .into_iter()
         .map(str::to_owned)
         .collect();
     let borrowed: Vec<&str> = args.iter().map(String::as_str).collect();
-    scene.claims(&scene.get_token(&borrowed, &[]));
+    test_env.claims(&test_env.get_token(&borrowed, &[]));
     args
 }
 
 #[test]
 fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
-    let scene = Scene::new();
-    let args = due(&scene);
-    let hold = scene.world.simulator.hold(Fault::on(Endpoint::Token));
-    let place = scene.world.home().join("place");
+    let test_env = TestEnv::new();
+    let args = due(&test_env);
+    let hold = test_env.simulator.hold(Fault::on(Endpoint::Token));
+    let place = test_env.home().join("place");
     fs::create_dir(&place).expect("made");
-    let authority = scene.world.simulator.authority_url();
+    let authority = test_env.simulator.authority_url();
     let line = format!(
         "cd place && exec 9>../lock && flock 9 && \
          '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {} 3>&1 >../token",
         env!("CARGO_BIN_EXE_kubectl-aad"),
         args.join(" ")
     );
-    let mut shell = scene.world.program("/bin/sh".as_ref());
+    let mut shell = test_env.program("/bin/sh".as_ref());
     shell.args(["-c", &line]).stdin(Stdio::null());
     // It ends though the refresh goes on: nothing holds the pipe open.
     let ran = run(&mut shell);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    hold.wait_for(1, LONG);
+    hold.wait_for(1, TIMEOUT);
     let free = run(Command::new("flock")
         .args(["--nonblock"])
-        .arg(scene.world.home().join("lock"))
+        .arg(test_env.home().join("lock"))
         .arg("true"));
     assert_eq!(free.code, 0, "the lock is free");
-    let pid = holder(&scene);
+    let pid = holder(&test_env);
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let session = stat
         .rsplit_once(')')
@@ -482,8 +484,8 @@ fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
 }
 
 /// The number of the process whose lock on a token is the newest.
-fn holder(scene: &Scene) -> String {
-    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+fn holder(test_env: &TestEnv) -> String {
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
     let locks = fs::read_dir(cache).expect("the cache").flatten();
     let newest = locks
         .map(|entry| entry.path())
@@ -514,17 +516,11 @@ fn a_process_that_reaps_nobody_keeps_one_zombie_at_most() {
         return;
     }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux does");
-    let scene = Scene::new();
-    let args = due(&scene);
+    let test_env = TestEnv::new();
+    let args = due(&test_env);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let counters = || {
-        scene
-            .world
-            .simulator
-            .counters()
-            .tokens("client_credentials")
-    };
-    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+    let counters = || test_env.simulator.counters().tokens("client_credentials");
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
     for round in 0..3 {
         for entry in fs::read_dir(&cache).expect("the cache").flatten() {
             // What puts the next attempt off for a minute.
@@ -533,8 +529,8 @@ fn a_process_that_reaps_nobody_keeps_one_zombie_at_most() {
             }
         }
         let before = counters();
-        scene.claims(&scene.get_token(&args, &[]));
-        let end = Instant::now() + LONG;
+        test_env.claims(&test_env.get_token(&args, &[]));
+        let end = Instant::now() + TIMEOUT;
         while zombies() == 0 || counters() == before {
             assert!(
                 Instant::now() < end,
@@ -565,22 +561,22 @@ fn zombies() -> usize {
 
 #[test]
 fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
-    let scene = Scene::new();
-    let script = scene.world.home().join("bin/looks");
-    let found = scene.world.home().join("found");
+    let test_env = TestEnv::new();
+    let script = test_env.home().join("bin/looks");
+    let found = test_env.home().join("found");
     let text = format!(
         "#!/bin/sh\n{{ ls /proc/self/fd; pwd; cut -d' ' -f5 /proc/$$/stat; echo $$; }} > '{0}.new'; mv '{0}.new' '{0}'\n",
         found.display()
     );
     fs::write(&script, text).expect("written");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
-    let authority = scene.world.simulator.authority_url();
+    let authority = test_env.simulator.authority_url();
     let line = format!(
         "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {}",
         env!("CARGO_BIN_EXE_kubectl-aad"),
-        scene.person("interactive", &[]).join(" ")
+        test_env.user_args("interactive", &[]).join(" ")
     );
-    let mut shell = scene.world.program("/bin/sh".as_ref());
+    let mut shell = test_env.program("/bin/sh".as_ref());
     shell
         .args(["-c", &line])
         .env("BROWSER", "looks")
@@ -601,14 +597,14 @@ fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
 
 #[test]
 fn az_gets_no_descriptor_of_the_caller() {
-    let scene = Scene::new();
-    let az = scene.world.home().join("bin/az");
+    let test_env = TestEnv::new();
+    let az = test_env.home().join("bin/az");
     let real = fs::read_link(&az).expect("the stand-in is a link");
-    let behind = scene.world.home().join("behind");
+    let behind = test_env.home().join("behind");
     fs::create_dir(&behind).expect("made");
     std::os::unix::fs::symlink(real, behind.join("az")).expect("linked");
     fs::remove_file(&az).expect("ours");
-    let found = scene.world.home().join("found");
+    let found = test_env.home().join("found");
     let text = format!(
         "#!/bin/sh\nls /proc/self/fd > '{}'\nexec '{}' \"$@\"\n",
         found.display(),
@@ -619,19 +615,19 @@ fn az_gets_no_descriptor_of_the_caller() {
     let line = format!(
         "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} -l azurecli --tenant-id {}",
         env!("CARGO_BIN_EXE_kubectl-aad"),
-        scene.tenant
+        test_env.tenant
     );
-    let mut shell = scene.world.program("/bin/sh".as_ref());
+    let mut shell = test_env.program("/bin/sh".as_ref());
     shell.args(["-c", &line]).stdin(Stdio::null());
-    scene.claims(&run(&mut shell));
+    test_env.claims(&run(&mut shell));
     let seen = fs::read_to_string(&found).expect("az ran");
     assert!(!seen.lines().any(|number| number == "7"), "{seen}");
 }
 
 #[test]
 fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
-    let scene = Scene::new();
-    let kubeconfig = scene.world.kubeconfig();
+    let test_env = TestEnv::new();
+    let kubeconfig = test_env.kubeconfig();
     fs::create_dir_all(kubeconfig.parent().expect("a directory")).expect("made");
     let exec = "apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user:\n    exec:\n      \
                 apiVersion: client.authentication.k8s.io/v1\n      command: kubelogin\n      args: [get-token, \
@@ -639,7 +635,7 @@ fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
     fs::write(&kubeconfig, exec).expect("written");
     let lock = kubeconfig.with_extension("lock");
     fs::write(&lock, "").expect("a lock of kubectl");
-    let mut command = scene.world.aad(&["convert-kubeconfig", "-l", "azurecli"]);
+    let mut command = test_env.aad(&["convert-kubeconfig", "-l", "azurecli"]);
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -657,18 +653,18 @@ fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
 #[test]
 fn ctrl_c_ends_az_and_what_it_started() {
     use std::os::unix::process::CommandExt as _;
-    let scene = Scene::new();
-    let az = scene.world.home().join("bin/az");
+    let test_env = TestEnv::new();
+    let az = test_env.home().join("bin/az");
     fs::remove_file(&az).expect("the link of the stand-in");
-    let found = scene.world.home().join("found");
+    let found = test_env.home().join("found");
     let text = format!(
         "#!/bin/sh\nsleep 600 &\necho $$ $! > '{0}.new'; mv '{0}.new' '{0}'\nwait\n",
         found.display()
     );
     fs::write(&az, text).expect("written");
     fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
-    let mut child = scene
-        .command(&["-l", "azurecli", "--tenant-id", &scene.tenant], &[])
+    let mut child = test_env
+        .get_token_command(&["-l", "azurecli", "--tenant-id", &test_env.tenant], &[])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
@@ -678,7 +674,7 @@ fn ctrl_c_ends_az_and_what_it_started() {
     let group = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process_group(group, rustix::process::Signal::INT).expect("ours");
     assert!(!child.wait().expect("ours").success());
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + TIMEOUT;
     for pid in pids.split_whitespace() {
         let runs = || {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -11,7 +11,7 @@ use kubectl_aad::internals::{
 };
 
 use crate::{
-    get_token::{ATTENDED, Scene},
+    env::{INTERACTIVE, TestEnv},
     support::repository,
 };
 
@@ -338,25 +338,25 @@ fn the_page_of_login_modes_is_what_the_tables_say() {
 
 #[test]
 fn every_example_of_the_page_gets_a_token() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| {
-        settings.sign_in = azure_sim::SignIn::As(scene.user.upn.clone());
+        settings.sign_in = azure_sim::SignIn::As(test_env.user.upn.clone());
     });
-    scene.install_azd();
-    scene.sign_in_to_azd();
-    let federated = scene.world.home().join("federated");
+    test_env.install_azd();
+    test_env.sign_in_to_azd();
+    let federated = test_env.home().join("federated");
     let token = simulator.workload_identity_token("https://issuer.example", "subject");
     std::fs::write(&federated, token).expect("written");
     let identity = &simulator.fleet().managed_identities;
     let identity = identity.iter().find(|identity| !identity.system);
     let values = [
-        ("TENANT", scene.tenant.clone()),
+        ("TENANT", test_env.tenant.clone()),
         ("AKS-CLIENT", AKS_CLIENT_APP.to_owned()),
-        ("CLIENT", scene.principal.client_id.clone()),
-        ("SECRET", scene.principal.secret().to_owned()),
-        ("USER", scene.user.upn.clone()),
-        ("PASSWORD", scene.user.password.clone()),
+        ("CLIENT", test_env.principal.client_id.clone()),
+        ("SECRET", test_env.principal.secret().to_owned()),
+        ("USER", test_env.user.upn.clone()),
+        ("PASSWORD", test_env.user.password.clone()),
         (
             "IDENTITY",
             identity.expect("one is assigned").client_id.clone(),
@@ -375,10 +375,10 @@ fn every_example_of_the_page_gets_a_token() {
         }
         let args: Vec<String> = example.arguments.split_whitespace().map(filled).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let mut env = simulator.env_for(example.place, &scene.world.files);
+        let mut env = simulator.env_for(example.place, &test_env.files);
         let webhook = [
-            ("AZURE_CLIENT_ID", scene.principal.client_id.clone()),
-            ("AZURE_TENANT_ID", scene.tenant.clone()),
+            ("AZURE_CLIENT_ID", test_env.principal.client_id.clone()),
+            ("AZURE_TENANT_ID", test_env.tenant.clone()),
             (
                 "AZURE_FEDERATED_TOKEN_FILE",
                 federated.display().to_string(),
@@ -390,9 +390,9 @@ fn every_example_of_the_page_gets_a_token() {
         for (name, value) in example.variables {
             env.push(((*name).to_owned(), filled(value)));
         }
-        env.push((ATTENDED.0.to_owned(), ATTENDED.1.to_owned()));
+        env.push((INTERACTIVE.0.to_owned(), INTERACTIVE.1.to_owned()));
         let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let ran = scene.get_token(&args, &env);
+        let ran = test_env.get_token(&args, &env);
         assert_eq!(ran.code, 0, "{}\n{}", example.arguments, ran.stderr);
         let credential = ran.json(0);
         assert_eq!(

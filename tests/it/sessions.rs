@@ -3,25 +3,21 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant, SystemTime},
+    process::{Child, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use azure_sim::{AZURE_CLI_APP, Endpoint, Fault, User};
 use kubectl_aad::internals::{Store, StoreChoice, StoreKind as Kind};
 use serde_json::json;
 
-use crate::{
-    get_token::{ATTENDED, NON_INTERACTIVE, Scene},
-    world::{CLOUD, Ran, run},
+use crate::env::{
+    CLOUD, INTERACTIVE, NON_INTERACTIVE, Ran, TIMEOUT, TestEnv, run, start, wait_until,
 };
-
-/// As long as a loaded machine may need; a test that passes never waits for it.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Two people who are both in two tenants, and nobody signed in.
 struct Office {
-    scene: Scene,
+    test_env: TestEnv,
     tenants: [String; 2],
     /// At home in the first tenant.
     ann: User,
@@ -31,8 +27,8 @@ struct Office {
 
 impl Office {
     fn open() -> Self {
-        let scene = Scene::with_tenants(2);
-        let simulator = &scene.world.simulator;
+        let test_env = TestEnv::with_tenants(2);
+        let simulator = &test_env.simulator;
         let fleet = simulator.fleet();
         let tenants = [fleet.tenants[0].id.clone(), fleet.tenants[1].id.clone()];
         let people = ["ann@one.example", "bob@two.example"];
@@ -46,7 +42,7 @@ impl Office {
         // No access token outlives the call that got it: each call shows which session it uses.
         simulator.configure(|settings| settings.user_token_lifetime = 60);
         Self {
-            scene,
+            test_env,
             tenants,
             ann,
             bob,
@@ -64,15 +60,16 @@ impl Office {
 
     /// A call with nobody there to sign in.
     fn silent(&self, tenant: &str, hint: Option<&User>) -> Ran {
-        self.scene
+        self.test_env
             .get_token(&Self::args(tenant, hint), &[NON_INTERACTIVE])
     }
 
     /// A call at which this person signs in, if anybody is asked.
     fn with(&self, person: &User, tenant: &str, hint: Option<&User>) -> Ran {
-        let simulator = &self.scene.world.simulator;
+        let simulator = &self.test_env.simulator;
         simulator.configure(|s| s.device_auto_approve = Some((1, person.upn.clone())));
-        self.scene.get_token(&Self::args(tenant, hint), &[ATTENDED])
+        self.test_env
+            .get_token(&Self::args(tenant, hint), &[INTERACTIVE])
     }
 
     fn signs_in(&self, person: &User, tenant: &str, hint: Option<&User>) {
@@ -83,7 +80,7 @@ impl Office {
     }
 
     fn is(&self, ran: &Ran, person: &User, tenant: &str) {
-        let claims = self.scene.claims(ran);
+        let claims = self.test_env.claims(ran);
         assert_eq!(claims["oid"], person.oid_in(tenant).as_str());
         assert_eq!(claims["tid"], tenant);
     }
@@ -96,15 +93,12 @@ impl Office {
     }
 
     fn prompts(&self) -> u64 {
-        let counters = self.scene.world.simulator.counters();
+        let counters = self.test_env.simulator.counters();
         counters.get(Endpoint::DeviceCode)
     }
 
     fn revoke(&self, person: &User) {
-        self.scene
-            .world
-            .simulator
-            .revoke_refresh_tokens(&person.upn);
+        self.test_env.simulator.revoke_refresh_tokens(&person.upn);
     }
 
     /// Every refresh request in this tenant (all where none is named) is refused with this code.
@@ -122,24 +116,8 @@ impl Office {
             Some(tenant) => fault.tenant(tenant),
             None => fault,
         };
-        let faults = self.scene.world.simulator.faults();
+        let faults = self.test_env.simulator.faults();
         faults.add(fault.body(400, "application/json", body.to_string()));
-    }
-}
-
-fn start(command: &mut Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -164,19 +142,19 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_failure() {
 fn an_unnamed_context_does_not_run_as_a_named_account_after_a_canceled_prompt() {
     let office = Office::open();
     let one = &office.tenants[0];
-    let simulator = &office.scene.world.simulator;
+    let simulator = &office.test_env.simulator;
     office.signs_in(&office.ann, one, None);
     office.signs_in(&office.bob, one, Some(&office.bob));
     office.revoke(&office.ann);
     simulator.configure(|settings| settings.device_auto_approve = None);
     let args = Office::args(one, None);
-    let mut asked = start(&mut office.scene.command(&args, &[ATTENDED]));
-    simulator.wait_for_user_code(PATIENCE);
+    let mut asked = start(&mut office.test_env.get_token_command(&args, &[INTERACTIVE]));
+    simulator.wait_for_user_code(TIMEOUT);
     let pid = rustix::process::Pid::from_child(&asked);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it lives");
     assert!(!asked.wait().expect("it ends").success());
     office.is_refused(one);
-    let mut again = start(&mut office.scene.command(&args, &[ATTENDED]));
+    let mut again = start(&mut office.test_env.get_token_command(&args, &[INTERACTIVE]));
     wait_until("the person is asked again", || office.prompts() == 4);
     again.kill().expect("it lives");
     again.wait().expect("it ends");
@@ -186,7 +164,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_canceled_prompt() 
 fn an_unnamed_context_does_not_run_as_a_named_account_after_a_background_refresh() {
     let office = Office::open();
     let one = &office.tenants[0];
-    let simulator = &office.scene.world.simulator;
+    let simulator = &office.test_env.simulator;
     // Long enough to be served, and due from the start.
     simulator.configure(|settings| settings.user_token_lifetime = 590);
     office.signs_in(&office.ann, one, None);
@@ -200,7 +178,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_background_refresh
     let mut args = Office::args(one, None);
     args.push("--force-refresh");
     // The refresher may still be forgetting the session: ann's is refused, too.
-    let ran = office.scene.get_token(&args, &[NON_INTERACTIVE]);
+    let ran = office.test_env.get_token(&args, &[NON_INTERACTIVE]);
     assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
     office.is(&office.silent(one, None), &office.ann, one);
 }
@@ -231,12 +209,12 @@ fn a_context_whose_account_is_gone_does_not_run_as_another_unnamed_one() {
         office.signs_in(&office.ann, one, None);
         office.refuse_refresh(Some(two), 50_076, Some("basic_action"));
         office.signs_in(&office.bob, two, None);
-        office.scene.world.simulator.faults().clear();
+        office.test_env.simulator.faults().clear();
         office.is(&office.silent(one, None), &office.ann, one);
         office.is(&office.silent(two, None), &office.bob, two);
         if cleared {
             let args = ["cache", "clear", "--account", &office.ann.upn];
-            assert_eq!(run(&mut office.scene.world.aad(&args)).code, 0);
+            assert_eq!(run(&mut office.test_env.aad(&args)).code, 0);
         } else {
             office.revoke(&office.ann);
         }
@@ -252,16 +230,16 @@ fn a_context_whose_account_is_gone_does_not_run_as_another_unnamed_one() {
 #[test]
 fn the_sign_in_of_a_named_sync_serves_no_unnamed_command() {
     let office = Office::open();
-    let scene = &office.scene;
-    let simulator = &scene.world.simulator;
+    let test_env = &office.test_env;
+    let simulator = &test_env.simulator;
     simulator.configure(|s| s.device_auto_approve = Some((1, office.bob.upn.clone())));
     let fleet = |args: &[&str]| {
-        let mut command = scene.world.aad(args);
+        let mut command = test_env.aad(args);
         command.args(["-l", "devicecode", "--environment", CLOUD, "-o", "json"]);
         command.env(NON_INTERACTIVE.0, NON_INTERACTIVE.1);
         run(command.stdin(Stdio::null()))
     };
-    let ran = scene.world.at_a_terminal(&[
+    let ran = test_env.at_a_terminal(&[
         "list",
         "-l",
         "devicecode",
@@ -278,7 +256,7 @@ fn the_sign_in_of_a_named_sync_serves_no_unnamed_command() {
     assert_eq!(unnamed.code, 1, "{}{}", unnamed.stdout, unnamed.stderr);
     let mut args = Office::args(&office.tenants[1], None);
     *args.last_mut().expect("the client") = AZURE_CLI_APP;
-    let ran = scene.get_token(&args, &[NON_INTERACTIVE]);
+    let ran = test_env.get_token(&args, &[NON_INTERACTIVE]);
     assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
 }
 
@@ -305,7 +283,7 @@ fn an_answer_about_one_request_ends_no_session() {
         office.refuse_refresh(Some(two), code, suberror);
         office.is_refused(two);
         office.is(&office.silent(one, None), &office.ann, one);
-        office.scene.world.simulator.faults().clear();
+        office.test_env.simulator.faults().clear();
         office.is(&office.silent(two, None), &office.ann, two);
     }
     assert_eq!(office.prompts(), 1);
@@ -327,9 +305,9 @@ fn an_answer_about_the_token_itself_ends_its_session() {
         office.signs_in(&office.ann, one, None);
         office.refuse_refresh(None, code, suberror);
         office.is_refused(one);
-        office.scene.world.simulator.reset();
+        office.test_env.simulator.reset();
         office.is_refused(one);
-        let counters = office.scene.world.simulator.counters();
+        let counters = office.test_env.simulator.counters();
         assert_eq!(counters.total(), 0, "AADSTS{code}: it is not sent again");
     }
 }
@@ -338,14 +316,14 @@ fn an_answer_about_the_token_itself_ends_its_session() {
 fn a_refused_token_that_was_replaced_meanwhile_is_not_the_one_that_is_forgotten() {
     let office = Office::open();
     let [one, two] = &office.tenants;
-    let simulator = &office.scene.world.simulator;
+    let simulator = &office.test_env.simulator;
     office.signs_in(&office.ann, one, None);
     office.revoke(&office.ann);
     let refresh = Fault::on(Endpoint::Token).grant("refresh_token");
     let hold = simulator.hold(refresh.tenant(one));
     let named = Office::args(one, Some(&office.ann));
-    let slow = start(&mut office.scene.command(&named, &[]));
-    hold.wait_for(1, PATIENCE);
+    let slow = start(&mut office.test_env.get_token_command(&named, &[]));
+    hold.wait_for(1, TIMEOUT);
     // Ann signs in for a context that names nobody; the new token replaces the revoked one.
     office.signs_in(&office.ann, two, None);
     hold.release();
@@ -358,8 +336,8 @@ fn a_refused_token_that_was_replaced_meanwhile_is_not_the_one_that_is_forgotten(
 }
 
 /// The names of the files in the cache.
-fn files(scene: &Scene) -> Vec<String> {
-    let cache = scene.world.home().join(".kube/cache/kubectl-aad");
+fn files(test_env: &TestEnv) -> Vec<String> {
+    let cache = test_env.home().join(".kube/cache/kubectl-aad");
     let entries = fs::read_dir(cache).expect("it was made");
     let names = entries.map(|entry| entry.expect("readable").file_name());
     let mut names: Vec<String> = names.map(|n| n.into_string().expect("text")).collect();
@@ -369,35 +347,41 @@ fn files(scene: &Scene) -> Vec<String> {
 
 #[test]
 fn sixty_cold_calls_with_proof_of_possession_make_one_key_and_one_request() {
-    let scene = Scene::new();
-    let args = scene.spn(&["--pop-enabled", "--pop-claims", "u=/cluster"]);
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let args = test_env.spn_args(&["--pop-enabled", "--pop-claims", "u=/cluster"]);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let children: Vec<Child> = (0..60)
-        .map(|_| start(&mut scene.command(&args, &[secret])))
+        .map(|_| start(&mut test_env.get_token_command(&args, &[secret])))
         .collect();
     for child in children {
         let output = child.wait_with_output().expect("it ends");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{stderr}");
     }
-    let counters = scene.world.simulator.counters();
+    let counters = test_env.simulator.counters();
     assert_eq!(counters.tokens("client_credentials"), 1);
-    let files = files(&scene);
+    let files = files(&test_env);
     let records = files.iter().filter(|name| !name.starts_with("key."));
     assert_eq!(records.count(), 2, "the key and the token: {files:?}");
 }
 
 #[test]
 fn each_az_login_takes_the_place_of_the_one_before() {
-    let scene = Scene::new();
-    let az = scene.world.home().join("bin/az");
-    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
+    let test_env = TestEnv::new();
+    let az = test_env.home().join("bin/az");
+    let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
     for _ in 0..5 {
-        let login = ["login", "-u", &scene.user.upn, "-p", &scene.user.password];
-        assert_eq!(run(scene.world.program(&az).args(login)).code, 0);
-        scene.claims(&scene.get_token(&args, &[]));
+        let login = [
+            "login",
+            "-u",
+            &test_env.user.upn,
+            "-p",
+            &test_env.user.password,
+        ];
+        assert_eq!(run(test_env.program(&az).args(login)).code, 0);
+        test_env.claims(&test_env.get_token(&args, &[]));
     }
-    let files = files(&scene);
+    let files = files(&test_env);
     let records = files.iter().filter(|name| !name.starts_with("key."));
     assert_eq!(records.count(), 1, "{files:?}");
 }
@@ -405,18 +389,18 @@ fn each_az_login_takes_the_place_of_the_one_before() {
 #[test]
 fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let office = Office::open();
-    let scene = &office.scene;
-    let simulator = &scene.world.simulator;
+    let test_env = &office.test_env;
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.user_token_lifetime = 5302);
-    let sealed = Store::open(Ok(scene.world.home().join("probe")), StoreChoice::Auto)
+    let sealed = Store::open(Ok(test_env.home().join("probe")), StoreChoice::Auto)
         .is_ok_and(|store| store.kind() != Kind::File);
     let one = &office.tenants[0];
     // As from a container that shares the home and has no key store.
     let signs_in = |person: &User, plain: bool| {
         simulator.configure(|s| s.device_auto_approve = Some((1, person.upn.clone())));
-        let mut env = vec![ATTENDED];
+        let mut env = vec![INTERACTIVE];
         env.extend(plain.then_some(("AAD_TOKEN_STORE", "file")));
-        let ran = scene.get_token(&Office::args(one, Some(person)), &env);
+        let ran = test_env.get_token(&Office::args(one, Some(person)), &env);
         office.is(&ran, person, one);
     };
     for person in [&office.ann, &office.bob] {
@@ -424,7 +408,7 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
         signs_in(person, true);
     }
     let kinds = if sealed { 2 } else { 1 };
-    let cache = |args: &[&str]| run(scene.world.aad(&["cache"]).args(args));
+    let cache = |args: &[&str]| run(test_env.aad(&["cache"]).args(args));
     let listed = |account: &User| {
         let ran = cache(&["list", "-o", "json", "--account", &account.upn]);
         let report = ran.json(0);
@@ -445,7 +429,7 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let count = by_file["records"].as_array().expect("a list").len();
     assert_eq!((count, &by_file["unreadable"]), (2 * kinds, &json!(0)));
     // Another machine's: nobody here can read it.
-    let directory = scene.world.home().join(".kube/cache/kubectl-aad");
+    let directory = test_env.home().join(".kube/cache/kubectl-aad");
     let foreign = directory.join("refresh-1-2.0badc0de.sealed");
     fs::write(&foreign, "noise").expect("written");
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("ours");
@@ -474,30 +458,30 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
         } else {
             &[]
         };
-        let ran = scene.get_token(&Office::args(one, Some(&office.ann)), env);
+        let ran = test_env.get_token(&Office::args(one, Some(&office.ann)), env);
         assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
     }
 }
 
 #[test]
 fn what_az_answered_is_listed_and_cleared_by_its_account() {
-    let scene = Scene::new();
-    let args = ["-l", "azurecli", "--tenant-id", &scene.tenant];
-    scene.claims(&scene.get_token(&args, &[]));
+    let test_env = TestEnv::new();
+    let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
+    test_env.claims(&test_env.get_token(&args, &[]));
     let clear = |account: &str| {
         let args = ["cache", "clear", "--account", account];
-        run(&mut scene.world.aad(&args)).stderr
+        run(&mut test_env.aad(&args)).stderr
     };
     assert_eq!(clear("nobody@one.example"), "forgot 0 records\n");
-    assert_eq!(clear(&scene.user.upn), "forgot 1 record\n");
+    assert_eq!(clear(&test_env.user.upn), "forgot 1 record\n");
 }
 
 #[test]
 fn an_absurd_expiry_ends_no_later_call() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let args = scene.spn(&[]);
-    let faults = scene.world.simulator.faults();
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let args = test_env.spn_args(&[]);
+    let faults = test_env.simulator.faults();
     for expiry in [
         "1000000000000",
         "9223372036854775807",
@@ -510,27 +494,27 @@ fn an_absurd_expiry_ends_no_later_call() {
             format!(r#"{{"token_type":"Bearer","access_token":"opaque","expires_in":{expiry}}}"#);
         faults.add(Fault::on(Endpoint::Token).body(200, "application/json", body));
         for _ in 0..2 {
-            let ran = scene.get_token(&args, &[secret]);
+            let ran = test_env.get_token(&args, &[secret]);
             assert_eq!(ran.code, 0, "{expiry}: {}", ran.stderr);
             assert_eq!(ran.json(0)["status"]["token"], "opaque", "{expiry}");
         }
         faults.clear();
-        let args = ["cache", "clear", "--account", &scene.principal.client_id];
-        let cleared = run(&mut scene.world.aad(&args));
+        let args = ["cache", "clear", "--account", &test_env.principal.client_id];
+        let cleared = run(&mut test_env.aad(&args));
         assert_eq!(cleared.stderr, "forgot 1 record\n", "{expiry}");
     }
 }
 
 #[test]
 fn a_service_principals_token_is_renewed_when_its_issuer_says() {
-    let scene = Scene::new();
-    let simulator = &scene.world.simulator;
+    let test_env = TestEnv::new();
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.refresh_in = Some(1));
-    let args = scene.spn(&[]);
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    scene.claims(&scene.get_token(&args, &[secret]));
+    let args = test_env.spn_args(&[]);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    test_env.claims(&test_env.get_token(&args, &[secret]));
     wait_until("a background refresh", || {
-        scene.claims(&scene.get_token(&args, &[secret]));
+        test_env.claims(&test_env.get_token(&args, &[secret]));
         simulator.counters().tokens("client_credentials") > 1
     });
 }
@@ -538,14 +522,14 @@ fn a_service_principals_token_is_renewed_when_its_issuer_says() {
 #[test]
 fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
     let office = Office::open();
-    let scene = &office.scene;
+    let test_env = &office.test_env;
     let one = &office.tenants[0];
     office.signs_in(&office.ann, one, None);
     // To a clock that is 100 days ahead, all that was written is as old as that.
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    let directory = scene.world.home().join(".kube/cache/kubectl-aad");
+    let directory = test_env.home().join(".kube/cache/kubectl-aad");
     let mut sessions = 0;
-    for name in files(scene) {
+    for name in files(test_env) {
         if name.starts_with("refresh-") {
             sessions += 1;
             let at = SystemTime::now() - days(100);
@@ -557,15 +541,18 @@ fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
         }
     }
     assert_eq!(sessions, 1);
-    let simulator = &scene.world.simulator;
+    let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.clock_offset = -100 * 24 * 3600);
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
-    let ran = scene.get_token(&scene.spn(&[]), &[secret]);
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
+    let ran = test_env.get_token(&test_env.spn_args(&[]), &[secret]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let told = "clock is 100 days ahead of that of Entra ID";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     simulator.reset();
-    assert_eq!(scene.get_token(&scene.spn(&[]), &[secret]).code, 0);
+    assert_eq!(
+        test_env.get_token(&test_env.spn_args(&[]), &[secret]).code,
+        0
+    );
     assert_eq!(simulator.counters().total(), 0, "cached all the same");
     simulator.configure(|settings| settings.clock_offset = 0);
     office.is(&office.silent(one, None), &office.ann, one);
@@ -576,8 +563,8 @@ fn what_is_cleared_during_a_refresh_does_not_come_back() {
     // An answer may leave the refresh token out, which then stays the same (RFC 6749, section 6).
     for without_refresh_token in [false, true] {
         let office = Office::open();
-        let scene = &office.scene;
-        let simulator = &scene.world.simulator;
+        let test_env = &office.test_env;
+        let simulator = &test_env.simulator;
         let one = &office.tenants[0];
         office.signs_in(&office.ann, one, None);
         simulator.configure(|settings| {
@@ -585,10 +572,10 @@ fn what_is_cleared_during_a_refresh_does_not_come_back() {
             settings.no_refresh_tokens = without_refresh_token;
         });
         let hold = simulator.hold(Fault::on(Endpoint::Token).grant("refresh_token"));
-        let slow = start(&mut scene.command(&Office::args(one, None), &[]));
-        hold.wait_for(1, PATIENCE);
+        let slow = start(&mut test_env.get_token_command(&Office::args(one, None), &[]));
+        hold.wait_for(1, TIMEOUT);
         let args = ["cache", "clear", "--account", &office.ann.upn];
-        assert_eq!(run(&mut scene.world.aad(&args)).code, 0);
+        assert_eq!(run(&mut test_env.aad(&args)).code, 0);
         hold.release();
         assert!(slow.wait_with_output().expect("it ends").status.success());
         office.is_refused(one);

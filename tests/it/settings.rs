@@ -12,9 +12,8 @@ use kubectl_aad::internals::{LoginMode, PARAMS, Param, When};
 use serde_json::Value;
 
 use crate::{
-    get_token::{ATTENDED, Scene},
+    env::{CLOUD, INTERACTIVE, Ran, TestEnv, run},
     support::peer,
-    world::{CLOUD, Ran, run},
 };
 
 type Variables = Vec<(String, String)>;
@@ -28,32 +27,28 @@ struct Setup {
     at_use: Variables,
 }
 
-/// A scene with a federated token file and a signed-in azd.
-fn scene() -> Scene {
-    let scene = Scene::new();
-    scene.install_azd();
-    scene.sign_in_to_azd();
-    let token = scene
-        .world
+/// A test environment with a federated token file and a signed-in azd.
+fn test_env() -> TestEnv {
+    let test_env = TestEnv::new();
+    test_env.install_azd();
+    test_env.sign_in_to_azd();
+    let token = test_env
         .simulator
         .workload_identity_token("https://issuer.example", "subject");
-    std::fs::write(scene.world.home().join("federated"), token).expect("written");
-    scene
+    std::fs::write(test_env.home().join("federated"), token).expect("written");
+    test_env
 }
 
-fn assigned_identity(scene: &Scene) -> ManagedIdentity {
-    let identities = scene.world.simulator.fleet().managed_identities;
+fn assigned_identity(test_env: &TestEnv) -> ManagedIdentity {
+    let identities = test_env.simulator.fleet().managed_identities;
     let found = identities.into_iter().find(|identity| !identity.system);
     found.expect("a user-assigned identity")
 }
 
 /// What a place sets, without what every client of the simulator needs.
-fn of_place(scene: &Scene, place: Place) -> Variables {
-    let common = scene
-        .world
-        .simulator
-        .env_for(Place::Anywhere, &scene.world.files);
-    let all = scene.world.simulator.env_for(place, &scene.world.files);
+fn of_place(test_env: &TestEnv, place: Place) -> Variables {
+    let common = test_env.simulator.env_for(Place::Anywhere, &test_env.files);
+    let all = test_env.simulator.env_for(place, &test_env.files);
     all.into_iter()
         .filter(|pair| !common.contains(pair))
         .collect()
@@ -63,31 +58,31 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-fn setups(scene: &Scene) -> Vec<Setup> {
-    let client = scene.principal.client_id.as_str();
-    let federated = scene.world.home().join("federated").display().to_string();
-    let identity = assigned_identity(scene).client_id;
+fn setups(test_env: &TestEnv) -> Vec<Setup> {
+    let client = test_env.principal.client_id.as_str();
+    let federated = test_env.home().join("federated").display().to_string();
+    let identity = assigned_identity(test_env).client_id;
     let setup = |mode, flags: &[&str], at_use: Variables| Setup {
         mode,
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         at_use,
     };
     vec![
-        setup("devicecode", &[], vec![pair(ATTENDED.0, ATTENDED.1)]),
+        setup("devicecode", &[], vec![pair(INTERACTIVE.0, INTERACTIVE.1)]),
         setup(
             "spn",
             &["--client-id", client],
-            vec![pair("AZURE_CLIENT_SECRET", scene.principal.secret())],
+            vec![pair("AZURE_CLIENT_SECRET", test_env.principal.secret())],
         ),
         setup(
             "ropc",
-            &["--username", &scene.user.upn],
-            vec![pair("AZURE_PASSWORD", &scene.user.password)],
+            &["--username", &test_env.user.upn],
+            vec![pair("AZURE_PASSWORD", &test_env.user.password)],
         ),
         setup(
             "msi",
             &["--client-id", &identity],
-            of_place(scene, Place::VirtualMachine),
+            of_place(test_env, Place::VirtualMachine),
         ),
         setup("azurecli", &[], Vec::new()),
         setup("azd", &[], Vec::new()),
@@ -104,7 +99,7 @@ fn setups(scene: &Scene) -> Vec<Setup> {
                 "--azure-pipelines-service-connection-id",
                 "connection",
             ],
-            of_place(scene, Place::AzurePipelines),
+            of_place(test_env, Place::AzurePipelines),
         ),
     ]
 }
@@ -121,8 +116,8 @@ fn foreign(except: &Variables) -> Variables {
 }
 
 /// The only user's exec entry: its arguments and its variables.
-fn entry(scene: &Scene) -> (Vec<String>, Variables) {
-    let text = scene.world.kubeconfig_text();
+fn entry(test_env: &TestEnv) -> (Vec<String>, Variables) {
+    let text = test_env.kubeconfig_text();
     let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
     let user = parsed.auth_infos[0].auth_info.clone().expect("a user");
     let exec = user.exec.expect("an exec entry");
@@ -134,56 +129,56 @@ fn entry(scene: &Scene) -> (Vec<String>, Variables) {
 }
 
 /// Runs the entry as kubectl does, with nothing cached, in a shell with these variables.
-fn use_entry(scene: &Scene, variables: &[&Variables]) -> Ran {
-    let _ = std::fs::remove_dir_all(scene.world.home().join(".kube/cache"));
-    call_entry(scene, variables)
+fn use_entry(test_env: &TestEnv, variables: &[&Variables]) -> Ran {
+    let _ = std::fs::remove_dir_all(test_env.home().join(".kube/cache"));
+    call_entry(test_env, variables)
 }
 
 /// The same with what is cached.
-fn call_entry(scene: &Scene, variables: &[&Variables]) -> Ran {
-    let (args, own) = entry(scene);
+fn call_entry(test_env: &TestEnv, variables: &[&Variables]) -> Ran {
+    let (args, own) = entry(test_env);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut command = scene.world.aad(&args);
+    let mut command = test_env.aad(&args);
     for list in variables.iter().copied().chain([&own]) {
         command.envs(list.iter().map(|(name, value)| (name, value)));
     }
     run(command.stdin(Stdio::null()))
 }
 
-fn identity(scene: &Scene, ran: &Ran) -> BTreeMap<&'static str, Value> {
-    let claims = scene.claims(ran);
+fn identity(test_env: &TestEnv, ran: &Ran) -> BTreeMap<&'static str, Value> {
+    let claims = test_env.claims(ran);
     let keys = ["aud", "tid", "oid", "appid", "azp"];
     keys.map(|key| (key, claims[key].clone())).into()
 }
 
-fn sync(scene: &Scene, flags: &[&str], variables: &[&Variables]) -> Ran {
-    let mut command = scene.world.sync(flags);
+fn sync(test_env: &TestEnv, flags: &[&str], variables: &[&Variables]) -> Ran {
+    let mut command = test_env.sync(flags);
     for list in variables {
         command.envs(list.iter().map(|(name, value)| (name, value)));
     }
     run(&mut command)
 }
 
-fn forget_kubeconfig(scene: &Scene) {
-    let _ = std::fs::remove_file(scene.world.kubeconfig());
+fn forget_kubeconfig(test_env: &TestEnv) {
+    let _ = std::fs::remove_file(test_env.kubeconfig());
 }
 
 #[test]
 fn an_entry_of_sync_means_the_same_in_every_shell() {
-    let scene = scene();
-    for setup in setups(&scene) {
+    let test_env = test_env();
+    for setup in setups(&test_env) {
         let mut flags = vec!["--no-warm", "-l", setup.mode, "--arm-login", "azurecli"];
         flags.extend(setup.flags.iter().map(String::as_str));
-        forget_kubeconfig(&scene);
-        let quiet = sync(&scene, &flags, &[]);
+        forget_kubeconfig(&test_env);
+        let quiet = sync(&test_env, &flags, &[]);
         assert_eq!(quiet.code, 0, "{}: {}", setup.mode, quiet.stderr);
-        let written = scene.world.kubeconfig_text();
+        let written = test_env.kubeconfig_text();
         assert!(written.contains("- --env-secrets-only\n"), "{written}");
         let foreign = foreign(&setup.at_use);
         // A sync elsewhere writes the same, and so does one that finds it there.
         for again in [false, true] {
             if !again {
-                forget_kubeconfig(&scene);
+                forget_kubeconfig(&test_env);
             }
             // A certificate that is named nowhere else would be this sign-in's.
             let not_its_own: Variables = foreign
@@ -191,12 +186,12 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
                 .filter(|(name, _)| setup.mode != "spn" || !name.contains("CERTIFICATE"))
                 .cloned()
                 .collect();
-            let loud = sync(&scene, &flags, &[&not_its_own]);
+            let loud = sync(&test_env, &flags, &[&not_its_own]);
             assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
-            assert_eq!(scene.world.kubeconfig_text(), written, "{}", setup.mode);
+            assert_eq!(test_env.kubeconfig_text(), written, "{}", setup.mode);
         }
-        let plain = use_entry(&scene, &[&setup.at_use]);
-        let identity = |ran: &Ran| identity(&scene, ran);
+        let plain = use_entry(&test_env, &[&setup.at_use]);
+        let identity = |ran: &Ran| identity(&test_env, ran);
         let expected = identity(&plain);
         let mut elsewhere = foreign.clone();
         elsewhere.extend(
@@ -208,7 +203,7 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
             ]
             .map(|name| pair(name, "/nonexistent")),
         );
-        let loud = use_entry(&scene, &[&elsewhere, &setup.at_use]);
+        let loud = use_entry(&test_env, &[&elsewhere, &setup.at_use]);
         assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
         assert_eq!(identity(&loud), expected, "{}", setup.mode);
         // One at a time, so that none hides behind another: those that kubelogin would obey here.
@@ -226,7 +221,7 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
             })
         };
         for one in foreign.iter().filter(|(name, _)| obeyed(name)) {
-            let loud = use_entry(&scene, &[&vec![one.clone()], &setup.at_use]);
+            let loud = use_entry(&test_env, &[&vec![one.clone()], &setup.at_use]);
             assert_eq!(
                 loud.code, 0,
                 "{} with {}: {}",
@@ -239,24 +234,24 @@ fn an_entry_of_sync_means_the_same_in_every_shell() {
 
 #[test]
 fn an_entry_of_an_earlier_version_is_brought_up_to_date() {
-    let scene = Scene::new();
-    assert_eq!(sync(&scene, &[], &[]).code, 0);
-    let written = scene.world.kubeconfig_text();
+    let test_env = TestEnv::new();
+    assert_eq!(sync(&test_env, &[], &[]).code, 0);
+    let written = test_env.kubeconfig_text();
     let old = written.replace("      - --env-secrets-only\n", "");
     assert_ne!(old, written);
-    std::fs::write(scene.world.kubeconfig(), old).expect("written");
-    let report = sync(&scene, &["-o", "json"], &[]).json(0);
+    std::fs::write(test_env.kubeconfig(), old).expect("written");
+    let report = sync(&test_env, &["-o", "json"], &[]).json(0);
     assert_eq!(report["summary"]["updated"], 1, "{report}");
-    assert_eq!(scene.world.kubeconfig_text(), written);
+    assert_eq!(test_env.kubeconfig_text(), written);
 }
 
 #[test]
 fn what_a_sign_in_has_from_variables_is_written_and_its_secret_is_not() {
-    let scene = scene();
-    let client = scene.principal.client_id.as_str();
-    let federated = scene.world.home().join("federated").display().to_string();
-    let tenant = scene.tenant.as_str();
-    let secret = scene.principal.secret();
+    let test_env = test_env();
+    let client = test_env.principal.client_id.as_str();
+    let federated = test_env.home().join("federated").display().to_string();
+    let tenant = test_env.tenant.as_str();
+    let secret = test_env.principal.secret();
     let terraform = [
         pair("ARM_CLIENT_ID", client),
         pair("ARM_TENANT_ID", tenant),
@@ -274,12 +269,9 @@ fn what_a_sign_in_has_from_variables_is_written_and_its_secret_is_not() {
         pair("AZURE_CLIENT_ID", client),
         pair("AZURE_TENANT_ID", tenant),
         pair("AZURE_FEDERATED_TOKEN_FILE", &federated),
-        pair(
-            "AZURE_AUTHORITY_HOST",
-            &scene.world.simulator.authority_url(),
-        ),
+        pair("AZURE_AUTHORITY_HOST", &test_env.simulator.authority_url()),
     ];
-    let mut pipeline = of_place(&scene, Place::AzurePipelines);
+    let mut pipeline = of_place(&test_env, Place::AzurePipelines);
     let at_use_pipeline = pipeline.clone();
     pipeline.extend([
         pair("AZURESUBSCRIPTION_CLIENT_ID", client),
@@ -297,96 +289,99 @@ fn what_a_sign_in_has_from_variables_is_written_and_its_secret_is_not() {
         (&["-l", "workloadidentity"], webhook.to_vec(), Vec::new()),
         (&["-l", "azurepipelines"], pipeline, at_use_pipeline),
     ] {
-        forget_kubeconfig(&scene);
-        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[&variables]);
+        forget_kubeconfig(&test_env);
+        let synced = sync(&test_env, &[flags, &["-o", "json"]].concat(), &[&variables]);
         let report = synced.json(0);
         assert_eq!(report["tokens"][0]["error"], Value::Null, "{flags:?}");
-        assert!(!scene.world.kubeconfig_text().contains(secret));
-        let used = use_entry(&scene, &[&at_use]);
+        assert!(!test_env.kubeconfig_text().contains(secret));
+        let used = use_entry(&test_env, &[&at_use]);
         assert_eq!(used.code, 0, "{flags:?}: {}", used.stderr);
-        assert_eq!(scene.claims(&used)["oid"], scene.principal.oid.as_str());
+        assert_eq!(
+            test_env.claims(&used)["oid"],
+            test_env.principal.oid.as_str()
+        );
     }
 }
 
 #[test]
 fn a_pods_identity_is_not_taken_for_the_machines() {
-    let scene = scene();
-    let identities = scene.world.simulator.fleet().managed_identities;
+    let test_env = test_env();
+    let identities = test_env.simulator.fleet().managed_identities;
     let system = identities.iter().find(|i| i.system).expect("one");
-    let mut pod = of_place(&scene, Place::VirtualMachine);
+    let mut pod = of_place(&test_env, Place::VirtualMachine);
     let machine = pod.clone();
     pod.push(pair(
         "AZURE_CLIENT_ID",
-        &assigned_identity(&scene).client_id,
+        &assigned_identity(&test_env).client_id,
     ));
-    let synced = sync(&scene, &["-l", "msi", "-o", "json"], &[&pod]);
+    let synced = sync(&test_env, &["-l", "msi", "-o", "json"], &[&pod]);
     assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
-    let (args, _) = entry(&scene);
+    let (args, _) = entry(&test_env);
     assert!(!args.contains(&"--client-id".to_owned()), "{args:?}");
-    let used = use_entry(&scene, &[&pod, &machine]);
-    assert_eq!(scene.claims(&used)["oid"], system.object_id.as_str());
+    let used = use_entry(&test_env, &[&pod, &machine]);
+    assert_eq!(test_env.claims(&used)["oid"], system.object_id.as_str());
 }
 
 #[test]
 fn of_two_sign_ins_each_has_its_own_settings() {
-    let scene = scene();
-    let client = scene.principal.client_id.as_str();
-    let federated = scene.world.home().join("federated").display().to_string();
+    let test_env = test_env();
+    let client = test_env.principal.client_id.as_str();
+    let federated = test_env.home().join("federated").display().to_string();
     let bot: Variables = vec![
         pair("AZURE_CLIENT_ID", client),
-        pair("AZURE_TENANT_ID", &scene.tenant),
-        pair("AZURE_CLIENT_SECRET", scene.principal.secret()),
+        pair("AZURE_TENANT_ID", &test_env.tenant),
+        pair("AZURE_CLIENT_SECRET", test_env.principal.secret()),
     ];
     // People's contexts, found by a bot.
     for mode in ["devicecode", "interactive", "ropc"] {
-        forget_kubeconfig(&scene);
+        forget_kubeconfig(&test_env);
         let mut flags = vec!["-l", mode, "--arm-login", "spn", "--no-warm"];
         if mode == "ropc" {
-            flags.extend(["--username", &scene.user.upn]);
+            flags.extend(["--username", &test_env.user.upn]);
         }
-        let synced = sync(&scene, &flags, &[&bot]);
+        let synced = sync(&test_env, &flags, &[&bot]);
         assert_eq!(synced.code, 0, "{mode}: {}", synced.stderr);
-        let (args, _) = entry(&scene);
+        let (args, _) = entry(&test_env);
         assert!(args.contains(&AKS_CLIENT_APP.to_owned()), "{args:?}");
         assert!(!args.contains(&client.to_owned()), "{args:?}");
     }
     // A workload's contexts, found by the machine that it runs on.
-    forget_kubeconfig(&scene);
-    let mut pod = of_place(&scene, Place::VirtualMachine);
+    forget_kubeconfig(&test_env);
+    let mut pod = of_place(&test_env, Place::VirtualMachine);
     pod.extend([
         pair("AZURE_CLIENT_ID", client),
         pair("AZURE_FEDERATED_TOKEN_FILE", &federated),
     ]);
-    scene.world.simulator.reset();
+    test_env.simulator.reset();
     let flags = ["-l", "workloadidentity", "--arm-login", "msi", "-o", "json"];
-    let report = sync(&scene, &flags, &[&pod]).json(0);
+    let report = sync(&test_env, &flags, &[&pod]).json(0);
     assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
-    let asked = scene.world.simulator.requests_to(azure_sim::Endpoint::Imds);
+    let asked = test_env.simulator.requests_to(azure_sim::Endpoint::Imds);
     assert!(!asked.is_empty());
     for request in asked {
         assert!(request.query.iter().all(|(name, _)| name != "client_id"));
     }
     // az's contexts, found by a workload and by a pipeline.
-    forget_kubeconfig(&scene);
-    pod.push(pair("AZURE_TENANT_ID", &scene.tenant));
-    let found = sync(&scene, &["--arm-login", "workloadidentity"], &[&pod]);
+    forget_kubeconfig(&test_env);
+    pod.push(pair("AZURE_TENANT_ID", &test_env.tenant));
+    let found = sync(&test_env, &["--arm-login", "workloadidentity"], &[&pod]);
     assert_eq!(found.code, 0, "{}", found.stderr);
-    let pipeline = of_place(&scene, Place::AzurePipelines);
+    let pipeline = of_place(&test_env, Place::AzurePipelines);
     let flags = [
         "--arm-login",
         "azurepipelines",
         "--arm-client-id",
         client,
         "--arm-tenant-id",
-        &scene.tenant,
+        &test_env.tenant,
         "--arm-azure-pipelines-service-connection-id",
         "connection",
     ];
-    let found = sync(&scene, &flags, &[&pipeline]);
+    let found = sync(&test_env, &flags, &[&pipeline]);
     assert_eq!(found.code, 0, "{}", found.stderr);
     // A pipeline's contexts, found by a person.
-    forget_kubeconfig(&scene);
-    let person = scene.world.at_a_terminal(&[
+    forget_kubeconfig(&test_env);
+    let person = test_env.at_a_terminal(&[
         "sync",
         "-e",
         CLOUD,
@@ -399,14 +394,14 @@ fn of_two_sign_ins_each_has_its_own_settings() {
         "--no-warm",
     ]);
     assert_eq!(person.code, 0, "{}", person.stderr);
-    assert!(entry(&scene).0.contains(&client.to_owned()));
+    assert!(entry(&test_env).0.contains(&client.to_owned()));
 }
 
 #[test]
 fn what_is_missing_is_named_at_once_and_with_what_counts() {
-    let scene = Scene::new();
+    let test_env = TestEnv::new();
     let both = sync(
-        &scene,
+        &test_env,
         &["-l", "azurepipelines", "--arm-login", "spn"],
         &[&vec![pair("AZURE_CLIENT_ID", "app")]],
     );
@@ -417,7 +412,11 @@ fn what_is_missing_is_named_at_once_and_with_what_counts() {
          caused by: login mode `spn` needs `--arm-tenant-id` and `--arm-client-secret`\n\
          hint: add `--client-id` or set `AZURESUBSCRIPTION_CLIENT_ID`; add `--azure-pipelines-service-connection-id` or set `AZURESUBSCRIPTION_SERVICE_CONNECTION_ID`; add `--arm-tenant-id` or set `AZURE_TENANT_ID`; add `--arm-client-certificate` or set `AZURE_CLIENT_SECRET` or `AZURE_CLIENT_CERTIFICATE_PATH`\n"
     );
-    let mistaken = sync(&scene, &["--arm-login", "msi", "--client-id", "app"], &[]);
+    let mistaken = sync(
+        &test_env,
+        &["--arm-login", "msi", "--client-id", "app"],
+        &[],
+    );
     assert_eq!(mistaken.code, 2, "{}", mistaken.stderr);
     assert_eq!(
         mistaken.stderr,
@@ -428,10 +427,10 @@ fn what_is_missing_is_named_at_once_and_with_what_counts() {
 
 #[test]
 fn an_error_that_comes_of_a_variable_names_it() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let tenant = ("AZURE_TENANT_ID", "nowhere.example");
-    let ran = scene.get_token(&scene.spn(&[]), &[secret, tenant]);
+    let ran = test_env.get_token(&test_env.spn_args(&[]), &[secret, tenant]);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("`AZURE_TENANT_ID`"), "{}", ran.stderr);
     for (name, value) in [
@@ -439,7 +438,7 @@ fn an_error_that_comes_of_a_variable_names_it() {
         ("AAD_LOGIN_METHOD", "nonsense"),
         ("AAD_TOKEN_STORE", "nonsense"),
     ] {
-        let ran = scene.get_token(&scene.spn(&[]), &[secret, (name, value)]);
+        let ran = test_env.get_token(&test_env.spn_args(&[]), &[secret, (name, value)]);
         assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
         let named = format!("it is the value of the variable `{name}`");
         assert!(ran.stderr.contains(&named), "{name}: {}", ran.stderr);
@@ -449,19 +448,19 @@ fn an_error_that_comes_of_a_variable_names_it() {
 /// Who signs in and with what secret has no part in a network's fault.
 #[test]
 fn a_failure_that_no_variable_had_a_part_in_names_none() {
-    let scene = Scene::new();
-    let secret = ("AZURE_CLIENT_SECRET", scene.principal.secret());
+    let test_env = TestEnv::new();
+    let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let dead = ("HTTPS_PROXY", "http://127.0.0.1:1");
     let unusable = ("HTTPS_PROXY", "ftp://proxy.example");
     let untrusted = ("SSL_CERT_FILE", "");
-    let away = scene.spn(&["--authority-host", "https://login.example.test/"]);
-    let here = scene.spn(&[]);
+    let away = test_env.spn_args(&["--authority-host", "https://login.example.test/"]);
+    let here = test_env.spn_args(&[]);
     for (args, variable, said) in [
         (&away, dead, "through the proxy `http://127.0.0.1:1`"),
         (&away, unusable, "its scheme is `ftp`"),
         (&here, untrusted, "is not trusted"),
     ] {
-        let ran = scene.get_token(args, &[secret, variable]);
+        let ran = test_env.get_token(args, &[secret, variable]);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
         assert!(
             !ran.stderr.contains("AZURE_CLIENT_SECRET"),
@@ -470,7 +469,7 @@ fn a_failure_that_no_variable_had_a_part_in_names_none() {
         );
     }
     let wrong = [("AZURE_CLIENT_SECRET", "s3cret-of-another")];
-    let ran = scene.get_token(&here, &wrong);
+    let ran = test_env.get_token(&here, &wrong);
     assert!(
         ran.stderr.contains("`AZURE_CLIENT_SECRET`"),
         "{}",
@@ -480,8 +479,8 @@ fn a_failure_that_no_variable_had_a_part_in_names_none() {
 
 #[test]
 fn a_way_to_give_a_value_is_named_once() {
-    let scene = Scene::new();
-    let ran = scene.get_token(&["-l", "workloadidentity"], &[]);
+    let test_env = TestEnv::new();
+    let ran = test_env.get_token(&["-l", "workloadidentity"], &[]);
     assert_eq!(
         ran.stderr.matches("`AZURE_CLIENT_ID`").count(),
         1,
@@ -492,8 +491,8 @@ fn a_way_to_give_a_value_is_named_once() {
 
 #[test]
 fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl() {
-    let scene = Scene::new();
-    let authority = scene.world.simulator.authority_url();
+    let test_env = TestEnv::new();
+    let authority = test_env.simulator.authority_url();
     // az's entry with `devicecode` replaced by `azurecli`.
     let args = [
         "get-token",
@@ -504,20 +503,20 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
         "--client-id",
         AKS_CLIENT_APP,
         "--tenant-id",
-        &scene.tenant,
+        &test_env.tenant,
         "--login",
         "azurecli",
         "--authority-host",
         &authority,
     ];
-    let quiet = run(&mut scene.world.aad(&args));
+    let quiet = run(&mut test_env.aad(&args));
     assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
-    let told = run(scene.world.aad(&args).args(["-v", "1"]));
+    let told = run(test_env.aad(&args).args(["-v", "1"]));
     assert_eq!(told.code, 0, "{}", told.stderr);
     for flag in ["`--environment`", "`--client-id`"] {
         assert!(told.stderr.contains(flag), "{}", told.stderr);
     }
-    let synced = sync(&scene, &["-l", "azurecli", "--legacy"], &[]);
+    let synced = sync(&test_env, &["-l", "azurecli", "--legacy"], &[]);
     assert!(
         synced
             .stderr
@@ -525,10 +524,7 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
         "{}",
         synced.stderr
     );
-    let converted =
-        run(&mut scene
-            .world
-            .aad(&["convert-kubeconfig", "-l", "azurecli", "--legacy"]));
+    let converted = run(&mut test_env.aad(&["convert-kubeconfig", "-l", "azurecli", "--legacy"]));
     assert!(
         converted
             .stderr
@@ -538,33 +534,33 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
     );
 }
 
-/// Signs the scene's service principal in to az, in a directory of its own.
-fn second_account_of_az(scene: &Scene) -> String {
-    let directory = scene.world.home().join("other-azure").display().to_string();
+/// Signs the service principal in to az, in a directory of its own.
+fn second_account_of_az(test_env: &TestEnv) -> String {
+    let directory = test_env.home().join("other-azure").display().to_string();
     let variables = [("AZURE_CONFIG_DIR", directory.as_str())];
-    scene.world.set_cloud_of_az(&variables);
-    let mut login = scene.world.program(&scene.world.home().join("bin/az"));
+    test_env.set_cloud_of_az(&variables);
+    let mut login = test_env.program(&test_env.home().join("bin/az"));
     login
-        .args(["login", "--service-principal", "--tenant", &scene.tenant])
-        .args(["-u", &scene.principal.client_id])
-        .args(["-p", scene.principal.secret()])
+        .args(["login", "--service-principal", "--tenant", &test_env.tenant])
+        .args(["-u", &test_env.principal.client_id])
+        .args(["-p", test_env.principal.secret()])
         .envs(variables);
     let ran = run(&mut login);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    scene.world.simulator.reset();
+    test_env.simulator.reset();
     directory
 }
 
 #[test]
 fn a_context_uses_the_account_of_az_that_sync_used() {
-    let scene = Scene::new();
-    let other = second_account_of_az(&scene);
+    let test_env = TestEnv::new();
+    let other = second_account_of_az(&test_env);
     let shell = vec![pair("AZURE_CONFIG_DIR", &other)];
     let quoted = vec![pair("AZURE_CONFIG_DIR", "~/other-azure")];
     let plain = Variables::new();
     let relative = ["--azure-config-dir", "other-azure"];
     let home = ["--azure-config-dir", "~/other-azure"];
-    let (person, bot) = (scene.user.oid.as_str(), scene.principal.oid.as_str());
+    let (person, bot) = (test_env.user.oid.as_str(), test_env.principal.oid.as_str());
     for (flags, synced_in, used_in, oid) in [
         (&[][..], &shell, &plain, bot),
         (&[][..], &quoted, &plain, bot),
@@ -572,18 +568,18 @@ fn a_context_uses_the_account_of_az_that_sync_used() {
         (&relative[..], &plain, &plain, bot),
         (&home[..], &plain, &shell, bot),
     ] {
-        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[synced_in]);
+        let synced = sync(&test_env, &[flags, &["-o", "json"]].concat(), &[synced_in]);
         assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
         // What was fetched ahead is found, and no other account's.
-        scene.world.simulator.reset();
-        let (_, own) = entry(&scene);
-        let warm = call_entry(&scene, &[used_in]);
-        assert_eq!(scene.claims(&warm)["oid"], oid, "{flags:?} {own:?}");
-        assert!(scene.world.simulator.tool_starts().is_empty(), "{own:?}");
-        let cold = use_entry(&scene, &[used_in]);
-        assert_eq!(scene.claims(&cold)["oid"], oid, "{flags:?} {own:?}");
+        test_env.simulator.reset();
+        let (_, own) = entry(&test_env);
+        let warm = call_entry(&test_env, &[used_in]);
+        assert_eq!(test_env.claims(&warm)["oid"], oid, "{flags:?} {own:?}");
+        assert!(test_env.simulator.tool_starts().is_empty(), "{own:?}");
+        let cold = use_entry(&test_env, &[used_in]);
+        assert_eq!(test_env.claims(&cold)["oid"], oid, "{flags:?} {own:?}");
     }
-    let useless = sync(&scene, &["-l", "msi", "--azure-config-dir", "x"], &[]);
+    let useless = sync(&test_env, &["-l", "msi", "--azure-config-dir", "x"], &[]);
     assert_eq!(useless.code, 2, "{}", useless.stderr);
 }
 
@@ -592,17 +588,15 @@ fn kubectl_passes_on_that_the_default_account_is_meant() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
-    let scene = Scene::new();
-    let other = second_account_of_az(&scene);
-    assert_eq!(sync(&scene, &["--no-warm"], &[]).code, 0);
-    let context = run(&mut scene.world.aad(&["list", "-e", CLOUD, "-o", "name"]));
+    let test_env = TestEnv::new();
+    let other = second_account_of_az(&test_env);
+    assert_eq!(sync(&test_env, &["--no-warm"], &[]).code, 0);
+    let context = run(&mut test_env.aad(&["list", "-e", CLOUD, "-o", "name"]));
     assert_eq!(context.code, 0, "{}", context.stderr);
-    let names = run(scene
-        .world
+    let names = run(test_env
         .program(&kubectl)
         .args(["config", "get-contexts", "-o", "name"]));
-    let who = run(scene
-        .world
+    let who = run(test_env
         .program(&kubectl)
         .args([
             "--context",
@@ -614,34 +608,34 @@ fn kubectl_passes_on_that_the_default_account_is_meant() {
         ])
         .env("AZURE_CONFIG_DIR", &other));
     assert_eq!(who.code, 0, "{}", who.stderr);
-    assert!(who.stdout.contains(&scene.user.upn), "{}", who.stdout);
+    assert!(who.stdout.contains(&test_env.user.upn), "{}", who.stdout);
 }
 
 #[test]
 fn the_cloud_of_az_is_the_one_that_is_looked_in() {
-    let scene = Scene::new();
-    let own = run(&mut scene.world.aad(&["sync", "-o", "json"]));
+    let test_env = TestEnv::new();
+    let own = run(&mut test_env.aad(&["sync", "-o", "json"]));
     assert_eq!(own.json(0)["tokens"][0]["error"], Value::Null);
     // Contexts for others get the authority, since no name stands for it.
-    forget_kubeconfig(&scene);
+    forget_kubeconfig(&test_env);
     let flags = ["-l", "spn", "--arm-login", "azurecli", "--no-warm"];
-    let mut spn = scene.world.aad(&["sync"]);
+    let mut spn = test_env.aad(&["sync"]);
     spn.args(flags)
-        .args(["--client-id", &scene.principal.client_id]);
+        .args(["--client-id", &test_env.principal.client_id]);
     assert_eq!(run(&mut spn).code, 0);
-    let secret = vec![pair("AZURE_CLIENT_SECRET", scene.principal.secret())];
-    let used = use_entry(&scene, &[&secret]);
+    let secret = vec![pair("AZURE_CLIENT_SECRET", test_env.principal.secret())];
+    let used = use_entry(&test_env, &[&secret]);
     assert_eq!(used.code, 0, "{}", used.stderr);
-    assert!(!entry(&scene).0.contains(&"--environment".to_owned()));
+    assert!(!entry(&test_env).0.contains(&"--environment".to_owned()));
 
-    scene.world.simulator.reset();
+    test_env.simulator.reset();
     let told = |args: &[&str], variables: &Variables| {
-        let mut command = scene.world.aad(args);
+        let mut command = test_env.aad(args);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let ran = run(&mut command);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
-        assert_eq!(scene.world.simulator.counters().total(), 0);
-        assert!(scene.world.simulator.tool_starts().is_empty());
+        assert_eq!(test_env.simulator.counters().total(), 0);
+        assert!(test_env.simulator.tool_starts().is_empty());
         ran.stderr
     };
     let none = Variables::new();
@@ -666,11 +660,11 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
 
 #[test]
 fn a_command_in_a_hint_is_the_persons_own() {
-    let scene = Scene::new();
-    let cache = scene.world.home().join("a cache").display().to_string();
-    let authority = scene.world.simulator.authority_url();
-    let ran = scene.get_token(
-        &scene.person(
+    let test_env = TestEnv::new();
+    let cache = test_env.home().join("a cache").display().to_string();
+    let authority = test_env.simulator.authority_url();
+    let ran = test_env.get_token(
+        &test_env.user_args(
             "devicecode",
             &[
                 "--environment",
@@ -688,28 +682,28 @@ fn a_command_in_a_hint_is_the_persons_own() {
         "`CI= kubectl aad get-token --login devicecode --server-id {} --cache-dir '{cache}' --token-store file \
          --client-id {AKS_CLIENT_APP} --tenant-id {} --environment {CLOUD} --authority-host {authority} > /dev/null`",
         azure_sim::AKS_SERVER_APP,
-        scene.tenant
+        test_env.tenant
     );
     assert!(ran.stderr.contains(&hint), "{hint}\n{}", ran.stderr);
 
     // Another cache would be cleared without its directory.
     let own = ["--cache-dir", &cache, "--token-store", "file"];
-    let secret = [("AZURE_CLIENT_SECRET", scene.principal.secret())];
-    scene.claims(&scene.get_token(&scene.spn(&own), &secret));
-    let directory = scene.world.home().join("a cache/kubectl-aad");
+    let secret = [("AZURE_CLIENT_SECRET", test_env.principal.secret())];
+    test_env.claims(&test_env.get_token(&test_env.spn_args(&own), &secret));
+    let directory = test_env.home().join("a cache/kubectl-aad");
     let record = std::fs::read_dir(directory)
         .expect("made")
         .map(|entry| entry.expect("readable").path())
         .find(|path| path.extension().is_some_and(|e| e == "json"))
         .expect("a record");
     std::fs::write(record, "{").expect("ours");
-    let list = run(&mut scene.world.aad(&[&["cache", "list"], &own[..]].concat()));
+    let list = run(&mut test_env.aad(&[&["cache", "list"], &own[..]].concat()));
     let hint = format!("`kubectl aad cache clear --cache-dir '{cache}' --token-store file`");
     assert!(list.stderr.contains(&hint), "{hint}\n{}", list.stderr);
 
     // Of `sync` and `list` it is what was typed.
     let ci = vec![pair("CI", "true")];
-    let mut list = scene.world.aad(&["list", "-e", CLOUD, "-l", "devicecode"]);
+    let mut list = test_env.aad(&["list", "-e", CLOUD, "-l", "devicecode"]);
     list.args([
         "--subscription",
         "My own",
@@ -731,10 +725,14 @@ fn a_command_in_a_hint_is_the_persons_own() {
     for word in words {
         assert!(listed.stderr.contains(word), "{word}: {}", listed.stderr);
     }
-    let named = sync(&scene, &["-l", "devicecode", "-t", &scene.tenant], &[&ci]);
+    let named = sync(
+        &test_env,
+        &["-l", "devicecode", "-t", &test_env.tenant],
+        &[&ci],
+    );
     let hint = format!(
         "`CI= kubectl aad sync --environment {CLOUD} --login devicecode --tenant-id {}`",
-        scene.tenant
+        test_env.tenant
     );
     assert!(named.stderr.contains(&hint), "{hint}\n{}", named.stderr);
     let secret = [
@@ -750,7 +748,7 @@ fn a_command_in_a_hint_is_the_persons_own() {
         &["--arm-login", "devicecode", "--arm-client-id", "y"],
     ]
     .concat();
-    let synced = sync(&scene, &both, &[&ci]);
+    let synced = sync(&test_env, &both, &[&ci]);
     assert!(
         synced.stderr.contains("--arm-client-id y"),
         "{}",
@@ -761,40 +759,40 @@ fn a_command_in_a_hint_is_the_persons_own() {
 
 #[test]
 fn a_command_for_az_is_for_the_account_that_the_context_means() {
-    let scene = Scene::new();
-    let other = second_account_of_az(&scene);
+    let test_env = TestEnv::new();
+    let other = second_account_of_az(&test_env);
     assert_eq!(
-        sync(&scene, &["--no-warm", "--azure-config-dir", &other], &[]).code,
+        sync(&test_env, &["--no-warm", "--azure-config-dir", &other], &[]).code,
         0
     );
     let variables = [("AZURE_CONFIG_DIR", other.as_str())];
-    let mut logout = scene.world.program(&scene.world.home().join("bin/az"));
+    let mut logout = test_env.program(&test_env.home().join("bin/az"));
     assert_eq!(run(logout.arg("logout").envs(variables)).code, 0);
     let plain = Variables::new();
-    let used = use_entry(&scene, &[&plain]);
+    let used = use_entry(&test_env, &[&plain]);
     assert_eq!(used.code, 1, "{}", used.stderr);
     let hint = format!(
         "hint: type `AZURE_CONFIG_DIR={other} az login --tenant {}`\n",
-        scene.tenant
+        test_env.tenant
     );
     assert!(used.stderr.contains(&hint), "{hint}\n{}", used.stderr);
     // az was set to another cloud since.
-    let mut set = scene.world.program(&scene.world.home().join("bin/az"));
+    let mut set = test_env.program(&test_env.home().join("bin/az"));
     let set = set.args(["cloud", "set", "--name", "AzureChinaCloud"]);
     assert_eq!(run(set.envs(variables)).code, 0);
-    let used = use_entry(&scene, &[&plain]);
+    let used = use_entry(&test_env, &[&plain]);
     let named = format!("AZURE_CONFIG_DIR={other} AZURE_CLOUD_NAME=Simulated az login");
     assert!(used.stderr.contains(&named), "{}", used.stderr);
 }
 
 /// What an application in development has in its shell: another identity, whole and valid, in every
 /// variable of every mode, and other directories and another cloud for az and azd.
-fn application_in_development(scene: &Scene, except: &Variables) -> Variables {
-    let fleet = scene.world.simulator.fleet();
+fn application_in_development(test_env: &TestEnv, except: &Variables) -> Variables {
+    let fleet = test_env.simulator.fleet();
     let other = fleet
         .service_principals
         .iter()
-        .find(|principal| principal.client_id != scene.principal.client_id);
+        .find(|principal| principal.client_id != test_env.principal.client_id);
     let (client, secret) = match other {
         Some(other) => (other.client_id.clone(), other.secret().to_owned()),
         None => (uuid_like(), "another-secret".to_owned()),
@@ -844,10 +842,10 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
-    let scene = scene();
+    let test_env = test_env();
     let who = |variables: &[&Variables]| {
-        let mut command = scene.world.program(&kubectl);
-        let text = scene.world.kubeconfig_text();
+        let mut command = test_env.program(&kubectl);
+        let text = test_env.kubeconfig_text();
         let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
         command
             .args(["--context", &parsed.contexts[0].name])
@@ -858,7 +856,7 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
         }
         run(&mut command)
     };
-    let mut setups = setups(&scene);
+    let mut setups = setups(&test_env);
     setups.insert(
         1,
         Setup {
@@ -868,32 +866,32 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
         },
     );
     for setup in setups {
-        forget_kubeconfig(&scene);
+        forget_kubeconfig(&test_env);
         let mut flags = vec!["-l", setup.mode, "--arm-login", "azurecli", "-o", "json"];
         flags.extend(setup.flags.iter().map(String::as_str));
-        let synced = sync(&scene, &flags, &[&setup.at_use]);
+        let synced = sync(&test_env, &flags, &[&setup.at_use]);
         let report = synced.json(0);
         assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
         let plain = who(&[&setup.at_use]);
         assert_eq!(plain.code, 0, "{}: {}", setup.mode, plain.stderr);
-        let foreign = application_in_development(&scene, &setup.at_use);
+        let foreign = application_in_development(&test_env, &setup.at_use);
         for cold in [false, true] {
             let sessions_stay = matches!(setup.mode, "devicecode" | "interactive");
             if cold && !sessions_stay {
-                let _ = std::fs::remove_dir_all(scene.world.home().join(".kube/cache"));
+                let _ = std::fs::remove_dir_all(test_env.home().join(".kube/cache"));
             }
-            scene.world.simulator.reset();
+            test_env.simulator.reset();
             let loud = who(&[&foreign, &setup.at_use]);
             assert_eq!(loud.code, 0, "{}: {}", setup.mode, loud.stderr);
             assert_eq!(loud.stdout, plain.stdout, "{}", setup.mode);
-            let asked: Vec<_> = scene.world.simulator.requests();
+            let asked: Vec<_> = test_env.simulator.requests();
             let asked: Vec<_> = asked
                 .iter()
                 .filter(|request| !request.path.contains("selfsubjectreviews"))
                 .collect();
             if !cold {
                 assert!(asked.is_empty(), "{}: {asked:?}", setup.mode);
-                let started = scene.world.simulator.tool_starts();
+                let started = test_env.simulator.tool_starts();
                 assert!(started.is_empty(), "{}: {started:?}", setup.mode);
             }
         }
@@ -902,31 +900,31 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
 
 #[test]
 fn an_azd_that_asks_az_has_the_cloud_that_sync_used() {
-    let scene = scene();
-    let config = scene.world.home().join(".azd/config.json");
+    let test_env = test_env();
+    let config = test_env.home().join(".azd/config.json");
     std::fs::write(config, r#"{"auth":{"useAzCliAuth":"true"}}"#).expect("written");
     for flags in [
         &["-l", "azd"][..],
         &["-l", "azd", "--arm-login", "azurecli"],
     ] {
-        forget_kubeconfig(&scene);
-        let synced = sync(&scene, &[flags, &["-o", "json"]].concat(), &[]);
+        forget_kubeconfig(&test_env);
+        let synced = sync(&test_env, &[flags, &["-o", "json"]].concat(), &[]);
         assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
-        scene.world.simulator.reset();
+        test_env.simulator.reset();
         let used = call_entry(
-            &scene,
+            &test_env,
             &[&vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")]],
         );
         assert_eq!(used.code, 0, "{}", used.stderr);
-        let started = scene.world.simulator.tool_starts();
+        let started = test_env.simulator.tool_starts();
         assert!(started.is_empty(), "{flags:?}: {started:?}");
     }
 }
 
 #[test]
 fn a_background_refresh_signs_in_as_the_entry_says() {
-    let scene = scene();
-    let simulator = &scene.world.simulator;
+    let test_env = test_env();
+    let simulator = &test_env.simulator;
     let lifetimes = |seconds| {
         simulator.configure(|settings| {
             settings.user_token_lifetime = seconds;
@@ -934,20 +932,20 @@ fn a_background_refresh_signs_in_as_the_entry_says() {
             settings.managed_identity_token_lifetime = seconds;
         });
     };
-    for setup in setups(&scene) {
-        forget_kubeconfig(&scene);
+    for setup in setups(&test_env) {
+        forget_kubeconfig(&test_env);
         let mut flags = vec!["--no-warm", "-l", setup.mode, "--arm-login", "azurecli"];
         flags.extend(setup.flags.iter().map(String::as_str));
-        assert_eq!(sync(&scene, &flags, &[]).code, 0, "{}", setup.mode);
+        assert_eq!(sync(&test_env, &flags, &[]).code, 0, "{}", setup.mode);
         // Long enough to be served, and due from the start.
         lifetimes(590);
-        let old = use_entry(&scene, &[&setup.at_use]);
-        let expected = identity(&scene, &old);
+        let old = use_entry(&test_env, &[&setup.at_use]);
+        let expected = identity(&test_env, &old);
         lifetimes(5302);
-        let foreign = application_in_development(&scene, &setup.at_use);
+        let foreign = application_in_development(&test_env, &setup.at_use);
         let end = Instant::now() + Duration::from_secs(30);
         let new = loop {
-            let now = call_entry(&scene, &[&foreign, &setup.at_use]);
+            let now = call_entry(&test_env, &[&foreign, &setup.at_use]);
             assert_eq!(now.code, 0, "{}: {}", setup.mode, now.stderr);
             if now.stdout != old.stdout {
                 break now;
@@ -955,6 +953,6 @@ fn a_background_refresh_signs_in_as_the_entry_says() {
             assert!(Instant::now() < end, "{} is not renewed", setup.mode);
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert_eq!(identity(&scene, &new), expected, "{}", setup.mode);
+        assert_eq!(identity(&test_env, &new), expected, "{}", setup.mode);
     }
 }

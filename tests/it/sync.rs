@@ -6,8 +6,8 @@ use azure_sim::{Cluster, ClusterAuth, Endpoint, Fault, Fleet, FleetSpec, PowerSt
 use serde_json::{Value, json};
 
 use crate::{
+    env::{CLOUD, TestEnv, run},
     support::peer,
-    world::{CLOUD, World, run},
 };
 
 fn fleet(clusters: usize, tenants: usize, subscriptions: usize) -> Fleet {
@@ -36,8 +36,8 @@ fn ids<'a>(clusters: impl IntoIterator<Item = &'a Cluster>) -> BTreeSet<String> 
 }
 
 /// The kubeconfig as kubectl's own library for Rust reads it.
-fn contexts(world: &World) -> BTreeSet<String> {
-    let text = world.kubeconfig_text();
+fn contexts(test_env: &TestEnv) -> BTreeSet<String> {
+    let text = test_env.kubeconfig_text();
     let parsed = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
     parsed
         .contexts
@@ -62,8 +62,8 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
         2
     );
     let person = fleet.users[0].upn.clone();
-    let world = World::new(fleet);
-    let synced = world.at_a_terminal(&[
+    let test_env = TestEnv::with_fleet(fleet);
+    let synced = test_env.at_a_terminal(&[
         "sync",
         "--environment",
         CLOUD,
@@ -86,12 +86,12 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
             })
             .expect("each cluster has a row");
         let context = row["context"].as_str().expect("a context");
-        let spaces = run(world
+        let spaces = run(test_env
             .program(&kubectl)
             .args(["--context", context, "get", "ns"]));
         assert_eq!(spaces.code, 0, "{}", spaces.stderr);
         assert!(spaces.stdout.contains("kube-system"), "{}", spaces.stdout);
-        let who = run(world.program(&kubectl).args([
+        let who = run(test_env.program(&kubectl).args([
             "--context",
             context,
             "auth",
@@ -102,7 +102,7 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
         assert_eq!(who.code, 0, "{}", who.stderr);
         assert!(who.stdout.contains(&person), "{}", who.stdout);
     }
-    let counters = world.simulator.counters();
+    let counters = test_env.simulator.counters();
     assert_eq!(
         counters.get(Endpoint::DeviceCode),
         1,
@@ -114,10 +114,10 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
 fn an_account_that_is_named_is_written_and_no_other_one_is_taken() {
     let fleet = fleet(3, 1, 1);
     let person = fleet.users[0].upn.clone();
-    let world = World::new(fleet);
+    let test_env = TestEnv::with_fleet(fleet);
     let sync = |account: &str| {
         let named = ["--account", account, "-o", "json"];
-        world.at_a_terminal(
+        test_env.at_a_terminal(
             &[
                 &["sync", "--environment", CLOUD, "-l", "devicecode"],
                 &named[..],
@@ -126,7 +126,7 @@ fn an_account_that_is_named_is_written_and_no_other_one_is_taken() {
         )
     };
     assert_eq!(sync(&person).json(0)["summary"]["added"], 3);
-    let written = world.kubeconfig_text();
+    let written = test_env.kubeconfig_text();
     let hints = written
         .matches(&format!("- --login-hint\n      - {person}\n"))
         .count();
@@ -139,13 +139,13 @@ fn an_account_that_is_named_is_written_and_no_other_one_is_taken() {
         "{}",
         other.stderr
     );
-    assert_eq!(world.kubeconfig_text(), written);
+    assert_eq!(test_env.kubeconfig_text(), written);
 }
 
 #[test]
 fn each_tenant_costs_one_token_however_many_clusters_it_has() {
-    let world = World::new(fleet(60, 3, 6));
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet(60, 3, 6));
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     let tokens = report["tokens"].as_array().expect("tokens");
     assert_eq!(tokens.len(), 3);
     for token in tokens {
@@ -154,7 +154,7 @@ fn each_tenant_costs_one_token_however_many_clusters_it_has() {
         assert_eq!(token["error"], Value::Null);
         assert!(token["expiresOn"].is_string());
     }
-    let asked_az_for_clusters = world
+    let asked_az_for_clusters = test_env
         .simulator
         .requests_to(Endpoint::DeveloperCli)
         .iter()
@@ -170,7 +170,7 @@ fn each_tenant_costs_one_token_however_many_clusters_it_has() {
 #[test]
 fn failing_clusters_are_named_and_all_others_are_written() {
     let fleet = fleet(200, 2, 5);
-    let world = World::new(fleet.clone());
+    let test_env = TestEnv::with_fleet(fleet.clone());
     let broken = [
         Fault::on(Endpoint::ListClusterUserCredential).status(403),
         Fault::on(Endpoint::ListClusterUserCredential).status(404),
@@ -181,18 +181,18 @@ fn failing_clusters_are_named_and_all_others_are_written() {
     let mut expected = BTreeSet::new();
     for (i, fault) in broken.into_iter().enumerate() {
         for cluster in &fleet.clusters[i * 2..i * 2 + 2] {
-            world
+            test_env
                 .simulator
                 .faults()
                 .add(fault.clone().cluster(&cluster.id));
             expected.insert(cluster.id.to_lowercase());
         }
     }
-    let report = run(&mut world.sync(&["-o", "json"])).json(3);
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(3);
     assert_eq!(ids_that(&report, "failed"), expected);
     assert_eq!(report["summary"]["failed"], 10);
     assert_eq!(report["summary"]["added"], 190);
-    assert_eq!(contexts(&world).len(), 190);
+    assert_eq!(contexts(&test_env).len(), 190);
     for cluster in clusters(&report) {
         let failed = cluster["action"] == "failed";
         assert_eq!(failed, cluster["reason"].is_string());
@@ -202,8 +202,8 @@ fn failing_clusters_are_named_and_all_others_are_written() {
 
 #[test]
 fn the_report_has_the_promised_fields_and_no_others() {
-    let world = World::new(fleet(1, 1, 1));
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet(1, 1, 1));
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     let keys = |value: &Value| -> Vec<String> {
         value
             .as_object()
@@ -244,17 +244,17 @@ fn the_report_has_the_promised_fields_and_no_others() {
 
 #[test]
 fn syncing_again_changes_not_a_byte() {
-    let world = World::new(fleet(12, 1, 2));
-    run(&mut world.sync(&["-o", "json"])).json(0);
-    let before = world.kubeconfig_text();
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet(12, 1, 2));
+    run(&mut test_env.sync(&["-o", "json"])).json(0);
+    let before = test_env.kubeconfig_text();
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     assert_eq!(report["summary"]["unchanged"], 12);
-    assert_eq!(world.kubeconfig_text(), before);
+    assert_eq!(test_env.kubeconfig_text(), before);
 }
 
 #[test]
 fn what_others_wrote_stays_as_it_was() {
-    let world = World::new(fleet(3, 1, 1));
+    let test_env = TestEnv::with_fleet(fleet(3, 1, 1));
     let others = "\
 # mine, with care
 apiVersion: v1
@@ -272,10 +272,10 @@ users:
   user:
     token: 'abc'
 ";
-    std::fs::create_dir(world.home().join(".kube")).expect("made");
-    std::fs::write(world.kubeconfig(), others).expect("written");
-    run(&mut world.sync(&["-o", "json"])).json(0);
-    let text = world.kubeconfig_text();
+    std::fs::create_dir(test_env.home().join(".kube")).expect("made");
+    std::fs::write(test_env.kubeconfig(), others).expect("written");
+    run(&mut test_env.sync(&["-o", "json"])).json(0);
+    let text = test_env.kubeconfig_text();
     let mut lines = text.lines();
     for line in others.lines() {
         assert!(
@@ -283,7 +283,7 @@ users:
             "`{line}` is missing or moved:\n{text}"
         );
     }
-    assert_eq!(contexts(&world).len(), 4);
+    assert_eq!(contexts(&test_env).len(), 4);
 }
 
 #[test]
@@ -296,12 +296,12 @@ fn of_several_kubeconfigs_each_cluster_stays_in_its_own() {
         .filter(|cluster| cluster.subscription_id == subscription)
         .count();
     assert!((1..12).contains(&theirs), "{theirs}");
-    let world = World::new(fleet);
-    let (mine, other) = (world.home().join("mine"), world.home().join("other"));
+    let test_env = TestEnv::with_fleet(fleet);
+    let (mine, other) = (test_env.home().join("mine"), test_env.home().join("other"));
     std::fs::write(&mine, "apiVersion: v1\nkind: Config # mine\n").expect("written");
     let path = other.to_str().expect("UTF-8");
     let apart = ["--kubeconfig", path, "--subscription", &subscription];
-    assert_eq!(run(&mut world.sync(&apart)).code, 0);
+    assert_eq!(run(&mut test_env.sync(&apart)).code, 0);
     let list = std::env::join_paths([&mine, &other]).expect("no colon in these");
 
     // One of them is out of date.
@@ -314,7 +314,7 @@ fn of_several_kubeconfigs_each_cluster_stays_in_its_own() {
     std::fs::write(&other, &stale).expect("written");
     let sync = |extra: &[&str]| {
         let args = [&["-o", "json"], extra].concat();
-        run(world.sync(&args).env("KUBECONFIG", &list)).json(0)["summary"].clone()
+        run(test_env.sync(&args).env("KUBECONFIG", &list)).json(0)["summary"].clone()
     };
     for extra in [&["--dry-run"][..], &[]] {
         let summary = sync(extra);
@@ -347,20 +347,20 @@ fn a_context_in_the_report_is_the_one_that_kubectl_sees() {
     fleet.clusters[1].name.clone_from(&taken);
     let clusters = fleet.clusters.clone();
     assert_ne!(clusters[0].subscription_id, clusters[1].subscription_id);
-    let world = World::new(fleet);
-    let files = ["one", "two"].map(|name| world.home().join(name));
+    let test_env = TestEnv::with_fleet(fleet);
+    let files = ["one", "two"].map(|name| test_env.home().join(name));
     for (file, cluster) in files.iter().zip(&clusters) {
         let file = file.to_str().expect("UTF-8");
         let alone = ["--kubeconfig", file, "--subscription"];
-        let synced = run(world.sync(&alone).arg(&cluster.subscription_id));
+        let synced = run(test_env.sync(&alone).arg(&cluster.subscription_id));
         assert_eq!(synced.code, 0, "{}", synced.stderr);
     }
     let list = std::env::join_paths(&files).expect("no colon in these");
     for _ in 0..2 {
-        let report = run(world.sync(&["-o", "json"]).env("KUBECONFIG", &list)).json(0);
+        let report = run(test_env.sync(&["-o", "json"]).env("KUBECONFIG", &list)).json(0);
         for row in self::clusters(&report) {
             let context = row["context"].as_str().expect("a context");
-            let seen = run(world
+            let seen = run(test_env
                 .program(&kubectl)
                 .args(["config", "view", "--minify", "-o", "json", "--context"])
                 .arg(context)
@@ -377,12 +377,12 @@ fn what_a_person_edits_with_kubectl_stays_and_kubectl_takes_it() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
-    let world = World::new(fleet(4, 1, 1));
-    assert_eq!(run(&mut world.sync(&[])).code, 0);
-    let names: Vec<_> = contexts(&world).into_iter().collect();
-    let ca = world.files.ca.display().to_string();
+    let test_env = TestEnv::with_fleet(fleet(4, 1, 1));
+    assert_eq!(run(&mut test_env.sync(&[])).code, 0);
+    let names: Vec<_> = contexts(&test_env).into_iter().collect();
+    let ca = test_env.files.ca.display().to_string();
     let kubectl = |args: &[&str]| {
-        let ran = run(world.program(&kubectl).args(args));
+        let ran = run(test_env.program(&kubectl).args(args));
         assert_eq!(ran.code, 0, "{args:?}: {}", ran.stderr);
         ran.stdout
     };
@@ -401,12 +401,12 @@ fn what_a_person_edits_with_kubectl_stays_and_kubectl_takes_it() {
         "--namespace=kube-system",
     ]);
     kubectl(&["config", "set-credentials", &names[3], "--exec-env=A=b"]);
-    let by_hand = world.kubeconfig_text();
+    let by_hand = test_env.kubeconfig_text();
     assert!(by_hand.contains("insecure-skip-tls-verify: true"));
 
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     assert_eq!(report["summary"]["unchanged"], 4, "{report}");
-    assert_eq!(world.kubeconfig_text(), by_hand);
+    assert_eq!(test_env.kubeconfig_text(), by_hand);
     for name in [&names[0], &names[1], &names[3]] {
         let spaces = kubectl(&["--context", name, "get", "ns"]);
         assert!(spaces.contains("kube-system"), "{spaces}");
@@ -434,51 +434,52 @@ fn tokens_are_only_for_applications_that_are_known_to_be_clusters() {
         };
     }
     let refused = ids(plain[..2].iter().map(|&i| &fleet.clusters[i]));
-    let world = World::new(fleet);
-    let ran = run(&mut world.sync(&["-o", "json"]));
+    let test_env = TestEnv::with_fleet(fleet);
+    let ran = run(&mut test_env.sync(&["-o", "json"]));
     let report = ran.json(3);
     assert_eq!(ids_that(&report, "failed"), refused);
     assert_eq!(report["summary"]["added"], 2);
     for id in [devops, unknown] {
-        assert!(!world.kubeconfig_text().contains(id));
+        assert!(!test_env.kubeconfig_text().contains(id));
         let hint = format!("`--allow-server-id {id}`");
         assert!(ran.stderr.contains(&hint), "{}", ran.stderr);
     }
-    let asked = world.simulator.requests_to(Endpoint::DeveloperCli);
+    let asked = test_env.simulator.requests_to(Endpoint::DeveloperCli);
     assert!(!format!("{asked:?}").contains(devops));
 
     let allowed = ["-o", "json", "--allow-server-id", unknown];
-    let report = run(&mut world.sync(&allowed)).json(3);
+    let report = run(&mut test_env.sync(&allowed)).json(3);
     assert_eq!(report["summary"]["added"], 1);
     assert_eq!(report["summary"]["failed"], 1);
-    let wrong = run(&mut world.sync(&["--allow-server-id", "mine"]));
+    let wrong = run(&mut test_env.sync(&["--allow-server-id", "mine"]));
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
 #[test]
 fn an_authority_of_another_cloud_is_refused_before_anything_is_sent() {
-    let world = World::new(fleet(1, 1, 1));
+    let test_env = TestEnv::with_fleet(fleet(1, 1, 1));
     for (host, hint) in [
         ("login.sovcloud-identity.de", "AZURE_ENVIRONMENT_FILEPATH"),
         ("login.microsoftonline.us", "AzureUSGovernmentCloud"),
     ] {
         let authority = format!("https://{host}/");
         let sync = ["sync", "-e", "AzurePublicCloud", "-l", "devicecode"];
-        let refused = world.at_a_terminal(&[&sync[..], &["--authority-host", &authority]].concat());
+        let refused =
+            test_env.at_a_terminal(&[&sync[..], &["--authority-host", &authority]].concat());
         assert_eq!(refused.code, 2, "{}", refused.stderr);
         for said in [host, hint] {
             assert!(refused.stderr.contains(said), "{}", refused.stderr);
         }
     }
-    assert_eq!(world.simulator.counters().total(), 0);
+    assert_eq!(test_env.simulator.counters().total(), 0);
 }
 
 #[test]
 fn a_dry_run_reports_the_same_and_writes_nothing() {
-    let world = World::new(fleet(5, 1, 1));
-    let dry = run(&mut world.sync(&["-o", "json", "--dry-run"])).json(0);
-    assert!(!world.kubeconfig().exists());
-    let wet = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet(5, 1, 1));
+    let dry = run(&mut test_env.sync(&["-o", "json", "--dry-run"])).json(0);
+    assert!(!test_env.kubeconfig().exists());
+    let wet = run(&mut test_env.sync(&["-o", "json"])).json(0);
     assert_eq!(dry["clusters"], wet["clusters"]);
     assert_eq!(dry["summary"], wet["summary"]);
 }
@@ -492,13 +493,13 @@ fn administrators_certificates_are_left_out_unless_asked_for() {
     });
     let local = ids(fleet.clusters.iter().filter(|c| !c.is_aad()));
     assert_eq!(local.len(), 3);
-    let world = World::new(fleet);
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet);
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     assert_eq!(ids_that(&report, "skipped"), local);
-    assert!(!world.kubeconfig_text().contains("client-key-data"));
-    let report = run(&mut world.sync(&["-o", "json", "--local-accounts"])).json(0);
+    assert!(!test_env.kubeconfig_text().contains("client-key-data"));
+    let report = run(&mut test_env.sync(&["-o", "json", "--local-accounts"])).json(0);
     assert_eq!(ids_that(&report, "added"), local);
-    assert!(world.kubeconfig_text().contains("client-key-data"));
+    assert!(test_env.kubeconfig_text().contains("client-key-data"));
 }
 
 #[test]
@@ -509,10 +510,10 @@ fn clusters_of_one_name_get_longer_names_that_they_keep() {
         same_name: 0.5,
         ..FleetSpec::default()
     });
-    let world = World::new(fleet);
-    let first = run(&mut world.sync(&["-o", "json"])).json(0);
-    assert_eq!(contexts(&world).len(), 20);
-    let again = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet);
+    let first = run(&mut test_env.sync(&["-o", "json"])).json(0);
+    assert_eq!(contexts(&test_env).len(), 20);
+    let again = run(&mut test_env.sync(&["-o", "json"])).json(0);
     for (before, after) in clusters(&first).iter().zip(clusters(&again)) {
         assert_eq!(before["context"], after["context"]);
     }
@@ -532,10 +533,10 @@ fn both_kubeconfig_formats_of_arm_become_the_same_kind_of_entry() {
             .iter()
             .any(|c| c.power_state == PowerState::Stopped)
     );
-    let world = World::new(fleet);
-    let report = run(&mut world.sync(&["-o", "json"])).json(0);
+    let test_env = TestEnv::with_fleet(fleet);
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(0);
     assert_eq!(report["summary"]["failed"], 0);
-    let text = world.kubeconfig_text();
+    let text = test_env.kubeconfig_text();
     assert!(!text.contains("auth-provider"));
     assert!(text.contains("command: kubectl-aad"));
 }
@@ -545,8 +546,8 @@ fn a_service_principals_secret_reaches_neither_kubeconfig_nor_messages() {
     let fleet = fleet(3, 1, 1);
     let principal = fleet.service_principals[0].clone();
     let secret = principal.secrets[0].clone();
-    let world = World::new(fleet);
-    let ran = run(world
+    let test_env = TestEnv::with_fleet(fleet);
+    let ran = run(test_env
         .aad(&[
             "sync",
             "--environment",
@@ -564,7 +565,7 @@ fn a_service_principals_secret_reaches_neither_kubeconfig_nor_messages() {
     let report = ran.json(0);
     assert_eq!(report["summary"]["added"], 3);
     assert_eq!(report["tokens"][0]["error"], Value::Null);
-    for place in [&ran.stdout, &ran.stderr, &world.kubeconfig_text()] {
+    for place in [&ran.stdout, &ran.stderr, &test_env.kubeconfig_text()] {
         assert!(!place.contains(&secret));
         assert!(!place.contains("eyJ"), "a token is in there");
     }
@@ -574,13 +575,13 @@ fn a_service_principals_secret_reaches_neither_kubeconfig_nor_messages() {
 fn a_subscription_that_refuses_is_a_warning_and_the_others_are_synced() {
     let fleet = fleet(9, 1, 3);
     let refused = fleet.subscriptions[1].clone();
-    let world = World::new(fleet);
-    world.simulator.faults().add(
+    let test_env = TestEnv::with_fleet(fleet);
+    test_env.simulator.faults().add(
         Fault::on(Endpoint::ManagedClusters)
             .subscription(&refused.id)
             .status(403),
     );
-    let report = run(&mut world.sync(&["-o", "json"])).json(3);
+    let report = run(&mut test_env.sync(&["-o", "json"])).json(3);
     assert_eq!(report["summary"]["added"], 6);
     let warnings = report["warnings"].to_string();
     assert!(
@@ -596,11 +597,11 @@ fn only_the_subscriptions_that_were_named_are_looked_into() {
         fleet.subscriptions[0].clone(),
         fleet.subscriptions[2].clone(),
     );
-    let world = World::new(fleet);
+    let test_env = TestEnv::with_fleet(fleet);
     let list = |args: &[&str]| {
         let mut all = vec!["list", "-e", CLOUD, "-o", "json"];
         all.extend(args);
-        run(&mut world.aad(&all))
+        run(&mut test_env.aad(&all))
     };
     let report = list(&["--subscription", &by_id.id, "-s", &by_name.name]).json(0);
     assert_eq!(clusters(&report).len(), 6);
@@ -615,33 +616,33 @@ fn only_the_subscriptions_that_were_named_are_looked_into() {
 
 #[test]
 fn a_page_that_leads_elsewhere_is_refused_before_the_token_leaves() {
-    let world = World::new(fleet(30, 1, 1));
-    world
+    let test_env = TestEnv::with_fleet(fleet(30, 1, 1));
+    test_env
         .simulator
         .configure(|s| s.foreign_next_link = Some("https://evil.example".into()));
-    let ran = run(&mut world.sync(&["-o", "json"]));
+    let ran = run(&mut test_env.sync(&["-o", "json"]));
     assert_ne!(ran.code, 0);
     assert!(ran.stderr.contains("evil.example"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_kubeconfig_that_cannot_be_read_stops_the_sync_before_the_sign_in() {
-    let world = World::new(fleet(1, 1, 1));
-    std::fs::create_dir(world.home().join(".kube")).expect("made");
-    std::fs::write(world.kubeconfig(), "clusters: [").expect("written");
-    let ran = run(&mut world.sync(&[]));
+    let test_env = TestEnv::with_fleet(fleet(1, 1, 1));
+    std::fs::create_dir(test_env.home().join(".kube")).expect("made");
+    std::fs::write(test_env.kubeconfig(), "clusters: [").expect("written");
+    let ran = run(&mut test_env.sync(&[]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
-    assert_eq!(world.kubeconfig_text(), "clusters: [");
-    assert_eq!(world.simulator.counters().total(), 0);
+    assert_eq!(test_env.kubeconfig_text(), "clusters: [");
+    assert_eq!(test_env.simulator.counters().total(), 0);
 }
 
 #[test]
 fn tables_and_names_are_for_people_and_pipes() {
     let fleet = fleet(2, 1, 1);
     let name = fleet.clusters[0].name.clone();
-    let world = World::new(fleet);
-    let table = run(&mut world.sync(&[]));
+    let test_env = TestEnv::with_fleet(fleet);
+    let table = run(&mut test_env.sync(&[]));
     assert_eq!(table.code, 0, "{}", table.stderr);
     assert!(table.stdout.starts_with("CLUSTER"), "{}", table.stdout);
     assert!(
@@ -649,12 +650,12 @@ fn tables_and_names_are_for_people_and_pipes() {
         "{}",
         table.stderr
     );
-    let names = run(&mut world.sync(&["-o", "name"]));
+    let names = run(&mut test_env.sync(&["-o", "name"]));
     assert!(
         names.stdout.lines().any(|line| line == name),
         "{}",
         names.stdout
     );
-    let yaml = run(&mut world.sync(&["-o", "yaml"]));
+    let yaml = run(&mut test_env.sync(&["-o", "yaml"]));
     assert!(yaml.stdout.contains("action: unchanged"), "{}", yaml.stdout);
 }

@@ -4,17 +4,17 @@ use std::os::unix::fs::PermissionsExt;
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec};
 
-use crate::world::{CLOUD, Ran, World, run};
+use crate::env::{CLOUD, Ran, TestEnv, run};
 
-fn world() -> World {
-    World::new(Fleet::generate(&FleetSpec::default()))
+fn test_env() -> TestEnv {
+    TestEnv::with_fleet(Fleet::generate(&FleetSpec::default()))
 }
 
 /// `get-token` in a mode, with what each of the modes below needs of its environment.
-fn get_token(world: &World, mode: &str, args: &[&str]) -> Ran {
-    let app = world.simulator.fleet().service_principals[0].clone();
+fn get_token(test_env: &TestEnv, mode: &str, args: &[&str]) -> Ran {
+    let app = test_env.simulator.fleet().service_principals[0].clone();
     let get = ["get-token", "-e", CLOUD, "-l", mode];
-    run(world
+    run(test_env
         .aad(&get)
         .args(["--server-id", AKS_SERVER_APP])
         .args(args)
@@ -26,19 +26,19 @@ fn get_token(world: &World, mode: &str, args: &[&str]) -> Ran {
         .env("AZURE_CLIENT_SECRET", app.secret())
         .env(
             "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-            world.simulator.imds_url(),
+            test_env.simulator.imds_url(),
         ))
 }
 
 #[test]
 fn a_wait_for_which_there_is_no_time_is_told_and_not_begun() {
-    let world = world();
-    let asked = world
+    let test_env = test_env();
+    let asked = test_env
         .simulator
         .faults()
         .add(Fault::on(Endpoint::Token).throttled(300));
     for args in [&[][..], &["--timeout", "4m"]] {
-        let got = get_token(&world, "spn", args);
+        let got = get_token(&test_env, "spn", args);
         assert_eq!(got.code, 1, "{}", got.stderr);
         assert!(
             got.stderr.contains("asks to wait for 300 s"),
@@ -46,32 +46,32 @@ fn a_wait_for_which_there_is_no_time_is_told_and_not_begun() {
             got.stderr
         );
     }
-    let got = get_token(&world, "spn", &["--timeout", "100s"]);
+    let got = get_token(&test_env, "spn", &["--timeout", "100s"]);
     assert!(got.stderr.contains("`--timeout 400s`"), "{}", got.stderr);
-    assert_eq!(world.simulator.faults().fired(asked), 3);
+    assert_eq!(test_env.simulator.faults().fired(asked), 3);
 }
 
 #[test]
 fn an_identity_service_that_updates_itself_is_told_apart() {
-    let world = world();
+    let test_env = test_env();
     let updating = Fault::on(Endpoint::Imds).retry_after(410, "30");
-    let asked = world.simulator.faults().add(updating);
-    let got = get_token(&world, "msi", &["--timeout", "20s"]);
+    let asked = test_env.simulator.faults().add(updating);
+    let got = get_token(&test_env, "msi", &["--timeout", "20s"]);
     assert_eq!(got.code, 1, "{}", got.stderr);
     assert!(got.stderr.contains("is being updated"), "{}", got.stderr);
     assert!(got.stderr.contains("up to 70 s"), "{}", got.stderr);
-    assert_eq!(world.simulator.faults().fired(asked), 1);
+    assert_eq!(test_env.simulator.faults().fired(asked), 1);
 }
 
 #[test]
 fn a_program_that_does_not_answer_is_named() {
-    let world = world();
-    let az = world.home().join("bin").join("az");
+    let test_env = test_env();
+    let az = test_env.home().join("bin").join("az");
     std::fs::remove_file(&az).expect("it was there");
     std::fs::write(&az, "#!/bin/sh\nexec sleep 600\n").expect("written");
     let executable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&az, executable).expect("set");
-    let got = get_token(&world, "azurecli", &["--timeout", "100ms"]);
+    let got = get_token(&test_env, "azurecli", &["--timeout", "100ms"]);
     assert_eq!(got.code, 1, "{}", got.stderr);
     assert!(got.stderr.contains("`az`"), "{}", got.stderr);
     assert!(!got.stderr.contains("another process"), "{}", got.stderr);

@@ -21,7 +21,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{kubeconfig::Known, step::*};
-use crate::world::{AZ_CLOUD, CLOUD};
+use crate::env::{AZ_CLOUD, CLOUD};
 
 /// An application whose tokens some contexts are edited to ask for.
 pub(super) const OTHER_SERVER: &str = "7c2f0a5e-6f0b-4f2e-9c55-0d7f9a2b4c11";
@@ -156,7 +156,7 @@ impl Stage {
         let files = simulator.write_files(directory.path()).expect("written");
         let bin = directory.path().join("bin");
         fs::create_dir(&bin).expect("made");
-        std::os::unix::fs::symlink(crate::world::demo(), bin.join("az")).expect("linked");
+        std::os::unix::fs::symlink(crate::env::demo(), bin.join("az")).expect("linked");
         // Under a name of its own, so that its processes are told from those of other stages.
         let program = bin.join("kubectl-aad");
         let built = env!("CARGO_BIN_EXE_kubectl-aad");

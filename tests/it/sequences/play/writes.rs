@@ -4,13 +4,13 @@ use azure_sim::{Endpoint, Fault};
 
 use super::{Play, Wrong};
 use crate::{
+    env::CLOUD,
     sequences::{
         kubeconfig::Says,
         model::{Entry, asks_a_person},
         stage::Stage,
         step::*,
     },
-    world::CLOUD,
 };
 
 impl Play<'_> {

@@ -1,0 +1,303 @@
+//! The environment that a test runs our program in: a simulated Azure, a home directory, and nothing else.
+//!
+//! Commands have no variable but those that a test gives them, so no setting of the machine reaches a
+//! test and no test reaches the machine.
+
+mod browser;
+mod leaks;
+mod process;
+#[cfg(unix)]
+mod terminal;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use azure_sim::{
+    AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Files, Fleet, FleetSpec, Recorded, ServicePrincipal,
+    Simulator, User,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[cfg(unix)]
+pub(crate) use self::terminal::AtATerminal;
+pub(crate) use self::{
+    browser::{browser_that_tells, walk},
+    process::{Ran, TIMEOUT, finished, ran, run, start, wait_for_file, wait_until},
+};
+use crate::support::repository;
+
+/// Our program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kubectl-aad");
+
+/// The cloud that the simulator's file describes.
+pub(crate) const CLOUD: &str = "AzureStackCloud";
+
+/// What az calls it.
+pub(crate) const AZ_CLOUD: &str = "Simulated";
+
+/// The variable that keeps people from being asked to sign in.
+pub(crate) const NON_INTERACTIVE: (&str, &str) = ("CI", "true");
+
+/// What kubectl sets when a person is at the terminal.
+pub(crate) const INTERACTIVE: (&str, &str) = (
+    "KUBERNETES_EXEC_INFO",
+    r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}"#,
+);
+
+/// A simulated Azure with a home directory beside it.
+pub(crate) struct TestEnv {
+    pub(crate) simulator: Simulator,
+    pub(crate) files: Files,
+    /// The first tenant.
+    pub(crate) tenant: String,
+    /// The first user, who is signed in to `az`, and who approves device codes.
+    pub(crate) user: User,
+    /// The first service principal.
+    pub(crate) principal: ServicePrincipal,
+    home: TempDir,
+}
+
+impl TestEnv {
+    /// One tenant with one cluster.
+    pub(crate) fn new() -> Self {
+        Self::with_tenants(1)
+    }
+
+    /// One cluster, and several tenants that the first user is in.
+    pub(crate) fn with_tenants(tenants: usize) -> Self {
+        Self::with_fleet(Fleet::generate(&FleetSpec {
+            clusters: 1,
+            tenants,
+            ..FleetSpec::default()
+        }))
+    }
+
+    /// Starts a simulator for the fleet. Its first user has run `az login` (a stand-in for `az`
+    /// is on the `PATH`), and device codes are approved for that user on the second poll.
+    pub(crate) fn with_fleet(fleet: Fleet) -> Self {
+        process::let_programs_be_interrupted();
+        let (tenant, user) = (fleet.tenants[0].id.clone(), fleet.users[0].clone());
+        let principal = fleet.service_principals[0].clone();
+        let simulator = Simulator::start(fleet);
+        simulator.configure(|settings| {
+            settings.device_interval = 0;
+            settings.device_auto_approve = Some((2, user.upn.clone()));
+        });
+        let home = tempfile::tempdir().expect("a temporary directory can be made");
+        let files = simulator
+            .write_files(home.path())
+            .expect("the simulator's files can be written");
+        let test_env = Self {
+            simulator,
+            files,
+            tenant,
+            user,
+            principal,
+            home,
+        };
+        fs::create_dir(test_env.home().join("bin")).expect("made");
+        test_env.install("az", &demo());
+        test_env.set_cloud_of_az(&[]);
+        let user = &test_env.user;
+        test_env.az(&["login", "-u", &user.upn, "-p", &user.password]);
+        test_env.simulator.reset();
+        test_env
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.home().join(".kube").join("config")
+    }
+
+    pub(crate) fn kubeconfig_text(&self) -> String {
+        fs::read_to_string(self.kubeconfig()).unwrap_or_default()
+    }
+
+    /// Where commands find the program of this name first.
+    pub(crate) fn bin(&self, name: &str) -> PathBuf {
+        let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        self.home().join("bin").join(name)
+    }
+
+    /// Puts a program on the `PATH` of commands, under this name.
+    pub(crate) fn install(&self, name: &str, program: &Path) {
+        let path = self.bin(name);
+        let _ = fs::remove_file(&path);
+        link(program, &path);
+    }
+
+    /// Puts a shell script on the `PATH` of commands, under this name.
+    #[cfg(unix)]
+    pub(crate) fn install_script(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.bin(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, script).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+
+    /// `kubectl-aad` with these arguments.
+    pub(crate) fn aad(&self, args: &[&str]) -> Command {
+        let mut command = self.program(PROGRAM.as_ref());
+        command.args(args);
+        command
+    }
+
+    /// Any program, in the same environment, with `kubectl-aad` on its `PATH`.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let ours = Path::new(PROGRAM)
+            .parent()
+            .expect("a binary is in a directory");
+        let bin = self.home().join("bin");
+        let path = std::env::join_paths([ours, &bin, "/usr/bin".as_ref(), "/bin".as_ref()])
+            .expect("no colon in these");
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", path)
+            .env("SSL_CERT_FILE", &self.files.ca)
+            .env("AZURE_ENVIRONMENT_FILEPATH", &self.files.cloud)
+            .env("AZURE_SIM_CONTROL", self.simulator.control_url())
+            .current_dir(self.home());
+        // No Windows program opens a socket without it.
+        #[cfg(windows)]
+        command.envs(std::env::var_os("SYSTEMROOT").map(|root| ("SYSTEMROOT", root)));
+        command
+    }
+
+    /// `kubectl aad sync` from the simulated cloud, as `az` is signed in.
+    pub(crate) fn sync(&self, args: &[&str]) -> Command {
+        let mut command = self.aad(&["sync", "--environment", CLOUD]);
+        command.args(args);
+        command
+    }
+
+    /// `get-token` for the AKS server application, at the highest verbosity.
+    pub(crate) fn get_token_command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+        let authority = self.simulator.authority_url();
+        let mut command = self.aad(&["get-token", "-v", "10"]);
+        command
+            .args(["--server-id", AKS_SERVER_APP])
+            .args(["--authority-host", &authority])
+            .args(args)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end and searches what it left for secrets.
+    pub(crate) fn get_token(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let ran = run(&mut self.get_token_command(args, env));
+        self.check_for_leaks(&ran);
+        ran
+    }
+
+    /// Arguments for the first service principal.
+    pub(crate) fn spn_args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec!["-l", "spn", "--tenant-id", &self.tenant];
+        all.extend(["--client-id", &self.principal.client_id]);
+        all.extend(args);
+        all
+    }
+
+    /// Arguments for a person, in a mode that people sign in by.
+    pub(crate) fn user_args<'a>(&'a self, mode: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+        let mut all = vec!["-l", mode, "--tenant-id", &self.tenant];
+        all.extend(["--client-id", AKS_CLIENT_APP]);
+        all.extend(args);
+        all
+    }
+
+    /// Runs the `az` on the `PATH`, which must succeed.
+    pub(crate) fn az(&self, args: &[&str]) {
+        let ran = run(self.program(&self.bin("az")).args(args));
+        assert_eq!(ran.code, 0, "az {args:?}: {}", ran.stderr);
+    }
+
+    /// Makes the simulated cloud az's own, as `az cloud register` and `az cloud set` do.
+    pub(crate) fn set_cloud_of_az(&self, variables: &[(&str, &str)]) {
+        for words in self.simulator.az_cloud_calls(AZ_CLOUD) {
+            let mut command = self.program(&self.bin("az"));
+            let ran = run(command.args(words).envs(variables.iter().copied()));
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+        }
+    }
+
+    pub(crate) fn install_azd(&self) {
+        self.install("azd", &demo());
+    }
+
+    /// Signs the first service principal in to `azd`.
+    pub(crate) fn sign_in_to_azd(&self) {
+        let mut command = self.program(&self.bin("azd"));
+        command
+            .args(["auth", "login", "--tenant-id", &self.tenant])
+            .args(["--client-id", &self.principal.client_id])
+            .args(["--client-secret", self.principal.secret()]);
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    }
+
+    /// The claims of the token in a run's answer, which must be valid.
+    pub(crate) fn claims(&self, ran: &Ran) -> Value {
+        let credential = ran.json(0);
+        assert_eq!(credential["kind"], "ExecCredential");
+        let token = credential["status"]["token"].as_str().expect("a token");
+        self.simulator.claims(token).expect("a valid token")
+    }
+
+    pub(crate) fn token_requests(&self) -> Vec<Recorded> {
+        self.simulator.requests_to(Endpoint::Token)
+    }
+}
+
+fn link(program: &Path, path: &Path) {
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(program, path).expect("linked");
+    #[cfg(windows)]
+    fs::copy(program, path).map(drop).expect("copied");
+}
+
+/// The example, which acts as the tool whose name it is called by.
+///
+/// Cargo builds examples for a run of all tests, but not for `cargo test --test it`: one that is
+/// missing, or older than these tests, is built here. Where it is fresh that takes a moment.
+pub(crate) fn demo() -> PathBuf {
+    static DEMO: OnceLock<PathBuf> = OnceLock::new();
+    DEMO.get_or_init(|| {
+        let directory = Path::new(PROGRAM)
+            .parent()
+            .expect("a binary is in a directory");
+        let name = format!("demo{}", std::env::consts::EXE_SUFFIX);
+        let demo = directory.join("examples").join(name);
+        let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+        let tests = std::env::current_exe().expect("this program has a path");
+        if modified(&demo).is_none_or(|built| modified(&tests).is_some_and(|ours| ours > built)) {
+            build_demo();
+        }
+        assert!(demo.is_file(), "cargo did not build `{}`", demo.display());
+        demo
+    })
+    .clone()
+}
+
+fn build_demo() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(repository())
+        .args(["build", "--quiet", "--example", "demo"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.status().expect("cargo starts");
+    assert!(built.success(), "the example `demo` does not build");
+}

@@ -1,0 +1,100 @@
+//! Programs that a test runs, and waiting for them.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Longer than anything takes on a loaded machine; a test that passes never waits for it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// The exit code and the output of a program.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// The JSON on stdout, of a run that ended with this exit code.
+    pub(crate) fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        serde_json::from_str(&self.stdout).expect("stdout holds one JSON document")
+    }
+}
+
+pub(crate) fn run(command: &mut Command) -> Ran {
+    ran(command.output().expect("the program starts"))
+}
+
+/// Starts a program whose output is kept.
+pub(crate) fn start(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+pub(crate) fn finished(child: Child) -> Ran {
+    ran(child.wait_with_output().expect("the program ends"))
+}
+
+pub(crate) fn ran(output: Output) -> Ran {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output;
+    Ran {
+        code: status.code().expect("no signal ended the program"),
+        stdout: String::from_utf8(stdout).expect("the output is text"),
+        stderr: String::from_utf8(stderr).expect("the messages are text"),
+    }
+}
+
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + TIMEOUT;
+    while !done() {
+        assert!(Instant::now() < end, "timed out: {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Waits for a file that `child` makes, and takes it away.
+pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
+    let mut text = None;
+    wait_until("a file appears", || {
+        text = std::fs::read_to_string(path).ok();
+        if let (None, Ok(Some(status))) = (&text, child.try_wait()) {
+            panic!("the program ended early: {status}");
+        }
+        text.is_some()
+    });
+    std::fs::remove_file(path).expect("removed");
+    text.expect("it was read")
+}
+
+/// Makes programs that are started from here end at SIGINT, as at a terminal. A script's background
+/// job ignores it and hands that down, and `kubectl-aad` leaves it so. A handler is not handed down.
+pub(super) fn let_programs_be_interrupted() {
+    #[cfg(unix)]
+    {
+        use std::sync::{Arc, Once, atomic::AtomicBool};
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let as_by_default = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(
+                signal_hook::consts::SIGINT,
+                as_by_default,
+            )
+            .expect("a handler can be set");
+        });
+    }
+}
