@@ -21,6 +21,7 @@ pub(crate) mod file;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod running;
+pub(crate) mod signals;
 pub(crate) mod timestamp;
 pub(crate) mod uptime;
 

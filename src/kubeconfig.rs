@@ -5,7 +5,6 @@
 
 pub(crate) mod convert;
 mod document;
-mod error;
 pub(crate) mod file;
 mod lock;
 pub mod merge;
@@ -20,8 +19,7 @@ mod yaml;
 
 pub use document::Document;
 pub(crate) use document::Section;
-pub(crate) use error::Error;
-pub(crate) use lock::{exit_without_lock, leave_signals};
+pub(crate) use lock::exit_without_lock;
 pub use name::ClusterName;
 pub(crate) use paths::Paths;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

@@ -310,7 +310,7 @@ fn in_place(options: &Options) -> Result<Report> {
             let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
             let more: Vec<usize> = changed.filter(|i| !places.contains(i)).collect();
             let new = places.iter().map(|&i| new[i].clone()).collect();
-            Ok::<_, Failure>((new, (report, more)))
+            Ok((new, (report, more)))
         })?;
         if more.is_empty() {
             return Ok(report);
@@ -384,9 +384,8 @@ fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report
         ));
     }
     let mut new = Vec::with_capacity(texts.len());
-    for ((document, users), path) in documents.into_iter().zip(users).zip(files) {
-        let text = document.replace(Section::Users, users);
-        new.push(text.map_err(|error| error.in_file(path))?);
+    for (document, users) in documents.into_iter().zip(users) {
+        new.push(document.replace(Section::Users, users)?);
     }
     let by_context = options.selection != Selection::All;
     Ok((

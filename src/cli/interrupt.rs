@@ -89,7 +89,7 @@ fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
         let runtime = host::runtime()?;
         runtime.block_on(async {
             let mut signals = Signals::new().map_err(failed)?;
-            kubeconfig::leave_signals();
+            host::signals::disable_default_action();
             let _ = ready.send(());
             let first = signals.next().await;
             sender.send_replace(Some(first));

@@ -239,7 +239,7 @@ async fn sync(
     let mut to_lock = vec![paths.default.clone()];
     for path in &paths.files {
         let text = file::read(path)?;
-        let document = Document::parse(&text).map_err(|e| e.in_file(path))?;
+        let document = Document::parse_file(path, &text)?;
         if merge::has_entries_of_ours(&document) && file::check_writable(path).is_ok() {
             to_lock.push(path.clone());
         }
@@ -463,11 +463,10 @@ fn write(
         let mut new = Vec::with_capacity(places.len());
         for (place, document) in documents.into_iter().enumerate() {
             if let Some(root) = merged.roots.get(&place) {
-                let text = document.render(root);
-                new.push(text.map_err(|e| e.in_file(&files[place]))?);
+                new.push(document.render(root)?);
             }
         }
-        Ok::<_, Failure>((new, merged.outcomes))
+        Ok((new, merged.outcomes))
     })?;
     Ok((outcomes, written))
 }

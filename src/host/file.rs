@@ -10,7 +10,7 @@ use std::{
 
 /// What keeps a file from being read. Its text goes after the file's name: "it is empty".
 #[derive(Debug)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// There is nothing. A relative path is looked up in `current_dir`.
     Missing {
         /// The current directory, where the path is relative to it.
@@ -57,7 +57,7 @@ pub enum Unreadable {
 
 /// Whose a file is and who may do what with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// The owner's user id.
     pub uid: u32,
     /// The permission bits.
@@ -67,7 +67,7 @@ pub struct Owner {
 impl Owner {
     /// Of a file that can be looked at.
     #[cfg(unix)]
-    pub fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         let meta = fs::metadata(path).ok()?;
         Some(Self {
@@ -78,12 +78,12 @@ impl Owner {
 
     /// Of a file that can be looked at; Windows has no modes.
     #[cfg(not(unix))]
-    pub fn of(_: &Path) -> Option<Self> {
+    pub(crate) fn of(_: &Path) -> Option<Self> {
         None
     }
 
     /// Whether the owner is the user that this process acts as.
-    pub fn is_us(self) -> bool {
+    pub(crate) fn is_us(self) -> bool {
         #[cfg(unix)]
         let ours = self.uid == rustix::process::geteuid().as_raw();
         #[cfg(not(unix))]
@@ -103,7 +103,7 @@ impl fmt::Display for Owner {
 
 impl Unreadable {
     /// Why an operation on `path` failed.
-    pub fn new(path: &Path, error: io::Error) -> Self {
+    pub(crate) fn new(path: &Path, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::missing(path),
             io::ErrorKind::NotADirectory => Self::NotADirectory {
@@ -144,13 +144,8 @@ impl Unreadable {
         }
     }
 
-    /// Whether there is nothing at the path, not even a link.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing { .. })
-    }
-
     /// What to do about it, where that does not depend on what the file is for.
-    pub fn hint(&self, path: &Path) -> Option<String> {
+    pub(crate) fn hint(&self, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         match self {
             Self::Missing { .. } if text.starts_with('$') || text.starts_with('~') => {

@@ -1,13 +1,22 @@
 //! One kubeconfig file as text and as values. What was read can be written back changed; the text
 //! around the change stays.
 
-use super::error::Error;
-use super::redact::redacted;
-use super::schema;
-use super::yaml::{self, Tree};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
 use serde_json::{Map, Value};
-use std::fmt;
-use std::path::PathBuf;
+
+use super::{
+    redact::redacted,
+    schema,
+    yaml::{self, Tree, YamlError},
+};
+use crate::{
+    error::{Failure, Result},
+    host::file::quoted,
+};
 
 /// One of the three lists of named entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +52,8 @@ impl Section {
 
 /// A kubeconfig's text and the values in it.
 pub struct Document<'t> {
+    /// The file that errors name, if the text is one's.
+    path: Option<&'t Path>,
     text: &'t str,
     tree: Tree<'t>,
     root: Map<String, Value>,
@@ -52,27 +63,44 @@ impl<'t> Document<'t> {
     /// Reads a kubeconfig's text. An empty text is an empty kubeconfig.
     ///
     /// # Errors
-    /// [`Error::Yaml`] and [`Error::Shape`]; [`Error::Refused`] for what kubectl can't read.
-    pub fn parse(text: &'t str) -> Result<Self, Error> {
-        let tree = yaml::parse(text)?;
+    /// For what is not YAML, or not what kubectl reads. No error quotes the text: it may be a secret.
+    pub fn parse(text: &'t str) -> Result<Self> {
+        Self::read(None, text)
+    }
+
+    /// As [`Document::parse`], for the text of the file at `path`, which errors name.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_file(path: &'t Path, text: &'t str) -> Result<Self> {
+        Self::read(Some(path), text)
+    }
+
+    /// Reads the texts of several files, those of `paths`.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_all(texts: &'t [String], paths: &'t [PathBuf]) -> Result<Vec<Self>> {
+        let files = texts.iter().zip(paths);
+        files
+            .map(|(text, path)| Self::parse_file(path, text))
+            .collect()
+    }
+
+    fn read(path: Option<&'t Path>, text: &'t str) -> Result<Self> {
+        let tree = yaml::parse(text).map_err(|error| in_file(path, yaml_failure(&error)))?;
         let root = match tree.root.as_ref().map(yaml::Node::to_json) {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(root)) => root,
-            Some(_) => return Err(Error::shape("its top level is not a mapping")),
+            Some(_) => return Err(in_file(path, unexpected("its top level is not a mapping"))),
         };
-        schema::check(&root).map_err(Error::refused)?;
-        Ok(Self { text, tree, root })
-    }
-
-    /// Reads the texts of several kubeconfigs, those of `paths`.
-    ///
-    /// # Errors
-    /// As [`Document::parse`], with the file's name.
-    pub fn parse_all(texts: &'t [String], paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
-        let files = texts.iter().zip(paths);
-        files
-            .map(|(text, path)| Self::parse(text).map_err(|error| error.in_file(path)))
-            .collect()
+        schema::check(&root).map_err(|what| in_file(path, unreadable(path, &what)))?;
+        Ok(Self {
+            path,
+            text,
+            tree,
+            root,
+        })
     }
 
     #[must_use]
@@ -109,11 +137,12 @@ impl<'t> Document<'t> {
     /// The text with its value changed to `root`: only what differs moves.
     ///
     /// # Errors
-    /// [`Error::Yaml`] where something else of the text would be lost; [`Error::Refused`] where kubectl
-    /// could not read it then.
-    pub fn render(self, root: &Map<String, Value>) -> Result<String, Error> {
-        schema::check(root).map_err(Error::refused)?;
-        Ok(yaml::splice(self.text, self.tree, root)?)
+    /// When something else in the text would be lost, or kubectl could not read the new one.
+    pub fn render(self, root: &Map<String, Value>) -> Result<String> {
+        let path = self.path;
+        schema::check(root).map_err(|what| in_file(path, unreadable(path, &what)))?;
+        yaml::splice(self.text, self.tree, root)
+            .map_err(|error| in_file(path, yaml_failure(&error)))
     }
 
     /// The text with the values of some entries of one list replaced, each by its place in the list.
@@ -127,12 +156,45 @@ impl<'t> Document<'t> {
         mut self,
         section: Section,
         items: impl IntoIterator<Item = (usize, Map<String, Value>)>,
-    ) -> Result<String, Error> {
+    ) -> Result<String> {
         for (place, item) in items {
             self.root[section.list()][place][section.item()] = Value::Object(item);
         }
         let root = std::mem::take(&mut self.root);
         self.render(&root)
+    }
+}
+
+/// A text that is YAML, but not the kubeconfig that was expected.
+pub(super) fn unexpected(what: &str) -> Failure {
+    Failure::new(format!("the kubeconfig is not as expected: {what}"))
+}
+
+fn unreadable(path: Option<&Path>, what: &str) -> Failure {
+    let failure = Failure::new(format!("kubectl can't read it: {what}"));
+    match path {
+        Some(path) => failure.hint(format!(
+            "correct it by hand; `kubectl --kubeconfig {} config view` says whether kubectl reads it",
+            quoted(path)
+        )),
+        None => failure,
+    }
+}
+
+fn yaml_failure(error: &YamlError) -> Failure {
+    match error {
+        YamlError::Unspliceable { .. } => Failure::new(format!(
+            "the kubeconfig can't be changed without losing something: {error}"
+        ))
+        .hint("write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one"),
+        _ => Failure::new(format!("the kubeconfig is not valid YAML: {error}")),
+    }
+}
+
+fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
+    match path {
+        Some(path) => failure.context(format!("could not use the kubeconfig `{}`", path.display())),
+        None => failure,
     }
 }
 

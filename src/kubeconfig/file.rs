@@ -2,16 +2,24 @@
 //!
 //! The only way to write a kubeconfig. How a file is replaced is in `replace`.
 
-use super::error::Error;
-use super::lock::{Lock, lock_path};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    lock::{Lock, lock_path},
+    replace::{self, Replacement, parent, write_failure},
+};
+use crate::{
+    error::{Failure, Result},
+    host::{self, crowding, file::Unreadable},
+};
+
 pub(crate) use super::lock::{PATIENCE, Wait};
-use super::replace::{self, Replacement, parent};
-use crate::host::{self, crowding, file::Unreadable};
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 /// Larger files are refused: 2,000 clusters are under 6 MB.
 const MAX_BYTES: u64 = 128 << 20;
@@ -37,8 +45,8 @@ const CROWDED: u32 = 3;
 /// Reads a kubeconfig. One that does not exist is empty.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::NotText`].
-pub(crate) fn read(path: &Path) -> Result<String, Error> {
+/// For a file that can't be read, or whose text is neither UTF-8 nor UTF-16.
+pub(crate) fn read(path: &Path) -> Result<String> {
     Ok(read_existing(path)?
         .map(|contents| contents.text)
         .unwrap_or_default())
@@ -49,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 ///
 /// # Errors
 /// Those of [`read`].
-pub(crate) fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
+pub(crate) fn read_unlocked(path: &Path) -> Result<(String, bool)> {
     let text = read(path)?;
     let target = follow_links(path)?;
     let is_locked = [path, &target]
@@ -64,7 +72,7 @@ pub(crate) fn read_unlocked(path: &Path) -> Result<(String, bool), Error> {
 ///
 /// # Errors
 /// Those of [`read`].
-pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<String>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
@@ -72,14 +80,11 @@ pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
 /// is read. A link that leads nowhere is nothing, as for kubectl.
 ///
 /// # Errors
-/// [`Error::Read`] where there is nothing.
-pub(crate) fn check_there(path: &Path) -> Result<(), Error> {
+/// When there is nothing.
+pub(crate) fn check_there(path: &Path) -> Result<()> {
     match host::file::look(path) {
         Err(source @ (Unreadable::Missing { .. } | Unreadable::DanglingLink { .. })) => {
-            Err(Error::Read {
-                path: path.to_owned(),
-                source,
-            })
+            Err(read_failure(path)(source))
         }
         _ => Ok(()),
     }
@@ -89,13 +94,10 @@ pub(crate) fn check_there(path: &Path) -> Result<(), Error> {
 /// person signs in and a fleet is asked.
 ///
 /// # Errors
-/// [`Error::Write`] where the file, or the directory that it is or will be in, may not be written.
-pub(crate) fn check_writable(path: &Path) -> Result<(), Error> {
+/// When the file, or the directory that it is or will be in, may not be written.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
     let target = follow_links(path)?;
-    let failed = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = write_failure(path);
     match OpenOptions::new().write(true).open(&target) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -103,7 +105,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Error> {
     }
     for file in [path, &target] {
         let nearest = parent(file).ancestors().find(|dir| dir.exists());
-        may_make_files(nearest.unwrap_or(Path::new("."))).map_err(failed)?;
+        may_make_files(nearest.unwrap_or(Path::new("."))).map_err(&failed)?;
     }
     Ok(())
 }
@@ -112,8 +114,8 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Error> {
 /// behind is told before a person signs in and a fleet is asked.
 ///
 /// # Errors
-/// [`Error::Locked`] when the wait is over, and [`Error::Write`] where no lock can be made.
-pub(crate) fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<(), Error> {
+/// When the wait is over, or no lock can be made.
+pub(crate) fn check_lock<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<()> {
     let mut targets = Vec::with_capacity(paths.len());
     for path in paths.iter().filter(|path| parent(path).is_dir()) {
         let target = follow_links(path)?;
@@ -162,12 +164,12 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 /// `edit` may be called again, with a newer text, if something changed the file without locking it.
 ///
 /// # Errors
-/// Those of `edit`; [`Error::Locked`] when the wait is over; [`Error::Write`] and the errors of [`read`].
-pub(crate) fn update<'a, T, E: From<Error>>(
+/// Those of `edit` and of [`read`]; when the wait is over; when the file can't be written.
+pub(crate) fn update<'a, T>(
     path: &Path,
     wait: impl Into<Wait<'a>>,
-    mut edit: impl FnMut(&str) -> Result<(String, T), E>,
-) -> Result<T, E> {
+    mut edit: impl FnMut(&str) -> Result<(String, T)>,
+) -> Result<T> {
     update_all(&[path.to_owned()], wait, |texts| {
         let (text, kept) = edit(&texts[0])?;
         Ok((vec![text], kept))
@@ -181,11 +183,11 @@ pub(crate) fn update<'a, T, E: From<Error>>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub(crate) fn update_all<'a, T, E: From<Error>>(
+pub(crate) fn update_all<'a, T>(
     paths: &[PathBuf],
     wait: impl Into<Wait<'a>>,
-    mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
-) -> Result<T, E> {
+    mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
+) -> Result<T> {
     let wait = wait.into();
     let mut locked = Vec::new();
     let mut targets = Vec::new();
@@ -194,10 +196,7 @@ pub(crate) fn update_all<'a, T, E: From<Error>>(
         // What can't be read is told as that, before there is a lock to fail on.
         match host::file::check_readable(&target) {
             Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => {}
-            checked => checked.map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
-            })?,
+            checked => checked.map_err(read_failure(path))?,
         }
         for file in [path, &target] {
             make_parent(file)?;
@@ -227,14 +226,16 @@ pub(crate) fn update_all<'a, T, E: From<Error>>(
             return Ok(kept);
         }
     }
-    Err(Error::Contended {
-        path: paths.first().cloned().unwrap_or_default(),
-    }
-    .into())
+    let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+    Err(Failure::new(format!(
+        "the kubeconfig `{}` was changed again and again while it was edited, so it was left alone",
+        path.display()
+    ))
+    .hint("stop what writes the file without locking it, then try again"))
 }
 
 /// Takes the locks, and sets right what a run that was killed left behind.
-fn acquire(locked: &[PathBuf], targets: &[PathBuf], wait: Wait<'_>) -> Result<Lock, Error> {
+fn acquire(locked: &[PathBuf], targets: &[PathBuf], wait: Wait<'_>) -> Result<Lock> {
     let lock = Lock::acquire(locked, wait)?;
     for target in targets {
         replace::recover(target)?;
@@ -250,11 +251,11 @@ type Edited<T> = (Option<Vec<String>>, T);
 
 /// One edit under the lock. Returns the texts if it wrote any; `None` if somebody without a lock came
 /// between.
-fn edit_once<T, E: From<Error>>(
+fn edit_once<T>(
     targets: &[PathBuf],
     lock: &Lock,
-    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
-) -> Result<Option<Edited<T>>, E> {
+    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
+) -> Result<Option<Edited<T>>> {
     let mut texts = Vec::with_capacity(targets.len());
     let mut encodings = Vec::with_capacity(targets.len());
     for target in targets {
@@ -288,10 +289,10 @@ fn edit_once<T, E: From<Error>>(
 
 /// Whether the files are such that the edit would change nothing, as they are where they still hold
 /// what it wrote.
-fn is_settled<T, E>(
+fn is_settled<T>(
     targets: &[PathBuf],
     written: &[String],
-    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T), E>,
+    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
 ) -> bool {
     // kubectl writes in place: what can't be read now may be half of its file.
     read_all(targets)
@@ -302,23 +303,31 @@ fn is_settled<T, E>(
 ///
 /// # Errors
 /// Those of [`update`].
-pub(crate) fn write<'a>(
-    path: &Path,
-    wait: impl Into<Wait<'a>>,
-    contents: &str,
-) -> Result<(), Error> {
+pub(crate) fn write<'a>(path: &Path, wait: impl Into<Wait<'a>>, contents: &str) -> Result<()> {
     update(path, wait, |_| Ok((contents.to_owned(), ())))
 }
 
+fn read_failure(path: &Path) -> impl Fn(Unreadable) -> Failure {
+    |why| {
+        let hint = why.hint(path).map_or_else(
+            || "give the path of a kubeconfig with `--kubeconfig FILE`".to_owned(),
+            |hint| format!("{hint}, or name another file with `--kubeconfig FILE`"),
+        );
+        Failure::new(format!(
+            "could not read the kubeconfig `{}`",
+            path.display()
+        ))
+        .because(why)
+        .hint(hint)
+    }
+}
+
 /// What a file holds; none where there is none.
-fn read_existing(path: &Path) -> Result<Option<Contents>, Error> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+fn read_existing(path: &Path) -> Result<Option<Contents>> {
+    let failed = read_failure(path);
     match host::file::look(path) {
         Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => return Ok(None),
-        looked => looked.map_err(failed)?,
+        looked => looked.map_err(&failed)?,
     };
     let bytes = host::file::read(path, MAX_BYTES).map_err(failed)?;
     // A run that was killed while it wrote in place left pieces of two contents.
@@ -328,9 +337,11 @@ fn read_existing(path: &Path) -> Result<Option<Contents>, Error> {
     };
     match Contents::decode(bytes) {
         Some(contents) => Ok(Some(contents)),
-        None => Err(Error::NotText {
-            path: path.to_owned(),
-        }),
+        None => Err(Failure::new(format!(
+            "the kubeconfig `{}` is neither UTF-8 nor UTF-16 with a byte order mark",
+            path.display()
+        ))
+        .hint("save it as UTF-8")),
     }
 }
 
@@ -393,7 +404,7 @@ impl Encoding {
 }
 
 /// What a chain of symbolic links ends at, whether or not there is anything.
-fn follow_links(path: &Path) -> Result<PathBuf, Error> {
+fn follow_links(path: &Path) -> Result<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..40 {
         match fs::read_link(&target) {
@@ -404,13 +415,11 @@ fn follow_links(path: &Path) -> Result<PathBuf, Error> {
             Err(_) => return Ok(target),
         }
     }
-    Err(Error::Read {
-        path: path.to_owned(),
-        source: Unreadable::Other(io::Error::other("too many levels of symbolic links")),
-    })
+    let error = io::Error::other("too many levels of symbolic links");
+    Err(read_failure(path)(Unreadable::Other(error)))
 }
 
-fn make_parent(path: &Path) -> Result<(), Error> {
+fn make_parent(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -418,10 +427,7 @@ fn make_parent(path: &Path) -> Result<(), Error> {
         use std::os::unix::fs::DirBuilderExt as _;
         builder.mode(0o700);
     }
-    builder.create(parent(path)).map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    builder.create(parent(path)).map_err(write_failure(path))
 }
 
 #[cfg(all(test, unix))]
@@ -430,7 +436,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     /// An edit that changes nothing the second time: on a crowded machine it is looked at again.
-    fn append(text: &str) -> Result<(String, ()), Error> {
+    fn append(text: &str) -> Result<(String, ())> {
         let text = text.strip_suffix('x').unwrap_or(text);
         Ok((format!("{text}x"), ()))
     }
@@ -505,24 +511,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let link = dir.path().join("loop");
         symlink("loop", &link).expect("a link");
-        assert!(matches!(
-            update(&link, PATIENCE, append),
-            Err(Error::Read { .. })
-        ));
-        assert!(matches!(
-            update(dir.path(), PATIENCE, append),
-            Err(Error::Read {
-                source: Unreadable::Directory,
-                ..
-            })
-        ));
-        assert!(matches!(
-            read(Path::new("/dev/null")),
-            Err(Error::Read {
-                source: Unreadable::Special,
-                ..
-            })
-        ));
+        let cause = |failure: Failure| failure.causes().concat();
+        let failure = update(&link, PATIENCE, append).expect_err("a loop");
+        assert!(cause(failure).contains("symbolic links"));
+        let failure = update(dir.path(), PATIENCE, append).expect_err("a directory");
+        assert_eq!(cause(failure), "it is a directory");
+        let failure = read(Path::new("/dev/null")).expect_err("a device");
+        assert!(cause(failure).starts_with("it is a device"));
     }
 
     #[test]
@@ -531,10 +526,7 @@ mod tests {
         let path = dir.path().join("config");
         fs::write(&path, "a").expect("a file");
         let before = fs::metadata(&path).expect("a file");
-        update(&path, PATIENCE, |text| {
-            Ok::<_, Error>((text.to_owned(), ()))
-        })
-        .expect("nothing to do");
+        update(&path, PATIENCE, |text| Ok((text.to_owned(), ()))).expect("nothing to do");
         use std::os::unix::fs::MetadataExt as _;
         assert_eq!(fs::metadata(&path).expect("a file").ino(), before.ino());
     }
@@ -559,7 +551,7 @@ mod tests {
             fs::write(&path, calls.to_string()).expect("a file");
             Ok((format!("{calls}x"), ()))
         });
-        assert!(matches!(always, Err(Error::Contended { .. })));
+        assert!(always.is_err_and(|failure| failure.message().contains("again and again")));
         assert_eq!(names(dir.path()), ["config"]);
     }
 
@@ -612,7 +604,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("config");
         fs::write(&path, "a").expect("a file");
-        let result: Result<(), Error> = update(&path, PATIENCE, |_| Err(Error::NoHome));
+        let result: Result<()> = update(&path, PATIENCE, |_| Err(Failure::new("no")));
         assert!(result.is_err());
         assert_eq!(names(dir.path()), ["config"]);
     }

@@ -8,18 +8,28 @@
 //! kubectl's lock file is empty. Ours names the process that holds it, so that one that was left
 //! behind by a process of ours that was killed is removed by the next one.
 
-use super::error::Error;
-#[cfg(not(windows))]
-use super::replace::{TEMPORARY, hidden, parent};
-use crate::host::running::ProcessId;
-use std::fs::{self, File, OpenOptions};
 #[cfg(not(windows))]
 use std::io::Write as _;
-use std::io::{self, ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, Once, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::replace::write_failure;
+#[cfg(not(windows))]
+use super::replace::{TEMPORARY, hidden, parent};
+use crate::{
+    error::{Failure, Result},
+    host::{
+        ProcessId,
+        file::quoted,
+        signals::{self, Deferred},
+    },
+};
 
 /// How long to wait for others by default. 50 processes at once are through in a few seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,7 +72,8 @@ static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 pub(super) struct Lock {
     files: Vec<(PathBuf, File)>,
     contended: bool,
-    deferred: signals::Deferred,
+    /// Released after the lock files are removed.
+    deferred: Vec<Deferred>,
 }
 
 impl Lock {
@@ -71,8 +82,8 @@ impl Lock {
     /// They are taken in sorted order, as client-go does, so that two of us can't wait for each other.
     ///
     /// # Errors
-    /// [`Error::Locked`] when the time is over, [`Error::Write`] where no lock file can be made.
-    pub(super) fn acquire<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<Self, Error> {
+    /// When the time is over, or no lock file can be made.
+    pub(super) fn acquire<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<Self> {
         let wait = wait.into();
         release_on_panic();
         let mut paths: Vec<&PathBuf> = paths.iter().collect();
@@ -81,7 +92,7 @@ impl Lock {
         let mut lock = Lock {
             files: Vec::new(),
             contended: false,
-            deferred: signals::Deferred::none(),
+            deferred: Vec::new(),
         };
         for path in paths {
             lock.add(path, wait)?;
@@ -99,16 +110,16 @@ impl Lock {
         self.files.iter().all(|(path, file)| is_at(file, path))
     }
 
-    fn add(&mut self, path: &Path, wait: Wait<'_>) -> Result<(), Error> {
+    fn add(&mut self, path: &Path, wait: Wait<'_>) -> Result<()> {
         let file = lock_path(path);
         let start = Instant::now();
         let mut pause = Duration::from_millis(2);
         let mut said = false;
         loop {
-            let signals = signals::Deferred::begin();
+            let deferred = Deferred::begin();
             match create(&file, path) {
                 Ok(handle) => {
-                    self.deferred.join(signals);
+                    self.deferred.push(deferred);
                     HELD.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(file.clone());
@@ -119,12 +130,7 @@ impl Lock {
                 Err(error)
                     if error.kind() == ErrorKind::AlreadyExists
                         || (cfg!(windows) && error.kind() == ErrorKind::PermissionDenied) => {}
-                Err(source) => {
-                    return Err(Error::Write {
-                        path: path.to_owned(),
-                        source,
-                    });
-                }
+                Err(error) => return Err(write_failure(path)(error)),
             }
             let holder = holder(&file);
             if holder.as_ref().is_some_and(ProcessId::has_ended) && remove_ended(&file) {
@@ -134,7 +140,7 @@ impl Lock {
                 );
                 continue;
             }
-            drop(signals);
+            drop(deferred);
             self.contended = true;
             let waited = start.elapsed();
             if !said && waited >= SAID_AFTER {
@@ -145,19 +151,35 @@ impl Lock {
                 .filter(ProcessId::is_running)
                 .map(|holder| holder.pid);
             let abandoned = holder.is_none() && is_abandoned(&file);
-            if waited >= wait.limit || abandoned || signals::arrived() {
-                return Err(Error::Locked {
-                    path: path.to_owned(),
-                    lock: file,
-                    waited,
-                    holder,
-                });
+            if waited >= wait.limit || abandoned || signals::has_arrived() {
+                return Err(locked(path, &file, waited, holder));
             }
             thread::sleep(pause);
             // The process id spreads those who began to wait together.
             let spread = Duration::from_millis(u64::from(std::process::id() % 7));
             pause = (pause * 2).min(Duration::from_millis(25)) + spread;
         }
+    }
+}
+
+/// Another process holds the lock `file`, or died while it held it. `holder` is one of ours that runs.
+fn locked(path: &Path, file: &Path, waited: Duration, holder: Option<u32>) -> Failure {
+    let (path, seconds) = (path.display(), waited.as_secs());
+    match holder {
+        Some(pid) => Failure::new(format!(
+            "the kubeconfig `{path}` is locked by kubectl-aad, process {pid}: it still was after {seconds} s"
+        ))
+        .hint(format!(
+            "wait until it is done; if it was stopped (Ctrl-Z), continue it with `fg`, or end it with `kill {pid}`"
+        )),
+        None => Failure::new(format!(
+            "the kubeconfig `{path}` is locked by another process: `{}` was still there after {seconds} s",
+            file.display()
+        ))
+        .hint(format!(
+            "if no kubectl, kubelogin or IDE is changing the kubeconfig now, one was killed while it did: remove the lock with `rm {}`",
+            quoted(file)
+        )),
     }
 }
 
@@ -283,12 +305,6 @@ fn is_abandoned(file: &Path) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
-/// Leaves SIGHUP, SIGINT and SIGTERM to a command that acts on them itself: from now on none of them
-/// ends the process, or a wait for a lock.
-pub(crate) fn leave_signals() {
-    signals::leave();
-}
-
 /// Ends the process, as soon as it holds no lock.
 pub(crate) fn exit_without_lock(code: i32) -> ! {
     loop {
@@ -317,120 +333,6 @@ fn release_on_panic() {
     });
 }
 
-#[cfg(unix)]
-mod signals {
-    //! Ctrl-C, a closed terminal and a polite kill wait for the few milliseconds that a lock is held.
-
-    use crate::host::process::{is_ignored, survive_file_limit};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::{flag, low_level};
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::{Arc, LazyLock};
-
-    static STATE: LazyLock<State> = LazyLock::new(State::install);
-
-    struct State {
-        holders: AtomicUsize,
-        idle: Arc<AtomicBool>,
-        arrived: Arc<AtomicUsize>,
-        left: AtomicBool,
-    }
-
-    impl State {
-        fn install() -> Self {
-            let state = State {
-                holders: AtomicUsize::new(0),
-                idle: Arc::new(AtomicBool::new(true)),
-                arrived: Arc::new(AtomicUsize::new(0)),
-                left: AtomicBool::new(false),
-            };
-            for signal in [SIGHUP, SIGINT, SIGTERM] {
-                // `nohup`, and shells that start something in the background, asked for that.
-                if is_ignored(signal) {
-                    continue;
-                }
-                // Where a handler can't be installed the signal ends the process, as it would have.
-                let number = usize::try_from(signal).unwrap_or_default();
-                let _ = flag::register_usize(signal, Arc::clone(&state.arrived), number);
-                let _ = flag::register_conditional_default(signal, Arc::clone(&state.idle));
-            }
-            // The death of it would leave the lock behind.
-            survive_file_limit();
-            state
-        }
-    }
-
-    /// Whether one is being kept: a lock that is held while another is waited for must not keep it long.
-    pub(super) fn arrived() -> bool {
-        !STATE.left.load(Ordering::SeqCst) && STATE.arrived.load(Ordering::SeqCst) != 0
-    }
-
-    /// Defers them for good, and says of none that it arrived.
-    pub(super) fn leave() {
-        STATE.left.store(true, Ordering::SeqCst);
-        std::mem::forget(Deferred::begin());
-    }
-
-    /// While one of these lives, SIGHUP, SIGINT and SIGTERM are kept for later.
-    #[derive(Debug)]
-    pub(super) struct Deferred(usize);
-
-    impl Deferred {
-        pub(super) fn none() -> Self {
-            Deferred(0)
-        }
-
-        pub(super) fn begin() -> Self {
-            STATE.holders.fetch_add(1, Ordering::SeqCst);
-            STATE.idle.store(false, Ordering::SeqCst);
-            Deferred(1)
-        }
-
-        pub(super) fn join(&mut self, mut other: Deferred) {
-            self.0 += std::mem::take(&mut other.0);
-        }
-    }
-
-    impl Drop for Deferred {
-        fn drop(&mut self) {
-            if self.0 == 0 || STATE.holders.fetch_sub(self.0, Ordering::SeqCst) != self.0 {
-                return;
-            }
-            STATE.idle.store(true, Ordering::SeqCst);
-            let arrived = STATE.arrived.swap(0, Ordering::SeqCst);
-            if let Ok(signal @ 1..) = i32::try_from(arrived) {
-                let _ = low_level::emulate_default_handler(signal);
-            }
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod signals {
-    //! Windows removes the lock file with the process: there is nothing to defer.
-
-    #[derive(Debug)]
-    pub(super) struct Deferred;
-
-    pub(super) fn arrived() -> bool {
-        false
-    }
-
-    pub(super) fn leave() {}
-
-    impl Deferred {
-        pub(super) fn none() -> Self {
-            Deferred
-        }
-
-        pub(super) fn begin() -> Self {
-            Deferred
-        }
-
-        pub(super) fn join(&mut self, _: Deferred) {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,7 +344,7 @@ mod tests {
         let held = Lock::acquire(std::slice::from_ref(&path), PATIENCE).expect("free");
         assert!(lock_path(&path).exists());
         let second = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO);
-        assert!(matches!(second, Err(Error::Locked { .. })));
+        assert!(second.is_err_and(|failure| failure.message().contains("is locked by")));
         assert!(
             lock_path(&path).exists(),
             "the loser leaves the winner's lock alone"
@@ -497,10 +399,12 @@ mod tests {
         for (text, pid) in foreign {
             fs::write(&file, &text).expect("a lock");
             let refused = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO);
-            let Err(Error::Locked { holder, .. }) = refused else {
-                panic!("`{text}` is not ours to remove");
-            };
-            assert_eq!(holder, pid, "{text}");
+            let failure = refused.expect_err("it is not ours to remove");
+            let holder = pid.map_or("another process".to_owned(), |pid| {
+                format!("kubectl-aad, process {pid}")
+            });
+            let expected = format!("is locked by {holder}: ");
+            assert!(failure.message().contains(&expected), "{text}: {failure}");
             assert_eq!(fs::read_to_string(&file).expect("there"), text);
         }
         fs::remove_file(&file).expect("there");
@@ -564,7 +468,7 @@ mod tests {
         let error = Lock::acquire(&[path], Duration::from_secs(3600)).expect_err("locked");
         assert!(
             error
-                .hint()
+                .hint_text()
                 .is_some_and(|hint| hint.contains("rm ") && hint.contains("config.lock"))
         );
     }

@@ -3,9 +3,12 @@
 //! Pure but for the question whether a file exists. The rules are those of client-go's `PathOptions`,
 //! which is what `kubectl config` uses.
 
-use super::error::Error;
-use crate::host::Host;
 use std::path::{Path, PathBuf};
+
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+};
 
 /// The kubeconfig files of this invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,8 @@ impl Paths {
     /// Empty names in the list and repetitions are skipped.
     ///
     /// # Errors
-    /// [`Error::NoHome`] where nothing names a file, and [`Error::LiteralTilde`].
-    pub(crate) fn from_host(host: &Host, explicit: Option<&Path>) -> Result<Self, Error> {
+    /// When nothing names a file, or `KUBECONFIG` names a new one below a literal `~`.
+    pub(crate) fn from_host(host: &Host, explicit: Option<&Path>) -> Result<Self> {
         let one = |path: PathBuf| Paths {
             files: vec![path.clone()],
             default: path,
@@ -43,14 +46,20 @@ impl Paths {
         if let Some(last) = files.last() {
             let existing = files.iter().find(|path| path.exists());
             let default = existing.unwrap_or(last).clone();
-            // kubectl takes it for the name of a directory. What is to be made there was meant for
-            // the home directory.
+            // kubectl would make a directory of that name, where the home directory was meant.
             if existing.is_none() && default.starts_with("~") {
-                return Err(Error::LiteralTilde { path: default });
+                return Err(Failure::new(format!(
+                    "`KUBECONFIG` names `{}`, in a directory that is called `~`",
+                    default.display()
+                ))
+                .hint("kubectl does not expand `~` there, nor does this: write the home directory in full, as in `export KUBECONFIG=\"$HOME/.kube/config\"`"));
             }
             return Ok(Self { files, default });
         }
-        let home = host.home().map_err(|_| Error::NoHome)?;
+        let home = host.home().map_err(|_| {
+            Failure::new("there is no home directory to find the kubeconfig in")
+                .hint("set `HOME`, set `KUBECONFIG` or give `--kubeconfig FILE`")
+        })?;
         Ok(one(home.join(".kube").join("config")))
     }
 }
@@ -80,10 +89,7 @@ mod tests {
             find(Some(""), Some(""), Some("/h")).default,
             Path::new("/h/.kube/config")
         );
-        assert!(matches!(
-            Paths::from_host(&host(None, None), None),
-            Err(Error::NoHome)
-        ));
+        assert!(Paths::from_host(&host(None, None), None).is_err());
     }
 
     #[cfg(unix)]
@@ -96,7 +102,7 @@ mod tests {
         assert_eq!(paths.files.len(), 3);
         assert_eq!(paths.default, dir.path().join("c"));
         let tilde = Paths::from_host(&host(Some("~/nowhere/config"), None), None);
-        assert!(matches!(tilde, Err(Error::LiteralTilde { .. })));
+        assert!(tilde.is_err());
         std::fs::write(dir.path().join("b"), "").expect("a file");
         assert_eq!(find(None, Some(&list), None).default, dir.path().join("b"));
     }

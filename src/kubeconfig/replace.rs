@@ -8,12 +8,17 @@
 //!
 //! All of this happens under the file's lock.
 
-use super::error::Error;
-use crate::host::file::read as read_file;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Failure, Result},
+    host::file::{quoted, read as read_file},
+};
 
 /// What the names of files in the making have after the name of the kubeconfig.
 pub(super) const TEMPORARY: &str = "aad-tmp-";
@@ -46,10 +51,29 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     parent(path).join(hidden(path, suffix))
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    |source| Error::Write {
-        path: path.to_owned(),
-        source,
+/// What to say when the kubeconfig at `path` can't be written.
+pub(super) fn write_failure(path: &Path) -> impl Fn(io::Error) -> Failure {
+    |error| {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "you need to be allowed to write the file and its directory: see `ls -ld {} {}`, or name another file with `--kubeconfig FILE`",
+                quoted(path.parent().unwrap_or(path)),
+                quoted(path)
+            )),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Some("nothing was changed: make room and try again".to_owned())
+            }
+            _ => None,
+        };
+        let failure = Failure::new(format!(
+            "could not write the kubeconfig `{}`",
+            path.display()
+        ))
+        .because(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -62,7 +86,7 @@ pub(super) struct Replacement<'a> {
 }
 
 impl<'a> Replacement<'a> {
-    pub(super) fn prepare(path: &'a Path, contents: &[u8]) -> Result<Self, Error> {
+    pub(super) fn prepare(path: &'a Path, contents: &[u8]) -> Result<Self> {
         let prepare = || {
             // Also says whether we may write it at all: a rename would not ask.
             let old = match OpenOptions::new().read(true).write(true).open(path) {
@@ -83,10 +107,10 @@ impl<'a> Replacement<'a> {
                 is_like_old,
             })
         };
-        prepare().map_err(failed(path))
+        prepare().map_err(write_failure(path))
     }
 
-    pub(super) fn commit(self) -> Result<(), Error> {
+    pub(super) fn commit(self) -> Result<()> {
         let path = self.path;
         let commit = || {
             if !self.is_like_old {
@@ -101,7 +125,7 @@ impl<'a> Replacement<'a> {
                 Err(error) => Err(error.error),
             }
         };
-        commit().map_err(failed(path))
+        commit().map_err(write_failure(path))
     }
 }
 
@@ -193,7 +217,7 @@ fn left(path: &Path, suffix: &str) -> Option<Vec<u8>> {
 
 /// Sets right what a run that was killed while it wrote in place left behind: the old contents come
 /// back, unless the file is whole, as it was, as it was to be, or as somebody has made it since.
-pub(super) fn recover(path: &Path) -> Result<(), Error> {
+pub(super) fn recover(path: &Path) -> Result<()> {
     let is_there = |suffix| fs::symlink_metadata(beside(path, suffix)).is_ok();
     if !is_there(OLD) && !is_there(NEW) {
         return Ok(());
@@ -206,7 +230,7 @@ pub(super) fn recover(path: &Path) -> Result<(), Error> {
         forget(path);
         Ok(())
     };
-    recover().map_err(failed(path))
+    recover().map_err(write_failure(path))
 }
 
 /// Whether `now` is made of pieces of `old` and `new`, as a write that did not end leaves it: every byte
@@ -324,6 +348,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn hints_say_what_to_do_about_a_file_that_cannot_be_written() {
+        let hint = |kind: ErrorKind| {
+            let failure = write_failure(Path::new("/k/config"))(kind.into());
+            failure.hint_text().unwrap_or_default().to_owned()
+        };
+        assert!(hint(ErrorKind::PermissionDenied).contains("`ls -ld /k /k/config`"));
+        assert!(hint(ErrorKind::StorageFull).contains("nothing was changed"));
+    }
 
     fn names(dir: &Path) -> Vec<String> {
         let names = fs::read_dir(dir).expect("a directory");

@@ -3,14 +3,14 @@
 //! These are bytes from elsewhere. Only the fields that are understood are taken; a file name, a
 //! command or a proxy in them is not.
 
-use super::document::Document;
-use super::error::Error;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::{collections::BTreeMap, fmt};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::fmt;
+
+use super::document::{Document, unexpected};
+use crate::error::Result;
 
 /// Larger answers are refused. One is some 4 KB.
 const MAX_BYTES: usize = 1 << 20;
@@ -61,16 +61,16 @@ impl fmt::Debug for UserCredential {
 /// Reads the kubeconfig that `listClusterUserCredential` answers (base64 already undone).
 ///
 /// # Errors
-/// [`Error::Yaml`] and [`Error::Shape`], which never quote the answer.
-pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig, Error> {
+/// For what is no usable kubeconfig. No error quotes the answer.
+pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig> {
     if bytes.len() > MAX_BYTES {
-        return Err(Error::shape("it is larger than 1 MiB"));
+        return Err(unexpected("it is larger than 1 MiB"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Error::shape("it is not UTF-8 text"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| unexpected("it is not UTF-8 text"))?;
     let document = Document::parse(text)?;
     let config: Kubeconfig = serde_json::from_value(Value::Object(document.root().clone()))
         // serde's message may quote a value.
-        .map_err(|_| Error::shape("a field is of the wrong type"))?;
+        .map_err(|_| unexpected("a field is of the wrong type"))?;
     let (cluster, user) = current(config)?;
     let (server, cluster) = cluster_value(&cluster)?;
     Ok(UserKubeconfig {
@@ -81,7 +81,7 @@ pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig, Erro
 }
 
 /// The cluster and user of the current context, else the only ones.
-fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo), Error> {
+fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo)> {
     let current = config.current_context.unwrap_or_default();
     let context = config
         .contexts
@@ -110,21 +110,21 @@ fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo), Error> {
     };
     let cluster = cluster
         .and_then(|named| named.cluster)
-        .ok_or_else(|| Error::shape("its current context has no cluster"))?;
+        .ok_or_else(|| unexpected("its current context has no cluster"))?;
     let user = user
         .and_then(|named| named.auth_info)
-        .ok_or_else(|| Error::shape("its current context has no user"))?;
+        .ok_or_else(|| unexpected("its current context has no user"))?;
     Ok((cluster, user))
 }
 
-fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>), Error> {
+fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>)> {
     let server = cluster.server.clone().unwrap_or_default();
-    let url = url::Url::parse(&server).map_err(|_| Error::shape("its `server` is not a URL"))?;
+    let url = url::Url::parse(&server).map_err(|_| unexpected("its `server` is not a URL"))?;
     if url.scheme() != "https" || !url.has_host() || !url.username().is_empty() {
-        return Err(Error::shape("its `server` is not an https URL"));
+        return Err(unexpected("its `server` is not an https URL"));
     }
     if cluster.insecure_skip_tls_verify == Some(true) {
-        return Err(Error::shape(
+        return Err(unexpected(
             "it asks not to verify the cluster's certificate",
         ));
     }
@@ -132,9 +132,9 @@ fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>), Erro
     if let Some(ca) = &cluster.certificate_authority_data {
         let pem = STANDARD
             .decode(ca.trim())
-            .map_err(|_| Error::shape("its `certificate-authority-data` is not base64"))?;
+            .map_err(|_| unexpected("its `certificate-authority-data` is not base64"))?;
         if !pem.windows(11).any(|bytes| bytes == b"-----BEGIN ") {
-            return Err(Error::shape(
+            return Err(unexpected(
                 "its `certificate-authority-data` holds no certificate",
             ));
         }
@@ -147,7 +147,7 @@ fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>), Erro
     Ok((server, value))
 }
 
-fn credential(user: AuthInfo) -> Result<UserCredential, Error> {
+fn credential(user: AuthInfo) -> Result<UserCredential> {
     if let Some(exec) = user.exec {
         let env = exec
             .env
@@ -161,7 +161,7 @@ fn credential(user: AuthInfo) -> Result<UserCredential, Error> {
     }
     if let Some(provider) = user.auth_provider {
         if provider.name != "azure" {
-            return Err(Error::shape(
+            return Err(unexpected(
                 "its user signs in with an unknown auth provider",
             ));
         }
@@ -169,7 +169,7 @@ fn credential(user: AuthInfo) -> Result<UserCredential, Error> {
             config: provider.config.into_iter().collect(),
         });
     }
-    let value = serde_json::to_value(&user).map_err(|_| Error::shape("its user can't be read"))?;
+    let value = serde_json::to_value(&user).map_err(|_| unexpected("its user can't be read"))?;
     let mut kept = Map::new();
     for key in ["client-certificate-data", "client-key-data", "token"] {
         if let Some(Value::String(text)) = value.get(key) {
@@ -180,7 +180,7 @@ fn credential(user: AuthInfo) -> Result<UserCredential, Error> {
     if has("token") || (has("client-certificate-data") && has("client-key-data")) {
         Ok(UserCredential::LocalAccount { user: kept })
     } else {
-        Err(Error::shape("its user has no way to sign in"))
+        Err(unexpected("its user has no way to sign in"))
     }
 }
 

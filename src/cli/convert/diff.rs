@@ -5,15 +5,15 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::{
-    error::printable,
-    kubeconfig::{Document, Error},
+    error::{Result, printable},
+    kubeconfig::Document,
 };
 
 /// A unified diff of two kubeconfigs; empty where they are equal.
 ///
 /// # Errors
 /// When one of them can't be read, and so its secrets not be found.
-pub(super) fn unified(path: &Path, old: &str, new: &str) -> Result<String, Error> {
+pub(super) fn unified(path: &Path, old: &str, new: &str) -> Result<String> {
     if old == new {
         return Ok(String::new());
     }
