@@ -16,51 +16,46 @@ use url::Url;
 use crate::{
     error::{Failure, Kind, Result},
     host::Host,
-    login::{ClientCredential, CommandLine, Login, Param, PopClaims, SignIn},
+    login::{CommandLine, Login, Param, PopClaims, SignIn},
 };
 
-mod ahead;
-mod ask;
 pub(crate) mod authority;
-mod browser;
+mod background_refresh;
 pub(crate) mod cache;
-mod certificate;
+mod cache_key;
+mod cli_account_fingerprint;
 mod client_credential;
 mod developer_cli;
-pub(crate) mod developer_state;
-mod device_code;
 mod federated;
 mod fingerprint;
-mod flight;
-mod identity;
+mod flow_context;
+mod flows;
 mod interaction;
 mod jws;
 mod lifetime;
-mod managed_identity;
 pub(crate) mod oauth;
-mod password;
 mod pop;
-mod renewal;
+mod progress;
+mod single_flight;
 pub(crate) mod store;
 pub(crate) mod token;
-mod trouble;
+mod user_session;
 
-pub(crate) use ahead::Renewal;
-pub(crate) use ask::{Notice, Prompt};
+pub(crate) use background_refresh::Renewal;
+pub(crate) use flow_context::{Notice, Prompt};
 pub(crate) use interaction::Reason;
 pub use interaction::{Interaction, Situation};
 pub use token::{AccessToken, TokenRequest, TokenSource};
 
-use ask::Ask;
-use authority::{Authority, Endpoint};
+use authority::Authority;
 use cache::{CacheKey, TokenCache};
-use certificate::Certificate;
 use client_credential::Proof;
-use flight::Flight;
+use flow_context::FlowContext;
 use oauth::Tokens;
 use pop::PopKey;
+use progress::{Progress, WaitingFor};
+use single_flight::Flight;
 use store::Store;
-use trouble::{Trouble, WaitingFor};
 
 /// The tenant of a person who named none: the one of the account's home.
 const HOME_TENANT: &str = "organizations";
@@ -195,12 +190,12 @@ impl Authenticator {
 
     /// Makes the key that tokens are bound to where there is none, by one process
     /// for all: tokens of one key are of no use with another.
-    async fn prepare_pop_key(&self, limit: Duration, trouble: &Trouble) -> Result<()> {
+    async fn prepare_pop_key(&self, limit: Duration, progress: &Progress) -> Result<()> {
         if self.pop().is_ok() {
             return Ok(());
         }
         let _flight = self
-            .acquire(pop::LOCK, limit, trouble, &|| self.pop().is_ok())
+            .acquire(pop::LOCK, limit, progress, &|| self.pop().is_ok())
             .await;
         if self.pop().is_err() {
             let key = PopKey::make(self.cache.store())?;
@@ -219,9 +214,9 @@ impl Authenticator {
             return Ok(token);
         }
         let limit = self.limit(request);
-        let trouble = Trouble::within(limit);
-        let work = self.get_new(request, &trouble);
-        let followed = self.follow(request, limit, &trouble, work);
+        let progress = Progress::within(limit);
+        let work = self.get_new(request, &progress);
+        let followed = self.follow(request, limit, &progress, work);
         // A program has a time limit of its own, at which it is told what the program said.
         let program = matches!(
             self.sign_in.login,
@@ -235,7 +230,7 @@ impl Authenticator {
             };
         tokio::time::timeout(bound, followed)
             .await
-            .unwrap_or_else(|_| Err(self.out_of_time(request, limit, &trouble)))
+            .unwrap_or_else(|_| Err(self.out_of_time(request, limit, &progress)))
             .map_err(|failure| self.in_context(failure, request))
     }
 
@@ -255,7 +250,7 @@ impl Authenticator {
         &self,
         request: &TokenRequest,
         limit: Duration,
-        trouble: &Trouble,
+        progress: &Progress,
         work: impl Future<Output = Result<AccessToken>>,
     ) -> Result<AccessToken> {
         let mut work = std::pin::pin!(work);
@@ -270,7 +265,7 @@ impl Authenticator {
                 done = &mut work => return done,
                 _ = look.tick() => {}
             }
-            match trouble.waiting_for() {
+            match progress.waiting_for() {
                 Some(WaitingFor::Person) => {
                     if let Some(token) = self.cached(request) {
                         tracing::debug!("a person signed in to another process");
@@ -289,16 +284,16 @@ impl Authenticator {
         }
     }
 
-    async fn get_new(&self, request: &TokenRequest, trouble: &Trouble) -> Result<AccessToken> {
+    async fn get_new(&self, request: &TokenRequest, progress: &Progress) -> Result<AccessToken> {
         let limit = self.limit(request);
-        self.prepare_pop_key(limit, trouble).await?;
+        self.prepare_pop_key(limit, progress).await?;
         let key = self.key(request)?;
         let since = self.host.now();
         let flight = match &key {
             Some(key) => {
                 let arrived =
                     || !request.force_refresh && self.cache.get(key, &self.host).is_some();
-                self.acquire(&self.flight(key), limit, trouble, &arrived)
+                self.acquire(&self.flight(key), limit, progress, &arrived)
                     .await
             }
             None => Flight::alone(),
@@ -308,7 +303,7 @@ impl Authenticator {
             return Ok(token);
         }
         let waited_since = flight.waited.then_some(since);
-        let tokens = self.obtain(request, waited_since, trouble).await?;
+        let tokens = self.obtain(request, waited_since, progress).await?;
         let tokens = self.checked(tokens);
         // The key is made of files: where another sign-in happened meanwhile, nobody knows whose
         // token this is.
@@ -326,11 +321,11 @@ impl Authenticator {
         &self,
         request: &TokenRequest,
         waited_since: Option<i64>,
-        trouble: &Trouble,
+        progress: &Progress,
     ) -> Result<Tokens> {
         let tenant = self.tenant(request);
         let cnf = self.pop()?.map(|pop| pop.key.req_cnf());
-        let ask = Ask {
+        let cx = FlowContext {
             host: &self.host,
             authority: &self.authority,
             tenant: &tenant,
@@ -339,11 +334,11 @@ impl Authenticator {
             req_cnf: cnf.as_deref(),
             timeout: self.sign_in.timeout,
             prompt: &self.options.prompt,
-            trouble,
+            progress,
         };
         match &self.sign_in.login {
             Login::DeviceCode { .. } | Login::Interactive { .. } => {
-                self.renew_or_ask(ask, request.interactive, waited_since)
+                self.renew_or_ask(cx, request.interactive, waited_since)
                     .await
             }
             Login::ServicePrincipal {
@@ -352,30 +347,30 @@ impl Authenticator {
                 legacy,
                 ..
             } => {
-                let proof = proof(ask, client_id, credential, *legacy)?;
-                client_credential::sign_in(ask, client_id, proof, *legacy).await
+                let proof = flows::spn::proof(cx, client_id, credential, *legacy)?;
+                client_credential::sign_in(cx, client_id, proof, *legacy).await
             }
             Login::Password {
                 client_id,
                 username,
                 password,
                 ..
-            } => password::sign_in(ask, client_id, username, password).await,
-            Login::ManagedIdentity { identity } => managed_identity::sign_in(ask, identity).await,
+            } => flows::ropc::sign_in(cx, client_id, username, password).await,
+            Login::ManagedIdentity { identity } => flows::msi::sign_in(cx, identity).await,
             Login::AzureCli { subscription } => {
                 // A tenant that the caller names outweighs the subscription
                 // that the person named for the sign-in as a whole.
                 let own =
                     request.tenant_id.is_none() || request.tenant_id == self.sign_in.tenant_id;
-                developer_cli::az(ask, subscription.as_deref().filter(|_| own)).await
+                flows::azurecli::az(cx, subscription.as_deref().filter(|_| own)).await
             }
-            Login::AzureDeveloperCli => developer_cli::azd(ask).await,
+            Login::AzureDeveloperCli => flows::azd::azd(cx).await,
             Login::WorkloadIdentity {
                 client_id,
                 federated,
             } => {
-                let proof = Proof::Assertion(federated::token(ask, federated).await?);
-                client_credential::sign_in(ask, client_id, proof, false).await
+                let proof = Proof::Assertion(flows::workloadidentity::token(cx, federated).await?);
+                client_credential::sign_in(cx, client_id, proof, false).await
             }
             Login::AzurePipelines {
                 client_id,
@@ -383,14 +378,14 @@ impl Authenticator {
                 system_access_token,
                 oidc_request_uri,
             } => {
-                let assertion = federated::from_pipelines(
-                    ask,
+                let assertion = flows::azurepipelines::from_pipelines(
+                    cx,
                     oidc_request_uri,
                     service_connection_id,
                     system_access_token,
                 );
                 let proof = Proof::Assertion(assertion.await?);
-                client_credential::sign_in(ask, client_id, proof, false).await
+                client_credential::sign_in(cx, client_id, proof, false).await
             }
         }
     }
@@ -441,11 +436,11 @@ impl Authenticator {
     }
 
     /// What a call came to that took too long. A person is not asked again at once.
-    fn out_of_time(&self, request: &TokenRequest, limit: Duration, trouble: &Trouble) -> Failure {
+    fn out_of_time(&self, request: &TokenRequest, limit: Duration, progress: &Progress) -> Failure {
         if self.may_ask(request) {
             self.give_up(true);
         }
-        trouble.out_of_time(limit)
+        progress.timeout_error(limit)
     }
 
     /// Whether this request asks a person.
@@ -524,25 +519,4 @@ impl TokenSource for Authenticator {
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
         self.get(request).await
     }
-}
-
-/// What a service principal sends to prove itself.
-fn proof(
-    ask: Ask<'_>,
-    client_id: &str,
-    credential: &ClientCredential,
-    legacy: bool,
-) -> Result<Proof> {
-    let (path, password) = match credential {
-        ClientCredential::Secret(secret) => return Ok(Proof::Secret(secret.clone())),
-        ClientCredential::Certificate { path, password } => (path, password),
-    };
-    let endpoint = ask.endpoint(if legacy {
-        Endpoint::LegacyToken
-    } else {
-        Endpoint::Token
-    })?;
-    let certificate = Certificate::read(path, password)?;
-    let assertion = certificate.assertion(client_id, &endpoint, ask.host.now(), legacy)?;
-    Ok(Proof::Assertion(assertion))
 }

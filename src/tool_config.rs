@@ -1,6 +1,6 @@
 //! Where `az` and `azd` keep their configuration, and how az writes it.
 //!
-//! What the tools are signed in as is `auth::developer_state`; which cloud they are set to is
+//! What the tools are signed in as is `auth::cli_account_fingerprint`; which cloud they are set to is
 //! `azure::cloud::tools`.
 
 use std::{collections::BTreeMap, path::PathBuf};

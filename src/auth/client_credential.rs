@@ -26,7 +26,7 @@ use azure_identity::{
 };
 
 use super::{
-    Ask,
+    FlowContext,
     authority::Endpoint,
     oauth::{Form, Patience, TokenEndpoint, TokenError, Tokens, read_tokens, scrub},
 };
@@ -71,47 +71,51 @@ impl Proof {
 /// # Errors
 /// What Entra said, or what stood in the way of asking.
 pub(super) async fn sign_in(
-    ask: Ask<'_>,
+    cx: FlowContext<'_>,
     client_id: &str,
     proof: Proof,
     legacy: bool,
 ) -> Result<Tokens> {
-    let usual = ask.claims.is_none() && !legacy && ask.req_cnf.is_none();
-    let url = ask.authority.url();
+    let usual = cx.claims.is_none() && !legacy && cx.req_cnf.is_none();
+    let url = cx.authority.url();
     if usual && url.scheme() == "https" && url.path() == "/" {
-        return through_azure_identity(ask, client_id, proof).await;
+        return through_azure_identity(cx, client_id, proof).await;
     }
     let form = Form::new()
         .with("grant_type", "client_credentials")
         .with("client_id", client_id);
     let (url, form) = if legacy {
         (
-            ask.endpoint(Endpoint::LegacyToken)?,
-            form.with("resource", ask.resource),
+            cx.endpoint(Endpoint::LegacyToken)?,
+            form.with("resource", cx.resource),
         )
     } else {
         let form = form
-            .with("scope", &ask.scope())
-            .with_some("claims", ask.claims);
-        (ask.endpoint(Endpoint::Token)?, ask.bound(form))
+            .with("scope", &cx.scope())
+            .with_some("claims", cx.claims);
+        (cx.endpoint(Endpoint::Token)?, cx.bound(form))
     };
-    let endpoint = TokenEndpoint::new(ask);
+    let endpoint = TokenEndpoint::new(cx);
     let tokens = endpoint.tokens(&url, &proof.on(form)).await;
     Ok(tokens.map_err(TokenError::of_application)?)
 }
 
 /// `azure_identity` makes the request. It is sent, sent again and read as everywhere else, so that
 /// what goes wrong is told alike: the package's own errors are texts about its layers.
-async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> Result<Tokens> {
-    let url = ask.endpoint(Endpoint::Token)?;
+async fn through_azure_identity(
+    cx: FlowContext<'_>,
+    client_id: &str,
+    proof: Proof,
+) -> Result<Tokens> {
+    let url = cx.endpoint(Endpoint::Token)?;
     let secret = proof.secret().clone();
     let secrets = std::slice::from_ref(&secret);
     let odd = |error: azure_core::Error| {
         Failure::new("could not make a token request").because(scrub(&error.to_string(), secrets))
     };
-    let transport = Arc::new(Recorder::new(ask.host.http()?.clone()));
-    let client_options = client_options(ask, Arc::clone(&transport));
-    let tenant = ask.tenant.to_owned();
+    let transport = Arc::new(Recorder::new(cx.host.http()?.clone()));
+    let client_options = client_options(cx, Arc::clone(&transport));
+    let tenant = cx.tenant.to_owned();
     let credential: Arc<dyn TokenCredential> = match proof {
         Proof::Secret(secret) => ClientSecretCredential::new(
             &tenant,
@@ -128,8 +132,8 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
         )
         .map_err(odd)?,
     };
-    let scope = ask.scope();
-    let mut patience = Patience::new(ask, &url, secrets);
+    let scope = cx.scope();
+    let mut patience = Patience::new(cx, &url, secrets);
     let answer = loop {
         let got = credential.get_token(&[&scope], None).await;
         let sent = match (transport.take(), got) {
@@ -141,13 +145,13 @@ async fn through_azure_identity(ask: Ask<'_>, client_id: &str, proof: Proof) -> 
             break sent?;
         }
     };
-    let tokens = read_tokens(ask, &url, &answer, secrets);
+    let tokens = read_tokens(cx, &url, &answer, secrets);
     Ok(tokens.map_err(TokenError::of_application)?)
 }
 
-fn client_options(ask: Ask<'_>, transport: Arc<Recorder>) -> ClientOptions {
+fn client_options(cx: FlowContext<'_>, transport: Arc<Recorder>) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
-    cloud.authority_host = ask.authority.url().as_str().to_owned();
+    cloud.authority_host = cx.authority.url().as_str().to_owned();
     ClientOptions {
         cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
         transport: Some(Transport::new(transport)),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::Ask;
+use super::{FlowContext, progress::WaitingFor};
 use crate::{
     error::{Failure, Kind, Result},
     host::http::{Answer, place, stray_answer},
@@ -126,13 +126,13 @@ pub(crate) fn scrub(text: &str, secrets: &[Secret]) -> String {
 /// Posts forms to Entra.
 #[derive(Clone, Copy)]
 pub(super) struct TokenEndpoint<'a> {
-    ask: Ask<'a>,
+    cx: FlowContext<'a>,
 }
 
 impl<'a> TokenEndpoint<'a> {
     /// A client for one token.
-    pub(super) fn new(ask: Ask<'a>) -> Self {
-        Self { ask }
+    pub(super) fn new(cx: FlowContext<'a>) -> Self {
+        Self { cx }
     }
 
     /// Gets tokens.
@@ -141,7 +141,7 @@ impl<'a> TokenEndpoint<'a> {
     /// [`TokenError::Refused`] with what Entra said, else what failed.
     pub(super) async fn tokens(&self, url: &Url, form: &Form) -> Result<Tokens, TokenError> {
         let answer = self.post(url, form).await?;
-        read_tokens(self.ask, url, &answer, &form.secrets)
+        read_tokens(self.cx, url, &answer, &form.secrets)
     }
 
     /// Gets a JSON object.
@@ -149,7 +149,7 @@ impl<'a> TokenEndpoint<'a> {
     /// # Errors
     /// As [`TokenEndpoint::tokens`].
     pub(super) async fn get(&self, url: &Url) -> Result<Map<String, Value>, TokenError> {
-        let make = || self.ask.host.http()?.request(Method::GET, url);
+        let make = || self.cx.host.http()?.request(Method::GET, url);
         let answer = self.send(url, &Form::new(), make).await?;
         Ok(read_object(url, &answer, &[])?)
     }
@@ -170,7 +170,7 @@ impl<'a> TokenEndpoint<'a> {
     async fn post(&self, url: &Url, form: &Form) -> Result<Answer, TokenError> {
         let make = || {
             Ok(self
-                .ask
+                .cx
                 .host
                 .http()?
                 .request(Method::POST, url)?
@@ -187,8 +187,8 @@ impl<'a> TokenEndpoint<'a> {
         form: &Form,
         make: impl Fn() -> Result<RequestBuilder>,
     ) -> Result<Answer, TokenError> {
-        let http = self.ask.host.http()?;
-        let mut patience = Patience::new(self.ask, url, &form.secrets);
+        let http = self.cx.host.http()?;
+        let mut patience = Patience::new(self.cx, url, &form.secrets);
         let answer = loop {
             let request = make()?
                 .header(header::ACCEPT, "application/json")
@@ -210,9 +210,9 @@ impl<'a> TokenEndpoint<'a> {
 
 /// When a request is sent again: as azcore does, on 408, 429, 500, 502, 503 and 504 up to three
 /// times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and once when the connection broke.
-/// The caller bounds the whole, and learns from [`Ask::trouble`] why it took so long.
+/// The caller bounds the whole, and learns from [`FlowContext::progress`] why it took so long.
 pub(super) struct Patience<'a> {
-    ask: Ask<'a>,
+    cx: FlowContext<'a>,
     url: &'a Url,
     secrets: &'a [Secret],
     broken: bool,
@@ -221,9 +221,9 @@ pub(super) struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// For one request to a URL; `secrets` are not shown where the answer repeats them.
-    pub(super) fn new(ask: Ask<'a>, url: &'a Url, secrets: &'a [Secret]) -> Self {
+    pub(super) fn new(cx: FlowContext<'a>, url: &'a Url, secrets: &'a [Secret]) -> Self {
         let patience = Self {
-            ask,
+            cx,
             url,
             secrets,
             broken: false,
@@ -236,14 +236,14 @@ impl<'a> Patience<'a> {
     fn begin(&self) {
         let place = place(self.url);
         tracing::debug!("asking {place}{}", self.url.path());
-        let http = self.ask.host.http().ok();
+        let http = self.cx.host.http().ok();
         let proxy = http.and_then(|http| http.proxy(self.url));
         let way = proxy.map_or_else(String::new, |proxy| {
             format!(" through the proxy {}", proxy.shown())
         });
-        self.ask
-            .trouble
-            .waits_for(format!("an answer of `{place}`{way}"));
+        self.cx
+            .progress
+            .waits_for(WaitingFor::Source(format!("an answer of `{place}`{way}")));
     }
 
     /// Waits until the request is to be sent again; false where it is not.
@@ -254,27 +254,27 @@ impl<'a> Patience<'a> {
         match sent {
             Ok(answer) => {
                 tracing::debug!("{} from {}", answer.status, place(self.url));
-                let asked = answer.retry_after(self.ask.host.now());
+                let asked = answer.retry_after(self.cx.host.now());
                 let wait = asked.unwrap_or_else(|| backoff(self.attempts));
-                let fits = self.ask.trouble.has_time_for(wait);
+                let fits = self.cx.progress.has_time_for(wait);
                 if !RETRIED.contains(&answer.status)
                     || self.attempts == RETRIES
                     || (!fits && asked.is_none())
                 {
-                    self.ask.trouble.is_over();
+                    self.cx.progress.clear_failure();
                     return Ok(false);
                 }
                 let refused = refusal(self.url, answer, self.secrets).into();
                 if !fits {
-                    return Err(self.ask.trouble.asked_for_too_long(refused, wait));
+                    return Err(self.cx.progress.wait_error(refused, wait));
                 }
-                self.ask.trouble.saw(refused);
+                self.cx.progress.note_failure(refused);
                 tokio::time::sleep(wait).await;
                 self.attempts += 1;
             }
             Err(failure) if failure.kind() == Kind::Network && !self.broken => {
                 tracing::debug!("sending again: {failure}");
-                self.ask.trouble.saw(failure.clone());
+                self.cx.progress.note_failure(failure.clone());
                 self.broken = true;
             }
             Err(_) => return Ok(false),
@@ -289,7 +289,7 @@ impl<'a> Patience<'a> {
 /// # Errors
 /// [`TokenError::Refused`] with what Entra said, else what else answered.
 pub(super) fn read_tokens(
-    ask: Ask<'_>,
+    cx: FlowContext<'_>,
     url: &Url,
     answer: &Answer,
     secrets: &[Secret],
@@ -298,7 +298,7 @@ pub(super) fn read_tokens(
         return Err(refusal(url, answer, secrets));
     }
     read_object(url, answer, secrets)?;
-    Ok(Tokens::parse(&answer.body, ask.host.now()).map_err(|e| e.because(place(url)))?)
+    Ok(Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(url)))?)
 }
 
 /// Reads the JSON object of a service's answer.

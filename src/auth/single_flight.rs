@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Authenticator, store::Guard, trouble::Trouble};
+use super::{
+    Authenticator,
+    progress::{Progress, WaitingFor},
+    store::Guard,
+};
 use crate::host::ProcessId;
 
 /// After how long a person is told who is waited for.
@@ -41,7 +45,7 @@ impl Authenticator {
         &self,
         name: &str,
         limit: Duration,
-        trouble: &Trouble,
+        progress: &Progress,
         arrived: &(dyn Fn() -> bool + Sync),
     ) -> Flight {
         let mut name = name.to_owned();
@@ -89,7 +93,7 @@ impl Authenticator {
                 self.say(&format!("waiting for {who}, up to {seconds} s"));
                 said = true;
             }
-            trouble.waits_for_process(who);
+            progress.waits_for(WaitingFor::Process(who));
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

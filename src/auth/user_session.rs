@@ -5,11 +5,13 @@
 //! that were replaced or refused.
 
 use super::{
-    Ask, Authenticator, Interaction, Reason,
+    Authenticator, FlowContext, Interaction, Reason,
     authority::Endpoint,
-    browser::{self, Visit},
     cache::{AbandonedSignIn, Issued, Session, Unnamed},
-    device_code,
+    flows::{
+        devicecode,
+        interactive::{self, AuthCodeRequest},
+    },
     lifetime::issued_on,
     oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
 };
@@ -36,18 +38,18 @@ impl Authenticator {
     /// there is not asked once more by each process that waited.
     pub(super) async fn renew_or_ask(
         &self,
-        ask: Ask<'_>,
+        cx: FlowContext<'_>,
         interactive: bool,
         waited_since: Option<i64>,
     ) -> Result<Tokens> {
         let key = self.session_key();
         let hint = self.sign_in.login.hint();
-        let find = || self.cache.session_for(&key, ask.tenant, hint);
+        let find = || self.cache.session_for(&key, cx.tenant, hint);
         let mut session = find();
         let mut refused = None;
         for _ in 0..ATTEMPTS {
             let Some(used) = session else { break };
-            match self.renew(ask, &used).await {
+            match self.renew(cx, &used).await {
                 Ok(tokens) => return Ok(tokens),
                 Err(TokenError::Refused(answer)) if answer.needs_sign_in() => {
                     tracing::debug!("the refresh token was refused: {}", answer.error);
@@ -64,24 +66,24 @@ impl Authenticator {
             return Err(not_asked(refused.map(|r| *r)));
         }
         if let Interaction::NonInteractive(reason) = self.options.interaction {
-            return Err(self.nobody_to_ask(ask, reason, refused.map(|r| *r)));
+            return Err(self.nobody_to_ask(cx, reason, refused.map(|r| *r)));
         }
         if let Some(failure) = self.asked_before(waited_since) {
             return Err(failure);
         }
         let challenge = refused.and_then(|refused| refused.claims);
-        let ask = Ask {
-            claims: ask.claims.or(challenge.as_deref()),
-            ..ask
+        let cx = FlowContext {
+            claims: cx.claims.or(challenge.as_deref()),
+            ..cx
         };
-        let mut tokens =
-            self.ask_person(ask)
-                .await
-                .inspect_err(|failure| match failure.kind() {
-                    Kind::Canceled | Kind::Denied => self.give_up(false),
-                    Kind::Timeout => self.give_up(true),
-                    _ => {}
-                })?;
+        let mut tokens = self
+            .ask_person(cx)
+            .await
+            .inspect_err(|failure| match failure.kind() {
+                Kind::Canceled | Kind::Denied => self.give_up(false),
+                Kind::Timeout => self.give_up(true),
+                _ => {}
+            })?;
         self.check_account(&tokens)?;
         let name = name_in(&tokens);
         // Without knowing whose it is, it can't be kept apart from others'.
@@ -89,7 +91,7 @@ impl Authenticator {
             account.username = name;
         }
         if let Some(account) = &tokens.account {
-            let unnamed = self.unnamed(ask);
+            let unnamed = self.unnamed(cx);
             note_unkept(
                 self.cache
                     .save_sign_in(&key, account, issued(&tokens), unnamed),
@@ -132,15 +134,15 @@ impl Authenticator {
         Some(failure.hint("run the command again to sign in"))
     }
 
-    async fn ask_person(&self, ask: Ask<'_>) -> Result<Tokens> {
+    async fn ask_person(&self, cx: FlowContext<'_>) -> Result<Tokens> {
         match &self.sign_in.login {
             Login::DeviceCode {
                 client_id, legacy, ..
             } => {
                 if let Some(name) = self.sign_in.login.hint() {
-                    ask.show(&format!("the sign-in of `{name}` is needed:"))?;
+                    cx.show(&format!("the sign-in of `{name}` is needed:"))?;
                 }
-                device_code::sign_in(ask, client_id, *legacy).await
+                devicecode::sign_in(cx, client_id, *legacy).await
             }
             Login::Interactive {
                 client_id,
@@ -148,13 +150,13 @@ impl Authenticator {
                 login_hint,
                 ..
             } => {
-                let visit = Visit {
+                let request = AuthCodeRequest {
                     client_id,
                     redirect_url: redirect_url.as_deref(),
                     login_hint: login_hint.as_deref(),
-                    stderr: ask.host.stderr(),
+                    stderr: cx.host.stderr(),
                 };
-                browser::sign_in(ask, visit).await
+                interactive::sign_in(cx, request).await
             }
             other => unreachable!("`{}` asks nobody", other.mode()),
         }
@@ -184,7 +186,7 @@ impl Authenticator {
         )))
     }
 
-    async fn renew(&self, ask: Ask<'_>, record: &Session) -> Result<Tokens, TokenError> {
+    async fn renew(&self, cx: FlowContext<'_>, record: &Session) -> Result<Tokens, TokenError> {
         let client_id = self.sign_in.login.client_id().unwrap_or_default();
         let form = Form::new()
             .with("grant_type", "refresh_token")
@@ -192,18 +194,16 @@ impl Authenticator {
             .with_secret("refresh_token", &record.token);
         let legacy = self.session_key().legacy;
         let (endpoint, form) = if legacy {
-            (Endpoint::LegacyToken, form.with("resource", ask.resource))
+            (Endpoint::LegacyToken, form.with("resource", cx.resource))
         } else {
             let form = form
-                .with("scope", &ask.user_scope())
+                .with("scope", &cx.user_scope())
                 .with("client_info", "1")
-                .with_some("claims", ask.claims);
+                .with_some("claims", cx.claims);
             (Endpoint::Token, form)
         };
-        let url = ask.endpoint(endpoint)?;
-        let mut tokens = TokenEndpoint::new(ask)
-            .tokens(&url, &ask.bound(form))
-            .await?;
+        let url = cx.endpoint(endpoint)?;
+        let mut tokens = TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?;
         let key = self.session_key();
         let other = |account: &Account| account.home_id != record.account.home_id;
         // The v1 endpoint numbers an account anew in each tenant.
@@ -217,7 +217,7 @@ impl Authenticator {
         tokens.account = Some(record.account.clone());
         // An answer without a new refresh token leaves the old one in use (RFC 6749, section 6).
         tokens.refresh.get_or_insert_with(|| record.token.clone());
-        let unnamed = self.unnamed(ask);
+        let unnamed = self.unnamed(cx);
         note_unkept(
             self.cache
                 .save_refreshed(&key, record, issued(&tokens), unnamed),
@@ -226,16 +226,21 @@ impl Authenticator {
     }
 
     /// What a session is told that serves a context without an account's name.
-    fn unnamed<'a>(&self, ask: Ask<'a>) -> Option<Unnamed<'a>> {
+    fn unnamed<'a>(&self, cx: FlowContext<'a>) -> Option<Unnamed<'a>> {
         let is_unnamed = self.sign_in.login.hint().is_none();
         is_unnamed.then(|| Unnamed {
-            tenant: ask.tenant,
-            now: ask.host.now(),
+            tenant: cx.tenant,
+            now: cx.host.now(),
         })
     }
 
     /// What is said where a person would have to sign in and none is there.
-    fn nobody_to_ask(&self, ask: Ask<'_>, reason: Reason, refused: Option<EntraError>) -> Failure {
+    fn nobody_to_ask(
+        &self,
+        cx: FlowContext<'_>,
+        reason: Reason,
+        refused: Option<EntraError>,
+    ) -> Failure {
         let why = match reason {
             Reason::Ci => "nobody is asked where `CI` is set",
             Reason::Unseen => "nobody could see what to do: standard error goes nowhere",
@@ -249,7 +254,7 @@ impl Authenticator {
         };
         let again = match &self.options.again {
             Some(again) => again.clone(),
-            None => self.sign_in.get_token_command(ask.tenant, ask.resource),
+            None => self.sign_in.get_token_command(cx.tenant, cx.resource),
         };
         let again = match reason {
             Reason::Ci => again.variable("CI", ""),

@@ -6,9 +6,9 @@
 use super::{
     Authenticator, TokenRequest,
     cache::{CacheKey, PASSWORD, SessionKey, USER},
-    certificate, developer_state, federated,
+    cli_account_fingerprint,
     fingerprint::fingerprint,
-    managed_identity,
+    flows::{msi, spn::certificate, workloadidentity},
 };
 use crate::{
     error::Result,
@@ -119,25 +119,23 @@ impl Authenticator {
                     format!("\n{}", fingerprint(&bytes))
                 }
             },
-            Login::ManagedIdentity { identity } => {
-                managed_identity::cache_identity(&self.host, identity)
-            }
+            Login::ManagedIdentity { identity } => msi::cache_identity(&self.host, identity),
             Login::AzureCli { subscription } => {
-                let Some(state) = developer_state::of_az(&self.host) else {
+                let Some(state) = cli_account_fingerprint::of_az(&self.host) else {
                     return Ok(None);
                 };
-                let place = developer_state::place_of_az(&self.host).unwrap_or_default();
+                let place = cli_account_fingerprint::place_of_az(&self.host).unwrap_or_default();
                 let subscription = subscription.as_deref().unwrap_or_default();
                 format!("{subscription}\n{place}\n{state}")
             }
             Login::AzureDeveloperCli => {
-                let Some(state) = developer_state::of_azd(&self.host) else {
+                let Some(state) = cli_account_fingerprint::of_azd(&self.host) else {
                     return Ok(None);
                 };
-                let place = developer_state::place_of_azd(&self.host).unwrap_or_default();
+                let place = cli_account_fingerprint::place_of_azd(&self.host).unwrap_or_default();
                 format!("\n{place}\n{state}")
             }
-            Login::WorkloadIdentity { federated, .. } => federated::identity(federated)?,
+            Login::WorkloadIdentity { federated, .. } => workloadidentity::identity(federated)?,
             Login::AzurePipelines {
                 service_connection_id,
                 system_access_token,

@@ -8,15 +8,16 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{
-    Ask,
-    authority::Endpoint,
-    oauth::{
-        Form, TokenEndpoint, TokenError, Tokens,
-        answer::{seconds, text},
-    },
-};
 use crate::{
+    auth::{
+        FlowContext,
+        authority::Endpoint,
+        oauth::{
+            Form, TokenEndpoint, TokenError, Tokens,
+            answer::{seconds, text},
+        },
+        progress::WaitingFor,
+    },
     error::{Failure, Kind, Result, printable},
     secret::Secret,
 };
@@ -43,33 +44,37 @@ struct DeviceCode {
 /// # Errors
 /// [`Kind::Timeout`] when the code expired, [`Kind::Canceled`] when the
 /// person declined, else what Entra said.
-pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Result<Tokens> {
-    let endpoint = TokenEndpoint::new(ask);
-    let mut code = start(ask, endpoint, client_id, legacy).await?;
-    ask.show(&code.message)?;
+pub(in crate::auth) async fn sign_in(
+    cx: FlowContext<'_>,
+    client_id: &str,
+    legacy: bool,
+) -> Result<Tokens> {
+    let endpoint = TokenEndpoint::new(cx);
+    let mut code = start(cx, endpoint, client_id, legacy).await?;
+    cx.show(&code.message)?;
     let (url, form) = if legacy {
         (
-            ask.endpoint(Endpoint::LegacyToken)?,
+            cx.endpoint(Endpoint::LegacyToken)?,
             Form::new()
                 .with("grant_type", "device_code")
                 .with("client_id", client_id)
-                .with("resource", ask.resource)
+                .with("resource", cx.resource)
                 .with_secret("code", &code.secret),
         )
     } else {
         (
-            ask.endpoint(Endpoint::Token)?,
+            cx.endpoint(Endpoint::Token)?,
             Form::new()
                 .with("grant_type", "urn:ietf:params:oauth:grant-type:device_code")
                 .with("client_id", client_id)
-                .with("scope", &ask.user_scope())
+                .with("scope", &cx.user_scope())
                 .with("client_info", "1")
-                .with_some("claims", ask.claims)
+                .with_some("claims", cx.claims)
                 .with_secret("device_code", &code.secret),
         )
     };
     loop {
-        ask.trouble.waits_for_person();
+        cx.progress.waits_for(WaitingFor::Person);
         tokio::time::sleep(code.interval).await;
         if Instant::now() >= code.expires_at {
             return Err(expired());
@@ -81,7 +86,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Resu
                 if matches!(failure.kind(), Kind::Network | Kind::Timeout) =>
             {
                 tracing::debug!("asking again: {failure}");
-                ask.trouble.saw(failure);
+                cx.progress.note_failure(failure);
                 continue;
             }
             Err(TokenError::Failed(failure)) => return Err(failure),
@@ -98,7 +103,7 @@ pub(super) async fn sign_in(ask: Ask<'_>, client_id: &str, legacy: bool) -> Resu
 }
 
 async fn start(
-    ask: Ask<'_>,
+    cx: FlowContext<'_>,
     endpoint: TokenEndpoint<'_>,
     client_id: &str,
     legacy: bool,
@@ -106,13 +111,13 @@ async fn start(
     let form = Form::new().with("client_id", client_id);
     let (url, form) = if legacy {
         (
-            ask.endpoint(Endpoint::LegacyDeviceCode)?,
-            form.with("resource", ask.resource),
+            cx.endpoint(Endpoint::LegacyDeviceCode)?,
+            form.with("resource", cx.resource),
         )
     } else {
         (
-            ask.endpoint(Endpoint::DeviceCode)?,
-            form.with("scope", &ask.user_scope()),
+            cx.endpoint(Endpoint::DeviceCode)?,
+            form.with("scope", &cx.user_scope()),
         )
     };
     let fields = endpoint.object(&url, &form).await?;

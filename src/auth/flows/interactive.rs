@@ -10,12 +10,13 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
-use super::{
-    Ask,
-    authority::Endpoint,
-    oauth::{EntraError, Form, TokenEndpoint, Tokens},
-};
 use crate::{
+    auth::{
+        FlowContext,
+        authority::Endpoint,
+        oauth::{EntraError, Form, TokenEndpoint, Tokens},
+        progress::WaitingFor,
+    },
     error::{Failure, Kind, Result},
     host::Sink,
     secret::Secret,
@@ -24,19 +25,19 @@ use crate::{
 mod loopback;
 mod page;
 
-use loopback::{Loopback, Returned};
+use loopback::{Callback, Loopback};
 
 /// How a person signs in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Visit<'a> {
+pub(in crate::auth) struct AuthCodeRequest<'a> {
     /// The application.
-    pub(super) client_id: &'a str,
+    pub(in crate::auth) client_id: &'a str,
     /// Where the browser returns to, where that was named.
-    pub(super) redirect_url: Option<&'a str>,
+    pub(in crate::auth) redirect_url: Option<&'a str>,
     /// The account to suggest.
-    pub(super) login_hint: Option<&'a str>,
+    pub(in crate::auth) login_hint: Option<&'a str>,
     /// Where standard error goes: the address may have to be shown there.
-    pub(super) stderr: Sink,
+    pub(in crate::auth) stderr: Sink,
 }
 
 /// Opens the browser, waits for the person and redeems the code.
@@ -44,30 +45,33 @@ pub(super) struct Visit<'a> {
 /// # Errors
 /// [`Kind::Canceled`] when the person cancelled, [`Kind::Denied`] when the
 /// consent was declined, else what Entra said.
-pub(super) async fn sign_in(ask: Ask<'_>, visit: Visit<'_>) -> Result<Tokens> {
-    let loopback = Loopback::listen(visit.redirect_url).await?;
+pub(in crate::auth) async fn sign_in(
+    cx: FlowContext<'_>,
+    request: AuthCodeRequest<'_>,
+) -> Result<Tokens> {
+    let loopback = Loopback::listen(request.redirect_url).await?;
     let state = random()?;
     let verifier = random()?;
-    let url = authorize_url(ask, visit, &loopback, &state, &verifier)?;
-    match ask.host.open_browser(&url).await {
+    let url = authorize_url(cx, request, &loopback, &state, &verifier)?;
+    match cx.host.open_browser(&url).await {
         // The browser is seen, whether this line is or not.
         Ok(()) => {
-            let _ = ask.show("waiting for the sign-in in the browser; Ctrl-C ends it");
+            let _ = cx.show("waiting for the sign-in in the browser; Ctrl-C ends it");
         }
-        Err(why) if visit.stderr == Sink::Nowhere => return Err(cannot_show(&why)),
+        Err(why) if request.stderr == Sink::Nowhere => return Err(cannot_show(&why)),
         Err(why) => {
-            ask.show(&format!("no browser could be opened: {why}"))?;
-            ask.show(&format!(
+            cx.show(&format!("no browser could be opened: {why}"))?;
+            cx.show(&format!(
                 "to sign in, open this address in a browser on this machine: {url}"
             ))?;
-            ask.show("where this machine has none, `-l devicecode` works with any other")?;
+            cx.show("where this machine has none, `-l devicecode` works with any other")?;
         }
     }
-    let redeem = async |returned: Returned| match returned {
-        Returned::Code(code) => redeem(ask, visit, &loopback, &code, &verifier).await,
-        Returned::Error { error, description } => Err(refusal(&error, &description)),
+    let redeem = async |callback: Callback| match callback {
+        Callback::Code(code) => redeem(cx, request, &loopback, &code, &verifier).await,
+        Callback::Error { error, description } => Err(refusal(&error, &description)),
     };
-    ask.trouble.waits_for_person();
+    cx.progress.waits_for(WaitingFor::Person);
     loopback.wait(state.expose(), redeem).await
 }
 
@@ -81,27 +85,27 @@ fn cannot_show(why: &Failure) -> Failure {
 }
 
 fn authorize_url(
-    ask: Ask<'_>,
-    visit: Visit<'_>,
+    cx: FlowContext<'_>,
+    request: AuthCodeRequest<'_>,
     loopback: &Loopback,
     state: &Secret,
     verifier: &Secret,
 ) -> Result<Url> {
     let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose().as_bytes()));
-    let mut url = ask.endpoint(Endpoint::Authorize)?;
+    let mut url = cx.endpoint(Endpoint::Authorize)?;
     {
         let mut query = url.query_pairs_mut();
         query
-            .append_pair("client_id", visit.client_id)
+            .append_pair("client_id", request.client_id)
             .append_pair("response_type", "code")
             .append_pair("redirect_uri", loopback.redirect_url())
-            .append_pair("scope", &ask.user_scope())
+            .append_pair("scope", &cx.user_scope())
             .append_pair("state", state.expose())
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256")
             .append_pair("prompt", "select_account")
             .append_pair("response_mode", "form_post");
-        for (name, value) in [("login_hint", visit.login_hint), ("claims", ask.claims)] {
+        for (name, value) in [("login_hint", request.login_hint), ("claims", cx.claims)] {
             if let Some(value) = value {
                 query.append_pair(name, value);
             }
@@ -111,25 +115,23 @@ fn authorize_url(
 }
 
 async fn redeem(
-    ask: Ask<'_>,
-    visit: Visit<'_>,
+    cx: FlowContext<'_>,
+    request: AuthCodeRequest<'_>,
     loopback: &Loopback,
     code: &Secret,
     verifier: &Secret,
 ) -> Result<Tokens> {
     let form = Form::new()
         .with("grant_type", "authorization_code")
-        .with("client_id", visit.client_id)
-        .with("scope", &ask.user_scope())
+        .with("client_id", request.client_id)
+        .with("scope", &cx.user_scope())
         .with("redirect_uri", loopback.redirect_url())
         .with("client_info", "1")
-        .with_some("claims", ask.claims)
+        .with_some("claims", cx.claims)
         .with_secret("code", code)
         .with_secret("code_verifier", verifier);
-    let url = ask.endpoint(Endpoint::Token)?;
-    Ok(TokenEndpoint::new(ask)
-        .tokens(&url, &ask.bound(form))
-        .await?)
+    let url = cx.endpoint(Endpoint::Token)?;
+    Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
 }
 
 /// 32 random bytes as text (RFC 7636 section 4.1).

@@ -1,6 +1,6 @@
 //! One token to be got, with all that a flow needs to get it.
 //!
-//! Lives here: [`Ask`]. It is what every flow beside this file takes.
+//! Lives here: [`FlowContext`]. It is what every flow beside this file takes.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use url::Url;
 use super::{
     authority::{Authority, Endpoint},
     oauth::Form,
-    trouble::Trouble,
+    progress::Progress,
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -25,7 +25,7 @@ pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// One token to be got.
 #[derive(Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(super) struct FlowContext<'a> {
     /// The machine.
     pub(super) host: &'a Host,
     /// The Entra endpoint.
@@ -43,10 +43,10 @@ pub(super) struct Ask<'a> {
     /// Where a person reads what to do.
     pub(super) prompt: &'a Prompt,
     /// What is told where the time runs out.
-    pub(super) trouble: &'a Trouble,
+    pub(super) progress: &'a Progress,
 }
 
-impl Ask<'_> {
+impl FlowContext<'_> {
     /// Shows a person a line.
     ///
     /// # Errors

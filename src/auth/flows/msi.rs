@@ -10,11 +10,12 @@ use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{
-    Ask,
-    oauth::{Tokens, answer::text, backoff, read_object, scrub, stray},
-};
 use crate::{
+    auth::{
+        FlowContext,
+        oauth::{Tokens, answer::text, backoff, read_object, scrub, stray},
+        progress::WaitingFor,
+    },
     error::{Failure, Kind, Result},
     host::{
         Host,
@@ -28,7 +29,7 @@ mod arc;
 mod service;
 mod service_fabric;
 
-pub(super) use service::cache_identity;
+pub(in crate::auth) use service::cache_identity;
 use service::{Service, ServiceRow};
 
 /// Outside Azure nothing answers at the address of IMDS, not even a refusal.
@@ -46,45 +47,49 @@ const RETRIES: u32 = 3;
 ///
 /// # Errors
 /// What stood in the way; the caller bounds the retries.
-pub(super) async fn sign_in(ask: Ask<'_>, identity: &IdentityChoice) -> Result<Tokens> {
-    let row = Service::detect(ask.host).row();
+pub(in crate::auth) async fn sign_in(
+    cx: FlowContext<'_>,
+    identity: &IdentityChoice,
+) -> Result<Tokens> {
+    let row = Service::detect(cx.host).row();
     tracing::debug!("asking {} for a managed identity's token", row.name);
-    let url = row.url(ask, identity)?;
+    let url = row.url(cx, identity)?;
     let http = if row.service == Service::Fabric {
-        service_fabric::http(ask.host)?
+        service_fabric::http(cx.host)?
     } else {
         // No proxy stands between a machine and its own identity.
-        ask.host.http()?.without_proxies()
+        cx.host.http()?.without_proxies()
     };
     if row.service == Service::Imds {
         reach(&url).await?;
     }
-    let send = || row.request(&http, ask, &url);
-    let mut answer = send_patiently(row, &http, ask, &url, send).await?;
+    let send = || row.request(&http, cx, &url);
+    let mut answer = send_patiently(row, &http, cx, &url, send).await?;
     if row.service == Service::Arc && answer.status == 401 {
-        let key = arc::key(ask.host, &answer)?;
+        let key = arc::key(cx.host, &answer)?;
         answer = http.send(arc::with_key(send()?, &key)?).await?;
     }
     if answer.is_success() {
-        read_object(&url, &answer, &row.secrets(ask.host))?;
-        return Tokens::parse(&answer.body, ask.host.now()).map_err(|e| e.because(place(&url)));
+        read_object(&url, &answer, &row.secrets(cx.host))?;
+        return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(&url)));
     }
-    Err(row.refusal(ask.host, identity, &url, &answer))
+    Err(row.refusal(cx.host, identity, &url, &answer))
 }
 
 async fn send_patiently(
     row: &ServiceRow,
     http: &Http,
-    ask: Ask<'_>,
+    cx: FlowContext<'_>,
     url: &Url,
     request: impl Fn() -> Result<RequestBuilder>,
 ) -> Result<Answer> {
-    let host = ask.host;
+    let host = cx.host;
     let imds = row.service == Service::Imds;
     let mut attempt = 0;
     let mut updating = Duration::ZERO;
     loop {
-        ask.trouble.waits_for(format!("an answer of {}", row.name));
+        cx.progress
+            .waits_for(WaitingFor::Source(format!("an answer of {}", row.name)));
         let answer = http.send(request()?).await;
         let status = match &answer {
             Ok(answer) => Some(answer.status),
@@ -113,12 +118,14 @@ async fn send_patiently(
         };
         let asked = answer.as_ref().ok().and_then(|a| a.retry_after(host.now()));
         let wait = asked.unwrap_or(own);
-        if !ask.trouble.has_time_for(wait) {
+        if !cx.progress.has_time_for(wait) {
             return answer;
         }
         match answer {
-            Ok(answer) => ask.trouble.saw(stray(url, &answer, &row.secrets(host))),
-            Err(failure) => ask.trouble.saw(failure),
+            Ok(answer) => cx
+                .progress
+                .note_failure(stray(url, &answer, &row.secrets(host))),
+            Err(failure) => cx.progress.note_failure(failure),
         }
         tracing::debug!("{status:?} from {}: again in {wait:?}", row.name);
         tokio::time::sleep(wait).await;

@@ -15,7 +15,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{fingerprint::hexadecimal, managed_identity};
+use super::{fingerprint::hexadecimal, flows::msi};
 use crate::{
     host::{
         Host,
@@ -165,7 +165,7 @@ impl Seen {
         seen.add(dir.as_os_str().as_encoded_bytes());
         // With a managed identity the files say the same on each machine that shares them, and
         // the account is another one.
-        seen.add(managed_identity::cache_identity(host, &IdentityChoice::System).as_bytes());
+        seen.add(msi::cache_identity(host, &IdentityChoice::System).as_bytes());
         Some(seen)
     }
 

@@ -6,8 +6,9 @@
 use reqwest::{Method, RequestBuilder, header};
 use url::{Url, form_urlencoded};
 
-use super::{Ask, arc};
+use super::arc;
 use crate::{
+    auth::FlowContext,
     error::{Failure, Kind, Result},
     host::{Host, http::Http},
     login::IdentityChoice,
@@ -135,23 +136,23 @@ impl Service {
 }
 
 impl ServiceRow {
-    pub(super) fn url(&self, ask: Ask<'_>, identity: &IdentityChoice) -> Result<Url> {
+    pub(super) fn url(&self, cx: FlowContext<'_>, identity: &IdentityChoice) -> Result<Url> {
         let base = match self.service {
             Service::Imds => {
-                let host = ask
+                let host = cx
                     .host
                     .var_nonempty("AZURE_POD_IDENTITY_AUTHORITY_HOST")
                     .unwrap_or(IMDS);
                 format!("{}{IMDS_PATH}", host.trim_end_matches('/'))
             }
-            Service::Arc => ask
+            Service::Arc => cx
                 .host
                 .var_nonempty("IDENTITY_ENDPOINT")
                 .unwrap_or(ARC)
                 .to_owned(),
             _ => self
                 .endpoint
-                .and_then(|name| ask.host.var_nonempty(name))
+                .and_then(|name| cx.host.var_nonempty(name))
                 .unwrap_or_default()
                 .to_owned(),
         };
@@ -171,12 +172,12 @@ impl ServiceRow {
         };
         url.query_pairs_mut()
             .append_pair("api-version", version)
-            .append_pair("resource", ask.resource);
+            .append_pair("resource", cx.resource);
         let from_workspace = || {
             // In a notebook of Azure Machine Learning, the identity of the
             // compute is named by this variable.
             (self.service == Service::MachineLearning)
-                .then(|| ask.host.var_nonempty("DEFAULT_IDENTITY_CLIENT_ID"))
+                .then(|| cx.host.var_nonempty("DEFAULT_IDENTITY_CLIENT_ID"))
                 .flatten()
                 .map(|id| ("clientid", id))
         };
@@ -208,14 +209,19 @@ impl ServiceRow {
         }
     }
 
-    pub(super) fn request(&self, http: &Http, ask: Ask<'_>, url: &Url) -> Result<RequestBuilder> {
+    pub(super) fn request(
+        &self,
+        http: &Http,
+        cx: FlowContext<'_>,
+        url: &Url,
+    ) -> Result<RequestBuilder> {
         let method = match self.service {
             Service::CloudShell => Method::POST,
             _ => Method::GET,
         };
         let mut request = http.request(method, url)?;
         if let Some((name, variable)) = self.secret {
-            let text = ask.host.var(variable).unwrap_or_default();
+            let text = cx.host.var(variable).unwrap_or_default();
             let mut value = header::HeaderValue::from_str(text).map_err(|_| {
                 Failure::of(
                     Kind::Variable,
@@ -233,7 +239,7 @@ impl ServiceRow {
         }
         if self.service == Service::CloudShell {
             let resource: String =
-                form_urlencoded::byte_serialize(ask.resource.as_bytes()).collect();
+                form_urlencoded::byte_serialize(cx.resource.as_bytes()).collect();
             request = request
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(format!("resource={resource}"));
@@ -274,7 +280,7 @@ mod tests {
         let authority =
             Authority::new(Url::parse("https://login.microsoftonline.com/").expect("a URL"));
         let prompt: crate::auth::Prompt = Shared::new(|_| Ok(()));
-        let ask = Ask {
+        let cx = FlowContext {
             host: &host,
             authority: &authority,
             tenant: "",
@@ -283,10 +289,10 @@ mod tests {
             req_cnf: None,
             timeout: Duration::from_secs(1),
             prompt: &prompt,
-            trouble: &crate::auth::trouble::Trouble::default(),
+            progress: &crate::auth::progress::Progress::default(),
         };
         let row = Service::detect(&host).row();
-        row.url(ask, identity).map(|url| url.to_string())
+        row.url(cx, identity).map(|url| url.to_string())
     }
 
     #[test]

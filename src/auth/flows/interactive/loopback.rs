@@ -27,7 +27,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// What the browser came back with.
 #[derive(Debug)]
-pub(super) enum Returned {
+pub(super) enum Callback {
     /// A code to redeem.
     Code(Secret),
     /// An OAuth error.
@@ -126,7 +126,7 @@ impl Loopback {
     pub(super) async fn wait(
         &self,
         state: &str,
-        redeem: impl AsyncFnOnce(Returned) -> Result<Tokens>,
+        redeem: impl AsyncFnOnce(Callback) -> Result<Tokens>,
     ) -> Result<Tokens> {
         loop {
             let Ok((mut stream, _)) = self.accept().await else {
@@ -137,8 +137,8 @@ impl Loopback {
                 continue;
             };
             match self.meaning(&request, state) {
-                Ok(returned) => {
-                    let result = redeem(returned).await;
+                Ok(callback) => {
+                    let result = redeem(callback).await;
                     let page = match &result {
                         Ok(_) => page::render(
                             "You are signed in",
@@ -178,7 +178,7 @@ impl Loopback {
         }
     }
 
-    fn meaning(&self, request: &Request, state: &str) -> Result<Returned, &'static str> {
+    fn meaning(&self, request: &Request, state: &str) -> Result<Callback, &'static str> {
         let (path, query) = request
             .target
             .split_once('?')
@@ -203,13 +203,13 @@ impl Loopback {
             return Err("400 Bad Request");
         }
         if let Some(error) = field("error") {
-            return Ok(Returned::Error {
+            return Ok(Callback::Error {
                 error,
                 description: field("error_description").unwrap_or_default(),
             });
         }
         match field("code") {
-            Some(code) => Ok(Returned::Code(Secret::new(code))),
+            Some(code) => Ok(Callback::Code(Secret::new(code))),
             None => Err("400 Bad Request"),
         }
     }
@@ -302,7 +302,7 @@ mod tests {
             request("GET", "/?state=s&code=c", ""),
         ] {
             match loopback().meaning(&request, "s") {
-                Ok(Returned::Code(code)) => assert_eq!(code.expose(), "c"),
+                Ok(Callback::Code(code)) => assert_eq!(code.expose(), "c"),
                 other => panic!("{other:?}"),
             }
         }

@@ -14,7 +14,7 @@ const WORTH_WAITING: Duration = Duration::from_secs(15 * 60);
 
 /// The last trouble of a sign-in, what it is waiting for, and until when it may.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct Progress {
     state: Mutex<State>,
     until: Option<(Duration, Instant)>,
 }
@@ -36,7 +36,7 @@ pub(super) enum WaitingFor {
     Person,
 }
 
-impl Trouble {
+impl Progress {
     /// For a sign-in that may take this long from now.
     pub(super) fn within(limit: Duration) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Trouble {
 
     /// The error where a service said no and asks to wait for longer than there is time: to wait in vain
     /// would only hide what it said.
-    pub(super) fn asked_for_too_long(&self, refused: Failure, wait: Duration) -> Failure {
+    pub(super) fn wait_error(&self, refused: Failure, wait: Duration) -> Failure {
         let limit = self.until.map_or(Duration::ZERO, |(limit, _)| limit);
         let failure = refused.because(format!(
             "it asks to wait for {} s, and all may take {} s",
@@ -75,28 +75,18 @@ impl Trouble {
     }
 
     /// Notes an attempt that failed and may be made again.
-    pub(super) fn saw(&self, failure: Failure) {
+    pub(super) fn note_failure(&self, failure: Failure) {
         self.state().seen = Some(failure);
     }
 
     /// Notes that the last attempt went well, whatever was before.
-    pub(super) fn is_over(&self) {
+    pub(super) fn clear_failure(&self) {
         self.state().seen = None;
     }
 
-    /// Notes what program or service is waited for now, in a few words.
-    pub(super) fn waits_for(&self, what: impl Into<String>) {
-        self.state().waiting_for = Some(WaitingFor::Source(what.into()));
-    }
-
-    /// Notes which process is waited for now.
-    pub(super) fn waits_for_process(&self, name: impl Into<String>) {
-        self.state().waiting_for = Some(WaitingFor::Process(name.into()));
-    }
-
-    /// Notes that a person is waited for now.
-    pub(super) fn waits_for_person(&self) {
-        self.state().waiting_for = Some(WaitingFor::Person);
+    /// Sets what is waited for from now on.
+    pub(super) fn waits_for(&self, what: WaitingFor) {
+        self.state().waiting_for = Some(what);
     }
 
     /// What is waited for now.
@@ -106,7 +96,7 @@ impl Trouble {
 
     /// The error where no token came within `limit`: the last trouble says why, and where there
     /// was none, what was waited for.
-    pub(super) fn out_of_time(&self, limit: Duration) -> Failure {
+    pub(super) fn timeout_error(&self, limit: Duration) -> Failure {
         let state = std::mem::take(&mut *self.state());
         let failure = Failure::of(
             Kind::Timeout,
@@ -141,16 +131,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_fits_where_there_is_time_for_more_than_it() {
-        let trouble = Trouble::within(Duration::from_secs(60));
-        assert!(trouble.has_time_for(Duration::from_secs(30)));
-        assert!(!trouble.has_time_for(Duration::from_secs(60)));
-        let long = Trouble::within(Duration::from_secs(600));
+        let progress = Progress::within(Duration::from_secs(60));
+        assert!(progress.has_time_for(Duration::from_secs(30)));
+        assert!(!progress.has_time_for(Duration::from_secs(60)));
+        let long = Progress::within(Duration::from_secs(600));
         assert!(long.has_time_for(Duration::from_secs(90)));
         let told = |seconds| {
             let wait = Duration::from_secs(seconds);
-            trouble
-                .asked_for_too_long(Failure::new("no"), wait)
-                .render()
+            progress.wait_error(Failure::new("no"), wait).render()
         };
         assert_eq!(
             told(90),
@@ -162,19 +150,19 @@ mod tests {
 
     #[test]
     fn the_cause_outlives_the_timeout() {
-        let trouble = Trouble::default();
-        trouble.waits_for("an answer of `https://x`");
+        let progress = Progress::default();
+        progress.waits_for(WaitingFor::Source("an answer of `https://x`".into()));
         let seconds = Duration::from_secs(2);
         assert_eq!(
-            trouble.out_of_time(seconds).render(),
+            progress.timeout_error(seconds).render(),
             "error: no token came within 2 s\n\
              caused by: the time ran out while waiting for an answer of `https://x`\n\
              hint: give it longer with `--timeout`, as in `--timeout 3m`\n"
         );
-        trouble.saw(Failure::new("refused").because("deeper").hint("do this"));
-        trouble.waits_for("another answer");
+        progress.note_failure(Failure::new("refused").because("deeper").hint("do this"));
+        progress.waits_for(WaitingFor::Source("another answer".into()));
         assert_eq!(
-            trouble.out_of_time(seconds).render(),
+            progress.timeout_error(seconds).render(),
             "error: no token came within 2 s\ncaused by: refused\ncaused by: deeper\nhint: do this\n"
         );
     }

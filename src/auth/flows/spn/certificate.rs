@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::jws::{self, Algorithm};
 use crate::{
+    auth::jws::{self, Algorithm},
     error::{Failure, Result},
     host::file,
     secret::Secret,
@@ -34,7 +34,7 @@ const FILE_LIMIT: u64 = 1 << 20;
 
 /// A certificate with its key.
 #[derive(Debug)]
-pub(super) struct Certificate {
+pub(in crate::auth) struct Certificate {
     key: KeyPair,
     /// DER, the key's own certificate first.
     chain: Vec<Vec<u8>>,
@@ -44,7 +44,7 @@ pub(super) struct Certificate {
 ///
 /// # Errors
 /// Why it can't be read.
-pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+pub(in crate::auth) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = file::read_content(path, FILE_LIMIT).map_err(|why| {
         let hint = why.hint(path).unwrap_or_else(|| {
             "check `--client-certificate`, or the variable in its place".to_owned()
@@ -64,7 +64,7 @@ impl Certificate {
     ///
     /// # Errors
     /// What is wrong with the file, and what would be right.
-    pub(super) fn read(path: &Path, password: &Secret) -> Result<Self> {
+    pub(in crate::auth) fn read(path: &Path, password: &Secret) -> Result<Self> {
         let bytes = read_file(path)?;
         let text = std::str::from_utf8(&bytes)
             .ok()
@@ -163,7 +163,7 @@ impl Certificate {
     ///
     /// # Errors
     /// When the key can't sign.
-    pub(super) fn assertion(
+    pub(in crate::auth) fn assertion(
         &self,
         client_id: &str,
         endpoint: &Url,

@@ -4,12 +4,12 @@
 
 use url::Url;
 
-use super::{
-    Ask,
-    authority::Endpoint,
-    oauth::{Form, TokenEndpoint, TokenError, Tokens, answer::text},
-};
 use crate::{
+    auth::{
+        FlowContext,
+        authority::Endpoint,
+        oauth::{Form, TokenEndpoint, TokenError, Tokens, answer::text},
+    },
     error::{Failure, Kind, Result},
     secret::Secret,
 };
@@ -19,36 +19,36 @@ use crate::{
 /// # Errors
 /// [`Kind::Denied`] for an account whose password another service knows, else
 /// what Entra said.
-pub(super) async fn sign_in(
-    ask: Ask<'_>,
+pub(in crate::auth) async fn sign_in(
+    cx: FlowContext<'_>,
     client_id: &str,
     username: &str,
     password: &Secret,
 ) -> Result<Tokens> {
-    check_realm(ask, username).await?;
+    check_realm(cx, username).await?;
     let form = Form::new()
         .with("grant_type", "password")
         .with("client_id", client_id)
-        .with("scope", &ask.user_scope())
+        .with("scope", &cx.user_scope())
         .with("client_info", "1")
         .with("username", username)
         .with_secret("password", password)
-        .with_some("claims", ask.claims);
-    let url = ask.endpoint(Endpoint::Token)?;
-    let endpoint = TokenEndpoint::new(ask);
-    Ok(endpoint.tokens(&url, &ask.bound(form)).await?)
+        .with_some("claims", cx.claims);
+    let url = cx.endpoint(Endpoint::Token)?;
+    let endpoint = TokenEndpoint::new(cx);
+    Ok(endpoint.tokens(&url, &cx.bound(form)).await?)
 }
 
 /// Refuses an account of a federated domain: its password would have to be
 /// given to a service that Entra can't vouch for.
-async fn check_realm(ask: Ask<'_>, username: &str) -> Result<()> {
-    let mut url: Url = ask.authority.url().clone();
+async fn check_realm(cx: FlowContext<'_>, username: &str) -> Result<()> {
+    let mut url: Url = cx.authority.url().clone();
     url.path_segments_mut()
         .expect("an authority is an http URL")
         .pop_if_empty()
         .extend(["common", "UserRealm", username]);
     url.query_pairs_mut().append_pair("api-version", "1.0");
-    let fields = match TokenEndpoint::new(ask).get(&url).await {
+    let fields = match TokenEndpoint::new(cx).get(&url).await {
         Ok(fields) => fields,
         Err(TokenError::Refused(refused)) => return Err(refused.into_failure()),
         Err(TokenError::Failed(failure)) => return Err(failure),

@@ -3,7 +3,7 @@
 //! Lives here: when that is, which of many processes does it, and doing it
 //! without a person. How a process is set going for it is `cli`'s matter.
 
-use super::{AccessToken, Authenticator, TokenRequest, trouble::Trouble};
+use super::{AccessToken, Authenticator, TokenRequest, progress::Progress};
 use crate::{error::Result, host::ProcessId, login::Login};
 
 /// How long, in seconds, an attempt keeps others from trying again: longer than
@@ -88,10 +88,10 @@ impl Authenticator {
             return Ok(());
         }
         let limit = self.sign_in.timeout;
-        let trouble = Trouble::within(limit);
-        let tokens = tokio::time::timeout(limit, self.obtain(request, None, &trouble))
+        let progress = Progress::within(limit);
+        let tokens = tokio::time::timeout(limit, self.obtain(request, None, &progress))
             .await
-            .unwrap_or_else(|_| Err(trouble.out_of_time(limit)))?;
+            .unwrap_or_else(|_| Err(progress.timeout_error(limit)))?;
         if self.key(request)?.as_ref() == Some(&key) {
             self.keep(&key, &self.checked(tokens));
         }
