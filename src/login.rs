@@ -13,12 +13,14 @@ use crate::{
 
 pub(crate) mod command;
 pub(crate) mod duration;
+pub(crate) mod exec_args;
 pub(crate) mod param;
 pub(crate) mod settings;
 
 pub(crate) mod resolve;
 
 pub(crate) use command::CommandLine;
+pub(crate) use exec_args::ExecArgs;
 pub use param::{PARAMS, Param};
 pub(crate) use settings::{Origin, Precedence, Settings};
 

@@ -398,7 +398,8 @@ fn settings_of(context: &str, kubeconfig: Option<&PathBuf>, host: &Host) -> Resu
         .filter_map(|pair| Some((pair.get("name")?.as_str()?, pair.get("value")?.as_str()?)));
     // The entry's own variables replace those of the shell.
     Ok(source
-        .settings
+        .args
+        .into_settings()
         .with_variables(host, Precedence::VariablesFirst)
         .with_variables(&Host::with_env(own), Precedence::VariablesFirst))
 }

@@ -9,8 +9,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
 use crate::login::{
     MODES, Origin, PARAMS, Param, Settings,
+    exec_args::{Word, words},
     param::{ParamRow, Takes},
-    settings::{Word, parse_bool, words},
+    settings::parse_bool,
 };
 
 /// Attaches the flags of the given parameters to a command.

@@ -14,7 +14,7 @@ use super::get_token;
 use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
     host::{self, Host, process},
-    login::Settings,
+    login::{ExecArgs, Settings},
 };
 
 const NAME: &str = "renew-token";
@@ -63,7 +63,7 @@ pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
         .map_err(|e| Failure::new("could not read what to renew").because(e))?;
     let args: Vec<String> =
         serde_json::from_str(&input).map_err(|_| Failure::usage("only `get-token` runs this"))?;
-    let (settings, _) = Settings::from_exec_args(&args)?;
+    let settings = ExecArgs::parse(&args)?.into_settings();
     renew(host, settings, Duration::MAX)?;
     Ok(EXIT_OK)
 }

@@ -25,7 +25,7 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     login::{
-        Attendance, LoginMode, MODES, Origin, Param, Precedence, Settings,
+        Attendance, ExecArgs, LoginMode, MODES, Origin, Param, Precedence, Settings,
         param::{Takes, When},
     },
     tool_config,
@@ -273,23 +273,23 @@ fn keep_mode(
     arm_id: Option<&str>,
     target: Target<'_>,
 ) -> Result<Converted> {
-    let target = target.for_entry(&source.settings);
+    let target = target.for_entry(source.settings());
     let builder = Builder {
         target,
         source,
-        restored: &source.settings,
+        restored: source.settings(),
         before: &[],
         stale: false,
         keeps: true,
         arm_id,
     };
     let mut written = builder.settings()?;
-    let mut said = source.settings.clone();
+    let mut said = source.settings().clone();
     if written.get(Param::EnvSecretsOnly).is_none() {
         said.remove(Param::EnvSecretsOnly);
     }
     let args = if same_values(&written, &said) {
-        let mut args = source.own_args();
+        let mut args = source.args.words().to_vec();
         let flag = Param::EnvSecretsOnly.dashed();
         if written.get(Param::EnvSecretsOnly).is_none() {
             args.retain(|arg| *arg != flag && !arg.starts_with(&format!("{flag}=")));
@@ -297,16 +297,8 @@ fn keep_mode(
         args
     } else {
         written.set(Param::Login, target.mode.name(), Origin::Flag);
-        let mut args = vec!["get-token".to_owned()];
-        args.extend(written.to_args());
-        args.extend(
-            source
-                .others
-                .iter()
-                .filter(|arg| *arg != "get-token")
-                .cloned(),
-        );
-        args
+        let others = source.args.others().to_vec();
+        ExecArgs::with_others(written.clone(), others).into_words()
     };
     let mut new = user.clone();
     new.insert("exec".to_owned(), exec(user, args, None, true, target));
@@ -350,7 +342,7 @@ fn change_mode(
     let restored = before.iter().position(|old| old.login == mode.name());
     let restored = restored.filter(|_| source.mode != mode);
     let settings = match restored {
-        Some(i) => before[i].settings(),
+        Some(i) => before[i].args.settings().clone(),
         None => Settings::new(),
     };
     let target = target.for_entry(&settings);
@@ -367,7 +359,7 @@ fn change_mode(
     let given = &target.request.given;
     let verbatim = restored
         .filter(|_| given.params().all(|param| param == Param::Login))
-        .map(|i| before[i].args.clone());
+        .map(|i| before[i].args.words().to_vec());
     let args = match verbatim {
         Some(mut args) => {
             // A flag that only our plugin knows.
@@ -376,11 +368,7 @@ fn change_mode(
             }
             args
         }
-        None => {
-            let mut args = vec!["get-token".to_owned()];
-            args.extend(written.to_args());
-            args
-        }
+        None => ExecArgs::new(written.clone()).into_words(),
     };
     let interactive = match restored {
         Some(i) => Some(before[i].interactive_mode.clone()),
@@ -454,10 +442,9 @@ fn leads_to(
         keeps: false,
         arm_id,
     };
-    let same_args = builder.settings().is_ok_and(|settings| {
-        let rest = old.args.get(1..).unwrap_or_default();
-        rest == settings.to_args()
-    });
+    let same_args = builder
+        .settings()
+        .is_ok_and(|settings| old.args.words() == ExecArgs::new(settings).words());
     let interactive = match there.interactive_mode.as_deref() {
         Some("Never") => Some(mode.row().attendance.as_str().to_owned()),
         other => other.map(str::to_owned),
@@ -483,7 +470,7 @@ impl Builder<'_> {
     fn settings(&self) -> Result<Settings> {
         let mode = self.target.mode;
         let mut out = if self.keeps {
-            self.source.settings.clone()
+            self.source.settings().clone()
         } else {
             let mut out = Settings::new();
             out.set(Param::Login, mode.name(), Origin::Flag);
@@ -562,7 +549,7 @@ impl Builder<'_> {
             Take::Needed | Take::Kept => self
                 .restored
                 .text(param)
-                .or_else(|| self.source.settings.text(param))
+                .or_else(|| self.source.settings().text(param))
                 .map(str::to_owned)
                 .or_else(|| self.remembered(param)),
         };
@@ -583,14 +570,14 @@ impl Builder<'_> {
             self.before.iter().rev().find(|old| {
                 LoginMode::parse(&old.login).is_ok_and(|mode| rules::keeps(mode, param))
             })?;
-        old.settings().text(param).map(str::to_owned)
+        old.args.settings().text(param).map(str::to_owned)
     }
 
     fn switch(&self, param: Param, take: Take) -> bool {
         let in_entry = || {
             self.restored.is_on(param)
                 || (take != Take::FlagOnly
-                    && (self.source.settings.is_on(param) || self.remembered(param).is_some()))
+                    && (self.source.settings().is_on(param) || self.remembered(param).is_some()))
         };
         match self.target.flag(param) {
             Some(_) if self.target.effective.is_on(param) => true,
@@ -775,7 +762,7 @@ fn set_variable(exec: &mut Map<String, Value>, name: &str, value: &str) {
 fn lost(source: &Source, written: &Settings, remembered: bool, mode: LoginMode) -> Vec<String> {
     let mut notes = Vec::new();
     for param in source
-        .settings
+        .settings()
         .params()
         .filter(|&param| written.get(param).is_none())
     {
@@ -790,7 +777,7 @@ fn lost(source: &Source, written: &Settings, remembered: bool, mode: LoginMode) 
         }
     }
     if !remembered {
-        for other in &source.others {
+        for other in source.args.others() {
             let name = other.split('=').next().unwrap_or_default();
             notes.push(format!(
                 "the entry's argument `{name}` was not carried over"

@@ -11,7 +11,7 @@ use super::convert::EXEC_COMMAND;
 use super::document::{Document, Section, entries, entry_name};
 use super::name::{ClusterName, Fleet};
 use super::owner;
-use crate::login::{Origin, Param, Settings};
+use crate::login::{ExecArgs, Origin, Param};
 use crate::tool_config::ACCOUNT_VARIABLES;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -447,16 +447,16 @@ const KEPT_PARAMS: [Param; 8] = [
 /// The plugin's arguments: ours set, those of [`KEPT_PARAMS`] and `-v` kept. None where the old ones
 /// can't be read.
 fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
-    let read = |args: Option<&Value>| -> Option<(Settings, Vec<String>)> {
+    let read = |args: Option<&Value>| {
         let words: Vec<&str> = args?
             .as_array()?
             .iter()
             .map(Value::as_str)
             .collect::<Option<_>>()?;
-        let (command, flags) = words.split_first()?;
-        (*command == "get-token").then(|| Settings::from_exec_args(flags).ok())?
+        ExecArgs::parse(&words).ok()
     };
-    let ((before, others), (mut now, _)) = (read(old)?, read(new)?);
+    let (old, new) = (read(old)?, read(new)?);
+    let (before, mut now) = (old.settings(), new.settings().clone());
     let same = |param| before.get(param) == now.get(param);
     let added: Vec<Param> = KEPT_PARAMS
         .into_iter()
@@ -470,13 +470,12 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let verbosity = |word: &&String| {
         word.starts_with("-v") || word.starts_with("--v") || word.parse::<u8>().is_ok()
     };
-    let kept: Vec<String> = others.iter().filter(verbosity).cloned().collect();
+    let kept: Vec<String> = old.others().iter().filter(verbosity).cloned().collect();
     // In the order in which a person has them, if they say the same.
-    if now.to_args() == before.to_args() && kept == others {
-        return old.cloned();
+    if now.to_args() == before.to_args() && kept == old.others() {
+        return Some(json!(old.words()));
     }
-    let args = [vec!["get-token".to_owned()], now.to_args(), kept].concat();
-    Some(json!(args))
+    Some(json!(ExecArgs::with_others(now, kept).words()))
 }
 
 /// The plugin's variables: ours set, a person's kept. Whose account az or azd answers for is never left

@@ -323,28 +323,9 @@ impl Settings {
         }
     }
 
-    /// Reads the arguments of an exec entry, without the leading `get-token`.
-    ///
-    /// Arguments that are no parameters come back beside the settings, in
-    /// their order and each with its value where it had one.
-    ///
-    /// # Errors
-    /// A usage error when a flag that takes a value is last and has none.
-    pub fn from_exec_args<S: AsRef<str>>(args: &[S]) -> Result<(Self, Vec<String>)> {
-        let mut settings = Self::new();
-        let mut others = Vec::new();
-        for word in words(args) {
-            match word? {
-                Word::Flag(param, text) => settings.set(param, text, Origin::ExecEntry),
-                Word::Other(arg) => others.push(arg.to_owned()),
-            }
-        }
-        Ok((settings, others))
-    }
-
     /// Writes the values as arguments of `get-token`.
     ///
-    /// Reading them again with [`Settings::from_exec_args`] gives these values.
+    /// Reading them again with [`super::ExecArgs::parse`] gives these values.
     pub fn to_args(&self) -> Vec<String> {
         let mut args = Vec::new();
         for param in ARGUMENT_ORDER {
@@ -385,56 +366,8 @@ pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// What stands in a list of arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word<'a> {
-    /// A parameter's flag and what it says.
-    Flag(Param, &'a str),
-    /// Something else.
-    Other(&'a str),
-}
-
-/// Reads arguments one after the other.
-///
-/// An item is a usage error when a flag that takes a value is last and has none.
-pub(crate) fn words<S: AsRef<str>>(args: &[S]) -> impl Iterator<Item = Result<Word<'_>>> {
-    let mut rest = args.iter().map(AsRef::as_ref);
-    std::iter::from_fn(move || {
-        let arg = rest.next()?;
-        let Some((param, attached)) = split_flag(arg) else {
-            return Some(Ok(Word::Other(arg)));
-        };
-        let text = match (param.row().takes, attached) {
-            (_, Some(text)) => Some(text),
-            (Takes::Nothing, None) => Some("true"),
-            (Takes::Value(_), None) => rest.next(),
-        };
-        Some(match text {
-            Some(text) => Ok(Word::Flag(param, text)),
-            None => Err(Failure::usage(format!("`{arg}` needs a value"))),
-        })
-    })
-}
-
-/// Splits `--flag`, `--flag=value`, `-f`, `-fvalue` or `-f=value`.
-fn split_flag(arg: &str) -> Option<(Param, Option<&str>)> {
-    if let Some(long) = arg.strip_prefix("--") {
-        return match long.split_once('=') {
-            Some((flag, value)) => Some((Param::from_flag(flag)?, Some(value))),
-            None => Some((Param::from_flag(long)?, None)),
-        };
-    }
-    let short = arg.strip_prefix('-')?;
-    let first = short.chars().next()?;
-    let rest = &short[first.len_utf8()..];
-    let value = (!rest.is_empty()).then(|| rest.strip_prefix('=').unwrap_or(rest));
-    Some((Param::from_short(first)?, value))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn flags(pairs: &[(Param, &str)]) -> Settings {
@@ -531,30 +464,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn exec_arguments_are_read_in_every_form() {
-        let (settings, others) = Settings::from_exec_args(&[
-            "-l",
-            "spn",
-            "--server-id=s",
-            "-tT",
-            "--legacy",
-            "--token-cache-dir",
-            "/old",
-            "--v=5",
-            "--pop-enabled=false",
-        ])
-        .expect("valid arguments");
-        assert_eq!(settings.get(Param::Login), Some("spn"));
-        assert_eq!(settings.get(Param::ServerId), Some("s"));
-        assert_eq!(settings.get(Param::TenantId), Some("T"));
-        assert_eq!(settings.get(Param::CacheDir), Some("/old"));
-        assert!(settings.is_on(Param::Legacy));
-        assert!(!settings.is_on(Param::PopEnabled));
-        assert_eq!(others, ["--v=5"]);
-        assert!(Settings::from_exec_args(&["--login"]).is_err());
-    }
-
     #[cfg(unix)]
     #[test]
     fn paths_are_made_full_and_nothing_else_is() {
@@ -579,40 +488,5 @@ mod tests {
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("id"));
-    }
-
-    fn any_settings() -> impl Strategy<Value = Settings> {
-        let pairs: Vec<_> = PARAMS
-            .iter()
-            .map(|row| {
-                let text = match row.takes {
-                    Takes::Nothing => {
-                        prop_oneof![Just("true".to_owned()), Just("false".to_owned())].boxed()
-                    }
-                    Takes::Value(_) => ".*".boxed(),
-                };
-                (Just(row.param), proptest::option::of(text))
-            })
-            .collect();
-        pairs.prop_map(|pairs| {
-            let mut settings = Settings::new();
-            for (param, text) in pairs {
-                if let Some(text) = text {
-                    settings.set(param, text, Origin::Flag);
-                }
-            }
-            settings
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_as_arguments_reads_back_the_same(settings in any_settings()) {
-            let (read, others) = Settings::from_exec_args(&settings.to_args()).expect("readable");
-            prop_assert!(others.is_empty());
-            for row in PARAMS {
-                prop_assert_eq!(read.get(row.param), settings.get(row.param));
-            }
-        }
     }
 }

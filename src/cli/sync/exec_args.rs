@@ -6,7 +6,7 @@
 
 use crate::{
     cli::fleet_args::signs_a_person_in,
-    login::{LoginMode, Origin, PARAMS, Param, Settings},
+    login::{ExecArgs, LoginMode, Origin, PARAMS, Param, Settings},
 };
 
 /// What a cluster's own kubeconfig asks of a sign-in.
@@ -66,9 +66,7 @@ pub(super) fn exec_args(
     if cluster.legacy && mode.uses(Param::Legacy) {
         entry.set(Param::Legacy, "true", Origin::ExecEntry);
     }
-    let mut args = vec!["get-token".to_owned()];
-    args.extend(entry.to_args());
-    args
+    ExecArgs::new(entry).into_words()
 }
 
 /// What the login lacks that an entry needs and that neither a cluster nor the
@@ -280,8 +278,9 @@ mod tests {
             for flags in [Vec::new(), named(mode.mode)] {
                 let written =
                     exec_args(&login(mode.mode, &flags, &[]), mode.mode, None, &cluster());
-                let (entry, others) = Settings::from_exec_args(&written[1..]).expect("arguments");
-                assert!(others.is_empty());
+                let written = ExecArgs::parse(&written).expect("arguments");
+                assert!(written.others().is_empty());
+                let entry = written.settings();
                 let host = Host::with_env(foreign().into_iter().map(|(name, value)| match name {
                     "AZURE_CLI_TIMEOUT" => (name, "9s"),
                     _ => (name, value),

@@ -17,7 +17,7 @@ use crate::{
         merge::Import,
         parse_user_kubeconfig,
     },
-    login::{AKS_SERVER_ID, LoginMode, Origin, Param, Settings},
+    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Origin, Param, Settings},
     secret::Secret,
 };
 
@@ -142,11 +142,7 @@ fn user_value(
         UserCredential::LocalAccount { user } => {
             return Ok(style.local_accounts.then(|| (user.clone(), None)));
         }
-        UserCredential::Exec { args, .. } => {
-            let args = args.strip_prefix(&["get-token".to_owned()]).unwrap_or(args);
-            let (settings, _) = Settings::from_exec_args(args)?;
-            settings
-        }
+        UserCredential::Exec { args, .. } => ExecArgs::parse(args)?.into_settings(),
         UserCredential::AzureAuthProvider { config } => auth_provider_settings(config),
     };
     let server_id = wanted

@@ -14,7 +14,7 @@ use crate::{
     cli::{fleet_args::FleetArgs, get_token},
     error::{Failure, Kind, Result},
     host::Host,
-    login::{AKS_SERVER_ID, LoginMode, Param, Settings},
+    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param},
 };
 
 /// The tenant of an identity that is no person's.
@@ -133,7 +133,7 @@ async fn own_token(args: &FleetArgs, host: &Arc<Host>) -> Option<Identity> {
     let environment = args.named_environment();
     let entry = exec_args(&args.login, mode, environment.as_deref(), &cluster);
     let fetch = async || -> Result<Identity> {
-        let (settings, _) = Settings::from_exec_args(&entry[1..])?;
+        let settings = ExecArgs::parse(&entry)?.into_settings();
         let (authenticator, request) = get_token::prepare(settings, host)?;
         Ok(Identity::of(&authenticator.token(&request).await?.secret))
     };

@@ -15,7 +15,7 @@ use crate::{
     cli::{fleet_args::signs_a_person_in, get_token, report::WarmedToken},
     error::{Kind, Result},
     host::{Host, timestamp::rfc3339},
-    login::{Param, Settings},
+    login::{ExecArgs, Param, Settings},
 };
 
 /// Fetches the token of each distinct set of arguments, at most `concurrency`
@@ -32,8 +32,8 @@ pub(super) async fn warm(
     let mut sign_ins: Vec<_> = sign_ins
         .into_iter()
         .map(|args| {
-            let (settings, _) = Settings::from_exec_args(&args[1..])
-                .expect("the arguments were written by `Settings::to_args`");
+            let args = ExecArgs::parse(&args).expect("written by `exec_args`");
+            let settings = args.into_settings();
             let interactive = may_ask(settings.text(Param::TenantId));
             (settings, interactive)
         })
@@ -92,7 +92,7 @@ async fn one(
 /// # Errors
 /// Why they don't.
 pub(super) async fn try_token(host: &Arc<Host>, args: &[String]) -> Result<()> {
-    let (settings, _) = Settings::from_exec_args(&args[1..])?;
+    let settings = ExecArgs::parse(args)?.into_settings();
     fetch(host, settings, false, None).await.map(drop)
 }
 

@@ -9,7 +9,10 @@
 use super::source::{self, Source};
 use crate::{
     kubeconfig::owner::EXTENSION,
-    login::{Param, Settings, settings::Word, settings::words},
+    login::{
+        ExecArgs,
+        exec_args::{Word, words},
+    },
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
@@ -19,44 +22,26 @@ const KEY: &str = "before";
 const FINGERPRINT: &str = "fingerprint";
 
 /// One earlier way of signing in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Before {
     pub(super) login: String,
-    /// With `get-token`.
-    pub(super) args: Vec<String>,
+    pub(super) args: ExecArgs,
     pub(super) interactive_mode: Option<String>,
 }
 
 impl Before {
     pub(super) fn of(source: &Source) -> Self {
-        let secrets: Vec<Param> = source
-            .settings
-            .params()
-            .filter(|param| param.row().secret)
-            .collect();
-        let args =
-            if secrets.is_empty() && source.args.first().is_some_and(|arg| arg == "get-token") {
-                source.args.clone()
-            } else {
-                let mut settings = source.settings.clone();
-                secrets.into_iter().for_each(|param| settings.remove(param));
-                let mut args = vec!["get-token".to_owned()];
-                args.extend(settings.to_args());
-                args
-            };
+        let has_secrets = source.settings().params().any(|param| param.row().secret);
+        let args = if has_secrets {
+            ExecArgs::new(source.settings().without_secrets())
+        } else {
+            source.args.clone()
+        };
         Self {
             login: source.mode.name().to_owned(),
             args,
             interactive_mode: source.interactive_mode.clone(),
         }
-    }
-
-    /// Its parameters.
-    pub(super) fn settings(&self) -> Settings {
-        let args = self.args.get(1..).unwrap_or_default();
-        Settings::from_exec_args(args)
-            .map(|(settings, _)| settings)
-            .unwrap_or_default()
     }
 }
 
@@ -74,12 +59,10 @@ pub(super) fn recall(user: &Map<String, Value>) -> Option<Vec<Before>> {
         return None;
     }
     let before = list.iter().filter_map(|old| {
-        let args = old.get("args")?.as_array()?.iter();
+        old.get("args")?.as_array()?;
         Some(Before {
             login: old.get("login")?.as_str()?.to_owned(),
-            args: args
-                .map(|arg| arg.as_str().unwrap_or_default().to_owned())
-                .collect(),
+            args: ExecArgs::parse_lossy(&source::strings(old.as_object()?)),
             interactive_mode: old
                 .get("interactiveMode")
                 .and_then(Value::as_str)
@@ -163,7 +146,7 @@ fn fingerprint(user: &Map<String, Value>) -> String {
 }
 
 fn to_value(before: &Before) -> Value {
-    let mut value = json!({"args": before.args, "login": before.login});
+    let mut value = json!({"args": before.args.words(), "login": before.login});
     if let Some(mode) = &before.interactive_mode {
         value["interactiveMode"] = json!(mode);
     }

@@ -2,21 +2,17 @@
 
 use crate::{
     error::Result,
-    login::{LoginMode, Origin, Param, Settings},
+    login::{ExecArgs, LoginMode, Origin, Param, Settings},
 };
 use serde_json::{Map, Value};
 
 /// How a user signs in now, where that can be converted.
 pub(crate) struct Source {
     pub mode: LoginMode,
-    /// The parameters in the entry.
-    pub settings: Settings,
-    /// Its arguments, verbatim and with `get-token`.
-    pub(super) args: Vec<String>,
+    /// The entry's arguments, verbatim, or those that say the same as its auth provider.
+    pub args: ExecArgs,
     /// It is an exec entry, and not one of the old auth provider.
     pub(super) in_exec: bool,
-    /// Arguments that are no parameters of a sign-in.
-    pub(super) others: Vec<String>,
     pub(super) interactive_mode: Option<String>,
 }
 
@@ -72,25 +68,11 @@ impl Source {
             return Some(Self::of_auth_provider(user));
         }
         let exec = user.get("exec")?.as_object()?;
-        let args = strings(exec);
-        let own = match args.split_first() {
-            Some((first, rest)) if first == "aad" => rest,
-            _ => args.as_slice(),
-        };
-        let own = match own.split_first() {
-            Some((first, rest)) if first == "get-token" => rest,
-            _ => own,
-        };
-        // A flag at the end that lacks its value says nothing.
-        let (settings, others) = Settings::from_exec_args(own)
-            .or_else(|_| Settings::from_exec_args(&own[..own.len() - 1]))
-            .unwrap_or_default();
+        let args = ExecArgs::parse_lossy(&strings(exec));
         Some(Self {
             in_exec: true,
-            mode: settings.mode().unwrap_or(LoginMode::DeviceCode),
-            settings,
+            mode: args.settings().mode().unwrap_or(LoginMode::DeviceCode),
             args,
-            others,
             interactive_mode: exec
                 .get("interactiveMode")
                 .and_then(Value::as_str)
@@ -98,21 +80,14 @@ impl Source {
         })
     }
 
-    /// Its arguments, verbatim, for a plugin that is not called through `kubectl`.
-    pub(super) fn own_args(&self) -> Vec<String> {
-        let mut args = self.args.clone();
-        if args.first().is_some_and(|arg| arg == "aad") {
-            args.remove(0);
-        }
-        if !args.iter().any(|arg| arg == "get-token") {
-            args.insert(0, "get-token".to_owned());
-        }
-        args
+    /// The parameters in the entry.
+    pub(super) fn settings(&self) -> &Settings {
+        self.args.settings()
     }
 
     /// Fails where the entry names a mode that there is none of. One that names none has the default.
     pub(super) fn names_a_mode(&self) -> Result<()> {
-        match self.settings.get(Param::Login) {
+        match self.settings().get(Param::Login) {
             Some(name) => LoginMode::parse(name).map(drop),
             None => Ok(()),
         }
@@ -147,14 +122,10 @@ impl Source {
         if matches!(config("config-mode"), "" | "0") {
             settings.set(Param::Legacy, "true", Origin::ExecEntry);
         }
-        let mut args = vec!["get-token".to_owned()];
-        args.extend(settings.to_args());
         Self {
             in_exec: false,
             mode: LoginMode::DeviceCode,
-            settings,
-            args,
-            others: Vec::new(),
+            args: ExecArgs::new(settings),
             interactive_mode: None,
         }
     }
