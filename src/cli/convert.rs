@@ -23,7 +23,7 @@ use crate::{
     host::Host,
     kubeconfig::{
         Document, Paths, Section,
-        convert::{Action, All, EXEC_COMMAND, Request, Selection, convert_all},
+        convert::{Conversion, EXEC_COMMAND, Request, Selection, UserAction, convert_all},
         file,
     },
     login::{Param, PopClaims, Settings},
@@ -180,7 +180,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         let _ = write!(std::io::stderr(), "{}", report.text());
         output::print(&report.diff())?;
     }
-    Ok(match report.count(Action::Failed) {
+    Ok(match report.count(UserAction::Failed) {
         0 => EXIT_OK,
         _ if report.is_all_lost() => EXIT_FAILED,
         _ => EXIT_PARTIAL,
@@ -361,10 +361,11 @@ fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
 fn converted(texts: &[String], options: &Options) -> Result<(Vec<String>, Report)> {
     let files = &options.paths.files;
     let documents = Document::parse_all(texts, files)?;
-    let All { users, outcomes } = convert_all(&documents, &options.selection, &options.request)?;
+    let Conversion { users, outcomes } =
+        convert_all(&documents, &options.selection, &options.request)?;
     let failed = outcomes
         .iter()
-        .find(|outcome| outcome.action == Action::Failed);
+        .find(|outcome| outcome.action == UserAction::Failed);
     if options.strict
         && let Some(failed) = failed
     {

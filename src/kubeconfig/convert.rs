@@ -3,22 +3,22 @@
 //! What is written is what Azure/kubelogin v0.2.19 writes for the same flags and variables: which
 //! parameters a mode keeps from the entry, and which it takes from flags alone, is in `rules`.
 //! What kubelogin throws away is kept here: the entry's `env`, `interactiveMode`, unknown fields,
-//! and the arguments that the new mode has no use for (`memory`), so that a way back exists. An
+//! and the arguments that the new mode has no use for (`history`), so that a way back exists. An
 //! entry that has the wanted mode already keeps its arguments, but for what a flag says.
 //!
 //! To convert what was converted changes nothing: [`super::file::update`] may ask for it.
 
 mod entries;
-mod memory;
+mod history;
 mod rules;
 mod source;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use entries::{Action, All, Outcome, Selection, convert_all};
-pub(super) use memory::forget;
-pub(crate) use source::{Source, Standing};
+pub(crate) use entries::{Conversion, Selection, UserAction, UserOutcome, convert_all};
+pub(super) use history::forget;
+pub(crate) use source::{PluginKind, Source};
 
 use super::owner;
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     },
     tool_config,
 };
-use rules::Take;
+use rules::ValueSource;
 use serde_json::{Map, Value, json};
 
 /// The plugin that entries name unless another one is asked for.
@@ -303,7 +303,7 @@ fn keep_mode(
     let mut new = user.clone();
     new.insert("exec".to_owned(), exec(user, args, None, true, target));
     if new != *user {
-        memory::keep(&mut new, &memory::recall(user).unwrap_or_default());
+        history::keep(&mut new, &history::recall(user).unwrap_or_default());
     }
     let secrets = written.params().filter(|param| {
         param.row().secret && target.flag(*param).is_none() && written.text(*param).is_some()
@@ -336,7 +336,7 @@ fn change_mode(
     target: Target<'_>,
 ) -> Result<Converted> {
     let mode = target.mode;
-    let recalled = memory::recall(user);
+    let recalled = history::recall(user);
     let stale = recalled.is_none();
     let before = recalled.unwrap_or_default();
     let restored = before.iter().position(|old| old.login == mode.name());
@@ -387,10 +387,10 @@ fn change_mode(
     };
     let remembered = source.mode != mode;
     if restored.is_none() && remembered {
-        kept.push(memory::Before::of(source));
+        kept.push(history::Before::of(source));
         kept.retain(|old| !leads_to(&new, old, arm_id, target.request));
     }
-    memory::keep(&mut new, &kept);
+    history::keep(&mut new, &kept);
     Ok(Converted {
         user: new,
         notes: lost(source, &written, remembered, mode),
@@ -400,7 +400,7 @@ fn change_mode(
 /// The `interactiveMode` that the entry's last unattended mode had, where it comes back to one.
 fn unattended_again(
     source: &Source,
-    before: &[memory::Before],
+    before: &[history::Before],
     mode: LoginMode,
 ) -> Option<Option<String>> {
     let asks = |mode: LoginMode| mode.row().attendance == Attendance::IfAvailable;
@@ -417,7 +417,7 @@ fn unattended_again(
 /// Whether converting `new` without a flag gives `old`: then that need not be remembered.
 fn leads_to(
     new: &Map<String, Value>,
-    old: &memory::Before,
+    old: &history::Before,
     arm_id: Option<&str>,
     request: &Request,
 ) -> bool {
@@ -458,7 +458,7 @@ struct Builder<'a> {
     source: &'a Source,
     /// What the entry said when it last was in this mode, or says now where it is.
     restored: &'a Settings,
-    before: &'a [memory::Before],
+    before: &'a [history::Before],
     /// The entry was changed by others since it was converted.
     stale: bool,
     /// The entry has the mode: whatever no flag names stays as it is.
@@ -536,17 +536,17 @@ impl Builder<'_> {
         }
     }
 
-    fn value(&self, param: Param, take: Take) -> Result<Option<String>, Lacking> {
+    fn value(&self, param: Param, take: ValueSource) -> Result<Option<String>, Lacking> {
         if let Some(text) = self.target.flag(param) {
             return match (take, text) {
-                (Take::Needed, "") => Err(Lacking),
-                (Take::Kept, "") => Ok(None),
+                (ValueSource::Needed, "") => Err(Lacking),
+                (ValueSource::Kept, "") => Ok(None),
                 _ => Ok(Some(text.to_owned())),
             };
         }
         let found = match take {
-            Take::FlagOnly => self.restored.text(param).map(str::to_owned),
-            Take::Needed | Take::Kept => self
+            ValueSource::FlagOnly => self.restored.text(param).map(str::to_owned),
+            ValueSource::Needed | ValueSource::Kept => self
                 .restored
                 .text(param)
                 .or_else(|| self.source.settings().text(param))
@@ -554,7 +554,7 @@ impl Builder<'_> {
                 .or_else(|| self.remembered(param)),
         };
         match (take, found) {
-            (Take::Needed, None) => Err(Lacking),
+            (ValueSource::Needed, None) => Err(Lacking),
             (_, found) => Ok(found),
         }
     }
@@ -573,10 +573,10 @@ impl Builder<'_> {
         old.args.settings().text(param).map(str::to_owned)
     }
 
-    fn switch(&self, param: Param, take: Take) -> bool {
+    fn switch(&self, param: Param, take: ValueSource) -> bool {
         let in_entry = || {
             self.restored.is_on(param)
-                || (take != Take::FlagOnly
+                || (take != ValueSource::FlagOnly
                     && (self.source.settings().is_on(param) || self.remembered(param).is_some()))
         };
         match self.target.flag(param) {

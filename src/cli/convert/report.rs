@@ -8,14 +8,14 @@ use crate::{
     error::printable,
     kubeconfig::{
         Document, Section,
-        convert::{Action, Outcome, Request},
+        convert::{Request, UserAction, UserOutcome},
     },
     login::LoginMode,
 };
 
 /// What became of all users.
 pub(super) struct Report {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<UserOutcome>,
     files: Vec<PathBuf>,
     /// What the users were converted to; `None` where each kept its mode.
     mode: Option<&'static str>,
@@ -29,7 +29,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<UserOutcome>,
         files: &[PathBuf],
         request: &Request,
         by_context: bool,
@@ -49,7 +49,7 @@ impl Report {
         self.warnings.push(warning.into());
     }
 
-    pub(super) fn count(&self, action: Action) -> usize {
+    pub(super) fn count(&self, action: UserAction) -> usize {
         self.outcomes
             .iter()
             .filter(|outcome| outcome.action == action)
@@ -58,8 +58,8 @@ impl Report {
 
     /// Whether users failed and no other one is as it was to be.
     pub(super) fn is_all_lost(&self) -> bool {
-        let done = self.count(Action::Converted) + self.count(Action::Unchanged);
-        done == 0 && self.count(Action::Failed) > 0
+        let done = self.count(UserAction::Converted) + self.count(UserAction::Unchanged);
+        done == 0 && self.count(UserAction::Failed) > 0
     }
 
     /// The diffs of a dry run.
@@ -70,7 +70,11 @@ impl Report {
     /// The lines for a person.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
-        for outcome in self.outcomes.iter().filter(|o| o.action == Action::Failed) {
+        for outcome in self
+            .outcomes
+            .iter()
+            .filter(|o| o.action == UserAction::Failed)
+        {
             let failure = outcome.reason.clone();
             let name = printable(&outcome.user);
             if let Some(failure) = failure {
@@ -92,7 +96,11 @@ impl Report {
             ));
         }
         if self.by_context {
-            for outcome in self.outcomes.iter().filter(|o| o.action == Action::Skipped) {
+            for outcome in self
+                .outcomes
+                .iter()
+                .filter(|o| o.action == UserAction::Skipped)
+            {
                 let reason = outcome
                     .reason
                     .as_ref()
@@ -122,7 +130,10 @@ impl Report {
             (None, []) => return "there is no kubeconfig to convert\n".to_owned(),
             (None, files) => format!("{} files", files.len()),
         };
-        let (converted, unchanged) = (self.count(Action::Converted), self.count(Action::Unchanged));
+        let (converted, unchanged) = (
+            self.count(UserAction::Converted),
+            self.count(UserAction::Unchanged),
+        );
         let tense = if self.diffs.is_empty() {
             "converted"
         } else {
@@ -132,7 +143,7 @@ impl Report {
             Some(mode) => format!(" to `{mode}`"),
             None => ", each in its own mode,".to_owned(),
         };
-        match (converted, unchanged, self.count(Action::Failed)) {
+        match (converted, unchanged, self.count(UserAction::Failed)) {
             (0, 0, 0) => format!(
                 "nothing to convert in {place}: no user signs in with Azure's kubelogin, the `azure` auth provider or kubectl-aad\n"
             ),
@@ -156,10 +167,10 @@ impl Report {
                     "name": outcome.user,
                     "file": self.files.get(outcome.file),
                     "action": match outcome.action {
-                        Action::Converted => "converted",
-                        Action::Unchanged => "unchanged",
-                        Action::Skipped => "skipped",
-                        Action::Failed => "failed",
+                        UserAction::Converted => "converted",
+                        UserAction::Unchanged => "unchanged",
+                        UserAction::Skipped => "skipped",
+                        UserAction::Failed => "failed",
                     },
                     "from": outcome.from.map(LoginMode::name),
                     "to": outcome.to.map(LoginMode::name),
@@ -172,10 +183,10 @@ impl Report {
             "users": users,
             "warnings": self.warnings,
             "summary": {
-                "converted": self.count(Action::Converted),
-                "unchanged": self.count(Action::Unchanged),
-                "skipped": self.count(Action::Skipped),
-                "failed": self.count(Action::Failed),
+                "converted": self.count(UserAction::Converted),
+                "unchanged": self.count(UserAction::Unchanged),
+                "skipped": self.count(UserAction::Skipped),
+                "failed": self.count(UserAction::Failed),
             },
         });
         if !self.diffs.is_empty() {

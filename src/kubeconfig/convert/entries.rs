@@ -1,6 +1,6 @@
 //! All users of a kubeconfig that is spread over files, each converted in the file it stands in. Pure.
 
-use super::{Request, Source, Standing, arm_id, convert};
+use super::{PluginKind, Request, Source, arm_id, convert};
 use crate::{
     error::{Failure, Result},
     kubeconfig::{
@@ -23,7 +23,7 @@ pub(crate) enum Selection {
 
 /// What became of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum UserAction {
     Converted,
     /// It was as it is to be.
     Unchanged,
@@ -34,11 +34,11 @@ pub(crate) enum Action {
 
 /// What became of a user, and where it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct Outcome {
+pub(crate) struct UserOutcome {
     pub user: String,
     /// Index of the file.
     pub file: usize,
-    pub action: Action,
+    pub action: UserAction,
     /// How it signed in before, where that is known.
     pub from: Option<LoginMode>,
     /// How it signs in now, where it is one to convert.
@@ -50,10 +50,10 @@ pub(crate) struct Outcome {
 }
 
 /// What is to be written, and an outcome for each user that was selected.
-pub(crate) struct All {
+pub(crate) struct Conversion {
     /// For each file the new values of its users, by their places in its list.
     pub users: Vec<Vec<(usize, Map<String, Value>)>>,
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<UserOutcome>,
 }
 
 /// Converts the selected users of `documents`, which are in order of precedence.
@@ -67,7 +67,7 @@ pub(crate) fn convert_all(
     documents: &[Document<'_>],
     selection: &Selection,
     request: &Request,
-) -> Result<All> {
+) -> Result<Conversion> {
     let view = View::new(documents);
     let selected = view.select(selection)?;
     let mut users = vec![Vec::new(); documents.len()];
@@ -89,7 +89,7 @@ pub(crate) fn convert_all(
             }
         }
     }
-    Ok(All { users, outcomes })
+    Ok(Conversion { users, outcomes })
 }
 
 fn one(
@@ -98,11 +98,11 @@ fn one(
     user: Option<&Value>,
     view: &View<'_>,
     request: &Request,
-) -> (Outcome, Option<Map<String, Value>>) {
-    let mut outcome = Outcome {
+) -> (UserOutcome, Option<Map<String, Value>>) {
+    let mut outcome = UserOutcome {
         user: name.to_owned(),
         file,
-        action: Action::Skipped,
+        action: UserAction::Skipped,
         from: None,
         to: None,
         reason: None,
@@ -110,9 +110,9 @@ fn one(
     };
     let user = user.unwrap_or(&Value::Null);
     let (Some(source), Value::Object(old)) = (Source::of(user), user) else {
-        outcome.reason = Some(Failure::new(match Standing::of(user) {
-            Standing::OidcLogin => "it signs in with `kubectl oidc-login`, another kubelogin",
-            Standing::Foreign | Standing::Convertible => {
+        outcome.reason = Some(Failure::new(match PluginKind::of(user) {
+            PluginKind::OidcLogin => "it signs in with `kubectl oidc-login`, another kubelogin",
+            PluginKind::Foreign | PluginKind::Convertible => {
                 "it signs in neither with Azure's kubelogin nor with `kubectl-aad`"
             }
         }));
@@ -122,16 +122,16 @@ fn one(
     outcome.to = Some(request.mode().unwrap_or(source.mode));
     match convert(old, &source, arm_id(view.items_of(name, user)), request) {
         Ok(converted) if is_same(old, &converted.user) => {
-            outcome.action = Action::Unchanged;
+            outcome.action = UserAction::Unchanged;
             (outcome, None)
         }
         Ok(converted) => {
-            outcome.action = Action::Converted;
+            outcome.action = UserAction::Converted;
             outcome.notes = converted.notes;
             (outcome, Some(converted.user))
         }
         Err(failure) => {
-            outcome.action = Action::Failed;
+            outcome.action = UserAction::Failed;
             outcome.reason = Some(failure);
             (outcome, None)
         }
@@ -253,9 +253,9 @@ mod tests {
         assert_eq!(
             actions,
             [
-                ("a", 0, Action::Converted),
-                ("b", 1, Action::Converted),
-                ("z", 1, Action::Skipped)
+                ("a", 0, UserAction::Converted),
+                ("b", 1, UserAction::Converted),
+                ("z", 1, UserAction::Skipped)
             ]
         );
         let text = files
@@ -299,6 +299,6 @@ mod tests {
         let files = documents(&[&text]);
         let all = convert_all(&files, &Selection::All, &request("azurecli")).expect("converted");
         let actions: Vec<_> = all.outcomes.iter().map(|o| o.action).collect();
-        assert_eq!(actions, [Action::Failed, Action::Converted]);
+        assert_eq!(actions, [UserAction::Failed, UserAction::Converted]);
     }
 }

@@ -7,7 +7,7 @@ use crate::login::{LoginMode, Param};
 
 /// Where a parameter's value may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Take {
+pub(super) enum ValueSource {
     /// From a flag, else from the entry; the mode can't do without.
     Needed,
     /// From a flag, else from the entry, if there is one.
@@ -16,16 +16,16 @@ pub(super) enum Take {
     FlagOnly,
 }
 
-use Take::{FlagOnly, Kept, Needed};
+use ValueSource::{FlagOnly, Kept, Needed};
 
 /// What every mode has, beside the mode itself.
-pub(super) const COMMON: &[(Param, Take)] = &[
+pub(super) const COMMON: &[(Param, ValueSource)] = &[
     (Param::ServerId, Needed),
     (Param::CacheDir, Kept),
     (Param::TokenStore, Kept),
 ];
 
-const DEVICE_CODE: &[(Param, Take)] = &[
+const DEVICE_CODE: &[(Param, ValueSource)] = &[
     (Param::ClientId, Needed),
     (Param::TenantId, Needed),
     (Param::Environment, Kept),
@@ -34,7 +34,7 @@ const DEVICE_CODE: &[(Param, Take)] = &[
     (Param::LoginHint, Kept),
 ];
 
-const INTERACTIVE: &[(Param, Take)] = &[
+const INTERACTIVE: &[(Param, ValueSource)] = &[
     (Param::ClientId, Needed),
     (Param::TenantId, Needed),
     (Param::Environment, Kept),
@@ -44,7 +44,7 @@ const INTERACTIVE: &[(Param, Take)] = &[
     (Param::LoginHint, Kept),
 ];
 
-const SPN: &[(Param, Take)] = &[
+const SPN: &[(Param, ValueSource)] = &[
     (Param::ClientId, Needed),
     (Param::TenantId, Needed),
     (Param::Environment, Kept),
@@ -57,7 +57,7 @@ const SPN: &[(Param, Take)] = &[
     (Param::DisableEnvironmentOverride, FlagOnly),
 ];
 
-const ROPC: &[(Param, Take)] = &[
+const ROPC: &[(Param, ValueSource)] = &[
     (Param::ClientId, Needed),
     (Param::TenantId, Needed),
     (Param::Environment, Kept),
@@ -68,30 +68,31 @@ const ROPC: &[(Param, Take)] = &[
     (Param::PopClaims, Kept),
 ];
 
-const MSI: &[(Param, Take)] = &[
+const MSI: &[(Param, ValueSource)] = &[
     (Param::ClientId, FlagOnly),
     (Param::IdentityResourceId, FlagOnly),
 ];
 
 // az that is signed in with a managed identity refuses a tenant, so the entry's is not taken over.
-const AZURE_CLI: &[(Param, Take)] = &[(Param::TenantId, FlagOnly), (Param::Subscription, FlagOnly)];
+const AZURE_CLI: &[(Param, ValueSource)] =
+    &[(Param::TenantId, FlagOnly), (Param::Subscription, FlagOnly)];
 
-const AZD: &[(Param, Take)] = &[(Param::TenantId, FlagOnly)];
+const AZD: &[(Param, ValueSource)] = &[(Param::TenantId, FlagOnly)];
 
-const WORKLOAD_IDENTITY: &[(Param, Take)] = &[
+const WORKLOAD_IDENTITY: &[(Param, ValueSource)] = &[
     (Param::ClientId, FlagOnly),
     (Param::TenantId, FlagOnly),
     (Param::AuthorityHost, FlagOnly),
     (Param::FederatedTokenFile, FlagOnly),
 ];
 
-const AZURE_PIPELINES: &[(Param, Take)] = &[
+const AZURE_PIPELINES: &[(Param, ValueSource)] = &[
     (Param::TenantId, Needed),
     (Param::ServiceConnectionId, FlagOnly),
 ];
 
 /// What a mode has beside [`COMMON`].
-pub(super) fn of(mode: LoginMode) -> &'static [(Param, Take)] {
+pub(super) fn of(mode: LoginMode) -> &'static [(Param, ValueSource)] {
     match mode {
         LoginMode::DeviceCode => DEVICE_CODE,
         LoginMode::Interactive => INTERACTIVE,

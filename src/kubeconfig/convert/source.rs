@@ -18,7 +18,7 @@ pub(crate) struct Source {
 
 /// Whose plugin a user's entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum PluginKind {
     /// Azure's kubelogin, ours, or the `azure` auth provider: to be converted.
     Convertible,
     /// int128's kubelogin (`kubectl oidc-login`), which only shares the name.
@@ -27,19 +27,19 @@ pub(crate) enum Standing {
     Foreign,
 }
 
-impl Standing {
+impl PluginKind {
     /// Judges a user's value.
     pub(crate) fn of(user: &Value) -> Self {
         user.as_object()
-            .map_or(Standing::Foreign, Standing::of_item)
+            .map_or(PluginKind::Foreign, PluginKind::of_item)
     }
 
     fn of_item(user: &Map<String, Value>) -> Self {
         if is_azure_auth_provider(user) {
-            return Standing::Convertible;
+            return PluginKind::Convertible;
         }
         let Some(exec) = user.get("exec").and_then(Value::as_object) else {
-            return Standing::Foreign;
+            return PluginKind::Foreign;
         };
         let args = strings(exec);
         let named = names_plugin(&command(exec), &args);
@@ -47,21 +47,21 @@ impl Standing {
             .iter()
             .any(|arg| arg.starts_with("--oidc-") || arg == "oidc-login");
         match (named, oidc) {
-            (true, false) => Standing::Convertible,
-            (_, true) => Standing::OidcLogin,
-            (false, false) => Standing::Foreign,
+            (true, false) => PluginKind::Convertible,
+            (_, true) => PluginKind::OidcLogin,
+            (false, false) => PluginKind::Foreign,
         }
     }
 }
 
 impl Source {
-    /// Reads a user's value; `None` unless it is [`Standing::Convertible`].
+    /// Reads a user's value; `None` unless it is [`PluginKind::Convertible`].
     pub(crate) fn of(user: &Value) -> Option<Self> {
         user.as_object().and_then(Self::of_item)
     }
 
     pub(super) fn of_item(user: &Map<String, Value>) -> Option<Self> {
-        if Standing::of_item(user) != Standing::Convertible {
+        if PluginKind::of_item(user) != PluginKind::Convertible {
             return None;
         }
         if is_azure_auth_provider(user) {

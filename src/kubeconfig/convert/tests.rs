@@ -250,39 +250,42 @@ fn two_clusters_of_one_user_name_no_arm_id() {
 fn only_users_of_azures_plugin_and_ours_are_converted() {
     let exec = |command: &str, args: &[&str]| json!({"exec": {"command": command, "args": args}});
     for (user, standing) in [
-        (exec("kubelogin", &["get-token"]), Standing::Convertible),
+        (exec("kubelogin", &["get-token"]), PluginKind::Convertible),
         (
             exec("/opt/Kubelogin.exe", &["get-token"]),
-            Standing::Convertible,
+            PluginKind::Convertible,
         ),
-        (exec("kubectl-aad", &["get-token"]), Standing::Convertible),
+        (exec("kubectl-aad", &["get-token"]), PluginKind::Convertible),
         (
             exec(r"C:\bin\kubectl-aad.exe", &["get-token"]),
-            Standing::Convertible,
+            PluginKind::Convertible,
         ),
         (
             exec("kubectl", &["aad", "get-token"]),
-            Standing::Convertible,
+            PluginKind::Convertible,
         ),
         (
             json!({"auth-provider": {"name": "azure"}}),
-            Standing::Convertible,
+            PluginKind::Convertible,
         ),
         (
             exec("kubelogin", &["get-token", "--oidc-issuer-url=https://x"]),
-            Standing::OidcLogin,
+            PluginKind::OidcLogin,
         ),
         (
             exec("kubectl", &["oidc-login", "get-token"]),
-            Standing::OidcLogin,
+            PluginKind::OidcLogin,
         ),
-        (exec("aws", &["eks", "get-token"]), Standing::Foreign),
-        (json!({"auth-provider": {"name": "gcp"}}), Standing::Foreign),
-        (json!({"token": "t"}), Standing::Foreign),
-        (json!(null), Standing::Foreign),
-        (json!({"exec": "kubelogin"}), Standing::Foreign),
+        (exec("aws", &["eks", "get-token"]), PluginKind::Foreign),
+        (
+            json!({"auth-provider": {"name": "gcp"}}),
+            PluginKind::Foreign,
+        ),
+        (json!({"token": "t"}), PluginKind::Foreign),
+        (json!(null), PluginKind::Foreign),
+        (json!({"exec": "kubelogin"}), PluginKind::Foreign),
     ] {
-        assert_eq!(Standing::of(&user), standing, "{user}");
+        assert_eq!(PluginKind::of(&user), standing, "{user}");
     }
 }
 
@@ -568,7 +571,7 @@ proptest! {
     fn converting_to_any_modes_and_back_leaves_an_equal_entry(entry in any_entry(), path in prop::collection::vec(0..MODES.len(), 1..4)) {
         let home = Source::of(&entry).expect("convertible").mode;
         let mut user = entry.clone();
-        memory::keep(user.as_object_mut().expect("a map"), &[]);
+        history::keep(user.as_object_mut().expect("a map"), &[]);
         let entry = user.clone();
         for mode in path.into_iter().map(|mode| MODES[mode].mode) {
             let here = Source::of(&user).expect("convertible").mode;

@@ -7,7 +7,7 @@ mod layout;
 use super::*;
 use crate::{
     host::Host,
-    kubeconfig::convert::{Action, Request, Selection, convert_all},
+    kubeconfig::convert::{Request, Selection, UserAction, convert_all},
     login::{MODES, Origin, Param, Settings},
 };
 use layout::{Layout, Random};
@@ -37,7 +37,7 @@ fn converted(layout: &Layout, mode: &str) -> Option<(Value, Result<String>)> {
     let selection = Selection::Contexts(vec![format!("x{}", layout.target)]);
     let mut all =
         convert_all(std::slice::from_ref(&document), &selection, &request).expect("a context");
-    if all.outcomes[0].action != Action::Converted {
+    if all.outcomes[0].action != UserAction::Converted {
         return None;
     }
     let users = all.users.remove(0);
