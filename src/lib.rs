@@ -30,14 +30,12 @@ pub mod internals {
         },
         azure::{
             Arm, Cloud, ClusterRef,
+            arm::FIRST_CONTACT_RETRIES,
             cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
             fleet,
         },
         error::{EXIT_USAGE, Failure, Kind, Result},
-        host::{
-            Sink,
-            http::{proxy::Proxies, retry::FIRST_CONTACT_ATTEMPTS},
-        },
+        host::{Sink, http::proxy::Proxies},
         kubeconfig::{ClusterName, Document, merge},
         login::{
             Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, Param,

@@ -28,7 +28,7 @@ use azure_identity::{
 use super::{
     FlowContext,
     authority::Endpoint,
-    oauth::{Form, Patience, TokenEndpoint, TokenError, Tokens, read_tokens, scrub},
+    oauth::{Form, TokenEndpoint, TokenError, Tokens, read_tokens, scrub, send},
 };
 use crate::{
     error::{Failure, Result},
@@ -133,18 +133,15 @@ async fn through_azure_identity(
         .map_err(odd)?,
     };
     let scope = cx.scope();
-    let mut patience = Patience::new(cx, &url, secrets);
-    let answer = loop {
+    let attempt = || async {
         let got = credential.get_token(&[&scope], None).await;
-        let sent = match (transport.take(), got) {
+        match (transport.take(), got) {
             (Some(sent), _) => sent,
             (None, Err(error)) => Err(odd(error)),
             (None, Ok(_)) => Err(Failure::new("`azure_identity` sent no request")),
-        };
-        if !patience.again(&sent).await? {
-            break sent?;
         }
     };
+    let answer = send(cx, &url, secrets, attempt).await?;
     let tokens = read_tokens(cx, &url, &answer, secrets);
     Ok(tokens.map_err(TokenError::of_application)?)
 }

@@ -13,8 +13,12 @@ use zeroize::Zeroizing;
 
 use super::{FlowContext, progress::WaitingFor};
 use crate::{
-    error::{Failure, Kind, Result},
-    host::http::{Answer, place, stray_answer},
+    error::{Failure, Result},
+    host::http::{
+        Answer, place,
+        retry::{Limit, Next, Retries, RetryPolicy},
+        stray_answer,
+    },
     secret::Secret,
 };
 
@@ -25,14 +29,18 @@ pub(crate) mod error_codes;
 pub(crate) use answer::{Account, Tokens};
 pub(crate) use entra_error::EntraError;
 
-/// How often a request is sent again (azcore's default).
-const RETRIES: u32 = 3;
-/// The first wait before sending again; each next one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(800);
-/// The longest wait of our own choice. A server may ask for more where the time allows it.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Answers that are worth another try (azcore's list).
-const RETRIED: [u16; 6] = [408, 429, 500, 502, 503, 504];
+/// When a request to Entra is sent again (azcore's defaults).
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    after_status: |status| match status {
+        408 | 429 | 500 | 502 | 503 | 504 => Limit::Times(3),
+        _ => Limit::Times(0),
+    },
+    after_no_answer: 1,
+    retries_timeouts: false,
+    first_wait: Duration::from_millis(800),
+    longest_wait: Duration::from_secs(60),
+    waits_after_no_answer: false,
+};
 
 /// What stood in the way of tokens.
 #[derive(Debug)]
@@ -188,19 +196,16 @@ impl<'a> TokenEndpoint<'a> {
         make: impl Fn() -> Result<RequestBuilder>,
     ) -> Result<Answer, TokenError> {
         let http = self.cx.host.http()?;
-        let mut patience = Patience::new(self.cx, url, &form.secrets);
-        let answer = loop {
+        let attempt = || async {
             let request = make()?
                 .header(header::ACCEPT, "application/json")
                 .header("client-request-id", uuid::Uuid::new_v4().to_string())
                 .header("return-client-request-id", "false")
                 .header("x-client-sku", "kubectl-aad")
                 .header("x-client-ver", env!("CARGO_PKG_VERSION"));
-            let sent = http.send(request).await;
-            if !patience.again(&sent).await? {
-                break sent?;
-            }
+            http.send(request).await
         };
+        let answer = send(self.cx, url, &form.secrets, attempt).await?;
         if answer.is_success() {
             return Ok(answer);
         }
@@ -208,79 +213,77 @@ impl<'a> TokenEndpoint<'a> {
     }
 }
 
-/// When a request is sent again: as azcore does, on 408, 429, 500, 502, 503 and 504 up to three
-/// times, after what the server asks for or 0.8 s, 1.6 s, 3.2 s; and once when the connection broke.
-/// The caller bounds the whole, and learns from [`FlowContext::progress`] why it took so long.
-pub(super) struct Patience<'a> {
-    cx: FlowContext<'a>,
-    url: &'a Url,
-    secrets: &'a [Secret],
-    broken: bool,
-    attempts: u32,
+/// Sends a request to Entra or another service until its answer is final. The caller bounds the whole, and
+/// learns from [`FlowContext::progress`] why it took so long; `secrets` are not shown where an answer
+/// repeats them.
+///
+/// # Errors
+/// When no answer comes, or the service asks to wait for longer than there is time.
+pub(super) async fn send<F: Future<Output = Result<Answer>>>(
+    cx: FlowContext<'_>,
+    url: &Url,
+    secrets: &[Secret],
+    attempt: impl Fn() -> F,
+) -> Result<Answer> {
+    let place = place(url);
+    let proxy = cx.host.http().ok().and_then(|http| http.proxy(url));
+    let through = proxy.map_or_else(String::new, |proxy| {
+        format!(" through the proxy {}", proxy.shown())
+    });
+    let explain = |answer: &Answer| refusal(url, answer, secrets).into();
+    let attempt = || {
+        tracing::debug!("asking {place}{}", url.path());
+        attempt()
+    };
+    let from = format!("`{place}`{through}");
+    let (answer, asked) = send_by(&RETRY_POLICY, cx, &from, explain, attempt).await?;
+    match asked {
+        None => Ok(answer),
+        Some(wait) => Err(cx.progress.wait_error(explain(&answer), wait)),
+    }
 }
 
-impl<'a> Patience<'a> {
-    /// For one request to a URL; `secrets` are not shown where the answer repeats them.
-    pub(super) fn new(cx: FlowContext<'a>, url: &'a Url, secrets: &'a [Secret]) -> Self {
-        let patience = Self {
-            cx,
-            url,
-            secrets,
-            broken: false,
-            attempts: 0,
-        };
-        patience.begin();
-        patience
-    }
-
-    fn begin(&self) {
-        let place = place(self.url);
-        tracing::debug!("asking {place}{}", self.url.path());
-        let http = self.cx.host.http().ok();
-        let proxy = http.and_then(|http| http.proxy(self.url));
-        let way = proxy.map_or_else(String::new, |proxy| {
-            format!(" through the proxy {}", proxy.shown())
-        });
-        self.cx
-            .progress
-            .waits_for(WaitingFor::Source(format!("an answer of `{place}`{way}")));
-    }
-
-    /// Waits until the request is to be sent again; false where it is not.
-    ///
-    /// # Errors
-    /// When the service asks to wait for longer than there is time.
-    pub(super) async fn again(&mut self, sent: &Result<Answer>) -> Result<bool> {
-        match sent {
-            Ok(answer) => {
-                tracing::debug!("{} from {}", answer.status, place(self.url));
-                let asked = answer.retry_after(self.cx.host.now());
-                let wait = asked.unwrap_or_else(|| backoff(self.attempts));
-                let fits = self.cx.progress.has_time_for(wait);
-                if !RETRIED.contains(&answer.status)
-                    || self.attempts == RETRIES
-                    || (!fits && asked.is_none())
-                {
-                    self.cx.progress.clear_failure();
-                    return Ok(false);
-                }
-                let refused = refusal(self.url, answer, self.secrets).into();
-                if !fits {
-                    return Err(self.cx.progress.wait_error(refused, wait));
-                }
-                self.cx.progress.note_failure(refused);
-                tokio::time::sleep(wait).await;
-                self.attempts += 1;
-            }
-            Err(failure) if failure.kind() == Kind::Network && !self.broken => {
-                tracing::debug!("sending again: {failure}");
-                self.cx.progress.note_failure(failure.clone());
-                self.broken = true;
-            }
-            Err(_) => return Ok(false),
+/// Sends a request until its answer is final. If the service asks for a wait for which there is no time,
+/// that wait is returned with the answer.
+///
+/// `from` names the service, and `explain` says what an answer that is not final means, both for the error
+/// when the time runs out.
+///
+/// # Errors
+/// When no answer comes.
+pub(super) async fn send_by<F: Future<Output = Result<Answer>>>(
+    policy: &RetryPolicy,
+    cx: FlowContext<'_>,
+    from: &str,
+    explain: impl Fn(&Answer) -> Failure,
+    attempt: impl Fn() -> F,
+) -> Result<(Answer, Option<Duration>)> {
+    let mut retries = Retries::default();
+    loop {
+        let waiting_for = WaitingFor::Source(format!("an answer of {from}"));
+        cx.progress.waits_for(waiting_for);
+        let sent = attempt().await;
+        if let Ok(answer) = &sent {
+            tracing::debug!("{} from {from}", answer.status);
         }
-        self.begin();
-        Ok(true)
+        let has_time_for = |wait| cx.progress.has_time_for(wait);
+        match (
+            retries.next(policy, &sent, cx.host.now(), has_time_for),
+            sent,
+        ) {
+            (Next::Retry(wait), sent) => {
+                let failure = sent.map_or_else(|failure| failure, |answer| explain(&answer));
+                tracing::debug!("sending again in {wait:?}: {failure}");
+                cx.progress.note_failure(failure);
+                tokio::time::sleep(wait).await;
+            }
+            (_, Err(failure)) => return Err(failure),
+            (Next::NoTimeFor(wait), Ok(answer)) => return Ok((answer, Some(wait))),
+            (Next::Stop, Ok(answer)) => {
+                cx.progress.clear_failure();
+                return Ok((answer, None));
+            }
+        }
     }
 }
 
@@ -325,16 +328,6 @@ pub(super) fn stray(url: &Url, answer: &Answer, secrets: &[Secret]) -> Failure {
     stray_answer(&place(url), answer, |text| scrub(text, secrets))
 }
 
-/// The wait before another try, without a server's word: exponential, with up
-/// to a fifth taken off so that many processes don't come back together.
-pub(crate) fn backoff(attempt: u32) -> Duration {
-    let whole = FIRST_WAIT
-        .saturating_mul(2u32.saturating_pow(attempt))
-        .min(LONGEST_WAIT);
-    let jitter = uuid::Uuid::new_v4().as_bytes()[0];
-    whole.mul_f64(1.0 - f64::from(jitter) / 255.0 / 5.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,17 +346,5 @@ mod tests {
             scrub("the secret hunter 2+ is wrong", &form.secrets),
             "the secret [redacted] is wrong"
         );
-    }
-
-    #[test]
-    fn waits_double_and_stay_below_a_minute() {
-        for attempt in 0..20 {
-            let wait = backoff(attempt);
-            assert!(wait <= LONGEST_WAIT);
-            let whole = FIRST_WAIT
-                .saturating_mul(2u32.saturating_pow(attempt))
-                .min(LONGEST_WAIT);
-            assert!(wait >= whole.mul_f64(0.79));
-        }
     }
 }

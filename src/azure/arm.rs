@@ -27,7 +27,7 @@ use crate::{
         Host,
         http::{
             Answer, Http, place,
-            retry::{self, Outcome},
+            retry::{Limit, Next, Retries, RetryPolicy},
         },
     },
     secret::Secret,
@@ -38,8 +38,8 @@ pub(crate) mod page;
 mod rate_limiter;
 mod tenant_tokens;
 
-use rate_limiter::RateLimiter;
-use tenant_tokens::{Reason, TenantTokens, tenant_of};
+use rate_limiter::{RateLimiter, Ticket};
+use tenant_tokens::{Reason, TenantToken, TenantTokens, tenant_of};
 
 pub(crate) use tenant_tokens::Identity;
 
@@ -47,6 +47,30 @@ pub(crate) use tenant_tokens::Identity;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most pages of one listing: 50 subscriptions a page are 250,000.
 const PAGE_LIMIT: usize = 5_000;
+
+/// When a call is sent again: as Azure's own clients do (`azcore/policy.RetryOptions`), and more often
+/// when throttled, which happens to every large fleet.
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    after_status: |status| match status {
+        429 => Limit::Times(THROTTLED_RETRIES),
+        408 | 500 | 502 | 503 | 504 => Limit::Times(3),
+        _ => Limit::Times(0),
+    },
+    after_no_answer: 3,
+    retries_timeouts: true,
+    first_wait: Duration::from_millis(800),
+    longest_wait: Duration::from_secs(60),
+    waits_after_no_answer: true,
+};
+/// Until ARM has answered anything, so that a machine without a network learns that soon.
+const FIRST_CONTACT: RetryPolicy = RetryPolicy {
+    after_no_answer: FIRST_CONTACT_RETRIES,
+    ..RETRY_POLICY
+};
+/// How often a throttled call is sent again.
+const THROTTLED_RETRIES: u32 = 7;
+/// How often a call without an answer is sent again if ARM has not answered any call.
+pub const FIRST_CONTACT_RETRIES: u32 = 1;
 
 /// ARM, as one sign-in sees it.
 pub struct Arm<'a> {
@@ -56,7 +80,8 @@ pub struct Arm<'a> {
     tokens: TenantTokens<'a>,
     in_flight: Semaphore,
     rate_limiter: RateLimiter,
-    met: AtomicBool,
+    /// Whether ARM has answered anything in this run.
+    answered: AtomicBool,
 }
 
 /// One call.
@@ -97,7 +122,7 @@ impl<'a> Arm<'a> {
             tokens: TenantTokens::new(source, host, &cloud.arm_audience),
             in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             rate_limiter: RateLimiter::default(),
-            met: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
         })
     }
 
@@ -187,80 +212,86 @@ impl<'a> Arm<'a> {
     }
 
     async fn send(&self, method: Method, call: Call<'_>, url: &Url) -> Result<Answer> {
+        let mut retries = Retries::default();
         let mut renewed = false;
-        let mut attempt = 1;
         loop {
-            let ticket = self.rate_limiter.admit(call.bucket).await;
-            let (token, sent) = {
-                let _permit = self
-                    .in_flight
-                    .acquire()
-                    .await
-                    .expect("the semaphore is never closed");
-                // The scope may have closed while this call waited here.
-                if !self.rate_limiter.is_current(call.bucket, ticket) {
-                    continue;
-                }
-                // Only now: waiting can take longer than a token lives.
-                let token = self.tokens.get(call.tenant).await?;
-                let sent = self.attempt(method.clone(), url, &token.secret).await;
-                (token, sent)
-            };
-            let outcome = match &sent {
-                Ok(answer) => {
-                    self.met.store(true, Ordering::Relaxed);
-                    Outcome::Answered {
-                        status: answer.status,
-                        retry_after: answer.retry_after(self.host.now()),
-                    }
-                }
-                Err(why) if matches!(why.kind(), Kind::Network | Kind::Timeout) => {
-                    Outcome::Unreached {
-                        met_before: self.met.load(Ordering::Relaxed),
-                    }
-                }
-                Err(_) => return sent,
-            };
-            if let Ok(answer) = &sent {
-                if answer.is_success() {
-                    // A captive portal answers everything with its page.
-                    if serde_json::from_slice::<IgnoredAny>(&answer.body).is_err() {
-                        return Err(error::stray(&place(url), answer, &token.secret)
-                            .context(format!("could not {}", call.doing)));
-                    }
+            let Attempt {
+                ticket,
+                token,
+                sent,
+            } = self.attempt(&method, call, url).await?;
+            match &sent {
+                Ok(answer) if answer.is_success() => {
+                    check_json(answer, url, &token.secret)
+                        .map_err(|why| why.context(format!("could not {}", call.doing)))?;
                     self.rate_limiter.accepted(call.bucket);
                     return sent;
                 }
-                if answer.status == 401 && !renewed {
+                Ok(answer) if answer.status == 401 && !renewed => {
                     renewed = true;
                     let reason = claims_challenge(answer).map_or(Reason::Refused, Reason::Claims);
                     if self.tokens.renew(call.tenant, &token, reason).await? {
                         continue;
                     }
                 }
+                Err(why) if !matches!(why.kind(), Kind::Network | Kind::Timeout) => return sent,
+                _ => {}
             }
-            let Some(wait) = retry::wait_before_next(outcome, attempt, retry::jitter()) else {
-                return match sent {
-                    Ok(answer) => Err(error::refusal(
-                        call.doing,
-                        &place(url),
-                        &answer,
-                        &token.secret,
-                    )),
-                    Err(why) => Err(why.context(format!("could not {}", call.doing))),
-                };
-            };
-            if matches!(outcome, Outcome::Answered { status: 429, .. }) {
-                // The whole scope waits, this call with it.
-                self.rate_limiter.throttled(call.bucket, ticket, wait);
+            let policy = if self.answered.load(Ordering::Relaxed) {
+                &RETRY_POLICY
             } else {
-                tokio::time::sleep(wait).await;
+                &FIRST_CONTACT
+            };
+            let has_time_for = |wait| wait <= policy.longest_wait;
+            match retries.next(policy, &sent, self.host.now(), has_time_for) {
+                // The whole bucket waits, this call with it.
+                Next::Retry(wait) if is_throttled(&sent) => {
+                    self.rate_limiter.throttled(call.bucket, ticket, wait);
+                }
+                Next::Retry(wait) => tokio::time::sleep(wait).await,
+                Next::Stop | Next::NoTimeFor(_) => {
+                    return Err(match sent {
+                        Ok(answer) => {
+                            error::failure(call.doing, &place(url), &answer, &token.secret)
+                        }
+                        Err(why) => why.context(format!("could not {}", call.doing)),
+                    });
+                }
             }
-            attempt += 1;
         }
     }
 
-    async fn attempt(&self, method: Method, url: &Url, token: &Secret) -> Result<Answer> {
+    /// Sends a call once, as soon as the limits on rate and concurrency let it go.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    async fn attempt(&self, method: &Method, call: Call<'_>, url: &Url) -> Result<Attempt> {
+        loop {
+            let ticket = self.rate_limiter.admit(call.bucket).await;
+            let _permit = self
+                .in_flight
+                .acquire()
+                .await
+                .expect("the semaphore is never closed");
+            // The bucket may have run out while this call waited for its permit.
+            if !self.rate_limiter.is_current(call.bucket, ticket) {
+                continue;
+            }
+            // Only now: waiting can take longer than a token is valid.
+            let token = self.tokens.get(call.tenant).await?;
+            let sent = self.exchange(method, url, &token.secret).await;
+            if sent.is_ok() {
+                self.answered.store(true, Ordering::Relaxed);
+            }
+            return Ok(Attempt {
+                ticket,
+                token,
+                sent,
+            });
+        }
+    }
+
+    async fn exchange(&self, method: &Method, url: &Url, token: &Secret) -> Result<Answer> {
         let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Failure::new("the token has characters that no header can carry"))?;
         header.set_sensitive(true);
@@ -269,7 +300,7 @@ impl<'a> Arm<'a> {
             .request(method.clone(), url)?
             .header(AUTHORIZATION, header)
             .header(ACCEPT, "application/json");
-        if method == Method::POST {
+        if *method == Method::POST {
             request = request.header(CONTENT_LENGTH, "0");
         }
         // Without the query: a page's token says more than a log should.
@@ -290,6 +321,25 @@ impl<'a> Arm<'a> {
                 ATTEMPT_TIMEOUT.as_secs()
             ))),
         }
+    }
+}
+
+/// What came of sending a call once.
+struct Attempt {
+    ticket: Ticket,
+    token: TenantToken,
+    sent: Result<Answer>,
+}
+
+fn is_throttled(sent: &Result<Answer>) -> bool {
+    sent.as_ref().is_ok_and(|answer| answer.status == 429)
+}
+
+/// Refuses what isn't ARM's: a captive portal answers everything with its page.
+fn check_json(answer: &Answer, url: &Url, token: &Secret) -> Result<()> {
+    match serde_json::from_slice::<IgnoredAny>(&answer.body) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(error::stray(&place(url), answer, token)),
     }
 }
 

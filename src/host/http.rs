@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::{
-    Client, Method, RequestBuilder,
-    header::{HeaderMap, RETRY_AFTER},
-    redirect::Policy,
-};
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, redirect::Policy};
 use url::{Host as UrlHost, Url};
 
 mod explain;
@@ -60,26 +56,6 @@ impl Answer {
     /// A header's text, where it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
-    }
-
-    /// How long the server asks to wait: `retry-after-ms`,
-    /// `x-ms-retry-after-ms` or `Retry-After` in seconds or as a date (RFC 9110
-    /// section 10.2.3), the last counted from `now` (Unix seconds).
-    pub fn retry_after(&self, now: i64) -> Option<Duration> {
-        for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
-            if let Some(ms) = self.header(name).and_then(|v| v.trim().parse().ok()) {
-                return Some(Duration::from_millis(ms));
-            }
-        }
-        let text = self.header(RETRY_AFTER.as_str())?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let date =
-            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822)
-                .ok()?;
-        let seconds = u64::try_from(date.unix_timestamp() - now).unwrap_or(0);
-        Some(Duration::from_secs(seconds))
     }
 }
 
@@ -276,29 +252,5 @@ mod tests {
         assert!(!allowed("http://localhost.evil.example/"));
         assert!(!allowed("http://10.0.0.1/"));
         assert!(!allowed("ftp://127.0.0.1/"));
-    }
-
-    #[test]
-    fn waits_are_read_in_every_form_that_azure_sends() {
-        let answer = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().expect("a header value"));
-            Answer {
-                status: 429,
-                headers,
-                body: Vec::new(),
-            }
-        };
-        let wait = |name, value| answer(name, value).retry_after(1_445_412_470);
-        assert_eq!(wait("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            wait("x-ms-retry-after-ms", "250"),
-            Some(Duration::from_millis(250))
-        );
-        assert_eq!(
-            wait("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"),
-            Some(Duration::from_secs(10))
-        );
-        assert_eq!(wait("retry-after", "soon"), None);
     }
 }

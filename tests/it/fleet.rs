@@ -12,7 +12,7 @@ use kubectl_aad::{
     Host,
     internals::{
         AccessToken, Arm, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, Cloud, ClusterRef, EXIT_USAGE,
-        FIRST_CONTACT_ATTEMPTS, Failure, Kind, Result, Secret, TokenRequest, TokenSource,
+        FIRST_CONTACT_RETRIES, Failure, Kind, Result, Secret, TokenRequest, TokenSource,
         fleet::{self, CredentialOptions, Scope, Tenants},
     },
 };
@@ -538,7 +538,7 @@ fn a_machine_that_reaches_nothing_is_told_so_after_two_attempts() {
     let why = rig.enumerate(&Scope::default()).expect_err("no network");
     assert_eq!(why.kind(), Kind::Network);
     let calls = rig.sim.counters().get(Endpoint::Tenants);
-    assert_eq!(calls, u64::from(FIRST_CONTACT_ATTEMPTS));
+    assert_eq!(calls, u64::from(1 + FIRST_CONTACT_RETRIES));
 }
 
 #[test]

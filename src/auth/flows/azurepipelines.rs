@@ -6,7 +6,7 @@ use crate::{
     auth::{
         FlowContext,
         federated::{bearer, oidc_token, parse_url, refused},
-        oauth::Patience,
+        oauth::send,
     },
     error::Result,
     secret::Secret,
@@ -28,8 +28,7 @@ pub(in crate::auth) async fn from_pipelines(
         .append_pair("serviceConnectionId", service_connection_id);
     let http = cx.host.http()?;
     let secrets = std::slice::from_ref(system_access_token);
-    let mut patience = Patience::new(cx, &url, secrets);
-    let answer = loop {
+    let attempt = || async {
         let request = http
             .request(Method::POST, &url)?
             .header(
@@ -39,11 +38,9 @@ pub(in crate::auth) async fn from_pipelines(
             .header(header::CONTENT_LENGTH, "0")
             // A wrong token is answered with 401 in place of a sign-in page.
             .header("x-tfs-fedauthredirect", "Suppress");
-        let sent = http.send(request).await;
-        if !patience.again(&sent).await? {
-            break sent?;
-        }
+        http.send(request).await
     };
+    let answer = send(cx, &url, secrets, attempt).await?;
     oidc_token(&answer, "oidcToken").ok_or_else(|| {
         let mut failure = refused(
             "Azure Pipelines",

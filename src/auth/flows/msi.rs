@@ -1,25 +1,24 @@
 //! Managed identities: a service of this machine is asked for their tokens.
 //!
-//! Lives here: the patience that the services need, and what their refusals
-//! mean. `azure_identity` knows two of them, and only at a fixed address;
-//! `service` has a row for each.
+//! `azure_identity` knows two of them, and only at a fixed address; `service` has a row for each.
 
 use std::time::Duration;
 
-use reqwest::RequestBuilder;
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
     auth::{
         FlowContext,
-        oauth::{Tokens, answer::text, backoff, read_object, scrub, stray},
-        progress::WaitingFor,
+        oauth::{Tokens, answer::text, read_object, scrub, send_by, stray},
     },
     error::{Failure, Kind, Result},
     host::{
         Host,
-        http::{Answer, Http, place},
+        http::{
+            Answer, place,
+            retry::{Limit, RetryPolicy},
+        },
     },
     login::IdentityChoice,
     secret::Secret,
@@ -34,14 +33,31 @@ use service::{Service, ServiceRow};
 
 /// Outside Azure nothing answers at the address of IMDS, not even a refusal.
 const IMDS_CONNECT: Duration = Duration::from_secs(3);
-/// IMDS is sent to again like azidentity does: after 2 s, doubling up to 25 s.
-const IMDS_FIRST_WAIT: Duration = Duration::from_secs(2);
-const IMDS_LONGEST_WAIT: Duration = Duration::from_secs(25);
-const IMDS_RETRIES: u32 = 6;
 /// While IMDS updates itself it answers 410, for up to this long.
 const IMDS_UPDATE: Duration = Duration::from_secs(70);
-/// How often another service is sent to again.
-const RETRIES: u32 = 3;
+/// When a request to IMDS is sent again (azidentity's values).
+const IMDS_RETRY_POLICY: RetryPolicy = RetryPolicy {
+    after_status: |status| match status {
+        410 => Limit::Waiting(IMDS_UPDATE),
+        404 | 408 | 429 | 500.. => Limit::Times(6),
+        _ => Limit::Times(0),
+    },
+    first_wait: Duration::from_secs(2),
+    longest_wait: Duration::from_secs(25),
+    ..RETRY_POLICY
+};
+/// When a request to another service is sent again.
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    after_status: |status| match status {
+        408 | 429 | 500.. => Limit::Times(3),
+        _ => Limit::Times(0),
+    },
+    after_no_answer: 1,
+    retries_timeouts: false,
+    first_wait: Duration::from_millis(800),
+    longest_wait: Duration::from_secs(60),
+    waits_after_no_answer: true,
+};
 
 /// Gets a token of a managed identity.
 ///
@@ -60,80 +76,27 @@ pub(in crate::auth) async fn sign_in(
         // No proxy stands between a machine and its own identity.
         cx.host.http()?.without_proxies()
     };
-    if row.service == Service::Imds {
+    let policy = if row.service == Service::Imds {
         reach(&url).await?;
-    }
-    let send = || row.request(&http, cx, &url);
-    let mut answer = send_patiently(row, &http, cx, &url, send).await?;
+        &IMDS_RETRY_POLICY
+    } else {
+        &RETRY_POLICY
+    };
+    let secrets = row.secrets(cx.host);
+    let explain = |answer: &Answer| stray(&url, answer, &secrets);
+    let attempt = || async { http.send(row.request(&http, cx, &url)?).await };
+    let (mut answer, _) = send_by(policy, cx, row.name, explain, attempt).await?;
     if row.service == Service::Arc && answer.status == 401 {
         let key = arc::key(cx.host, &answer)?;
-        answer = http.send(arc::with_key(send()?, &key)?).await?;
+        answer = http
+            .send(arc::with_key(row.request(&http, cx, &url)?, &key)?)
+            .await?;
     }
     if answer.is_success() {
-        read_object(&url, &answer, &row.secrets(cx.host))?;
+        read_object(&url, &answer, &secrets)?;
         return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(&url)));
     }
     Err(row.refusal(cx.host, identity, &url, &answer))
-}
-
-async fn send_patiently(
-    row: &ServiceRow,
-    http: &Http,
-    cx: FlowContext<'_>,
-    url: &Url,
-    request: impl Fn() -> Result<RequestBuilder>,
-) -> Result<Answer> {
-    let host = cx.host;
-    let imds = row.service == Service::Imds;
-    let mut attempt = 0;
-    let mut updating = Duration::ZERO;
-    loop {
-        cx.progress
-            .waits_for(WaitingFor::Source(format!("an answer of {}", row.name)));
-        let answer = http.send(request()?).await;
-        let status = match &answer {
-            Ok(answer) => Some(answer.status),
-            Err(failure) if failure.kind() == Kind::Network => None,
-            Err(_) => return answer,
-        };
-        let again = match status {
-            Some(404 | 410) => imds,
-            Some(408 | 429) | None => true,
-            Some(status) => status >= 500,
-        };
-        let patient = match status {
-            Some(410) => updating < IMDS_UPDATE,
-            Some(_) => attempt < if imds { IMDS_RETRIES } else { RETRIES },
-            None => attempt < 1,
-        };
-        if !again || !patient {
-            return answer;
-        }
-        let own = if imds {
-            IMDS_FIRST_WAIT
-                .saturating_mul(2u32.saturating_pow(attempt))
-                .min(IMDS_LONGEST_WAIT)
-        } else {
-            backoff(attempt)
-        };
-        let asked = answer.as_ref().ok().and_then(|a| a.retry_after(host.now()));
-        let wait = asked.unwrap_or(own);
-        if !cx.progress.has_time_for(wait) {
-            return answer;
-        }
-        match answer {
-            Ok(answer) => cx
-                .progress
-                .note_failure(stray(url, &answer, &row.secrets(host))),
-            Err(failure) => cx.progress.note_failure(failure),
-        }
-        tracing::debug!("{status:?} from {}: again in {wait:?}", row.name);
-        tokio::time::sleep(wait).await;
-        if status == Some(410) {
-            updating += wait;
-        }
-        attempt += 1;
-    }
 }
 
 /// Says early that there is no IMDS, instead of after the client's patience.
@@ -233,11 +196,12 @@ mod tests {
 
     #[test]
     fn all_retries_fit_into_the_time_that_is_allowed_unless_told_otherwise() {
-        let doubled = |attempt| IMDS_FIRST_WAIT.saturating_mul(2u32.pow(attempt));
-        let waits = (0..IMDS_RETRIES).map(|attempt| doubled(attempt).min(IMDS_LONGEST_WAIT));
-        let allowed = default_timeout(LoginMode::Msi);
-        assert!(waits.sum::<Duration>() < allowed);
-        // The last wait begins before an update has taken its time.
-        assert!(IMDS_UPDATE + IMDS_LONGEST_WAIT < allowed);
+        for status in [410, 503] {
+            let longest = IMDS_RETRY_POLICY.longest_waits(status);
+            assert!(
+                longest < default_timeout(LoginMode::Msi),
+                "{status}: {longest:?}"
+            );
+        }
     }
 }

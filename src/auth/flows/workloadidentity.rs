@@ -9,7 +9,7 @@ use crate::{
         FlowContext,
         federated::{bearer, oidc_token, parse_url, refused},
         fingerprint::fingerprint,
-        oauth::{Patience, answer::text},
+        oauth::{answer::text, send},
     },
     error::{Failure, Result},
     host::file::{self, Unreadable},
@@ -96,17 +96,14 @@ async fn from_github(cx: FlowContext<'_>, request_url: &str, token: &Secret) -> 
         .append_pair("audience", AUDIENCE);
     let http = cx.host.http()?;
     let secrets = std::slice::from_ref(token);
-    let mut patience = Patience::new(cx, &url, secrets);
-    let answer = loop {
+    let attempt = || async {
         let request = http
             .request(Method::GET, &url)?
             .header(header::AUTHORIZATION, bearer("bearer", token)?)
             .header(header::ACCEPT, "application/json; api-version=2.0");
-        let sent = http.send(request).await;
-        if !patience.again(&sent).await? {
-            break sent?;
-        }
+        http.send(request).await
     };
+    let answer = send(cx, &url, secrets, attempt).await?;
     oidc_token(&answer, "value").ok_or_else(|| {
         refused(
             "GitHub Actions",

@@ -62,7 +62,7 @@ const REMEDIES: &[Remedy] = &[
 
 /// Turns an answer that is not 2xx into a failure. `doing` completes the
 /// sentence "could not …"; the token that was sent is kept out of the text.
-pub(crate) fn refusal(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     fn refused(status: u16, body: &str) -> Failure {
-        refusal(
+        failure(
             "list the clusters",
             "https://arm.example",
             &answer(status, body),
@@ -224,7 +224,7 @@ mod tests {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };
-                prop_assert!(refusal("x", "https://x", &answer, &Secret::default()).render().len() < 4_000);
+                prop_assert!(failure("x", "https://x", &answer, &Secret::default()).render().len() < 4_000);
             }
         }
     }
