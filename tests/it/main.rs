@@ -34,6 +34,8 @@ mod reference;
 mod sequences;
 mod sessions;
 mod settings;
+#[cfg(target_os = "linux")]
+mod snapshots;
 mod support;
 mod sync;
 mod timeouts;

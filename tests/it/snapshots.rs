@@ -1,0 +1,231 @@
+//! Everything that users read, as whole-output snapshots of the real binary.
+//!
+//! A page is a transcript: each command with what it wrote and its exit code. What differs from run to run (ports, paths, ids,
+//! times) is replaced. `INSTA_UPDATE=always cargo test --test it snapshots` writes the pages.
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use azure_sim::AKS_SERVER_APP;
+
+use crate::env::{CLOUD, Ran, TestEnv, run};
+
+mod convert;
+mod errors;
+mod help;
+mod prompts;
+mod reports;
+
+/// A transcript.
+struct Page {
+    text: String,
+    literal: Vec<(String, String)>,
+    /// Ids that are the same in every run.
+    known: String,
+}
+
+impl Page {
+    fn new(test_env: &TestEnv) -> Self {
+        let simulator = &test_env.simulator;
+        let mut page = Self::of_directory(test_env.home());
+        page.literal.extend(
+            [
+                (simulator.authority_url(), "login.example"),
+                (simulator.arm_url(), "management.example"),
+                (simulator.kubernetes_url(), "aks.example"),
+                (simulator.imds_url(), "metadata.example"),
+            ]
+            .map(|(url, name)| (host_and_port(&url), name.to_owned())),
+        );
+        page.known = format!("{AKS_SERVER_APP} {:?}", simulator.fleet());
+        page
+    }
+
+    fn of_directory(home: &Path) -> Self {
+        let home = home.display().to_string();
+        Self {
+            text: String::new(),
+            literal: vec![(home, "/home/ann".to_owned())],
+            known: AKS_SERVER_APP.to_owned(),
+        }
+    }
+
+    /// Shows `secret` as its name.
+    fn hide(&mut self, secret: &str, name: &str) {
+        self.literal.push((secret.to_owned(), name.to_owned()));
+    }
+
+    fn note(&mut self, note: &str) -> &mut Self {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        writeln!(self.text, "{gap}# {note}").expect("a string");
+        self
+    }
+
+    /// Runs `kubectl-aad` and adds what it wrote.
+    fn run(&mut self, test_env: &TestEnv, args: &[&str], env: &[(&str, &str)]) -> &mut Self {
+        let ran = run(&mut command(test_env, args, env));
+        self.ran(args, env, &ran)
+    }
+
+    fn ran(&mut self, args: &[&str], env: &[(&str, &str)], ran: &Ran) -> &mut Self {
+        let mut shown = String::from("$ ");
+        for (name, value) in env {
+            write!(shown, "{name}={} ", quoted(value)).expect("a string");
+        }
+        shown.push_str("kubectl aad");
+        for arg in args {
+            write!(shown, " {}", quoted(arg)).expect("a string");
+        }
+        shown.push('\n');
+        shown.push_str(&ran.stdout);
+        if !ran.stderr.is_empty() {
+            write!(shown, "[stderr]\n{}", ran.stderr).expect("a string");
+        }
+        if ran.code != 0 {
+            writeln!(shown, "[exit code {}]", ran.code).expect("a string");
+        }
+        self.add(&shown)
+    }
+
+    /// A file's text.
+    fn file(&mut self, path: &Path) -> &mut Self {
+        let text = std::fs::read_to_string(path).expect("readable");
+        self.add(&format!("$ cat {}\n{text}", path.display()))
+    }
+
+    fn add(&mut self, text: &str) -> &mut Self {
+        let text = self.stable(text);
+        self.text.push_str(&text);
+        self
+    }
+
+    fn assert(&self, name: &str) {
+        insta::with_settings!({
+            snapshot_path => "snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, { insta::assert_snapshot!(name, self.text) });
+    }
+
+    /// `text` without what differs from run to run.
+    fn stable(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (from, to) in &self.literal {
+            text = text.replace(from, to);
+        }
+        let text = replace_words(&text, |word| {
+            if is_guid(word) && !self.known.contains(word) {
+                Some("GUID".to_owned())
+            } else if word.starts_with("eyJ") && word.len() > 40 {
+                Some("TOKEN".to_owned())
+            } else if is_timestamp(word) {
+                Some("TIME".to_owned())
+            } else {
+                None
+            }
+        });
+        let text = replace_after(
+            &text,
+            "enter the code ",
+            |c| c.is_ascii_alphanumeric(),
+            "CODE",
+        );
+        let text = replace_after(&text, "/authorize?", |c| !c.is_whitespace(), "…");
+        let text = replace_number_after(&text, "127.0.0.1:", "PORT");
+        let text = replace_number_after(&text, "localhost:", "PORT");
+        replace_number_after(&text, "process ", "PID")
+    }
+}
+
+/// `kubectl-aad`, with a token store that every machine has.
+fn command(test_env: &TestEnv, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = test_env.aad(args);
+    command.env("AAD_TOKEN_STORE", "file");
+    command.envs(env.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn host_and_port(url: &str) -> String {
+    let (_, rest) = url.split_once("://").expect("a URL");
+    rest.trim_end_matches('/').to_owned()
+}
+
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains([' ', '"', '{']) {
+        format!("'{word}'")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// Replaces words of letters, digits and `-:.+_` for which `with` has something else.
+fn replace_words(text: &str, with: impl Fn(&str) -> Option<String>) -> String {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || "-:.+_".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(in_word) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+        let word = rest[..end].trim_end_matches(['.', ':']);
+        out.push_str(&with(word).unwrap_or_else(|| word.to_owned()));
+        rest = &rest[word.len().max(1)..];
+        if word.is_empty() {
+            out.push_str(&text[text.len() - rest.len() - 1..text.len() - rest.len()]);
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_guid(word: &str) -> bool {
+    let groups: Vec<usize> = word.split('-').map(str::len).collect();
+    groups == [8, 4, 4, 4, 12] && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// RFC 3339, with or without what follows the minutes.
+fn is_timestamp(word: &str) -> bool {
+    word.len() >= 16
+        && word.starts_with("20")
+        && word
+            .bytes()
+            .zip(b"0000-00-00T00:00".iter())
+            .all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                _ => byte == *shape,
+            })
+}
+
+fn replace_number_after(text: &str, before: &str, name: &str) -> String {
+    replace_after(text, before, |c| c.is_ascii_digit(), name)
+}
+
+/// Replaces what `matches` after each `before`.
+fn replace_after(text: &str, before: &str, matches: fn(char) -> bool, name: &str) -> String {
+    let mut parts = text.split(before);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(before);
+        let rest = part.trim_start_matches(matches);
+        if rest.len() < part.len() {
+            out.push_str(name);
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
+#[test]
+fn what_differs_from_run_to_run_is_replaced() {
+    let page = Page::of_directory(Path::new("/tmp/x"));
+    assert_eq!(
+        page.stable(
+            "/tmp/x/a: process 12 at 2026-11-26T17:20:32Z. http://127.0.0.1:4711/ \
+             00000000-0000-4000-8000-000000000001: `on`..."
+        ),
+        "/home/ann/a: process PID at TIME. http://127.0.0.1:PORT/ GUID: `on`..."
+    );
+}
