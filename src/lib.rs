@@ -38,8 +38,8 @@ pub mod internals {
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{ClusterName, Document, merge},
         login::{
-            Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, Param,
-            param::{PLATFORM_VARIABLES, Takes, When},
+            Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes,
+            When,
         },
         secret::Secret,
     };

@@ -8,9 +8,8 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
 use crate::login::{
-    MODES, Origin, PARAMS, Param, Settings,
+    MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes,
     exec_args::{Word, words},
-    param::{ParamRow, Takes},
     settings::parse_bool,
 };
 

@@ -25,7 +25,7 @@ use crate::{
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Settings,
-        command::quoted, param::Takes,
+        Takes, command::quoted,
     },
 };
 
@@ -716,7 +716,7 @@ mod tests {
     }
 
     fn read(args: &[String]) -> Result<FleetArgs> {
-        let platform = crate::login::param::PLATFORM_VARIABLES.iter();
+        let platform = crate::login::PLATFORM_VARIABLES.iter();
         let mut variables: Vec<(&str, &str)> = platform.map(|v| (v.name, "https://x/")).collect();
         let others = PARAMS.iter().flat_map(|row| row.variable_names());
         variables.extend(

@@ -25,8 +25,7 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     login::{
-        Attendance, ExecArgs, LoginMode, MODES, Origin, Param, Precedence, Settings,
-        param::{Takes, When},
+        Attendance, ExecArgs, LoginMode, MODES, Origin, Param, Precedence, Settings, Takes, When,
     },
     tool_config,
 };

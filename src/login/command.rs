@@ -6,7 +6,7 @@
 
 use std::{fmt, path::Path};
 
-use super::{Param, Settings, SignIn, param::Takes};
+use super::{Param, Settings, SignIn, Takes};
 use crate::host::{Host, file};
 
 /// A command as a shell takes it.

@@ -1,6 +1,6 @@
 //! The arguments of an exec entry: `get-token`, the flags of a sign-in, and whatever else stands there.
 
-use super::{Origin, Param, Settings, param::Takes};
+use super::{Origin, Param, Settings, Takes};
 use crate::error::{Failure, Result};
 
 /// The subcommand that kubectl runs.

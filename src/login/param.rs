@@ -4,7 +4,10 @@
 //! its help, the variables that set it, what conversion writes and the
 //! reference. Names and variables are Azure/kubelogin's (v0.2.19).
 
-use super::LoginMode;
+use super::{
+    LoginMode,
+    variable::{ROPC, SPN, Variable, always, pipelines, terraform, usual, workload},
+};
 
 /// One parameter of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,92 +77,6 @@ pub enum Takes {
     Nothing,
 }
 
-/// When a variable counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// Always.
-    Always,
-    /// Unless Terraform's variables are asked for.
-    Usual,
-    /// When Terraform's variables are asked for.
-    Terraform,
-    /// In this mode.
-    Mode(LoginMode),
-    /// In this mode, and where nothing else gave a value.
-    ModeIfUnset(LoginMode),
-}
-
-/// One variable that sets a parameter.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// When it counts.
-    pub when: When,
-    /// The modes in which `sync` and `list` read it: where it can only have been
-    /// set for a sign-in of theirs, and not for something else.
-    pub sync: &'static [LoginMode],
-}
-
-impl Variable {
-    const fn sync(self, modes: &'static [LoginMode]) -> Self {
-        Self {
-            sync: modes,
-            ..self
-        }
-    }
-}
-
-/// A variable that a platform sets for each run, beside those of a parameter.
-#[derive(Debug, Clone, Copy)]
-pub struct PlatformVariable {
-    /// Its name.
-    pub name: &'static str,
-    /// The mode that reads it.
-    pub mode: LoginMode,
-}
-
-/// What GitHub Actions and Azure Pipelines give a job, for as long as it runs.
-pub static PLATFORM_VARIABLES: &[PlatformVariable] = &[
-    PlatformVariable {
-        name: "ACTIONS_ID_TOKEN_REQUEST_URL",
-        mode: LoginMode::WorkloadIdentity,
-    },
-    PlatformVariable {
-        name: "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        mode: LoginMode::WorkloadIdentity,
-    },
-    PlatformVariable {
-        name: "SYSTEM_ACCESSTOKEN",
-        mode: LoginMode::AzurePipelines,
-    },
-    PlatformVariable {
-        name: "SYSTEM_OIDCREQUESTURI",
-        mode: LoginMode::AzurePipelines,
-    },
-];
-
-/// The modes in which an application proves itself, for which Terraform's
-/// variables are meant.
-const APPLICATIONS: &[LoginMode] = &[
-    LoginMode::Spn,
-    LoginMode::WorkloadIdentity,
-    LoginMode::AzurePipelines,
-];
-const SPN: &[LoginMode] = &[LoginMode::Spn];
-const ROPC: &[LoginMode] = &[LoginMode::Ropc];
-const EVERY_MODE: &[LoginMode] = &[
-    LoginMode::DeviceCode,
-    LoginMode::Interactive,
-    LoginMode::Spn,
-    LoginMode::Ropc,
-    LoginMode::Msi,
-    LoginMode::AzureCli,
-    LoginMode::Azd,
-    LoginMode::WorkloadIdentity,
-    LoginMode::AzurePipelines,
-];
-
 /// One parameter's row.
 #[derive(Debug)]
 pub struct ParamRow {
@@ -186,46 +103,6 @@ pub struct ParamRow {
     pub arm_flag: Option<&'static str>,
     /// What help says.
     pub help: &'static str,
-}
-
-const fn always(name: &'static str) -> Variable {
-    Variable {
-        name,
-        when: When::Always,
-        sync: EVERY_MODE,
-    }
-}
-
-const fn usual(name: &'static str) -> Variable {
-    Variable {
-        name,
-        when: When::Usual,
-        sync: SPN,
-    }
-}
-
-const fn terraform(name: &'static str) -> Variable {
-    Variable {
-        name,
-        when: When::Terraform,
-        sync: APPLICATIONS,
-    }
-}
-
-const fn workload(name: &'static str) -> Variable {
-    Variable {
-        name,
-        when: When::Mode(LoginMode::WorkloadIdentity),
-        sync: &[LoginMode::WorkloadIdentity],
-    }
-}
-
-const fn pipelines(name: &'static str) -> Variable {
-    Variable {
-        name,
-        when: When::ModeIfUnset(LoginMode::AzurePipelines),
-        sync: &[LoginMode::AzurePipelines],
-    }
 }
 
 const fn row(param: Param, flag: &'static str, takes: Takes, help: &'static str) -> ParamRow {

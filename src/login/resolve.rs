@@ -8,8 +8,8 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 use super::{
-    ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, Param, PopClaims, Settings,
-    SignIn, duration, param::PLATFORM_VARIABLES,
+    ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, PLATFORM_VARIABLES, Param,
+    PopClaims, Settings, SignIn, duration,
 };
 use crate::{
     error::{Failure, Result},

@@ -8,10 +8,7 @@ use std::{collections::BTreeMap, fmt};
 
 use zeroize::Zeroizing;
 
-use super::{
-    LoginMode, Param,
-    param::{PARAMS, PLATFORM_VARIABLES, Takes, Variable, When},
-};
+use super::{LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Takes, Variable, When};
 use crate::{
     error::{Failure, Result},
     host::Host,
@@ -203,7 +200,7 @@ impl Settings {
     /// that value.
     pub fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.origin(param) {
-            Some(Origin::Variable(name)) => super::blame_variable(failure, name),
+            Some(Origin::Variable(name)) => super::variable::blame(failure, name),
             _ => failure,
         }
     }

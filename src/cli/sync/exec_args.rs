@@ -86,10 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         host::Host,
-        login::{
-            MODES, Precedence,
-            param::{Takes, When},
-        },
+        login::{MODES, Precedence, Takes, When},
     };
 
     fn cluster() -> ClusterSignIn {
