@@ -1,29 +1,14 @@
-//! A kubeconfig's text to be shown: as it is, but for its secrets.
+//! Shows a kubeconfig's text without its secrets.
 
-use super::yaml::{Kind, Node, Tree};
 use std::ops::Range;
 
-/// Whether the value of a key is a secret. `value` is that of a plugin's variable, which may hold
-/// anything.
-fn is_secret_key(key: &str) -> bool {
-    key == "value" || names_a_secret(key)
-}
-
-/// Whether a name, of a key or a flag, is that of a secret, in whatever way its words are joined:
-/// `client-key-data`, `accessToken`, `api_key`; but not `tokenFile` or `federated-token-file`.
-fn names_a_secret(name: &str) -> bool {
-    const PARTS: [&str; 5] = ["secret", "password", "passwd", "passphrase", "credential"];
-    const ENDS: [&str; 5] = ["token", "keydata", "apikey", "accesskey", "privatekey"];
-    let letters = name.chars().filter(|c| !"-_.".contains(*c));
-    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    PARTS.iter().any(|part| name.contains(part)) || ENDS.iter().any(|end| name.ends_with(end))
-}
+use super::yaml::{Kind, Node, Tree};
 
 /// The text with each secret replaced by `[redacted]`.
 ///
-/// Hidden are the values of keys that sound like a secret's, what an argument list gives a flag that sounds like a
-/// secret's, and URLs with a password, wherever they stand and however they are written; and comments
-/// that speak of a secret, with those around them. Of several documents the first is shown.
+/// Hidden are: the values of keys that are named like a secret; what an argument list gives a flag
+/// that is named like a secret; URLs with a password; and comments that mention a secret, with the
+/// comments around them. Of several documents only the first is shown.
 pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
     let mut hidden = comments(text, &tree.comments);
     let mut end = text.len();
@@ -44,7 +29,7 @@ pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
                 out.push('\n');
             }
         }
-        // A part of what is hidden already may reach beyond it.
+        // A range may begin in one that is already hidden and reach beyond it.
         if range.start < end {
             done = done.max(range.end.min(end));
         }
@@ -53,44 +38,29 @@ pub(super) fn redacted(text: &str, tree: &Tree<'_>) -> String {
     out
 }
 
-/// The texts of comments that hold a secret, or stand in one block with such a one: what was commented
-/// out may have its value on the next line.
+/// The texts of comments that mention a secret, and of all comments in the same block: a secret that
+/// was commented out may have its value on the next line.
 fn comments(text: &str, comments: &[Range<usize>]) -> Vec<Range<usize>> {
-    let mut blocks: Vec<Vec<&Range<usize>>> = Vec::new();
-    for comment in comments {
-        let joins = blocks
-            .last()
-            .and_then(|block| block.last())
-            .is_some_and(|last| {
-                let between = text.get(last.end..comment.start).unwrap_or("-");
-                between.trim().is_empty() && between.matches('\n').count() <= 1
-            });
-        match blocks.last_mut() {
-            Some(block) if joins => block.push(comment),
-            _ => blocks.push(vec![comment]),
-        }
-    }
-    let speaks = |block: &&Vec<&Range<usize>>| {
-        block
-            .iter()
-            .any(|comment| sounds_secret(&text[(*comment).clone()]))
+    let is_next = |last: &Range<usize>, next: &Range<usize>| {
+        let between = text.get(last.end..next.start).unwrap_or("-");
+        between.trim().is_empty() && between.matches('\n').count() <= 1
     };
-    blocks
-        .iter()
-        .filter(speaks)
+    comments
+        .chunk_by(is_next)
+        .filter(|block| block.iter().any(|c| mentions_secret(&text[c.clone()])))
         .flatten()
         .map(|comment| {
-            let written = &text[(*comment).clone()];
-            let start =
-                comment.start + written.len() - written.trim_start_matches(['#', ' ']).len();
-            start..comment.start + written.trim_end().len().max(start - comment.start)
+            let written = &text[comment.clone()];
+            let end = comment.start + written.trim_end().len();
+            let start = comment.end - written.trim_start_matches(['#', ' ']).len();
+            start..end.max(start)
         })
         .filter(|range| !range.is_empty())
         .collect()
 }
 
-/// Whether a comment may hold a secret: it names one, or has a long word such as a key or a token is.
-fn sounds_secret(comment: &str) -> bool {
+/// Whether a comment may contain a secret: it names one, or has a word as long as a key or a token.
+fn mentions_secret(comment: &str) -> bool {
     const WORDS: [&str; 6] = [
         "token",
         "passw",
@@ -112,30 +82,20 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Map { entries, .. } => {
             for entry in entries {
-                if is_secret_key(entry.name()) {
-                    hide(&entry.value, hidden);
-                } else {
-                    collect(&entry.value, text, hidden);
+                match is_secret_key(entry.name()) {
+                    true => hide(&entry.value, hidden),
+                    false => collect(&entry.value, text, hidden),
                 }
             }
         }
         Kind::Seq { items, .. } => {
-            let mut next_is_secret = false;
+            let mut follows_secret_flag = false;
             for item in items {
-                if std::mem::take(&mut next_is_secret) {
-                    hide(item, hidden);
-                    continue;
+                match follows_secret_flag {
+                    true => hide(item, hidden),
+                    false => collect_item(item, text, hidden),
                 }
-                match &resolved(item).kind {
-                    Kind::Scalar { text: arg, .. } if is_secret_flag(arg) => {
-                        match arg.split_once('=') {
-                            Some((flag, _)) => hidden.push(behind(flag, resolved(item), text)),
-                            None => next_is_secret = true,
-                        }
-                    }
-                    Kind::Scalar { text: arg, .. } if has_secret(arg) => hide(item, hidden),
-                    _ => collect(item, text, hidden),
-                }
+                follows_secret_flag = !follows_secret_flag && takes_secret_next(item);
             }
         }
         Kind::Scalar { text, .. } if has_password(text) => hide(node, hidden),
@@ -143,8 +103,28 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
     }
 }
 
-/// What is written behind `flag=`; all of it where the flag is not written as it reads.
-fn behind(flag: &str, item: &Node<'_>, text: &str) -> Range<usize> {
+/// Whether an item is a flag whose value, the next item, is a secret.
+fn takes_secret_next(item: &Node<'_>) -> bool {
+    matches!(&resolved(item).kind, Kind::Scalar { text, .. } if is_secret_flag(text) && !text.contains('='))
+}
+
+/// As [`collect`], for an item of a list, which may be an argument.
+fn collect_item(item: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
+    let Kind::Scalar { text: arg, .. } = &resolved(item).kind else {
+        return collect(item, text, hidden);
+    };
+    match arg.split_once('=') {
+        Some((flag, _)) if is_secret_flag(arg) => {
+            hidden.push(flag_value(flag, resolved(item), text));
+        }
+        None if is_secret_flag(arg) => {}
+        _ if has_secret(arg) => hide(item, hidden),
+        _ => collect(item, text, hidden),
+    }
+}
+
+/// The range of the value in `flag=value`; of the whole item if the flag is written with escapes.
+fn flag_value(flag: &str, item: &Node<'_>, text: &str) -> Range<usize> {
     let written = &text[item.span.clone()];
     let bare = written.trim_start_matches(['"', '\'']);
     let quote = written.len() - bare.len();
@@ -155,32 +135,38 @@ fn behind(flag: &str, item: &Node<'_>, text: &str) -> Range<usize> {
     item.span.start + start..item.span.end
 }
 
-/// Whether a URL in it has a user's password: `https://user:password@proxy`.
-fn has_password(text: &str) -> bool {
-    text.split("://").skip(1).any(|rest| {
-        let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
-        authority
-            .rsplit_once('@')
-            .is_some_and(|(user, _)| user.contains(':'))
-    })
-}
-
 fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
     if !node.span.is_empty() {
         hidden.push(node.span.clone());
     }
-    // The value stands where the anchor is.
+    // The value is where the anchor is.
     if let Kind::Alias(target) = &node.kind {
         hide(target, hidden);
     }
 }
 
-/// What an alias stands for.
+/// The value that an alias stands for.
 fn resolved<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
     match &node.kind {
         Kind::Alias(target) => resolved(target),
         _ => node,
     }
+}
+
+/// Whether the value of a key is a secret. `value` is that of a plugin's variable, which may hold
+/// anything.
+fn is_secret_key(key: &str) -> bool {
+    key == "value" || names_a_secret(key)
+}
+
+/// Whether a key or a flag is named like a secret, however its words are joined: `client-key-data`,
+/// `accessToken`, `api_key`; but not `tokenFile` or `federated-token-file`.
+fn names_a_secret(name: &str) -> bool {
+    const PARTS: [&str; 5] = ["secret", "password", "passwd", "passphrase", "credential"];
+    const ENDS: [&str; 5] = ["token", "keydata", "apikey", "accesskey", "privatekey"];
+    let letters = name.chars().filter(|c| !"-_.".contains(*c));
+    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    PARTS.iter().any(|part| name.contains(part)) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// `--client-secret`, `--client-secret=…`, another plugin's `-token`; but not
@@ -190,8 +176,7 @@ fn is_secret_flag(arg: &str) -> bool {
     name.starts_with('-') && names_a_secret(name)
 }
 
-/// Whether an argument that is no flag of a secret has one within: a command line, `NAME=value`, a
-/// header, JSON.
+/// Whether an argument contains a secret: a command line, `NAME=value`, a header, JSON.
 fn has_secret(arg: &str) -> bool {
     let lower = arg.to_ascii_lowercase();
     let mut words = arg.split(|c: char| c.is_whitespace() || "'\"{}[](),;".contains(c));
@@ -199,22 +184,25 @@ fn has_secret(arg: &str) -> bool {
         let name = word.split_once('=').map(|(name, _)| name);
         name.is_some_and(names_a_secret)
     };
-    let as_json = || {
-        let mut names = arg
-            .split(':')
-            .map(|part| part.trim().trim_end_matches(['"', '\\']));
-        names.any(|name| {
-            names_a_secret(
-                name.rsplit(['"', '\'', ' ', '{', ','])
-                    .next()
-                    .unwrap_or_default(),
-            )
-        })
+    let json_name = |part: &str| {
+        let part = part.trim().trim_end_matches(['"', '\\']);
+        let name = part.rsplit(['"', '\'', ' ', '{', ',']).next();
+        name.is_some_and(names_a_secret)
     };
     lower.contains("bearer ")
         || lower.contains("basic ")
         || words.any(|word| is_secret_flag(word) || assigned(word))
-        || (arg.contains(':') && as_json())
+        || (arg.contains(':') && arg.split(':').any(json_name))
+}
+
+/// Whether a text has a URL with a password: `https://user:password@proxy`.
+fn has_password(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
+        authority
+            .rsplit_once('@')
+            .is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,23 @@
-//! YAML as a kubeconfig needs it: read with byte positions, changed in place, written for YAML 1.1 readers.
-//!
-//! Nothing here knows what a cluster or a user is.
+//! Reads YAML with byte positions and changes it in place. Knows nothing about clusters or users.
 //!
 //! kubectl reads YAML 1.1, where a plain `yes`, `on` or `1_000` is not a string. Scalars are therefore
-//! resolved by its rules, and everything doubtful is written in quotes.
+//! resolved by its rules, and everything ambiguous is written in quotes.
 
 mod compose;
 mod emit;
 mod node;
+mod refused;
 mod splice;
+
+use std::fmt;
 
 pub(crate) use compose::parse;
 pub(crate) use node::{Kind, Node, Tree};
 pub(crate) use splice::splice;
 
-use std::fmt;
-
-/// Why a text could not be read as YAML, or not be changed without losing something.
+/// Why a text can't be read as YAML, or can't be changed without losing something.
 ///
-/// Holds positions and reasons only, never a piece of the text: a kubeconfig holds secrets.
+/// Contains positions and reasons, never a part of the text: a kubeconfig holds secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum YamlError {
     /// The text is not YAML. Line and column count from 1.
@@ -27,7 +26,7 @@ pub(crate) enum YamlError {
         column: usize,
         reason: String,
     },
-    /// The text is YAML, but of a kind that no kubeconfig can have.
+    /// The text is YAML that no kubeconfig can have.
     Unsupported { line: usize, reason: &'static str },
     /// The change can't be written into the text without losing a part of it.
     Unspliceable { reason: &'static str },

@@ -1,25 +1,26 @@
-//! From the parser's events to the tree.
+//! Builds the tree from the parser's events.
 
-use super::YamlError;
-use super::node::{Entry, Kind, Node, Tree, has_duplicates};
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::Arc;
+use std::{borrow::Cow, collections::HashMap, ops::Range, sync::Arc};
 
-/// A text of more nodes than this, aliases expanded, is refused: 2,000 clusters have some 60,000.
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
+
+use super::{
+    YamlError,
+    node::{Entry, Kind, Node, Tree, has_duplicates},
+    refused::{check_characters, is_indented_by_tab, refused_entry, refused_scalar, tab_line},
+};
+
+/// The most nodes that a text may have, aliases expanded: 2,000 clusters have about 60,000.
 const MAX_NODES: u32 = 4_000_000;
 
-/// Aliases can nest deeper than the text does; recursion over the tree must stay shallow.
+/// The deepest nesting, aliases expanded, since functions recurse over the tree.
 const MAX_DEPTH: u32 = 128;
 
-/// Reads the first document of `text`. What follows it is not looked at, as by kubectl.
+/// Reads the first document of `text`, as kubectl does. The rest is not parsed.
 ///
 /// # Errors
-/// [`YamlError::Syntax`] for what is not YAML, [`YamlError::Unsupported`] for what kubectl refuses (keys
-/// that are not scalars, `.inf`, merges of what is no mapping), for what it reads in another way (line
-/// breaks of YAML 1.1 alone, `!!binary`), for unknown aliases and for texts that are too deep or too large.
+/// [`YamlError::Syntax`] if it is not YAML. [`YamlError::Unsupported`] for what kubectl refuses or reads
+/// differently (see [`super::refused`]), for unknown aliases and for texts that are too deep or too large.
 pub(crate) fn parse(text: &str) -> Result<Tree<'_>, YamlError> {
     check_characters(text)?;
     let mut options = Options::default();
@@ -47,8 +48,8 @@ struct Composer<'t, I: Iterator> {
     lossy: Option<&'static str>,
     comments: Vec<Range<usize>>,
     nodes: u32,
-    /// The items of the lists that are being read, the innermost last: each list is made once, and
-    /// of the size that it has in the end.
+    /// A stack with the items of all unfinished lists, so that each list is allocated once, at its
+    /// final size.
     items: Vec<Node<'t>>,
     /// The same for mappings.
     entries: Vec<Entry<'t>>,
@@ -68,7 +69,7 @@ where
             let (event, span) = match self.next() {
                 Ok(Some(next)) => next,
                 Ok(None) => break,
-                // Something follows the document, and nobody reads it.
+                // Broken, but behind the first document.
                 Err(_) if ended => {
                     documents += 1;
                     break;
@@ -84,7 +85,7 @@ where
                 }
                 Event::DocumentStart(_, version) => {
                     documents += 1;
-                    // go-yaml reads this version alone.
+                    // go-yaml reads only this version.
                     let first = documents == 1;
                     if first
                         && version.is_some_and(|version| (version.major, version.minor) != (1, 1))
@@ -100,10 +101,10 @@ where
             }
         }
         let root = root.filter(|node| !is_absent(node));
-        if let Some(line) = root.as_ref().and_then(|root| self.tab_line(root)) {
+        if let Some(line) = root.as_ref().and_then(|root| tab_line(self.text, root)) {
             return Err(YamlError::Unsupported {
                 line,
-                reason: "a tab stands where only blanks may",
+                reason: "a tab is where only blanks are allowed",
             });
         }
         let mut comments = std::mem::take(&mut self.comments);
@@ -153,43 +154,12 @@ where
         };
         let node = match event {
             Event::Scalar(text, style, ..) => {
-                // A tag of YAML's own types says what a plain scalar is anyway; any other one makes it text.
-                let typed = tag.as_ref().is_some_and(|tag| {
-                    ["int", "float", "bool", "null"]
-                        .iter()
-                        .any(|name| tag.is_yaml_core_schema_tag(name))
-                });
-                let binary = tag
-                    .as_ref()
-                    .is_some_and(|tag| tag.parts() == ("tag:yaml.org,2002:", "binary"));
-                if let Some(reason) =
-                    refused_scalar(&text, style, typed, binary, &self.text[at.clone()])
-                {
-                    return Err(YamlError::Unsupported { line, reason });
-                }
-                let plain = tag.is_none() || typed;
+                let plain = self.check_scalar(&text, style, tag.as_deref(), span)?;
                 self.scalar(text, style, plain, at)
             }
             Event::SequenceStart(style, ..) => self.sequence(style == StructureStyle::Flow, at)?,
             Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
-            Event::Alias(id) => {
-                let target = self
-                    .anchors
-                    .get(&id)
-                    .cloned()
-                    .ok_or(YamlError::Unsupported {
-                        line,
-                        reason: "an alias stands inside the value it names",
-                    })?;
-                self.lossy.get_or_insert("it uses anchors");
-                Node {
-                    span: at,
-                    weight: target.weight,
-                    depth: target.depth + 1,
-                    kind: Kind::Alias(target),
-                    decorated: false,
-                }
-            }
+            Event::Alias(id) => self.alias(id, span)?,
             _ => {
                 return Err(YamlError::Unsupported {
                     line,
@@ -218,13 +188,50 @@ where
         }
         let shared = Arc::new(node);
         self.anchors.insert(anchor, Arc::clone(&shared));
+        Ok(Node::clone(&shared))
+    }
+
+    fn alias(&mut self, id: usize, span: &Span) -> Result<Node<'t>, YamlError> {
+        let target = self
+            .anchors
+            .get(&id)
+            .cloned()
+            .ok_or(YamlError::Unsupported {
+                line: span.start.line(),
+                reason: "an alias is inside the value that it names",
+            })?;
+        self.lossy.get_or_insert("it uses anchors");
         Ok(Node {
-            span: shared.span.clone(),
-            weight: shared.weight,
-            depth: shared.depth,
-            decorated: true,
-            kind: copy(&shared.kind),
+            span: range(span),
+            weight: target.weight,
+            depth: target.depth + 1,
+            kind: Kind::Alias(target),
+            decorated: false,
         })
+    }
+
+    /// Whether a plain scalar may be a number, a boolean or null: a tag of one of these types changes
+    /// nothing, and any other tag makes it text.
+    fn check_scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<bool, YamlError> {
+        let typed = tag.is_some_and(|tag| {
+            ["int", "float", "bool", "null"]
+                .iter()
+                .any(|name| tag.is_yaml_core_schema_tag(name))
+        });
+        let binary = tag.is_some_and(|tag| tag.parts() == ("tag:yaml.org,2002:", "binary"));
+        match refused_scalar(text, style, typed, binary, &self.text[range(span)]) {
+            Some(reason) => Err(YamlError::Unsupported {
+                line: span.start.line(),
+                reason,
+            }),
+            None => Ok(tag.is_none() || typed),
+        }
     }
 
     fn scalar(
@@ -238,16 +245,16 @@ where
         let mut span = at;
         let mut text = text;
         if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            // The scanner has read the next line's indentation, too.
+            // The scanner's span includes the next line's indentation.
             let block = self.text[..span.end].trim_end_matches([' ', '\t']);
             if block.ends_with('\n') && block.len() >= span.start {
                 span.end = block.len();
             }
-            // Where the file ends without a line break, so does the text, for kubectl.
+            // If the file ends without a line break, kubectl's text does too.
             if span.end == self.text.len() && !self.text.ends_with('\n') && text.ends_with('\n') {
                 text.to_mut().pop();
             }
-            // Blank lines behind it are its own only where it keeps them (`|+`).
+            // Blank lines behind it belong to it only with `|+`.
             if !text.ends_with("\n\n") {
                 let content = self.text[span.clone()].trim_end_matches(['\n', '\r', ' ', '\t']);
                 let end = span.start + content.len();
@@ -278,10 +285,10 @@ where
             }
             let line = span.start.line();
             let item = self.node(event, &span)?;
-            if !flow && self.is_indented_by_tab(item.span.start) {
+            if !flow && is_indented_by_tab(self.text, item.span.start) {
                 return Err(YamlError::Unsupported {
                     line,
-                    reason: "a tab stands where only blanks may",
+                    reason: "a tab is where only blanks are allowed",
                 });
             }
             weight = weight.saturating_add(item.weight);
@@ -341,40 +348,7 @@ where
         })
     }
 
-    /// The first line of the root that a tab indents, outside of brackets and of texts of several lines.
-    fn tab_line(&self, root: &Node<'_>) -> Option<usize> {
-        if !self.text.contains('\t') {
-            return None;
-        }
-        let mut start = 0;
-        for (i, line) in self.text.split('\n').enumerate() {
-            let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-            let behind = start >= root.span.end;
-            if behind && (line.starts_with("---") || line.starts_with("...")) {
-                return None;
-            }
-            let refused = match behind {
-                true => line.starts_with('\t'),
-                false => line[..blanks].contains('\t') && !may_hold_tabs(root, start),
-            };
-            if refused {
-                return Some(i + 1);
-            }
-            start += line.len() + 1;
-        }
-        None
-    }
-
-    /// Whether a tab stands between a dash and its item.
-    fn is_indented_by_tab(&self, item: usize) -> bool {
-        let line = self.text[..item]
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
-        let before = &self.text[line..item];
-        before.contains('\t') && before.trim_matches([' ', '-', '\t']).is_empty()
-    }
-
-    /// An absent value is reported at its key's end: move it behind the colon, if there is one.
+    /// The parser reports an absent value at its key's end: move it behind the colon, if there is one.
     fn absent_value(&self, key: &Node<'_>, value: &Node<'_>) -> Range<usize> {
         let rest = &self.text[key.span.end..];
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
@@ -387,104 +361,8 @@ where
     }
 }
 
-/// Refuses characters that go-yaml does, and line breaks that it alone knows.
-fn check_characters(text: &str) -> Result<(), YamlError> {
-    let refused = |line, reason| Err(YamlError::Unsupported { line, reason });
-    for (i, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
-        for c in line
-            .chars()
-            .filter(|&c| !matches!(c, ' '..='~' | '\t' | '\r'))
-        {
-            match c {
-                '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                    return refused(
-                        i + 1,
-                        "a character is a line break for kubectl and for no other program",
-                    );
-                }
-                '\u{a0}'..='\u{fffd}' | '\u{10000}'.. => {}
-                _ => return refused(i + 1, "control characters are not allowed"),
-            }
-        }
-    }
-    // A directive can only come before the first document.
-    let heads = text.split('\n').enumerate();
-    for (i, line) in
-        heads.take_while(|(_, line)| line.starts_with(['%', '#', '\r']) || line.is_empty())
-    {
-        if line.starts_with('%') && !line.starts_with("%YAML ") && !line.starts_with("%TAG ") {
-            return refused(i + 1, "kubectl knows no such directive");
-        }
-    }
-    Ok(())
-}
-
-/// Why kubectl refuses a scalar, or reads it in a way that we do not.
-fn refused_scalar(
-    text: &str,
-    style: ScalarStyle,
-    typed: bool,
-    binary: bool,
-    written: &str,
-) -> Option<&'static str> {
-    const INFINITE: [&str; 12] = [
-        ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
-        ".NaN", ".NAN",
-    ];
-    match style {
-        _ if binary => Some("`!!binary` is not supported"),
-        ScalarStyle::Plain => INFINITE
-            .contains(&text)
-            .then_some("kubectl takes no infinite number"),
-        _ if typed => Some("a text in quotes has a tag of another type"),
-        ScalarStyle::DoubleQuoted => written
-            .replace("\\\\", "")
-            .contains("\\/")
-            .then_some("kubectl knows no `\\/` in a string"),
-        _ => None,
-    }
-}
-
-/// Why kubectl refuses an entry of a mapping.
-fn refused_entry(key: &Node<'_>, value: &Node<'_>) -> Option<&'static str> {
-    let Kind::Scalar { text, plain: true } = &key.kind else {
-        return None;
-    };
-    let is_map = |node: &Node<'_>| match &node.kind {
-        Kind::Map { .. } => true,
-        Kind::Alias(target) => matches!(target.kind, Kind::Map { .. }),
-        _ => false,
-    };
-    match text.as_ref() {
-        "" | "~" | "null" | "Null" | "NULL" => Some("a key is null"),
-        "<<" => {
-            let merges = match &value.kind {
-                Kind::Seq { items, .. } => items.iter().all(is_map),
-                _ => is_map(value),
-            };
-            (!merges).then_some("`<<` takes a mapping, or a list of them")
-        }
-        _ => None,
-    }
-}
-
-/// Whether a place is within a scalar or a bracketed collection.
-fn may_hold_tabs(node: &Node<'_>, at: usize) -> bool {
-    if !(node.span.start..node.span.end).contains(&at) {
-        return false;
-    }
-    match &node.kind {
-        Kind::Scalar { .. } | Kind::Alias(_) => true,
-        Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. } => true,
-        Kind::Seq { items, .. } => items.iter().any(|item| may_hold_tabs(item, at)),
-        Kind::Map { entries, .. } => entries
-            .iter()
-            .any(|e| may_hold_tabs(&e.key, at) || may_hold_tabs(&e.value, at)),
-    }
-}
-
-/// Where a collection ends: at its bracket, or with its last child (the scanner reports where the
-/// next token begins, which is behind comments and blank lines).
+/// The end of a collection: its bracket, or the end of its last child. (The scanner reports the start
+/// of the next token, which is behind comments and blank lines.)
 fn end_of(flow: bool, end: &Span, last: Option<&Node<'_>>, start: usize) -> usize {
     if flow {
         range(end).end
@@ -502,39 +380,8 @@ fn range(span: &Span) -> Range<usize> {
         .expect("a parser over a string knows byte positions")
 }
 
-/// A second owner of an anchored value.
-fn copy<'t>(kind: &Kind<'t>) -> Kind<'t> {
-    let share = |node: &Node<'t>| Node {
-        span: node.span.clone(),
-        decorated: node.decorated,
-        weight: node.weight,
-        depth: node.depth,
-        kind: copy(&node.kind),
-    };
-    match kind {
-        Kind::Scalar { text, plain } => Kind::Scalar {
-            text: text.clone(),
-            plain: *plain,
-        },
-        Kind::Seq { flow, items } => Kind::Seq {
-            flow: *flow,
-            items: items.iter().map(share).collect(),
-        },
-        Kind::Map { flow, entries } => Kind::Map {
-            flow: *flow,
-            entries: entries
-                .iter()
-                .map(|e| Entry {
-                    key: share(&e.key),
-                    value: share(&e.value),
-                })
-                .collect(),
-        },
-        Kind::Alias(target) => Kind::Alias(Arc::clone(target)),
-    }
-}
-
-/// `SimpleKeyExpected { name: "x" }` -> `simple key expected`: the kind alone, for the rest may quote the file.
+/// `SimpleKeyExpected { name: "x" }` -> `simple key expected`, without the fields, which may quote the
+/// file.
 fn kind_name(debug: &str) -> String {
     let mut words = String::new();
     for c in debug.chars().take_while(char::is_ascii_alphanumeric) {

@@ -1,13 +1,15 @@
-//! Values as text: block style as kubectl writes it, and flow style, which is JSON.
+//! Writes values as YAML: block style as kubectl writes it, and flow style, which is JSON.
 //!
-//! What is written must mean the same to readers of YAML 1.1 and 1.2. Scalars are plain only where
-//! they cannot be anything but a string.
+//! The text means the same to readers of YAML 1.1 and 1.2. A scalar is plain only if it can't be
+//! anything but a string.
 
-use super::node::{Kind, Node};
-use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
-/// Where text goes, and how its lines end.
+use serde_json::{Map, Value};
+
+use super::node::{Kind, Node};
+
+/// Collects text with the given line ending.
 pub(super) struct Emitter<'a> {
     pub(super) out: String,
     pub(super) eol: &'a str,
@@ -26,7 +28,7 @@ impl<'a> Emitter<'a> {
         self.out.extend(std::iter::repeat_n(' ', indent));
     }
 
-    /// A mapping's entries from the current column, which is `indent`. No line break at the end.
+    /// The entries of a mapping. The current column is `indent`. No line break at the end.
     pub(super) fn block_map(&mut self, map: &Map<String, Value>, indent: usize) {
         for (i, (key, value)) in map.iter().enumerate() {
             if i > 0 {
@@ -36,14 +38,14 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// `key: value` from the current column, which is `indent`.
+    /// `key: value`. The current column is `indent`.
     pub(super) fn entry(&mut self, key: &str, value: &Value, indent: usize) {
         self.out.push_str(&scalar(key));
         self.out.push(':');
         self.value(value, indent);
     }
 
-    /// What comes after the colon of a key in column `indent`, with the blank or line break before it.
+    /// The value of a key in column `indent`, with the blank or line break after the colon.
     pub(super) fn value(&mut self, value: &Value, indent: usize) {
         match value {
             Value::Object(map) if !map.is_empty() => {
@@ -52,7 +54,7 @@ impl<'a> Emitter<'a> {
             }
             Value::Array(items) if !items.is_empty() => {
                 for item in items {
-                    // kubectl does not indent a list under its key, either.
+                    // As kubectl does, a list is not indented under its key.
                     self.line_break(indent);
                     self.item(item, indent);
                 }
@@ -76,7 +78,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// `- value` from the current column, which is `indent`.
+    /// `- value`. The current column is `indent`.
     pub(super) fn item(&mut self, value: &Value, indent: usize) {
         self.out.push_str("- ");
         match value {
@@ -94,7 +96,7 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// A value on the rest of a line, in flow style where it is a collection.
+/// A value on one line, in flow style if it is a collection.
 pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
@@ -121,10 +123,8 @@ pub(super) fn flow(value: &Value) -> String {
     }
 }
 
-/// The same value with the scalars of `node` as they are written there, wherever the two agree.
-///
-/// A number in a notation that we do not read (`0x1F`) is kept this way when a flow collection
-/// around it is written anew.
+/// As [`flow`], but a scalar that `node` also has is copied from `text`, so that a number keeps its
+/// notation (`0x1F`).
 pub(super) fn flow_like(value: &Value, node: &Node<'_>, text: &str) -> String {
     match (&node.kind, value) {
         (Kind::Scalar { plain: true, .. }, _) if node.equals(value) && !node.span.is_empty() => {
@@ -166,7 +166,7 @@ pub(super) fn document(map: &Map<String, Value>, eol: &str) -> String {
     emitter.out
 }
 
-/// A string, plain where every reader takes it for one, else in double quotes.
+/// A string: plain if every reader takes it for a string, else in double quotes.
 pub(super) fn scalar(text: &str) -> String {
     if is_plain(text) {
         text.to_owned()
@@ -197,7 +197,7 @@ fn is_plain(text: &str) -> bool {
         && !is_keyword(rest)
 }
 
-/// Four dashes among hexadecimal digits: neither a number nor a date in any YAML.
+/// A UUID is neither a number nor a date in any YAML.
 fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
@@ -208,7 +208,7 @@ fn is_keyword(text: &str) -> bool {
     KEYWORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// A JSON string, in which whatever is not printable or might end a line is escaped.
+/// A JSON string, in which unprintable characters and line breaks are escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -221,7 +221,7 @@ fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             c if is_unprintable(c) => {
                 let mut units = [0; 2];
-                // A pair of surrogates is what JSON wants; YAML 1.1 readers do not join them.
+                // JSON needs a pair of surrogates, and YAML 1.1 readers do not join one.
                 if (c as u32) < 0x1_0000 {
                     for unit in c.encode_utf16(&mut units) {
                         let _ = write!(out, "\\u{unit:04x}");

@@ -1,28 +1,27 @@
-//! The tree of a YAML text: values together with where in the text they stand.
+//! The tree of a YAML text: values with their positions.
+
+use std::{borrow::Cow, collections::HashSet, ops::Range, sync::Arc};
 
 use serde_json::{Map, Number, Value};
-use std::borrow::Cow;
-use std::collections::HashSet;
-use std::ops::Range;
-use std::sync::Arc;
 
-/// The first document of a YAML text, and what of the text lies outside it.
+/// The first document of a YAML text, its comments, and whether more documents follow.
 pub(crate) struct Tree<'t> {
-    /// `None` where the document is empty.
+    /// `None` if the document is empty.
     pub(crate) root: Option<Node<'t>>,
     /// Whether another document follows; kubectl reads only the first.
     pub(crate) more_documents: bool,
-    /// What the text has beside values that may be why a change can't be made in place.
+    /// What in the text, beside values, may prevent a change in place.
     pub(crate) lossy: Option<&'static str>,
-    /// Where the comments are, in order.
+    /// The positions of the comments, in order.
     pub(crate) comments: Vec<Range<usize>>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Node<'t> {
-    /// Byte positions, without anchor and tag. Empty where the value is left out.
+    /// Byte positions, without anchor and tag. Empty if the value is omitted.
     pub(crate) span: Range<usize>,
     pub(crate) kind: Kind<'t>,
-    /// An anchor or a tag stands before the node.
+    /// Whether the node has an anchor or a tag.
     pub(crate) decorated: bool,
     /// Number of nodes in it, aliases expanded.
     pub(super) weight: u32,
@@ -30,6 +29,7 @@ pub(crate) struct Node<'t> {
     pub(super) depth: u32,
 }
 
+#[derive(Clone)]
 pub(crate) enum Kind<'t> {
     Scalar { text: Cow<'t, str>, plain: bool },
     Seq { flow: bool, items: Vec<Node<'t>> },
@@ -37,6 +37,7 @@ pub(crate) enum Kind<'t> {
     Alias(Arc<Node<'t>>),
 }
 
+#[derive(Clone)]
 pub(crate) struct Entry<'t> {
     pub(crate) key: Node<'t>,
     pub(crate) value: Node<'t>,
@@ -48,6 +49,10 @@ impl Entry<'_> {
             Kind::Scalar { text, .. } => text,
             _ => "",
         }
+    }
+
+    pub(super) fn end(&self) -> usize {
+        self.value.span.end.max(self.key.span.end)
     }
 
     /// A YAML 1.1 merge key, `<<: *base`.
@@ -72,7 +77,7 @@ impl Node<'_> {
         }
     }
 
-    /// Whether this is `value`, key order aside, without building the value.
+    /// Whether this equals `value`, ignoring key order, without building the value.
     pub(crate) fn equals(&self, value: &Value) -> bool {
         match (&self.kind, value) {
             (Kind::Alias(target), _) => target.equals(value),
@@ -91,12 +96,12 @@ impl Node<'_> {
         }
     }
 
-    /// Whether this is the mapping `map`, key order aside.
+    /// Whether this equals the mapping `map`, ignoring key order.
     pub(crate) fn equals_object(&self, map: &Map<String, Value>) -> bool {
         match &self.kind {
             Kind::Alias(target) => target.equals_object(map),
             Kind::Map { entries, .. } => {
-                // In the same order, as most are, no key need be looked up.
+                // Most are in the same order: then no key is looked up.
                 let in_order = entries.len() == map.len()
                     && entries.iter().zip(map.keys()).all(|(e, k)| e.name() == k);
                 if entries.iter().any(Entry::is_merge) || (!in_order && has_duplicates(entries)) {
@@ -117,7 +122,7 @@ impl Node<'_> {
         }
     }
 
-    /// The `name` of a mapping that has one: what identifies an entry of a kubeconfig's list.
+    /// The `name` of a mapping, which identifies an entry of a kubeconfig's list.
     pub(crate) fn entry_name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Map { entries, .. } => {
@@ -153,6 +158,15 @@ fn object(entries: &[Entry<'_>]) -> Map<String, Value> {
             map.insert(entry.name().to_owned(), entry.value.to_json());
         }
     }
+    for (key, value) in inherited(entries) {
+        map.entry(key).or_insert(value);
+    }
+    map
+}
+
+/// What a mapping inherits through its merge keys.
+pub(super) fn inherited(entries: &[Entry<'_>]) -> Map<String, Value> {
+    let mut inherited = Map::new();
     for entry in entries.iter().filter(|e| e.is_merge()) {
         let bases = match entry.value.to_json() {
             Value::Array(bases) => bases,
@@ -161,12 +175,12 @@ fn object(entries: &[Entry<'_>]) -> Map<String, Value> {
         for base in bases {
             if let Value::Object(base) = base {
                 for (key, value) in base {
-                    map.entry(key).or_insert(value);
+                    inherited.entry(key).or_insert(value);
                 }
             }
         }
     }
-    map
+    inherited
 }
 
 /// What a scalar means.
@@ -178,10 +192,8 @@ enum Scalar {
     Text,
 }
 
-/// What kubectl takes a scalar for: the rules of go-yaml v2's `resolve`, which client-go reads
-/// kubeconfigs with. Dates stay strings there, too.
-///
-/// `.inf` and `.nan` have no place in JSON: they stay text here, and kubectl refuses the file.
+/// The type that kubectl gives a scalar, by the rules of go-yaml v2's `resolve`, with which client-go
+/// reads kubeconfigs. Dates are strings there too. JSON has no `.inf` and `.nan`; kubectl refuses them.
 fn resolve(text: &str, plain: bool) -> Scalar {
     if !plain {
         return Scalar::Text;
@@ -198,7 +210,7 @@ fn resolve(text: &str, plain: bool) -> Scalar {
     }
 }
 
-/// Reads a number in any of YAML 1.1's notations that go-yaml knows: `1`, `0x1F`, `0b1`, `017`,
+/// Parses a number in the YAML 1.1 notations that go-yaml knows: `1`, `0x1F`, `0b1`, `017`,
 /// `1_000`, `+1`, `1e3`, `.5`.
 fn number(text: &str) -> Option<Number> {
     let first = text.chars().next()?;
