@@ -130,7 +130,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
 pub(super) fn open(settings: &Settings, host: &Host) -> Result<Store> {
     let named = settings.text(Param::CacheDir).map(PathBuf::from);
     let from_entry = settings.origin(Param::CacheDir) == Some(Origin::ExecEntry);
-    Store::open(
+    Store::open_existing(
         store::location(host, named.as_deref(), from_entry),
         StoreChoice::named(settings.text(Param::TokenStore))?,
     )
@@ -188,7 +188,7 @@ impl From<&CacheEntry> for Record {
 fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = settings(matches, host);
     let store = Arc::new(open(&settings, host)?);
-    let problem = store.problem();
+    let problem = store.write_problem();
     let cache = TokenCache::new(Arc::clone(&store));
     let kept = cache.list(&wanted(matches));
     let beside = kept.iter().filter(|kept| kept.is_beside).count();
@@ -197,7 +197,7 @@ fn list(matches: &ArgMatches, host: &Host) -> Result<u8> {
             kind: store.kind().as_str(),
             directory: store.directory().map(|path| path.display().to_string()),
             survives_reboot: store.kind().survives_reboot(),
-            note: store.note(),
+            note: store.description(),
             problem: problem.as_ref().map(ToString::to_string),
         },
         records: kept.iter().map(Record::from).collect(),
@@ -295,7 +295,7 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     }
     let store = Arc::new(open(&settings, host)?);
     // What is there, and can't be used, is not cleared.
-    if let Some(problem) = store.unopened() {
+    if let Some(problem) = store.problem() {
         return Err(problem.clone());
     }
     let cache = TokenCache::new(Arc::clone(&store));
@@ -315,7 +315,7 @@ fn clear(matches: &ArgMatches, host: &Host) -> Result<u8> {
     if left > 0 {
         let still = counted(left, "record is", "records are");
         let failure = Failure::new(format!("{still} still in the token cache"));
-        return Err(match store.problem() {
+        return Err(match store.write_problem() {
             Some(problem) => failure.because_of(&problem),
             None => failure
                 .because("it can't be removed, or another process has stored it again")

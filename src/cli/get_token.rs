@@ -154,7 +154,7 @@ pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Opt
     let directory = store::location(host, sign_in.cache_dir.as_deref(), from_entry);
     let store = Store::open(directory, choice)?;
     let notice = notice(host);
-    if let Some(problem) = store.unopened() {
+    if let Some(problem) = store.problem() {
         notice(&problem.as_warning());
     }
     Ok(Options {

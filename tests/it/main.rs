@@ -29,6 +29,7 @@ mod other_user;
 mod paths;
 mod prompts;
 mod reach;
+mod read_only;
 mod reference;
 #[cfg(target_os = "linux")]
 mod sequences;

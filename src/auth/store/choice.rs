@@ -1,18 +1,16 @@
-//! Which kind of store is asked for, and which kinds there are.
-//!
-//! Lives here: [`StoreChoice`] and [`StoreKind`]. What a kind does is not known here.
+//! The values of `--token-store`, and the kinds of stores that they lead to.
 
 use std::str::FromStr;
 
 use crate::error::{Failure, Result};
 
-/// Where tokens shall rest.
+/// Where tokens are to be stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StoreChoice {
-    /// Sealed where the system can keep a key, else in plain files.
+    /// In encrypted files if the system has a key store, else in plain files.
     #[default]
     Auto,
-    /// Sealed, or not at all.
+    /// In encrypted files, or not at all.
     Keyring,
     /// In plain files.
     File,
@@ -21,10 +19,10 @@ pub enum StoreChoice {
 }
 
 impl StoreChoice {
-    /// The words for `--token-store`, in the order of help.
+    /// The words of `--token-store`, in the order of help.
     pub const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
 
-    /// What was named, else `auto`.
+    /// The choice of this name; `auto` if there is none.
     ///
     /// # Errors
     /// A usage error when it is none of [`StoreChoice::WORDS`].
@@ -57,11 +55,11 @@ impl FromStr for StoreChoice {
 /// The kind of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Sealed files; the key is in the Linux kernel's keyring.
+    /// Encrypted files; the key is in the Linux kernel's keyring.
     KernelKeyring,
-    /// Sealed files; the key is in the macOS Keychain.
+    /// Encrypted files; the key is in the macOS Keychain.
     Keychain,
-    /// Sealed files; the key is wrapped by Windows.
+    /// Encrypted files; Windows encrypts the key.
     Dpapi,
     /// Plain files.
     File,
@@ -70,7 +68,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// What it is called, for a script.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KernelKeyring => "kernel-keyring",
@@ -81,8 +79,24 @@ impl StoreKind {
         }
     }
 
-    /// Whether what is kept is still there after the machine was started anew.
+    /// Whether what is stored can still be read after a reboot.
     pub fn survives_reboot(self) -> bool {
         matches!(self, Self::Keychain | Self::Dpapi | Self::File)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_one_of_four_words() {
+        assert_eq!(StoreChoice::named(None).expect("known"), StoreChoice::Auto);
+        for word in StoreChoice::WORDS {
+            assert!(StoreChoice::named(Some(word)).is_ok());
+        }
+        let failure = StoreChoice::named(Some("plain")).expect_err("unknown");
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.render().contains("AAD_TOKEN_STORE"), "{failure}");
     }
 }

@@ -1,10 +1,13 @@
-//! Where the key of sealed records rests: what the system has for that.
-//!
-//! Lives here: [`KeyStore`], one file for each system. Records are not known here.
+//! Keeps the key of encrypted records in what the system has for that: one file for each system.
 
-use std::path::Path;
+use std::{
+    fs::{File, TryLockError},
+    io,
+    time::{Duration, Instant},
+};
 
-use super::{StoreKind, sealed::Key};
+use super::{StoreKind, directory::Directory, sealed::Key};
+use crate::error::Result;
 
 #[cfg(windows)]
 #[path = "key_store/dpapi.rs"]
@@ -19,39 +22,79 @@ mod system;
 #[path = "key_store/absent.rs"]
 mod system;
 
+/// The name of the key.
+const KEY_NAME: &str = "kubectl-aad";
+/// How long to wait for another process that creates the key, which takes milliseconds: it may be
+/// stopped.
+const KEY_WAIT: Duration = Duration::from_secs(2);
+
 /// Why the system can't keep a key, for a person.
 pub(super) type Unavailable = String;
 
-/// The system's place for a key.
-#[derive(Debug, Clone, Copy)]
+/// The system's key store.
+#[derive(Clone, Copy)]
 pub(super) struct KeyStore<'a> {
-    /// The name under which the key rests.
-    name: &'a str,
-    /// The directory of the records, for a system that keeps nothing itself.
-    directory: &'a Path,
+    /// The directory of the records, for a system that only encrypts the key.
+    directory: &'a Directory,
 }
 
 impl<'a> KeyStore<'a> {
-    /// The kind of store that this system's key store makes.
+    /// The kind of store that has its key here.
     pub(super) const KIND: StoreKind = system::KIND;
 
-    pub(super) fn new(name: &'a str, directory: &'a Path) -> Self {
-        Self { name, directory }
+    pub(super) fn new(directory: &'a Directory) -> Self {
+        Self { directory }
     }
 
-    /// The key, where there is one.
+    /// The key, if there is one.
     ///
     /// # Errors
-    /// Why keys can't be kept here.
+    /// Why the system can't keep keys.
     pub(super) fn load(self) -> Result<Option<Key>, Unavailable> {
-        system::load(self.name, self.directory)
+        system::load(KEY_NAME, self.directory.path())
     }
 
-    /// Keeps a key in place of an earlier one.
+    /// The key, which is created if there is none.
     ///
     /// # Errors
-    /// Why keys can't be kept here.
-    pub(super) fn save(self, key: &Key) -> Result<(), Unavailable> {
-        system::save(self.name, self.directory, key)
+    /// Why the system can't keep keys.
+    pub(super) fn load_or_create(self) -> Result<Key, Unavailable> {
+        if let Some(key) = self.load()? {
+            return Ok(key);
+        }
+        // Without the lock, two processes may create two keys, and what one of them encrypts is lost. That
+        // costs one sign-in in the life of a key: where files can't be locked, and with two directories.
+        let _lock = self
+            .lock()
+            .inspect_err(|failure| tracing::debug!("the key is created without a lock: {failure}"));
+        if let Some(key) = self.load()? {
+            return Ok(key);
+        }
+        let key = Key::random().map_err(|failure| failure.to_string())?;
+        system::save(KEY_NAME, self.directory.path(), &key)?;
+        // What the key store returns counts: it may be unreadable, or have been given another key.
+        self.load()?
+            .ok_or_else(|| "the system did not keep the key that it was given".to_owned())
+    }
+
+    /// The file of this lock stays, unlike those of others: who waits for it does not check whether it
+    /// is still there.
+    fn lock(self) -> Result<File> {
+        let file = self.directory.lock_file("key.once")?;
+        let end = Instant::now() + KEY_WAIT;
+        loop {
+            let error = match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => error,
+                Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                    io::ErrorKind::TimedOut.into()
+                }
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
+            };
+            return Err(self.directory.failure(error));
+        }
     }
 }

@@ -1,6 +1,4 @@
 //! Records and locks that end with the process.
-//!
-//! Lives here: [`Memory`], and [`Guard`], which every kind of store gives.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -68,6 +66,12 @@ impl Memory {
                 locked: Arc::clone(&self.locked),
             })
         })
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
     }
 }
 

@@ -1,7 +1,4 @@
-//! A record as it rests where a key is kept apart from it.
-//!
-//! Lives here: [`Key`], [`seal`] and [`unseal`], pure functions on bytes. Where
-//! the key comes from and where the bytes go is not known here.
+//! Encrypts and decrypts records: pure functions on bytes.
 
 use std::fmt;
 
@@ -19,36 +16,36 @@ use crate::{
 
 /// The length of a key in bytes.
 pub(super) const KEY_LEN: usize = 32;
-/// What a sealed record begins with: a name, and the version of the form.
+/// What a sealed record begins with: a name, and the version of the format.
 const MAGIC: &[u8] = b"kubectl-aad sealed 1\n";
 
-/// What seals and unseals; wiped from memory when dropped.
+/// The key of records; wiped from memory when dropped.
 #[derive(Clone)]
-pub(crate) struct Key(Zeroizing<[u8; KEY_LEN]>);
+pub(super) struct Key(Zeroizing<[u8; KEY_LEN]>);
 
 impl Key {
     /// A new key.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
-    pub(crate) fn random() -> Result<Self> {
+    /// When the system has no randomness.
+    pub(super) fn random() -> Result<Self> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         rand::fill(bytes.as_mut_slice()).map_err(|_| no_randomness())?;
         Ok(Self(bytes))
     }
 
-    /// The key of these bytes, where they are as many as a key has.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// The key of these bytes, if they are as many as a key has.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
     }
 
     /// A name for the key that says nothing about it.
-    pub(crate) fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         let seen = Zeroizing::new([MAGIC, self.expose()].concat());
         hexadecimal(&digest(&SHA256, &seen).as_ref()[..4])
     }
 
-    /// Gives the key to the code that keeps it.
+    /// Gives the key to the code that stores it.
     pub(super) fn expose(&self) -> &[u8] {
         self.0.as_slice()
     }
@@ -70,12 +67,12 @@ impl fmt::Debug for Key {
 /// Seals a record with ChaCha20-Poly1305. The name is sealed with it, so that
 /// one record can't be put in another's place.
 ///
-/// The nonce is random: with 96 bits, and one write an hour and server, chance
-/// repeats one not in the life of a key.
+/// The nonce is random: with 96 bits, and one write an hour and server, none is repeated in the life
+/// of a key.
 ///
 /// # Errors
-/// When the system has no randomness to give.
-pub(crate) fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
+/// When the system has no randomness.
+pub(super) fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE_LEN];
     rand::fill(&mut nonce).map_err(|_| no_randomness())?;
     let mut body = Zeroizing::new(Vec::with_capacity(
@@ -96,9 +93,8 @@ pub(crate) fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
     Ok(sealed)
 }
 
-/// The record in `sealed`; none where the bytes are not what [`seal`] made with
-/// this key for this name, whatever else they are.
-pub(crate) fn unseal(key: &Key, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// The record in `sealed`; none if the bytes are not what [`seal`] made with this key for this name.
+pub(super) fn unseal(key: &Key, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let rest = sealed.strip_prefix(MAGIC)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>()?;
     let mut body = Zeroizing::new(body.to_vec());
@@ -115,14 +111,14 @@ pub(crate) fn unseal(key: &Key, name: &str, sealed: &[u8]) -> Option<Zeroizing<V
     Some(body)
 }
 
-/// What is sealed along: the form, so that it can't be taken for another one's,
-/// and the name.
+/// The associated data: the format, so that a record can't be taken for one of another format, and
+/// the name.
 fn bound(name: &str) -> Vec<u8> {
     [MAGIC, name.as_bytes()].concat()
 }
 
 fn no_randomness() -> Failure {
-    Failure::new("the system has no randomness to give")
+    Failure::new("the system has no randomness")
 }
 
 #[cfg(test)]
@@ -163,7 +159,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_others_are_absent(
+        fn other_bytes_are_no_record(
             junk in proptest::collection::vec(any::<u8>(), 0..512),
             headed in any::<bool>(),
         ) {
@@ -181,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_record_is_sealed_anew_each_time() {
+    fn a_record_is_sealed_differently_each_time() {
         let seal = || seal(&key(1), "one", b"record").expect("sealed");
         assert_ne!(seal(), seal());
     }

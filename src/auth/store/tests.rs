@@ -1,4 +1,4 @@
-//! What every kind of store does alike, and what tells them apart.
+//! What all kinds of stores do alike, and how they differ.
 
 use std::{collections::BTreeMap, fs};
 
@@ -6,14 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Each kind that can be had without the system's key store, over one directory.
+/// Each kind that needs no key store of the system, over one directory.
 fn stores() -> (tempfile::TempDir, Vec<Store>) {
     let temp = tempfile::tempdir().expect("a temporary directory");
     let directory = || Directory::new(temp.path().join("cache"));
     let key = Key::random().expect("randomness");
     let stores = vec![
-        Store::plain(directory(), None),
-        Store::sealed(directory(), key),
+        Store::in_files(directory(), Encoding::Plain),
+        Store::in_files(directory(), Encoding::Sealed(key)),
         Store::in_memory(),
     ];
     (temp, stores)
@@ -99,12 +99,15 @@ fn sealed_and_plain_records_of_one_directory_do_not_meet() {
 }
 
 #[test]
-fn what_rests_sealed_cannot_be_seen_and_cannot_be_moved() {
+fn a_sealed_record_cannot_be_seen_and_cannot_be_moved() {
     let (temp, stores) = stores();
     let sealed = &stores[1];
     sealed.write("access-1", b"planted-token").expect("written");
     let path = |name: &str| {
-        let file = sealed.file_name(name).expect("a good name");
+        let Backend::Files(_, encoding) = &sealed.backend else {
+            unreachable!("it has files")
+        };
+        let file = encoding.file_name(name).expect("a good name");
         temp.path().join("cache").join(file)
     };
     let bytes = fs::read(path("access-1")).expect("there");
@@ -118,7 +121,10 @@ fn machines_with_keys_of_their_own_share_a_directory_without_loss() {
     let (temp, stores) = stores();
     let here = &stores[1];
     let key = Key::random().expect("randomness");
-    let there = Store::sealed(Directory::new(temp.path().join("cache")), key);
+    let there = Store::in_files(
+        Directory::new(temp.path().join("cache")),
+        Encoding::Sealed(key),
+    );
     here.write("access-1", b"here").expect("written");
     there.write("access-1", b"there").expect("written");
     assert_eq!(here.read("access-1").expect("kept").as_slice(), b"here");
@@ -127,7 +133,7 @@ fn machines_with_keys_of_their_own_share_a_directory_without_loss() {
 }
 
 #[test]
-fn a_turn_is_claimed_once_in_its_time_by_whichever_process() {
+fn a_cooldown_is_started_once_in_its_time_by_any_process() {
     let (_temp, stores) = stores();
     let (one, other) = (&stores[0], &stores[1]);
     assert!(one.start_cooldown("ahead-1", 30, 1_000));
@@ -190,7 +196,44 @@ fn none_keeps_nothing_and_makes_no_directory() {
     store.write("a", b"x").expect("written");
     assert!(!path.exists());
     assert!(!store.is_persistent());
-    assert!(store.note().starts_with("nowhere"));
+    assert!(store.description().starts_with("memory"));
+}
+
+#[test]
+fn opening_what_exists_creates_nothing() {
+    let temp = tempfile::tempdir().expect("a temporary directory");
+    let path = temp.path().join("cache");
+    for choice in [StoreChoice::Auto, StoreChoice::File] {
+        let store = Store::open_existing(Ok(path.clone()), choice).expect("opened");
+        assert!(store.names("").is_empty());
+        assert!(store.read("access-1").is_none());
+        assert!(store.token_files().is_empty());
+        assert_eq!(store.clear(), 0);
+        assert!(store.write_problem().is_none(), "it could be created");
+        assert!(!path.exists());
+    }
+    let created = Store::open(Ok(path.clone()), StoreChoice::Auto).expect("opened");
+    created.write("access-1", b"x").expect("written");
+    let store = Store::open_existing(Ok(path), StoreChoice::Auto).expect("opened");
+    assert_eq!(store.kind(), created.kind());
+    assert_eq!(store.description(), created.description());
+    assert_eq!(store.read("access-1").expect("there").as_slice(), b"x");
+}
+
+#[test]
+fn without_a_key_there_is_nothing_to_read_and_everything_to_clear() {
+    let (temp, stores) = stores();
+    stores[0].write("access-1", b"plain").expect("written");
+    stores[1].write("access-1", b"sealed").expect("written");
+    let directory = Directory::new(temp.path().join("cache"));
+    let keyless = Store::in_files(directory, Encoding::Keyless);
+    assert!(keyless.names("").is_empty());
+    assert!(keyless.read("access-1").is_none());
+    assert!(keyless.write("access-1", b"x").is_err());
+    let plain = keyless.beside().expect("the plain files");
+    assert_eq!(plain.names(""), ["access-1"]);
+    assert_eq!(keyless.token_files().len(), 2);
+    assert_eq!(keyless.clear(), 2);
 }
 
 #[test]
@@ -200,9 +243,9 @@ fn file_says_that_it_is_plain_and_stays() {
     assert_eq!(store.kind(), StoreKind::File);
     assert!(store.kind().survives_reboot());
     assert!(
-        store.note().starts_with("plain files in"),
+        store.description().starts_with("plain files in"),
         "{}",
-        store.note()
+        store.description()
     );
 }
 
@@ -214,10 +257,14 @@ fn auto_seals_or_says_in_one_line_why_not() {
     store.write("access-1", b"x").expect("written");
     let again = Store::open(Ok(path.clone()), StoreChoice::Auto).expect("opened");
     assert_eq!(again.read("access-1").expect("there").as_slice(), b"x");
-    assert!(!store.note().contains('\n'));
+    assert!(!store.description().contains('\n'));
     let keyring = Store::open(Ok(path), StoreChoice::Keyring);
     if store.kind() == StoreKind::File {
-        assert!(store.note().contains("not available"), "{}", store.note());
+        assert!(
+            store.description().contains("not available"),
+            "{}",
+            store.description()
+        );
         let failure = keyring.expect_err("no keyring");
         assert!(
             failure.render().contains("`--token-store file`"),
@@ -255,7 +302,7 @@ fn a_directory_that_cannot_be_used_stores_nothing_and_says_so() {
             let store = Store::open(directory.clone(), choice).expect("a cache is optional");
             assert_eq!(store.kind(), StoreKind::Memory);
             store.write("a", b"x").expect("for the length of the run");
-            let problem = store.problem().expect("told");
+            let problem = store.write_problem().expect("told");
             let told = problem.to_string().to_lowercase();
             assert!(told.contains(&why.to_lowercase()), "{told}");
             assert!(problem.hint_text().is_some(), "{problem}");
@@ -269,66 +316,4 @@ fn a_directory_that_cannot_be_used_stores_nothing_and_says_so() {
             .problem()
             .is_none()
     );
-}
-
-#[cfg(unix)]
-#[test]
-fn tokens_are_not_stored_in_a_directory_that_a_relative_path_happens_to_name() {
-    let at = |home: &str, variable: &str, named: Option<&str>, from_entry| {
-        let mut vars = vec![("HOME", home)];
-        vars.extend((!variable.is_empty()).then_some(("KUBECACHEDIR", variable)));
-        location(&Host::with_env(vars), named.map(Path::new), from_entry)
-    };
-    for (home, variable, named, from_entry, expected) in [
-        ("/h", "", None, true, "/h/.kube/cache/kubectl-aad"),
-        ("/h", "/k", None, true, "/k/kubectl-aad"),
-        ("/h", "/k", Some("/n"), true, "/n/kubectl-aad"),
-        ("/h", "", Some("~/n"), true, "/h/n/kubectl-aad"),
-        ("/h", "~/k", None, true, "/h/k/kubectl-aad"),
-        ("/h", "", Some("n"), false, "n/kubectl-aad"),
-    ] {
-        let found = at(home, variable, named, from_entry).expect("a place");
-        assert_eq!(found, Path::new(expected));
-    }
-    for (home, variable, named, from_entry, said) in [
-        (
-            "/h",
-            "",
-            Some("n"),
-            true,
-            "`--cache-dir` is the relative path `n`",
-        ),
-        (
-            "/h",
-            "",
-            Some("$HOME/n"),
-            true,
-            "`--cache-dir` is the relative path `$HOME/n`",
-        ),
-        (
-            "/h",
-            "k",
-            None,
-            true,
-            "`KUBECACHEDIR` is the relative path `k`",
-        ),
-        ("h", "", None, true, "`HOME` is the relative path"),
-        ("h", "", None, false, "`HOME` is the relative path"),
-        ("", "", None, false, "the home directory is unknown"),
-    ] {
-        let failure = at(home, variable, named, from_entry).expect_err("no place");
-        assert!(failure.to_string().contains(said), "{failure}");
-        assert!(failure.hint_text().is_some(), "{failure}");
-    }
-}
-
-#[test]
-fn a_choice_is_one_of_four_words() {
-    assert_eq!(StoreChoice::named(None).expect("known"), StoreChoice::Auto);
-    for word in StoreChoice::WORDS {
-        assert!(StoreChoice::named(Some(word)).is_ok());
-    }
-    let failure = StoreChoice::named(Some("plain")).expect_err("unknown");
-    assert_eq!(failure.exit_code(), 2);
-    assert!(failure.render().contains("AAD_TOKEN_STORE"), "{failure}");
 }

@@ -1,0 +1,91 @@
+//! Lets the processes that share a store wait for each other: locks and cooldowns.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, Write},
+};
+
+use super::{Backend, Guard, Store, TURN, directory::LOCK, is_name};
+use crate::{
+    error::{Failure, Result},
+    host::ProcessId,
+};
+
+impl Store {
+    /// Acquires a lock if nobody holds it. It ends with the guard, or with the process, however that
+    /// dies.
+    ///
+    /// # Errors
+    /// When files can't be locked.
+    pub fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
+        if !is_name(name) {
+            return Err(Failure::new(format!("`{name}` can't name a lock")));
+        }
+        let directory = match &self.backend {
+            Backend::Files(directory, _) => directory,
+            Backend::Memory(memory) => return Ok(memory.try_lock(name)),
+        };
+        let lock = directory.try_lock(&format!("{name}{LOCK}"))?;
+        Ok(lock.map(|lock| {
+            // The lock holds without this: it only tells others whom they wait for.
+            let _ = rewrite(lock.file(), &ProcessId::current());
+            Guard::holding(lock)
+        }))
+    }
+
+    /// The process that holds a lock, if that is known.
+    pub fn holder(&self, name: &str) -> Option<ProcessId> {
+        self.process_in(&format!("{name}{LOCK}"))
+    }
+
+    /// Notes which process was started for `name`. Failing to note it does no harm.
+    pub fn note_process(&self, name: &str, process: &ProcessId) {
+        if let Some(file) = self.turn_file(name) {
+            let _ = rewrite(&file, process);
+        }
+    }
+
+    /// The process that was noted for `name`.
+    pub fn noted_process(&self, name: &str) -> Option<ProcessId> {
+        self.process_in(&format!("{name}{TURN}"))
+    }
+
+    /// Starts a cooldown, unless one is running: true for one process in `seconds`. `now` is in Unix
+    /// seconds.
+    ///
+    /// If files can't be locked or written, it is false: what has a cooldown can wait.
+    pub fn start_cooldown(&self, name: &str, seconds: i64, now: i64) -> bool {
+        let start = || {
+            let mut file = self.turn_file(name)?;
+            file.try_lock().ok()?;
+            let mut last = String::new();
+            file.read_to_string(&mut last).ok()?;
+            let is_running = last
+                .trim()
+                .parse::<i64>()
+                // A start in the future was noted by a wrong clock.
+                .is_ok_and(|last| last <= now && now.saturating_sub(last) < seconds);
+            if is_running {
+                return None;
+            }
+            rewrite(&file, &now).ok()
+        };
+        start().is_some()
+    }
+
+    fn turn_file(&self, name: &str) -> Option<File> {
+        let directory = self.files().filter(|_| is_name(name))?;
+        directory.lock_file(&format!("{name}{TURN}")).ok()
+    }
+
+    fn process_in(&self, file: &str) -> Option<ProcessId> {
+        let bytes = self.files()?.read(file)?;
+        ProcessId::parse(std::str::from_utf8(&bytes).ok()?)
+    }
+}
+
+fn rewrite(mut file: &File, content: &dyn std::fmt::Display) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{content}")
+}
