@@ -1,14 +1,16 @@
-//! Azure's control plane: the clouds, ARM, and the fleet that it knows of.
+//! Azure's control plane: clouds, the ARM client, and one file a service.
 //!
-//! Lives here: [`Cloud`] with its endpoints, [`Arm`] with paging, throttling
-//! and retry, and [`fleet`], the walk from tenants to user kubeconfigs. Tokens
-//! come through [`TokenSource`](crate::auth::TokenSource) alone; nothing here
-//! signs in, reads a kubeconfig's content or prints.
+//! Tokens come from a [`TokenSource`](crate::auth::TokenSource) only.
 
 pub(crate) mod arm;
 pub(crate) mod cloud;
-pub mod fleet;
+mod json;
+pub mod managed_clusters;
+pub(crate) mod subscriptions;
 
 pub use arm::Arm;
 pub use cloud::Cloud;
-pub use fleet::ClusterRef;
+
+/// How many steps wait or are under way at once. Far more than the requests under way, which [`Arm`] limits:
+/// otherwise those that wait for a throttled subscription would keep the others from starting.
+pub(crate) const STEPS_AT_ONCE: usize = 4_096;

@@ -1,1 +1,14 @@
-//! What a fleet is, as values: no module below it does I/O.
+//! What a fleet is, as values: clusters, tenants, subscriptions, filters and context names. Nothing here does I/O.
+
+mod cluster;
+mod id;
+mod names;
+mod scope;
+mod subscription;
+
+pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, State};
+pub(crate) use id::ClusterId;
+pub(crate) use names::ContextNames;
+pub(crate) use scope::Tenant;
+pub use scope::{Scope, Tenants};
+pub(crate) use subscription::{Subscription, check_filters, select};

@@ -29,18 +29,20 @@ pub mod internals {
             store::{Store, StoreChoice, StoreKind},
         },
         azure::{
-            Arm, Cloud, ClusterRef,
+            Arm, Cloud,
             arm::FIRST_CONTACT_RETRIES,
             cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
-            fleet,
+            managed_clusters,
         },
         error::{EXIT_USAGE, Failure, Kind, Result},
+        fleet::{Action, Cluster, ClusterRun, Entries, Planned, Scope, State, Tenants},
         host::{Sink, http::proxy::Proxies},
-        kubeconfig::{ClusterName, Document, merge},
+        kubeconfig::{Document, merge},
         login::{
             Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes,
             When,
         },
+        ops::discovery,
         secret::Secret,
     };
 }

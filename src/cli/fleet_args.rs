@@ -16,17 +16,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, parser::ValueSource};
 use super::{flags, get_token, progress::Progress, sync::exec_args};
 use crate::{
     auth::Authenticator,
-    azure::{
-        Arm, Cloud, ClusterRef,
-        cloud::CUSTOM_CLOUD,
-        fleet::{Fleet, Scope, Step, TenantRef, Tenants},
-    },
+    azure::{Arm, Cloud, cloud::CUSTOM_CLOUD},
     error::{Failure, Kind, Result},
+    fleet::{ClusterRun, Scope, Tenant, Tenants},
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Settings,
         Takes, command::quoted,
     },
+    ops::discovery::{Fleet, Step},
 };
 
 mod tools;
@@ -457,11 +455,8 @@ pub(super) struct Walk<'a> {
     fleet: Fleet,
     tally: Tally,
     /// Tenants to sign in to; none before the first round.
-    waiting: Option<VecDeque<TenantRef>>,
+    waiting: Option<VecDeque<Tenant>>,
 }
-
-/// Clusters, and whether ARM's description of each can be used.
-pub(super) type Batch = Vec<(ClusterRef, Result<()>)>;
 
 impl Walk<'_> {
     /// The clusters of the next round; none after the last.
@@ -472,7 +467,7 @@ impl Walk<'_> {
         &mut self,
         arm: &Arm<'_>,
         progress: &Progress,
-    ) -> Result<Option<Batch>> {
+    ) -> Result<Option<Vec<ClusterRun>>> {
         let tally = &self.tally;
         let tell = |step: Step<'_>| progress.say(tally.after(&step));
         match &mut self.waiting {
@@ -500,7 +495,7 @@ impl Walk<'_> {
     }
 
     /// The tenants that were named and could not be entered.
-    fn closed(&self) -> VecDeque<TenantRef> {
+    fn closed(&self) -> VecDeque<Tenant> {
         let personal = self
             .args
             .arm_login
@@ -557,7 +552,7 @@ impl Walk<'_> {
     /// Whether what is wrong with a tenant is wrong with the whole: always where it was named; not where
     /// the subscriptions that were asked for are elsewhere; else unless it is a tenant beside the own one that does
     /// not let this account in.
-    fn counts(&self, tenant: &TenantRef, why: &Failure) -> bool {
+    fn counts(&self, tenant: &Tenant, why: &Failure) -> bool {
         if !self.args.tenants.is_empty() {
             return true;
         }
@@ -572,8 +567,8 @@ impl Walk<'_> {
     }
 
     /// Says how to sign in to a tenant that could not be entered, or how to leave it out.
-    fn with_command(&self, why: Failure, tenant: &TenantRef) -> Failure {
-        let Some(name) = tenant.asked.as_ref().or(tenant.id.as_ref()) else {
+    fn with_command(&self, why: Failure, tenant: &Tenant) -> Failure {
+        let Some(name) = tenant.argument() else {
             return why;
         };
         if tenant.entered || !wants_a_person(&why) {
@@ -642,15 +637,6 @@ pub(super) fn tell(progress: &Progress, warnings: &[Warning], clusters: usize, l
              where there should be, check the account, its roles and `--tenant-id`"
         ));
     }
-}
-
-/// The order of reports.
-pub(super) fn report_order(cluster: &ClusterRef) -> (String, String, String) {
-    (
-        cluster.subscription_name.to_lowercase(),
-        cluster.resource_group.to_lowercase(),
-        cluster.name.to_lowercase(),
-    )
 }
 
 /// How far the walk over the fleet is.

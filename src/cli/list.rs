@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 
 use super::{
-    fleet_args::{self, Batch, FleetArgs},
+    fleet_args::{self, FleetArgs},
     interrupt::Interrupt,
     output::{self, Format},
     progress::Progress,
@@ -44,7 +44,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .unwrap_or_default();
     let progress = Progress::start(host);
     let mut walk = args.walk()?;
-    let mut found = Batch::new();
+    let mut found = Vec::new();
     host::runtime()?.block_on(Interrupt::listen().or_exit(async {
         let source = args.arm_source(host, &progress)?;
         let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
@@ -56,12 +56,12 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let warnings = walk.warnings();
     fleet_args::tell(&progress, &warnings, found.len(), walk.looked_into());
     drop(progress);
-    found.sort_by_cached_key(|(cluster, _)| fleet_args::report_order(cluster));
+    found.sort_by_cached_key(|run| run.cluster.report_order());
     let whole = warnings.iter().all(|warning| !warning.counts);
     let report = ListReport {
         clusters: found
             .iter()
-            .map(|(cluster, _)| ListedCluster::from(cluster))
+            .map(|run| ListedCluster::from(&run.cluster))
             .collect(),
         warnings: warnings.iter().map(|w| w.failure.to_string()).collect(),
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::output;
-use crate::azure::ClusterRef;
+use crate::fleet::{self, Cluster};
 
 /// What became of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,6 +19,16 @@ pub(super) enum Action {
     Unchanged,
     Skipped,
     Failed,
+}
+
+impl From<fleet::Action> for Action {
+    fn from(action: fleet::Action) -> Self {
+        match action {
+            fleet::Action::Added => Self::Added,
+            fleet::Action::Updated => Self::Updated,
+            fleet::Action::Unchanged => Self::Unchanged,
+        }
+    }
 }
 
 impl Action {
@@ -48,8 +58,8 @@ pub(super) struct ListedCluster {
     pub power_state: Option<String>,
 }
 
-impl From<&ClusterRef> for ListedCluster {
-    fn from(cluster: &ClusterRef) -> Self {
+impl From<&Cluster> for ListedCluster {
+    fn from(cluster: &Cluster) -> Self {
         Self {
             id: cluster.id.clone(),
             name: cluster.name.clone(),

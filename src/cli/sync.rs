@@ -4,18 +4,15 @@
 //! carried along with its result, so that one failure is one row.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    path::PathBuf,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 
-use self::{
-    import::{Brought, Style},
-    reach::Home,
-};
+use self::{import::Style, reach::Home};
 use super::{
     fleet_args::{self, FleetArgs, Walk, Warning},
     interrupt::{Interrupt, Signal},
@@ -24,15 +21,13 @@ use super::{
     report::{Action, ListedCluster, Summary, SyncReport, SyncedCluster, WarmedToken},
 };
 use crate::{
-    azure::{
-        Arm, ClusterRef,
-        fleet::{self, CredentialOptions},
-    },
+    azure::{Arm, managed_clusters},
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
+    fleet::{Cluster, ClusterRun, State},
     host::{self, Host},
     kubeconfig::{
-        ClusterName, Document, Paths, file,
-        merge::{self, Import, Outcome},
+        Document, Paths, file,
+        merge::{self, TargetFiles},
     },
     login::PARAMS,
     secret::Secret,
@@ -213,18 +208,10 @@ impl Done {
     }
 }
 
-/// A cluster, and what became of it so far.
-struct Row {
-    cluster: ClusterRef,
-    /// None while it was not fetched.
-    brought: Option<Result<Brought>>,
-}
-
 /// What was found and fetched, which an interrupt leaves as it is.
 struct Gathered<'a> {
     walk: Walk<'a>,
-    rows: Vec<Row>,
-    seen: HashSet<String>,
+    runs: Vec<ClusterRun>,
 }
 
 async fn sync(
@@ -258,34 +245,21 @@ async fn sync(
     let arm = Arm::new(host, &args.cloud, &source, args.concurrency)?;
     let mut gathered = Gathered {
         walk: args.walk()?,
-        rows: Vec::new(),
-        seen: HashSet::new(),
+        runs: Vec::new(),
     };
     tokio::select! {
         done = gathered.gather(&arm, args, options, host, &progress) => done?,
         _ = interrupt.heard() => {}
     }
-    let Gathered { walk, mut rows, .. } = gathered;
-    rows.sort_by_cached_key(|row| fleet_args::report_order(&row.cluster));
+    let Gathered { walk, mut runs } = gathered;
+    runs.sort_by_cached_key(|run| run.cluster.report_order());
     let warnings = walk.warnings();
     if interrupt.so_far().is_none() || !warnings.is_empty() {
-        fleet_args::tell(&progress, &warnings, rows.len(), walk.looked_into());
+        fleet_args::tell(&progress, &warnings, runs.len(), walk.looked_into());
     }
 
-    let fleet: Vec<_> = rows
-        .iter()
-        .map(|row| import::cluster_name(&row.cluster))
-        .collect();
-    let entries = rows.iter().filter_map(|row| match &row.brought {
-        Some(Ok(Brought::Entries { import, sign_in })) => Some((import, sign_in)),
-        _ => None,
-    });
-    let imports: Vec<Import> = entries
-        .clone()
-        .map(|(import, _)| Import::clone(import))
-        .collect();
     progress.say("writing the kubeconfig");
-    let (outcomes, written) = write(&paths, &imports, &fleet, options.dry_run, &progress)?;
+    let (clusters, written) = write(&paths, &runs, options.dry_run, &progress)?;
     let open = written.iter().filter(|path| file::others_can_read(path));
     for path in open.filter(|_| options.local_accounts) {
         progress.note(&format!(
@@ -294,7 +268,13 @@ async fn sync(
         ));
     }
 
-    let sign_ins: BTreeSet<_> = entries.filter_map(|(_, sign_in)| sign_in.clone()).collect();
+    let sign_ins: BTreeSet<_> = clusters
+        .iter()
+        .filter_map(|run| match &run.state {
+            State::Planned(planned) => planned.token_args.clone(),
+            _ => None,
+        })
+        .collect();
     // What nothing can store is not asked for.
     let warm = options.warm && !options.dry_run && source.stores_tokens();
     let tokens = if warm && interrupt.so_far().is_none() {
@@ -312,7 +292,7 @@ async fn sync(
     drop(progress);
     let interrupted = interrupt.so_far();
     Ok(Done {
-        report: report(rows, outcomes, tokens, &warnings, interrupted.is_some()),
+        report: report(clusters, tokens, &warnings, interrupted.is_some()),
         incomplete: warnings.iter().any(|warning| warning.counts),
         interrupted,
     })
@@ -336,168 +316,139 @@ impl Gathered<'_> {
             local_accounts: options.local_accounts,
             allowed_servers: options.allowed_servers.clone(),
         });
-        let credentials = CredentialOptions {
-            public_fqdn: options.public_fqdn,
-        };
         while let Some(batch) = self.walk.next(arm, progress).await? {
-            let from = self.rows.len();
-            let wanted = self.take(batch, &style);
-            self.bring(arm, wanted, &style, credentials, progress).await;
+            let from = self.runs.len();
+            self.runs.extend(batch);
+            let batch = &mut self.runs[from..];
+            fetch(arm, batch, &style, options.public_fqdn, progress).await;
             if let Some(home) = Home::find(arm, args, host, options.warm).await {
-                let rows = &mut self.rows[from..];
-                home.check(rows, host, options.warm, args.concurrency).await;
+                home.check(batch, host, options.warm, args.concurrency)
+                    .await;
             }
         }
         self.walk.check()
     }
+}
 
-    /// Adds a row for each cluster, and tells the places of those whose kubeconfig is wanted.
-    fn take(&mut self, batch: fleet_args::Batch, style: &Style) -> Vec<usize> {
-        let mut wanted = Vec::new();
-        for (cluster, described) in batch {
-            let brought = match (described, style.left_out(&cluster)) {
-                (Err(failure), _) => Some(Err(failure)),
-                (Ok(()), _) if !self.seen.insert(cluster.id.clone()) => {
-                    Some(Err(Failure::new("ARM listed it twice under one id")))
-                }
-                (Ok(()), Some(reason)) => Some(Ok(Brought::Skipped(reason))),
-                (Ok(()), None) => {
-                    wanted.push(self.rows.len());
-                    None
-                }
-            };
-            self.rows.push(Row { cluster, brought });
-        }
-        wanted
-    }
-
-    /// Fetches and converts the clusters at these places, several at once, and puts each result into
-    /// its row as soon as it is there.
-    async fn bring(
-        &mut self,
-        arm: &Arm<'_>,
-        wanted: Vec<usize>,
-        style: &Arc<Style>,
-        credentials: CredentialOptions,
-        progress: &Progress,
-    ) {
-        progress.count_to(wanted.len(), "fetching kubeconfigs");
-        let asked = wanted
-            .iter()
-            .map(|&place| self.rows[place].cluster.clone())
-            .collect();
-        let mut converted = fleet::user_credentials(arm, asked, credentials)
-            .inspect(|_| progress.step())
-            .map(|(i, cluster, answer)| {
-                let place = wanted[i];
-                convert(cluster, answer, style).map(move |brought| (place, brought))
-            })
-            .buffer_unordered(CONVERSIONS_AT_ONCE);
-        while let Some((place, brought)) = converted.next().await {
-            self.rows[place].brought = Some(brought);
+/// Fetches and converts the clusters' kubeconfigs, several at once, and puts each result into its run as soon as it is
+/// there.
+async fn fetch(
+    arm: &Arm<'_>,
+    batch: &mut [ClusterRun],
+    style: &Arc<Style>,
+    public_fqdn: bool,
+    progress: &Progress,
+) {
+    let mut wanted = Vec::new();
+    for run in batch {
+        match (&run.state, style.left_out(&run.cluster)) {
+            (State::Listed, Some(reason)) => run.state = State::Skipped(reason),
+            (State::Listed, None) => wanted.push(run),
+            _ => {}
         }
     }
+    progress.count_to(wanted.len(), "fetching kubeconfigs");
+    let mut converted = managed_clusters::user_kubeconfigs(arm, wanted, public_fqdn)
+        .inspect(|_| progress.step())
+        .map(|(run, answer)| async move {
+            run.state = convert(run.cluster.clone(), answer, style).await;
+        })
+        .buffer_unordered(CONVERSIONS_AT_ONCE);
+    while converted.next().await.is_some() {}
 }
 
 /// Converts one answer on a thread of its own, so that a whole fleet's are
 /// read on every core.
-async fn convert(
-    cluster: ClusterRef,
-    answer: Result<Secret>,
-    style: &Arc<Style>,
-) -> Result<Brought> {
+async fn convert(cluster: Cluster, answer: Result<Secret>, style: &Arc<Style>) -> State {
     let style = Arc::clone(style);
-    let brought =
+    let state =
         tokio::task::spawn_blocking(move || import::convert(&cluster, answer, &style)).await;
-    brought.unwrap_or_else(|e| Err(Failure::new("converting its kubeconfig failed").because(e)))
+    state.unwrap_or_else(|e| {
+        State::Failed(Failure::new("converting its kubeconfig failed").because(e))
+    })
 }
 
-/// Merges the imports into the kubeconfig, each into the file that its cluster is in, under client-go's
-/// locks; or into nothing for a dry run. Gives what became of each, and the files that were to be
-/// written.
+/// Merges the clusters into the kubeconfig, each into its target file, under client-go's locks; or into nothing for a
+/// dry run. Returns the clusters as planned, and the files that were to be written.
 ///
 /// The other files are not locked, for they may lie where nobody may write: of them counts what they
 /// were before.
 fn write(
     paths: &Paths,
-    imports: &[Import],
-    fleet: &[ClusterName],
+    clusters: &[ClusterRun],
     dry_run: bool,
     progress: &Progress,
-) -> Result<(Vec<Outcome>, Vec<PathBuf>)> {
+) -> Result<(Vec<ClusterRun>, Vec<PathBuf>)> {
     let files = &paths.files;
-    let default = files.iter().position(|path| *path == paths.default);
-    let default = default.unwrap_or_default();
     let mut texts = file::read_all(files)?;
-    let homes = match files.len() {
-        1 => vec![default; imports.len()],
-        // What an administrator shares with all is read, and never changed from here.
-        _ => merge::homes(
-            &Document::parse_all(&texts, files)?,
-            default,
-            imports,
-            |place| file::check_writable(&files[place]).is_ok(),
-        ),
+    let read = match files.len() {
+        1 => Vec::new(),
+        _ => Document::parse_all(&texts, files)?,
     };
-    if dry_run {
-        let documents = Document::parse_all(&texts, files)?;
-        let merged = merge::merge(&documents, &homes, imports, fleet);
-        return Ok((merged.outcomes, Vec::new()));
-    }
-    let places: BTreeSet<usize> = homes.iter().copied().collect();
-    let written: Vec<PathBuf> = places.iter().map(|&place| files[place].clone()).collect();
-    if written.is_empty() {
-        return Ok((Vec::new(), written));
+    // What an administrator shares with all is read, and never changed from here.
+    let may_change = |path: &Path| file::check_writable(path).is_ok();
+    let targets = TargetFiles::find(&read, paths.default.clone(), may_change);
+    let converted = clusters.iter().filter(|run| run.entries().is_some());
+    let used: BTreeSet<_> = converted.map(|run| targets.of(&run.cluster)).collect();
+    let locked: Vec<PathBuf> = files
+        .iter()
+        .filter(|path| used.contains(path.as_path()))
+        .cloned()
+        .collect();
+    if dry_run || locked.is_empty() {
+        let plan = merge::merge(&Document::parse_all(&texts, files)?, &targets, clusters);
+        return Ok((plan.clusters, Vec::new()));
     }
     let say = |line: &str| progress.note(line);
     let wait = file::Wait {
         limit: file::PATIENCE,
         say: &say,
     };
-    let outcomes = file::update_all(&written, wait, |locked| {
-        for (&place, text) in places.iter().zip(locked) {
-            texts[place].clone_from(text);
-        }
-        let documents = Document::parse_all(&texts, files)?;
-        let merged = merge::merge(&documents, &homes, imports, fleet);
-        let mut new = Vec::with_capacity(places.len());
-        for (place, document) in documents.into_iter().enumerate() {
-            if let Some(root) = merged.roots.get(&place) {
-                new.push(document.render(root)?);
+    let clusters = file::update_all(&locked, wait, |current| {
+        for (file, text) in files.iter().zip(&mut texts) {
+            let mut current = locked.iter().zip(current);
+            if let Some((_, current)) = current.find(|(path, _)| *path == file) {
+                text.clone_from(current);
             }
         }
-        Ok((new, merged.outcomes))
+        let documents = Document::parse_all(&texts, files)?;
+        let plan = merge::merge(&documents, &targets, clusters);
+        let changed = documents.into_iter();
+        let new = changed
+            .filter_map(|file| {
+                let root = plan.files.get(file.path()?)?;
+                Some(file.render(root))
+            })
+            .collect::<Result<_>>()?;
+        Ok((new, plan.clusters))
     })?;
-    Ok((outcomes, written))
+    Ok((clusters, locked))
 }
 
 fn report(
-    rows: Vec<Row>,
-    outcomes: Vec<Outcome>,
+    clusters: Vec<ClusterRun>,
     tokens: Vec<WarmedToken>,
     warnings: &[Warning],
     interrupted: bool,
 ) -> SyncReport {
-    let mut outcomes = outcomes.into_iter();
-    let clusters: Vec<_> = rows
+    let clusters: Vec<_> = clusters
         .into_iter()
-        .map(|row| {
-            let (action, context, reason, hint) = match row.brought {
-                Some(Ok(Brought::Entries { .. })) => {
-                    let outcome = outcomes
-                        .next()
-                        .expect("a merge gives an outcome for each import");
-                    (outcome.action.into(), Some(outcome.context), None, None)
+        .map(|run| {
+            let (action, context, reason, hint) = match run.state {
+                State::Planned(planned) => {
+                    (planned.action.into(), Some(planned.context), None, None)
                 }
-                Some(Ok(Brought::Skipped(reason))) => (Action::Skipped, None, Some(reason), None),
-                Some(Err(failure)) => {
+                State::Skipped(reason) => (Action::Skipped, None, Some(reason), None),
+                State::Failed(failure) => {
                     let hint = failure.hint_text().map(str::to_owned);
                     (Action::Failed, None, Some(failure.to_string()), hint)
                 }
-                None => (Action::Skipped, None, Some(NOT_FETCHED.to_owned()), None),
+                State::Listed | State::Converted(_) => {
+                    (Action::Skipped, None, Some(NOT_FETCHED.to_owned()), None)
+                }
             };
             SyncedCluster {
-                listed: ListedCluster::from(&row.cluster),
+                listed: ListedCluster::from(&run.cluster),
                 context,
                 action,
                 reason,
@@ -511,15 +462,5 @@ fn report(
         tokens,
         warnings: warnings.iter().map(|w| w.failure.to_string()).collect(),
         interrupted,
-    }
-}
-
-impl From<merge::Action> for Action {
-    fn from(action: merge::Action) -> Self {
-        match action {
-            merge::Action::Added => Self::Added,
-            merge::Action::Updated => Self::Updated,
-            merge::Action::Unchanged => Self::Unchanged,
-        }
     }
 }

@@ -103,6 +103,12 @@ impl<'t> Document<'t> {
         })
     }
 
+    /// The file that errors name.
+    #[must_use]
+    pub fn path(&self) -> Option<&'t Path> {
+        self.path
+    }
+
     #[must_use]
     pub fn text(&self) -> &'t str {
         self.text

@@ -9,81 +9,75 @@
 use super::convert;
 use super::convert::EXEC_COMMAND;
 use super::document::{Document, Section, entries, entry_name};
-use super::name::{ClusterName, Fleet};
 use super::owner;
+use crate::fleet::{Action, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
 use crate::login::{ExecArgs, Origin, Param};
 use crate::tool_config::ACCOUNT_VARIABLES;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
-/// A cluster as it shall be in the kubeconfig.
-#[derive(Clone)]
-pub struct Import {
-    pub cluster_name: ClusterName,
-    /// The cluster's value: `server`, `certificate-authority-data`, …
-    pub cluster: Map<String, Value>,
-    /// The user's value: an `exec` mapping, or an administrator's certificate.
-    pub user: Map<String, Value>,
+/// Which of several kubeconfig files holds a cluster's entries.
+pub struct TargetFiles {
+    /// By the cluster's key.
+    found: HashMap<String, PathBuf>,
+    default: PathBuf,
 }
 
-/// What became of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Added,
-    Updated,
-    Unchanged,
-}
-
-/// What became of an import, and the context that reaches the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub action: Action,
-    pub context: String,
-}
-
-/// For each import the place among `files` of the one where its cluster is at home: the first that
-/// `may_change` and where all entries of ours for the cluster can be seen, one with the context before
-/// one that has just a cluster or a user left. `default` where there is none.
-///
-/// Of two entries with one name kubectl sees the first alone: what is brought up to date behind
-/// another one would never be used.
-#[must_use]
-pub fn homes(
-    files: &[Document<'_>],
-    default: usize,
-    imports: &[Import],
-    may_change: impl Fn(usize) -> bool,
-) -> Vec<usize> {
-    let mut seen: HashSet<(Section, &str)> = HashSet::new();
-    // The file and what of a context, a cluster and a user it has, the better the smaller.
-    let mut best: HashMap<String, (usize, usize)> = HashMap::new();
-    for (place, file) in files.iter().enumerate() {
-        let mut here: HashMap<String, (bool, usize)> = HashMap::new();
-        for (rank, section) in [Section::Contexts, Section::Clusters, Section::Users]
-            .into_iter()
-            .enumerate()
-        {
-            let entries = file.entries(section);
-            for (name, key) in entries.iter().filter_map(|entry| own(entry, section)) {
-                let (visible, _) = here.entry(key).or_insert((true, rank));
-                *visible &= !seen.contains(&(section, name));
+impl TargetFiles {
+    /// Finds the target files among `files`, in their order in `KUBECONFIG`.
+    ///
+    /// A cluster's target is the first file that `may_change` and in which all our entries for the cluster are
+    /// visible; a file with the context comes before one that has only a cluster or a user left. `default` is for
+    /// clusters without such a file. Of two entries with the same name kubectl sees only the first: an update of the
+    /// second would have no effect.
+    #[must_use]
+    pub fn find(
+        files: &[Document<'_>],
+        default: PathBuf,
+        may_change: impl Fn(&Path) -> bool,
+    ) -> Self {
+        let mut seen: HashSet<(Section, &str)> = HashSet::new();
+        // The best file so far, and the rank of what it has of a cluster: the smaller the better.
+        let mut found: HashMap<String, (usize, &Path)> = HashMap::new();
+        for (document, path) in files.iter().filter_map(|file| Some((file, file.path()?))) {
+            let mut here: HashMap<String, (bool, usize)> = HashMap::new();
+            for (rank, section) in [Section::Contexts, Section::Clusters, Section::Users]
+                .into_iter()
+                .enumerate()
+            {
+                let entries = document.entries(section);
+                for (name, key) in entries.iter().filter_map(|entry| own(entry, section)) {
+                    let (visible, _) = here.entry(key).or_insert((true, rank));
+                    *visible &= !seen.contains(&(section, name));
+                }
+                let names = entries.iter().filter_map(entry_name);
+                seen.extend(names.map(|name| (section, name)));
             }
-            let names = entries.iter().filter_map(entry_name);
-            seen.extend(names.map(|name| (section, name)));
+            if here.is_empty() || !may_change(path) {
+                continue;
+            }
+            for (key, (_, rank)) in here.into_iter().filter(|(_, (visible, _))| *visible) {
+                let best = found.entry(key).or_insert((rank, path));
+                if rank < best.0 {
+                    *best = (rank, path);
+                }
+            }
         }
-        if here.is_empty() || !may_change(place) {
-            continue;
-        }
-        for (key, (_, rank)) in here.into_iter().filter(|(_, (visible, _))| *visible) {
-            let found = best.entry(key).or_insert((rank, place));
-            *found = (rank, place).min(*found);
+        let found = found.into_iter();
+        Self {
+            found: found
+                .map(|(key, (_, path))| (key, path.to_owned()))
+                .collect(),
+            default,
         }
     }
-    imports
-        .iter()
-        .map(|import| best.get(&import.cluster_name.key()))
-        .map(|found| found.map_or(default, |(_, place)| *place))
-        .collect()
+
+    /// The cluster's target file.
+    #[must_use]
+    pub fn of(&self, cluster: &Cluster) -> &Path {
+        self.found.get(&cluster.key()).unwrap_or(&self.default)
+    }
 }
 
 /// Whether a sync wrote some entries of the file.
@@ -101,49 +95,50 @@ fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
     Some((entry_name(entry)?, arm_id.to_ascii_lowercase()))
 }
 
-/// The values of the files that imports were merged into, by their places, and an outcome for each
-/// import, in the order they came in.
-pub struct Merged {
-    pub roots: BTreeMap<usize, Map<String, Value>>,
-    pub outcomes: Vec<Outcome>,
+/// What a sync writes.
+pub struct Plan {
+    /// The new contents of the target files.
+    pub files: BTreeMap<PathBuf, Map<String, Value>>,
+    /// The clusters, in the order given; those that were converted are now planned.
+    pub clusters: Vec<ClusterRun>,
 }
 
-/// Merges each of `imports` into the file at its place in `homes`; `files` are those of a
-/// `KUBECONFIG` in their order.
+/// Merges the converted ones of `clusters` into their target files; `files` are those of a `KUBECONFIG` in their order.
 ///
-/// `fleet` names all clusters that were seen, imported or not, so that a cluster that could not be
-/// read today does not change the others' names. The order of `imports` decides nothing.
+/// `clusters` are all of the fleet, so that one that could not be read today does not change the others' names. Their
+/// order makes no difference.
 ///
-/// A name that an entry has in one of the files is not given to a new one in another: of two entries
-/// with one name kubectl sees the first alone.
+/// A new entry gets no name that an entry in any of the files has: of two entries with the same name kubectl sees only
+/// the first.
 #[must_use]
-pub fn merge(
-    files: &[Document<'_>],
-    homes: &[usize],
-    imports: &[Import],
-    fleet: &[ClusterName],
-) -> Merged {
-    let names = Fleet::new(fleet.iter().chain(imports.iter().map(|i| &i.cluster_name)));
-    let mut order: Vec<usize> = (0..imports.len()).collect();
-    order.sort_by_cached_key(|&i| {
-        let cluster = &imports[i].cluster_name;
-        (cluster.name.clone(), cluster.key())
-    });
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; imports.len()];
-    let mut roots = BTreeMap::new();
-    for place in homes.iter().copied().collect::<BTreeSet<_>>() {
-        let mut merger = Merger::new(files[place].root());
-        for (_, other) in files.iter().enumerate().filter(|(i, _)| *i != place) {
-            merger.leave_names_of(other);
-        }
-        for &i in order.iter().filter(|&&i| homes[i] == place) {
-            outcomes[i] = Some(merger.import(&imports[i], &names));
-        }
-        roots.insert(place, merger.finish());
+pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterRun]) -> Plan {
+    let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
+    let mut mergers: BTreeMap<&Path, Merger> = BTreeMap::new();
+    let mut clusters = clusters.to_vec();
+    let mut by_name: Vec<_> = clusters.iter_mut().collect();
+    by_name.sort_by_cached_key(|run| (run.cluster.name.clone(), run.cluster.key()));
+    for run in by_name {
+        let State::Converted(entries) = &run.state else {
+            continue;
+        };
+        let file = targets.of(&run.cluster);
+        let merger = mergers
+            .entry(file)
+            .or_insert_with(|| Merger::new(files, file));
+        let (action, context) = merger.import(&run.cluster, entries, &names);
+        run.state = State::Planned(Planned {
+            action,
+            context,
+            file: file.to_owned(),
+            token_args: entries.token_args.clone(),
+        });
     }
-    Merged {
-        roots,
-        outcomes: outcomes.into_iter().flatten().collect(),
+    let files = mergers.into_iter();
+    Plan {
+        files: files
+            .map(|(path, merger)| (path.to_owned(), merger.finish()))
+            .collect(),
+        clusters,
     }
 }
 
@@ -165,23 +160,26 @@ struct List {
 }
 
 impl Merger {
-    fn new(root: &Map<String, Value>) -> Self {
-        let mut root = root.clone();
+    /// Begins with what `path` holds, and reserves the names of the other files.
+    fn new(files: &[Document<'_>], path: &Path) -> Self {
+        let (own, others): (Vec<_>, Vec<_>) =
+            files.iter().partition(|file| file.path() == Some(path));
+        let mut root = own
+            .first()
+            .map_or_else(Map::new, |file| file.root().clone());
         if root.is_empty() {
             root.insert("apiVersion".to_owned(), json!("v1"));
             root.insert("kind".to_owned(), json!("Config"));
         }
-        let lists = Section::ALL.map(|section| (section, List::new(&root, section)));
+        let mut lists = Section::ALL.map(|section| (section, List::new(&root, section)));
+        for other in others {
+            for (section, list) in &mut lists {
+                list.know_names(other.entries(*section));
+            }
+        }
         Self {
             root,
             lists: lists.into(),
-        }
-    }
-
-    /// Gives no name to a new entry that an entry has in `other`.
-    fn leave_names_of(&mut self, other: &Document<'_>) {
-        for section in Section::ALL {
-            self.list(section).know_names(other.entries(section));
         }
     }
 
@@ -191,8 +189,14 @@ impl Merger {
             .expect("every section has a list from the start")
     }
 
-    fn import(&mut self, import: &Import, names: &Fleet) -> Outcome {
-        let key = import.cluster_name.key();
+    /// Adds or updates a cluster's entries. Returns what changed and the context's name.
+    fn import(
+        &mut self,
+        imported: &Cluster,
+        entries: &Entries,
+        names: &ContextNames,
+    ) -> (Action, String) {
+        let key = imported.key();
         let [cluster, context, user] =
             Section::ALL.map(|section| self.lists[&section].name_of(&key));
         // A name that one entry of the cluster has is the first choice for those that are missing.
@@ -213,13 +217,13 @@ impl Merger {
             .find(|name| is_free(name))
         {
             Some(name) => name.clone(),
-            None => names.choose(&import.cluster_name, is_free),
+            None => names.choose(imported, is_free),
         };
         let fresh = missing.len() == Section::ALL.len();
         let [cluster, context, user] =
             [cluster, context, user].map(|name| name.unwrap_or_else(|| new.clone()));
 
-        let arm_id = &import.cluster_name.arm_id;
+        let arm_id = &imported.id;
         let link: Map<String, Value> = [("cluster", &cluster), ("user", &user)]
             .into_iter()
             .filter(|(field, _)| !self.is_led_elsewhere(&key, field))
@@ -228,13 +232,13 @@ impl Merger {
         let changes = [
             self.list(Section::Clusters)
                 .put(&key, arm_id, &cluster, |old| {
-                    overlay_cluster(old, &import.cluster);
+                    overlay_cluster(old, &entries.cluster);
                 }),
             self.list(Section::Contexts)
                 .put(&key, arm_id, &context, |old| overlay(old, &link, &[])),
             self.list(Section::Users).put(&key, arm_id, &user, |old| {
                 let before = old.clone();
-                overlay_user(old, &import.user);
+                overlay_user(old, &entries.user);
                 if !is_same(&before, old) {
                     convert::forget(old);
                 }
@@ -245,7 +249,7 @@ impl Merger {
             (false, true) => Action::Updated,
             (false, false) => Action::Unchanged,
         };
-        Outcome { action, context }
+        (action, context)
     }
 
     /// Whether the context of the cluster `key` was led, in `cluster` or `user`, to an entry of

@@ -11,14 +11,17 @@ use futures::StreamExt;
 use kubectl_aad::{
     Host,
     internals::{
-        AccessToken, Arm, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, Cloud, ClusterRef, EXIT_USAGE,
-        FIRST_CONTACT_RETRIES, Failure, Kind, Result, Secret, TokenRequest, TokenSource,
-        fleet::{self, CredentialOptions, Scope, Tenants},
+        AccessToken, Arm, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, Cloud, Cluster, EXIT_USAGE,
+        FIRST_CONTACT_RETRIES, Failure, Kind, Result, Scope, Secret, State, Tenants, TokenRequest,
+        TokenSource, discovery, managed_clusters,
     },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
+
+/// How many requests may be under way at once.
+const CONCURRENCY: usize = 16;
 
 /// A simulated Azure, a machine that reaches it, and how its tokens are got.
 struct Rig {
@@ -43,7 +46,7 @@ impl Rig {
             sim,
             host,
             cloud,
-            concurrency: fleet::DEFAULT_CONCURRENCY,
+            concurrency: CONCURRENCY,
             _files: files,
         }
     }
@@ -68,24 +71,24 @@ impl Rig {
     }
 
     /// Walks a scope, with a new sign-in.
-    fn enumerate(&self, scope: &Scope) -> Result<fleet::Fleet> {
+    fn enumerate(&self, scope: &Scope) -> Result<discovery::Fleet> {
         let source = Password::of(self);
         run(async {
             let arm = Arm::new(&self.host, &self.cloud, &source, self.concurrency)?;
-            fleet::enumerate(&arm, scope, &|_| {}).await
+            discovery::enumerate(&arm, scope, &|_| {}).await
         })
     }
 
     /// Walks everything and gets every credential.
-    fn sync(&self) -> (fleet::Fleet, Vec<(ClusterRef, Result<Secret>)>) {
+    fn sync(&self) -> (discovery::Fleet, Vec<(Cluster, Result<Secret>)>) {
         let source = Password::of(self);
         run(async {
             let arm = Arm::new(&self.host, &self.cloud, &source, self.concurrency)
                 .expect("an HTTP client");
-            let found = fleet::enumerate(&arm, &Scope::default(), &|_| {})
+            let mut found = discovery::enumerate(&arm, &Scope::default(), &|_| {})
                 .await
                 .expect("a fleet");
-            let credentials = credentials(&arm, fit(&found)).await;
+            let credentials = credentials(&arm, &mut found).await;
             (found, credentials)
         })
     }
@@ -102,24 +105,28 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 /// Each cluster with what came for it, in the order in which it came.
 async fn credentials(
     arm: &Arm<'_>,
-    clusters: Vec<ClusterRef>,
-) -> Vec<(ClusterRef, Result<Secret>)> {
-    fleet::user_credentials(arm, clusters, CredentialOptions::default())
-        .map(|(_, cluster, answer)| (cluster, answer))
+    found: &mut discovery::Fleet,
+) -> Vec<(Cluster, Result<Secret>)> {
+    let clusters = found.clusters.iter_mut();
+    let clusters = clusters.filter(|run| matches!(run.state, State::Listed));
+    managed_clusters::user_kubeconfigs(arm, clusters.collect(), false)
+        .map(|(run, answer)| (run.cluster.clone(), answer))
         .collect()
         .await
 }
 
-fn fit(found: &fleet::Fleet) -> Vec<ClusterRef> {
-    let fit = found.clusters.iter().filter(|(_, read)| read.is_ok());
-    fit.map(|(cluster, _)| cluster.clone()).collect()
+fn fit(found: &discovery::Fleet) -> Vec<Cluster> {
+    let fit = found.clusters.iter();
+    fit.filter(|run| matches!(run.state, State::Listed))
+        .map(|run| run.cluster.clone())
+        .collect()
 }
 
-fn found_ids(found: &fleet::Fleet) -> BTreeSet<String> {
+fn found_ids(found: &discovery::Fleet) -> BTreeSet<String> {
     fit(found).into_iter().map(|c| c.id).collect()
 }
 
-fn failed(credentials: &[(ClusterRef, Result<Secret>)]) -> Vec<(&str, &Failure)> {
+fn failed(credentials: &[(Cluster, Result<Secret>)]) -> Vec<(&str, &Failure)> {
     credentials
         .iter()
         .filter_map(|(cluster, got)| Some((cluster.id.as_str(), got.as_ref().err()?)))
@@ -256,7 +263,7 @@ fn a_listing_that_leads_in_a_circle_ends() {
     let here = format!(
         "{}/subscriptions/{subscription}/providers/Microsoft.ContainerService/managedClusters?api-version={}",
         rig.sim.arm_url(),
-        fleet::AKS_API_VERSION
+        managed_clusters::AKS_API_VERSION
     );
     let page = json!({"value": [], "nextLink": here}).to_string();
     rig.fault(Fault::on(Endpoint::ManagedClusters).body(200, "application/json", page));
@@ -306,7 +313,7 @@ fn a_fleet_larger_than_the_bucket_gets_through_and_knocks_seldom() {
     // Those that were under way at the first refusal, and a few while the
     // interval is being found; not each call that was waiting for its turn.
     let calls = rig.sim.counters().get(Endpoint::ListClusterUserCredential);
-    let most = 120 + u64::try_from(fleet::DEFAULT_CONCURRENCY).expect("a small number") + 14;
+    let most = 120 + u64::try_from(CONCURRENCY).expect("a small number") + 14;
     assert!(calls <= most, "{calls} calls where {most} would do");
 }
 
@@ -403,7 +410,12 @@ fn an_odd_cluster_fails_alone() {
     let names: Vec<_> = found
         .clusters
         .iter()
-        .map(|(cluster, read)| (cluster.name.as_str(), read.is_ok()))
+        .map(|run| {
+            (
+                run.cluster.name.as_str(),
+                matches!(run.state, State::Listed),
+            )
+        })
         .collect();
     assert_eq!(names, [("good", true), ("bad", false), ("", false)]);
 }
@@ -426,12 +438,12 @@ fn a_token_that_ends_in_the_middle_is_renewed() {
     let source = Password::of(&rig);
     let credentials: Vec<_> = run(async {
         let arm = Arm::new(&rig.host, &rig.cloud, &source, 8).expect("an HTTP client");
-        let found = fleet::enumerate(&arm, &Scope::default(), &|_| {})
+        let mut found = discovery::enumerate(&arm, &Scope::default(), &|_| {})
             .await
             .expect("a fleet");
         // The service's clock runs ahead: our token is dead there.
         rig.settings(|s| s.clock_offset = 24 * 3_600);
-        credentials(&arm, fit(&found)).await
+        credentials(&arm, &mut found).await
     });
     assert!(
         failed(&credentials).is_empty(),

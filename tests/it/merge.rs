@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::Command};
 
 use kubectl_aad::internals::{
-    ClusterName, Document,
-    merge::{Action, Import, Outcome, merge},
+    Action, Cluster, ClusterRun, Document, Entries, Planned, State,
+    merge::{TargetFiles, merge},
 };
 use serde_json::{Map, Value, json};
 
@@ -29,17 +29,17 @@ fn object(value: Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }
 
-fn imports() -> Vec<Import> {
-    NAMES
-        .iter()
-        .map(|name| Import {
-            cluster_name: ClusterName {
-                arm_id: format!("/subscriptions/s/managedClusters/{name}"),
-                name: (*name).to_owned(),
-                resource_group: "rg".to_owned(),
-                subscription: "sub".to_owned(),
-                subscription_id: "s".to_owned(),
-            },
+fn clusters() -> Vec<ClusterRun> {
+    let run = |name: &str| {
+        let cluster = Cluster {
+            id: format!("/subscriptions/s/managedClusters/{name}"),
+            name: name.to_owned(),
+            resource_group: "rg".to_owned(),
+            subscription_name: "sub".to_owned(),
+            subscription_id: "s".to_owned(),
+            ..Cluster::default()
+        };
+        let entries = Entries {
             cluster: object(
                 json!({"server": format!("https://{name}:443"), "tls-server-name": name}),
             ),
@@ -50,18 +50,25 @@ fn imports() -> Vec<Import> {
                 "installHint": "one line\nand another: yes\n",
                 "interactiveMode": "Never",
             }})),
-        })
-        .collect()
+            token_args: None,
+        };
+        ClusterRun::new(cluster, State::Converted(Box::new(entries)))
+    };
+    NAMES.iter().map(|name| run(name)).collect()
 }
 
-fn merged(text: &str) -> (String, Vec<Outcome>) {
-    let document = Document::parse(text).expect("a kubeconfig");
-    let files = std::slice::from_ref(&document);
-    let merged = merge(files, &[0; NAMES.len()], &imports(), &[]);
-    (
-        document.render(&merged.roots[&0]).expect("written"),
-        merged.outcomes,
-    )
+fn merged(text: &str) -> (String, Vec<Planned>) {
+    let path = Path::new("config");
+    let files = [Document::parse_file(path, text).expect("a kubeconfig")];
+    let targets = TargetFiles::find(&files, path.to_owned(), |_| true);
+    let plan = merge(&files, &targets, &clusters());
+    let [file] = files;
+    let text = file.render(&plan.files[path]).expect("written");
+    let planned = |run: ClusterRun| match run.state {
+        State::Planned(planned) => planned,
+        state => panic!("{state:?}"),
+    };
+    (text, plan.clusters.into_iter().map(planned).collect())
 }
 
 fn kubectl(program: &Path, kubeconfig: &Path, args: &[&str]) -> Vec<u8> {

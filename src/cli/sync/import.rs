@@ -9,12 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::exec_args::{ClusterSignIn, exec_args};
 use crate::{
-    azure::ClusterRef,
     error::{Failure, Kind, Result},
+    fleet::{Cluster, Entries, State},
     kubeconfig::{
-        ClusterName, UserCredential, UserKubeconfig,
+        UserCredential, UserKubeconfig,
         convert::{EXEC_COMMAND, INSTALL_HINT},
-        merge::Import,
         parse_user_kubeconfig,
     },
     login::{AKS_SERVER_ID, ExecArgs, LoginMode, Origin, Param, Settings},
@@ -58,86 +57,55 @@ pub(super) struct Style {
     pub allowed_servers: BTreeSet<String>,
 }
 
-/// What became of a cluster before the kubeconfig was touched.
-pub(super) enum Brought {
-    /// Entries for it, and the arguments whose token can be fetched ahead.
-    Entries {
-        import: Box<Import>,
-        sign_in: Option<Vec<String>>,
-    },
-    /// It was left out, and why.
-    Skipped(String),
-}
-
 impl Style {
     /// Why a cluster is left out before ARM is asked about it.
-    pub(super) fn left_out(&self, cluster: &ClusterRef) -> Option<String> {
+    pub(super) fn left_out(&self, cluster: &Cluster) -> Option<String> {
         if !cluster.aad && !self.local_accounts {
             return Some(LOCAL_ACCOUNTS_ONLY.to_owned());
         }
-        is(&cluster.provisioning_state, "Deleting").then(|| "it is being deleted".to_owned())
+        cluster
+            .is_being_deleted()
+            .then(|| "it is being deleted".to_owned())
     }
 }
 
 /// Turns ARM's answer for a cluster into entries.
-///
-/// # Errors
-/// When ARM refused or answered what can't be used.
-pub(super) fn convert(
-    cluster: &ClusterRef,
-    answer: Result<Secret>,
-    style: &Style,
-) -> Result<Brought> {
-    match answer {
-        Ok(answer) => entries(answer.expose().as_bytes(), cluster, style),
-        // A stopped cluster need not answer; a running one must. A missing role or network is
-        // neither's doing.
+pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, style: &Style) -> State {
+    let answer = match answer {
+        Ok(answer) => answer,
+        // A stopped cluster need not answer. A missing role or network is another matter.
         Err(failure)
-            if is(&cluster.power_state, "Stopped")
-                && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
+            if cluster.is_stopped() && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
         {
-            Ok(Brought::Skipped(
+            return State::Skipped(
                 "it is stopped and gives no kubeconfig: sync again after `az aks start`".to_owned(),
-            ))
+            );
         }
-        Err(failure) => Err(failure),
+        Err(failure) => return State::Failed(failure),
+    };
+    match entries(answer.expose().as_bytes(), cluster, style) {
+        Ok(Some(entries)) => State::Converted(Box::new(entries)),
+        Ok(None) => State::Skipped(LOCAL_ACCOUNTS_ONLY.to_owned()),
+        Err(failure) => State::Failed(failure),
     }
 }
 
-fn is(state: &Option<String>, word: &str) -> bool {
-    state
-        .as_deref()
-        .is_some_and(|state| state.eq_ignore_ascii_case(word))
-}
-
-/// Turns ARM's answer into entries.
-fn entries(answer: &[u8], cluster: &ClusterRef, style: &Style) -> Result<Brought> {
+/// The entries of a cluster; none for a local account that is not wanted.
+fn entries(answer: &[u8], cluster: &Cluster, style: &Style) -> Result<Option<Entries>> {
     let theirs = parse_user_kubeconfig(answer)
         .map_err(|e| Failure::new("ARM's kubeconfig for it can't be used").because(e))?;
-    let (user, sign_in) = match user_value(&theirs, cluster, style)? {
-        Some(found) => found,
-        None => {
-            return Ok(Brought::Skipped(LOCAL_ACCOUNTS_ONLY.to_owned()));
-        }
-    };
-    Ok(Brought::Entries {
-        import: Box::new(Import {
-            cluster_name: cluster_name(cluster),
-            cluster: theirs.cluster,
-            user,
-        }),
-        sign_in,
-    })
+    let user = user_value(&theirs, cluster, style)?;
+    Ok(user.map(|(user, token_args)| Entries {
+        cluster: theirs.cluster,
+        user,
+        token_args,
+    }))
 }
 
 type User = (Map<String, Value>, Option<Vec<String>>);
 
 /// The user's value; none for a local account that is not wanted.
-fn user_value(
-    theirs: &UserKubeconfig,
-    cluster: &ClusterRef,
-    style: &Style,
-) -> Result<Option<User>> {
+fn user_value(theirs: &UserKubeconfig, cluster: &Cluster, style: &Style) -> Result<Option<User>> {
     let wanted = match &theirs.user {
         UserCredential::LocalAccount { user } => {
             return Ok(style.local_accounts.then(|| (user.clone(), None)));
@@ -189,7 +157,7 @@ fn user_value(
 /// # Errors
 /// For any other, since the server that a kubeconfig names would get its tokens; and for a service of
 /// Microsoft's even if the description names it, since whoever may change a cluster may write there.
-fn server_application(id: &str, cluster: &ClusterRef, style: &Style) -> Result<String> {
+fn server_application(id: &str, cluster: &Cluster, style: &Style) -> Result<String> {
     let id = application(id)?;
     let service = OTHER_SERVICES.iter().find(|(other, _)| *other == id);
     let own = cluster.server_app.as_deref() == Some(&id) && service.is_none();
@@ -245,15 +213,4 @@ fn auth_provider_settings(config: &std::collections::BTreeMap<String, String>) -
         settings.set(Param::Legacy, "true", Origin::ExecEntry);
     }
     settings
-}
-
-/// The parts of a cluster that its names are made of.
-pub(super) fn cluster_name(cluster: &ClusterRef) -> ClusterName {
-    ClusterName {
-        arm_id: cluster.id.clone(),
-        name: cluster.name.clone(),
-        resource_group: cluster.resource_group.clone(),
-        subscription: cluster.subscription_name.clone(),
-        subscription_id: cluster.subscription_id.clone(),
-    }
 }

@@ -7,12 +7,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, stream};
 
-use super::{Row, exec_args::ClusterSignIn, exec_args::exec_args, import::Brought, warm};
+use super::{exec_args::ClusterSignIn, exec_args::exec_args, warm};
 use crate::{
     auth::TokenSource,
     azure::{Arm, arm::Identity},
     cli::{fleet_args::FleetArgs, get_token},
     error::{Failure, Kind, Result},
+    fleet::{ClusterRun, State},
     host::Host,
     login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param},
 };
@@ -64,27 +65,24 @@ impl Home {
     /// Takes back the entries of clusters in other tenants where the identity gets no token.
     pub(super) async fn check(
         &self,
-        rows: &mut [Row],
+        runs: &mut [ClusterRun],
         host: &Arc<Host>,
         may_fetch: bool,
         concurrency: usize,
     ) {
-        let mut foreign: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
-        for (place, row) in rows.iter().enumerate() {
-            let tenant = &row.cluster.tenant_id;
-            if let Some(Ok(Brought::Entries {
-                sign_in: Some(sign_in),
-                ..
-            })) = &row.brought
+        let mut foreign: BTreeMap<Vec<String>, Vec<&mut ClusterRun>> = BTreeMap::new();
+        for run in runs {
+            let tenant = &run.cluster.tenant_id;
+            if let Some(args) = run.entries().and_then(|entries| entries.token_args.clone())
                 && is_id(tenant)
                 && !tenant.eq_ignore_ascii_case(&self.tenant)
             {
-                foreign.entry(sign_in.clone()).or_default().push(place);
+                foreign.entry(args).or_default().push(run);
             }
         }
         if self.mode == LoginMode::Msi {
-            for place in foreign.into_values().flatten() {
-                rows[place].brought = Some(Err(self.one_tenant_alone(&rows[place])));
+            for run in foreign.into_values().flatten() {
+                run.state = State::Failed(self.only_one_tenant(run));
             }
             return;
         }
@@ -92,31 +90,28 @@ impl Home {
             return;
         }
         let mut tries = stream::iter(foreign)
-            .map(|(sign_in, places)| async move {
-                (warm::try_token(host, &sign_in).await.err(), places)
-            })
+            .map(|(args, runs)| async move { (warm::try_token(host, &args).await.err(), runs) })
             .buffer_unordered(concurrency);
-        while let Some((failure, places)) = tries.next().await {
+        while let Some((failure, runs)) = tries.next().await {
             let refused = |why: &Failure| matches!(why.kind(), Kind::Denied | Kind::NotFound);
             let Some(why) = failure.filter(refused) else {
                 continue;
             };
-            for place in places {
-                let why = why.clone().context(format!(
+            for run in runs {
+                run.state = State::Failed(why.clone().context(format!(
                     "its tokens are of tenant `{}`, and the identity of tenant `{}` gets none there",
-                    rows[place].cluster.tenant_id, self.tenant
-                ));
-                rows[place].brought = Some(Err(why));
+                    run.cluster.tenant_id, self.tenant
+                )));
             }
         }
     }
 
-    fn one_tenant_alone(&self, row: &Row) -> Failure {
+    fn only_one_tenant(&self, run: &ClusterRun) -> Failure {
         Failure::of(
             Kind::Denied,
             format!(
                 "its tokens are of tenant `{}`, and this managed identity gets those of `{}` alone",
-                row.cluster.tenant_id, self.tenant
+                run.cluster.tenant_id, self.tenant
             ),
         )
         .hint("sync such clusters with another `--login`, such as `workloadidentity` or `azurecli`")

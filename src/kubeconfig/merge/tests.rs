@@ -2,19 +2,20 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn name(name: &str, group: &str, subscription: &str) -> ClusterName {
-    ClusterName {
-        arm_id: format!(
+fn name(name: &str, group: &str, subscription: &str) -> Cluster {
+    Cluster {
+        id: format!(
             "/subscriptions/{subscription}-id/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}"
         ),
         name: name.to_owned(),
         resource_group: group.to_owned(),
-        subscription: subscription.to_owned(),
+        subscription_name: subscription.to_owned(),
         subscription_id: format!("{subscription}-id"),
+        ..Cluster::default()
     }
 }
 
-fn import(cluster: &ClusterName) -> Import {
+fn import(cluster: &Cluster) -> ClusterRun {
     let cluster_value = json!({"server": format!("https://{}.{}:443", cluster.name, cluster.resource_group), "certificate-authority-data": "Q0E="});
     let user = json!({"exec": {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -22,35 +23,61 @@ fn import(cluster: &ClusterName) -> Import {
         "command": "kubectl-aad",
         "interactiveMode": "Never",
     }});
-    Import {
-        cluster_name: cluster.clone(),
+    let entries = Entries {
         cluster: cluster_value.as_object().expect("a map").clone(),
         user: user.as_object().expect("a map").clone(),
+        token_args: None,
+    };
+    ClusterRun::new(cluster.clone(), State::Converted(Box::new(entries)))
+}
+
+fn imports(clusters: &[Cluster]) -> Vec<ClusterRun> {
+    clusters.iter().map(import).collect()
+}
+
+fn entries(run: &mut ClusterRun) -> &mut Entries {
+    match &mut run.state {
+        State::Converted(entries) => entries,
+        state => panic!("{state:?}"),
     }
 }
 
-fn imports(names: &[ClusterName]) -> Vec<Import> {
-    names.iter().map(import).collect()
+/// Files named `0`, `1`, …
+fn files<'t>(texts: &[&'t str]) -> Vec<Document<'t>> {
+    let names = ["0", "1", "2"].map(Path::new);
+    let files = names.into_iter().zip(texts);
+    files
+        .map(|(path, text)| Document::parse_file(path, text).expect("a kubeconfig"))
+        .collect()
+}
+
+fn document(text: &str) -> Document<'_> {
+    Document::parse(text).expect("a kubeconfig")
+}
+
+fn outcomes(plan: Plan) -> Vec<(String, Action)> {
+    let clusters = plan.clusters.into_iter();
+    clusters
+        .map(|run| match run.state {
+            State::Planned(planned) => (planned.context, planned.action),
+            state => panic!("{state:?}"),
+        })
+        .collect()
 }
 
 /// Merges into a text and returns the new text with each import's context and action.
-fn run(text: &str, imports: &[Import]) -> (String, Vec<(String, Action)>) {
-    let document = Document::parse(text).expect("a kubeconfig");
-    let homes = vec![0; imports.len()];
-    let merged = merge(std::slice::from_ref(&document), &homes, imports, &[]);
-    let outcomes = merged
-        .outcomes
-        .into_iter()
-        .map(|o| (o.context, o.action))
-        .collect();
-    let written = match merged.roots.get(&0) {
-        Some(root) => document.render(root).expect("written"),
+fn run(text: &str, imports: &[ClusterRun]) -> (String, Vec<(String, Action)>) {
+    let files = files(&[text]);
+    let targets = TargetFiles::find(&files, "0".into(), |_| true);
+    let plan = merge(&files, &targets, imports);
+    let written = match plan.files.get(Path::new("0")) {
+        Some(root) => document(text).render(root).expect("written"),
         None => text.to_owned(),
     };
-    (written, outcomes)
+    (written, outcomes(plan))
 }
 
-fn contexts(text: &str, imports: &[Import]) -> Vec<String> {
+fn contexts(text: &str, imports: &[ClusterRun]) -> Vec<String> {
     run(text, imports)
         .1
         .into_iter()
@@ -106,10 +133,10 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
             "      command: kubectl-aad\n",
             "      command: kubectl-aad\n      env:\n      - name: HTTPS_PROXY\n        value: http://proxy\n",
         );
-    fleet[0]
+    entries(&mut fleet[0])
         .cluster
         .insert("server".to_owned(), json!("https://new:443"));
-    fleet[0].user["exec"]["args"] = json!(["get-token", "--login", "msi"]);
+    entries(&mut fleet[0]).user["exec"]["args"] = json!(["get-token", "--login", "msi"]);
     let (after, outcomes) = run(&text, &fleet);
     assert_eq!(outcomes, [("prod".to_owned(), Action::Updated)]);
     assert_eq!(
@@ -126,12 +153,12 @@ fn whose_account_az_answers_for_is_not_left_over_from_another_mode() {
         {"name": "AZURE_CONFIG_DIR", "value": "/work"},
         {"name": "AZURE_CLOUD_NAME", "value": "AzureCloud"},
     ]);
-    fleet[0].user["exec"]["env"] = of_az;
+    entries(&mut fleet[0]).user["exec"]["env"] = of_az;
     let (text, _) = run("", &fleet);
     let added = "      env:\n      - name: A\n        value: b\n      - name";
     let by_hand = edited(&text, "      env:\n      - name", added);
-    fleet[0].user["exec"]["args"] = json!(["get-token", "--login", "spn"]);
-    fleet[0].user["exec"]["env"] = json!(null);
+    entries(&mut fleet[0]).user["exec"]["args"] = json!(["get-token", "--login", "spn"]);
+    entries(&mut fleet[0]).user["exec"]["env"] = json!(null);
     for (before, kept) in [(&text, false), (&by_hand, true)] {
         let (after, outcomes) = run(before, &fleet);
         assert_eq!(outcomes[0].1, Action::Updated);
@@ -206,7 +233,7 @@ fn a_certificate_authority_beside_none_at_all_goes_again() {
 fn what_says_who_signs_in_is_never_left_over() {
     let mut fleet = imports(&[name("prod", "rg", "s1")]);
     let ours = |args: &[&str]| json!([&["get-token"], args].concat());
-    fleet[0].user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "a"]);
+    entries(&mut fleet[0]).user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "a"]);
     let (text, _) = run("", &fleet);
     let by_hand = edited(
         &text,
@@ -224,9 +251,9 @@ fn what_says_who_signs_in_is_never_left_over() {
         ours(&["--login", "spn", "--client-id", "a", "--client-secret", "s"])
     );
     // The secret was the other application's.
-    fleet[0].user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "b"]);
+    entries(&mut fleet[0]).user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "b"]);
     let (other, _) = run(&by_hand, &fleet);
-    assert_eq!(args(&other), fleet[0].user["exec"]["args"]);
+    assert_eq!(args(&other), entries(&mut fleet[0]).user["exec"]["args"]);
 }
 
 #[test]
@@ -257,7 +284,7 @@ fn an_entry_of_somebody_else_is_never_taken_over() {
 fn an_arm_id_in_other_letters_is_the_same_cluster() {
     let (text, _) = run("", &imports(&[name("prod", "rg", "s1")]));
     let mut other = imports(&[name("prod", "rg", "s1")]);
-    other[0].cluster_name.arm_id = other[0].cluster_name.arm_id.to_uppercase();
+    other[0].cluster.id = other[0].cluster.id.to_uppercase();
     let (again, outcomes) = run(&text, &other);
     assert_eq!((again, outcomes[0].1), (text, Action::Unchanged));
 }
@@ -265,12 +292,12 @@ fn an_arm_id_in_other_letters_is_the_same_cluster() {
 #[test]
 fn a_cluster_that_stops_using_certificates_keeps_none() {
     let mut fleet = imports(&[name("prod", "rg", "s1")]);
-    let exec = fleet[0].user.clone();
+    let exec = entries(&mut fleet[0]).user.clone();
     let local = json!({"client-certificate-data": "Yw==", "client-key-data": "aw=="});
-    fleet[0].user = local.as_object().expect("a map").clone();
+    entries(&mut fleet[0]).user = local.as_object().expect("a map").clone();
     let (text, _) = run("", &fleet);
     assert!(text.contains("client-key-data"));
-    fleet[0].user = exec;
+    entries(&mut fleet[0]).user = exec;
     let (text, _) = run(&text, &fleet);
     assert!(!text.contains("client-key-data") && text.contains("kubectl-aad"));
 }
@@ -372,7 +399,7 @@ fn foreign() -> impl Strategy<Value = (String, Value)> {
         })
 }
 
-fn fleet() -> impl Strategy<Value = Vec<ClusterName>> {
+fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
     let cluster = ("[ab]|prod", "rg[12]?", "s[12]").prop_map(|(n, g, s)| name(&n, &g, &s));
     prop::collection::btree_map("[a-f]", cluster, 0..6).prop_map(|map| {
         let mut seen = HashSet::new();
@@ -420,33 +447,33 @@ proptest! {
 }
 
 #[test]
-fn a_cluster_is_at_home_where_its_entries_are_and_can_be_seen_and_changed() {
+fn a_clusters_target_file_is_where_its_entries_are_visible_and_may_be_changed() {
     let all = [
         name("a", "rg", "s"),
         name("b", "rg", "s"),
         name("c", "rg", "s"),
     ];
     let imports = imports(&all);
-    let homes = |texts: &[&str], may_change: &dyn Fn(usize) -> bool| {
-        let files: Vec<_> = texts
-            .iter()
-            .map(|text| Document::parse(text).expect("a kubeconfig"))
-            .collect();
-        homes(&files, 0, &imports, may_change)
+    let targets = |texts: &[&str], may_change: &dyn Fn(&Path) -> bool| {
+        let targets = TargetFiles::find(&files(texts), "0".into(), may_change);
+        let place = |cluster| targets.of(cluster).display().to_string();
+        all.each_ref().map(place).concat()
     };
     let (a, _) = run("", &imports[..1]);
     let (both, _) = run("", &imports[..2]);
     let mine = "kind: Config\n";
-    assert_eq!(homes(&[mine, &a, &both], &|_| true), [1, 2, 0]);
-    assert_eq!(homes(&[mine, &a, &both], &|place| place == 0), [0, 0, 0]);
-    // What another file hides is no home, whoever it belongs to and whether it may be changed.
-    assert_eq!(homes(&[mine, &a, &both], &|place| place != 1), [0, 2, 0]);
+    assert_eq!(targets(&[mine, &a, &both], &|_| true), "120");
+    let only_first = |path: &Path| path == Path::new("0");
+    assert_eq!(targets(&[mine, &a, &both], &only_first), "000");
+    // An entry that another file hides does not count, even if that file may not be changed.
+    let not_second = |path: &Path| path != Path::new("1");
+    assert_eq!(targets(&[mine, &a, &both], &not_second), "020");
     for hiding in [
         "contexts:\n- {name: a, context: {}}\n",
         "clusters:\n- {name: a, cluster: {}}\n",
         "users:\n- {name: a, user: {}}\n",
     ] {
-        assert_eq!(homes(&[hiding, &both], &|_| true), [0, 1, 0]);
+        assert_eq!(targets(&[hiding, &both], &|_| true), "010");
     }
     // A user that was left behind does not outweigh a context.
     let left_behind = a.replace("  name: a\n", "  name: old\n");
@@ -454,7 +481,7 @@ fn a_cluster_is_at_home_where_its_entries_are_and_can_be_seen_and_changed() {
         .split_once("users:\n")
         .map(|(_, users)| format!("users:\n{users}"))
         .expect("users");
-    assert_eq!(homes(&[&left_behind, &both], &|_| true), [1, 1, 0]);
+    assert_eq!(targets(&[&left_behind, &both], &|_| true), "110");
 }
 
 #[test]
@@ -462,12 +489,13 @@ fn names_of_one_file_are_not_given_in_another() {
     let all = [name("a", "rg", "s"), name("c", "rg", "s")];
     let imports = imports(&all);
     let (a, _) = run("", &imports[..1]);
-    let files = ["kind: Config\n", &a].map(|text| Document::parse(text).expect("a kubeconfig"));
-    let merged = merge(&files, &[0, 0], &imports, &[]);
-    let contexts: Vec<_> = merged.outcomes.iter().map(|o| o.context.as_str()).collect();
-    assert_ne!(contexts[0], "a");
-    assert_eq!(contexts[1], "c");
-    assert_eq!(merged.roots.keys().collect::<Vec<_>>(), [&0]);
+    let files = files(&["kind: Config\n", &a]);
+    let targets = TargetFiles::find(&files, "0".into(), |path| path == Path::new("0"));
+    let plan = merge(&files, &targets, &imports);
+    assert_eq!(plan.files.keys().collect::<Vec<_>>(), [Path::new("0")]);
+    let outcomes = outcomes(plan);
+    assert_ne!(outcomes[0].0, "a");
+    assert_eq!(outcomes[1].0, "c");
 }
 
 #[test]
@@ -483,7 +511,7 @@ fn a_user_that_a_sync_writes_anew_remembers_no_earlier_sign_in() {
     let (same, _) = run(&text, &[import(&cluster)]);
     assert_eq!(same, text);
     let mut other = import(&cluster);
-    other.user["exec"]["args"] = json!(["get-token", "--login", "devicecode"]);
+    entries(&mut other).user["exec"]["args"] = json!(["get-token", "--login", "devicecode"]);
     let (new, outcomes) = run(&text, &[other]);
     assert_eq!(outcomes[0].1, Action::Updated);
     assert!(

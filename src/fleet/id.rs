@@ -1,30 +1,23 @@
-//! ARM ids, taken apart.
-//!
-//! Lives here: [`ClusterId`]. ARM does not keep the case of an id from one
-//! answer to the next, so that ids are compared without it.
+//! Parses the ARM id of a managed cluster.
 
 use crate::error::{Failure, Result};
 
 /// The parts of a managed cluster's ARM id, each in the case it came in.
 #[derive(Debug, Clone)]
-pub struct ClusterId {
-    /// The subscription, a GUID.
+pub(crate) struct ClusterId {
     pub subscription_id: String,
-    /// The resource group.
     pub resource_group: String,
-    /// The cluster's name.
     pub name: String,
 }
 
 impl ClusterId {
-    /// Takes an id apart:
-    /// `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`.
+    /// Parses `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`.
     ///
     /// # Errors
-    /// When it is the id of something else, or a part is one that ARM would
-    /// not allow: parts go into URLs, file names and kubeconfigs.
-    pub fn parse(id: &str) -> Result<Self> {
-        let unfit = |why: &str| {
+    /// If it is the id of something else, or a part is one that ARM does not allow: parts go into
+    /// URLs and kubeconfigs.
+    pub(crate) fn parse(id: &str) -> Result<Self> {
+        let invalid = |why: &str| {
             Failure::new(format!("`{id}` is not the id of an AKS cluster")).because(why)
         };
         let parts: Vec<&str> = id.split('/').collect();
@@ -40,7 +33,7 @@ impl ClusterId {
             name,
         ] = parts[..]
         else {
-            return Err(unfit("its parts are not those of a cluster"));
+            return Err(invalid("its parts are not those of a cluster"));
         };
         let words = [
             (subscriptions, "subscriptions"),
@@ -53,18 +46,18 @@ impl ClusterId {
             .iter()
             .find(|(is, should)| !is.eq_ignore_ascii_case(should))
         {
-            return Err(unfit(&format!("`{word}` is not where it should be")));
+            return Err(invalid(&format!("`{word}` is not where it should be")));
         }
         if uuid::Uuid::try_parse(subscription_id).is_err() {
-            return Err(unfit("the subscription is not a GUID"));
+            return Err(invalid("the subscription is not a GUID"));
         }
         if !is_resource_group(resource_group) {
-            return Err(unfit(
+            return Err(invalid(
                 "the resource group's name is not one that Azure allows",
             ));
         }
         if !is_cluster_name(name) {
-            return Err(unfit("the cluster's name is not one that AKS allows"));
+            return Err(invalid("the cluster's name is not one that AKS allows"));
         }
         Ok(Self {
             subscription_id: subscription_id.to_owned(),
@@ -74,7 +67,7 @@ impl ClusterId {
     }
 }
 
-/// 1 to 90 letters, digits and `_-.()`, no point at the end.
+/// 1 to 90 letters, digits and `_-.()`, no dot at the end.
 fn is_resource_group(name: &str) -> bool {
     (1..=90).contains(&name.chars().count())
         && !name.ends_with('.')
@@ -103,32 +96,32 @@ mod tests {
     const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000000a";
 
     #[test]
-    fn what_is_not_a_cluster_is_refused() {
-        let fit = format!(
+    fn an_id_of_something_else_is_refused() {
+        let valid = format!(
             "/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/n"
         );
-        assert!(ClusterId::parse(&fit).is_ok());
-        for unfit in [
+        assert!(ClusterId::parse(&valid).is_ok());
+        for invalid in [
             String::new(),
             "/".into(),
-            fit.replace(SUBSCRIPTION, "s"),
-            fit.replace("/g/", "/../"),
-            fit.replace("/g/", "/g./"),
-            fit.replace("/g/", "/a b/"),
-            fit.replace("/n", "/.."),
-            fit.replace("/n", "/-n"),
-            fit.replace("managedClusters", "virtualMachines"),
-            format!("{fit}/agentPools/x"),
-            format!("{fit}/"),
-            format!("https://evil.example{fit}"),
+            valid.replace(SUBSCRIPTION, "s"),
+            valid.replace("/g/", "/../"),
+            valid.replace("/g/", "/g./"),
+            valid.replace("/g/", "/a b/"),
+            valid.replace("/n", "/.."),
+            valid.replace("/n", "/-n"),
+            valid.replace("managedClusters", "virtualMachines"),
+            format!("{valid}/agentPools/x"),
+            format!("{valid}/"),
+            format!("https://evil.example{valid}"),
         ] {
-            assert!(ClusterId::parse(&unfit).is_err(), "{unfit}");
+            assert!(ClusterId::parse(&invalid).is_err(), "{invalid}");
         }
     }
 
     proptest! {
         #[test]
-        fn an_id_is_put_together_and_taken_apart_whatever_its_case(
+        fn a_valid_id_is_parsed_in_any_case(
             group in r"[A-Za-z0-9_()-][A-Za-z0-9_.()-]{0,20}[A-Za-z0-9_()-]",
             name in "[A-Za-z0-9]([A-Za-z0-9_-]{0,40}[A-Za-z0-9])?",
             upper: bool,
@@ -139,14 +132,14 @@ mod tests {
                 words("subscriptions"), words("resourceGroups"), words("providers"),
                 words("Microsoft.ContainerService"), words("managedClusters"),
             );
-            let parsed = ClusterId::parse(&id).expect("a fit id");
+            let parsed = ClusterId::parse(&id).expect("a valid id");
             prop_assert_eq!(parsed.resource_group, group);
             prop_assert_eq!(parsed.name, name);
             prop_assert_eq!(parsed.subscription_id, SUBSCRIPTION);
         }
 
         #[test]
-        fn no_text_makes_the_taking_apart_panic(text in ".{0,200}") {
+        fn parsing_never_panics(text in ".{0,200}") {
             let _ = ClusterId::parse(&text);
         }
     }

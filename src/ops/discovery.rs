@@ -1,62 +1,19 @@
-//! The walk: tenants, their subscriptions, their clusters, user kubeconfigs.
+//! Finds the clusters of a scope: its tenants, their subscriptions, their clusters.
 //!
-//! Lives here: [`enumerate`]. A step that fails is kept beside what it failed
-//! on, and the walk goes on: one bad tenant, subscription or cluster never stops
-//! a fleet. What the answers look like is in [`model`].
+//! A step that fails is kept with its tenant, subscription or cluster, and does not stop the others.
 
 use std::collections::HashSet;
 
 use futures::{StreamExt, stream};
 
-use super::arm::{Arm, Call};
-use crate::error::{Failure, Kind, Result};
-
-mod choose;
-pub mod credential;
-mod id;
-pub mod model;
-
-pub use credential::{CredentialOptions, user_credential, user_credentials};
-pub use id::ClusterId;
-pub use model::{ClusterRef, SubscriptionRef, TenantRef};
-
-/// The API version of AKS: generally available in every cloud, and nothing
-/// that is read here is newer.
-pub const AKS_API_VERSION: &str = "2025-02-01";
-/// The API version of tenants and subscriptions.
-pub const SUBSCRIPTIONS_API_VERSION: &str = "2022-12-01";
-/// How many calls are under way at once unless that is chosen.
-pub const DEFAULT_CONCURRENCY: usize = 16;
+use crate::{
+    azure::{Arm, STEPS_AT_ONCE, managed_clusters, subscriptions},
+    error::{Failure, Kind, Result},
+    fleet::{ClusterRun, Scope, Subscription, Tenant, Tenants, check_filters, select},
+};
 
 /// How many tenants are signed in to at once: with `az` each is a process.
 const TENANTS_AT_ONCE: usize = 4;
-/// How many steps are waiting or under way at once. Far above the calls under
-/// way, which [`Arm`] bounds: a throttled subscription must not keep the
-/// places of the others.
-const STEPS_AT_ONCE: usize = 4_096;
-
-/// What to walk.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// In which tenants.
-    pub tenants: Tenants,
-    /// Tenants to leave out, by id or domain.
-    pub excluded: Vec<String>,
-    /// The subscriptions, by id or name; every enabled one where empty.
-    pub subscriptions: Vec<String>,
-}
-
-/// Which tenants to look in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Tenants {
-    /// Every one that the account is in.
-    #[default]
-    Every,
-    /// The sign-in's own: a managed identity has no other.
-    Own,
-    /// These, by id or domain.
-    Named(Vec<String>),
-}
 
 /// How far the walk has come.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +21,11 @@ pub enum Step<'s> {
     /// So many tenants will be looked in.
     Tenants(usize),
     /// A tenant was looked in and has so many subscriptions.
-    Tenant(&'s TenantRef, usize),
+    Tenant(&'s Tenant, usize),
     /// So many subscriptions will be looked in.
     Subscriptions(usize),
     /// A subscription was looked in and has so many clusters.
-    Subscription(&'s SubscriptionRef, usize),
+    Subscription(&'s Subscription, usize),
 }
 
 /// Hears how far the walk has come.
@@ -78,13 +35,12 @@ pub type Progress<'p> = &'p (dyn Fn(Step<'_>) + Sync);
 #[derive(Debug, Default)]
 pub struct Fleet {
     /// The tenants that were looked in, with why one could not be.
-    pub tenants: Vec<(TenantRef, Result<()>)>,
+    pub tenants: Vec<(Tenant, Result<()>)>,
     /// The subscriptions that were looked in. An error says that clusters of
     /// it may be missing.
-    pub subscriptions: Vec<(SubscriptionRef, Result<()>)>,
-    /// The clusters, in ARM's order. An error says that ARM's description of
-    /// it can't be used.
-    pub clusters: Vec<(ClusterRef, Result<()>)>,
+    pub subscriptions: Vec<(Subscription, Result<()>)>,
+    /// The clusters, in ARM's order.
+    pub clusters: Vec<ClusterRun>,
     /// What else was odd on the way.
     pub warnings: Vec<Failure>,
     /// The id of the sign-in's own tenant, where its token tells.
@@ -92,7 +48,7 @@ pub struct Fleet {
     /// Exclusions that met no tenant.
     pub unmet_exclusions: Vec<String>,
     /// Every subscription that was seen, each once.
-    seen: Vec<SubscriptionRef>,
+    seen: Vec<Subscription>,
 }
 
 impl Fleet {
@@ -125,7 +81,7 @@ impl Fleet {
     pub async fn enter(
         &mut self,
         arm: &Arm<'_>,
-        tenant: TenantRef,
+        tenant: Tenant,
         scope: &Scope,
         progress: Progress<'_>,
     ) {
@@ -160,12 +116,12 @@ impl Fleet {
             {
                 Err(why.clone())
             }
-            _ => choose::check(&self.seen, &scope.subscriptions).map_err(|why| unseen(why, self)),
+            _ => check_filters(&self.seen, &scope.subscriptions).map_err(|why| unseen(why, self)),
         }
     }
 
     /// Says whether a tenant lists one of the subscriptions that were looked in.
-    pub fn was_looked_in(&self, tenant: &TenantRef) -> bool {
+    pub fn was_looked_in(&self, tenant: &Tenant) -> bool {
         self.subscriptions
             .iter()
             .any(|(subscription, _)| subscription.arm_tenant == tenant.asked)
@@ -174,12 +130,12 @@ impl Fleet {
     async fn look_in(
         &mut self,
         arm: &Arm<'_>,
-        tenants: Vec<TenantRef>,
+        tenants: Vec<Tenant>,
         scope: &Scope,
         progress: Progress<'_>,
     ) {
         let new = self.find_subscriptions(arm, tenants, progress).await;
-        let chosen = choose::narrow(new, &scope.subscriptions);
+        let chosen = select(new, &scope.subscriptions);
         progress(Step::Subscriptions(chosen.len()));
         let mut listings = stream::iter(chosen)
             .map(|subscription| clusters(arm, subscription, progress))
@@ -206,34 +162,28 @@ pub async fn enumerate(arm: &Arm<'_>, scope: &Scope, progress: Progress<'_>) -> 
 
 impl Fleet {
     /// The tenants to look in.
-    async fn find_tenants(&mut self, arm: &Arm<'_>, scope: &Scope) -> Result<Vec<TenantRef>> {
+    async fn find_tenants(&mut self, arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Tenant>> {
         match &scope.tenants {
             Tenants::Named(names) => {
-                let named = names.iter().map(|name| TenantRef::asked(Some(name)));
+                let named = names.iter().map(|name| Tenant::asked(Some(name)));
                 return Ok(self.without_excluded(named.collect(), scope));
             }
-            Tenants::Own => return Ok(vec![TenantRef::asked(None)]),
+            Tenants::Own => return Ok(vec![Tenant::asked(None)]),
             Tenants::Every => {}
         }
         // Without any sign-in there is nothing to fall back to.
         self.own_tenant = arm.signed_in_tenant(None).await?;
-        let call = Call {
-            doing: "list the tenants",
-            tenant: None,
-            bucket: "tenants",
-        };
-        let url = arm.url(&["tenants"], &[("api-version", SUBSCRIPTIONS_API_VERSION)]);
-        let listing = arm.list(call, url).await;
+        let (listed, read) = subscriptions::list_tenants(arm).await;
         let mut known = HashSet::new();
         let mut tenants = Vec::new();
-        for item in &listing.items {
-            match model::decode_tenant(item) {
+        for item in listed {
+            match item {
                 Ok(tenant) if known.insert(tenant.id.clone()) => tenants.push(tenant),
                 Ok(_) => {}
                 Err(why) => self.warnings.push(why),
             }
         }
-        if let Some(why) = listing.cut_short {
+        if let Err(why) = read {
             if tenants.is_empty()
                 && matches!(why.kind(), Kind::Network | Kind::Timeout | Kind::Untrusted)
             {
@@ -242,31 +192,18 @@ impl Fleet {
             self.warnings.push(why);
         }
         if tenants.is_empty() {
-            tenants.push(TenantRef {
+            tenants.push(Tenant {
                 id: self.own_tenant.clone(),
-                ..TenantRef::asked(None)
+                ..Tenant::asked(None)
             });
         }
         tenants.sort_by_key(|tenant| tenant.id != self.own_tenant);
         Ok(self.without_excluded(tenants, scope))
     }
 
-    fn without_excluded(&mut self, tenants: Vec<TenantRef>, scope: &Scope) -> Vec<TenantRef> {
-        let mut met = HashSet::new();
-        let kept = tenants
-            .into_iter()
-            .filter(|tenant| {
-                let excluded: Vec<_> = scope
-                    .excluded
-                    .iter()
-                    .filter(|name| tenant.is(name))
-                    .collect();
-                met.extend(excluded.iter().copied());
-                excluded.is_empty()
-            })
-            .collect();
-        let unmet = scope.excluded.iter().filter(|name| !met.contains(name));
-        self.unmet_exclusions = unmet.cloned().collect();
+    fn without_excluded(&mut self, tenants: Vec<Tenant>, scope: &Scope) -> Vec<Tenant> {
+        let (kept, unmatched) = scope.without_excluded(tenants);
+        self.unmet_exclusions = unmatched;
         kept
     }
 
@@ -274,9 +211,9 @@ impl Fleet {
     async fn find_subscriptions(
         &mut self,
         arm: &Arm<'_>,
-        tenants: Vec<TenantRef>,
+        tenants: Vec<Tenant>,
         progress: Progress<'_>,
-    ) -> Vec<SubscriptionRef> {
+    ) -> Vec<Subscription> {
         let mut listings = stream::iter(tenants)
             .map(|tenant| subscriptions_of(arm, tenant))
             .buffered(TENANTS_AT_ONCE);
@@ -301,17 +238,17 @@ impl Fleet {
 }
 
 /// Says that a tenant could not be signed in to.
-fn closed(tenant: &TenantRef, why: Failure) -> Failure {
-    match tenant.is_named() {
-        true => why.context(format!("could not sign in to {}", tenant.label())),
-        false => why.context("could not sign in to Azure"),
+fn closed(tenant: &Tenant, why: Failure) -> Failure {
+    match tenant.argument() {
+        Some(_) => why.context(format!("could not sign in to {}", tenant.label())),
+        None => why.context("could not sign in to Azure"),
     }
 }
 
 async fn subscriptions_of(
     arm: &Arm<'_>,
-    mut tenant: TenantRef,
-) -> (TenantRef, Vec<Result<SubscriptionRef>>, Result<()>) {
+    mut tenant: Tenant,
+) -> (Tenant, Vec<Result<Subscription>>, Result<()>) {
     match arm.signed_in_tenant(tenant.asked.as_deref()).await {
         Ok(id) => {
             tenant.id = id.or(tenant.id);
@@ -322,65 +259,17 @@ async fn subscriptions_of(
             return (tenant, Vec::new(), Err(why));
         }
     }
-    let doing = format!("list the subscriptions of {}", tenant.label());
-    let call = Call {
-        doing: &doing,
-        tenant: tenant.asked.as_deref(),
-        bucket: &tenant.label(),
-    };
-    let url = arm.url(
-        &["subscriptions"],
-        &[("api-version", SUBSCRIPTIONS_API_VERSION)],
-    );
-    let listing = arm.list(call, url).await;
-    let found = listing
-        .items
-        .iter()
-        .map(|item| model::decode_subscription(item, &tenant))
-        .collect();
-    let read = listing.cut_short.map_or(Ok(()), Err);
+    let (found, read) = subscriptions::list_subscriptions(arm, &tenant).await;
     (tenant, found, read)
 }
 
 async fn clusters(
     arm: &Arm<'_>,
-    subscription: SubscriptionRef,
+    subscription: Subscription,
     progress: Progress<'_>,
-) -> (SubscriptionRef, Vec<(ClusterRef, Result<()>)>, Result<()>) {
-    let doing = format!("list the clusters of subscription `{}`", subscription.name);
-    let call = Call {
-        doing: &doing,
-        tenant: subscription.arm_tenant.as_deref(),
-        bucket: &subscription.id,
-    };
-    let url = arm.url(
-        &[
-            "subscriptions",
-            &subscription.id,
-            "providers",
-            "Microsoft.ContainerService",
-            "managedClusters",
-        ],
-        &[("api-version", AKS_API_VERSION)],
-    );
-    let listing = arm.list(call, url).await;
-    let mut known = HashSet::new();
-    let mut found = Vec::new();
-    for item in &listing.items {
-        match model::decode_cluster(item, &subscription) {
-            // A cluster made while pages are read can be on two of them.
-            Ok(cluster) if known.insert(cluster.id.to_lowercase()) => {
-                found.push((cluster, Ok(())));
-            }
-            Ok(_) => {}
-            Err(odd) => {
-                let (cluster, why) = *odd;
-                found.push((cluster, Err(why)));
-            }
-        }
-    }
+) -> (Subscription, Vec<ClusterRun>, Result<()>) {
+    let (found, read) = managed_clusters::list(arm, &subscription).await;
     progress(Step::Subscription(&subscription, found.len()));
-    let read = listing.cut_short.map_or(Ok(()), Err);
     (subscription, found, read)
 }
 

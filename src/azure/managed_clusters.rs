@@ -1,0 +1,441 @@
+//! Lists managed clusters and fetches their user kubeconfigs.
+
+use std::collections::{HashMap, HashSet};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::{Stream, StreamExt, stream};
+use serde_json::Value;
+
+use super::{
+    STEPS_AT_ONCE,
+    arm::{Arm, Call},
+    json::{guid, text},
+};
+use crate::{
+    error::{Failure, Result},
+    fleet::{Cluster, ClusterId, ClusterRun, State, Subscription},
+    secret::Secret,
+};
+
+/// The API version of AKS: generally available in every cloud, and nothing newer is read.
+pub const AKS_API_VERSION: &str = "2025-02-01";
+
+/// The largest kubeconfig taken from ARM, in bytes: real ones have about 4 KB.
+const KUBECONFIG_LIMIT: usize = 1 << 20;
+
+const PROVIDER: [&str; 3] = ["providers", "Microsoft.ContainerService", "managedClusters"];
+
+/// Lists a subscription's clusters in ARM's order. Also says whether there may be more.
+pub(crate) async fn list(
+    arm: &Arm<'_>,
+    subscription: &Subscription,
+) -> (Vec<ClusterRun>, Result<()>) {
+    let doing = format!("list the clusters of subscription `{}`", subscription.name);
+    let call = Call {
+        doing: &doing,
+        tenant: subscription.arm_tenant.as_deref(),
+        bucket: &subscription.id,
+    };
+    let path = [&["subscriptions", &subscription.id], &PROVIDER[..]].concat();
+    let url = arm.url(&path, &[("api-version", AKS_API_VERSION)]);
+    let listing = arm.list(call, url).await;
+    let mut clusters: Vec<_> = listing
+        .items
+        .iter()
+        .map(|item| decode_cluster(item, subscription))
+        .collect();
+    // A cluster that is created meanwhile can be on two pages.
+    let mut known = HashSet::new();
+    clusters.retain(|run| matches!(run.state, State::Failed(_)) || known.insert(run.cluster.key()));
+    (clusters, listing.cut_short.map_or(Ok(()), Err))
+}
+
+/// Fetches the user kubeconfigs of many clusters and returns each as it arrives. `public_fqdn` asks
+/// for the public address of private clusters.
+///
+/// Subscriptions alternate: AKS throttles each on its own, so the time is that of the largest and
+/// not the sum.
+pub fn user_kubeconfigs<'r>(
+    arm: &'r Arm<'_>,
+    clusters: Vec<&'r mut ClusterRun>,
+    public_fqdn: bool,
+) -> impl Stream<Item = (&'r mut ClusterRun, Result<Secret>)> {
+    stream::iter(alternating(clusters))
+        .map(move |run| async move {
+            let kubeconfig = user_kubeconfig(arm, &run.cluster, public_fqdn).await;
+            (run, kubeconfig)
+        })
+        .buffer_unordered(STEPS_AT_ONCE)
+}
+
+/// Fetches a cluster's user kubeconfig (`listClusterUserCredential`), which holds an administrator's
+/// key if the cluster has local accounts only.
+async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) -> Result<Secret> {
+    let mut query = vec![("api-version", AKS_API_VERSION), ("format", "exec")];
+    if public_fqdn {
+        query.push(("server-fqdn", "public"));
+    }
+    let group = [
+        "subscriptions",
+        &cluster.subscription_id,
+        "resourceGroups",
+        &cluster.resource_group,
+    ];
+    let action = [&cluster.name, "listClusterUserCredential"];
+    let url = arm.url(&[&group[..], &PROVIDER, &action].concat(), &query);
+    let doing = format!("get the credential of cluster `{}`", cluster.name);
+    // AKS counts these apart from listings, per subscription.
+    let call = Call {
+        doing: &doing,
+        tenant: cluster.arm_tenant.as_deref(),
+        bucket: &format!("{}/credentials", cluster.subscription_id),
+    };
+    let answer = arm.post(call, &url).await?;
+    decode_kubeconfig(&answer.body).map_err(|why| why.context(format!("could not {doing}")))
+}
+
+/// Sorts clusters: the first of each subscription, then the second of each, and so on.
+fn alternating(clusters: Vec<&mut ClusterRun>) -> Vec<&mut ClusterRun> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut ordered: Vec<_> = clusters
+        .into_iter()
+        .map(|run| {
+            let count = counts
+                .entry(run.cluster.subscription_id.clone())
+                .or_default();
+            *count += 1;
+            (*count, run)
+        })
+        .collect();
+    ordered.sort_by_key(|(count, _)| *count);
+    ordered.into_iter().map(|(_, run)| run).collect()
+}
+
+/// Decodes one cluster of a listing. One that can't be decoded has failed, with whatever a report can show of it.
+fn decode_cluster(item: &Value, subscription: &Subscription) -> ClusterRun {
+    let mut cluster = Cluster {
+        id: text(item, "id").unwrap_or_default(),
+        name: text(item, "name").unwrap_or_default(),
+        subscription_id: subscription.id.clone(),
+        subscription_name: subscription.name.clone(),
+        tenant_id: subscription.tenant_id.clone(),
+        arm_tenant: subscription.arm_tenant.clone(),
+        location: text(item, "location").unwrap_or_default(),
+        ..Cluster::default()
+    };
+    let state = match complete(&mut cluster, item) {
+        Ok(()) => State::Listed,
+        Err(why) => State::Failed(why.context("ARM's description of the cluster can't be read")),
+    };
+    ClusterRun { cluster, state }
+}
+
+/// Decodes the rest. A field that only people read may be missing or of another type; one that decides how to sign in
+/// may not.
+fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
+    let id = ClusterId::parse(&cluster.id)?;
+    if !id
+        .subscription_id
+        .eq_ignore_ascii_case(&cluster.subscription_id)
+    {
+        return Err(Failure::new(format!(
+            "its id names the subscription `{}`",
+            id.subscription_id
+        )));
+    }
+    cluster.resource_group = id.resource_group;
+    cluster.name = id.name;
+    let properties = match item.get("properties") {
+        Some(properties @ Value::Object(_)) => properties,
+        Some(_) => return Err(Failure::new("`properties` is not an object")),
+        None => return Err(Failure::new("`properties` is missing")),
+    };
+    cluster.kubernetes_version = text(properties, "currentKubernetesVersion")
+        .or_else(|| text(properties, "kubernetesVersion"));
+    cluster.power_state = properties.get("powerState").and_then(|p| text(p, "code"));
+    cluster.provisioning_state = text(properties, "provisioningState");
+    match properties.get("aadProfile") {
+        None | Some(Value::Null) => {}
+        Some(profile @ Value::Object(_)) => {
+            cluster.aad = true;
+            cluster.server_app = guid(profile, "serverAppID", "Entra profile").ok();
+            match profile.get("tenantID").or_else(|| profile.get("tenantId")) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(tenant)) if tenant.is_empty() => {}
+                Some(_) => cluster.tenant_id = guid(profile, "tenantID", "Entra profile")?,
+            }
+        }
+        Some(_) => return Err(Failure::new("`aadProfile` is not an object")),
+    }
+    Ok(())
+}
+
+/// Decodes the first kubeconfig of an answer. No error repeats any of it.
+fn decode_kubeconfig(body: &[u8]) -> Result<Secret> {
+    let invalid = |why: &str| Failure::new("ARM's answer holds no kubeconfig").because(why);
+    let body: Value = serde_json::from_slice(body).map_err(|why| {
+        // Serde's own text can repeat a part of what it read.
+        invalid(&format!(
+            "it is not JSON (line {}, column {})",
+            why.line(),
+            why.column()
+        ))
+    })?;
+    let encoded = body
+        .get("kubeconfigs")
+        .ok_or_else(|| invalid("`kubeconfigs` is missing"))?
+        .get(0)
+        .ok_or_else(|| invalid("`kubeconfigs` is empty"))?
+        .get("value")
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("`kubeconfigs[0].value` is missing or not text"))?;
+    if encoded.len() / 4 * 3 > KUBECONFIG_LIMIT {
+        return Err(invalid("it is larger than 1 MiB"));
+    }
+    let encoded: String = encoded.split_ascii_whitespace().collect();
+    let decoded = STANDARD
+        .decode(encoded)
+        .map_err(|_| invalid("`kubeconfigs[0].value` is not base64"))?;
+    let decoded =
+        String::from_utf8(decoded).map_err(|_| invalid("the kubeconfig is not UTF-8 text"))?;
+    if decoded.trim().is_empty() {
+        return Err(invalid("the kubeconfig is empty"));
+    }
+    Ok(Secret::new(decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn run(subscription: usize, name: usize) -> ClusterRun {
+        let cluster = Cluster {
+            name: name.to_string(),
+            subscription_id: subscription.to_string(),
+            ..Cluster::default()
+        };
+        ClusterRun::new(cluster, State::Listed)
+    }
+
+    #[test]
+    fn subscriptions_alternate() {
+        let mut runs = [run(1, 1), run(1, 2), run(1, 3), run(2, 4)];
+        let runs = alternating(runs.iter_mut().collect());
+        let names: Vec<_> = runs.iter().map(|run| run.cluster.name.as_str()).collect();
+        assert_eq!(names, ["1", "4", "2", "3"]);
+    }
+
+    fn credential(value: &str) -> String {
+        json!({"kubeconfigs": [{"name": "clusterUser", "value": value}]}).to_string()
+    }
+
+    #[test]
+    fn the_first_kubeconfig_counts_whatever_its_name() {
+        let body = credential(&STANDARD.encode("apiVersion: v1\n"));
+        let read = decode_kubeconfig(body.as_bytes()).expect("a kubeconfig");
+        assert_eq!(read.expose(), "apiVersion: v1\n");
+    }
+
+    #[test]
+    fn an_invalid_kubeconfig_says_why_and_repeats_nothing_of_it() {
+        let large = credential(&STANDARD.encode(vec![b'a'; KUBECONFIG_LIMIT + 1]));
+        let cases = [
+            ("{\"kubeconfigs\": \"hunter2".to_owned(), "not JSON"),
+            ("[]".into(), "`kubeconfigs` is missing"),
+            (r#"{"kubeconfigs":[]}"#.into(), "`kubeconfigs` is empty"),
+            (r#"{"kubeconfigs":[{"value":5}]}"#.into(), "not text"),
+            (credential("hunter2!"), "not base64"),
+            (credential(&STANDARD.encode([0xff, 0xfe])), "not UTF-8"),
+            (credential(""), "is empty"),
+            (large, "larger than 1 MiB"),
+        ];
+        for (body, why) in cases {
+            let failure = decode_kubeconfig(body.as_bytes()).expect_err("an invalid kubeconfig");
+            assert!(failure.render().contains(why), "{why}: {failure}");
+            assert!(!failure.render().contains("hunter2"));
+        }
+    }
+
+    const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000000a";
+    const TENANT: &str = "00000000-0000-0000-0000-0000000000aa";
+    const OTHER_TENANT: &str = "00000000-0000-0000-0000-0000000000bb";
+
+    fn subscription() -> Subscription {
+        Subscription {
+            id: SUBSCRIPTION.into(),
+            name: "Production".into(),
+            arm_tenant: Some(TENANT.into()),
+            tenant_id: TENANT.into(),
+            state: "Enabled".into(),
+        }
+    }
+
+    fn described() -> Value {
+        json!({
+            "id": format!("/subscriptions/{}/resourcegroups/RG-a/providers/Microsoft.ContainerService/managedClusters/One", SUBSCRIPTION.to_uppercase()),
+            "name": "One", "location": "westeurope",
+            "properties": {
+                "provisioningState": "Succeeded", "powerState": {"code": "Stopped"},
+                "kubernetesVersion": "1.33", "currentKubernetesVersion": "1.33.2",
+                "aadProfile": {"managed": true, "tenantID": OTHER_TENANT},
+            },
+        })
+    }
+
+    fn decoded(item: &Value) -> Cluster {
+        let run = decode_cluster(item, &subscription());
+        assert!(matches!(run.state, State::Listed), "{:?}", run.state);
+        run.cluster
+    }
+
+    fn refused(item: &Value) -> (Cluster, String) {
+        match decode_cluster(item, &subscription()) {
+            ClusterRun {
+                cluster,
+                state: State::Failed(why),
+            } => (cluster, why.to_string()),
+            run => panic!("{run:?}"),
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_decoded() {
+        let read = decoded(&described());
+        assert_eq!(read.resource_group, "RG-a");
+        assert_eq!(read.subscription_name, "Production");
+        assert_eq!(read.tenant_id, OTHER_TENANT);
+        assert_eq!(read.arm_tenant.as_deref(), Some(TENANT));
+        assert_eq!(read.kubernetes_version.as_deref(), Some("1.33.2"));
+        assert!(read.aad && read.is_stopped());
+    }
+
+    #[test]
+    fn a_cluster_with_applications_of_its_own_names_them() {
+        let server = "00000000-0000-0000-0000-0000000000CC";
+        let read = |id: Value| {
+            let mut item = described();
+            item["properties"]["aadProfile"]["serverAppID"] = id;
+            decoded(&item).server_app
+        };
+        assert_eq!(read(json!(server)), Some(server.to_lowercase()));
+        for none in [Value::Null, json!(""), json!("x"), json!(7)] {
+            assert_eq!(read(none), None);
+        }
+    }
+
+    #[test]
+    fn a_cluster_without_an_entra_profile_has_local_accounts_and_the_tenant_of_the_token() {
+        for profile in [Value::Null, json!("absent")] {
+            let mut item = described();
+            let properties = item["properties"].as_object_mut().expect("an object");
+            if profile.is_null() {
+                properties.insert("aadProfile".into(), Value::Null);
+            } else {
+                properties.remove("aadProfile");
+            }
+            let read = decoded(&item);
+            assert!(!read.aad);
+            assert_eq!(read.tenant_id, TENANT);
+        }
+    }
+
+    #[test]
+    fn only_fields_that_decide_nothing_may_be_malformed() {
+        let mut item = described();
+        item["location"] = json!(7);
+        item["properties"]["powerState"] = json!("Running");
+        item["properties"]["currentKubernetesVersion"] = json!({});
+        let read = decoded(&item);
+        assert_eq!(read.power_state, None);
+        assert_eq!(read.kubernetes_version.as_deref(), Some("1.33"));
+
+        for (pointer, value) in [
+            ("/id", json!("nonsense")),
+            ("/properties", json!("nonsense")),
+            ("/properties/aadProfile", json!("yes")),
+            ("/properties/aadProfile/tenantID", json!(3)),
+            ("/properties/aadProfile/tenantID", json!("../x")),
+        ] {
+            let mut item = described();
+            *item.pointer_mut(pointer).expect("a field") = value;
+            assert_eq!(refused(&item).0.name, "One", "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_cluster_is_named() {
+        let (cluster, _) = refused(&json!({"name": "Two", "id": 3}));
+        assert_eq!(
+            (cluster.name.as_str(), cluster.subscription_id.as_str()),
+            ("Two", SUBSCRIPTION)
+        );
+        refused(&json!(17));
+    }
+
+    #[test]
+    fn a_cluster_of_another_subscription_is_refused() {
+        let mut item = described();
+        item["id"] = json!(
+            item["id"]
+                .as_str()
+                .expect("an id")
+                .replace("00000000A", "00000000B")
+        );
+        assert!(refused(&item).1.contains("names the subscription"));
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[ -~]{0,12}".prop_map(Value::from),
+        ];
+        let key = prop_oneof![
+            Just("id".to_owned()),
+            Just("value".to_owned()),
+            Just("properties".to_owned()),
+            Just("aadProfile".to_owned()),
+            "[a-z]{1,4}",
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((key.clone(), inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_a_kubeconfig_never_panics(bytes: Vec<u8>, value in "[ -~]{0,60}") {
+            let _ = decode_kubeconfig(&bytes);
+            let _ = decode_kubeconfig(credential(&value).as_bytes());
+        }
+
+        #[test]
+        fn decoding_a_cluster_never_panics(item in any_json()) {
+            decode_cluster(&item, &subscription());
+        }
+
+        #[test]
+        fn alternating_keeps_each_cluster_and_the_order_in_each_subscription(
+            subscriptions in proptest::collection::vec(0_usize..4, 0..40),
+        ) {
+            let mut runs: Vec<_> = subscriptions.iter().enumerate().map(|(n, &s)| run(s, n)).collect();
+            let all: Vec<_> = runs.iter().map(|run| run.cluster.clone()).collect();
+            let sorted: Vec<_> = alternating(runs.iter_mut().collect()).iter().map(|run| run.cluster.clone()).collect();
+            prop_assert_eq!(sorted.len(), all.len());
+            for s in 0..4 {
+                let of = |list: &[Cluster]| -> Vec<String> {
+                    let list = list.iter().filter(|c| c.subscription_id == s.to_string());
+                    list.map(|c| c.name.clone()).collect()
+                };
+                prop_assert_eq!(of(&sorted), of(&all));
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A cluster, and its state in a run: the one record that every step works on.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::Failure;
+
+/// A managed cluster, as ARM describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The ARM id as ARM spelled it. Compare [`Cluster::key`] instead.
+    pub id: String,
+    /// Unique in its resource group only.
+    pub name: String,
+    pub resource_group: String,
+    /// A GUID in lower case.
+    pub subscription_id: String,
+    /// The subscription's display name.
+    pub subscription_name: String,
+    /// The tenant that issues the cluster's tokens.
+    pub tenant_id: String,
+    /// The tenant whose tokens ARM accepts for the cluster; none for the sign-in's own. Differs from
+    /// `tenant_id` if the subscription is delegated.
+    pub arm_tenant: Option<String>,
+    pub location: String,
+    /// The version in use, such as `1.33.2`.
+    pub kubernetes_version: Option<String>,
+    /// `Running` or `Stopped`.
+    pub power_state: Option<String>,
+    /// `Succeeded`, `Failed`, `Creating`, …
+    pub provisioning_state: Option<String>,
+    /// Whether people sign in with Entra ID.
+    pub aad: bool,
+    /// The cluster's own server application, if it was created with one: a GUID in lower case.
+    pub server_app: Option<String>,
+}
+
+impl Cluster {
+    /// The ARM id in lower case: ARM changes the case of an id from one answer to the next.
+    pub fn key(&self) -> String {
+        self.id.to_ascii_lowercase()
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        is(&self.power_state, "Stopped")
+    }
+
+    pub fn is_being_deleted(&self) -> bool {
+        is(&self.provisioning_state, "Deleting")
+    }
+
+    /// Sorts clusters in reports.
+    pub fn report_order(&self) -> (String, String, String) {
+        (
+            self.subscription_name.to_lowercase(),
+            self.resource_group.to_lowercase(),
+            self.name.to_lowercase(),
+        )
+    }
+}
+
+fn is(state: &Option<String>, word: &str) -> bool {
+    state
+        .as_deref()
+        .is_some_and(|state| state.eq_ignore_ascii_case(word))
+}
+
+/// A cluster and how far a run has come with it.
+#[derive(Debug, Clone)]
+pub struct ClusterRun {
+    pub cluster: Cluster,
+    pub state: State,
+}
+
+/// How far a run has come with a cluster.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// ARM listed it.
+    Listed,
+    /// It gets no entries, for this reason.
+    Skipped(String),
+    Failed(Failure),
+    /// Its user kubeconfig was converted to entries.
+    Converted(Box<Entries>),
+    /// Its entries are part of the new kubeconfig.
+    Planned(Planned),
+}
+
+/// A cluster's entries in a kubeconfig.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// The cluster's value: `server`, `certificate-authority-data`, …
+    pub cluster: Map<String, Value>,
+    /// The user's value: an `exec` mapping, or an administrator's certificate.
+    pub user: Map<String, Value>,
+    /// The arguments of the exec entry, `get-token` first; none for a local account.
+    pub token_args: Option<Vec<String>>,
+}
+
+/// What the plan does with a cluster's entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub action: Action,
+    /// The context that reaches the cluster.
+    pub context: String,
+    /// The kubeconfig that holds the entries.
+    pub file: PathBuf,
+    /// As in [`Entries`].
+    pub token_args: Option<Vec<String>>,
+}
+
+/// How a cluster's entries change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Added,
+    Updated,
+    Unchanged,
+}
+
+impl ClusterRun {
+    pub fn new(cluster: Cluster, state: State) -> Self {
+        Self { cluster, state }
+    }
+
+    pub fn entries(&self) -> Option<&Entries> {
+        match &self.state {
+            State::Converted(entries) => Some(entries),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which tenants and subscriptions to search for clusters.
+
+use std::collections::HashSet;
+
+/// What to search.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    pub tenants: Tenants,
+    /// Tenants to omit, by id or domain.
+    pub excluded: Vec<String>,
+    /// Subscriptions by id or name; empty for every enabled one.
+    pub subscriptions: Vec<String>,
+}
+
+/// Which tenants to search.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Tenants {
+    /// All that the account is in.
+    #[default]
+    Every,
+    /// The sign-in's own: a managed identity has no other.
+    Own,
+    /// These, by id or domain.
+    Named(Vec<String>),
+}
+
+impl Scope {
+    /// Splits off the excluded tenants. Also returns the exclusions that match none.
+    pub fn without_excluded(&self, tenants: Vec<Tenant>) -> (Vec<Tenant>, Vec<String>) {
+        let mut matched = HashSet::new();
+        let kept = tenants
+            .into_iter()
+            .filter(|tenant| {
+                let excluded: Vec<_> = self.excluded.iter().filter(|n| tenant.is(n)).collect();
+                matched.extend(excluded.iter().copied());
+                excluded.is_empty()
+            })
+            .collect();
+        let unmatched = self.excluded.iter().filter(|name| !matched.contains(name));
+        (kept, unmatched.cloned().collect())
+    }
+}
+
+/// A tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tenant {
+    /// The id or domain that tokens are requested with; none for the sign-in's own tenant.
+    pub asked: Option<String>,
+    /// A GUID in lower case, if known.
+    pub id: Option<String>,
+    pub display_name: Option<String>,
+    pub domains: Vec<String>,
+    /// Whether it issued a token in this run.
+    pub entered: bool,
+}
+
+impl Tenant {
+    /// A tenant of which nothing else is known.
+    pub fn asked(tenant: Option<&str>) -> Self {
+        Self {
+            asked: tenant.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this is its id or one of its domains.
+    pub fn is(&self, id_or_domain: &str) -> bool {
+        [&self.id, &self.asked]
+            .into_iter()
+            .flatten()
+            .chain(&self.domains)
+            .any(|name| name.eq_ignore_ascii_case(id_or_domain.trim()))
+    }
+
+    /// The id or domain to give to `--tenant-id`.
+    pub fn argument(&self) -> Option<&str> {
+        self.asked.as_deref().or(self.id.as_deref())
+    }
+
+    /// The tenant in a sentence.
+    pub fn label(&self) -> String {
+        match self.display_name.as_deref().or(self.argument()) {
+            Some(name) => format!("tenant `{name}`"),
+            None => "the sign-in's own tenant".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Subscriptions, and the filter that `--subscription` gives.
+
+use crate::error::{Failure, Result};
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// A GUID in lower case.
+    pub id: String,
+    /// The display name.
+    pub name: String,
+    /// The tenant whose tokens ARM accepts; none for the sign-in's own.
+    pub arm_tenant: Option<String>,
+    /// The id of that tenant.
+    pub tenant_id: String,
+    /// `Enabled`, `Warned`, `PastDue`, `Disabled` or `Deleted`.
+    pub state: String,
+}
+
+impl Subscription {
+    /// Whether its clusters can be read.
+    pub fn is_enabled(&self) -> bool {
+        ["Enabled", "Warned", "PastDue"]
+            .iter()
+            .any(|state| self.state.eq_ignore_ascii_case(state))
+    }
+
+    /// Whether it has this id or name, in any case.
+    fn matches(&self, filter: &str) -> bool {
+        let filter = filter.trim();
+        self.id.eq_ignore_ascii_case(filter) || self.name.to_lowercase() == filter.to_lowercase()
+    }
+}
+
+/// Checks that each filter matches an enabled subscription.
+///
+/// # Errors
+/// A usage error for the first that does not.
+pub(crate) fn check_filters(found: &[Subscription], filters: &[String]) -> Result<()> {
+    for filter in filters.iter().map(|filter| filter.trim()) {
+        let matching: Vec<_> = found.iter().filter(|one| one.matches(filter)).collect();
+        let Some(first) = matching.first() else {
+            return Err(
+                Failure::usage(format!("no subscription has the id or name `{filter}`"))
+                    .because(format!(
+                        "it is not one of the {} subscriptions that this sign-in can see",
+                        found.len()
+                    ))
+                    .hint(
+                        "check the spelling and the account, or name its tenant with `--tenant-id`",
+                    ),
+            );
+        };
+        if !matching.iter().any(|one| one.is_enabled()) {
+            return Err(Failure::usage(format!(
+                "the subscription `{filter}` can't be read: its state is `{}`",
+                first.state
+            ))
+            .hint("enable it in Azure, or omit it"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the enabled subscriptions that match any of the filters, or all enabled ones without filters. The
+/// order stays; a name that several share selects them all.
+pub(crate) fn select(found: Vec<Subscription>, filters: &[String]) -> Vec<Subscription> {
+    found
+        .into_iter()
+        .filter(Subscription::is_enabled)
+        .filter(|one| filters.is_empty() || filters.iter().any(|filter| one.matches(filter)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::EXIT_USAGE;
+    use proptest::prelude::*;
+
+    fn subscription(n: usize, name: &str, state: &str) -> Subscription {
+        Subscription {
+            id: format!("00000000-0000-0000-0000-{n:012x}"),
+            name: name.into(),
+            arm_tenant: None,
+            tenant_id: String::new(),
+            state: state.into(),
+        }
+    }
+
+    fn found() -> Vec<Subscription> {
+        vec![
+            subscription(10, "Dev", "Enabled"),
+            subscription(11, "Prod", "Warned"),
+            subscription(12, "prod", "PastDue"),
+            subscription(13, "Old", "Disabled"),
+            subscription(14, "Über", "Enabled"),
+        ]
+    }
+
+    fn selected(filters: &[&str]) -> Vec<String> {
+        let filters: Vec<_> = filters.iter().map(|&f| f.to_owned()).collect();
+        check_filters(&found(), &filters).expect("filters that match");
+        let selected = select(found(), &filters);
+        selected.into_iter().map(|one| one.name).collect()
+    }
+
+    fn refused(filter: &str) -> String {
+        let failure = check_filters(&found(), &[filter.to_owned()]).expect_err("no match");
+        assert_eq!(failure.exit_code(), EXIT_USAGE);
+        failure.render()
+    }
+
+    #[test]
+    fn without_a_filter_every_enabled_subscription_is_selected() {
+        assert_eq!(selected(&[]), ["Dev", "Prod", "prod", "Über"]);
+    }
+
+    #[test]
+    fn a_filter_is_an_id_or_a_name_in_any_case_and_a_shared_name_selects_all() {
+        assert_eq!(selected(&["00000000-0000-0000-0000-00000000000A"]), ["Dev"]);
+        assert_eq!(selected(&["PROD"]), ["Prod", "prod"]);
+        assert_eq!(selected(&["über", " dev "]), ["Dev", "Über"]);
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_enabled_is_named() {
+        assert!(refused("Nope").contains("`Nope`"));
+        assert!(refused("old").contains("its state is `Disabled`"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_selection_keeps_the_order(names in proptest::collection::vec("[ab]{0,2}", 0..8), filter in "[ab]{0,2}") {
+            let found: Vec<_> = names.iter().enumerate().map(|(n, name)| subscription(n, name, "Enabled")).collect();
+            prop_assert_eq!(&select(found.clone(), &[]), &found);
+            let wanted = std::slice::from_ref(&filter);
+            prop_assert_eq!(check_filters(&found, wanted).is_ok(), names.contains(&filter));
+            let expected: Vec<_> = found.iter().filter(|one| one.name == filter).cloned().collect();
+            prop_assert_eq!(select(found, wanted), expected);
+        }
+    }
+}
