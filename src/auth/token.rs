@@ -5,7 +5,11 @@
 
 use async_trait::async_trait;
 
-use crate::{error::Result, secret::Secret};
+use crate::{
+    error::{Failure, Result},
+    login::AKS_SERVER_ID,
+    secret::Secret,
+};
 
 /// One token that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +36,21 @@ impl TokenRequest {
             claims: None,
             force_refresh: false,
             interactive: true,
+        }
+    }
+
+    /// A request for the server application of a cluster, in the sign-in's own tenant. As for kubelogin,
+    /// its id may end in `/.default` and in slashes.
+    ///
+    /// # Errors
+    /// A usage error when there is no id.
+    pub(crate) fn for_server(server_id: &str) -> Result<Self> {
+        let trimmed = server_id.trim_end_matches('/');
+        match trimmed.strip_suffix("/.default").unwrap_or(trimmed) {
+            "" => Err(Failure::usage("`--server-id` is missing").hint(format!(
+                "AKS-managed clusters have `--server-id {AKS_SERVER_ID}`"
+            ))),
+            resource => Ok(Self::resource(resource)),
         }
     }
 
@@ -63,4 +82,22 @@ pub trait TokenSource: Send + Sync {
     /// # Errors
     /// What stood in the way, with what to do about it.
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_id_is_taken_in_every_form_that_kubelogin_takes() {
+        let resource = |given| TokenRequest::for_server(given).map(|request| request.resource);
+        for given in ["id", "id/", "id//", "id/.default", "id/.default/"] {
+            assert_eq!(resource(given).expect("an id"), "id", "{given}");
+        }
+        assert_eq!(
+            resource("https://management.core.windows.net//.default").expect("an id"),
+            "https://management.core.windows.net/"
+        );
+        assert!(resource("").is_err());
+    }
 }

@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    flags, get_token,
+    flags,
     output::{self, Format, say},
 };
 use crate::{
     auth::{
+        TokenRequest,
         cache::{CacheEntry, EntryKind, Filter, TokenCache},
         store::{self, Store, StoreChoice},
     },
@@ -358,9 +359,10 @@ fn wanted(matches: &ArgMatches) -> Filter {
 /// come back without a question where the sign-in is kept.
 fn access_token_of(entry: &Settings) -> Filter {
     let server_id = entry.text(Param::ServerId);
+    let request = server_id.and_then(|id| TokenRequest::for_server(id).ok());
     Filter {
         tenant: entry.text(Param::TenantId).map(str::to_owned),
-        resource: server_id.and_then(|id| get_token::resource(id).ok()),
+        resource: request.map(|request| request.resource),
         ..Filter::default()
     }
 }

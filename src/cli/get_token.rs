@@ -128,7 +128,7 @@ fn prepare_for(
     settings.set_default(Param::Login, DEFAULT_LOGIN);
     tell_of_unused(&settings);
     let sign_in = settings.resolve(host)?;
-    let request = TokenRequest::resource(resource(&sign_in.server_id)?);
+    let request = TokenRequest::for_server(&sign_in.server_id)?;
     let authority = Cloud::authority(
         sign_in.environment.as_deref(),
         sign_in.authority_host.as_deref(),
@@ -190,20 +190,6 @@ fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<Access
     }
 }
 
-/// The resource that a server id stands for; kubelogin takes it with and
-/// without `/.default` and slashes at its end.
-pub(super) fn resource(server_id: &str) -> Result<String> {
-    let trimmed = server_id.trim_end_matches('/');
-    let resource = trimmed.strip_suffix("/.default").unwrap_or(trimmed);
-    if resource.is_empty() {
-        return Err(Failure::usage("`--server-id` is missing").hint(format!(
-            "AKS-managed clusters have `--server-id {}`",
-            crate::login::AKS_SERVER_ID
-        )));
-    }
-    Ok(resource.to_owned())
-}
-
 /// Tells with `-v` alone: kubectl calls this for each command, and what is
 /// written was told when it was written.
 fn tell_of_unused(settings: &Settings) {
@@ -212,22 +198,5 @@ fn tell_of_unused(settings: &Settings) {
     };
     for param in settings.unused() {
         tracing::info!("login mode `{mode}` does nothing with `{}`", param.dashed());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_id_is_taken_in_every_form_that_kubelogin_takes() {
-        for given in ["id", "id/", "id//", "id/.default", "id/.default/"] {
-            assert_eq!(resource(given).expect("fits"), "id", "{given}");
-        }
-        assert_eq!(
-            resource("https://management.core.windows.net//.default").expect("fits"),
-            "https://management.core.windows.net/"
-        );
-        assert!(resource("").is_err());
     }
 }
