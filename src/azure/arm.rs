@@ -1,7 +1,4 @@
-//! Azure Resource Manager: calls with a token, paging, throttling, retry.
-//!
-//! Lives here: [`Arm`], the one place from which a token goes to ARM. What is
-//! asked and what the answers mean belongs to [`fleet`](super::fleet).
+//! The client of Azure Resource Manager: tokens, paging, throttling and retries.
 
 use std::{
     collections::HashSet,
@@ -43,9 +40,9 @@ use tenant_tokens::{Reason, TenantToken, TenantTokens, tenant_of};
 
 pub(crate) use tenant_tokens::Identity;
 
-/// How long one attempt may take, answer included.
+/// How long one attempt may take, reading the answer included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
-/// The most pages of one listing: 50 subscriptions a page are 250,000.
+/// The most pages of one listing. With 50 subscriptions on a page, that is 250,000.
 const PAGE_LIMIT: usize = 5_000;
 
 /// When a call is sent again: as Azure's own clients do (`azcore/policy.RetryOptions`), and more often
@@ -72,7 +69,7 @@ const THROTTLED_RETRIES: u32 = 7;
 /// How often a call without an answer is sent again if ARM has not answered any call.
 pub const FIRST_CONTACT_RETRIES: u32 = 1;
 
-/// ARM, as one sign-in sees it.
+/// ARM of one cloud, called as one sign-in.
 pub struct Arm<'a> {
     http: &'a Http,
     host: &'a Host,
@@ -84,28 +81,34 @@ pub struct Arm<'a> {
     answered: AtomicBool,
 }
 
-/// One call.
+/// A call to ARM.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'c> {
-    /// Completes the sentence "could not …" for a person.
+    /// Completes the sentence "could not …" in an error.
     pub doing: &'c str,
-    /// The tenant whose token is sent; the sign-in's own where none is named.
+    /// The tenant whose token is sent; by default the sign-in's own.
     pub tenant: Option<&'c str>,
     /// What the service counts the call against, such as a subscription.
     pub bucket: &'c str,
 }
 
-/// A listing, as far as it came.
+/// A listing, complete or not.
 #[derive(Debug)]
 pub struct Listing {
     /// The items of every page that was read.
     pub items: Vec<Value>,
-    /// Why there may be more than that.
+    /// Why reading stopped before the last page.
     pub cut_short: Option<Failure>,
 }
 
+impl Call<'_> {
+    fn failed(&self, why: Failure) -> Failure {
+        why.context(format!("could not {}", self.doing))
+    }
+}
+
 impl<'a> Arm<'a> {
-    /// ARM of a cloud, with at most `concurrency` calls under way at once.
+    /// Creates a client that has at most `concurrency` calls in flight.
     ///
     /// # Errors
     /// When the HTTP client can't be built.
@@ -126,8 +129,7 @@ impl<'a> Arm<'a> {
         })
     }
 
-    /// A URL below ARM's endpoint. Each segment is one segment, whatever is in
-    /// it.
+    /// A URL below ARM's endpoint. What a segment contains is escaped.
     pub fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.cloud.arm.clone();
         url.path_segments_mut()
@@ -138,8 +140,8 @@ impl<'a> Arm<'a> {
         url
     }
 
-    /// The tenant that the token of `tenant` is of, where the token tells. Nobody is asked for
-    /// another tenant's than the sign-in's own.
+    /// The tenant that issued the token for `tenant`, if the token says so. A person is asked to sign in to
+    /// the sign-in's own tenant only.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -148,7 +150,7 @@ impl<'a> Arm<'a> {
         Ok(tenant_of(&token.secret))
     }
 
-    /// Whose the token of `tenant` is.
+    /// Whose token the one for `tenant` is.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -156,7 +158,7 @@ impl<'a> Arm<'a> {
         Ok(Identity::of(&self.tokens.get(tenant).await?.secret))
     }
 
-    /// As [`Arm::signed_in_tenant`], and a person may be asked for this tenant's tokens from now on.
+    /// Like [`Arm::signed_in_tenant`], but from now on a person may be asked to sign in to this tenant.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -173,7 +175,7 @@ impl<'a> Arm<'a> {
         self.send(Method::GET, call, url).await
     }
 
-    /// Asks for an action without a body. It may be sent more than once.
+    /// Posts an action without a body. It may be sent more than once.
     ///
     /// # Errors
     /// Those of the sign-in, of the network and of ARM.
@@ -181,17 +183,15 @@ impl<'a> Arm<'a> {
         self.send(Method::POST, call, url).await
     }
 
-    /// Reads every page of a listing.
-    ///
-    /// What was read before a page failed is kept, beside the failure.
+    /// Reads every page of a listing. If one fails, the items of the earlier pages are still returned.
     pub async fn list(&self, call: Call<'_>, first: Url) -> Listing {
         let mut items = Vec::new();
-        let cut_short = self.walk(call, first, &mut items).await.err();
+        let cut_short = self.read_pages(call, first, &mut items).await.err();
         Listing { items, cut_short }
     }
 
-    async fn walk(&self, call: Call<'_>, first: Url, items: &mut Vec<Value>) -> Result<()> {
-        let stopped = |why: Failure| why.context(format!("could not {}", call.doing));
+    async fn read_pages(&self, call: Call<'_>, first: Url, items: &mut Vec<Value>) -> Result<()> {
+        let stopped = |why: Failure| call.failed(why);
         let mut visited = HashSet::new();
         let mut at = first;
         while visited.insert(at.as_str().to_owned()) {
@@ -207,7 +207,7 @@ impl<'a> Arm<'a> {
             at = page::check_next(&next, &self.cloud.arm).map_err(stopped)?;
         }
         Err(stopped(Failure::new(
-            "the listing leads back to a page that was read",
+            "the listing leads back to a page that was already read",
         )))
     }
 
@@ -222,8 +222,7 @@ impl<'a> Arm<'a> {
             } = self.attempt(&method, call, url).await?;
             match &sent {
                 Ok(answer) if answer.is_success() => {
-                    check_json(answer, url, &token.secret)
-                        .map_err(|why| why.context(format!("could not {}", call.doing)))?;
+                    check_json(answer, url, &token.secret).map_err(|why| call.failed(why))?;
                     self.rate_limiter.accepted(call.bucket);
                     return sent;
                 }
@@ -254,7 +253,7 @@ impl<'a> Arm<'a> {
                         Ok(answer) => {
                             error::failure(call.doing, &place(url), &answer, &token.secret)
                         }
-                        Err(why) => why.context(format!("could not {}", call.doing)),
+                        Err(why) => call.failed(why),
                     });
                 }
             }
@@ -267,7 +266,7 @@ impl<'a> Arm<'a> {
     /// Those of the sign-in.
     async fn attempt(&self, method: &Method, call: Call<'_>, url: &Url) -> Result<Attempt> {
         loop {
-            let ticket = self.rate_limiter.admit(call.bucket).await;
+            let ticket = self.rate_limiter.acquire(call.bucket).await;
             let _permit = self
                 .in_flight
                 .acquire()
@@ -343,10 +342,8 @@ fn check_json(answer: &Answer, url: &Url, token: &Secret) -> Result<()> {
     }
 }
 
-/// The claims (JSON) that a 401 asks for, where it does.
-///
-/// The form is `Bearer …, error="insufficient_claims", claims="<base64>"`
-/// (continuous access evaluation).
+/// The claims (JSON) that a 401 asks for (continuous access evaluation), from a header of the form
+/// `Bearer …, error="insufficient_claims", claims="<base64>"`.
 fn claims_challenge(answer: &Answer) -> Option<String> {
     answer
         .headers
@@ -364,12 +361,12 @@ pub(crate) fn decode_challenge(header: &str) -> Option<String> {
     let encoded = parameter(header, "claims")?;
     let claims = STANDARD.decode(encoded).ok()?;
     let claims = String::from_utf8(claims).ok()?;
-    // Only an object can be a claims request: the rest is not passed on.
+    // A claims request is always an object.
     serde_json::from_str::<serde_json::Map<String, Value>>(&claims).ok()?;
     Some(claims)
 }
 
-/// A parameter's value, its quotes removed.
+/// A parameter's value without quotes.
 fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     let mut rest = header;
     while let Some(equals) = rest.find('=') {
@@ -403,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_claims_challenge_is_passed_over() {
+    fn what_is_not_a_claims_challenge_is_ignored() {
         let object = STANDARD.encode("{}");
         for header in [
             "Bearer".to_owned(),
@@ -423,7 +420,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_the_reading_of_a_challenge_panic(header in ".{0,200}") {
+        fn reading_a_challenge_never_panics(header in ".{0,200}") {
             let _ = decode_challenge(&header);
             let _ = decode_challenge(&format!("error=\"insufficient_claims\",claims={header}"));
         }

@@ -1,7 +1,4 @@
-//! What ARM says when it says no.
-//!
-//! Lives here: the error envelope, its reading, and the remedies of the codes
-//! that people meet. A better message is one row of `REMEDIES`.
+//! Turns ARM's error responses into errors with hints: one row of `REMEDIES` for each code.
 
 use serde_json::Value;
 
@@ -11,15 +8,15 @@ use crate::{
     secret::Secret,
 };
 
-/// How much of a server's own words is shown, in characters.
-const SHOWN: usize = 600;
+/// How much of a server's text is shown, in characters.
+const TEXT_LIMIT: usize = 600;
 
 /// The code and the message of ARM's error envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ArmError {
     /// Such as `AuthorizationFailed`.
     pub code: String,
-    /// The service's own words.
+    /// The service's own text.
     pub message: String,
 }
 
@@ -32,7 +29,7 @@ struct Remedy {
 const REMEDIES: &[Remedy] = &[
     Remedy {
         code: "AuthorizationFailed",
-        hint: "ask for the role `Azure Kubernetes Service Cluster User Role` on the cluster or its subscription; a role given just now takes some minutes and a new sign-in",
+        hint: "ask for the role `Azure Kubernetes Service Cluster User Role` on the cluster or its subscription; after a new role assignment, wait a few minutes and sign in again",
     },
     Remedy {
         code: "InvalidAuthenticationTokenTenant",
@@ -40,28 +37,28 @@ const REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "SubscriptionNotFound",
-        hint: "the sign-in does not see that subscription: check the account and `--tenant-id`",
+        hint: "this account can't see the subscription: check the account and `--tenant-id`",
     },
     Remedy {
         code: "ResourceNotFound",
-        hint: "it was deleted meanwhile: run the command again",
+        hint: "it has been deleted in the meantime: run the command again",
     },
     Remedy {
         code: "ResourceGroupNotFound",
-        hint: "it was deleted meanwhile: run the command again",
+        hint: "it has been deleted in the meantime: run the command again",
     },
     Remedy {
         code: "NoRegisteredProviderFound",
-        hint: "this cloud does not know the API version that was asked for",
+        hint: "this cloud does not support the requested API version",
     },
     Remedy {
         code: "InvalidApiVersionParameter",
-        hint: "this cloud does not know the API version that was asked for",
+        hint: "this cloud does not support the requested API version",
     },
 ];
 
-/// Turns an answer that is not 2xx into a failure. `doing` completes the
-/// sentence "could not …"; the token that was sent is kept out of the text.
+/// Turns an answer that is not 2xx into an error. `doing` completes the sentence "could not …"; the token
+/// that was sent is redacted.
 pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
@@ -75,7 +72,7 @@ pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
         )),
         None => failure.because_of(&stray(place, answer, sent)),
     };
-    // The bare number: a date is for machines.
+    // Only seconds: a date is hard to read.
     let failure = match answer.header("retry-after") {
         Some(wait) if answer.status == 429 && wait.parse::<u32>().is_ok() => {
             failure.because(format!("it asks to wait for {wait} s"))
@@ -83,9 +80,9 @@ pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
         _ => failure,
     };
     let failure = match answer.header("x-ms-request-id") {
-        // Microsoft's support asks for it, and only then is it worth a line.
+        // Microsoft's support asks for it.
         Some(id) if answer.status >= 500 => {
-            failure.because(format!("the request's id is `{}`", shown(id, sent)))
+            failure.because(format!("the request ID is `{}`", shown(id, sent)))
         }
         _ => failure,
     };
@@ -96,7 +93,8 @@ pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
         Some(row) => failure.hint(row.hint),
         None => match answer.status {
             401 => failure.hint("sign in again; where that is with `az`, run `az login`"),
-            429 => failure.hint("wait for some minutes, or narrow with `--subscription`"),
+            429 => failure
+                .hint("wait a few minutes, or choose fewer subscriptions with `--subscription`"),
             500..=599 if error.is_some() => {
                 failure.hint("try again; the status of Azure is at https://status.azure.com")
             }
@@ -105,13 +103,13 @@ pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
     }
 }
 
-/// Explains an answer that is not ARM's, the token kept out of it.
+/// Explains an answer that is not ARM's, with the token redacted.
 pub(crate) fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
     stray_answer(place, answer, |text| shown(text, sent))
 }
 
-/// Reads ARM's error envelope, `{"error":{"code","message"}}`, or the bare
-/// form that resource providers send past it.
+/// Decodes ARM's error envelope, `{"error":{"code","message"}}`, or the bare form that some resource
+/// providers send.
 pub(crate) fn decode_error(body: &[u8]) -> Option<ArmError> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|e| e.is_object()).unwrap_or(&body);
@@ -134,7 +132,7 @@ fn kind_of(status: u16) -> Kind {
     }
 }
 
-/// A server's words, cut to a length, on one line and without the token.
+/// A server's text on one line, truncated and with the token redacted.
 fn shown(text: &str, sent: &Secret) -> String {
     let text = if sent.is_empty() {
         text.to_owned()
@@ -142,7 +140,7 @@ fn shown(text: &str, sent: &Secret) -> String {
         text.replace(sent.expose(), "[redacted]")
     };
     let text = printable(&text);
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(TEXT_LIMIT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_says_nothing_still_gives_the_status() {
+    fn a_body_without_an_error_still_gives_the_status() {
         for body in [
             "",
             "<html>",
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_the_server_repeats_is_not_shown() {
+    fn a_token_that_the_server_repeats_is_redacted() {
         let failure = refused(
             400,
             r#"{"error":{"code":"t0ken","message":"bad t0ken, t0ken"}}"#,
@@ -220,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_makes_it_panic_or_talk_without_end(status: u16, body: Vec<u8>, message in ".{0,2000}") {
+        fn no_body_causes_a_panic_or_an_endless_message(status: u16, body: Vec<u8>, message in ".{0,2000}") {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };

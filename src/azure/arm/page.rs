@@ -1,7 +1,4 @@
-//! Pages of a listing, and where the next one may be.
-//!
-//! Lives here: the reading of one page and the check of its `nextLink`. The
-//! walk from page to page is in [`super`].
+//! Decodes one page of a listing and validates its `nextLink`.
 
 use serde_json::Value;
 use url::Url;
@@ -14,17 +11,17 @@ use crate::{
 /// One page.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The items, not looked into.
+    /// The items.
     pub items: Vec<Value>,
-    /// Where the next page is, not yet checked; none on the last page.
+    /// The URL of the next page, not yet validated; none on the last page.
     pub next: Option<String>,
 }
 
 /// Reads `{"value":[…],"nextLink":"…"}`. An empty page is a page.
 ///
 /// # Errors
-/// When the bytes are not such an object. A `nextLink` of another type is an
-/// error too: passing it over would lose the rest of the listing unseen.
+/// When the bytes are not such an object. A `nextLink` of another type is an error too: ignoring it would
+/// silently lose the rest of the listing.
 pub(crate) fn decode_page(body: &[u8]) -> Result<Page> {
     let unfit = |why: &str| Failure::new("ARM's answer is not a page of a listing").because(why);
     let mut body: Value =
@@ -42,7 +39,7 @@ pub(crate) fn decode_page(body: &[u8]) -> Result<Page> {
     Ok(Page { items, next })
 }
 
-/// Lets a `nextLink` through when it stays on ARM: the bearer would go with it.
+/// Accepts a `nextLink` that stays on ARM: the token is sent with the request.
 ///
 /// # Errors
 /// When it is not a URL, or its scheme, host or port is not ARM's.
@@ -131,12 +128,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_reading_of_a_page_panic(body: Vec<u8>) {
+        fn decoding_a_page_never_panics(body: Vec<u8>) {
             let _ = decode_page(&body);
         }
 
         #[test]
-        fn no_other_host_gets_through(host in "[a-z0-9.-]{1,20}", path in "[ -~]{0,20}") {
+        fn no_other_host_is_accepted(host in "[a-z0-9.-]{1,20}", path in "[ -~]{0,20}") {
             if let Ok(url) = check_next(&format!("https://{host}/{path}"), &arm()) {
                 prop_assert_eq!(url.host_str(), Some("management.azure.com"));
             }

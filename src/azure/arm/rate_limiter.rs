@@ -1,9 +1,8 @@
-//! How fast calls leave, per throttling bucket.
+//! Limits the rate of calls for each throttling bucket.
 //!
-//! Lives here: [`RateLimiter`]. It reacts: a bucket runs free until the service says
-//! 429, waits as a whole for as long as the service asks, and then lets calls
-//! out one by one at an interval that grows with each further 429 and shrinks
-//! with each success. Pacing ahead of the first 429 would go here too.
+//! There is no limit until the service answers 429. Then the whole bucket waits for as long as the service
+//! asks, and calls start one by one, at an interval that grows with each further 429 and shrinks with each
+//! success.
 
 use std::{
     collections::HashMap,
@@ -13,11 +12,11 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// The first interval after a 429: ARM refills its largest bucket 25 times a
-/// second, and slower ones are found by doubling.
+/// The first interval after a 429: ARM refills its largest bucket 25 times per second. For slower ones the
+/// interval doubles until it fits.
 const FIRST_INTERVAL: Duration = Duration::from_millis(25);
-/// The longest interval, unless the service asks for longer waits: AKS refills
-/// its slowest bucket once a second.
+/// The longest interval, unless the service asks for longer waits: AKS refills its slowest bucket once per
+/// second.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(1_100);
 
 /// The buckets of one run.
@@ -34,15 +33,15 @@ struct Bucket {
     throttles: u64,
 }
 
-/// Shows which state of its bucket a call went out in.
+/// Identifies the state of the bucket in which a call was admitted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     throttles: u64,
 }
 
 impl RateLimiter {
-    /// Waits until a call of this bucket may leave.
-    pub(super) async fn admit(&self, bucket: &str) -> Ticket {
+    /// Waits until a call of this bucket may start.
+    pub(super) async fn acquire(&self, bucket: &str) -> Ticket {
         loop {
             let now = Instant::now();
             let (at, ticket) = self.with(bucket, |s| s.reserve(now));
@@ -56,40 +55,43 @@ impl RateLimiter {
         }
     }
 
-    /// Says whether a call that was admitted may still leave: its bucket may
-    /// have closed since.
+    /// Whether a call that was admitted may still start: its bucket may have been throttled since.
     pub(super) fn is_current(&self, bucket: &str, ticket: Ticket) -> bool {
         self.with(bucket, |s| s.is_current(Instant::now(), ticket))
     }
 
-    /// Records that the service sent a call away for this long.
+    /// Records that the service answered 429 and asks to wait for this long.
     pub(super) fn throttled(&self, bucket: &str, ticket: Ticket, wait: Duration) {
-        self.with(bucket, |s| s.close(Instant::now(), ticket, wait));
+        self.with(bucket, |s| s.throttled(Instant::now(), ticket, wait));
     }
 
-    /// Records that the service took a call.
+    /// Records that the service accepted a call.
     pub(super) fn accepted(&self, bucket: &str) {
         self.with(bucket, Bucket::accepted);
     }
 
     fn with<T>(&self, bucket: &str, act: impl FnOnce(&mut Bucket) -> T) -> T {
-        // A panic elsewhere leaves a bucket's numbers as good as before.
+        // A panic elsewhere leaves the numbers valid.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = buckets.get_mut(bucket) {
             return act(known);
         }
-        let now = Instant::now();
-        act(buckets.entry(bucket.to_owned()).or_insert(Bucket {
-            blocked_until: now,
-            next: now,
-            interval: Duration::ZERO,
-            throttles: 0,
-        }))
+        let new = Bucket::new(Instant::now());
+        act(buckets.entry(bucket.to_owned()).or_insert(new))
     }
 }
 
 impl Bucket {
-    /// A place in the queue: when a call may leave, which may be now.
+    fn new(now: Instant) -> Self {
+        Self {
+            blocked_until: now,
+            next: now,
+            interval: Duration::ZERO,
+            throttles: 0,
+        }
+    }
+
+    /// Reserves the next time at which a call may start, which may be now.
     fn reserve(&mut self, now: Instant) -> (Instant, Ticket) {
         let at = self.next.max(self.blocked_until).max(now);
         self.next = at + self.interval;
@@ -97,8 +99,8 @@ impl Bucket {
         (at, Ticket { throttles })
     }
 
-    /// Says whether a place in the queue is still good: it is lost when the
-    /// bucket closes anew, because the queue then moves at another interval.
+    /// Whether a reservation is still valid. It is not after another 429, because the interval is then
+    /// different.
     fn is_current(&self, now: Instant, ticket: Ticket) -> bool {
         self.throttles == ticket.throttles && self.blocked_until <= now
     }
@@ -107,9 +109,9 @@ impl Bucket {
         self.interval = self.interval.mul_f64(0.97);
     }
 
-    fn close(&mut self, now: Instant, ticket: Ticket, wait: Duration) {
+    fn throttled(&mut self, now: Instant, ticket: Ticket, wait: Duration) {
         self.blocked_until = self.blocked_until.max(now + wait);
-        // Calls that left together come back together: they are one 429.
+        // Calls that were in flight together count as one 429.
         if ticket.throttles == self.throttles {
             self.throttles += 1;
             let longest = LONGEST_INTERVAL.max(wait);
@@ -123,30 +125,21 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    fn bucket(now: Instant) -> Bucket {
-        Bucket {
-            blocked_until: now,
-            next: now,
-            interval: Duration::ZERO,
-            throttles: 0,
-        }
-    }
-
     #[test]
-    fn a_scope_runs_free_until_it_is_throttled() {
+    fn nothing_is_delayed_before_the_first_429() {
         let now = Instant::now();
-        let mut bucket = bucket(now);
+        let mut bucket = Bucket::new(now);
         for _ in 0..1_000 {
             assert_eq!(bucket.reserve(now).0, now);
         }
     }
 
     #[test]
-    fn a_throttled_scope_opens_when_asked_and_lets_calls_out_one_by_one() {
+    fn after_a_429_calls_start_one_by_one_when_the_service_allows() {
         let now = Instant::now();
-        let mut bucket = bucket(now);
+        let mut bucket = Bucket::new(now);
         let (_, ticket) = bucket.reserve(now);
-        bucket.close(now, ticket, Duration::from_secs(3));
+        bucket.throttled(now, ticket, Duration::from_secs(3));
         let opens = now + Duration::from_secs(3);
         assert_eq!(bucket.reserve(now).0, opens);
         assert_eq!(bucket.reserve(now).0, opens + FIRST_INTERVAL);
@@ -155,47 +148,47 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_left_together_slow_a_scope_down_once() {
+    fn calls_in_flight_together_slow_a_bucket_down_once() {
         let now = Instant::now();
-        let mut bucket = bucket(now);
+        let mut bucket = Bucket::new(now);
         let (_, ticket) = bucket.reserve(now);
         for _ in 0..16 {
-            bucket.close(now, ticket, Duration::from_secs(1));
+            bucket.throttled(now, ticket, Duration::from_secs(1));
         }
         assert_eq!(bucket.interval, FIRST_INTERVAL);
         let (_, later) = bucket.reserve(now);
-        bucket.close(now, later, Duration::from_secs(1));
+        bucket.throttled(now, later, Duration::from_secs(1));
         assert_eq!(bucket.interval, FIRST_INTERVAL * 2);
     }
 
     #[test]
-    fn the_interval_stays_bounded_by_what_the_service_asks_for() {
+    fn the_interval_is_bounded_by_the_wait_that_the_service_asks_for() {
         for (wait, longest) in [(1, LONGEST_INTERVAL), (10, Duration::from_secs(10))] {
             let now = Instant::now();
-            let mut bucket = bucket(now);
+            let mut bucket = Bucket::new(now);
             for _ in 0..40 {
                 let (_, ticket) = bucket.reserve(now);
-                bucket.close(now, ticket, Duration::from_secs(wait));
+                bucket.throttled(now, ticket, Duration::from_secs(wait));
             }
             assert_eq!(bucket.interval, longest);
         }
     }
 
-    /// Sends calls through a bucket to a token bucket, in made-up time. Returns
-    /// the seconds that it took and the most attempts that one call needed.
+    /// Sends calls to a service with a token bucket, in simulated time. Returns how many seconds it took and
+    /// the most attempts that one call needed.
     fn drain(calls: u32, capacity: f64, refill: f64) -> (f64, u32) {
         const AT_ONCE: usize = 16;
         const LATENCY: Duration = Duration::from_millis(50);
         let start = Instant::now();
-        let mut bucket = bucket(start);
+        let mut bucket = Bucket::new(start);
         let (mut level, mut since) = (capacity, start);
-        // When a call wakes in the queue, with its ticket and its attempts.
+        // When each call may start, with its ticket and its attempts.
         let mut queue: Vec<(Instant, Ticket, u32)> = (0..calls)
             .map(|_| bucket.reserve(start))
             .map(|(at, ticket)| (at, ticket, 1))
             .collect();
-        // When a place among the calls under way is free again.
-        let mut places = [start; AT_ONCE];
+        // When each of the concurrent calls ends.
+        let mut in_flight = [start; AT_ONCE];
         let (mut end, mut most) = (start, 0);
         while !queue.is_empty() {
             let first = (0..queue.len())
@@ -207,9 +200,9 @@ mod tests {
                 queue.push((next, ticket, attempt));
                 continue;
             }
-            let place = places.iter_mut().min().expect("there are places");
-            let sent = at.max(*place);
-            *place = sent + LATENCY;
+            let earliest = in_flight.iter_mut().min().expect("there are some");
+            let sent = at.max(*earliest);
+            *earliest = sent + LATENCY;
             level = (level + (sent - since).as_secs_f64() * refill).min(capacity);
             since = sent;
             most = most.max(attempt);
@@ -219,7 +212,7 @@ mod tests {
                 end = end.max(sent + LATENCY);
             } else {
                 let wait = ((1.0 - level) / refill).ceil().max(1.0);
-                bucket.close(sent + LATENCY, ticket, Duration::from_secs_f64(wait));
+                bucket.throttled(sent + LATENCY, ticket, Duration::from_secs_f64(wait));
                 let (next, ticket) = bucket.reserve(sent + LATENCY);
                 queue.push((next, ticket, attempt + 1));
             }

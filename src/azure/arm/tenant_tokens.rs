@@ -1,7 +1,7 @@
-//! The ARM tokens of one run: one per tenant, renewed before they end.
+//! The ARM tokens of one run: one for each tenant, renewed before they expire.
 //!
-//! Lives here: [`TenantTokens`]. Concurrent calls of a tenant share one request for
-//! a token, and a refused token is renewed once however many calls it failed.
+//! Concurrent calls for a tenant share one token request, and a refused token is renewed once, however many
+//! calls it failed.
 
 use std::{
     collections::HashMap,
@@ -18,22 +18,21 @@ use crate::{
     secret::Secret,
 };
 
-/// A token with less left than this, in seconds, is renewed: a call takes its
-/// time, and clocks differ.
+/// A token that is valid for less than this, in seconds, is renewed: a call takes time, and clocks differ.
 const RENEW_BEFORE: i64 = 120;
-/// For how long a failed sign-in is not tried again, in seconds: 2,000 calls
-/// must not start `az` 2,000 times.
-const FAILURE_HOLDS: i64 = 60;
+/// How long a failed sign-in is not tried again, in seconds: 2,000 calls must not start `az` 2,000 times.
+const FAILURE_COOLDOWN: i64 = 60;
 
 /// The tokens of one run for one resource.
 pub(super) struct TenantTokens<'a> {
     source: &'a dyn TokenSource,
     host: &'a Host,
     resource: String,
+    /// By tenant; `None` is the sign-in's own.
     slots: Mutex<HashMap<Option<String>, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
-/// A token, with what is needed to renew it no more than once.
+/// A token, with what is needed to renew it only once.
 #[derive(Debug, Clone)]
 pub(super) struct TenantToken {
     /// The token.
@@ -46,7 +45,7 @@ pub(super) struct TenantToken {
 /// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It was refused without more.
+    /// No reason was given.
     Refused,
     /// It lacks these claims (JSON).
     Claims(String),
@@ -72,9 +71,10 @@ impl<'a> TenantTokens<'a> {
         }
     }
 
-    /// The tenant's token; the sign-in's own tenant where none is named.
+    /// Returns the token for a tenant, by default the sign-in's own.
     ///
-    /// A person is asked for the own tenant's, and for another's only after [`TenantTokens::sign_in`].
+    /// A person may be asked to sign in to the own tenant, and to another only after
+    /// [`TenantTokens::sign_in`].
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -88,15 +88,12 @@ impl<'a> TenantTokens<'a> {
             return Ok(held.clone());
         }
         // A tenant that sent one challenge will send it again.
-        let reason = slot.held.as_ref().and_then(|held| held.renewed_for.clone());
-        let claims = match reason {
-            Some(Reason::Claims(claims)) => Some(Reason::Claims(claims)),
-            _ => None,
-        };
+        let renewed_for = slot.held.as_ref().and_then(|held| held.renewed_for.clone());
+        let claims = renewed_for.filter(|reason| *reason != Reason::Refused);
         self.fetch(&mut slot, tenant, claims).await
     }
 
-    /// The tenant's token, for which a person may be asked from now on.
+    /// Returns the token for a tenant. From now on a person may be asked to sign in to it.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -110,8 +107,7 @@ impl<'a> TenantTokens<'a> {
         self.get(tenant).await
     }
 
-    /// Puts a new token in place of a refused one; false where that would be
-    /// the same again.
+    /// Replaces a refused token. Returns false if it was already renewed for this reason.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -124,7 +120,7 @@ impl<'a> TenantTokens<'a> {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
         match &slot.held {
-            // Another call has renewed it meanwhile.
+            // Another call has renewed it in the meantime.
             Some(held) if held.serial != refused.serial => return Ok(true),
             _ if refused.renewed_for.as_ref() == Some(&reason) => return Ok(false),
             _ => {}
@@ -141,7 +137,7 @@ impl<'a> TenantTokens<'a> {
     ) -> Result<TenantToken> {
         let now = self.host.now();
         if let Some((at, failure)) = &slot.failed
-            && (0..FAILURE_HOLDS).contains(&(now - at))
+            && (0..FAILURE_COOLDOWN).contains(&(now - at))
         {
             return Err(failure.clone());
         }
@@ -178,8 +174,8 @@ impl<'a> TenantTokens<'a> {
         }
     }
 
-    /// Lets the own tenant be found by its id as well: with `az` a second
-    /// request costs half a second.
+    /// Makes the own tenant's token available under its id, too: with `az` a second request takes half a
+    /// second.
     fn share_own(&self, token: &TenantToken) {
         let Some(tenant) = tenant_of(&token.secret) else {
             return;
@@ -203,20 +199,17 @@ impl<'a> TenantTokens<'a> {
     }
 }
 
-/// Whose a token is, as far as it tells.
-///
-/// The signature is not checked: this is a hint about our own token, never a
-/// decision about somebody else's.
+/// Whose token it is, according to its claims. The signature is not verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The tenant's id (the claim `tid`), in lower case.
     pub tenant: Option<String>,
-    /// Whether it is an application's or a managed identity's (`idtyp`).
+    /// Whether it belongs to an application or a managed identity (`idtyp`).
     pub application: bool,
 }
 
 impl Identity {
-    /// Reads a token; one that is no JWT tells nothing.
+    /// Reads a token's claims; a token that is not a JWT has none.
     pub fn of(token: &Secret) -> Self {
         let claims = jwt::claims(token.expose()).unwrap_or_default();
         let tenant = claims.get("tid").and_then(Value::as_str);
@@ -229,7 +222,7 @@ impl Identity {
     }
 }
 
-/// The tenant of a token, where it is a JWT.
+/// The tenant that issued a token, if it is a JWT.
 pub(super) fn tenant_of(token: &Secret) -> Option<String> {
     Identity::of(token).tenant
 }
@@ -284,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_a_tenant_share_one_request_and_the_own_tenant_has_two_names() {
+    fn calls_for_a_tenant_share_one_request_and_the_own_tenant_has_two_names() {
         let source = Source {
             lifetime: 3_600,
             ..Source::default()
@@ -304,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_ends_is_fetched_again() {
+    fn an_expiring_token_is_fetched_again() {
         let source = Source {
             lifetime: RENEW_BEFORE,
             ..Source::default()
@@ -347,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_that_fails_is_not_repeated_by_every_call() {
+    fn a_failed_sign_in_is_not_repeated_by_every_call() {
         let source = Source {
             fails: true,
             ..Source::default()
@@ -364,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_asked_for_the_own_tenant_and_for_one_that_is_signed_in_to() {
+    fn a_person_is_asked_for_the_own_tenant_and_for_those_signed_in_to() {
         let source = Source {
             lifetime: RENEW_BEFORE,
             ..Source::default()
@@ -384,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_is_read_from_a_jwt_and_from_nothing_else() {
+    fn a_tenant_is_read_only_from_a_jwt() {
         let token =
             |payload: &str| Secret::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload)));
         let fit = token(&format!(r#"{{"tid":"{}"}}"#, TENANT.to_uppercase()));
