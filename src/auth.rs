@@ -45,7 +45,7 @@ pub(crate) use background_refresh::Renewal;
 pub(crate) use flow_context::{Notice, Prompt};
 pub(crate) use interaction::Reason;
 pub use interaction::{Interaction, Situation};
-pub use token::{AccessToken, TokenRequest, TokenSource};
+pub(crate) use token::{AccessToken, TokenRequest, TokenSource};
 
 use authority::Authority;
 use cache::{CacheKey, TokenCache};

@@ -5,11 +5,11 @@
 pub(crate) mod arm;
 pub(crate) mod cloud;
 mod json;
-pub mod managed_clusters;
+pub(crate) mod managed_clusters;
 pub(crate) mod subscriptions;
 
-pub use arm::Arm;
-pub use cloud::Cloud;
+pub(crate) use arm::Arm;
+pub(crate) use cloud::Cloud;
 
 /// How many steps wait or are under way at once. Far more than the requests under way, which [`Arm`] limits:
 /// otherwise those that wait for a throttled subscription would keep the others from starting.

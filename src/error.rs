@@ -10,7 +10,7 @@ pub(crate) const EXIT_OK: u8 = 0;
 /// Nothing could be done.
 pub(crate) const EXIT_FAILED: u8 = 1;
 /// The command line or its input made no sense.
-pub const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// Some clusters or entries failed; the others are done.
 pub(crate) const EXIT_PARTIAL: u8 = 3;
 
@@ -18,7 +18,7 @@ pub(crate) const EXIT_PARTIAL: u8 = 3;
 const LINE_LIMIT: usize = 1_000;
 
 /// The result of anything that can fail in front of a person.
-pub type Result<T, E = Failure> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// What sort of failure it is, for the code that decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

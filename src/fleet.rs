@@ -10,5 +10,5 @@ pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, State};
 pub(crate) use id::ClusterId;
 pub(crate) use names::ContextNames;
 pub(crate) use scope::Tenant;
-pub use scope::{Scope, Tenants};
+pub(crate) use scope::{Scope, Tenants};
 pub(crate) use subscription::{Subscription, check_filters, select};

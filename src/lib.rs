@@ -24,25 +24,17 @@ pub use host::{Host, keep_out_of_core_dumps};
 pub mod internals {
     pub use crate::{
         auth::{
-            AccessToken, Interaction, Situation, TokenRequest, TokenSource,
+            Interaction, Situation,
             oauth::error_codes::REMEDIES,
             store::{Store, StoreChoice, StoreKind},
         },
-        azure::{
-            Arm, Cloud,
-            arm::FIRST_CONTACT_RETRIES,
-            cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE},
-            managed_clusters,
-        },
-        error::{EXIT_USAGE, Failure, Kind, Result},
-        fleet::{Action, Cluster, ClusterRun, Entries, Planned, Scope, State, Tenants},
+        azure::cloud::{CLOUDS, CUSTOM_CLOUD},
+        fleet::{Action, Cluster, ClusterRun, Entries, Planned, State},
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},
         login::{
             Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes,
             When,
         },
-        ops::discovery,
-        secret::Secret,
     };
 }

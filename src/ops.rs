@@ -1,3 +1,3 @@
 //! The use cases, one module each: typed input in, typed report out.
 
-pub mod discovery;
+pub(crate) mod discovery;

@@ -76,7 +76,7 @@ pub struct AccessToken {
 
 /// Something that gets tokens.
 #[async_trait]
-pub trait TokenSource: Send + Sync {
+pub(crate) trait TokenSource: Send + Sync {
     /// Gets a token, from wherever it is had fastest.
     ///
     /// # Errors

@@ -67,10 +67,10 @@ const FIRST_CONTACT: RetryPolicy = RetryPolicy {
 /// How often a throttled call is sent again.
 const THROTTLED_RETRIES: u32 = 7;
 /// How often a call without an answer is sent again if ARM has not answered any call.
-pub const FIRST_CONTACT_RETRIES: u32 = 1;
+pub(crate) const FIRST_CONTACT_RETRIES: u32 = 1;
 
 /// ARM of one cloud, called as one sign-in.
-pub struct Arm<'a> {
+pub(crate) struct Arm<'a> {
     http: &'a Http,
     host: &'a Host,
     cloud: &'a Cloud,
@@ -83,7 +83,7 @@ pub struct Arm<'a> {
 
 /// A call to ARM.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'c> {
+pub(crate) struct Call<'c> {
     /// Completes the sentence "could not …" in an error.
     pub doing: &'c str,
     /// The tenant whose token is sent; by default the sign-in's own.
@@ -94,7 +94,7 @@ pub struct Call<'c> {
 
 /// A listing, complete or not.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The items of every page that was read.
     pub items: Vec<Value>,
     /// Why reading stopped before the last page.
@@ -112,7 +112,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// When the HTTP client can't be built.
-    pub fn new(
+    pub(crate) fn new(
         host: &'a Host,
         cloud: &'a Cloud,
         source: &'a dyn TokenSource,
@@ -130,7 +130,7 @@ impl<'a> Arm<'a> {
     }
 
     /// A URL below ARM's endpoint. What a segment contains is escaped.
-    pub fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+    pub(crate) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.cloud.arm.clone();
         url.path_segments_mut()
             .expect("an endpoint with a host has a path")
@@ -145,7 +145,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in.
-    pub async fn signed_in_tenant(&self, tenant: Option<&str>) -> Result<Option<String>> {
+    pub(crate) async fn signed_in_tenant(&self, tenant: Option<&str>) -> Result<Option<String>> {
         let token = self.tokens.get(tenant).await?;
         Ok(tenant_of(&token.secret))
     }
@@ -154,7 +154,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in.
-    pub async fn identity(&self, tenant: Option<&str>) -> Result<Identity> {
+    pub(crate) async fn identity(&self, tenant: Option<&str>) -> Result<Identity> {
         Ok(Identity::of(&self.tokens.get(tenant).await?.secret))
     }
 
@@ -162,7 +162,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in.
-    pub async fn sign_in(&self, tenant: Option<&str>) -> Result<Option<String>> {
+    pub(crate) async fn sign_in(&self, tenant: Option<&str>) -> Result<Option<String>> {
         let token = self.tokens.sign_in(tenant).await?;
         Ok(tenant_of(&token.secret))
     }
@@ -171,7 +171,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in, of the network and of ARM.
-    pub async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
+    pub(crate) async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
         self.send(Method::GET, call, url).await
     }
 
@@ -179,12 +179,12 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in, of the network and of ARM.
-    pub async fn post(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
+    pub(crate) async fn post(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
         self.send(Method::POST, call, url).await
     }
 
     /// Reads every page of a listing. If one fails, the items of the earlier pages are still returned.
-    pub async fn list(&self, call: Call<'_>, first: Url) -> Listing {
+    pub(crate) async fn list(&self, call: Call<'_>, first: Url) -> Listing {
         let mut items = Vec::new();
         let cut_short = self.read_pages(call, first, &mut items).await.err();
         Listing { items, cut_short }

@@ -18,7 +18,7 @@ mod tools;
 pub(crate) use tools::ToolCloud;
 
 /// The variable that names the file of a custom cloud.
-pub const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
+pub(crate) const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
 /// The name that stands for the cloud of [`CUSTOM_CLOUD_VARIABLE`].
 pub const CUSTOM_CLOUD: &str = "AzureStackCloud";
 /// The largest description of a custom cloud that is read, in bytes: real ones
@@ -79,7 +79,7 @@ pub static CLOUDS: &[CloudRow] = &[
 
 /// A cloud made ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cloud {
+pub(crate) struct Cloud {
     name: String,
     /// The Entra endpoint, with a slash at its end.
     pub authority: Url,
@@ -101,7 +101,7 @@ impl Cloud {
     /// [`Kind::Usage`] for an unknown name (the known ones are listed), for a
     /// custom cloud whose file is missing or unfit, and for an endpoint
     /// without TLS that is not on loopback.
-    pub fn named(
+    pub(crate) fn named(
         environment: Option<&str>,
         authority_host: Option<&str>,
         host: &Host,
@@ -131,7 +131,7 @@ impl Cloud {
     ///
     /// # Errors
     /// As [`Cloud::named`].
-    pub fn authority(
+    pub(crate) fn authority(
         environment: Option<&str>,
         authority_host: Option<&str>,
         host: &Host,
@@ -149,7 +149,7 @@ impl Cloud {
     ///
     /// # Errors
     /// As [`Cloud::named`].
-    pub fn with_authority(self, authority_host: &str) -> Result<Self> {
+    pub(crate) fn with_authority(self, authority_host: &str) -> Result<Self> {
         Ok(Self {
             authority: authority_override(authority_host)?,
             ..self
@@ -157,7 +157,7 @@ impl Cloud {
     }
 
     /// The name for `--environment` in an exec entry, as AKS writes it.
-    pub fn environment_argument(&self) -> &str {
+    pub(crate) fn environment_argument(&self) -> &str {
         &self.name
     }
 }

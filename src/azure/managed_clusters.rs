@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The API version of AKS: generally available in every cloud, and nothing newer is read.
-pub const AKS_API_VERSION: &str = "2025-02-01";
+pub(crate) const AKS_API_VERSION: &str = "2025-02-01";
 
 /// The largest kubeconfig taken from ARM, in bytes: real ones have about 4 KB.
 const KUBECONFIG_LIMIT: usize = 1 << 20;
@@ -55,7 +55,7 @@ pub(crate) async fn list(
 ///
 /// Subscriptions alternate: AKS throttles each on its own, so the time is that of the largest and
 /// not the sum.
-pub fn user_kubeconfigs<'r>(
+pub(crate) fn user_kubeconfigs<'r>(
     arm: &'r Arm<'_>,
     clusters: Vec<&'r mut ClusterRun>,
     public_fqdn: bool,

@@ -652,9 +652,9 @@ impl Tally {
     fn after(&self, step: &Step<'_>) -> String {
         match step {
             Step::Tenants(tenants) => return format!("looking into {tenants} tenants"),
-            Step::Tenant(tenant, _) => return format!("looking into {}", tenant.label()),
+            Step::Tenant(tenant) => return format!("looking into {}", tenant.label()),
             Step::Subscriptions(total) => self.subscriptions.store(*total, Relaxed),
-            Step::Subscription(_, clusters) => {
+            Step::Subscription(clusters) => {
                 self.looked_into.fetch_add(1, Relaxed);
                 self.clusters.fetch_add(*clusters, Relaxed);
             }

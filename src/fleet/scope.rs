@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 /// What to search.
 #[derive(Debug, Clone, Default)]
-pub struct Scope {
+pub(crate) struct Scope {
     pub tenants: Tenants,
     /// Tenants to omit, by id or domain.
     pub excluded: Vec<String>,
@@ -14,7 +14,7 @@ pub struct Scope {
 
 /// Which tenants to search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Tenants {
+pub(crate) enum Tenants {
     /// All that the account is in.
     #[default]
     Every,
@@ -26,7 +26,7 @@ pub enum Tenants {
 
 impl Scope {
     /// Splits off the excluded tenants. Also returns the exclusions that match none.
-    pub fn without_excluded(&self, tenants: Vec<Tenant>) -> (Vec<Tenant>, Vec<String>) {
+    pub(crate) fn without_excluded(&self, tenants: Vec<Tenant>) -> (Vec<Tenant>, Vec<String>) {
         let mut matched = HashSet::new();
         let kept = tenants
             .into_iter()
@@ -43,7 +43,7 @@ impl Scope {
 
 /// A tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// The id or domain that tokens are requested with; none for the sign-in's own tenant.
     pub asked: Option<String>,
     /// A GUID in lower case, if known.
@@ -56,7 +56,7 @@ pub struct Tenant {
 
 impl Tenant {
     /// A tenant of which nothing else is known.
-    pub fn asked(tenant: Option<&str>) -> Self {
+    pub(crate) fn asked(tenant: Option<&str>) -> Self {
         Self {
             asked: tenant.map(str::to_owned),
             ..Self::default()
@@ -64,7 +64,7 @@ impl Tenant {
     }
 
     /// Whether this is its id or one of its domains.
-    pub fn is(&self, id_or_domain: &str) -> bool {
+    pub(crate) fn is(&self, id_or_domain: &str) -> bool {
         [&self.id, &self.asked]
             .into_iter()
             .flatten()
@@ -73,12 +73,12 @@ impl Tenant {
     }
 
     /// The id or domain to give to `--tenant-id`.
-    pub fn argument(&self) -> Option<&str> {
+    pub(crate) fn argument(&self) -> Option<&str> {
         self.asked.as_deref().or(self.id.as_deref())
     }
 
     /// The tenant in a sentence.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         match self.display_name.as_deref().or(self.argument()) {
             Some(name) => format!("tenant `{name}`"),
             None => "the sign-in's own tenant".to_owned(),

@@ -4,7 +4,7 @@ use crate::error::{Failure, Result};
 
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     /// A GUID in lower case.
     pub id: String,
     /// The display name.
@@ -19,7 +19,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// Whether its clusters can be read.
-    pub fn is_enabled(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         ["Enabled", "Warned", "PastDue"]
             .iter()
             .any(|state| self.state.eq_ignore_ascii_case(state))

@@ -17,23 +17,23 @@ const TENANTS_AT_ONCE: usize = 4;
 
 /// How far the walk has come.
 #[derive(Debug, Clone, Copy)]
-pub enum Step<'s> {
+pub(crate) enum Step<'s> {
     /// So many tenants will be looked in.
     Tenants(usize),
-    /// A tenant was looked in and has so many subscriptions.
-    Tenant(&'s Tenant, usize),
+    /// A tenant was searched.
+    Tenant(&'s Tenant),
     /// So many subscriptions will be looked in.
     Subscriptions(usize),
-    /// A subscription was looked in and has so many clusters.
-    Subscription(&'s Subscription, usize),
+    /// A subscription was searched and has so many clusters.
+    Subscription(usize),
 }
 
 /// Hears how far the walk has come.
-pub type Progress<'p> = &'p (dyn Fn(Step<'_>) + Sync);
+pub(crate) type Progress<'p> = &'p (dyn Fn(Step<'_>) + Sync);
 
 /// What was found, and what could not be looked at.
 #[derive(Debug, Default)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// The tenants that were looked in, with why one could not be.
     pub tenants: Vec<(Tenant, Result<()>)>,
     /// The subscriptions that were looked in. An error says that clusters of
@@ -52,20 +52,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Says whether everything that was to be looked at was looked at whole:
-    /// only then is a cluster that is not here gone.
-    pub fn is_whole(&self) -> bool {
-        self.warnings.is_empty()
-            && self.tenants.iter().all(|(_, read)| read.is_ok())
-            && self.subscriptions.iter().all(|(_, read)| read.is_ok())
-    }
-
     /// Looks in the tenants of a scope, the sign-in's own first. A person is asked to sign in to that
     /// one at most: what wants more of another tenant is an error beside it.
     ///
     /// # Errors
     /// Where there is no sign-in or no network at all.
-    pub async fn walk(
+    pub(crate) async fn walk(
         &mut self,
         arm: &Arm<'_>,
         scope: &Scope,
@@ -78,7 +70,7 @@ impl Fleet {
     }
 
     /// Looks once more in a tenant that could not be entered; a person may be asked to sign in to it.
-    pub async fn enter(
+    pub(crate) async fn enter(
         &mut self,
         arm: &Arm<'_>,
         tenant: Tenant,
@@ -100,7 +92,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Why no tenant could be looked in; a usage error for an unmet filter.
-    pub fn check(&self, scope: &Scope) -> Result<()> {
+    pub(crate) fn check(&self, scope: &Scope) -> Result<()> {
         let mut failures = self
             .tenants
             .iter()
@@ -121,7 +113,7 @@ impl Fleet {
     }
 
     /// Says whether a tenant lists one of the subscriptions that were looked in.
-    pub fn was_looked_in(&self, tenant: &Tenant) -> bool {
+    pub(crate) fn was_looked_in(&self, tenant: &Tenant) -> bool {
         self.subscriptions
             .iter()
             .any(|(subscription, _)| subscription.arm_tenant == tenant.asked)
@@ -145,19 +137,6 @@ impl Fleet {
             self.clusters.extend(found);
         }
     }
-}
-
-/// Finds the clusters of a scope.
-///
-/// # Errors
-/// Where nothing could be looked at: no sign-in, no network, no tenant that
-/// answers, or a filter that meets no subscription ([`Kind::Usage`]). Any other
-/// failure is in the [`Fleet`], beside what it is about.
-pub async fn enumerate(arm: &Arm<'_>, scope: &Scope, progress: Progress<'_>) -> Result<Fleet> {
-    let mut fleet = Fleet::default();
-    fleet.walk(arm, scope, progress).await?;
-    fleet.check(scope)?;
-    Ok(fleet)
 }
 
 impl Fleet {
@@ -220,7 +199,7 @@ impl Fleet {
         let mut known: HashSet<String> = self.seen.iter().map(|one| one.id.clone()).collect();
         let mut new = Vec::new();
         while let Some((tenant, found, read)) = listings.next().await {
-            progress(Step::Tenant(&tenant, found.len()));
+            progress(Step::Tenant(&tenant));
             for one in found {
                 match one {
                     Ok(subscription) if known.insert(subscription.id.clone()) => {
@@ -269,7 +248,7 @@ async fn clusters(
     progress: Progress<'_>,
 ) -> (Subscription, Vec<ClusterRun>, Result<()>) {
     let (found, read) = managed_clusters::list(arm, &subscription).await;
-    progress(Step::Subscription(&subscription, found.len()));
+    progress(Step::Subscription(found.len()));
     (subscription, found, read)
 }
 

@@ -201,7 +201,7 @@ impl<'a> TenantTokens<'a> {
 
 /// Whose token it is, according to its claims. The signature is not verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The tenant's id (the claim `tid`), in lower case.
     pub tenant: Option<String>,
     /// Whether it belongs to an application or a managed identity (`idtyp`).
@@ -210,7 +210,7 @@ pub struct Identity {
 
 impl Identity {
     /// Reads a token's claims; a token that is not a JWT has none.
-    pub fn of(token: &Secret) -> Self {
+    pub(crate) fn of(token: &Secret) -> Self {
         let claims = jwt::claims(token.expose()).unwrap_or_default();
         let tenant = claims.get("tid").and_then(Value::as_str);
         Self {
