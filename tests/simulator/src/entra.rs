@@ -5,13 +5,13 @@ mod authorize;
 mod device;
 mod error;
 mod issue;
+mod scope;
 mod sessions;
 mod token;
-mod wanted;
 
 pub(crate) use issue::{Extras, Grant, Subject, access_token, roles_of, verify};
+pub(crate) use scope::check_resource;
 pub(crate) use sessions::{DeviceOutcome, Sessions};
-pub(crate) use wanted::check_resource;
 
 use crate::fleet::Tenant;
 use crate::http::{Reply, Request};
@@ -106,11 +106,11 @@ fn host(state: &State, request: &Request) -> String {
 
 /// Entra knows its own instances, whichever of them is asked.
 fn instance_discovery(state: &State, request: &Request) -> Reply {
-    let wanted = request.query("authorization_endpoint").unwrap_or_default();
+    let endpoint = request.query("authorization_endpoint").unwrap_or_default();
     let known = std::iter::once(state.addresses.entra.trim_start_matches("https://"))
         .chain(PUBLIC_NAMES.iter().copied())
         .find_map(|host| {
-            let rest = wanted.strip_prefix(&format!("https://{host}/"))?;
+            let rest = endpoint.strip_prefix(&format!("https://{host}/"))?;
             let tenant = rest.trim_start_matches('/').split('/').next()?;
             (!tenant.is_empty()).then_some((host, tenant))
         });
@@ -119,7 +119,7 @@ fn instance_discovery(state: &State, request: &Request) -> Reply {
             400,
             &json!({
                 "error": "invalid_instance",
-                "error_description": format!("AADSTS50049: Unknown or invalid instance. Endpoint: {wanted}"),
+                "error_description": format!("AADSTS50049: Unknown or invalid instance. Endpoint: {endpoint}"),
                 "error_codes": [50049],
             }),
         );

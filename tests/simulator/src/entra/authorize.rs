@@ -2,9 +2,9 @@
 //! back to the client.
 
 use super::error::EntraError;
+use super::scope::{Scope, check_client};
 use super::sessions::AuthorizationCode;
 use super::token::tenant_of;
-use super::wanted::{Wanted, check_client};
 use super::{DEVICE_PAGE, Realm};
 use crate::entra::sessions::DeviceOutcome;
 use crate::fleet::User;
@@ -131,8 +131,8 @@ impl Asked {
                 "Proof Key for Code Exchange is required with S256.",
             ));
         }
-        let wanted = Wanted::of_scope(field("scope").ok_or_else(|| EntraError::missing("scope"))?)?;
-        check_client(state, client_id, &realm, &wanted.resource)?;
+        let scope = Scope::of_scope(field("scope").ok_or_else(|| EntraError::missing("scope"))?)?;
+        check_client(state, client_id, &realm, &scope.resource)?;
         let owned = |name: &str| field(name).map(str::to_owned);
         Ok(Asked {
             client_id: client.client_id,
@@ -143,7 +143,7 @@ impl Asked {
             state: owned("state"),
             nonce: owned("nonce"),
             challenge: owned("code_challenge"),
-            resource: wanted.resource,
+            resource: scope.resource,
             login_hint: owned("login_hint").filter(|hint| !hint.is_empty()),
             no_prompt: field("prompt") == Some("none"),
         })

@@ -1,8 +1,8 @@
 //! Device code sign-in: its start, and what each poll is answered.
 
 use super::error::EntraError;
+use super::scope::{Scope, check_client, client_info};
 use super::sessions::{DeviceFlow, DeviceOutcome};
-use super::wanted::{Wanted, check_client, client_info};
 use super::{DEVICE_PAGE, Realm, issue};
 use crate::fleet::User;
 use crate::http::{Reply, Request};
@@ -17,8 +17,8 @@ pub(super) fn start(state: &State, tenant: &str, request: &Request) -> Result<Re
     let client_id = request
         .form("client_id")
         .ok_or_else(|| EntraError::missing("client_id"))?;
-    let wanted = Wanted::of(request, v1)?;
-    check_client(state, client_id, &realm, &wanted.resource)?;
+    let scope = Scope::of(request, v1)?;
+    check_client(state, client_id, &realm, &scope.resource)?;
     let settings = state.settings();
     let user_code = user_code();
     let device_code = opaque("device-code");
@@ -30,9 +30,9 @@ pub(super) fn start(state: &State, tenant: &str, request: &Request) -> Result<Re
         user_code: user_code.clone(),
         client_id: client_id.to_owned(),
         tenant: tenant.to_owned(),
-        resource: wanted.resource,
-        openid: wanted.openid,
-        offline: wanted.offline,
+        resource: scope.resource,
+        openid: scope.openid,
+        offline: scope.offline,
         started_at: state.now(),
         expires_in: settings.device_expires_in,
         interval: settings.device_interval,

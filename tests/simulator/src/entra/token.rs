@@ -2,7 +2,7 @@
 
 use super::error::EntraError;
 use super::issue::{self, Extras, Grant, Subject};
-use super::wanted::{Wanted, check_client, check_resource};
+use super::scope::{Scope, check_client, check_resource};
 use super::{DEVICE_CODE_GRANT, Realm, assertion, device};
 use crate::fleet::{Tenant, User};
 use crate::http::{Reply, Request};
@@ -110,7 +110,7 @@ fn client_credentials(
         }
         (None, None) => return Err(EntraError::no_credential()),
     }
-    let wanted = Wanted::of(request, v1)?;
+    let scope = Scope::of(request, v1)?;
     if !v1
         && !request
             .form("scope")
@@ -125,7 +125,7 @@ fn client_credentials(
             "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).",
         ));
     }
-    check_resource(state, &wanted.resource, &tenant.display_name)?;
+    check_resource(state, &scope.resource, &tenant.display_name)?;
     let subject = Subject::Application {
         oid: principal.oid,
         managed: false,
@@ -134,7 +134,7 @@ fn client_credentials(
         tenant: &tenant,
         client_id,
         subject: &subject,
-        resource: &wanted.resource,
+        resource: &scope.resource,
         v1,
         claims: request.form("claims"),
         cnf: confirmation(request)?,
@@ -181,11 +181,11 @@ fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<R
     if user.disabled {
         return Err(EntraError::disabled_user());
     }
-    let wanted = Wanted::of(request, v1)?;
-    check_client(state, client_id, &realm, &wanted.resource)?;
+    let scope = Scope::of(request, v1)?;
+    check_client(state, client_id, &realm, &scope.resource)?;
     let tenant = tenant_of(state, &realm, &user)?;
     if tenant.mfa_required && tenant.id != token.tenant_id {
-        return Err(EntraError::mfa(&wanted.resource));
+        return Err(EntraError::mfa(&scope.resource));
     }
     if let Some(kept) = state.sessions().refresh_tokens.get_mut(text) {
         kept.used = true;
@@ -196,14 +196,14 @@ fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<R
         tenant: &tenant,
         client_id,
         subject: &subject,
-        resource: &wanted.resource,
+        resource: &scope.resource,
         v1,
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: None,
         extras: Extras {
             refresh_token: true,
-            ..wanted.extras(request)
+            ..scope.extras(request)
         },
         signed_in_at: Some(&token.tenant_id),
     };
@@ -253,8 +253,8 @@ fn authorization_code(
         (None, None) => {}
         _ => return Err(EntraError::bad_verifier()),
     }
-    let wanted = Wanted::of(request, v1)?;
-    check_client(state, client_id, &realm, &wanted.resource)?;
+    let scope = Scope::of(request, v1)?;
+    check_client(state, client_id, &realm, &scope.resource)?;
     let user = state
         .fleet()
         .user(&code.upn)
@@ -274,12 +274,12 @@ fn authorization_code(
         tenant: &tenant,
         client_id,
         subject: &subject,
-        resource: &wanted.resource,
+        resource: &scope.resource,
         v1,
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: code.nonce.as_deref(),
-        extras: wanted.extras(request),
+        extras: scope.extras(request),
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
@@ -299,8 +299,8 @@ fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<
     let password = request
         .form("password")
         .ok_or_else(|| EntraError::missing("password"))?;
-    let wanted = Wanted::of(request, v1)?;
-    check_client(state, client_id, &realm, &wanted.resource)?;
+    let scope = Scope::of(request, v1)?;
+    check_client(state, client_id, &realm, &scope.resource)?;
     let user = state
         .fleet()
         .user(upn)
@@ -314,19 +314,19 @@ fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<
         return Err(EntraError::disabled_user());
     }
     if user.mfa_required || tenant.mfa_required {
-        return Err(EntraError::mfa(&wanted.resource));
+        return Err(EntraError::mfa(&scope.resource));
     }
     let subject = Subject::User(user);
     let grant = Grant {
         tenant: &tenant,
         client_id,
         subject: &subject,
-        resource: &wanted.resource,
+        resource: &scope.resource,
         v1,
         claims: request.form("claims"),
         cnf: confirmation(request)?,
         nonce: None,
-        extras: wanted.extras(request),
+        extras: scope.extras(request),
         signed_in_at: None,
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))

@@ -8,7 +8,7 @@ use crate::http::Request;
 use crate::state::State;
 
 /// What a request wants a token for.
-pub(super) struct Wanted {
+pub(super) struct Scope {
     /// App id or URL, without `/.default`.
     pub(super) resource: String,
     /// `openid` and `offline_access` were among the scopes.
@@ -16,14 +16,14 @@ pub(super) struct Wanted {
     pub(super) offline: bool,
 }
 
-impl Wanted {
+impl Scope {
     /// Reads `resource` (v1) or `scope` (v2).
-    pub(super) fn of(request: &Request, v1: bool) -> Result<Wanted, EntraError> {
+    pub(super) fn of(request: &Request, v1: bool) -> Result<Scope, EntraError> {
         if v1 {
             let resource = request
                 .form("resource")
                 .ok_or_else(|| EntraError::missing("resource"))?;
-            return Ok(Wanted {
+            return Ok(Scope {
                 resource: resource.to_owned(),
                 openid: true,
                 offline: true,
@@ -45,14 +45,14 @@ impl Wanted {
         }
     }
 
-    pub(super) fn of_scope(scope: &str) -> Result<Wanted, EntraError> {
+    pub(super) fn of_scope(scope: &str) -> Result<Scope, EntraError> {
         let known = ["openid", "profile", "offline_access", "email"];
         let has = |name: &str| scope.split_whitespace().any(|s| s == name);
         let (openid, offline) = (has("openid"), has("offline_access"));
         let resource = scope.split_whitespace().find(|s| !known.contains(s));
         let Some(resource) = resource else {
             // Only OpenID scopes: Entra answers a token for Graph.
-            return Ok(Wanted {
+            return Ok(Scope {
                 resource: "https://graph.microsoft.com".into(),
                 openid,
                 offline,
@@ -70,7 +70,7 @@ impl Wanted {
                 "The provided value for the input parameter 'scope' is not valid.",
             ));
         }
-        Ok(Wanted {
+        Ok(Scope {
             resource: resource.to_owned(),
             openid,
             offline,
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn resource(scope: &str) -> Option<String> {
-        Wanted::of_scope(scope).ok().map(|w| w.resource)
+        Scope::of_scope(scope).ok().map(|w| w.resource)
     }
 
     #[test]
