@@ -22,7 +22,7 @@ pub(crate) fn error(status: u16, code: &str, message: impl Into<String>) -> Repl
     )
 }
 
-/// Whoever calls, as far as ARM cares.
+/// The caller, and what ARM checks of it.
 pub(crate) struct Caller {
     pub(crate) token: Jws,
     pub(crate) roles: Vec<RoleAssignment>,
@@ -139,12 +139,12 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         route.endpoint,
         Endpoint::ListClusterUserCredential | Endpoint::ListClusterAdminCredential
     );
-    let wanted = if post {
+    let method = if post {
         hyper::Method::POST
     } else {
         hyper::Method::GET
     };
-    if request.method != wanted && route.endpoint != Endpoint::Other {
+    if request.method != method && route.endpoint != Endpoint::Other {
         return Err(error(
             405,
             "MethodNotAllowed",

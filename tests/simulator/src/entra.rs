@@ -58,7 +58,7 @@ pub(crate) fn handle(state: &State, route: &Route, request: &Request) -> Reply {
 #[derive(Clone, Debug)]
 pub(crate) enum Realm {
     One(Tenant),
-    /// `organizations` or `common`: whichever the account is at home in.
+    /// `organizations` or `common`: the account's home tenant.
     AnyOrganization,
 }
 

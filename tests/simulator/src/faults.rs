@@ -1,4 +1,4 @@
-//! Faults to order: which requests they befall, what happens to those, and how often.
+//! Faults: which requests they apply to, what they do, and how often.
 
 mod effect;
 
@@ -43,7 +43,7 @@ enum Share {
 }
 
 impl Fault {
-    /// A fault on one kind of request; a 500 for all of them until told otherwise.
+    /// A fault on one kind of request: status 500, unless another effect is chosen.
     pub fn on(endpoint: Endpoint) -> Self {
         Fault {
             endpoint: Some(endpoint),
@@ -103,7 +103,7 @@ impl Fault {
         self
     }
 
-    /// Holds the reply back.
+    /// Delays the reply.
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
         self.effect(Effect::Latency(latency))
@@ -176,41 +176,41 @@ impl Fault {
         self.effect(Effect::Reset)
     }
 
-    /// Replaces the body of the true reply by JSON that breaks off, of the right length.
+    /// Replaces the body by JSON that is cut off, with a matching `Content-Length`.
     #[must_use]
     pub fn malformed(self) -> Self {
         self.effect(Effect::Malformed)
     }
 
-    /// Ends the connection in the middle of the true reply's body.
+    /// Closes the connection in the middle of the body.
     #[must_use]
     pub fn truncated(self) -> Self {
         self.effect(Effect::Truncated)
     }
 
-    /// Lets the first `n` matching requests pass.
+    /// Skips the first `n` matching requests.
     #[must_use]
     pub fn after(mut self, n: u64) -> Self {
         self.skip = n;
         self
     }
 
-    /// Ends after `n` times.
+    /// Stops after `n` times.
     #[must_use]
     pub fn times(mut self, n: u64) -> Self {
         self.times = Some(n);
         self
     }
 
-    /// Befalls this percentage of matching calls, each chosen anew, the same ones for the same seed.
+    /// Applies to this percentage of matching calls; the seed decides to which.
     #[must_use]
     pub fn percent(mut self, percent: f64, seed: u64) -> Self {
         self.percent = Some((percent, seed, Share::Calls));
         self
     }
 
-    /// Befalls every call for this percentage of clusters: a retry fares no better.
-    /// [`Fault::selects`] tells which.
+    /// Applies to every call, retries too, for this percentage of clusters. [`Fault::selects`]
+    /// tells which.
     #[must_use]
     pub fn percent_of_clusters(mut self, percent: f64, seed: u64) -> Self {
         self.percent = Some((percent, seed, Share::Clusters));
@@ -273,7 +273,7 @@ fn drawn(seed: u64, text: &str) -> f64 {
     f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX) * 100.0
 }
 
-/// What is decided for a request.
+/// What the faults do to one request.
 pub(crate) struct Verdict {
     pub(crate) latency: Duration,
     pub(crate) effect: Option<Effect>,
@@ -286,7 +286,7 @@ struct Rule {
     fired: u64,
 }
 
-/// The rules in force. Tests add and clear them while the simulator runs.
+/// The active faults. Tests add and clear them while the simulator runs.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Vec<Rule>>>);
 
@@ -318,7 +318,7 @@ impl Faults {
         self.rules().clear();
     }
 
-    /// How often a fault has happened.
+    /// How often a fault has applied.
     pub fn fired(&self, id: u64) -> u64 {
         self.rules()
             .iter()

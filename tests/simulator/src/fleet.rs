@@ -33,9 +33,9 @@ pub struct Tenant {
     pub display_name: String,
     /// Default domain, which Entra accepts in place of the id.
     pub domain: String,
-    /// When set, a refresh token of another tenant is refused here with AADSTS50076.
+    /// A refresh token of another tenant is rejected with AADSTS50076.
     pub mfa_required: bool,
-    /// When set, conditional access lets no person in (AADSTS53003), however they sign in.
+    /// Conditional access blocks every sign-in of a person (AADSTS53003).
     pub blocked: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum PowerState {
 }
 
 impl PowerState {
-    /// ARM's word for it.
+    /// ARM's name for it.
     pub fn code(self) -> &'static str {
         match self {
             PowerState::Running => "Running",
@@ -83,7 +83,7 @@ pub enum ClusterAuth {
         /// Public client application written into the kubeconfig.
         client_app_id: String,
         /// The first integration, before AKS-managed: the cluster has its own applications and
-        /// wants the audience `spn:<server app>`.
+        /// requires the audience `spn:<server app>`.
         legacy: bool,
     },
     /// Local accounts only: the kubeconfig holds an administrator's client certificate.
@@ -113,7 +113,7 @@ pub struct Cluster {
     pub provisioning_state: String,
     /// Entra ID or local accounts.
     pub auth: ClusterAuth,
-    /// `listClusterAdminCredential` is refused, and so is the user's on a cluster without Entra ID.
+    /// `listClusterAdminCredential` is rejected, and without Entra ID the user's credential too.
     pub disable_local_accounts: bool,
     /// The default kubeconfig uses the `azure` auth-provider, as before Kubernetes 1.24.
     pub azure_format: bool,
@@ -121,7 +121,7 @@ pub struct Cluster {
     pub private: bool,
     /// Public name of the API server.
     pub fqdn: String,
-    /// Private name of the API server, empty where there is none.
+    /// Private name of the API server; empty if it has none.
     pub private_fqdn: String,
     /// Resource UID, 24 hexadecimal digits. Names the cluster in the simulator's API server URLs.
     pub uid: String,
@@ -136,7 +136,7 @@ impl Cluster {
     }
 }
 
-/// Everything there is.
+/// Everything that exists in a simulated Azure.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// Tenants. The first is where the default identities live.
@@ -154,7 +154,7 @@ pub struct Fleet {
     pub managed_identities: Vec<ManagedIdentity>,
     /// Applications without a credential that people sign in with.
     pub public_clients: Vec<PublicClient>,
-    /// Resources beside ARM, AKS, Arc and the clusters' own that tokens may be asked for.
+    /// Further resources that tokens may be requested for.
     pub resources: Vec<String>,
 }
 
@@ -194,40 +194,5 @@ impl Fleet {
         self.service_principals
             .iter()
             .find(|p| p.client_id.eq_ignore_ascii_case(client_id))
-    }
-
-    /// Adds a user.
-    #[must_use]
-    pub fn with_user(mut self, user: User) -> Self {
-        self.users.push(user);
-        self
-    }
-
-    /// Adds a service principal.
-    #[must_use]
-    pub fn with_service_principal(mut self, principal: ServicePrincipal) -> Self {
-        self.service_principals.push(principal);
-        self
-    }
-
-    /// Adds a managed identity to the machine.
-    #[must_use]
-    pub fn with_managed_identity(mut self, identity: ManagedIdentity) -> Self {
-        self.managed_identities.push(identity);
-        self
-    }
-
-    /// Adds a public client application.
-    #[must_use]
-    pub fn with_public_client(mut self, client: PublicClient) -> Self {
-        self.public_clients.push(client);
-        self
-    }
-
-    /// Adds a cluster.
-    #[must_use]
-    pub fn with_cluster(mut self, cluster: Cluster) -> Self {
-        self.clusters.push(cluster);
-        self
     }
 }

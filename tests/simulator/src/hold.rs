@@ -1,5 +1,4 @@
-//! Replies held back until a test lets them go: the way to catch many processes in the middle
-//! without sleeping.
+//! Holds replies back until a test releases them, to stop processes in the middle without sleeping.
 
 use crate::faults::Fault;
 use crate::route::Route;
@@ -55,7 +54,7 @@ impl Hold {
         }
     }
 
-    /// Lets all go, and those that are still to come.
+    /// Releases all replies, and those to come.
     pub fn release(self) {
         // Dropping does it; the name says why at the call.
     }
@@ -90,7 +89,7 @@ impl Gate {
 
     /// Waits until the gate opens.
     pub(crate) async fn pass(&self) {
-        /// Counts down even where the client goes away and the wait is dropped.
+        /// Counts down even if the client goes away and the wait is dropped.
         struct Waiting<'a>(&'a Gate);
         impl Drop for Waiting<'_> {
             fn drop(&mut self) {
@@ -100,12 +99,12 @@ impl Gate {
         let mut open = self.open.subscribe();
         self.step(|n| *n += 1);
         let _waiting = Waiting(self);
-        // An error says that the gate is gone, which is as good as open.
+        // An error means that the gate is gone, so the reply may pass.
         let _ = open.wait_for(|open| *open).await;
     }
 }
 
-/// The gates that stand.
+/// The gates of all holds.
 #[derive(Clone, Default)]
 pub(crate) struct Gates(Arc<Mutex<Vec<Arc<Gate>>>>);
 
@@ -128,7 +127,7 @@ impl Gates {
         }
     }
 
-    /// The gates in a request's way.
+    /// The gates that hold a request's reply.
     pub(crate) fn before(&self, route: &Route, state: &State) -> Vec<Arc<Gate>> {
         self.list()
             .iter()

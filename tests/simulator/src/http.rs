@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) path: String,
-    /// Decoded path segments, empty ones left out.
+    /// Decoded path segments, without empty ones.
     pub(crate) segments: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
@@ -98,14 +98,14 @@ pub(crate) struct Reply {
     pub(crate) fate: Fate,
 }
 
-/// What becomes of a reply on its way.
+/// How a reply is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It arrives.
+    /// In full.
     Whole,
-    /// The connection ends after half of the announced body.
+    /// Only half of the announced body, then the connection is closed.
     Truncated,
-    /// The connection is reset, without a reply.
+    /// Not at all: the connection is reset.
     Reset,
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct SigningKey {
 }
 
 /// The key of every simulated Entra in this process. Making an RSA key takes a tenth of a second
-/// and more; issuers differ by port, so that tokens of one simulator are no good at another.
+/// and more; issuers differ by port, so that tokens of one simulator are invalid at another.
 pub(crate) fn entra_key() -> &'static SigningKey {
     static KEY: OnceLock<SigningKey> = OnceLock::new();
     KEY.get_or_init(SigningKey::generate)

@@ -10,7 +10,7 @@ use crate::route::Route;
 use crate::state::State;
 use serde_json::{Value, json};
 
-/// Seconds that a signed HTTP request is good for after its `ts`.
+/// How long a signed HTTP request is valid after its `ts`, in seconds.
 const POP_LIFETIME: i64 = 15 * 60;
 
 const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -89,6 +89,11 @@ fn authenticate(state: &State, cluster: &Cluster, request: &Request) -> Result<I
         }
     }
     let bearer = request.bearer().ok_or("no bearer token")?;
+    entra_identity(state, cluster, bearer)
+}
+
+/// Checks an Entra token or a proof-of-possession token.
+fn entra_identity(state: &State, cluster: &Cluster, bearer: &str) -> Result<Identity, String> {
     let ClusterAuth::Aad {
         server_app_id,
         legacy,
@@ -180,86 +185,91 @@ fn proof(state: &State, cluster: &Cluster, bearer: &str) -> Result<Jws, String> 
 }
 
 fn resource(cluster: &Cluster, identity: &Identity, path: &[&str], request: &Request) -> Reply {
-    let verbs = json!(["create", "delete", "get", "list", "watch"]);
     match path {
         ["version"] => Reply::json(200, &version(cluster)),
-        ["api"] => Reply::json(
-            200,
-            &json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
-        ),
-        ["apis"] => Reply::json(
-            200,
-            &json!({
-                "kind": "APIGroupList", "apiVersion": "v1",
-                "groups": [group("authentication.k8s.io"), group("authorization.k8s.io")],
-            }),
-        ),
-        ["api", "v1"] => Reply::json(
-            200,
-            &json!({
-                "kind": "APIResourceList", "groupVersion": "v1",
-                "resources": [{
-                    "name": "namespaces", "singularName": "namespace", "namespaced": false, "kind": "Namespace",
-                    "verbs": verbs, "shortNames": ["ns"],
-                }],
-            }),
-        ),
-        ["apis", "authentication.k8s.io", "v1"] => Reply::json(
-            200,
-            &json!({
-                "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "authentication.k8s.io/v1",
-                "resources": [{
-                    "name": "selfsubjectreviews", "singularName": "", "namespaced": false,
-                    "kind": "SelfSubjectReview", "verbs": ["create"],
-                }],
-            }),
-        ),
-        ["apis", "authorization.k8s.io", "v1"] => Reply::json(
-            200,
-            &json!({
-                "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "authorization.k8s.io/v1",
-                "resources": [{
-                    "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
-                    "kind": "SelfSubjectAccessReview", "verbs": ["create"],
-                }],
-            }),
-        ),
+        ["api", "v1", "namespaces"] => namespaces(request),
+        ["api", "v1", "namespaces", name] if NAMESPACES.contains(name) => {
+            Reply::json(200, &namespace(name))
+        }
         [
             "apis",
             "authorization.k8s.io",
             "v1",
             "selfsubjectaccessreviews",
-        ] => Reply::json(
-            201,
-            &json!({
-                "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {},
-                "spec": serde_json::from_slice::<Value>(&request.body).map_or(json!({}), |v| v["spec"].clone()),
-                "status": { "allowed": true, "reason": "RBAC: allowed by the simulator" },
+        ] => Reply::json(201, &access_review(request)),
+        ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => {
+            Reply::json(201, &self_review(identity))
+        }
+        _ => match discovery(path) {
+            Some(document) => Reply::json(200, &document),
+            None => status(
+                404,
+                "NotFound",
+                "the server could not find the requested resource",
+            ),
+        },
+    }
+}
+
+/// The documents from which clients learn which resources exist.
+fn discovery(path: &[&str]) -> Option<Value> {
+    let resources = |version: &str, resource: Value| {
+        json!({
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version,
+            "resources": [resource],
+        })
+    };
+    Some(match path {
+        ["api"] => {
+            json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
+        }
+        ["apis"] => json!({
+            "kind": "APIGroupList", "apiVersion": "v1",
+            "groups": [group("authentication.k8s.io"), group("authorization.k8s.io")],
+        }),
+        ["api", "v1"] => resources(
+            "v1",
+            json!({
+                "name": "namespaces", "singularName": "namespace", "namespaced": false, "kind": "Namespace",
+                "verbs": ["create", "delete", "get", "list", "watch"], "shortNames": ["ns"],
             }),
         ),
-        ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => {
-            let mut info = json!({ "username": identity.username, "groups": identity.groups, "extra": identity.extra });
-            if let Some(uid) = &identity.uid {
-                info["uid"] = uid.clone().into();
-            }
-            Reply::json(
-                201,
-                &json!({
-                    "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
-                    "status": { "userInfo": info },
-                }),
-            )
-        }
-        ["api", "v1", "namespaces"] => namespaces(request),
-        ["api", "v1", "namespaces", name] if NAMESPACES.contains(name) => {
-            Reply::json(200, &namespace(name))
-        }
-        _ => status(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
+        ["apis", "authentication.k8s.io", "v1"] => resources(
+            "authentication.k8s.io/v1",
+            json!({
+                "name": "selfsubjectreviews", "singularName": "", "namespaced": false,
+                "kind": "SelfSubjectReview", "verbs": ["create"],
+            }),
         ),
+        ["apis", "authorization.k8s.io", "v1"] => resources(
+            "authorization.k8s.io/v1",
+            json!({
+                "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
+                "kind": "SelfSubjectAccessReview", "verbs": ["create"],
+            }),
+        ),
+        _ => return None,
+    })
+}
+
+fn access_review(request: &Request) -> Value {
+    let spec = serde_json::from_slice::<Value>(&request.body)
+        .map_or(json!({}), |review| review["spec"].clone());
+    json!({
+        "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {},
+        "spec": spec, "status": { "allowed": true, "reason": "RBAC: allowed by the simulator" },
+    })
+}
+
+fn self_review(identity: &Identity) -> Value {
+    let mut info = json!({ "username": identity.username, "groups": identity.groups, "extra": identity.extra });
+    if let Some(uid) = &identity.uid {
+        info["uid"] = uid.clone().into();
     }
+    json!({
+        "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
+        "status": { "userInfo": info },
+    })
 }
 
 fn group(name: &str) -> Value {

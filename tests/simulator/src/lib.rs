@@ -2,7 +2,7 @@
 //!
 //! [`Fleet`] describes who and what exists; [`Simulator`] serves it: Entra ID, Azure Resource
 //! Manager, the managed identity endpoints, OIDC issuers of pipelines, and a Kubernetes API per
-//! cluster that checks tokens for real. Everything over HTTPS is signed by a certificate
+//! cluster that verifies tokens. Everything over HTTPS is signed by a certificate
 //! authority made at start. Nothing here is linked into the shipped binary.
 //!
 //! ```no_run

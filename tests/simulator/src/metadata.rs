@@ -1,5 +1,4 @@
-//! What a machine in Azure finds on its own network: the managed identity endpoints of its
-//! hosting service, and the OIDC endpoints of a pipeline's runner.
+//! The endpoints on the network of a machine in Azure: managed identity of its hosting service, and the OIDC endpoints of a pipeline's runner.
 
 mod identity;
 mod oidc;

@@ -1,4 +1,4 @@
-//! The real programs that tests run beside ours, and which tests showed nothing for want of one.
+//! The real programs that tests run besides ours, and which tests checked nothing without them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -20,7 +20,7 @@ pub(crate) struct Issued {
     key_der: Vec<u8>,
 }
 
-/// A certificate authority made at start.
+/// A certificate authority, generated at start.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }

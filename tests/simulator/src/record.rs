@@ -1,14 +1,14 @@
-//! What was asked of the simulator: counts and a recording that tests read and reset.
+//! The requests so far: counts and a recording that tests read and reset.
 
 use crate::http::{Reply, Request};
 use crate::route::{Endpoint, Route};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// One request, as it came in.
+/// One request.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// What it asked for.
+    /// The kind of request.
     pub endpoint: Endpoint,
     /// HTTP method.
     pub method: String,
@@ -28,7 +28,7 @@ pub struct Recorded {
     pub cluster: Option<String>,
     /// Grant type of a token request.
     pub grant: Option<String>,
-    /// Status that was answered; 0 where the connection was reset.
+    /// Status of the reply; 0 if the connection was reset.
     pub status: u16,
 }
 
@@ -76,7 +76,7 @@ impl Counters {
         self.tokens.get(grant).copied().unwrap_or(0)
     }
 
-    /// The most requests to an endpoint that were under way at once.
+    /// The most requests to an endpoint that were in flight at once.
     pub fn peak(&self, endpoint: Endpoint) -> usize {
         self.peaks.get(&endpoint).copied().unwrap_or(0)
     }
@@ -173,16 +173,16 @@ impl Recorder {
         self.log().requests.clone()
     }
 
-    /// Notes that a fake developer tool was started with these words.
-    pub(crate) fn started(&self, words: Vec<String>) {
-        self.log().started.push(words);
+    /// Records the command line of a fake developer tool.
+    pub(crate) fn started(&self, command_line: Vec<String>) {
+        self.log().started.push(command_line);
     }
 
     pub(crate) fn tool_starts(&self) -> Vec<Vec<String>> {
         self.log().started.clone()
     }
 
-    /// Forgets counts and recording; requests under way stay counted as such.
+    /// Clears counts and recording; requests in flight stay counted as such.
     pub(crate) fn reset(&self) {
         let mut log = self.log();
         log.counters = Counters::default();
@@ -191,7 +191,7 @@ impl Recorder {
     }
 }
 
-/// Marks a request as under way until dropped.
+/// Marks a request as in flight until dropped.
 pub(crate) struct InFlight {
     recorder: Recorder,
     endpoint: Endpoint,

@@ -110,7 +110,7 @@ endpoints! {
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
-    /// As the path says it: a GUID, a domain, `organizations` or `common`.
+    /// As in the path: a GUID, a domain, `organizations` or `common`.
     pub(crate) tenant: Option<String>,
     pub(crate) subscription: Option<String>,
     pub(crate) resource_group: Option<String>,
@@ -189,55 +189,25 @@ impl Route {
             .map(|s| s.to_ascii_lowercase())
             .collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-        const RP: &str = "microsoft.containerservice";
-        let endpoint = match lower.as_slice() {
-            ["metadata", "endpoints"] => Endpoint::CloudMetadata,
-            ["tenants"] => Endpoint::Tenants,
-            ["subscriptions"] => Endpoint::Subscriptions,
-            ["subscriptions", _] => Endpoint::Subscription,
-            ["subscriptions", _, "resourcegroups"] => Endpoint::ResourceGroups,
-            ["subscriptions", _, "providers", RP, "managedclusters"]
-            | [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                RP,
-                "managedclusters",
-            ] => Endpoint::ManagedClusters,
-            [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                RP,
-                "managedclusters",
-                _,
-            ] => Endpoint::ManagedCluster,
-            [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                RP,
-                "managedclusters",
-                _,
-                "listclusterusercredential",
-            ] => Endpoint::ListClusterUserCredential,
-            [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                RP,
-                "managedclusters",
-                _,
-                "listclusteradmincredential",
-            ] => Endpoint::ListClusterAdminCredential,
+        const CLUSTERS: [&str; 3] = ["providers", "microsoft.containerservice", "managedclusters"];
+        // What follows a collection of clusters: nothing, or a cluster and an action on it.
+        let in_clusters = match lower.as_slice() {
+            ["subscriptions", _, "resourcegroups", _, rest @ ..] => rest.strip_prefix(&CLUSTERS),
+            ["subscriptions", _, rest @ ..] => {
+                rest.strip_prefix(&CLUSTERS).filter(|key| key.is_empty())
+            }
+            _ => None,
+        };
+        let endpoint = match (lower.as_slice(), in_clusters) {
+            (_, Some([])) => Endpoint::ManagedClusters,
+            (_, Some([_])) => Endpoint::ManagedCluster,
+            (_, Some([_, "listclusterusercredential"])) => Endpoint::ListClusterUserCredential,
+            (_, Some([_, "listclusteradmincredential"])) => Endpoint::ListClusterAdminCredential,
+            (["metadata", "endpoints"], _) => Endpoint::CloudMetadata,
+            (["tenants"], _) => Endpoint::Tenants,
+            (["subscriptions"], _) => Endpoint::Subscriptions,
+            (["subscriptions", _], _) => Endpoint::Subscription,
+            (["subscriptions", _, "resourcegroups"], _) => Endpoint::ResourceGroups,
             _ => Endpoint::Other,
         };
         let mut route = Self::to(endpoint);
@@ -255,7 +225,7 @@ impl Route {
     }
 }
 
-/// A reply, how long to hold it back, and the mark that it is under way.
+/// A reply, how long to delay it, and the mark that it is in flight.
 pub(crate) struct Answer {
     pub(crate) latency: Duration,
     pub(crate) reply: Reply,

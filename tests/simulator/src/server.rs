@@ -1,4 +1,4 @@
-//! Listeners: accept, TLS, HTTP/1.1, and the fate of each reply (latency, reset, truncation).
+//! Listeners: accept, TLS, HTTP/1.1, and how each reply is sent (latency, reset, truncation).
 
 use crate::http::{Fate, Reply, Request};
 use crate::route::{Answer, Service, answer};
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// One bound port and what answers on it.
+/// A bound port and the service on it.
 pub(crate) struct Listener {
     pub(crate) service: Service,
     pub(crate) socket: std::net::TcpListener,
@@ -60,7 +60,7 @@ async fn connection(
     let Some(acceptor) = acceptor else {
         return http(TokioIo::new(socket), service, None, reset, state).await;
     };
-    // A client that does not trust the CA ends the handshake: its business.
+    // A client that does not trust the CA ends the handshake.
     let Ok(tls) = acceptor.accept(socket).await else {
         return;
     };
@@ -150,7 +150,7 @@ fn response(reply: Reply) -> hyper::Response<ReplyBody> {
         .expect("handlers write valid status codes and header values")
 }
 
-/// A body in one piece, or half of one.
+/// A body, or half of one.
 struct ReplyBody {
     left: Option<Bytes>,
     breaks: bool,
@@ -192,7 +192,7 @@ struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.load(Ordering::SeqCst) {
-            // Where this fails the client sees an early end, which is as good a fault.
+            // If this fails the client sees an early end, which is a fault, too.
             let _ = self.stream.set_zero_linger();
         }
     }

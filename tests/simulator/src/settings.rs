@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Behaviour of the simulated Azure. Times are in seconds.
+/// Behavior of the simulated Azure. Times are in seconds.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Moves the simulator's clock against the machine's.
@@ -13,13 +13,13 @@ pub struct Settings {
     pub user_token_lifetime: i64,
     /// `expires_in` of a managed identity's token.
     pub managed_identity_token_lifetime: i64,
-    /// `refresh_in`, where tokens are to carry one.
+    /// `refresh_in` of tokens, if any.
     pub refresh_in: Option<i64>,
-    /// How long a refresh token is good for: after that AADSTS700082.
+    /// How long a refresh token is valid; after that it is rejected with AADSTS700082.
     pub refresh_token_lifetime: i64,
-    /// A refresh token works once: using it again is AADSTS70000. Entra itself lets old ones live.
+    /// A refresh token works once; the second use is rejected with AADSTS70000. Entra itself keeps accepting it.
     pub single_use_refresh_tokens: bool,
-    /// Answers carry no refresh token, as where the application has no `offline_access`.
+    /// Answers have no refresh token, as for an application without `offline_access`.
     pub no_refresh_tokens: bool,
     /// `interval` of device code answers. Zero lets tests poll without waiting.
     pub device_interval: u64,
@@ -27,17 +27,17 @@ pub struct Settings {
     pub device_expires_in: i64,
     /// Polling sooner than the interval is answered `slow_down`.
     pub device_slow_down: bool,
-    /// Approves each device code for a user once it was polled so many times.
+    /// Approves each device code for a user after this many polls.
     pub device_auto_approve: Option<(u32, String)>,
-    /// Who signs in on the sign-in page, without its being shown.
+    /// What happens on the sign-in page.
     pub sign_in: SignIn,
-    /// Sizes of pages of clusters, used in turn. A zero is an empty page with a `nextLink`.
+    /// Sizes of pages of clusters, repeated. A zero is an empty page with a `nextLink`.
     pub cluster_pages: Vec<usize>,
     /// Size of pages of subscriptions and tenants.
     pub subscription_page: usize,
     /// Host put into every `nextLink` in place of ARM's own, such as `https://evil.example`.
     pub foreign_next_link: Option<String>,
-    /// Claims that ARM demands: a token not asked for with them is answered 401 `insufficient_claims`.
+    /// Claims that ARM requires: a token requested without them is answered with 401 `insufficient_claims`.
     pub arm_claims_challenge: Option<String>,
     /// Directory of the Arc agent's key files.
     pub arc_key_directory: PathBuf,
@@ -47,7 +47,7 @@ pub struct Settings {
     pub ask_consent: bool,
 }
 
-/// What happens on the sign-in page.
+/// The outcome of the sign-in page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignIn {
     /// The page is shown, to a person or a browser under test.

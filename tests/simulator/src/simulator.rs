@@ -1,4 +1,4 @@
-//! A running simulator: its life, its addresses, and what tests do to it.
+//! A running simulator: start, stop, addresses, and what tests change and read.
 
 mod environment;
 
@@ -48,7 +48,7 @@ impl Simulator {
     /// Serves a fleet on ports that the kernel chooses.
     ///
     /// # Panics
-    /// Where no port can be bound or no thread started: a test cannot go on without.
+    /// If no port can be bound or no thread started.
     pub fn start(fleet: Fleet) -> Simulator {
         let ca = Authority::generate();
         let service_fabric = self_signed();
@@ -218,8 +218,8 @@ impl Simulator {
         self.state.faults.clone()
     }
 
-    /// Holds back the replies to the requests that a fault would befall (its effect and how often
-    /// aside), until the hold is dropped.
+    /// Holds back the replies to the requests that `which` matches, until the hold is dropped. The
+    /// effect and the schedule of the fault do not matter.
     pub fn hold(&self, which: Fault) -> Hold {
         self.state.gates.hold(which)
     }
@@ -229,7 +229,7 @@ impl Simulator {
         self.state.levels().set(throttle);
     }
 
-    /// What was asked so far.
+    /// The counts of requests so far.
     pub fn counters(&self) -> Counters {
         self.state.recorder.counters()
     }
@@ -252,13 +252,12 @@ impl Simulator {
         self.state.recorder.tool_starts()
     }
 
-    /// Forgets counters and recording.
+    /// Clears the counters and the recording.
     pub fn reset(&self) {
         self.state.recorder.reset();
     }
 
-    /// Makes it as it was when it was started, but for the fleet: nobody is signed in, nothing was
-    /// asked, no fault is in force, and the settings are the usual ones.
+    /// Resets everything but the fleet: sessions, recording, faults and settings.
     pub fn restart(&self) {
         *self.state.settings_mut() = Settings::default();
         *self.state.sessions() = Sessions::default();
@@ -274,7 +273,7 @@ impl Simulator {
     /// Waits until a device code sign-in is pending; its user code.
     ///
     /// # Panics
-    /// When none is within `limit`.
+    /// If there is none within `limit`.
     pub fn wait_for_user_code(&self, limit: Duration) -> String {
         let end = Instant::now() + limit;
         loop {
@@ -289,7 +288,7 @@ impl Simulator {
         }
     }
 
-    /// Approves a device code sign-in as a user; false where none is pending with that code.
+    /// Approves a device code sign-in as a user; false if none is pending with that code.
     pub fn approve_device(&self, user_code: &str, upn: &str) -> bool {
         self.state
             .sessions()
@@ -313,17 +312,7 @@ impl Simulator {
         workload_identity_token(&self.state, issuer, subject, FEDERATION_AUDIENCE)
     }
 
-    /// Like [`workload_identity_token`](Self::workload_identity_token), for another audience.
-    pub fn workload_identity_token_for(
-        &self,
-        issuer: &str,
-        subject: &str,
-        audience: &str,
-    ) -> String {
-        workload_identity_token(&self.state, issuer, subject, audience)
-    }
-
-    /// The claims of an access token, once signature, issuer and time are found good.
+    /// The claims of an access token, after checking its signature, issuer and time.
     ///
     /// # Errors
     /// What is wrong with the token.

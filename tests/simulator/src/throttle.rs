@@ -1,4 +1,4 @@
-//! Token buckets, as ARM and the AKS resource provider keep them. Off until a test sets them.
+//! Token buckets, as ARM and the AKS resource provider have them. Off unless a test sets them.
 
 use crate::http::Reply;
 use crate::route::{Endpoint, Route};
@@ -49,7 +49,7 @@ impl Throttle {
         }
     }
 
-    /// Throttles cluster credentials alone.
+    /// Throttles only cluster credentials.
     pub fn credentials(capacity: f64, refill_per_second: f64) -> Self {
         Throttle {
             credentials: Some(Bucket::new(capacity, refill_per_second)),
@@ -79,7 +79,7 @@ impl Levels {
         Some(level.max(0.0) as u64)
     }
 
-    /// Takes from the buckets that a request falls under; a reply where one is empty.
+    /// Takes from the buckets of a request; returns an error reply if one is empty.
     pub(crate) fn take(&mut self, route: &Route, now: Instant) -> Option<Reply> {
         let throttle = self.throttle;
         let subscription = route

@@ -72,6 +72,28 @@ impl Account {
         })
     }
 
+    /// The subscriptions that it sees, of one tenant or of all, as ARM describes them.
+    fn subscriptions(&self, fleet: &Fleet, tenant_id: Option<&str>) -> Vec<Value> {
+        let mut seen = Vec::new();
+        for s in &fleet.subscriptions {
+            let Some(tenant) = fleet.tenant(&s.tenant_id) else {
+                continue;
+            };
+            let scope = format!("/subscriptions/{}", s.id);
+            if tenant_id.is_none_or(|id| id == s.tenant_id)
+                && self.is_in(tenant)
+                && self.roles.iter().any(|role| role.reveals(&scope))
+            {
+                seen.push(json!({
+                    "id": s.id, "name": s.name, "state": s.state, "tenantId": s.tenant_id,
+                    "homeTenantId": s.home_tenant_id.as_ref().unwrap_or(&s.tenant_id),
+                    "tenantDefaultDomain": tenant.domain, "tenantDisplayName": tenant.display_name,
+                }));
+            }
+        }
+        seen
+    }
+
     fn is_in(&self, tenant: &Tenant) -> bool {
         self.tenants
             .iter()
@@ -83,10 +105,10 @@ impl Account {
 pub(crate) fn token(state: &State, request: &Request) -> Reply {
     let name = request.query("account").unwrap_or_default();
     let resource = request.query("resource").unwrap_or(&state.arm_audience);
-    let wanted = request.query("tenant").unwrap_or_default();
+    let tenant_name = request.query("tenant").unwrap_or_default();
     let fleet = state.fleet();
-    let Some(tenant) = fleet.tenant(wanted).cloned() else {
-        return refuse(format!("AADSTS90002: Tenant '{wanted}' not found."));
+    let Some(tenant) = fleet.tenant(tenant_name).cloned() else {
+        return refuse(format!("AADSTS90002: Tenant '{tenant_name}' not found."));
     };
     let Some(account) = Account::find(&fleet, name) else {
         return refuse(format!(
@@ -163,35 +185,12 @@ pub(super) fn profile(state: &State, request: &Request) -> Reply {
     }
     let only = match request.query("tenant") {
         None => None,
-        Some(wanted) => match fleet.tenant(wanted) {
+        Some(named) => match fleet.tenant(named) {
             Some(tenant) => Some(tenant.id.clone()),
-            None => return refuse(format!("AADSTS90002: Tenant '{wanted}' not found.")),
+            None => return refuse(format!("AADSTS90002: Tenant '{named}' not found.")),
         },
     };
-    let subscriptions: Vec<Value> = fleet
-        .subscriptions
-        .iter()
-        .filter(|s| only.as_ref().is_none_or(|id| *id == s.tenant_id))
-        .filter_map(|s| {
-            fleet
-                .tenant(&s.tenant_id)
-                .filter(|t| account.is_in(t))
-                .map(|t| (s, t))
-        })
-        .filter(|(s, _)| {
-            account
-                .roles
-                .iter()
-                .any(|r| r.reveals(&format!("/subscriptions/{}", s.id)))
-        })
-        .map(|(s, t)| {
-            json!({
-                "id": s.id, "name": s.name, "state": s.state, "tenantId": s.tenant_id,
-                "homeTenantId": s.home_tenant_id.as_ref().unwrap_or(&s.tenant_id),
-                "tenantDefaultDomain": t.domain, "tenantDisplayName": t.display_name,
-            })
-        })
-        .collect();
+    let subscriptions = account.subscriptions(&fleet, only.as_deref());
     let tenant = only
         .or_else(|| account.tenants.first().cloned())
         .unwrap_or_default();

@@ -5,10 +5,10 @@ use crate::fleet::{CertificateTrust, FederatedCredential, ServicePrincipal, Tena
 use crate::jws::{Jws, base64_lenient, hex, oidc_key, sha1, sha256};
 use crate::state::State;
 
-/// The only `client_assertion_type` there is.
+/// The only valid `client_assertion_type`.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Clock skew that Entra forgives, in seconds.
+/// Clock skew that Entra tolerates, in seconds.
 const SKEW: i64 = 300;
 
 pub(super) fn check(

@@ -1,10 +1,10 @@
 //! Device code sign-in: its start, and what each poll is answered.
 
-use super::error::EntraError;
+use super::error::{EntraError, required};
 use super::scope::{Scope, check_client, client_info};
 use super::sessions::{DeviceFlow, DeviceOutcome};
+use super::token::{enabled_user, tenant_of};
 use super::{DEVICE_PAGE, Realm, issue};
-use crate::fleet::User;
 use crate::http::{Reply, Request};
 use crate::state::{State, opaque};
 use serde_json::json;
@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 pub(super) fn start(state: &State, tenant: &str, request: &Request) -> Result<Reply, EntraError> {
     let v1 = !request.path.contains("/v2.0/");
     let realm = Realm::find(state, tenant)?;
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let client_id = required(request, "client_id")?;
     let scope = Scope::of(request, v1)?;
     check_client(state, client_id, &realm, &scope.resource)?;
     let settings = state.settings();
@@ -76,17 +74,15 @@ pub(super) fn redeem(
     v1: bool,
     request: &Request,
 ) -> Result<Reply, EntraError> {
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let client_id = required(request, "client_id")?;
     let code = request
         .form(if v1 { "code" } else { "device_code" })
         .or_else(|| request.form("device_code"))
         .ok_or_else(|| EntraError::missing("device_code"))?;
     let (flow, upn) = poll(state, code, client_id, tenant)?;
     let realm = Realm::find(state, tenant)?;
-    let user = signed_in(state, &upn)?;
-    let tenant = super::token::tenant_of(state, &realm, &user)?;
+    let user = enabled_user(state, &upn)?;
+    let tenant = tenant_of(state, &realm, &user)?;
     let grant = issue::Grant {
         tenant: &tenant,
         client_id,
@@ -119,30 +115,22 @@ fn poll(
     let flow = sessions.device.get_mut(code).filter(|flow| {
         flow.client_id == client_id && flow.tenant.eq_ignore_ascii_case(tenant) && !flow.redeemed
     });
-    let Some(flow) = flow else {
-        return Err(EntraError::device(
-            "bad_verification_code",
-            70_019,
-            "The device code was not recognised.",
-        ));
-    };
+    let flow = flow.ok_or_else(|| {
+        let message = "The device code was not recognised.";
+        EntraError::device("bad_verification_code", 70_019, message)
+    })?;
     flow.polls += 1;
     if now >= flow.started_at + flow.expires_in {
-        return Err(EntraError::device(
-            "expired_token",
-            70_020,
-            "The provided value for the 'device_code' parameter is not valid: it has expired.",
-        ));
+        let message =
+            "The provided value for the 'device_code' parameter is not valid: it has expired.";
+        return Err(EntraError::device("expired_token", 70_020, message));
     }
     let last = flow.last_poll.replace(Instant::now());
     let too_fast = last.is_some_and(|last| last.elapsed() < Duration::from_secs(flow.interval));
     if settings.device_slow_down && too_fast && flow.outcome == DeviceOutcome::Pending {
         flow.interval += 5;
-        return Err(EntraError::device(
-            "slow_down",
-            70_018,
-            "The client polled sooner than the interval allows.",
-        ));
+        let message = "The client polled sooner than the interval allows.";
+        return Err(EntraError::device("slow_down", 70_018, message));
     }
     let approver = settings
         .device_auto_approve
@@ -168,18 +156,5 @@ fn poll(
             flow.redeemed = true;
             Ok((flow.clone(), upn))
         }
-    }
-}
-
-fn signed_in(state: &State, upn: &str) -> Result<User, EntraError> {
-    let user = state
-        .fleet()
-        .user(upn)
-        .cloned()
-        .ok_or_else(|| EntraError::unknown_user(upn))?;
-    if user.disabled {
-        Err(EntraError::disabled_user())
-    } else {
-        Ok(user)
     }
 }

@@ -388,3 +388,10 @@ impl EntraError {
         Reply::json(self.status, &body)
     }
 }
+
+/// A field of a request's form, or Entra's error if it is missing.
+pub(super) fn required<'a>(request: &'a Request, field: &str) -> Result<&'a str, EntraError> {
+    request
+        .form(field)
+        .ok_or_else(|| EntraError::missing(field))
+}

@@ -7,7 +7,7 @@ use crate::jws::{Jws, base64url, entra_key};
 use crate::state::{State, opaque};
 use serde_json::{Value, json};
 
-/// Who a token is about.
+/// Whose token it is.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
     User(User),
@@ -18,7 +18,7 @@ pub(crate) enum Subject {
     },
 }
 
-/// What a user's answer holds beside the access token: each is given to those who ask only.
+/// What a user's answer holds besides the access token, if the request asks for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras {
     /// Scope `offline_access`.
@@ -71,7 +71,7 @@ impl Grant<'_> {
     }
 }
 
-/// An access token, with its `expires_in` and the second it ends.
+/// An access token, its `expires_in`, and its expiry in Unix seconds.
 pub(crate) fn access_token(state: &State, grant: &Grant<'_>) -> (String, i64, i64) {
     let now = state.now();
     let lifetime = grant.lifetime(state);
@@ -147,7 +147,7 @@ pub(super) fn answer(state: &State, grant: &Grant<'_>) -> Value {
         } else {
             scope.into()
         };
-        // The v1 endpoint has no scopes to ask with: it answers everything.
+        // The v1 endpoint has no scopes, so it returns everything.
         if grant.extras.id_token || grant.v1 {
             body["id_token"] = id_token(state, grant, user).into();
         }
@@ -223,7 +223,7 @@ pub(crate) fn verify(state: &State, token: &str) -> Result<Jws, String> {
     Ok(token)
 }
 
-/// The role assignments of whoever a token is about.
+/// The role assignments of the subject of a token.
 pub(crate) fn roles_of(fleet: &Fleet, token: &Jws) -> Vec<RoleAssignment> {
     let (tenant, oid) = (token.claim("tid"), token.claim("oid"));
     let user = fleet

@@ -1,13 +1,13 @@
-//! What a request wants a token for, and whether that may be asked for.
+//! The scope of a token request, and whether the client may request it.
 
 use super::Realm;
-use super::error::EntraError;
+use super::error::{EntraError, required};
 use super::issue::Extras;
 use crate::fleet::{AKS_SERVER_APP, ARC_SERVER_APP, ClusterAuth};
 use crate::http::Request;
 use crate::state::State;
 
-/// What a request wants a token for.
+/// What a request asks a token for.
 pub(super) struct Scope {
     /// App id or URL, without `/.default`.
     pub(super) resource: String,
@@ -20,23 +20,17 @@ impl Scope {
     /// Reads `resource` (v1) or `scope` (v2).
     pub(super) fn of(request: &Request, v1: bool) -> Result<Scope, EntraError> {
         if v1 {
-            let resource = request
-                .form("resource")
-                .ok_or_else(|| EntraError::missing("resource"))?;
+            let resource = required(request, "resource")?;
             return Ok(Scope {
                 resource: resource.to_owned(),
                 openid: true,
                 offline: true,
             });
         }
-        Self::of_scope(
-            request
-                .form("scope")
-                .ok_or_else(|| EntraError::missing("scope"))?,
-        )
+        Self::of_scope(required(request, "scope")?)
     }
 
-    /// What to answer beside the access token.
+    /// What to answer besides the access token.
     pub(super) fn extras(&self, request: &Request) -> Extras {
         Extras {
             refresh_token: self.offline,
@@ -51,7 +45,7 @@ impl Scope {
         let (openid, offline) = (has("openid"), has("offline_access"));
         let resource = scope.split_whitespace().find(|s| !known.contains(s));
         let Some(resource) = resource else {
-            // Only OpenID scopes: Entra answers a token for Graph.
+            // Only OpenID scopes: Entra returns a token for Graph.
             return Ok(Scope {
                 resource: "https://graph.microsoft.com".into(),
                 openid,
@@ -78,7 +72,7 @@ impl Scope {
     }
 }
 
-/// Whether the request wants `client_info`.
+/// Whether the request asks for `client_info`.
 pub(super) fn client_info(request: &Request) -> bool {
     request.form("client_info") == Some("1")
 }
@@ -115,7 +109,7 @@ fn is_arm(state: &State, resource: &str) -> bool {
     .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(resource))
 }
 
-/// Checks that a public client exists and may ask for a resource.
+/// Checks that a public client exists and may request a resource.
 pub(super) fn check_client(
     state: &State,
     client_id: &str,

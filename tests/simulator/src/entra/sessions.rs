@@ -1,9 +1,9 @@
-//! What is remembered between requests: refresh tokens, device codes, authorization codes, Arc's keys.
+//! State between requests: refresh tokens, device codes, authorization codes, Arc's keys.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-/// A refresh token that was given out.
+/// An issued refresh token.
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshToken {
     pub(crate) upn: String,
@@ -15,7 +15,7 @@ pub(crate) struct RefreshToken {
     pub(crate) used: bool,
 }
 
-/// Where a device code sign-in stands.
+/// The state of a device code sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceOutcome {
     Pending,
@@ -54,20 +54,20 @@ pub(crate) struct AuthorizationCode {
     pub(crate) used: bool,
 }
 
-/// All of them.
+/// All sessions.
 #[derive(Default)]
 pub(crate) struct Sessions {
     pub(crate) refresh_tokens: HashMap<String, RefreshToken>,
     pub(crate) device: HashMap<String, DeviceFlow>,
     pub(crate) codes: HashMap<String, AuthorizationCode>,
-    /// Keys that Arc's agent has written to a file and that nobody has brought yet.
+    /// Keys that Arc's agent has written to a file and that no request has used yet.
     pub(crate) arc_keys: HashSet<String>,
     /// Those files, removed with the simulator.
     pub(crate) arc_files: Vec<PathBuf>,
 }
 
 impl Sessions {
-    /// Settles a pending device code sign-in; false where there is none with that user code.
+    /// Sets the outcome of a pending device code sign-in; false if there is none with that user code.
     pub(crate) fn settle_device(&mut self, user_code: &str, outcome: &DeviceOutcome) -> bool {
         let pending = self.device.values_mut().find(|flow| {
             flow.user_code.eq_ignore_ascii_case(user_code) && flow.outcome == DeviceOutcome::Pending

@@ -1,17 +1,18 @@
 //! The token endpoint: one function per grant.
 
-use super::error::EntraError;
+use super::error::{EntraError, required};
 use super::issue::{self, Extras, Grant, Subject};
 use super::scope::{Scope, check_client, check_resource};
+use super::sessions::AuthorizationCode;
 use super::{DEVICE_CODE_GRANT, Realm, assertion, device};
-use crate::fleet::{Tenant, User};
+use crate::fleet::{ServicePrincipal, Tenant, User};
 use crate::http::{Reply, Request};
 use crate::jws::{base64_lenient, base64url, sha256};
 use crate::route::Route;
 use crate::state::State;
 use serde_json::Value;
 
-/// How long an authorization code is good for, in seconds.
+/// How long an authorization code is valid, in seconds.
 const CODE_LIFETIME: i64 = 600;
 
 pub(super) fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, EntraError> {
@@ -39,7 +40,7 @@ pub(super) fn answer(state: &State, route: &Route, request: &Request) -> Result<
     }
 }
 
-/// The tenant that a sign-in lands in.
+/// The tenant that a sign-in ends up in.
 pub(super) fn tenant_of(state: &State, realm: &Realm, user: &User) -> Result<Tenant, EntraError> {
     match realm {
         Realm::One(tenant) if user.is_in(&tenant.id) && tenant.blocked => {
@@ -74,6 +75,42 @@ fn confirmation(request: &Request) -> Result<Option<Value>, EntraError> {
     cnf.map(Some).ok_or_else(|| EntraError::missing("req_cnf"))
 }
 
+/// The token that a request asks for.
+fn grant<'a>(
+    request: &'a Request,
+    tenant: &'a Tenant,
+    client_id: &'a str,
+    subject: &'a Subject,
+    scope: &'a Scope,
+    v1: bool,
+) -> Result<Grant<'a>, EntraError> {
+    Ok(Grant {
+        tenant,
+        client_id,
+        subject,
+        resource: &scope.resource,
+        v1,
+        claims: request.form("claims"),
+        cnf: confirmation(request)?,
+        nonce: None,
+        extras: scope.extras(request),
+        signed_in_at: None,
+    })
+}
+
+fn find_user(state: &State, upn: &str) -> Result<User, EntraError> {
+    let user = state.fleet().user(upn).cloned();
+    user.ok_or_else(|| EntraError::unknown_user(upn))
+}
+
+pub(super) fn enabled_user(state: &State, upn: &str) -> Result<User, EntraError> {
+    let user = find_user(state, upn)?;
+    if user.disabled {
+        return Err(EntraError::disabled_user());
+    }
+    Ok(user)
+}
+
 fn client_credentials(
     state: &State,
     tenant: &str,
@@ -83,9 +120,7 @@ fn client_credentials(
     let Realm::One(tenant) = Realm::find(state, tenant)? else {
         return Err(EntraError::no_tenant());
     };
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
+    let client_id = required(request, "client_id")?;
     let principal = state
         .fleet()
         .service_principals
@@ -93,23 +128,7 @@ fn client_credentials(
         .find(|p| p.client_id.eq_ignore_ascii_case(client_id) && p.tenant_id == tenant.id)
         .cloned()
         .ok_or_else(|| EntraError::unknown_application(client_id, &tenant.display_name))?;
-    match (
-        request.form("client_secret"),
-        request.form("client_assertion"),
-    ) {
-        (Some(secret), _) if principal.secrets.iter().any(|s| s == secret) => {}
-        (Some(_), _) => return Err(EntraError::bad_secret(client_id)),
-        (None, Some(assertion)) => {
-            let kind = request.form("client_assertion_type").unwrap_or_default();
-            if kind != assertion::TYPE {
-                return Err(EntraError::bad_assertion(
-                    "client_assertion_type is not jwt-bearer",
-                ));
-            }
-            assertion::check(state, &tenant, &principal, assertion)?;
-        }
-        (None, None) => return Err(EntraError::no_credential()),
-    }
+    check_credential(state, &tenant, &principal, request)?;
     let scope = Scope::of(request, v1)?;
     if !v1
         && !request
@@ -131,28 +150,39 @@ fn client_credentials(
         managed: false,
     };
     let grant = Grant {
-        tenant: &tenant,
-        client_id,
-        subject: &subject,
-        resource: &scope.resource,
-        v1,
-        claims: request.form("claims"),
-        cnf: confirmation(request)?,
-        nonce: None,
         extras: Extras::default(),
-        signed_in_at: None,
+        ..grant(request, &tenant, client_id, &subject, &scope, v1)?
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
 }
 
+/// Checks the client secret or the client assertion.
+fn check_credential(
+    state: &State,
+    tenant: &Tenant,
+    principal: &ServicePrincipal,
+    request: &Request,
+) -> Result<(), EntraError> {
+    let secret = request.form("client_secret");
+    match (secret, request.form("client_assertion")) {
+        (Some(secret), _) if principal.secrets.iter().any(|s| s == secret) => Ok(()),
+        (Some(_), _) => Err(EntraError::bad_secret(&principal.client_id)),
+        (None, Some(assertion)) => {
+            if request.form("client_assertion_type") != Some(assertion::TYPE) {
+                return Err(EntraError::bad_assertion(
+                    "client_assertion_type is not jwt-bearer",
+                ));
+            }
+            assertion::check(state, tenant, principal, assertion)
+        }
+        (None, None) => Err(EntraError::no_credential()),
+    }
+}
+
 fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<Reply, EntraError> {
     let realm = Realm::find(state, tenant)?;
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
-    let text = request
-        .form("refresh_token")
-        .ok_or_else(|| EntraError::missing("refresh_token"))?;
+    let client_id = required(request, "client_id")?;
+    let text = required(request, "refresh_token")?;
     let settings = state.settings();
     let now = state.now();
     let token = state
@@ -173,14 +203,7 @@ fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<R
     if settings.single_use_refresh_tokens && token.used {
         return Err(EntraError::bad_refresh_token());
     }
-    let user = state
-        .fleet()
-        .user(&token.upn)
-        .cloned()
-        .ok_or_else(|| EntraError::unknown_user(&token.upn))?;
-    if user.disabled {
-        return Err(EntraError::disabled_user());
-    }
+    let user = enabled_user(state, &token.upn)?;
     let scope = Scope::of(request, v1)?;
     check_client(state, client_id, &realm, &scope.resource)?;
     let tenant = tenant_of(state, &realm, &user)?;
@@ -193,19 +216,12 @@ fn refresh(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<R
     let subject = Subject::User(user);
     // The policies that the sign-in passed stay passed: the new refresh token remembers where it was.
     let grant = Grant {
-        tenant: &tenant,
-        client_id,
-        subject: &subject,
-        resource: &scope.resource,
-        v1,
-        claims: request.form("claims"),
-        cnf: confirmation(request)?,
-        nonce: None,
         extras: Extras {
             refresh_token: true,
             ..scope.extras(request)
         },
         signed_in_at: Some(&token.tenant_id),
+        ..grant(request, &tenant, client_id, &subject, &scope, v1)?
     };
     Ok(Reply::json(200, &issue::answer(state, &grant)))
 }
@@ -217,15 +233,36 @@ fn authorization_code(
     request: &Request,
 ) -> Result<Reply, EntraError> {
     let realm = Realm::find(state, tenant)?;
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
-    let text = request
-        .form("code")
-        .ok_or_else(|| EntraError::missing("code"))?;
-    let redirect_uri = request
-        .form("redirect_uri")
-        .ok_or_else(|| EntraError::missing("redirect_uri"))?;
+    let client_id = required(request, "client_id")?;
+    let code = redeem_code(state, client_id, request)?;
+    let scope = Scope::of(request, v1)?;
+    check_client(state, client_id, &realm, &scope.resource)?;
+    let user = find_user(state, &code.upn)?;
+    let tenant = match realm {
+        Realm::One(tenant) if tenant.blocked => return Err(EntraError::blocked()),
+        Realm::One(tenant) => tenant,
+        Realm::AnyOrganization => state
+            .fleet()
+            .tenant(&code.tenant_id)
+            .cloned()
+            .ok_or_else(|| EntraError::unknown_tenant(&code.tenant_id))?,
+    };
+    let subject = Subject::User(user);
+    let grant = Grant {
+        nonce: code.nonce.as_deref(),
+        ..grant(request, &tenant, client_id, &subject, &scope, v1)?
+    };
+    Ok(Reply::json(200, &issue::answer(state, &grant)))
+}
+
+/// Marks the authorization code of a request as used, and checks that it belongs to the request.
+fn redeem_code(
+    state: &State,
+    client_id: &str,
+    request: &Request,
+) -> Result<AuthorizationCode, EntraError> {
+    let text = required(request, "code")?;
+    let redirect_uri = required(request, "redirect_uri")?;
     let code = {
         let mut sessions = state.sessions();
         let kept = sessions
@@ -253,36 +290,7 @@ fn authorization_code(
         (None, None) => {}
         _ => return Err(EntraError::bad_verifier()),
     }
-    let scope = Scope::of(request, v1)?;
-    check_client(state, client_id, &realm, &scope.resource)?;
-    let user = state
-        .fleet()
-        .user(&code.upn)
-        .cloned()
-        .ok_or_else(|| EntraError::unknown_user(&code.upn))?;
-    let tenant = match realm {
-        Realm::One(tenant) if tenant.blocked => return Err(EntraError::blocked()),
-        Realm::One(tenant) => tenant,
-        Realm::AnyOrganization => state
-            .fleet()
-            .tenant(&code.tenant_id)
-            .cloned()
-            .ok_or_else(|| EntraError::unknown_tenant(&code.tenant_id))?,
-    };
-    let subject = Subject::User(user);
-    let grant = Grant {
-        tenant: &tenant,
-        client_id,
-        subject: &subject,
-        resource: &scope.resource,
-        v1,
-        claims: request.form("claims"),
-        cnf: confirmation(request)?,
-        nonce: code.nonce.as_deref(),
-        extras: scope.extras(request),
-        signed_in_at: None,
-    };
-    Ok(Reply::json(200, &issue::answer(state, &grant)))
+    Ok(code)
 }
 
 fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<Reply, EntraError> {
@@ -290,22 +298,12 @@ fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<
     if tenant.eq_ignore_ascii_case("common") {
         return Err(EntraError::no_ropc_for(tenant));
     }
-    let client_id = request
-        .form("client_id")
-        .ok_or_else(|| EntraError::missing("client_id"))?;
-    let upn = request
-        .form("username")
-        .ok_or_else(|| EntraError::missing("username"))?;
-    let password = request
-        .form("password")
-        .ok_or_else(|| EntraError::missing("password"))?;
+    let client_id = required(request, "client_id")?;
+    let upn = required(request, "username")?;
+    let password = required(request, "password")?;
     let scope = Scope::of(request, v1)?;
     check_client(state, client_id, &realm, &scope.resource)?;
-    let user = state
-        .fleet()
-        .user(upn)
-        .cloned()
-        .ok_or_else(|| EntraError::unknown_user(upn))?;
+    let user = find_user(state, upn)?;
     let tenant = tenant_of(state, &realm, &user)?;
     if user.password != password || user.federated {
         return Err(EntraError::bad_password());
@@ -317,17 +315,6 @@ fn password(state: &State, tenant: &str, v1: bool, request: &Request) -> Result<
         return Err(EntraError::mfa(&scope.resource));
     }
     let subject = Subject::User(user);
-    let grant = Grant {
-        tenant: &tenant,
-        client_id,
-        subject: &subject,
-        resource: &scope.resource,
-        v1,
-        claims: request.form("claims"),
-        cnf: confirmation(request)?,
-        nonce: None,
-        extras: scope.extras(request),
-        signed_in_at: None,
-    };
+    let grant = grant(request, &tenant, client_id, &subject, &scope, v1)?;
     Ok(Reply::json(200, &issue::answer(state, &grant)))
 }

@@ -94,7 +94,7 @@ pub(super) fn run(args: &[String], env: Environment<'_>, control: &Control) -> O
     }
 }
 
-/// Refuses flags that a command doesn't take and values that are missing, as argparse does.
+/// Rejects unknown flags and missing values, as argparse does.
 fn check(arguments: &Arguments, own: &[&str]) -> Result<(), Outcome> {
     let known: Vec<&str> = own.iter().chain(GLOBAL).copied().collect();
     if let Some(flag) = arguments.unknown(&known) {
@@ -116,7 +116,7 @@ fn check(arguments: &Arguments, own: &[&str]) -> Result<(), Outcome> {
     Ok(())
 }
 
-/// A failure of the stand-in itself.
+/// An error of the stand-in itself.
 fn broken(why: String) -> Outcome {
     Outcome::failed(70, format!("the stand-in for az: {why}\n"))
 }
@@ -186,21 +186,21 @@ fn logout(arguments: &Arguments, profile: &Profile) -> Answer {
     Ok(Value::Null)
 }
 
-/// The subscription that a command is about.
+/// The subscription of this id or name, or else the current one.
 fn current<'a>(
     list: &'a [Subscription],
-    wanted: Option<&str>,
+    id_or_name: Option<&str>,
 ) -> Result<&'a Subscription, Outcome> {
     if list.is_empty() {
         return Err(error("Please run 'az login' to setup account."));
     }
-    match wanted {
+    match id_or_name {
         None => list.iter().find(|s| s.is_default()).ok_or_else(|| {
             error("No subscription found. Run 'az account set' to select a subscription.")
         }),
-        Some(wanted) => list.iter().find(|s| s.is(wanted)).ok_or_else(|| {
+        Some(named) => list.iter().find(|s| s.is(named)).ok_or_else(|| {
             error(format!(
-                "Subscription '{wanted}' not found. Check the spelling and casing and try again."
+                "Subscription '{named}' not found. Check the spelling and casing and try again."
             ))
         }),
     }
@@ -219,16 +219,16 @@ fn show(arguments: &Arguments, profile: &Profile) -> Answer {
 fn set(arguments: &Arguments, profile: &Profile) -> Answer {
     check(arguments, &["-s", "-n", "--name", "--subscription"])?;
     let list = profile.read()?;
-    let Some(wanted) = arguments.value(&["-s", "-n", "--name", "--subscription"]) else {
+    let Some(named) = arguments.value(&["-s", "-n", "--name", "--subscription"]) else {
         return Err(Outcome::failed(
             USAGE,
             "ERROR: the following arguments are required: --subscription/-s/--name/-n\n",
         ));
     };
-    let chosen = current(&list, Some(wanted)).map_err(|outcome| match list.is_empty() {
+    let chosen = current(&list, Some(named)).map_err(|outcome| match list.is_empty() {
         true => outcome,
         false => error(format!(
-            "The subscription of '{wanted}' doesn't exist in cloud '{}'.",
+            "The subscription of '{named}' doesn't exist in cloud '{}'.",
             profile.cloud()
         )),
     })?;
@@ -270,6 +270,22 @@ fn set_cloud(arguments: &Arguments, profile: &Profile) -> Answer {
     Ok(Value::Null)
 }
 
+/// The resource that `--resource` or `--scope` names.
+fn resource_of(arguments: &Arguments) -> Result<Option<&str>, Outcome> {
+    let scope = arguments.value(&["--scope"]);
+    match (arguments.value(&["--resource"]), scope) {
+        (Some(_), Some(_)) => Err(error(
+            "usage error: specify only one of --resource and --scope",
+        )),
+        (resource @ Some(_), None) => Ok(resource),
+        (None, scope) => Ok(scope.map(|scope| {
+            scope
+                .rsplit_once('/')
+                .map_or(scope, |(resource, _)| resource)
+        })),
+    }
+}
+
 fn access_token(arguments: &Arguments, profile: &Profile, control: &Control) -> Answer {
     let own = [
         "--resource",
@@ -283,24 +299,7 @@ fn access_token(arguments: &Arguments, profile: &Profile, control: &Control) -> 
         "--subscription",
     ];
     check(arguments, &own)?;
-    let resource = match (
-        arguments.value(&["--resource"]),
-        arguments.value(&["--scope"]),
-    ) {
-        (Some(_), Some(_)) => {
-            return Err(error(
-                "usage error: specify only one of --resource and --scope",
-            ));
-        }
-        (Some(resource), None) => Some(resource.to_owned()),
-        (None, Some(scope)) => Some(
-            scope
-                .rsplit_once('/')
-                .map_or(scope, |(resource, _)| resource)
-                .to_owned(),
-        ),
-        (None, None) => None,
-    };
+    let resource = resource_of(arguments)?;
     let tenant = arguments.value(&["-t", "--tenant"]);
     let subscription = arguments.value(&["-s", "-n", "--name", "--subscription"]);
     if tenant.is_some() && subscription.is_some() {
@@ -310,9 +309,7 @@ fn access_token(arguments: &Arguments, profile: &Profile, control: &Control) -> 
     }
     let list = profile.read()?;
     let account = current(&list, subscription)?;
-    if let Some(tenant) = tenant.filter(|t| account.is_managed_identity() && *t != account.tenant())
-    {
-        let _ = tenant;
+    if account.is_managed_identity() && tenant.is_some_and(|tenant| tenant != account.tenant()) {
         return Err(error(format!(
             "For managed identity account, getting access token for non-current tenants is not supported. \
              The specified tenant must be the current tenant {}",
@@ -333,13 +330,11 @@ fn access_token(arguments: &Arguments, profile: &Profile, control: &Control) -> 
         &user
     };
     let mut query = vec![("account", name), ("tenant", asked_tenant)];
-    if let Some(resource) = &resource {
-        query.push(("resource", resource));
-    }
+    query.extend(resource.map(|resource| ("resource", resource)));
     let answer = control
         .token(&query)
         .map_err(broken)?
-        .map_err(|description| refused(&description, tenant, resource.as_deref()))?;
+        .map_err(|description| refused(&description, tenant, resource))?;
     let expires_on = answer["expiresOn"].as_i64().unwrap_or_default();
     let mut shown = json!({
         "accessToken": answer["token"], "expiresOn": local_time(expires_on), "expires_on": expires_on,
@@ -352,7 +347,7 @@ fn access_token(arguments: &Arguments, profile: &Profile, control: &Control) -> 
     Ok(shown)
 }
 
-/// Entra's words, and what az advises.
+/// Entra's message, and what az advises.
 fn refused(description: &str, tenant: Option<&str>, resource: Option<&str>) -> Outcome {
     if !description.starts_with("AADSTS") {
         return error(description);
@@ -369,7 +364,7 @@ fn refused(description: &str, tenant: Option<&str>, resource: Option<&str>) -> O
     ))
 }
 
-/// The wall clock, as `expiresOn` has it: local, without saying so.
+/// The local time that `expiresOn` shows, without its offset.
 fn local_time(epoch: i64) -> String {
     let instant = OffsetDateTime::from_unix_timestamp(epoch).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let offset = UtcOffset::local_offset_at(instant).unwrap_or(UtcOffset::UTC);

@@ -1,4 +1,4 @@
-//! The stand-ins' line to the simulator: plain HTTP to its control interface.
+//! The connection of the stand-ins to the simulator: plain HTTP to its control interface.
 
 use super::Environment;
 use serde_json::Value;

@@ -1,11 +1,11 @@
-//! What a fault does to a request or its reply, in the words of the service that it befalls.
+//! What a fault does to a request or its reply, with the error body of the service.
 
 use crate::http::{Fate, Reply};
 use crate::route::Service;
 use serde_json::json;
 use std::time::Duration;
 
-/// What happens.
+/// What a fault does.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Latency(Duration),
@@ -26,7 +26,7 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// Whether the effect replaces the true reply, which is then never made.
+    /// Whether the effect replaces the reply, so that the request is not handled.
     pub(crate) fn comes_first(&self) -> bool {
         !matches!(self, Effect::Malformed | Effect::Truncated)
     }
@@ -72,7 +72,7 @@ impl Effect {
     }
 }
 
-/// A service's usual words for a status.
+/// A service's usual error body for a status.
 fn error(service: Service, status: u16, code: Option<(&str, &str)>) -> Reply {
     let (code, message) = code.unwrap_or(match (service, status) {
         (Service::Arm, 401) => ("ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than current UTC time."),

@@ -7,17 +7,17 @@ use super::{
     Tenant, User,
 };
 
-/// What a fleet is to hold. The ratios are fractions of the clusters, from 0 to 1, each chosen
-/// apart from the others: a cluster may be private and stopped.
+/// The size and the mix of a fleet. Ratios are fractions of the clusters, from 0 to 1, chosen
+/// independently: a cluster may be private and stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetSpec {
     /// Seed of every name, id and choice.
     pub seed: u64,
     /// Tenants, at least one.
     pub tenants: usize,
-    /// Subscriptions, dealt to the tenants in turn; at least one.
+    /// Subscriptions, distributed over the tenants; at least one.
     pub subscriptions: usize,
-    /// Clusters, dealt to the subscriptions in turn.
+    /// Clusters, distributed over the subscriptions.
     pub clusters: usize,
     /// Clusters with local accounts only.
     pub local_accounts: f64,
@@ -27,7 +27,7 @@ pub struct FleetSpec {
     pub stopped: f64,
     /// Clusters whose provisioning failed.
     pub failed: f64,
-    /// Clusters whose name another one has too.
+    /// Clusters that share their name with another one.
     pub same_name: f64,
     /// Entra clusters whose default kubeconfig uses the `azure` auth-provider.
     pub azure_format: f64,
@@ -111,10 +111,10 @@ impl Random {
         for i in (1..count).rev() {
             order.swap(i, self.below(i + 1));
         }
-        let wanted = (0..=count)
+        let chosen = (0..=count)
             .find(|&n| n as f64 + 0.5 > ratio * count as f64)
             .unwrap_or(count);
-        order.truncate(wanted);
+        order.truncate(chosen);
         order
     }
 }
@@ -277,7 +277,7 @@ fn apply_ratios(spec: &FleetSpec, clusters: &mut [Cluster], random: &mut Random)
 }
 
 /// Gives the chosen clusters names in threes: two in different groups, and a third that shares even
-/// the group's name where it lies in another subscription.
+/// the group's name if it is in another subscription.
 fn share_names(mut chosen: Vec<usize>, clusters: &mut [Cluster]) {
     if chosen.len() == 1 {
         chosen.extend((0..clusters.len()).find(|i| !chosen.contains(i)));
@@ -331,7 +331,7 @@ fn managed_identities(
 fn public_clients() -> Vec<PublicClient> {
     let mut aks = PublicClient::new(AKS_CLIENT_APP, "Azure Kubernetes Service AAD Client");
     // What Entra is expected to say when the AKS client asks for ARM; the first-party
-    // pre-authorisation for it was never seen.
+    // pre-authorization for it was never seen.
     aks.not_preauthorized = vec!["arm".into()];
     vec![
         PublicClient::new(AZURE_CLI_APP, "Microsoft Azure CLI"),

@@ -6,7 +6,7 @@ use crate::jws::oidc_key;
 use crate::state::State;
 use serde_json::json;
 
-/// The audience that Entra wants of federated tokens in the public cloud.
+/// The audience that Entra requires of federated tokens in the public cloud.
 pub const FEDERATION_AUDIENCE: &str = "api://AzureADTokenExchange";
 
 /// `iss` of GitHub Actions' tokens.

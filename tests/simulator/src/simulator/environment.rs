@@ -56,7 +56,7 @@ impl Simulator {
     }
 
     /// The cloud as Azure Stack tools read it: the JSON form of go-autorest's `Environment`.
-    pub fn cloud_json(&self) -> String {
+    fn cloud_json(&self) -> String {
         let audience = self.arm_audience();
         let cloud = json!({
             "name": "AzureStackCloud",

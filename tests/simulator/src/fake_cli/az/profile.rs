@@ -14,7 +14,7 @@ pub(super) struct Profile {
     cloud: Option<String>,
 }
 
-/// The clouds that az knows without being told.
+/// The clouds that az knows from the start.
 const KNOWN_CLOUDS: [&str; 3] = ["AzureCloud", "AzureChinaCloud", "AzureUSGovernment"];
 
 /// A subscription of the profile.
@@ -74,8 +74,9 @@ impl Subscription {
     }
 
     /// Whether this is the subscription of that id or name.
-    pub(super) fn is(&self, wanted: &str) -> bool {
-        self.id().eq_ignore_ascii_case(wanted) || self.text("name").eq_ignore_ascii_case(wanted)
+    pub(super) fn is(&self, id_or_name: &str) -> bool {
+        self.id().eq_ignore_ascii_case(id_or_name)
+            || self.text("name").eq_ignore_ascii_case(id_or_name)
     }
 
     /// As `az account show` prints it.
@@ -88,7 +89,7 @@ impl Profile {
     /// `$AZURE_CONFIG_DIR`, else `~/.azure`.
     ///
     /// The real one reads an empty variable in two ways, one of which is the current directory:
-    /// here that is a failure, so that no test relies on it.
+    /// here it is an error, so that no test relies on it.
     pub(super) fn of(env: Environment<'_>) -> Self {
         let home = || Path::new(&env("HOME").unwrap_or_default()).join(".azure");
         let named = env("AZURE_CONFIG_DIR");
@@ -111,7 +112,7 @@ impl Profile {
         KNOWN_CLOUDS.contains(&name) || self.text("clouds.config").lines().any(|l| l == section)
     }
 
-    /// The active cloud: by the variable, else as it was set. An unknown one counts as none.
+    /// The active cloud: by the variable, else as it was set. An unknown one counts as unset.
     pub(super) fn cloud(&self) -> String {
         let config = self.text("config");
         let set = config.lines().find_map(|line| line.strip_prefix("name = "));
@@ -187,7 +188,7 @@ impl Profile {
             .collect())
     }
 
-    /// Writes the active cloud's; those of other clouds stay.
+    /// Writes the active cloud's subscriptions; those of other clouds stay.
     fn write(&self, list: &[Subscription]) -> Result<(), Outcome> {
         let cloud = self.cloud();
         let mut all = self.read_all()?;
@@ -269,7 +270,7 @@ impl Profile {
         self.write(&list)
     }
 
-    /// Forgets everybody.
+    /// Signs everybody out.
     pub(super) fn clear(&self) -> Result<(), Outcome> {
         self.write(&[])?;
         self.write_accounts(serde_json::Map::new())
