@@ -172,11 +172,7 @@ fn sign_in_with_az_and_azd() {
     page.run(&test_env, &["sync", "-e", CLOUD], &[]);
     page.note("az does not answer");
     test_env.install_script("az", "#!/bin/sh\nexec sleep 600\n");
-    page.run(
-        &test_env,
-        &[&cli[..], &["--timeout", "100ms"]].concat(),
-        &[],
-    );
+    page.run(&test_env, &[&cli[..], &["--timeout", "1s"]].concat(), &[]);
     page.note("az fails");
     test_env.install_script(
         "az",
@@ -524,7 +520,7 @@ fn network() {
     faults.add(Fault::on(Endpoint::Token).latency(TIMEOUT));
     run(
         &mut page,
-        &application(&test_env, &["--timeout", "300ms"]),
+        &application(&test_env, &["--timeout", "2s"]),
         &[],
     );
     faults.clear();
@@ -533,12 +529,8 @@ fn network() {
     run(&mut page, &get, &[]);
     faults.clear();
     page.note("a web page");
-    faults.add(Fault::on(Endpoint::Token).body(503, "text/html", "<html><title>No server</title>"));
-    run(
-        &mut page,
-        &application(&test_env, &["--timeout", "1s"]),
-        &[],
-    );
+    faults.add(Fault::on(Endpoint::Token).body(403, "text/html", "<html><title>Blocked</title>"));
+    run(&mut page, &get, &[]);
     page.assert("errors_network");
 }
 
