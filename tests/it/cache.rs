@@ -245,7 +245,7 @@ fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
     let test_env = TestEnv::new();
     let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
     let old = token(&test_env.get_token(&args, &[]));
-    let az = test_env.home().join("bin/az");
+    let az = test_env.bin("az");
     let tool = |words: &[&str]| {
         let ran = run(test_env.program(&az).args(words));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -287,9 +287,7 @@ struct Az<'a> {
 impl<'a> Az<'a> {
     fn registered(test_env: &'a TestEnv, program: PathBuf) -> Self {
         let az = Self { test_env, program };
-        let link = test_env.home().join("bin/az");
-        fs::remove_file(&link).expect("the stand-in is there");
-        std::os::unix::fs::symlink(&az.program, link).expect("linked");
+        test_env.install("az", &az.program);
         let arm = test_env.simulator.arm_url();
         az.succeeds(&[
             "cloud",
@@ -304,10 +302,10 @@ impl<'a> Az<'a> {
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
-        let path = |name| self.test_env.home().join(name).display().to_string();
+        let path = |path: &Path| path.display().to_string();
         [
-            ("AZURE_CONFIG_DIR", path("real-azure")),
-            ("REQUESTS_CA_BUNDLE", path("ca.pem")),
+            ("AZURE_CONFIG_DIR", path(&self.test_env.path("real-azure"))),
+            ("REQUESTS_CA_BUNDLE", path(&self.test_env.files.ca)),
             ("AZURE_CORE_COLLECT_TELEMETRY", "false".into()),
             ("AZURE_CORE_INSTANCE_DISCOVERY", "false".into()),
             ("AZURE_CORE_LOGIN_EXPERIENCE_V2", "false".into()),
@@ -453,7 +451,7 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
 fn commands_of_kubelogin_remove_what_is_cached() {
     let test_env = TestEnv::new();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
-    let named = test_env.home().join("named");
+    let named = test_env.path("named");
     let named = named.to_str().expect("text");
     for (command, flag) in [
         ("remove-cache-dir", "--cache-dir"),
@@ -462,7 +460,7 @@ fn commands_of_kubelogin_remove_what_is_cached() {
         test_env.get_token(&test_env.spn_args(&[]), &[secret]);
         test_env.get_token(&test_env.spn_args(&["--cache-dir", named]), &[secret]);
         let ours = |parent: &Path| parent.join("kubectl-aad").exists();
-        let usual = test_env.home().join(".kube/cache");
+        let usual = test_env.path(".kube/cache");
         assert!(ours(&usual) && ours(named.as_ref()));
         assert_eq!(
             run(test_env.aad(&[command, flag, named]).stdin(Stdio::null())).code,
@@ -484,7 +482,7 @@ fn each_store_keeps_what_it_says() {
     let test_env = TestEnv::new();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let args = test_env.spn_args(&[]);
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     let none = ("AAD_TOKEN_STORE", "none");
     assert_ne!(
         token(&test_env.get_token(&args, &[secret, none])),
@@ -533,7 +531,7 @@ fn files_of_others_in_the_cache_cost_a_sign_in_and_nothing_else() {
     let file = ("AAD_TOKEN_STORE", "file");
     let args = test_env.spn_args(&[]);
     test_env.get_token(&args, &[secret, file]);
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     let record = fs::read_dir(&cache)
         .expect("made")
         .map(|entry| entry.expect("readable").path())
@@ -566,7 +564,7 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let args = test_env.spn_args(&[]);
     let kept = token(&test_env.get_token(&args, &[secret]));
-    let log = test_env.home().join("strace.log");
+    let log = test_env.path("strace.log");
     let plain = test_env.get_token_command(&args, &[secret]);
     let mut traced = test_env.program(&strace);
     traced

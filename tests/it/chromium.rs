@@ -6,22 +6,17 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::mpsc::{Receiver, channel},
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    env::{INTERACTIVE, TestEnv, finished},
+    env::{INTERACTIVE, TIMEOUT, TestEnv, finished, start},
     support::peer,
 };
-
-/// How long a step of the browser may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What the browser is started with: nothing that reaches beyond this machine.
 const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
@@ -71,7 +66,7 @@ impl Browser {
     fn next(&mut self) -> Value {
         let message = self
             .messages
-            .recv_timeout(PATIENCE)
+            .recv_timeout(TIMEOUT)
             .expect("the browser says something");
         if message["method"] == "Page.loadEventFired" {
             self.loads += 1;
@@ -147,7 +142,7 @@ impl Drop for Browser {
         let _ = self
             .commands
             .write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
-        while self.messages.recv_timeout(PATIENCE).is_ok() {}
+        while self.messages.recv_timeout(TIMEOUT).is_ok() {}
     }
 }
 
@@ -174,9 +169,7 @@ fn script(test_env: &TestEnv, chromium: &Path) -> Pipes {
         pipes.commands.display(),
         pipes.answers.display(),
     );
-    let script = home.join("bin").join("chromium-under-test");
-    std::fs::write(&script, text).expect("written");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    test_env.install_script("chromium-under-test", &text);
     pipes
 }
 
@@ -188,12 +181,8 @@ fn a_person_signs_in_with_a_real_browser() {
     let test_env = TestEnv::new();
     let pipes = script(&test_env, &chromium);
     let env = [INTERACTIVE, ("BROWSER", "chromium-under-test")];
-    let child = test_env
-        .get_token_command(&test_env.user_args("interactive", &[]), &env)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let args = test_env.user_args("interactive", &[]);
+    let child = start(&mut test_env.get_token_command(&args, &env));
     let mut browser = Browser::meet(&pipes);
     browser.take_page();
     let (name, password) = (json!(test_env.user.upn), json!(test_env.user.password));

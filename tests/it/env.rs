@@ -10,7 +10,7 @@ mod process;
 mod terminal;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -27,9 +27,9 @@ use tempfile::TempDir;
 pub(crate) use self::terminal::AtATerminal;
 pub(crate) use self::{
     browser::{browser_that_tells, walk},
-    process::{Ran, TIMEOUT, finished, ran, run, start, wait_for_file, wait_until},
+    process::{Ran, TIMEOUT, finished, first_words, ran, run, start, wait_for_file, wait_until},
 };
-use crate::support::repository;
+use crate::support::{peer, repository};
 
 /// Our program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kubectl-aad");
@@ -49,21 +49,94 @@ pub(crate) const INTERACTIVE: (&str, &str) = (
     r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}"#,
 );
 
-/// A simulated Azure with a home directory beside it.
+/// A simulated Azure, a home directory, and the programs that are on the `PATH` there.
 pub(crate) struct TestEnv {
     pub(crate) simulator: Simulator,
     pub(crate) files: Files,
     /// The first tenant.
     pub(crate) tenant: String,
-    /// The first user, who is signed in to `az`, and who approves device codes.
+    /// The first user, who approves device codes.
     pub(crate) user: User,
     /// The first service principal.
     pub(crate) principal: ServicePrincipal,
-    home: TempDir,
+    home: PathBuf,
+    /// The home directory, `bin` and the simulator's files.
+    root: TempDir,
+}
+
+/// What a [`TestEnv`] starts with.
+pub(crate) struct Builder {
+    fleet: Fleet,
+    az: bool,
+    programs: Vec<(&'static str, PathBuf)>,
+}
+
+impl Builder {
+    /// Instead of one tenant with one cluster.
+    pub(crate) fn fleet(mut self, fleet: Fleet) -> Self {
+        self.fleet = fleet;
+        self
+    }
+
+    /// Nobody is signed in to `az`, and no `az` is on the `PATH`.
+    pub(crate) fn without_az(mut self) -> Self {
+        self.az = false;
+        self
+    }
+
+    /// Puts a real program on the `PATH`. `None` if it is missing; the test then returns.
+    pub(crate) fn peer(mut self, name: &'static str) -> Option<Self> {
+        self.programs.push((name, peer(name)?));
+        Some(self)
+    }
+
+    pub(crate) fn build(self) -> TestEnv {
+        process::let_programs_be_interrupted();
+        let root = tempfile::tempdir().expect("a temporary directory can be made");
+        let user = self.fleet.users[0].clone();
+        let tenant = self.fleet.tenants[0].id.clone();
+        let principal = self.fleet.service_principals[0].clone();
+        let simulator = Simulator::start(self.fleet);
+        simulator.configure(|settings| {
+            settings.device_interval = 0;
+            settings.device_auto_approve = Some((2, user.upn.clone()));
+        });
+        let files = simulator
+            .write_files(root.path())
+            .expect("the simulator's files can be written");
+        let test_env = TestEnv {
+            simulator,
+            files,
+            tenant,
+            user,
+            principal,
+            home: root.path().join("home"),
+            root,
+        };
+        fs::create_dir(test_env.root.path().join("bin")).expect("made");
+        fs::create_dir(test_env.home()).expect("made");
+        #[cfg(unix)]
+        for (directory, mode) in [(test_env.root.path(), 0o755), (test_env.home(), 0o700)] {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(directory, fs::Permissions::from_mode(mode)).expect("ours");
+        }
+        for (name, program) in &self.programs {
+            test_env.install(name, program);
+        }
+        if self.az {
+            test_env.install("az", &demo());
+            test_env.set_cloud_of_az(&[]);
+            let user = &test_env.user;
+            test_env.az(&["login", "-u", &user.upn, "-p", &user.password]);
+            test_env.simulator.reset();
+        }
+        test_env
+    }
 }
 
 impl TestEnv {
-    /// One tenant with one cluster.
+    /// One tenant with one cluster. The first user has run `az login` (a stand-in for `az` is on the
+    /// `PATH`), and device codes are approved for that user on the second poll.
     pub(crate) fn new() -> Self {
         Self::with_tenants(1)
     }
@@ -77,40 +150,48 @@ impl TestEnv {
         }))
     }
 
-    /// Starts a simulator for the fleet. Its first user has run `az login` (a stand-in for `az`
-    /// is on the `PATH`), and device codes are approved for that user on the second poll.
     pub(crate) fn with_fleet(fleet: Fleet) -> Self {
-        process::let_programs_be_interrupted();
-        let (tenant, user) = (fleet.tenants[0].id.clone(), fleet.users[0].clone());
-        let principal = fleet.service_principals[0].clone();
-        let simulator = Simulator::start(fleet);
-        simulator.configure(|settings| {
-            settings.device_interval = 0;
-            settings.device_auto_approve = Some((2, user.upn.clone()));
-        });
-        let home = tempfile::tempdir().expect("a temporary directory can be made");
-        let files = simulator
-            .write_files(home.path())
-            .expect("the simulator's files can be written");
-        let test_env = Self {
-            simulator,
-            files,
-            tenant,
-            user,
-            principal,
-            home,
-        };
-        fs::create_dir(test_env.home().join("bin")).expect("made");
-        test_env.install("az", &demo());
-        test_env.set_cloud_of_az(&[]);
-        let user = &test_env.user;
-        test_env.az(&["login", "-u", &user.upn, "-p", &user.password]);
-        test_env.simulator.reset();
-        test_env
+        Self::builder().fleet(fleet).build()
+    }
+
+    /// Nobody is signed in to `az`, and no `az` is on the `PATH`.
+    pub(crate) fn without_az() -> Self {
+        Self::builder().without_az().build()
+    }
+
+    pub(crate) fn builder() -> Builder {
+        Builder {
+            fleet: Fleet::generate(&FleetSpec {
+                clusters: 1,
+                ..FleetSpec::default()
+            }),
+            az: true,
+            programs: Vec::new(),
+        }
     }
 
     pub(crate) fn home(&self) -> &Path {
-        self.home.path()
+        &self.home
+    }
+
+    /// A path in the home directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("read")
+    }
+
+    /// What is in the home directory, hidden names too, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(self.home())
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -121,17 +202,20 @@ impl TestEnv {
         fs::read_to_string(self.kubeconfig()).unwrap_or_default()
     }
 
-    /// Where commands find the program of this name first.
+    /// The program that commands find under this name.
     pub(crate) fn bin(&self, name: &str) -> PathBuf {
         let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.home().join("bin").join(name)
+        self.root.path().join("bin").join(name)
     }
 
     /// Puts a program on the `PATH` of commands, under this name.
     pub(crate) fn install(&self, name: &str, program: &Path) {
         let path = self.bin(name);
         let _ = fs::remove_file(&path);
-        link(program, &path);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(program, path).expect("linked");
+        #[cfg(windows)]
+        fs::copy(program, path).map(drop).expect("copied");
     }
 
     /// Puts a shell script on the `PATH` of commands, under this name.
@@ -146,20 +230,20 @@ impl TestEnv {
 
     /// `kubectl-aad` with these arguments.
     pub(crate) fn aad(&self, args: &[&str]) -> Command {
-        let mut command = self.program(PROGRAM.as_ref());
+        let mut command = self.program(PROGRAM);
         command.args(args);
         command
     }
 
     /// Any program, in the same environment, with `kubectl-aad` on its `PATH`.
-    pub(crate) fn program(&self, program: &Path) -> Command {
+    pub(crate) fn program(&self, program: impl AsRef<Path>) -> Command {
         let ours = Path::new(PROGRAM)
             .parent()
             .expect("a binary is in a directory");
-        let bin = self.home().join("bin");
-        let path = std::env::join_paths([ours, &bin, "/usr/bin".as_ref(), "/bin".as_ref()])
+        let bin = self.root.path().join("bin");
+        let path = std::env::join_paths([&bin, ours, "/usr/bin".as_ref(), "/bin".as_ref()])
             .expect("no colon in these");
-        let mut command = Command::new(program);
+        let mut command = Command::new(program.as_ref());
         command
             .env_clear()
             .env("HOME", self.home())
@@ -167,7 +251,8 @@ impl TestEnv {
             .env("SSL_CERT_FILE", &self.files.ca)
             .env("AZURE_ENVIRONMENT_FILEPATH", &self.files.cloud)
             .env("AZURE_SIM_CONTROL", self.simulator.control_url())
-            .current_dir(self.home());
+            .current_dir(self.home())
+            .stdin(Stdio::null());
         // No Windows program opens a socket without it.
         #[cfg(windows)]
         command.envs(std::env::var_os("SYSTEMROOT").map(|root| ("SYSTEMROOT", root)));
@@ -181,6 +266,10 @@ impl TestEnv {
         command
     }
 
+    pub(crate) fn convert(&self, args: &[&str]) -> Ran {
+        run(self.aad(&["convert-kubeconfig"]).args(args))
+    }
+
     /// `get-token` for the AKS server application, at the highest verbosity.
     pub(crate) fn get_token_command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
         let authority = self.simulator.authority_url();
@@ -189,8 +278,7 @@ impl TestEnv {
             .args(["--server-id", AKS_SERVER_APP])
             .args(["--authority-host", &authority])
             .args(args)
-            .envs(env.iter().copied())
-            .stdin(Stdio::null());
+            .envs(env.iter().copied());
         command
     }
 
@@ -219,14 +307,14 @@ impl TestEnv {
 
     /// Runs the `az` on the `PATH`, which must succeed.
     pub(crate) fn az(&self, args: &[&str]) {
-        let ran = run(self.program(&self.bin("az")).args(args));
+        let ran = run(self.program(self.bin("az")).args(args));
         assert_eq!(ran.code, 0, "az {args:?}: {}", ran.stderr);
     }
 
     /// Makes the simulated cloud az's own, as `az cloud register` and `az cloud set` do.
     pub(crate) fn set_cloud_of_az(&self, variables: &[(&str, &str)]) {
         for words in self.simulator.az_cloud_calls(AZ_CLOUD) {
-            let mut command = self.program(&self.bin("az"));
+            let mut command = self.program(self.bin("az"));
             let ran = run(command.args(words).envs(variables.iter().copied()));
             assert_eq!(ran.code, 0, "{}", ran.stderr);
         }
@@ -238,7 +326,7 @@ impl TestEnv {
 
     /// Signs the first service principal in to `azd`.
     pub(crate) fn sign_in_to_azd(&self) {
-        let mut command = self.program(&self.bin("azd"));
+        let mut command = self.program(self.bin("azd"));
         command
             .args(["auth", "login", "--tenant-id", &self.tenant])
             .args(["--client-id", &self.principal.client_id])
@@ -260,11 +348,15 @@ impl TestEnv {
     }
 }
 
-fn link(program: &Path, path: &Path) {
-    #[cfg(unix)]
-    std::os::unix::fs::symlink(program, path).expect("linked");
-    #[cfg(windows)]
-    fs::copy(program, path).map(drop).expect("copied");
+/// What is in a directory, hidden names too, in order.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<_> = entries
+        .map(|entry| name(entry).into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    names
 }
 
 /// The example, which acts as the tool whose name it is called by.

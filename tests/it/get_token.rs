@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::{
     env::{
-        INTERACTIVE, NON_INTERACTIVE, Ran, TestEnv, browser_that_tells, finished, run,
-        wait_for_file, walk,
+        INTERACTIVE, NON_INTERACTIVE, Ran, TestEnv, browser_that_tells, finished, first_words, run,
+        start, wait_for_file, walk,
     },
     support::peer,
 };
@@ -121,7 +121,7 @@ fn certificates_of_every_form_that_openssl_makes_are_taken() {
         return;
     };
     let test_env = TestEnv::new();
-    let directory = test_env.home().join("certificates");
+    let directory = test_env.path("certificates");
     std::fs::create_dir(&directory).expect("made");
     for line in [
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
@@ -250,14 +250,7 @@ fn device_codes_end_as_people_end_them() {
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
     let args = test_env.user_args("devicecode", &[]);
-    let start = || {
-        test_env
-            .get_token_command(&args, &[])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
-    };
+    let start = || start(&mut test_env.get_token_command(&args, &[]));
     let declined = start();
     let code = simulator.wait_for_user_code(Duration::from_secs(60));
     assert!(simulator.decline_device(&code));
@@ -324,14 +317,7 @@ fn many_cold_processes_make_one_prompt() {
     let test_env = TestEnv::new();
     let args = test_env.user_args("devicecode", &[]);
     let children: Vec<Child> = (0..20)
-        .map(|_| {
-            test_env
-                .get_token_command(&args, &[INTERACTIVE])
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("the program starts")
-        })
+        .map(|_| start(&mut test_env.get_token_command(&args, &[INTERACTIVE])))
         .collect();
     for child in children {
         test_env.claims(&finished(child));
@@ -369,22 +355,6 @@ fn a_person_who_declines_is_not_asked_again_by_those_who_waited() {
     let code = simulator.wait_for_user_code(Duration::from_secs(60));
     assert!(simulator.approve_device(&code, &test_env.user.upn));
     test_env.claims(&finished(again));
-}
-
-/// Reads a child's standard error up to the first of these words.
-pub(crate) fn first_words(child: &mut Child, words: &[&str]) -> String {
-    use std::io::Read;
-    let stderr = child.stderr.as_mut().expect("it is piped");
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while stderr.read(&mut byte).expect("readable") == 1 {
-        read.push(byte[0]);
-        let text = String::from_utf8_lossy(&read);
-        if words.iter().any(|word| text.contains(word)) {
-            return text.into_owned();
-        }
-    }
-    String::from_utf8_lossy(&read).into_owned()
 }
 
 #[test]
@@ -536,7 +506,7 @@ fn the_account_of_az_is_used_and_forgotten_when_it_signs_out() {
     ];
     test_env.claims(&test_env.get_token(&by_subscription, &[]));
 
-    let az = test_env.home().join("bin/az");
+    let az = test_env.bin("az");
     let out = run(test_env.program(&az).arg("logout"));
     assert_eq!(out.code, 0, "{}", out.stderr);
     let gone = test_env.get_token(&args, &[]);
@@ -565,7 +535,7 @@ fn the_account_of_azd_is_used() {
 fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
     let test_env = TestEnv::new();
     let simulator = &test_env.simulator;
-    let file = test_env.home().join("federated");
+    let file = test_env.path("federated");
     let path = file.display().to_string();
     let mut args = vec!["-l", "workloadidentity", "--tenant-id", &test_env.tenant];
     args.extend([
@@ -682,12 +652,8 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
     let env = [("BROWSER", browser.as_str())];
     let visit = |sign_in: SignIn, args: &[&str]| {
         simulator.configure(|settings| settings.sign_in = sign_in);
-        let mut child = test_env
-            .get_token_command(&test_env.user_args("interactive", args), &env)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            start(&mut test_env.get_token_command(&test_env.user_args("interactive", args), &env));
         let address = wait_for_file(&told, &mut child);
         let page = walk(&test_env, &address);
         let ran = finished(child);

@@ -1,12 +1,12 @@
 //! Tenants in which an account is a guest, some of which don't let it in, and syncs that are
 //! interrupted there or elsewhere.
 
-use std::{process::Stdio, time::Instant};
+use std::time::Instant;
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Tenant};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, ran, run};
+use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, ran, run, start};
 
 /// Three tenants with a subscription each, in which the first user sees two clusters: one at home,
 /// one that `close` closes, and one that is open to guests.
@@ -186,12 +186,7 @@ fn stopped_by(signal: Signal) -> (TestEnv, Ran) {
     let last = test_env.simulator.fleet().clusters[5].id.clone();
     let which = Fault::on(Endpoint::ListClusterUserCredential).cluster(&last);
     let hold = test_env.simulator.hold(which);
-    let running = test_env
-        .sync(&["-o", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    let running = start(&mut test_env.sync(&["-o", "json"]));
     hold.wait_for(1, TIMEOUT);
     let end = Instant::now() + TIMEOUT;
     let answered = || {

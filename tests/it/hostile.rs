@@ -4,7 +4,6 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
-    path::Path,
 };
 
 use azure_sim::{Cluster, Endpoint, Fault, Fleet, FleetSpec};
@@ -12,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    env::{CLOUD, Ran, TestEnv, run},
+    env::{CLOUD, Ran, TestEnv, names, run},
     support::peer,
 };
 
@@ -289,8 +288,8 @@ fn get_token(test_env: &TestEnv, principal: &azure_sim::ServicePrincipal, secret
 #[test]
 fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
     let test_env = TestEnv::with_fleet(fleet(1));
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
-    let elsewhere = test_env.home().join("elsewhere");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
+    let elsewhere = test_env.path("elsewhere");
     fs::create_dir_all(&cache).expect("made");
     fs::create_dir(&elsewhere).expect("made");
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("ours");
@@ -317,10 +316,10 @@ fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
             "umask {umask}; exec '{}' sync -e {CLOUD}",
             env!("CARGO_BIN_EXE_kubectl-aad")
         );
-        let ran = run(test_env.program("/bin/sh".as_ref()).args(["-c", &line]));
+        let ran = run(test_env.program("/bin/sh").args(["-c", &line]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let mut looked_at = 0;
-        let mut to_look_at = vec![test_env.home().join(".kube")];
+        let mut to_look_at = vec![test_env.path(".kube")];
         while let Some(path) = to_look_at.pop() {
             let metadata = fs::symlink_metadata(&path).expect("there");
             let mode = metadata.permissions().mode() & 0o777;
@@ -341,14 +340,14 @@ fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
 #[test]
 fn a_file_that_may_grow_no_further_ends_in_an_error_and_leaves_no_lock() {
     let test_env = TestEnv::with_fleet(fleet(30));
-    fs::create_dir(test_env.home().join(".kube")).expect("made");
+    fs::create_dir(test_env.path(".kube")).expect("made");
     fs::write(test_env.kubeconfig(), "apiVersion: v1\n").expect("written");
     // In blocks of 512 bytes: a token fits, the kubeconfig does not.
     let line = format!(
         "ulimit -f 16; exec '{}' sync -e {CLOUD} -o name",
         env!("CARGO_BIN_EXE_kubectl-aad")
     );
-    let ran = run(test_env.program("/bin/sh".as_ref()).args(["-c", &line]));
+    let ran = run(test_env.program("/bin/sh").args(["-c", &line]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("error: could not write the kubeconfig"),
@@ -361,22 +360,7 @@ fn a_file_that_may_grow_no_further_ends_in_an_error_and_leaves_no_lock() {
         ran.stderr
     );
     assert_eq!(test_env.kubeconfig_text(), "apiVersion: v1\n");
-    assert_eq!(names(&test_env.home().join(".kube")), ["cache", "config"]);
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(directory)
-        .expect("a directory")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    names
+    assert_eq!(names(&test_env.path(".kube")), ["cache", "config"]);
 }
 
 #[test]
@@ -384,10 +368,7 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
     let fleet = fleet(2);
     let taken = fleet.clusters[0].name.clone();
     let test_env = TestEnv::with_fleet(fleet);
-    let (first, second) = (
-        test_env.home().join("first"),
-        test_env.home().join("second"),
-    );
+    let (first, second) = (test_env.path("first"), test_env.path("second"));
     let theirs = format!(
         "clusters:\n- {{name: {taken}, cluster: {{server: 'https://192.0.2.1'}}}}\n\
          contexts:\n- {{name: {taken}, context: {{cluster: {taken}, user: {taken}}}}}\n\
@@ -424,7 +405,7 @@ fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
         local_accounts: 0.5,
         ..FleetSpec::default()
     }));
-    fs::create_dir(test_env.home().join(".kube")).expect("made");
+    fs::create_dir(test_env.path(".kube")).expect("made");
     fs::write(test_env.kubeconfig(), "").expect("written");
     fs::set_permissions(test_env.kubeconfig(), fs::Permissions::from_mode(0o644)).expect("ours");
     let ran = run(&mut test_env.sync(&["--local-accounts", "-o", "name"]));
@@ -443,11 +424,8 @@ fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
 #[test]
 fn a_token_with_a_line_break_is_sent_nowhere() {
     let test_env = TestEnv::with_fleet(fleet(1));
-    let az = test_env.home().join("bin/az");
-    fs::remove_file(&az).expect("linked");
     let script = "#!/bin/sh\necho '{\"accessToken\":\"top\\r\\nX-Secret: hidden\",\"expires_on\":4102444800,\"tenant\":\"t\"}'\n";
-    fs::write(&az, script).expect("written");
-    fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
+    test_env.install_script("az", script);
     let ran = run(&mut test_env.sync(&["-v", "10"]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(

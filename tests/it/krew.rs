@@ -1,20 +1,16 @@
 //! The plugin as krew installs it: the manifest under krew's own validation, and the packed
 //! binary installed by the real krew and run through the real kubectl.
 
-use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::{env, fs, thread};
 
 use azure_sim::{Fleet, FleetSpec};
-use tempfile::TempDir;
 
-use crate::env::{CLOUD, TestEnv};
+use crate::env::{CLOUD, PROGRAM, Ran, TestEnv, run};
 use crate::support::{peer, repository};
-
-const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-aad");
 
 /// What krew calls each platform of the manifest, and the Rust target that `.ci/package` packs.
 const PLATFORMS: [(&str, &str); 5] = [
@@ -33,15 +29,16 @@ fn the_committed_manifest_passes_krews_own_validation() {
     let Some(validate) = peer("validate-krew-manifest") else {
         return;
     };
-    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let test_env = TestEnv::without_az();
     // The validator wants the name that the index gives the file.
-    let manifest = directory.path().join("aad.yaml");
+    let manifest = test_env.path("aad.yaml");
     fs::copy(repository().join("krew-manifest.yaml"), &manifest)
         .expect("the manifest can be copied");
-    let output = run(Command::new(validate)
+    let output = run(test_env
+        .program(validate)
         .args(["-skip-install", "-manifest"])
         .arg(&manifest));
-    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(output.code, 0, "{}", said(&output));
 }
 
 #[test]
@@ -73,18 +70,17 @@ fn the_committed_manifest_is_of_this_version_and_installs_nothing_unreleased() {
 /// looks for the licence among what was installed.
 #[test]
 fn krew_downloads_and_installs_the_archive_of_every_platform() {
-    let (Some(validate), Some(bench)) = (peer("validate-krew-manifest"), Bench::new()) else {
+    let (Some(validate), Some(test_env)) = (peer("validate-krew-manifest"), with_krew()) else {
         return;
     };
-    let base_url = serve(bench.dist());
+    let base_url = serve(dist(&test_env));
     for (_, target) in PLATFORMS {
-        bench.package(target, &bench.stand_in, &base_url);
+        package(&test_env, target, &stand_in(&test_env), &base_url);
     }
-    let output = run(bench
-        .command(&validate)
+    let output = run(command(&test_env, &validate)
         .arg("-manifest")
-        .arg(bench.dist().join("aad.yaml")));
-    assert!(output.status.success(), "{}", said(&output));
+        .arg(dist(&test_env).join("aad.yaml")));
+    assert_eq!(output.code, 0, "{}", said(&output));
     assert!(
         said(&output).contains("all 5 spec.platforms installed fine"),
         "{}",
@@ -94,44 +90,39 @@ fn krew_downloads_and_installs_the_archive_of_every_platform() {
 
 #[test]
 fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
-    let Some(bench) = Bench::new() else { return };
-    let archive = bench.package(&host_target(), PLUGIN.as_ref(), UNREACHABLE);
-    let output = bench.install(&archive);
-    assert!(output.status.success(), "{}", said(&output));
+    let Some(test_env) = with_krew() else { return };
+    let archive = package(&test_env, &host_target(), PROGRAM.as_ref(), UNREACHABLE);
+    let output = install(&test_env, &archive);
+    assert_eq!(output.code, 0, "{}", said(&output));
 
-    let output = run(bench.command(&bench.kubectl).args(["aad", "--version"]));
-    assert!(output.status.success(), "{}", said(&output));
+    let output = kubectl(&test_env, &["aad", "--version"]);
+    assert_eq!(output.code, 0, "{}", said(&output));
     assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
+        output.stdout,
         concat!("kubectl-aad ", env!("CARGO_PKG_VERSION"), "\n")
     );
 
     let licence = concat!("store/aad/v", env!("CARGO_PKG_VERSION"), "/LICENSE");
     assert_eq!(
-        fs::read(bench.krew_root().join(licence)).expect("krew extracts the licence"),
+        fs::read(krew_root(&test_env).join(licence)).expect("krew extracts the licence"),
         fs::read(repository().join("LICENSE")).expect("it is committed")
     );
 
-    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
-        clusters: 3,
-        ..FleetSpec::default()
-    }));
-    // The one `kubectl-aad` on this path is the one that krew linked.
-    let path = bench.path(&[test_env.home().join("bin")]);
-    let kubectl = || {
-        let mut command = test_env.program(&bench.kubectl);
-        command.env("PATH", &path);
-        command
-    };
-    let output = run(kubectl().args(["aad", "sync", "--environment", CLOUD, "-o", "name"]));
-    assert!(output.status.success(), "{}", said(&output));
-    let contexts = String::from_utf8_lossy(&output.stdout);
+    let output = kubectl(
+        &test_env,
+        &["aad", "sync", "--environment", CLOUD, "-o", "name"],
+    );
+    assert_eq!(output.code, 0, "{}", said(&output));
+    let contexts = &output.stdout;
     assert_eq!(contexts.lines().count(), 3, "{}", said(&output));
     for context in contexts.lines() {
-        let output = run(kubectl().args(["--context", context, "get", "ns", "-o", "name"]));
-        assert!(output.status.success(), "{}", said(&output));
+        let output = kubectl(
+            &test_env,
+            &["--context", context, "get", "ns", "-o", "name"],
+        );
+        assert_eq!(output.code, 0, "{}", said(&output));
         assert!(
-            String::from_utf8_lossy(&output.stdout).contains("namespace/kube-system"),
+            output.stdout.contains("namespace/kube-system"),
             "{}",
             said(&output)
         );
@@ -140,14 +131,14 @@ fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
 
 #[test]
 fn krew_refuses_an_archive_that_is_not_the_one_packed() {
-    let Some(bench) = Bench::new() else { return };
-    let archive = bench.package(&host_target(), &bench.stand_in, UNREACHABLE);
+    let Some(test_env) = with_krew() else { return };
+    let archive = package(&test_env, &host_target(), &stand_in(&test_env), UNREACHABLE);
     let mut bytes = fs::read(&archive).expect("it was just packed");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&archive, bytes).expect("it can be written");
-    let output = bench.install(&archive);
-    assert!(!output.status.success());
+    let output = install(&test_env, &archive);
+    assert_ne!(output.code, 0);
     assert!(
         said(&output).contains("checksum does not match"),
         "{}",
@@ -157,10 +148,10 @@ fn krew_refuses_an_archive_that_is_not_the_one_packed() {
 
 #[test]
 fn packing_the_same_binary_twice_gives_the_same_archive() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(test_env) = with_krew() else { return };
     for target in ["x86_64-unknown-linux-musl", "x86_64-pc-windows-msvc"] {
         let [first, second] = [(); 2].map(|()| {
-            let archive = bench.package(target, &bench.stand_in, UNREACHABLE);
+            let archive = package(&test_env, target, &stand_in(&test_env), UNREACHABLE);
             let bytes = fs::read(&archive).expect("it was just packed");
             fs::remove_file(archive).expect("it can be removed");
             bytes
@@ -169,98 +160,94 @@ fn packing_the_same_binary_twice_gives_the_same_archive() {
     }
 }
 
-/// A home of its own with the real kubectl and krew, and room for archives.
-struct Bench {
-    home: TempDir,
-    kubectl: PathBuf,
-    python: PathBuf,
-    /// A file to pack in place of the plugin, where a test is about the archive alone: the
-    /// plugin is large before it is stripped, and there is none here for another platform.
-    stand_in: PathBuf,
+/// The real kubectl and krew in a home directory, and three clusters. `None` if a program is missing.
+fn with_krew() -> Option<TestEnv> {
+    let krew = peer("krew")?;
+    let builder = TestEnv::builder().peer("kubectl")?.peer("python3")?;
+    let test_env = builder
+        .fleet(Fleet::generate(&FleetSpec {
+            clusters: 3,
+            ..FleetSpec::default()
+        }))
+        .build();
+    test_env.install("kubectl-krew", &krew);
+    Some(test_env)
 }
 
-impl Bench {
-    /// `None` where a program is missing, which has then been said.
-    fn new() -> Option<Self> {
-        let (krew, kubectl, python) = (peer("krew")?, peer("kubectl")?, peer("python3")?);
-        let home = tempfile::tempdir().expect("a temporary directory can be made");
-        let bin = home.path().join("bin");
-        fs::create_dir(&bin).expect("the home is empty");
-        for (name, program) in [("kubectl-krew", &krew), ("kubectl", &kubectl)] {
-            std::os::unix::fs::symlink(program, bin.join(name)).expect("the home is empty");
-        }
-        let stand_in = home.path().join("stand-in");
-        fs::write(&stand_in, "a plugin's place".repeat(1024)).expect("the home can be written");
-        Some(Self {
-            home,
-            kubectl,
-            python,
-            stand_in,
-        })
-    }
+/// A file to pack in place of the plugin, where a test is about the archive alone: the plugin is
+/// large before it is stripped, and there is none here for another platform.
+fn stand_in(test_env: &TestEnv) -> PathBuf {
+    test_env.write("stand-in", &"a plugin's place".repeat(1024))
+}
 
-    fn dist(&self) -> PathBuf {
-        self.home.path().join("dist")
-    }
+fn dist(test_env: &TestEnv) -> PathBuf {
+    test_env.path("dist")
+}
 
-    fn krew_root(&self) -> PathBuf {
-        self.home.path().join("krew")
-    }
+fn krew_root(test_env: &TestEnv) -> PathBuf {
+    test_env.path("krew")
+}
 
-    /// The `PATH` of a user of krew, with `more` before the system's directories.
-    fn path(&self, more: &[PathBuf]) -> OsString {
-        let mut directories = vec![self.krew_root().join("bin"), self.home.path().join("bin")];
-        directories.extend_from_slice(more);
-        directories.extend(["/usr/bin", "/bin"].map(PathBuf::from));
-        env::join_paths(directories).expect("no directory's name holds a colon")
-    }
+/// A program as a user of krew runs it. The one `kubectl-aad` on its `PATH` is what krew installed.
+fn command(test_env: &TestEnv, program: &Path) -> Command {
+    let bin = test_env.bin("kubectl");
+    let bin = bin.parent().expect("a directory");
+    let installed = krew_root(test_env).join("bin");
+    let path = env::join_paths([&installed, bin, "/usr/bin".as_ref(), "/bin".as_ref()])
+        .expect("no directory's name holds a colon");
+    let mut command = test_env.program(program);
+    command
+        .env("KREW_ROOT", krew_root(test_env))
+        .env("KREW_NO_UPGRADE_CHECK", "1")
+        .env("PATH", path);
+    command
+}
 
-    /// `program` as a user of krew runs it; nothing of this process's environment is passed on.
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("KREW_ROOT", self.krew_root())
-            .env("KREW_NO_UPGRADE_CHECK", "1")
-            .env("PATH", self.path(&[]));
-        command
-    }
+fn kubectl(test_env: &TestEnv, args: &[&str]) -> Ran {
+    run(command(test_env, &test_env.bin("kubectl")).args(args))
+}
 
-    /// Packs `binary` as the plugin for `target`, to be downloaded from `base_url`; returns the archive.
-    fn package(&self, target: &str, binary: &Path, base_url: &str) -> PathBuf {
-        let output = run(Command::new(&self.python)
-            .arg(repository().join(".ci/package"))
-            .arg("--binary")
-            .arg(binary)
-            .args(["--target", target])
-            .args(["--base-url", base_url, "--dist"])
-            .arg(self.dist()));
-        assert!(output.status.success(), "{}", said(&output));
-        let (platform, _) = PLATFORMS
-            .into_iter()
-            .find(|(_, known)| *known == target)
-            .expect("tests pack the known targets");
-        let suffix = if platform.starts_with("windows") {
-            "zip"
-        } else {
-            "tar.gz"
-        };
-        self.dist().join(format!(
-            "kubectl-aad_v{}_{platform}.{suffix}",
-            env!("CARGO_PKG_VERSION")
-        ))
-    }
+/// Packs `binary` as the plugin for `target`, to be downloaded from `base_url`; returns the archive.
+fn package(test_env: &TestEnv, target: &str, binary: &Path, base_url: &str) -> PathBuf {
+    let packed = run(test_env
+        .program(test_env.bin("python3"))
+        .arg(repository().join(".ci/package"))
+        .arg("--binary")
+        .arg(binary)
+        .args(["--target", target])
+        .args(["--base-url", base_url, "--dist"])
+        .arg(dist(test_env)));
+    assert_eq!(packed.code, 0, "{}", said(&packed));
+    let (platform, _) = PLATFORMS
+        .into_iter()
+        .find(|(_, known)| *known == target)
+        .expect("tests pack the known targets");
+    let suffix = if platform.starts_with("windows") {
+        "zip"
+    } else {
+        "tar.gz"
+    };
+    dist(test_env).join(format!(
+        "kubectl-aad_v{}_{platform}.{suffix}",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
 
-    /// `kubectl krew install` of the packed manifest, from `archive` and not the network.
-    fn install(&self, archive: &Path) -> Output {
-        run(self
-            .command(&self.kubectl)
-            .args(["krew", "install", "--manifest"])
-            .arg(self.dist().join("aad.yaml"))
-            .arg("--archive")
-            .arg(archive))
-    }
+/// `kubectl krew install` of the packed manifest, from `archive` and not the network.
+fn install(test_env: &TestEnv, archive: &Path) -> Ran {
+    let manifest = dist(test_env).join("aad.yaml");
+    let [manifest, archive] = [&manifest, archive].map(|path| path.display().to_string());
+    kubectl(
+        test_env,
+        &[
+            "krew",
+            "install",
+            "--manifest",
+            &manifest,
+            "--archive",
+            &archive,
+        ],
+    )
 }
 
 /// The Rust target of the machine that the test runs on, among those that are packed.
@@ -271,17 +258,9 @@ fn host_target() -> String {
     }
 }
 
-fn run(command: &mut Command) -> Output {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
 /// Everything that a program printed, for the message of a failed assertion.
-fn said(output: &Output) -> String {
-    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|s| String::from_utf8_lossy(s));
-    format!("{}\n{stdout}{stderr}", output.status)
+fn said(ran: &Ran) -> String {
+    format!("{}\n{}{}", ran.code, ran.stdout, ran.stderr)
 }
 
 /// Serves the files of `directory` over HTTP on loopback for as long as the test runs; returns the URL.

@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
-    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -49,14 +48,6 @@ impl TestEnv {
         let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         self.get_token(&[&["-l", "msi"], args].concat(), &env)
     }
-
-    /// Puts a program in the place of `az` or `azd`.
-    fn program_is(&self, name: &str, script: &str) {
-        let path = self.home().join("bin").join(name);
-        let _ = fs::remove_file(&path);
-        fs::write(&path, script).expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
-    }
 }
 
 #[test]
@@ -94,13 +85,13 @@ fn a_token_is_served_no_longer_than_any_of_its_three_expiries() {
     assert_eq!(expires_on(&own), expires_on(&real));
 
     let later = now() + 864_000;
-    test_env.program_is(
+    test_env.install_script(
         "az",
         &format!("#!/bin/sh\necho '{{\"accessToken\":\"{token}\",\"expires_on\":{later}}}'\n"),
     );
     let az = test_env.get_token(&["-l", "azurecli", "--force-refresh"], &[]);
     assert_eq!(expires_on(&az), expires_on(&real));
-    test_env.program_is(
+    test_env.install_script(
         "azd",
         &format!(
             "#!/bin/sh\necho '{{\"token\":\"{token}\",\"expiresOn\":\"2099-01-01T00:00:00Z\"}}'\n"
@@ -179,7 +170,7 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
     let simulator = &test_env.simulator;
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let password = ("AZURE_USERNAME", test_env.user.upn.as_str());
-    let token_file = test_env.home().join("federated");
+    let token_file = test_env.path("federated");
     let federated = simulator.workload_identity_token("https://issuer.example", "system:x");
     fs::write(&token_file, federated).expect("written");
     let token_file = token_file.display().to_string();
@@ -409,7 +400,7 @@ impl Drop for TlsServer {
 impl TestEnv {
     /// A kubeconfig that says nothing, for kubectl.
     fn empty_kubeconfig(&self) -> String {
-        let path = self.home().join("empty");
+        let path = self.path("empty");
         fs::write(&path, "apiVersion: v1\nkind: Config\n").expect("written");
         path.display().to_string()
     }
@@ -544,7 +535,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
         return;
     };
     let test_env = TestEnv::new();
-    let directory = test_env.home().join("private");
+    let directory = test_env.path("private");
     fs::create_dir(&directory).expect("made");
     let make = |line: &str| {
         let ran = run(Command::new(&openssl)
@@ -1013,7 +1004,7 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             // Much to say to nobody, and in no encoding.
             format!("head -c 3000000 /dev/zero >&2; printf '\\377\\376\\n'; echo '{answer}'"),
         ] {
-            test_env.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            test_env.install_script(name, &format!("#!/bin/sh\n{script}\n"));
             let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
             let ran = test_env.get_token(&args, &[]);
             assert_eq!(ran.code, 0, "{script}\n{}", ran.stderr);
@@ -1029,7 +1020,7 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
                 "caused by: Please run",
             ),
         ] {
-            test_env.program_is(name, &format!("#!/bin/sh\n{script}\n"));
+            test_env.install_script(name, &format!("#!/bin/sh\n{script}\n"));
             let args = ["-l", mode, "--force-refresh", "--timeout", "2s"];
             let ran = test_env.get_token(&args, &[]);
             assert_eq!(ran.code, 1, "{script}\n{}", ran.stderr);
@@ -1040,7 +1031,7 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             );
         }
         // Shells run a script without a first line, and so do kubelogin and kubectl.
-        test_env.program_is(name, &format!("echo '{answer}'\n"));
+        test_env.install_script(name, &format!("echo '{answer}'\n"));
         let ran = test_env.get_token(&["-l", mode, "--force-refresh"], &[]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
@@ -1051,7 +1042,7 @@ fn an_application_is_never_told_to_sign_in_as_a_person_does() {
     let test_env = TestEnv::new();
     let faults = test_env.simulator.faults();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
-    let token_file = test_env.home().join("federated");
+    let token_file = test_env.path("federated");
     let federated = test_env
         .simulator
         .workload_identity_token("https://issuer.example", "system:x");

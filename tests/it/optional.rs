@@ -7,7 +7,6 @@ use azure_sim::AKS_SERVER_APP;
 
 use crate::{
     env::{Ran, TestEnv, run},
-    other_user::OtherUser,
     support::{may_mount, peer},
 };
 
@@ -158,30 +157,21 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// `get-token` in a case's home.
-struct Homes(OtherUser);
+/// Our program in a case's home.
+fn run_case(test_env: &TestEnv, case: &Case, terminal: bool, args: &[&str]) -> Ran {
+    let setup = format!("C=\"$HOME/.kube/cache/kubectl-aad\"; {}", case.setup);
+    let home = case.name.replace([' ', ','], "-");
+    test_env.run_as_other_user(&home, &setup, terminal, case.variables, args)
+}
 
-impl Homes {
-    fn new() -> Self {
-        Self(OtherUser::new(TestEnv::new()))
-    }
-
-    fn run(&self, case: &Case, terminal: bool, args: &[&str]) -> Ran {
-        let setup = format!("C=\"$HOME/.kube/cache/kubectl-aad\"; {}", case.setup);
-        let home = case.name.replace([' ', ','], "-");
-        self.0.run(&home, &setup, terminal, case.variables, args)
-    }
-
-    fn get_token(&self, case: &Case, terminal: bool, more: &[&str]) -> Ran {
-        let test_env = &self.0.test_env;
-        let authority = test_env.simulator.authority_url();
-        let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
-        args.extend(["--authority-host", &authority]);
-        args.extend(test_env.spn_args(&[]));
-        args.extend(case.flags);
-        args.extend(more);
-        self.run(case, terminal, &args)
-    }
+fn get_token(test_env: &TestEnv, case: &Case, terminal: bool, more: &[&str]) -> Ran {
+    let authority = test_env.simulator.authority_url();
+    let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];
+    args.extend(["--authority-host", &authority]);
+    args.extend(test_env.spn_args(&[]));
+    args.extend(case.flags);
+    args.extend(more);
+    run_case(test_env, case, terminal, &args)
 }
 
 #[test]
@@ -189,25 +179,25 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     for case in CASES {
         let name = case.name;
-        let quiet = homes.get_token(case, false, &[]);
+        let quiet = get_token(&test_env, case, false, &[]);
         assert_eq!(
             quiet.stderr, "",
             "{name}: a pipeline's log has no use for it"
         );
-        homes.0.test_env.claims(&quiet);
+        test_env.claims(&quiet);
 
-        let told = homes.get_token(case, true, &[]);
-        homes.0.test_env.claims(&told);
+        let told = get_token(&test_env, case, true, &[]);
+        test_env.claims(&told);
         let lines: Vec<_> = told.stderr.lines().collect();
         assert_eq!(lines.len(), 1, "{name}: {}", told.stderr);
         assert!(lines[0].starts_with("warning: "), "{name}: {}", lines[0]);
         assert!(lines[0].contains(case.said), "{name}: {}", lines[0]);
         assert!(lines[0].contains(case.hint), "{name}: {}", lines[0]);
 
-        let verbose = homes.get_token(case, false, &["-v", "1"]);
+        let verbose = get_token(&test_env, case, false, &["-v", "1"]);
         assert!(
             verbose.stderr.contains(lines[0]),
             "{name}: {}",
@@ -215,7 +205,7 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
         );
 
         if case.flags.is_empty() {
-            let listed = homes.run(case, false, &["cache", "list"]);
+            let listed = run_case(&test_env, case, false, &["cache", "list"]);
             assert_eq!(listed.code, 0, "{name}: {}", listed.stderr);
             assert!(
                 listed.stderr.contains(case.said),
@@ -228,7 +218,7 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
                 listed.stderr
             );
         }
-        let none = homes.get_token(case, true, &["--token-store", "none"]);
+        let none = get_token(&test_env, case, true, &["--token-store", "none"]);
         assert_eq!(none.stderr, "", "{name}: none was asked for");
     }
 }
@@ -238,9 +228,14 @@ fn proof_of_possession_needs_no_disk() {
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     for case in CASES {
-        let told = homes.get_token(case, true, &["--pop-enabled", "--pop-claims", "u=/cluster"]);
+        let told = get_token(
+            &test_env,
+            case,
+            true,
+            &["--pop-enabled", "--pop-claims", "u=/cluster"],
+        );
         assert_eq!(told.code, 0, "{}: {}", case.name, told.stderr);
         let credential = told.json(0);
         assert!(credential["status"]["token"].is_string());
@@ -259,14 +254,19 @@ fn a_limit_of_the_size_of_files_ends_no_call() {
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     let case = Case {
         name: "a file size limit",
         setup: "ulimit -f 0",
         ..PLAIN
     };
     for store in ["auto", "file"] {
-        let told = homes.get_token(&case, false, &["--token-store", store, "-v", "1"]);
+        let told = get_token(
+            &test_env,
+            &case,
+            false,
+            &["--token-store", store, "-v", "1"],
+        );
         assert!(told.json(0)["status"]["token"].is_string());
         assert!(told.stderr.contains("File too large"), "{}", told.stderr);
     }
@@ -277,9 +277,9 @@ fn only_a_keyring_that_was_asked_for_is_insisted_on() {
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     for case in CASES.iter().take(12) {
-        let insisted = homes.get_token(case, false, &["--token-store", "keyring"]);
+        let insisted = get_token(&test_env, case, false, &["--token-store", "keyring"]);
         assert_eq!(insisted.code, 1, "{}: {}", case.name, insisted.stderr);
         assert!(insisted.stderr.contains(case.said), "{}", insisted.stderr);
         assert!(insisted.stderr.contains(case.hint), "{}", insisted.stderr);
@@ -291,19 +291,19 @@ fn a_lock_that_a_run_of_root_left_in_the_cache_is_replaced() {
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     let case = Case {
         name: "locks of root",
         setup: "for lock in $C/*.lock; do [ -e \"$lock\" ] && chown 0:0 \"$lock\"; done; :",
         ..PLAIN
     };
     let token = |ran: &Ran| ran.json(0)["status"]["token"].to_string();
-    let first = token(&homes.get_token(&case, false, &[]));
-    assert_eq!(token(&homes.get_token(&case, false, &[])), first);
-    let new = homes.get_token(&case, true, &["--force-refresh"]);
+    let first = token(&get_token(&test_env, &case, false, &[]));
+    assert_eq!(token(&get_token(&test_env, &case, false, &[])), first);
+    let new = get_token(&test_env, &case, true, &["--force-refresh"]);
     assert_eq!(new.stderr, "");
     assert_ne!(token(&new), first);
-    let verbose = homes.get_token(&case, false, &["--force-refresh", "-v", "9"]);
+    let verbose = get_token(&test_env, &case, false, &["--force-refresh", "-v", "9"]);
     assert!(!verbose.stderr.contains("no lock"), "{}", verbose.stderr);
 }
 
@@ -346,7 +346,7 @@ fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
     if !may_mount() {
         return;
     }
-    let homes = Homes::new();
+    let test_env = TestEnv::new();
     let open = Case {
         name: "a cache",
         ..PLAIN
@@ -359,15 +359,15 @@ fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
         setup: "chmod 700 $C; mount --bind $C $C; mount -o remount,ro,bind $C",
         ..open
     };
-    homes.get_token(&open, false, &[]).json(0);
-    let clear: [&[&str]; 2] = [&[], &["--tenant", &homes.0.test_env.tenant]];
+    get_token(&test_env, &open, false, &[]).json(0);
+    let clear: [&[&str]; 2] = [&[], &["--tenant", &test_env.tenant]];
     for (case, why) in [
         (closed, "Permission denied"),
         (read_only, "Read-only file system"),
     ] {
         for filter in clear {
             let args = [&["cache", "clear"][..], filter].concat();
-            let ran = homes.run(&case, false, &args);
+            let ran = run_case(&test_env, &case, false, &args);
             assert_eq!(ran.code, 1, "{}", ran.stderr);
             let said = "1 record is still in the token cache";
             assert!(ran.stderr.contains(said), "{}", ran.stderr);
@@ -376,7 +376,7 @@ fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
             assert!(!ran.stderr.contains("forgot"), "{}", ran.stderr);
         }
     }
-    let ran = homes.run(&open, false, &["cache", "clear"]);
+    let ran = run_case(&test_env, &open, false, &["cache", "clear"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("forgot 1 record"), "{}", ran.stderr);
 }

@@ -1,9 +1,9 @@
 //! Our program run as another user, in a home directory that root prepared, in a mount namespace of
 //! its own: root may read and write everything, so what others meet is seen as one of them.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::env::{Ran, TestEnv, run};
+use crate::env::{PROGRAM, Ran, TestEnv, run};
 
 /// What kubectl says where nobody is there.
 const KUBECTL: (&str, &str) = (
@@ -15,23 +15,11 @@ const KUBECTL: (&str, &str) = (
 const PREPARE: &str =
     "mkdir -p \"$HOME/.kube/cache\" 2>/dev/null; chown -R 65534:65534 \"$HOME\"; ";
 
-/// Home directories of uid 65534.
-pub(crate) struct OtherUser {
-    pub(crate) test_env: TestEnv,
-}
-
-impl OtherUser {
-    pub(crate) fn new(test_env: TestEnv) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(test_env.home(), open).expect("ours");
-        Self { test_env }
-    }
-
+impl TestEnv {
     /// Runs our program in the home of this name, as kubectl would, at a terminal or not. `setup` is
     /// run by root's shell before, with `$HOME` as the directory; `variables` are arguments for `env`.
     /// What is shown of the home is `H`.
-    pub(crate) fn run(
+    pub(crate) fn run_as_other_user(
         &self,
         home: &str,
         setup: &str,
@@ -39,16 +27,16 @@ impl OtherUser {
         variables: &[&str],
         args: &[&str],
     ) -> Ran {
-        let test_env = &self.test_env;
-        let home = test_env.home().join(home);
+        fs::set_permissions(self.home(), fs::Permissions::from_mode(0o755)).expect("ours");
+        let home = self.path(home);
         fs::create_dir_all(&home).expect("made");
         let script = format!(
             "export HOME='{}'; cd \"$HOME\"; {PREPARE}{setup}; \
              exec setpriv --reuid 65534 --regid 65534 --clear-groups -- env \"$@\"",
             home.display(),
         );
-        let program = env!("CARGO_BIN_EXE_kubectl-aad");
-        let mut command = test_env.program("/usr/bin/unshare".as_ref());
+
+        let mut command = self.program("/usr/bin/unshare");
         command
             .args([
                 "--mount",
@@ -59,11 +47,11 @@ impl OtherUser {
                 "sh",
             ])
             .args(variables);
-        let out = test_env.home().join("stdout");
+        let out = self.path("stdout");
         if terminal {
             let words: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
             let line = format!(
-                "exec 3>'{}'; '{program}' {} >&3",
+                "exec 3>'{}'; '{PROGRAM}' {} >&3",
                 out.display(),
                 words.join(" ")
             );
@@ -78,10 +66,10 @@ impl OtherUser {
                 "/dev/null",
             ]);
         } else {
-            command.arg(program).args(args);
+            command.arg(PROGRAM).args(args);
         }
         let mut ran = run(command
-            .env("AZURE_CLIENT_SECRET", self.test_env.principal.secret())
+            .env("AZURE_CLIENT_SECRET", self.principal.secret())
             .env(KUBECTL.0, KUBECTL.1));
         if terminal {
             ran.stderr = std::mem::take(&mut ran.stdout).replace('\r', "");

@@ -4,105 +4,63 @@
 use std::{
     fmt::Write as _,
     fs,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec, SignIn};
+use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, SignIn};
 use kubectl_aad::internals::{Interaction, LoginMode, Sink, Situation};
 
 use crate::{
     env::{
-        NON_INTERACTIVE, Ran, TIMEOUT, TestEnv, browser_that_tells, finished, run, wait_for_file,
-        walk,
+        NON_INTERACTIVE, PROGRAM, Ran, TIMEOUT, TestEnv, browser_that_tells, finished, first_words,
+        run, start, wait_for_file, walk,
     },
     support::{peer, repository},
 };
 
 /// One cluster in a kubeconfig that `sync` wrote, whose people sign in by device code, and nobody
-/// signed in.
-struct Kubectl {
-    test_env: TestEnv,
-    program: PathBuf,
+/// signed in. `None` where kubectl, or the program that makes pseudo-terminals, is missing.
+fn with_kubectl() -> Option<TestEnv> {
+    peer("script")?;
+    let test_env = TestEnv::builder().peer("kubectl")?.build();
+    let args = ["--login", "devicecode", "--arm-login", "azurecli"];
+    let synced = run(test_env.sync(&args).args(["--no-warm", "-o", "name"]));
+    assert_eq!(synced.code, 0, "{}", synced.stderr);
+    let chosen =
+        run(shell(&test_env, "kubectl config use-context \"$0\"").arg(synced.stdout.trim()));
+    assert_eq!(chosen.code, 0, "{}", chosen.stderr);
+    test_env.simulator.reset();
+    Some(test_env)
 }
 
-impl Kubectl {
-    /// None where kubectl, or the program that makes pseudo-terminals, is missing.
-    fn new() -> Option<Self> {
-        let (program, _) = (peer("kubectl")?, peer("script")?);
-        let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
-            clusters: 1,
-            ..FleetSpec::default()
-        }));
-        let synced = run(&mut test_env.sync(&[
-            "--login",
-            "devicecode",
-            "--arm-login",
-            "azurecli",
-            "--no-warm",
-        ]));
-        assert_eq!(synced.code, 0, "{}", synced.stderr);
-        let named = Command::new(&program)
-            .args(["config", "get-contexts", "-o", "name", "--kubeconfig"])
-            .arg(test_env.kubeconfig())
-            .output()
-            .expect("kubectl runs");
-        let context = String::from_utf8(named.stdout).expect("a name");
-        let chosen =
-            run(test_env
-                .program(&program)
-                .args(["config", "use-context", context.trim()]));
-        assert_eq!(chosen.code, 0, "{}", chosen.stderr);
-        test_env.simulator.reset();
-        Some(Self { test_env, program })
-    }
+/// A line of shell, without a terminal.
+fn shell(test_env: &TestEnv, line: &str) -> Command {
+    let mut command = test_env.program("/bin/sh");
+    command.args(["-c", line]);
+    command
+}
 
-    /// A line of shell, in which `kubectl` is the real one, without a terminal.
-    fn shell(&self, line: &str) -> Command {
-        let bin = self.test_env.home().join("bin");
-        let link = bin.join("kubectl");
-        if !link.exists() {
-            std::os::unix::fs::symlink(&self.program, link).expect("linked");
-        }
-        let mut command = self.test_env.program("/bin/sh".as_ref());
-        command.args(["-c", line]).stdin(Stdio::null());
-        command
-    }
+/// The same at a terminal; all that is shown there comes back as standard output.
+fn shell_at_a_terminal(test_env: &TestEnv, line: &str) -> Command {
+    // The program that makes the terminal has a shell of its own.
+    let inner = test_env.write("inner.sh", &format!("{line}\n"));
+    let mut command = test_env.program("/usr/bin/script");
+    command
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("/bin/sh '{}'", inner.display()))
+        .arg("/dev/null");
+    command
+}
 
-    /// The same at a terminal; all that is shown there comes back as standard output.
-    fn at_a_terminal(&self, line: &str) -> Command {
-        // The program that makes the terminal has a shell of its own.
-        let mut command = self.shell("");
-        let script = fs::canonicalize("/usr/bin/script").expect("it is installed");
-        let inner = self.test_env.home().join("inner.sh");
-        fs::write(&inner, format!("{line}\n")).expect("written");
-        let envs: Vec<_> = command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
-        command = Command::new(script);
-        command
-            .env_clear()
-            .envs(envs)
-            .current_dir(self.test_env.home())
-            .stdin(Stdio::null())
-            .args(["--quiet", "--return", "--command"])
-            .arg(format!("/bin/sh '{}'", inner.display()))
-            .arg("/dev/null");
-        command
-    }
+fn sign_out(test_env: &TestEnv) {
+    let _ = fs::remove_dir_all(test_env.path(".kube/cache/kubectl-aad"));
+    test_env.simulator.reset();
+}
 
-    fn sign_out(&self) {
-        let cache = self.test_env.home().join(".kube/cache/kubectl-aad");
-        let _ = fs::remove_dir_all(cache);
-        self.test_env.simulator.reset();
-    }
-
-    fn codes(&self) -> u64 {
-        self.test_env.simulator.counters().get(Endpoint::DeviceCode)
-    }
+/// How many device codes were asked for.
+fn codes(test_env: &TestEnv) -> u64 {
+    test_env.simulator.counters().get(Endpoint::DeviceCode)
 }
 
 /// How kubectl is called, and whether a person is asked then.
@@ -137,29 +95,29 @@ const WITHOUT_A_TERMINAL: &[(&str, bool)] = &[
 
 #[test]
 fn kubectl_signs_a_person_in_wherever_what_to_do_can_be_seen() {
-    let Some(kubectl) = Kubectl::new() else {
+    let Some(test_env) = with_kubectl() else {
         return;
     };
     let mut wrong = String::new();
     for (line, asks) in AT_A_TERMINAL {
-        kubectl.sign_out();
-        let ran = run(&mut kubectl.at_a_terminal(line));
-        check(&kubectl, line, *asks, &ran, &mut wrong);
+        sign_out(&test_env);
+        let ran = run(&mut shell_at_a_terminal(&test_env, line));
+        check(&test_env, line, *asks, &ran, &mut wrong);
     }
     for (line, asks) in WITHOUT_A_TERMINAL {
-        kubectl.sign_out();
-        let ran = run(&mut kubectl.shell(line));
-        check(&kubectl, line, *asks, &ran, &mut wrong);
+        sign_out(&test_env);
+        let ran = run(&mut shell(&test_env, line));
+        check(&test_env, line, *asks, &ran, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-fn check(kubectl: &Kubectl, line: &str, asks: bool, ran: &Ran, wrong: &mut String) {
-    let file = kubectl.test_env.home().join("said");
+fn check(test_env: &TestEnv, line: &str, asks: bool, ran: &Ran, wrong: &mut String) {
+    let file = test_env.path("said");
     let in_file = fs::read_to_string(&file).unwrap_or_default();
     let _ = fs::remove_file(&file);
     let said = format!("{}{}{in_file}", ran.stdout, ran.stderr);
-    let codes = kubectl.codes();
+    let codes = codes(test_env);
     let well = if asks {
         ran.code == 0 && codes == 1 && said.contains("enter the code")
     } else {
@@ -173,18 +131,18 @@ fn check(kubectl: &Kubectl, line: &str, asks: bool, ran: &Ran, wrong: &mut Strin
 
 #[test]
 fn kubectl_asks_once_for_a_command_whose_sign_in_came_to_nothing() {
-    let Some(kubectl) = Kubectl::new() else {
+    let Some(test_env) = with_kubectl() else {
         return;
     };
-    let simulator = &kubectl.test_env.simulator;
+    let simulator = &test_env.simulator;
     // Nobody answers in time.
     simulator.configure(|settings| {
         settings.device_auto_approve = None;
         settings.device_expires_in = 1;
     });
-    let ran = run(&mut kubectl.shell("kubectl get ns"));
+    let ran = run(&mut shell(&test_env, "kubectl get ns"));
     assert_ne!(ran.code, 0);
-    assert_eq!(kubectl.codes(), 1, "{}", ran.stderr);
+    assert_eq!(codes(&test_env), 1, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("nobody signed in just now"),
         "kubectl calls several times: {}",
@@ -195,9 +153,9 @@ fn kubectl_asks_once_for_a_command_whose_sign_in_came_to_nothing() {
         settings.device_auto_approve = Some((1, simulator.fleet().users[0].upn.clone()));
         settings.device_expires_in = 900;
     });
-    let ran = run(&mut kubectl.shell("kubectl get ns"));
+    let ran = run(&mut shell(&test_env, "kubectl get ns"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(kubectl.codes(), 2);
+    assert_eq!(codes(&test_env), 2);
 }
 
 #[test]
@@ -259,14 +217,7 @@ fn a_stopped_sign_in_holds_nobody_up() {
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
     let args = test_env.user_args("devicecode", &[]);
-    let start = || {
-        test_env
-            .get_token_command(&args, &[])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
-    };
+    let start = || start(&mut test_env.get_token_command(&args, &[]));
     let stopped = Stopped::new(start());
     let first_code = simulator.wait_for_user_code(TIMEOUT);
     stopped.signal("-STOP");
@@ -365,19 +316,12 @@ fn those_who_wait_for_a_sign_in_say_whose_on_any_stderr() {
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
     let args = test_env.user_args("devicecode", &[]);
-    let start = |env: &[(&str, &str)]| {
-        test_env
-            .get_token_command(&args, env)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
-    };
+    let start = |env: &[(&str, &str)]| start(&mut test_env.get_token_command(&args, env));
     let holder = start(&[]);
     let code = simulator.wait_for_user_code(TIMEOUT);
     // Where nobody can be asked, too: the sign-in under way serves it.
     let mut waits = start(&[NON_INTERACTIVE]);
-    let said = crate::get_token::first_words(&mut waits, &["waiting for process", "error"]);
+    let said = first_words(&mut waits, &["waiting for process", "error"]);
     assert!(said.contains("waiting for process"), "{said}");
     assert!(simulator.approve_device(&code, &test_env.user.upn));
     let pid = holder.id().to_string();
@@ -449,24 +393,23 @@ fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
     let test_env = TestEnv::new();
     let args = due(&test_env);
     let hold = test_env.simulator.hold(Fault::on(Endpoint::Token));
-    let place = test_env.home().join("place");
+    let place = test_env.path("place");
     fs::create_dir(&place).expect("made");
     let authority = test_env.simulator.authority_url();
     let line = format!(
         "cd place && exec 9>../lock && flock 9 && \
          '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {} 3>&1 >../token",
-        env!("CARGO_BIN_EXE_kubectl-aad"),
+        PROGRAM,
         args.join(" ")
     );
-    let mut shell = test_env.program("/bin/sh".as_ref());
-    shell.args(["-c", &line]).stdin(Stdio::null());
+    let mut shell = shell(&test_env, &line);
     // It ends though the refresh goes on: nothing holds the pipe open.
     let ran = run(&mut shell);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     hold.wait_for(1, TIMEOUT);
     let free = run(Command::new("flock")
         .args(["--nonblock"])
-        .arg(test_env.home().join("lock"))
+        .arg(test_env.path("lock"))
         .arg("true"));
     assert_eq!(free.code, 0, "the lock is free");
     let pid = holder(&test_env);
@@ -485,7 +428,7 @@ fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
 
 /// The number of the process whose lock on a token is the newest.
 fn holder(test_env: &TestEnv) -> String {
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     let locks = fs::read_dir(cache).expect("the cache").flatten();
     let newest = locks
         .map(|entry| entry.path())
@@ -520,7 +463,7 @@ fn a_process_that_reaps_nobody_keeps_one_zombie_at_most() {
     let args = due(&test_env);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let counters = || test_env.simulator.counters().tokens("client_credentials");
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     for round in 0..3 {
         for entry in fs::read_dir(&cache).expect("the cache").flatten() {
             // What puts the next attempt off for a minute.
@@ -562,23 +505,20 @@ fn zombies() -> usize {
 #[test]
 fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
     let test_env = TestEnv::new();
-    let script = test_env.home().join("bin/looks");
-    let found = test_env.home().join("found");
+    let found = test_env.path("found");
     let text = format!(
         "#!/bin/sh\n{{ ls /proc/self/fd; pwd; cut -d' ' -f5 /proc/$$/stat; echo $$; }} > '{0}.new'; mv '{0}.new' '{0}'\n",
         found.display()
     );
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
+    test_env.install_script("looks", &text);
     let authority = test_env.simulator.authority_url();
     let line = format!(
         "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {}",
-        env!("CARGO_BIN_EXE_kubectl-aad"),
+        PROGRAM,
         test_env.user_args("interactive", &[]).join(" ")
     );
-    let mut shell = test_env.program("/bin/sh".as_ref());
+    let mut shell = shell(&test_env, &line);
     shell
-        .args(["-c", &line])
         .env("BROWSER", "looks")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -598,27 +538,20 @@ fn a_browser_keeps_no_descriptor_and_is_no_part_of_the_command() {
 #[test]
 fn az_gets_no_descriptor_of_the_caller() {
     let test_env = TestEnv::new();
-    let az = test_env.home().join("bin/az");
-    let real = fs::read_link(&az).expect("the stand-in is a link");
-    let behind = test_env.home().join("behind");
-    fs::create_dir(&behind).expect("made");
-    std::os::unix::fs::symlink(real, behind.join("az")).expect("linked");
-    fs::remove_file(&az).expect("ours");
-    let found = test_env.home().join("found");
+    let behind = test_env.path("az");
+    fs::rename(test_env.bin("az"), &behind).expect("ours");
+    let found = test_env.path("found");
     let text = format!(
         "#!/bin/sh\nls /proc/self/fd > '{}'\nexec '{}' \"$@\"\n",
         found.display(),
-        behind.join("az").display()
+        behind.display()
     );
-    fs::write(&az, text).expect("written");
-    fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
+    test_env.install_script("az", &text);
     let line = format!(
         "exec 7>lock; exec '{}' get-token --server-id {AKS_SERVER_APP} -l azurecli --tenant-id {}",
-        env!("CARGO_BIN_EXE_kubectl-aad"),
-        test_env.tenant
+        PROGRAM, test_env.tenant
     );
-    let mut shell = test_env.program("/bin/sh".as_ref());
-    shell.args(["-c", &line]).stdin(Stdio::null());
+    let mut shell = shell(&test_env, &line);
     test_env.claims(&run(&mut shell));
     let seen = fs::read_to_string(&found).expect("az ran");
     assert!(!seen.lines().any(|number| number == "7"), "{seen}");
@@ -641,7 +574,7 @@ fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let said = crate::get_token::first_words(&mut child, &["up to 30 s", "error"]);
+    let said = first_words(&mut child, &["up to 30 s", "error"]);
     assert!(
         said.contains("waiting for the lock") && said.contains("another program"),
         "{said}"
@@ -654,15 +587,12 @@ fn who_waits_for_the_lock_of_a_kubeconfig_says_so() {
 fn ctrl_c_ends_az_and_what_it_started() {
     use std::os::unix::process::CommandExt as _;
     let test_env = TestEnv::new();
-    let az = test_env.home().join("bin/az");
-    fs::remove_file(&az).expect("the link of the stand-in");
-    let found = test_env.home().join("found");
+    let found = test_env.path("found");
     let text = format!(
         "#!/bin/sh\nsleep 600 &\necho $$ $! > '{0}.new'; mv '{0}.new' '{0}'\nwait\n",
         found.display()
     );
-    fs::write(&az, text).expect("written");
-    fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).expect("ours");
+    test_env.install_script("az", &text);
     let mut child = test_env
         .get_token_command(&["-l", "azurecli", "--tenant-id", &test_env.tenant], &[])
         .stdout(Stdio::null())

@@ -78,7 +78,7 @@ fn a_managed_identity_gets_no_context_for_another_tenants_cluster() {
 #[test]
 fn az_signed_in_as_a_managed_identity_gets_no_context_for_another_tenants_cluster() {
     let test_env = test_env(true);
-    let az = test_env.home().join("bin").join("az");
+    let az = test_env.bin("az");
     let signed_in = run(test_env.program(&az).args(["login", "--identity"]));
     assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
     let synced = run(&mut test_env.sync(&["-o", "json"]));

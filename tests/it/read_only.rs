@@ -11,7 +11,6 @@ use azure_sim::AKS_SERVER_APP;
 
 use crate::{
     env::{CLOUD, PROGRAM, Ran, TestEnv, run},
-    other_user::OtherUser,
     support::may_mount,
 };
 
@@ -65,14 +64,14 @@ fn listing_the_cache_changes_nothing_whatever_is_there() {
     // Nothing exists yet.
     stores.iter().for_each(|store| list(&[*store]));
     looks_only(&test_env, &["cache", "clear"], &[]);
-    assert!(!test_env.home().join(".kube").exists());
+    assert!(!test_env.path(".kube").exists());
 
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     for store in stores {
         test_env.claims(&test_env.get_token(&test_env.spn_args(&[]), &[secret, store]));
     }
     // A process that was killed left these: only a write cleans them up.
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     fs::write(cache.join(".tmp-left"), "x").expect("written");
     fs::write(cache.join("left.lock"), "x").expect("written");
     stores.iter().for_each(|store| list(&[*store]));
@@ -105,10 +104,10 @@ fn a_directory_that_may_not_be_written_is_listed_and_left_as_it_is() {
     if !may_mount() {
         return;
     }
-    let other = OtherUser::new(TestEnv::new());
-    let home = other.test_env.home().join("home");
+    let test_env = TestEnv::new();
+    let home = test_env.path("home");
     let list = |setup| {
-        let ran = other.run("home", setup, false, &[], &["cache", "list"]);
+        let ran = test_env.run_as_other_user("home", setup, false, &[], &["cache", "list"]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stderr
     };
@@ -127,7 +126,7 @@ fn listing_the_cache_creates_no_key() {
         return;
     }
     let test_env = TestEnv::new();
-    let home = test_env.home().join("home");
+    let home = test_env.path("home");
     fs::create_dir(&home).expect("created");
     // A user whom no other test is, so that the key is not there yet.
     let uid = 1_000_000 + std::process::id();
@@ -137,7 +136,7 @@ fn listing_the_cache_creates_no_key() {
     chown(&home, Some(uid), None).expect("root");
     let uid = uid.to_string();
     let run_as = |program: &str, args: &[&str]| {
-        let mut command = test_env.program("/usr/bin/setpriv".as_ref());
+        let mut command = test_env.program("/usr/bin/setpriv");
         command.args(["--reuid", &uid, "--clear-groups", program]);
         run(command.args(args).env("HOME", &home))
     };

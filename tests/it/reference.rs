@@ -345,7 +345,7 @@ fn every_example_of_the_page_gets_a_token() {
     });
     test_env.install_azd();
     test_env.sign_in_to_azd();
-    let federated = test_env.home().join("federated");
+    let federated = test_env.path("federated");
     let token = simulator.workload_identity_token("https://issuer.example", "subject");
     std::fs::write(&federated, token).expect("written");
     let identity = &simulator.fleet().managed_identities;

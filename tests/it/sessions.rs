@@ -337,7 +337,7 @@ fn a_refused_token_that_was_replaced_meanwhile_is_not_the_one_that_is_forgotten(
 
 /// The names of the files in the cache.
 fn files(test_env: &TestEnv) -> Vec<String> {
-    let cache = test_env.home().join(".kube/cache/kubectl-aad");
+    let cache = test_env.path(".kube/cache/kubectl-aad");
     let entries = fs::read_dir(cache).expect("it was made");
     let names = entries.map(|entry| entry.expect("readable").file_name());
     let mut names: Vec<String> = names.map(|n| n.into_string().expect("text")).collect();
@@ -368,7 +368,7 @@ fn sixty_cold_calls_with_proof_of_possession_make_one_key_and_one_request() {
 #[test]
 fn each_az_login_takes_the_place_of_the_one_before() {
     let test_env = TestEnv::new();
-    let az = test_env.home().join("bin/az");
+    let az = test_env.bin("az");
     let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
     for _ in 0..5 {
         let login = [
@@ -392,7 +392,7 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let test_env = &office.test_env;
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.user_token_lifetime = 5302);
-    let sealed = Store::open(Ok(test_env.home().join("probe")), StoreChoice::Auto)
+    let sealed = Store::open(Ok(test_env.path("probe")), StoreChoice::Auto)
         .is_ok_and(|store| store.kind() != Kind::File);
     let one = &office.tenants[0];
     // As from a container that shares the home and has no key store.
@@ -429,7 +429,7 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let count = by_file["records"].as_array().expect("a list").len();
     assert_eq!((count, &by_file["unreadable"]), (2 * kinds, &json!(0)));
     // Another machine's: nobody here can read it.
-    let directory = test_env.home().join(".kube/cache/kubectl-aad");
+    let directory = test_env.path(".kube/cache/kubectl-aad");
     let foreign = directory.join("refresh-1-2.0badc0de.sealed");
     fs::write(&foreign, "noise").expect("written");
     fs::set_permissions(&foreign, fs::Permissions::from_mode(0o600)).expect("ours");
@@ -527,7 +527,7 @@ fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
     office.signs_in(&office.ann, one, None);
     // To a clock that is 100 days ahead, all that was written is as old as that.
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    let directory = test_env.home().join(".kube/cache/kubectl-aad");
+    let directory = test_env.path(".kube/cache/kubectl-aad");
     let mut sessions = 0;
     for name in files(test_env) {
         if name.starts_with("refresh-") {

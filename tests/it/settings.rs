@@ -35,7 +35,7 @@ fn test_env() -> TestEnv {
     let token = test_env
         .simulator
         .workload_identity_token("https://issuer.example", "subject");
-    std::fs::write(test_env.home().join("federated"), token).expect("written");
+    std::fs::write(test_env.path("federated"), token).expect("written");
     test_env
 }
 
@@ -60,7 +60,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
 
 fn setups(test_env: &TestEnv) -> Vec<Setup> {
     let client = test_env.principal.client_id.as_str();
-    let federated = test_env.home().join("federated").display().to_string();
+    let federated = test_env.path("federated").display().to_string();
     let identity = assigned_identity(test_env).client_id;
     let setup = |mode, flags: &[&str], at_use: Variables| Setup {
         mode,
@@ -130,7 +130,7 @@ fn entry(test_env: &TestEnv) -> (Vec<String>, Variables) {
 
 /// Runs the entry as kubectl does, with nothing cached, in a shell with these variables.
 fn use_entry(test_env: &TestEnv, variables: &[&Variables]) -> Ran {
-    let _ = std::fs::remove_dir_all(test_env.home().join(".kube/cache"));
+    let _ = std::fs::remove_dir_all(test_env.path(".kube/cache"));
     call_entry(test_env, variables)
 }
 
@@ -249,7 +249,7 @@ fn an_entry_of_an_earlier_version_is_brought_up_to_date() {
 fn what_a_sign_in_has_from_variables_is_written_and_its_secret_is_not() {
     let test_env = test_env();
     let client = test_env.principal.client_id.as_str();
-    let federated = test_env.home().join("federated").display().to_string();
+    let federated = test_env.path("federated").display().to_string();
     let tenant = test_env.tenant.as_str();
     let secret = test_env.principal.secret();
     let terraform = [
@@ -326,7 +326,7 @@ fn a_pods_identity_is_not_taken_for_the_machines() {
 fn of_two_sign_ins_each_has_its_own_settings() {
     let test_env = test_env();
     let client = test_env.principal.client_id.as_str();
-    let federated = test_env.home().join("federated").display().to_string();
+    let federated = test_env.path("federated").display().to_string();
     let bot: Variables = vec![
         pair("AZURE_CLIENT_ID", client),
         pair("AZURE_TENANT_ID", &test_env.tenant),
@@ -536,10 +536,10 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
 
 /// Signs the service principal in to az, in a directory of its own.
 fn second_account_of_az(test_env: &TestEnv) -> String {
-    let directory = test_env.home().join("other-azure").display().to_string();
+    let directory = test_env.path("other-azure").display().to_string();
     let variables = [("AZURE_CONFIG_DIR", directory.as_str())];
     test_env.set_cloud_of_az(&variables);
-    let mut login = test_env.program(&test_env.home().join("bin/az"));
+    let mut login = test_env.program(test_env.bin("az"));
     login
         .args(["login", "--service-principal", "--tenant", &test_env.tenant])
         .args(["-u", &test_env.principal.client_id])
@@ -661,7 +661,7 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
 #[test]
 fn a_command_in_a_hint_is_the_persons_own() {
     let test_env = TestEnv::new();
-    let cache = test_env.home().join("a cache").display().to_string();
+    let cache = test_env.path("a cache").display().to_string();
     let authority = test_env.simulator.authority_url();
     let ran = test_env.get_token(
         &test_env.user_args(
@@ -690,7 +690,7 @@ fn a_command_in_a_hint_is_the_persons_own() {
     let own = ["--cache-dir", &cache, "--token-store", "file"];
     let secret = [("AZURE_CLIENT_SECRET", test_env.principal.secret())];
     test_env.claims(&test_env.get_token(&test_env.spn_args(&own), &secret));
-    let directory = test_env.home().join("a cache/kubectl-aad");
+    let directory = test_env.path("a cache/kubectl-aad");
     let record = std::fs::read_dir(directory)
         .expect("made")
         .map(|entry| entry.expect("readable").path())
@@ -766,7 +766,7 @@ fn a_command_for_az_is_for_the_account_that_the_context_means() {
         0
     );
     let variables = [("AZURE_CONFIG_DIR", other.as_str())];
-    let mut logout = test_env.program(&test_env.home().join("bin/az"));
+    let mut logout = test_env.program(test_env.bin("az"));
     assert_eq!(run(logout.arg("logout").envs(variables)).code, 0);
     let plain = Variables::new();
     let used = use_entry(&test_env, &[&plain]);
@@ -777,7 +777,7 @@ fn a_command_for_az_is_for_the_account_that_the_context_means() {
     );
     assert!(used.stderr.contains(&hint), "{hint}\n{}", used.stderr);
     // az was set to another cloud since.
-    let mut set = test_env.program(&test_env.home().join("bin/az"));
+    let mut set = test_env.program(test_env.bin("az"));
     let set = set.args(["cloud", "set", "--name", "AzureChinaCloud"]);
     assert_eq!(run(set.envs(variables)).code, 0);
     let used = use_entry(&test_env, &[&plain]);
@@ -878,7 +878,7 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
         for cold in [false, true] {
             let sessions_stay = matches!(setup.mode, "devicecode" | "interactive");
             if cold && !sessions_stay {
-                let _ = std::fs::remove_dir_all(test_env.home().join(".kube/cache"));
+                let _ = std::fs::remove_dir_all(test_env.path(".kube/cache"));
             }
             test_env.simulator.reset();
             let loud = who(&[&foreign, &setup.at_use]);
@@ -901,7 +901,7 @@ fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
 #[test]
 fn an_azd_that_asks_az_has_the_cloud_that_sync_used() {
     let test_env = test_env();
-    let config = test_env.home().join(".azd/config.json");
+    let config = test_env.path(".azd/config.json");
     std::fs::write(config, r#"{"auth":{"useAzCliAuth":"true"}}"#).expect("written");
     for flags in [
         &["-l", "azd"][..],

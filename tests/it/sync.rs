@@ -272,7 +272,7 @@ users:
   user:
     token: 'abc'
 ";
-    std::fs::create_dir(test_env.home().join(".kube")).expect("made");
+    std::fs::create_dir(test_env.path(".kube")).expect("made");
     std::fs::write(test_env.kubeconfig(), others).expect("written");
     run(&mut test_env.sync(&["-o", "json"])).json(0);
     let text = test_env.kubeconfig_text();
@@ -297,7 +297,7 @@ fn of_several_kubeconfigs_each_cluster_stays_in_its_own() {
         .count();
     assert!((1..12).contains(&theirs), "{theirs}");
     let test_env = TestEnv::with_fleet(fleet);
-    let (mine, other) = (test_env.home().join("mine"), test_env.home().join("other"));
+    let (mine, other) = (test_env.path("mine"), test_env.path("other"));
     std::fs::write(&mine, "apiVersion: v1\nkind: Config # mine\n").expect("written");
     let path = other.to_str().expect("UTF-8");
     let apart = ["--kubeconfig", path, "--subscription", &subscription];
@@ -348,7 +348,7 @@ fn a_context_in_the_report_is_the_one_that_kubectl_sees() {
     let clusters = fleet.clusters.clone();
     assert_ne!(clusters[0].subscription_id, clusters[1].subscription_id);
     let test_env = TestEnv::with_fleet(fleet);
-    let files = ["one", "two"].map(|name| test_env.home().join(name));
+    let files = ["one", "two"].map(|name| test_env.path(name));
     for (file, cluster) in files.iter().zip(&clusters) {
         let file = file.to_str().expect("UTF-8");
         let alone = ["--kubeconfig", file, "--subscription"];
@@ -628,7 +628,7 @@ fn a_page_that_leads_elsewhere_is_refused_before_the_token_leaves() {
 #[test]
 fn a_kubeconfig_that_cannot_be_read_stops_the_sync_before_the_sign_in() {
     let test_env = TestEnv::with_fleet(fleet(1, 1, 1));
-    std::fs::create_dir(test_env.home().join(".kube")).expect("made");
+    std::fs::create_dir(test_env.path(".kube")).expect("made");
     std::fs::write(test_env.kubeconfig(), "clusters: [").expect("written");
     let ran = run(&mut test_env.sync(&[]));
     assert_eq!(ran.code, 1, "{}", ran.stderr);

@@ -1,7 +1,5 @@
 //! What a service asks to wait for, against the time that a sign-in may take.
 
-use std::os::unix::fs::PermissionsExt;
-
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec};
 
 use crate::env::{CLOUD, Ran, TestEnv, run};
@@ -66,11 +64,7 @@ fn an_identity_service_that_updates_itself_is_told_apart() {
 #[test]
 fn a_program_that_does_not_answer_is_named() {
     let test_env = test_env();
-    let az = test_env.home().join("bin").join("az");
-    std::fs::remove_file(&az).expect("it was there");
-    std::fs::write(&az, "#!/bin/sh\nexec sleep 600\n").expect("written");
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&az, executable).expect("set");
+    test_env.install_script("az", "#!/bin/sh\nexec sleep 600\n");
     let got = get_token(&test_env, "azurecli", &["--timeout", "100ms"]);
     assert_eq!(got.code, 1, "{}", got.stderr);
     assert!(got.stderr.contains("`az`"), "{}", got.stderr);

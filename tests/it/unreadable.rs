@@ -3,7 +3,7 @@
 
 use azure_sim::AKS_SERVER_APP;
 
-use crate::{env::TestEnv, other_user::OtherUser, support::may_mount};
+use crate::{env::TestEnv, support::may_mount};
 
 /// What is wrong with the file `$F` in the directory `$D`, and what is said of it.
 const WRONG: [(&str, &str); 7] = [
@@ -107,11 +107,11 @@ fn each_reason_has_its_own_words_for_each_kind_of_file() {
     if !may_mount() {
         return;
     }
-    let other = OtherUser::new(TestEnv::new());
+    let test_env = TestEnv::new();
     for kind in &KINDS {
         for (number, (wrong, said)) in WRONG.iter().enumerate() {
             let name = format!("{}-{number}", kind.name);
-            let home = other.test_env.home().join(&name).display().to_string();
+            let home = test_env.path(&name).display().to_string();
             let of_get_token = ["--server-id", AKS_SERVER_APP, "--client-id", "c", "-t", "t"];
             let more = match kind.args[0] {
                 "get-token" => &of_get_token[..],
@@ -123,7 +123,7 @@ fn each_reason_has_its_own_words_for_each_kind_of_file() {
             let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let setup = format!("D=d F={}; mkdir $D; {wrong}", kind.file);
-            let ran = other.run(&name, &setup, false, &variables, &args);
+            let ran = test_env.run_as_other_user(&name, &setup, false, &variables, &args);
             let told = &ran.stderr;
             if kind.fine.contains(said) {
                 assert!(!told.contains(kind.error), "{name}: {told}");

@@ -81,6 +81,22 @@ pub(crate) fn wait_for_file(path: &Path, child: &mut Child) -> String {
     text.expect("it was read")
 }
 
+/// Reads a child's standard error up to the first of these words.
+pub(crate) fn first_words(child: &mut Child, words: &[&str]) -> String {
+    use std::io::Read;
+    let stderr = child.stderr.as_mut().expect("it is piped");
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while stderr.read(&mut byte).expect("readable") == 1 {
+        read.push(byte[0]);
+        let text = String::from_utf8_lossy(&read);
+        if words.iter().any(|word| text.contains(word)) {
+            return text.into_owned();
+        }
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
 /// Makes programs that are started from here end at SIGINT, as at a terminal. A script's background
 /// job ignores it and hands that down, and `kubectl-aad` leaves it so. A handler is not handed down.
 pub(super) fn let_programs_be_interrupted() {

@@ -33,7 +33,7 @@ impl TestEnv {
             args.join(" "),
             out.display()
         );
-        let mut script = self.program("/usr/bin/script".as_ref());
+        let mut script = self.program("/usr/bin/script");
         script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         script.stdout(Stdio::piped()).stderr(Stdio::piped());
         AtATerminal {

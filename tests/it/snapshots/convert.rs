@@ -60,7 +60,7 @@ fn test_env() -> TestEnv {
         clusters: 0,
         ..FleetSpec::default()
     }));
-    std::fs::create_dir_all(test_env.home().join(".kube")).expect("made");
+    std::fs::create_dir_all(test_env.path(".kube")).expect("made");
     std::fs::write(test_env.kubeconfig(), KUBECONFIG).expect("written");
     test_env
 }

@@ -7,8 +7,7 @@ use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Fault, Place};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{CLOUD, Page, Ran, TestEnv};
-use crate::env::{TIMEOUT, finished, start};
-use crate::get_token::first_words;
+use crate::env::{TIMEOUT, finished, first_words, start};
 
 type Env<'a> = &'a [(&'a str, &'a str)];
 
@@ -146,7 +145,7 @@ fn sign_in_with_az_and_azd() {
     let test_env = TestEnv::new();
     let mut page = page(&test_env);
     let tenant = test_env.tenant.clone();
-    let az = test_env.home().join("bin/az");
+    let az = test_env.bin("az");
     let cli = [
         "get-token",
         "-e",
@@ -301,10 +300,10 @@ fn entra() {
 fn files_of_a_sign_in() {
     let test_env = TestEnv::new();
     let mut page = page(&test_env);
-    let garbage = test_env.home().join("garbage.pem");
+    let garbage = test_env.path("garbage.pem");
     fs::write(&garbage, "-----BEGIN CERTIFICATE-----\nno\n").expect("written");
     let garbage = garbage.display().to_string();
-    let missing = test_env.home().join("missing").display().to_string();
+    let missing = test_env.path("missing").display().to_string();
     for more in [
         ["--client-certificate", missing.as_str()],
         ["--client-certificate", &garbage],
@@ -481,7 +480,7 @@ fn network() {
     let test_env = TestEnv::new();
     let mut page = page(&test_env);
     let other = TestEnv::new();
-    page.hide(&other.home().display().to_string(), "/home/ben");
+    page.hide(&other.files.ca.display().to_string(), "/home/ben/ca.pem");
     let secret = test_env.principal.secret();
     let faults = test_env.simulator.faults();
     let get = application(&test_env, &[]);
@@ -562,9 +561,9 @@ fn kubeconfig() {
     page.note("a context that is not there");
     page.run(&test_env, &["cache", "clear", "--context", "prod"], &[]);
     page.note("another program holds the lock of the kubeconfig");
-    let locked = test_env.home().join("locked.yaml");
+    let locked = test_env.path("locked.yaml");
     fs::write(&locked, "apiVersion: v1\nkind: Config\n").expect("written");
-    let lock = test_env.home().join("locked.yaml.lock");
+    let lock = test_env.path("locked.yaml.lock");
     fs::write(&lock, "").expect("a lock of kubectl");
     let path = locked.display().to_string();
     let args = [&sync[..], &["--kubeconfig", &path, "-o", "name"]].concat();
@@ -588,7 +587,7 @@ fn token_cache() {
     let test_env = TestEnv::new();
     let mut page = page(&test_env);
     let secret = [("AZURE_CLIENT_SECRET", test_env.principal.secret())];
-    let cache = test_env.home().join("cache");
+    let cache = test_env.path("cache");
     fs::create_dir(&cache).expect("made");
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("ours");
     let path = cache.display().to_string();

@@ -5,8 +5,7 @@ use std::process::Child;
 use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP, SignIn};
 
 use super::{CLOUD, Page, Ran, TestEnv};
-use crate::env::{TIMEOUT, browser_that_tells, finished, wait_for_file, walk};
-use crate::get_token::first_words;
+use crate::env::{TIMEOUT, browser_that_tells, finished, first_words, wait_for_file, walk};
 
 fn args<'a>(test_env: &'a TestEnv, mode: &'a str) -> Vec<&'a str> {
     let mut args = vec![

@@ -37,7 +37,7 @@ fn sync_in_every_format() {
     let test_env = test_env();
     for format in FORMATS {
         let mut page = Page::new(&test_env);
-        let kubeconfig = test_env.home().join(format).display().to_string();
+        let kubeconfig = test_env.path(format).display().to_string();
         let sync = [
             "sync",
             "-e",
