@@ -6,6 +6,7 @@ pub mod cli;
 
 mod auth;
 mod azure;
+mod clouds;
 mod error;
 mod exec_credential;
 mod fleet;
@@ -28,7 +29,8 @@ pub mod internals {
             oauth::error_codes::REMEDIES,
             store::{Store, StoreChoice, StoreKind},
         },
-        azure::cloud::{CLOUDS, CUSTOM_CLOUD},
+        azure::cloud::CUSTOM_CLOUD,
+        clouds::CLOUDS,
         fleet::{Action, Cluster, ClusterRun, Entries, Planned, State},
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},

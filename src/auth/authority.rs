@@ -6,31 +6,17 @@
 
 use url::Url;
 
-use crate::error::{Failure, Result};
+use crate::{
+    clouds::canonical_authority_host,
+    error::{Failure, Result},
+};
 
-/// The hosts that are known, a row a service: hosts of one row share their tokens and sign-ins, and the
-/// first stands for all. They are those of MSAL (its instance metadata, and `TrustedHost` of MSAL Go 1.9).
-const SERVICES: &[&[&str]] = &[
-    &[
-        "login.microsoftonline.com",
-        "login.windows.net",
-        "login.microsoft.com",
-        "sts.windows.net",
-    ],
-    &["login.microsoftonline.us", "login.usgovcloudapi.net"],
-    &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
-    // Bleu, Delos and GovSG.
-    &["login.sovcloud-identity.fr"],
-    &["login.sovcloud-identity.de"],
-    &["login.sovcloud-identity.sg"],
-];
-
-/// The known service at a URL, by the host that stands for it.
+/// The canonical host of a URL, if it is a known Entra endpoint.
 pub(crate) fn known_service(url: &Url) -> Option<&'static str> {
-    let host = url.host_str()?;
-    let row = SERVICES.iter().find(|row| row.contains(&host))?;
-    // An endpoint on another port is somebody's proxy or stand-in.
-    url.port().is_none().then_some(row[0])
+    // An endpoint on another port is a proxy or a stand-in.
+    url.port()
+        .is_none()
+        .then(|| canonical_authority_host(url.host_str()?))?
 }
 
 /// What is asked of an authority.
@@ -70,10 +56,7 @@ impl Authority {
     /// One name for all the aliases of a service, for cache keys.
     pub(crate) fn canonical(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
-        let host = SERVICES
-            .iter()
-            .find(|row| row.contains(&host))
-            .map_or(host, |row| row[0]);
+        let host = canonical_authority_host(host).unwrap_or(host);
         match self.0.port() {
             Some(port) => format!("{host}:{port}{}", self.0.path()),
             None => format!("{host}{}", self.0.path()),
@@ -143,17 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn every_known_service_has_a_name_of_its_own() {
-        let hosts: Vec<_> = SERVICES.concat();
-        for host in &hosts {
-            let url = Url::parse(&format!("https://{host}/")).expect("a URL");
-            let service = known_service(&url).expect("a known one");
-            assert_eq!(Authority::new(url).canonical(), format!("{service}/"));
-            assert_eq!(hosts.iter().filter(|other| *other == host).count(), 1);
-        }
-        for unknown in ["https://login.example/", "https://login.windows.net:8443/"] {
-            assert_eq!(known_service(&Url::parse(unknown).expect("a URL")), None);
-        }
+    fn only_a_known_host_on_the_usual_port_is_a_known_service() {
+        let service = |url| known_service(&Url::parse(url).expect("a URL"));
+        assert_eq!(
+            service("https://sts.windows.net/"),
+            Some("login.microsoftonline.com")
+        );
+        assert_eq!(service("https://login.example/"), None);
+        assert_eq!(service("https://login.windows.net:8443/"), None);
     }
 
     #[test]

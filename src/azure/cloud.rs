@@ -1,7 +1,4 @@
-//! The Azure clouds: where Entra and ARM are, and what ARM's tokens are for.
-//!
-//! Lives here: [`Cloud`], the table of the known ones, and the file that
-//! describes a custom one. A new cloud is one row of [`CLOUDS`].
+//! The Azure cloud that is used: a known one, or one that a file describes.
 
 use std::path::Path;
 
@@ -9,6 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
+    clouds::{CLOUDS, CloudRow},
     error::{Failure, Kind, Result},
     host::{self, Host, http::require_tls},
 };
@@ -25,59 +23,7 @@ pub const CUSTOM_CLOUD: &str = "AzureStackCloud";
 /// have some 3 KB.
 const CUSTOM_CLOUD_LIMIT: u64 = 1 << 20;
 
-/// One known cloud.
-#[derive(Debug)]
-pub struct CloudRow {
-    /// The name that AKS and kubelogin use.
-    pub name: &'static str,
-    /// Other names that are accepted: those of `az` and of kubelogin.
-    pub aliases: &'static [&'static str],
-    /// The Entra endpoint.
-    pub authority: &'static str,
-    /// The ARM endpoint.
-    pub arm: &'static str,
-    /// What ARM's tokens are for. The slash at its end counts.
-    pub arm_audience: &'static str,
-}
-
-/// Every known cloud, in the order of error messages.
-///
-/// The endpoints are those of `azcore/cloud` and of `az cloud list`. Both still
-/// use `login.chinacloudapi.cn`, and so must we for the same cached sign-ins;
-/// `login.partner.microsoftonline.cn` is another name of the same service.
-pub static CLOUDS: &[CloudRow] = &[
-    CloudRow {
-        name: "AzurePublicCloud",
-        aliases: &["AzureCloud", "AzurePublic"],
-        authority: "https://login.microsoftonline.com/",
-        arm: "https://management.azure.com/",
-        arm_audience: "https://management.core.windows.net/",
-    },
-    CloudRow {
-        name: "AzureUSGovernmentCloud",
-        aliases: &["AzureUSGovernment"],
-        authority: "https://login.microsoftonline.us/",
-        arm: "https://management.usgovcloudapi.net/",
-        arm_audience: "https://management.core.usgovcloudapi.net/",
-    },
-    CloudRow {
-        name: "AzureChinaCloud",
-        aliases: &[],
-        authority: "https://login.chinacloudapi.cn/",
-        arm: "https://management.chinacloudapi.cn/",
-        arm_audience: "https://management.core.chinacloudapi.cn/",
-    },
-    // As `az` 2.91 has it. Of Delos and GovSG the authorities alone are known.
-    CloudRow {
-        name: "AzureBleuCloud",
-        aliases: &[],
-        authority: "https://login.sovcloud-identity.fr/",
-        arm: "https://management.sovcloud-api.fr/",
-        arm_audience: "https://management.sovcloud-api.fr/",
-    },
-];
-
-/// A cloud made ready.
+/// An Azure cloud: its Entra and ARM endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cloud {
     name: String,

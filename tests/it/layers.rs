@@ -10,12 +10,13 @@ use std::{
 use crate::support::repository;
 
 /// A module and the modules that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
             "auth",
             "azure",
+            "clouds",
             "error",
             "exec_credential",
             "fleet",
@@ -32,6 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
         &[
             "auth",
             "azure",
+            "clouds",
             "error",
             "exec_credential",
             "fleet",
@@ -48,6 +50,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
         "azure",
         &[
             "auth",
+            "clouds",
             "error",
             "fleet",
             "host",
@@ -58,15 +61,24 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ),
     (
         "auth",
-        &["error", "host", "jwt", "login", "secret", "tool_config"],
+        &[
+            "clouds",
+            "error",
+            "host",
+            "jwt",
+            "login",
+            "secret",
+            "tool_config",
+        ],
     ),
     (
         "kubeconfig",
         &["error", "fleet", "host", "login", "secret", "tool_config"],
     ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
-    ("login", &["error", "host", "secret"]),
+    ("login", &["clouds", "error", "host", "secret"]),
     ("host", &["error", "secret"]),
+    ("clouds", &[]),
     ("error", &[]),
     ("jwt", &[]),
     ("secret", &[]),

@@ -3,8 +3,9 @@
 //! Nothing is started and nothing is written. The files are those of az 2.91
 //! (`azure.cli.core.cloud`) and of azd's user configuration.
 
-use super::{CLOUDS, CUSTOM_CLOUD, Cloud, endpoint};
+use super::{CUSTOM_CLOUD, Cloud, endpoint};
 use crate::{
+    clouds::CLOUDS,
     error::{Failure, Result},
     host::{
         Host,

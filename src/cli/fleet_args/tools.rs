@@ -9,8 +9,9 @@ use crate::{
     auth::authority::known_service,
     azure::{
         Cloud,
-        cloud::{CLOUDS, CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, CloudRow, ToolCloud},
+        cloud::{CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, ToolCloud},
     },
+    clouds::{CLOUDS, CloudRow},
     error::{Failure, Result},
     host::Host,
     login::{CommandLine, LoginMode, Param, Settings},
