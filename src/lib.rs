@@ -34,9 +34,6 @@ pub mod internals {
         fleet::{Action, Cluster, ClusterRun, Entries, Planned, State},
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},
-        login::{
-            Attendance, COMMON_PARAMS, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes,
-            When,
-        },
+        login::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When},
     };
 }

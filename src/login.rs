@@ -12,7 +12,8 @@ mod variable;
 
 pub(crate) use command::CommandLine;
 pub(crate) use exec_args::ExecArgs;
-pub use mode::{Attendance, COMMON_PARAMS, LoginMode, MODES};
+pub use mode::{LoginMode, MODES};
+pub(crate) use mode::{Principal, ValueSource};
 pub(crate) use param::ParamRow;
 pub use param::{PARAMS, Param, Takes};
 pub(crate) use settings::{Origin, Precedence, Settings};

@@ -21,8 +21,8 @@ use crate::{
     fleet::{ClusterRun, Scope, Tenant, Tenants},
     host::Host,
     login::{
-        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Settings,
-        Takes, command::quoted,
+        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Principal,
+        Settings, Takes, command::quoted,
     },
     ops::discovery::{Fleet, Step},
 };
@@ -129,18 +129,6 @@ pub(super) fn fleet_flags(command: Command) -> Command {
         .mut_arg("arm-login-hint", |arg| arg.visible_alias("arm-account"))
 }
 
-/// What both sign-ins share, by the flags without a prefix.
-const SHARED: [Param; 8] = [
-    Param::Environment,
-    Param::AuthorityHost,
-    Param::CacheDir,
-    Param::TokenStore,
-    Param::Timeout,
-    Param::UseAzureRmEnvVars,
-    Param::DisableEnvironmentOverride,
-    Param::DisableInstanceDiscovery,
-];
-
 /// `--tenant-id`, which says here where to look and may be repeated.
 fn tenant_flag() -> Arg {
     let row = Param::TenantId.row();
@@ -206,7 +194,7 @@ impl FleetArgs {
             tenants = first.map(str::to_owned).into_iter().collect();
         }
         arm_login.remove(Param::Legacy);
-        if signs_a_person_in(arm_mode) {
+        if arm_mode.row().principal == Principal::Person {
             // The one public client that gets tokens for ARM and for AKS from
             // a single sign-in.
             arm_login.set_default(Param::ClientId, AZURE_CLI_CLIENT_ID);
@@ -306,7 +294,7 @@ impl FleetArgs {
         if !self.one_sign_in() {
             let own = self.arm_login.unused().into_iter();
             unused.extend(
-                own.filter(|param| !looks(param) && !SHARED.contains(param))
+                own.filter(|param| !looks(param) && !param.row().shared_with_arm)
                     .map(|param| (self.arm_login.flag(param), format!("--arm-login {arm}"))),
             );
         }
@@ -405,9 +393,9 @@ fn second(matches: &ArgMatches, login: &Settings) -> Result<Option<Settings>> {
         return Ok(None);
     }
     second.set(Param::Login, arm_mode.name(), Origin::Flag);
-    for param in SHARED {
-        if let Some(text) = login.get(param).filter(|_| login.is_flag(param)) {
-            second.set(param, text, Origin::Flag);
+    for row in PARAMS.iter().filter(|row| row.shared_with_arm) {
+        if let Some(text) = login.get(row.param).filter(|_| login.is_flag(row.param)) {
+            second.set(row.param, text, Origin::Flag);
         }
     }
     // `--tenant-id` says where to look as well.
@@ -500,7 +488,7 @@ impl Walk<'_> {
             .args
             .arm_login
             .mode()
-            .is_ok_and(|mode| matches!(mode, LoginMode::DeviceCode | LoginMode::Interactive));
+            .is_ok_and(|mode| mode.row().interactive);
         if !personal || self.args.tenants.is_empty() {
             return VecDeque::new();
         }
@@ -575,7 +563,7 @@ impl Walk<'_> {
             return why;
         }
         let enter = match (self.args.arm_login.mode(), why.hint_text()) {
-            (Ok(LoginMode::DeviceCode | LoginMode::Interactive), _) => {
+            (Ok(mode), _) if mode.row().interactive => {
                 format!("to sign in there, type `{}`", self.args.command_for(name))
             }
             (_, Some(hint)) => hint.to_owned(),
@@ -668,14 +656,6 @@ impl Tally {
     }
 }
 
-/// Says whether the mode signs a person in with a public client of ours.
-pub(super) fn signs_a_person_in(mode: LoginMode) -> bool {
-    matches!(
-        mode,
-        LoginMode::DeviceCode | LoginMode::Interactive | LoginMode::Ropc
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -683,7 +663,7 @@ mod tests {
 
     /// What a mode can't do without and gets by flags, and what a platform sets for it.
     fn given(mode: LoginMode, value: &str) -> Vec<(Param, String)> {
-        let mut params = mode.row().needs.to_vec();
+        let mut params = mode.required().collect::<Vec<_>>();
         match mode {
             LoginMode::Spn => params.push(Param::ClientSecret),
             LoginMode::WorkloadIdentity => params.push(Param::FederatedTokenFile),

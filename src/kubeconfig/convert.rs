@@ -1,7 +1,7 @@
 //! One user's entry, converted to sign in another way. Pure.
 //!
 //! What is written is what Azure/kubelogin v0.2.19 writes for the same flags and variables: which
-//! parameters a mode keeps from the entry, and which it takes from flags alone, is in `rules`.
+//! parameters a mode keeps from the entry, and which it takes from flags alone, is in the mode's row.
 //! What kubelogin throws away is kept here: the entry's `env`, `interactiveMode`, unknown fields,
 //! and the arguments that the new mode has no use for (`history`), so that a way back exists. An
 //! entry that has the wanted mode already keeps its arguments, but for what a flag says.
@@ -10,7 +10,6 @@
 
 mod entries;
 mod history;
-mod rules;
 mod source;
 
 #[cfg(test)]
@@ -25,11 +24,11 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     login::{
-        Attendance, ExecArgs, LoginMode, MODES, Origin, Param, Precedence, Settings, Takes, When,
+        ExecArgs, LoginMode, MODES, Origin, PARAMS, Param, Precedence, Settings, Takes,
+        ValueSource, When,
     },
     tool_config,
 };
-use rules::ValueSource;
 use serde_json::{Map, Value, json};
 
 /// The plugin that entries name unless another one is asked for.
@@ -195,10 +194,10 @@ impl<'a> Target<'a> {
         let mode = self.mode;
         let asked = self.request.given.get(Param::PopEnabled).is_some()
             && self.effective.is_on(Param::PopEnabled);
-        if asked && !rules::takes(mode, Param::PopEnabled) {
+        if asked && !mode.converts(Param::PopEnabled) {
             let able: Vec<_> = MODES
                 .iter()
-                .filter(|row| rules::takes(row.mode, Param::PopEnabled))
+                .filter(|row| row.mode.converts(Param::PopEnabled))
                 .map(|row| row.name)
                 .collect();
             return Err(
@@ -218,7 +217,7 @@ impl<'a> Target<'a> {
         let mut notes = Vec::new();
         for param in self.request.given.params() {
             let flag = param.dashed();
-            if !rules::takes(mode, param) {
+            if !mode.converts(param) {
                 notes.push(format!("`{flag}` has no use in `{mode}` and was left out"));
             } else if param.row().secret && self.effective.text(param).is_some() {
                 notes.push(format!(
@@ -402,7 +401,7 @@ fn unattended_again(
     before: &[history::Before],
     mode: LoginMode,
 ) -> Option<Option<String>> {
-    let asks = |mode: LoginMode| mode.row().attendance == Attendance::IfAvailable;
+    let asks = |mode: LoginMode| mode.row().interactive;
     if !asks(source.mode) || asks(mode) {
         return None;
     }
@@ -445,7 +444,7 @@ fn leads_to(
         .settings()
         .is_ok_and(|settings| old.args.words() == ExecArgs::new(settings).words());
     let interactive = match there.interactive_mode.as_deref() {
-        Some("Never") => Some(mode.row().attendance.as_str().to_owned()),
+        Some("Never") => Some(mode.row().interactive_mode().to_owned()),
         other => other.map(str::to_owned),
     };
     same_args && old.interactive_mode == interactive
@@ -476,7 +475,11 @@ impl Builder<'_> {
             out
         };
         let mut missing = Vec::new();
-        for &(param, take) in rules::COMMON.iter().chain(rules::of(mode)) {
+        for row in PARAMS {
+            let (param, take) = (row.param, mode.value_source(row.param));
+            if !take.is_written() {
+                continue;
+            }
             if self.keeps && self.target.flag(param).is_none() {
                 continue;
             }
@@ -496,7 +499,7 @@ impl Builder<'_> {
             return Err(self.missing(&missing));
         }
         self.one_credential(&mut out);
-        if rules::takes(mode, Param::PopEnabled) {
+        if mode.converts(Param::PopEnabled) {
             self.proof_of_possession(&mut out)?;
         }
         if self.target.keeps_env_secrets_only(self.restored) {
@@ -545,6 +548,7 @@ impl Builder<'_> {
         }
         let found = match take {
             ValueSource::FlagOnly => self.restored.text(param).map(str::to_owned),
+            ValueSource::Unwritten | ValueSource::Omitted => None,
             ValueSource::Needed | ValueSource::Kept => self
                 .restored
                 .text(param)
@@ -562,13 +566,12 @@ impl Builder<'_> {
     ///
     /// The mode it has now speaks for itself, also where it says nothing.
     fn remembered(&self, param: Param) -> Option<String> {
-        if rules::keeps(self.source.mode, param) {
+        if self.source.mode.value_source(param).reads_entry() {
             return None;
         }
-        let old =
-            self.before.iter().rev().find(|old| {
-                LoginMode::parse(&old.login).is_ok_and(|mode| rules::keeps(mode, param))
-            })?;
+        let old = self.before.iter().rev().find(|old| {
+            LoginMode::parse(&old.login).is_ok_and(|mode| mode.value_source(param).reads_entry())
+        })?;
         old.args.settings().text(param).map(str::to_owned)
     }
 
@@ -703,8 +706,8 @@ fn exec(
         }
         // A mode that asks a person can't do so where nobody may be asked.
         None if !keeps && text(&exec, "interactiveMode") == "Never" => {
-            let attendance = target.mode.row().attendance;
-            exec.insert("interactiveMode".to_owned(), json!(attendance.as_str()));
+            let interactive_mode = target.mode.row().interactive_mode();
+            exec.insert("interactiveMode".to_owned(), json!(interactive_mode));
         }
         None => {}
     }
@@ -766,7 +769,7 @@ fn lost(source: &Source, written: &Settings, remembered: bool, mode: LoginMode) 
         .filter(|&param| written.get(param).is_none())
     {
         let flag = param.dashed();
-        if param.row().secret && rules::takes(mode, param) {
+        if param.row().secret && mode.converts(param) {
             notes.push(format!(
                 "the entry's `{flag}` was not carried over: set {} instead",
                 variables(param)

@@ -11,7 +11,7 @@ use super::convert::EXEC_COMMAND;
 use super::document::{Document, Section, entries, entry_name};
 use super::owner;
 use crate::fleet::{Action, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
-use crate::login::{ExecArgs, Origin, Param};
+use crate::login::{ExecArgs, Origin, PARAMS, Param};
 use crate::tool_config::ACCOUNT_VARIABLES;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -435,20 +435,7 @@ fn is_our_command(command: &Value) -> bool {
     name == EXEC_COMMAND || name.strip_suffix(".exe") == Some(EXEC_COMMAND)
 }
 
-/// Parameters that a person may add to an entry: they say neither who signs in nor where, and no sync
-/// takes them away again. A secret is never written by a sync, so it is a person's.
-const KEPT_PARAMS: [Param; 8] = [
-    Param::CacheDir,
-    Param::TokenStore,
-    Param::ClientSecret,
-    Param::ClientCertificatePassword,
-    Param::Password,
-    Param::RedirectUrl,
-    Param::Timeout,
-    Param::DisableInstanceDiscovery,
-];
-
-/// The plugin's arguments: ours set, those of [`KEPT_PARAMS`] and `-v` kept. None where the old ones
+/// The plugin's arguments: ours set, those that a person may add (`ParamRow::kept_by_sync`) and `-v` kept. None where the old ones
 /// can't be read.
 fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let read = |args: Option<&Value>| {
@@ -462,8 +449,9 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let (old, new) = (read(old)?, read(new)?);
     let (before, mut now) = (old.settings(), new.settings().clone());
     let same = |param| before.get(param) == now.get(param);
-    let added: Vec<Param> = KEPT_PARAMS
-        .into_iter()
+    let kept = PARAMS.iter().filter(|row| row.kept_by_sync);
+    let added: Vec<Param> = kept
+        .map(|row| row.param)
         .filter(|param| !param.row().secret || (same(Param::Login) && same(Param::ClientId)))
         .filter(|param| now.mode().is_ok_and(|mode| mode.uses(*param)))
         .filter(|param| now.get(*param).is_none() && before.get(*param).is_some())

@@ -28,22 +28,73 @@ pub enum LoginMode {
     AzurePipelines,
 }
 
-/// Whether a mode may need a person, as `interactiveMode` of an exec entry.
+/// Who signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attendance {
-    /// Nobody is ever asked.
-    Never,
-    /// A person is asked where one is there.
-    IfAvailable,
+pub(crate) enum Principal {
+    /// A person, through a public client.
+    Person,
+    /// An application with a credential of its own.
+    Application,
+    /// This machine: Azure keeps its credential.
+    Machine,
+    /// Whoever signed in to another program, which has the tokens.
+    Tool,
 }
 
-impl Attendance {
-    /// The word of the kubeconfig.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "Never",
-            Self::IfAvailable => "IfAvailable",
-        }
+/// Where `convert-kubeconfig` takes a parameter's value from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueSource {
+    /// From a flag, else from the entry; without one the entry can't be converted.
+    Needed,
+    /// From a flag, else from the entry.
+    Kept,
+    /// From a flag alone: the entry's was meant for another mode.
+    FlagOnly,
+    /// From nowhere: the parameter is not written. It only says how to convert.
+    Unwritten,
+    /// From nowhere: the parameter is not written, and a flag for it has no effect.
+    Omitted,
+}
+
+use ValueSource::{FlagOnly, Kept, Needed, Omitted};
+
+impl ValueSource {
+    /// Whether conversion writes the parameter.
+    pub(crate) fn is_written(self) -> bool {
+        matches!(self, Self::Needed | Self::Kept | Self::FlagOnly)
+    }
+
+    /// Whether the entry's value counts. If it does, an entry without a value says something, too.
+    pub(crate) fn reads_entry(self) -> bool {
+        matches!(self, Self::Needed | Self::Kept)
+    }
+}
+
+/// A parameter of a mode.
+#[derive(Debug)]
+pub struct ModeParam {
+    /// Which parameter.
+    pub param: Param,
+    /// Whether the mode can't do without it.
+    pub required: bool,
+    /// Where conversion to the mode takes the value from. This is kubelogin's choice (v0.2.19), which
+    /// the comparison with it tests; `docs/kubelogin-compat.md` has the exceptions.
+    pub(crate) kubelogin: ValueSource,
+}
+
+const fn required(param: Param, kubelogin: ValueSource) -> ModeParam {
+    ModeParam {
+        param,
+        required: true,
+        kubelogin,
+    }
+}
+
+const fn optional(param: Param, kubelogin: ValueSource) -> ModeParam {
+    ModeParam {
+        param,
+        required: false,
+        kubelogin,
     }
 }
 
@@ -56,12 +107,13 @@ pub struct ModeRow {
     pub name: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
-    /// Whether a person may be asked.
-    pub attendance: Attendance,
-    /// What it can't do without.
-    pub needs: &'static [Param],
-    /// What else it takes.
-    pub takes: &'static [Param],
+    /// Who signs in.
+    pub(crate) principal: Principal,
+    /// Whether a person may be asked to sign in.
+    pub interactive: bool,
+    /// What it takes, beside the parameters that every mode has (`ParamRow::every_mode`). One of
+    /// those is here only if conversion treats it in another way than in the other modes.
+    pub params: &'static [ModeParam],
 }
 
 /// Every mode, in the order of help.
@@ -70,115 +122,142 @@ pub static MODES: &[ModeRow] = &[
         mode: LoginMode::DeviceCode,
         name: "devicecode",
         summary: "type a code into a browser on any device",
-        attendance: Attendance::IfAvailable,
-        needs: &[Param::ClientId, Param::TenantId],
-        takes: &[Param::Environment, Param::Legacy, Param::LoginHint],
+        principal: Principal::Person,
+        interactive: true,
+        params: &[
+            required(Param::ClientId, Needed),
+            required(Param::TenantId, Needed),
+            optional(Param::Environment, Kept),
+            optional(Param::Legacy, Kept),
+            // Ours: kubelogin's `devicecode` has no account. An entry that lost it would be somebody else's.
+            optional(Param::LoginHint, Kept),
+        ],
     },
     ModeRow {
         mode: LoginMode::Interactive,
         name: "interactive",
         summary: "sign in with the browser of this machine",
-        attendance: Attendance::IfAvailable,
-        needs: &[Param::ClientId, Param::TenantId],
-        takes: &[
-            Param::Environment,
-            Param::PopEnabled,
-            Param::PopClaims,
-            Param::RedirectUrl,
-            Param::LoginHint,
+        principal: Principal::Person,
+        interactive: true,
+        params: &[
+            required(Param::ClientId, Needed),
+            required(Param::TenantId, Needed),
+            optional(Param::Environment, Kept),
+            optional(Param::PopEnabled, Kept),
+            optional(Param::PopClaims, Kept),
+            optional(Param::RedirectUrl, Kept),
+            optional(Param::LoginHint, Kept),
         ],
     },
     ModeRow {
         mode: LoginMode::Spn,
         name: "spn",
         summary: "a service principal with a secret or a certificate",
-        attendance: Attendance::Never,
-        needs: &[Param::ClientId, Param::TenantId],
-        takes: &[
-            Param::Environment,
-            Param::ClientSecret,
-            Param::ClientCertificate,
-            Param::ClientCertificatePassword,
-            Param::Legacy,
-            Param::PopEnabled,
-            Param::PopClaims,
-            Param::DisableEnvironmentOverride,
-            Param::UseAzureRmEnvVars,
+        principal: Principal::Application,
+        interactive: false,
+        params: &[
+            required(Param::ClientId, Needed),
+            required(Param::TenantId, Needed),
+            optional(Param::Environment, Kept),
+            optional(Param::ClientSecret, FlagOnly),
+            optional(Param::ClientCertificate, FlagOnly),
+            optional(Param::ClientCertificatePassword, FlagOnly),
+            optional(Param::Legacy, Kept),
+            optional(Param::PopEnabled, Kept),
+            optional(Param::PopClaims, Kept),
+            optional(Param::DisableEnvironmentOverride, FlagOnly),
         ],
     },
     ModeRow {
         mode: LoginMode::Ropc,
         name: "ropc",
         summary: "a user's name and password, for accounts without MFA",
-        attendance: Attendance::Never,
-        needs: &[
-            Param::ClientId,
-            Param::TenantId,
-            Param::Username,
-            Param::Password,
-        ],
-        takes: &[
-            Param::Environment,
-            Param::Legacy,
-            Param::PopEnabled,
-            Param::PopClaims,
+        principal: Principal::Person,
+        interactive: false,
+        params: &[
+            required(Param::ClientId, Needed),
+            required(Param::TenantId, Needed),
+            required(Param::Username, FlagOnly),
+            required(Param::Password, FlagOnly),
+            optional(Param::Environment, Kept),
+            optional(Param::Legacy, Kept),
+            optional(Param::PopEnabled, Kept),
+            optional(Param::PopClaims, Kept),
         ],
     },
     ModeRow {
         mode: LoginMode::Msi,
         name: "msi",
         summary: "the managed identity of this machine or service",
-        attendance: Attendance::Never,
-        needs: &[],
-        takes: &[Param::ClientId, Param::IdentityResourceId],
+        principal: Principal::Machine,
+        interactive: false,
+        params: &[
+            optional(Param::ClientId, FlagOnly),
+            optional(Param::IdentityResourceId, FlagOnly),
+        ],
     },
     ModeRow {
         mode: LoginMode::AzureCli,
         name: "azurecli",
         summary: "the account that `az login` signed in",
-        attendance: Attendance::Never,
-        needs: &[],
-        takes: &[Param::TenantId, Param::Subscription],
+        principal: Principal::Tool,
+        interactive: false,
+        params: &[
+            // `az` refuses a tenant while a managed identity is signed in to it.
+            optional(Param::TenantId, FlagOnly),
+            optional(Param::Subscription, FlagOnly),
+        ],
     },
     ModeRow {
         mode: LoginMode::Azd,
         name: "azd",
         summary: "the account that `azd auth login` signed in",
-        attendance: Attendance::Never,
-        needs: &[],
-        takes: &[Param::TenantId],
+        principal: Principal::Tool,
+        interactive: false,
+        params: &[optional(Param::TenantId, FlagOnly)],
     },
     ModeRow {
         mode: LoginMode::WorkloadIdentity,
         name: "workloadidentity",
         summary: "a federated token of Kubernetes or GitHub Actions",
-        attendance: Attendance::Never,
-        needs: &[Param::ClientId, Param::TenantId],
-        takes: &[Param::Environment, Param::FederatedTokenFile],
+        principal: Principal::Application,
+        interactive: false,
+        params: &[
+            required(Param::ClientId, FlagOnly),
+            required(Param::TenantId, FlagOnly),
+            optional(Param::Environment, Omitted),
+            optional(Param::FederatedTokenFile, FlagOnly),
+            optional(Param::AuthorityHost, FlagOnly),
+        ],
     },
     ModeRow {
         mode: LoginMode::AzurePipelines,
         name: "azurepipelines",
         summary: "a service connection of Azure Pipelines",
-        attendance: Attendance::Never,
-        needs: &[Param::ClientId, Param::TenantId, Param::ServiceConnectionId],
-        takes: &[Param::Environment],
+        principal: Principal::Application,
+        interactive: false,
+        params: &[
+            required(Param::ClientId, Omitted),
+            required(Param::TenantId, Needed),
+            required(Param::ServiceConnectionId, FlagOnly),
+            optional(Param::Environment, Omitted),
+        ],
     },
 ];
 
-/// What every mode takes.
-pub const COMMON_PARAMS: &[Param] = &[
-    Param::Login,
-    Param::ServerId,
-    Param::AuthorityHost,
-    Param::CacheDir,
-    Param::TokenStore,
-    Param::Timeout,
-    Param::UseAzureRmEnvVars,
-    Param::DisableEnvironmentOverride,
-    Param::DisableInstanceDiscovery,
-    Param::EnvSecretsOnly,
-];
+impl ModeRow {
+    /// The entry's `interactiveMode`: whether kubectl gives the plugin a terminal.
+    pub(crate) fn interactive_mode(&self) -> &'static str {
+        match self.interactive {
+            true => "IfAvailable",
+            false => "Never",
+        }
+    }
+
+    fn param(&self, param: Param) -> Option<&'static ModeParam> {
+        self.params.iter().find(|row| row.param == param)
+    }
+}
 
 impl LoginMode {
     /// This mode's row.
@@ -186,7 +265,7 @@ impl LoginMode {
         MODES
             .iter()
             .find(|row| row.mode == self)
-            .expect("every mode has a row: a test holds it")
+            .expect("every mode has a row: a test checks it")
     }
 
     /// The mode's name on the command line.
@@ -210,10 +289,26 @@ impl LoginMode {
             })
     }
 
-    /// Says whether the mode does anything with a parameter.
+    /// Whether the mode does anything with a parameter.
     pub fn uses(self, param: Param) -> bool {
-        let row = self.row();
-        row.needs.contains(&param) || row.takes.contains(&param) || COMMON_PARAMS.contains(&param)
+        self.row().param(param).is_some() || param.row().every_mode.is_some()
+    }
+
+    /// What the mode can't do without.
+    pub(crate) fn required(self) -> impl Iterator<Item = Param> {
+        let required = self.row().params.iter().filter(|row| row.required);
+        required.map(|row| row.param)
+    }
+
+    /// Where conversion to this mode takes a parameter's value from.
+    pub(crate) fn value_source(self, param: Param) -> ValueSource {
+        let own = self.row().param(param).map(|row| row.kubelogin);
+        own.or(param.row().every_mode).unwrap_or(Omitted)
+    }
+
+    /// Whether a flag for the parameter has an effect on conversion to this mode.
+    pub(crate) fn converts(self, param: Param) -> bool {
+        self.value_source(param) != Omitted
     }
 }
 
@@ -240,6 +335,9 @@ mod tests {
         }
         assert_eq!(PARAMS.len(), Param::EnvSecretsOnly as usize + 1);
         assert_eq!(MODES.len(), LoginMode::AzurePipelines as usize + 1);
+        let mut positions: Vec<_> = PARAMS.iter().map(|row| row.kubelogin_position).collect();
+        positions.sort_unstable();
+        assert!(positions.into_iter().map(usize::from).eq(0..PARAMS.len()));
     }
 
     #[test]

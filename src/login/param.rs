@@ -1,13 +1,16 @@
 //! The parameters of a sign-in: one row each.
 //!
-//! Lives here: [`Param`] and [`PARAMS`]. A row drives the command-line flag,
-//! its help, the variables that set it, what conversion writes and the
+//! A row gives the flag, its help, its variables, what conversion and `sync` do with it, and the
 //! reference. Names and variables are Azure/kubelogin's (v0.2.19).
 
 use super::{
     LoginMode,
-    variable::{ROPC, SPN, Variable, always, pipelines, terraform, usual, workload},
+    mode::ValueSource::{self, Kept, Needed, Omitted, Unwritten},
+    variable::{ReadIn, Variable, always, pipelines, terraform, usual, workload},
 };
+
+const SPN: ReadIn = ReadIn::Modes(&[LoginMode::Spn]);
+const ROPC: ReadIn = ReadIn::Modes(&[LoginMode::Ropc]);
 
 /// One parameter of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,26 +89,62 @@ pub struct ParamRow {
     pub flag: &'static str,
     /// The short flag.
     pub short: Option<char>,
-    /// Another, retired name of the flag.
+    /// A former name of the flag, which is still accepted.
     pub retired: Option<&'static str>,
     /// What the flag takes.
     pub takes: Takes,
-    /// The variables, the last one that is set wins.
+    /// The variables; the last one that is set wins.
     pub variables: &'static [Variable],
     /// Whether the value is a secret: redacted, and never written by `sync`.
     pub secret: bool,
-    /// Whether a variable may supply it to an entry with `--env-secrets-only`
-    /// that does not name it: a secret, or what the machine has to say at the
-    /// moment of use. None of these chooses who signs in.
+    /// Whether a variable may give it to an entry with `--env-secrets-only` that does not name it:
+    /// a secret, or a value that the machine has at the moment of use. None of these chooses who
+    /// signs in.
     pub at_use: bool,
-    /// The flag for the second sign-in of `sync` and `list`, that for Azure
-    /// Resource Manager; none where both share the value or have no use for it.
+    /// Whether the value belongs to the machine: `sync` writes it only if a flag gave it.
+    pub(crate) per_machine: bool,
+    /// Whether a person may add it to an entry that `sync` wrote, and the next `sync` keeps it: it
+    /// says neither who signs in nor where.
+    pub(crate) kept_by_sync: bool,
+    /// Its flag for the second sign-in of `sync` and `list`, to Azure Resource Manager.
     pub arm_flag: Option<&'static str>,
+    /// Whether both sign-ins of `sync` and `list` share the value.
+    pub(crate) shared_with_arm: bool,
+    /// If every mode has it: where conversion takes its value from, as in `ModeParam::kubelogin`.
+    pub(crate) every_mode: Option<ValueSource>,
+    /// Its position among the arguments of an entry: kubelogin's, then ours, so that both programs
+    /// write equal entries.
+    pub(crate) kubelogin_position: u8,
     /// What help says.
     pub help: &'static str,
 }
 
-const fn row(param: Param, flag: &'static str, takes: Takes, help: &'static str) -> ParamRow {
+const fn value(
+    kubelogin_position: u8,
+    param: Param,
+    flag: &'static str,
+    name: &'static str,
+    help: &'static str,
+) -> ParamRow {
+    row(kubelogin_position, param, flag, Takes::Value(name), help)
+}
+
+const fn switch(
+    kubelogin_position: u8,
+    param: Param,
+    flag: &'static str,
+    help: &'static str,
+) -> ParamRow {
+    row(kubelogin_position, param, flag, Takes::Nothing, help)
+}
+
+const fn row(
+    kubelogin_position: u8,
+    param: Param,
+    flag: &'static str,
+    takes: Takes,
+    help: &'static str,
+) -> ParamRow {
     ParamRow {
         param,
         flag,
@@ -115,30 +154,34 @@ const fn row(param: Param, flag: &'static str, takes: Takes, help: &'static str)
         variables: &[],
         secret: false,
         at_use: false,
+        per_machine: false,
+        kept_by_sync: false,
         arm_flag: None,
+        shared_with_arm: false,
+        every_mode: None,
+        kubelogin_position,
         help,
     }
 }
 
-/// Every parameter. Conversion writes arguments in kubelogin's order, which
-/// `super::settings` holds; the order here is that of the help.
+/// Every parameter, in the order of help.
 pub static PARAMS: &[ParamRow] = &[
     ParamRow {
         short: Some('l'),
         variables: &[always("AAD_LOGIN_METHOD")],
-        ..row(
-            Param::Login,
-            "login",
-            Takes::Value("MODE"),
-            "How to sign in",
+        every_mode: Some(Unwritten),
+        ..value(0, Param::Login, "login", "MODE", "How to sign in")
+    },
+    ParamRow {
+        every_mode: Some(Needed),
+        ..value(
+            1,
+            Param::ServerId,
+            "server-id",
+            "ID",
+            "Application id of the API server (Entra server application)",
         )
     },
-    row(
-        Param::ServerId,
-        "server-id",
-        Takes::Value("ID"),
-        "Application id of the API server (Entra server application)",
-    ),
     ParamRow {
         variables: &[
             usual("AAD_SERVICE_PRINCIPAL_CLIENT_ID"),
@@ -148,34 +191,41 @@ pub static PARAMS: &[ParamRow] = &[
             pipelines("AZURESUBSCRIPTION_CLIENT_ID"),
         ],
         arm_flag: Some("arm-client-id"),
-        ..row(
+        ..value(
+            4,
             Param::ClientId,
             "client-id",
-            Takes::Value("ID"),
-            "Application id that signs in, or a managed identity's client id",
+            "ID",
+            "Client id of the application or managed identity that signs in",
         )
     },
     ParamRow {
         short: Some('t'),
         variables: &[
-            usual("AZURE_TENANT_ID").sync(&[LoginMode::Spn, LoginMode::WorkloadIdentity]),
+            usual("AZURE_TENANT_ID").sync(ReadIn::Modes(&[
+                LoginMode::Spn,
+                LoginMode::WorkloadIdentity,
+            ])),
             terraform("ARM_TENANT_ID"),
             pipelines("AZURESUBSCRIPTION_TENANT_ID"),
         ],
         arm_flag: Some("arm-tenant-id"),
-        ..row(
+        ..value(
+            6,
             Param::TenantId,
             "tenant-id",
-            Takes::Value("ID"),
+            "ID",
             "Entra tenant, by id or domain",
         )
     },
     ParamRow {
         short: Some('e'),
-        ..row(
+        shared_with_arm: true,
+        ..value(
+            8,
             Param::Environment,
             "environment",
-            Takes::Value("CLOUD"),
+            "CLOUD",
             "Azure cloud: AzurePublicCloud, AzureUSGovernmentCloud, AzureChinaCloud, AzureBleuCloud or AzureStackCloud",
         )
     },
@@ -187,12 +237,14 @@ pub static PARAMS: &[ParamRow] = &[
         ],
         secret: true,
         at_use: true,
+        kept_by_sync: true,
         arm_flag: Some("arm-client-secret"),
-        ..row(
+        ..value(
+            12,
             Param::ClientSecret,
             "client-secret",
-            Takes::Value("SECRET"),
-            "Service principal's secret; better given by a variable",
+            "SECRET",
+            "Secret of the service principal; prefer the variable",
         )
     },
     ParamRow {
@@ -202,11 +254,12 @@ pub static PARAMS: &[ParamRow] = &[
             terraform("ARM_CLIENT_CERTIFICATE_PATH").sync(SPN),
         ],
         arm_flag: Some("arm-client-certificate"),
-        ..row(
+        ..value(
+            13,
             Param::ClientCertificate,
             "client-certificate",
-            Takes::Value("FILE"),
-            "Service principal's certificate and key, PEM or PFX",
+            "FILE",
+            "Certificate and key of the service principal, PEM or PFX",
         )
     },
     ParamRow {
@@ -217,12 +270,14 @@ pub static PARAMS: &[ParamRow] = &[
         ],
         secret: true,
         at_use: true,
+        kept_by_sync: true,
         arm_flag: Some("arm-client-certificate-password"),
-        ..row(
+        ..value(
+            14,
             Param::ClientCertificatePassword,
             "client-certificate-password",
-            Takes::Value("PASSWORD"),
-            "Password of the PFX file; better given by a variable",
+            "PASSWORD",
+            "Password of the PFX file; prefer the variable",
         )
     },
     ParamRow {
@@ -231,11 +286,12 @@ pub static PARAMS: &[ParamRow] = &[
             always("AZURE_USERNAME").sync(ROPC),
         ],
         arm_flag: Some("arm-username"),
-        ..row(
+        ..value(
+            15,
             Param::Username,
             "username",
-            Takes::Value("NAME"),
-            "User's name for ropc",
+            "NAME",
+            "User name for ropc",
         )
     },
     ParamRow {
@@ -245,20 +301,23 @@ pub static PARAMS: &[ParamRow] = &[
         ],
         secret: true,
         at_use: true,
+        kept_by_sync: true,
         arm_flag: Some("arm-password"),
-        ..row(
+        ..value(
+            16,
             Param::Password,
             "password",
-            Takes::Value("PASSWORD"),
-            "User's password for ropc; better given by a variable",
+            "PASSWORD",
+            "Password for ropc; prefer the variable",
         )
     },
     ParamRow {
         arm_flag: Some("arm-identity-resource-id"),
-        ..row(
+        ..value(
+            5,
             Param::IdentityResourceId,
             "identity-resource-id",
-            Takes::Value("ID"),
+            "ID",
             "ARM id of a user-assigned managed identity",
         )
     },
@@ -266,133 +325,178 @@ pub static PARAMS: &[ParamRow] = &[
         variables: &[workload("AZURE_FEDERATED_TOKEN_FILE")],
         at_use: true,
         arm_flag: Some("arm-federated-token-file"),
-        ..row(
+        ..value(
+            10,
             Param::FederatedTokenFile,
             "federated-token-file",
-            Takes::Value("FILE"),
-            "File of the federated token for workloadidentity",
+            "FILE",
+            "File with the federated token for workloadidentity",
         )
     },
     ParamRow {
         variables: &[workload("AZURE_AUTHORITY_HOST")],
-        ..row(
+        shared_with_arm: true,
+        every_mode: Some(Omitted),
+        ..value(
+            9,
             Param::AuthorityHost,
             "authority-host",
-            Takes::Value("URL"),
-            "Entra endpoint to use in place of the cloud's, with a trailing slash",
+            "URL",
+            "Entra endpoint to use instead of the cloud's, with a trailing slash",
         )
     },
     ParamRow {
         variables: &[pipelines("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")],
         arm_flag: Some("arm-azure-pipelines-service-connection-id"),
-        ..row(
+        ..value(
+            11,
             Param::ServiceConnectionId,
             "azure-pipelines-service-connection-id",
-            Takes::Value("ID"),
+            "ID",
             "Service connection for azurepipelines",
         )
     },
     ParamRow {
         short: Some('s'),
-        ..row(
+        ..value(
+            7,
             Param::Subscription,
             "subscription",
-            Takes::Value("ID|NAME"),
+            "ID|NAME",
             "Subscription that selects the account in azurecli",
         )
     },
-    row(
+    switch(
+        17,
         Param::Legacy,
         "legacy",
-        Takes::Nothing,
-        "Ask the v1 endpoint, whose tokens have `spn:` in their audience",
+        "Use the v1 endpoint, whose tokens have `spn:` in their audience",
     ),
-    row(
+    switch(
+        18,
         Param::PopEnabled,
         "pop-enabled",
-        Takes::Nothing,
-        "Ask for a proof-of-possession token (with --pop-claims)",
+        "Request a proof-of-possession token (with --pop-claims)",
     ),
-    row(
+    value(
+        19,
         Param::PopClaims,
         "pop-claims",
-        Takes::Value("K=V,..."),
+        "K=V,...",
         "Claims of the proof-of-possession token: at least u=<ARM id of the cluster>",
     ),
     ParamRow {
         arm_flag: Some("arm-redirect-url"),
-        ..row(
+        kept_by_sync: true,
+        ..value(
+            21,
             Param::RedirectUrl,
             "redirect-url",
-            Takes::Value("URL"),
-            "Where the browser returns to in interactive",
+            "URL",
+            "URL that the browser returns to in interactive",
         )
     },
     ParamRow {
         arm_flag: Some("arm-login-hint"),
-        ..row(
+        ..value(
+            22,
             Param::LoginHint,
             "login-hint",
-            Takes::Value("NAME"),
-            "Account to sign in with in devicecode and interactive: no other one's token is used",
+            "NAME",
+            "Account to sign in with in devicecode and interactive; tokens of other accounts are not used",
         )
     },
     ParamRow {
         retired: Some("token-cache-dir"),
-        ..row(
+        kept_by_sync: true,
+        shared_with_arm: true,
+        every_mode: Some(Kept),
+        ..value(
+            2,
             Param::CacheDir,
             "cache-dir",
-            Takes::Value("DIR"),
-            "Directory of cached tokens",
+            "DIR",
+            "Directory of the token cache",
         )
     },
     ParamRow {
         variables: &[always("AAD_TOKEN_STORE")],
         at_use: true,
-        ..row(
+        per_machine: true,
+        kept_by_sync: true,
+        shared_with_arm: true,
+        every_mode: Some(Kept),
+        ..value(
+            3,
             Param::TokenStore,
             "token-store",
-            Takes::Value("STORE"),
-            "How tokens are kept: auto (encrypted where the system can keep a key, else plain files), keyring, file or none",
+            "STORE",
+            "How tokens are stored: auto (encrypted if the system can keep a key, else plain files), keyring, file or none",
         )
     },
     ParamRow {
         variables: &[always("AZURE_CLI_TIMEOUT")],
         at_use: true,
-        ..row(
+        per_machine: true,
+        kept_by_sync: true,
+        shared_with_arm: true,
+        every_mode: Some(Omitted),
+        ..value(
+            23,
             Param::Timeout,
             "timeout",
-            Takes::Value("DURATION"),
-            "Time that getting a token may take, as in 90s or 1m30s",
+            "DURATION",
+            "How long getting a token may take, such as 90s or 1m30s",
         )
     },
-    row(
-        Param::UseAzureRmEnvVars,
-        "use-azurerm-env-vars",
-        Takes::Nothing,
-        "Read Terraform's variables (ARM_CLIENT_ID and the like)",
-    ),
-    row(
-        Param::DisableEnvironmentOverride,
-        "disable-environment-override",
-        Takes::Nothing,
-        "Read no variables",
-    ),
-    row(
-        Param::DisableInstanceDiscovery,
-        "disable-instance-discovery",
-        Takes::Nothing,
-        "Do not ask the authority for its metadata",
-    ),
-    row(
-        Param::EnvSecretsOnly,
-        "env-secrets-only",
-        Takes::Nothing,
-        "Take from variables secrets and what the machine supplies, and only where no flag names them; `sync` writes it",
-    ),
+    ParamRow {
+        shared_with_arm: true,
+        every_mode: Some(Unwritten),
+        ..switch(
+            24,
+            Param::UseAzureRmEnvVars,
+            "use-azurerm-env-vars",
+            "Read Terraform's variables (ARM_CLIENT_ID and the like)",
+        )
+    },
+    ParamRow {
+        shared_with_arm: true,
+        every_mode: Some(Unwritten),
+        ..switch(
+            20,
+            Param::DisableEnvironmentOverride,
+            "disable-environment-override",
+            "Do not read environment variables",
+        )
+    },
+    ParamRow {
+        kept_by_sync: true,
+        shared_with_arm: true,
+        every_mode: Some(Omitted),
+        ..switch(
+            25,
+            Param::DisableInstanceDiscovery,
+            "disable-instance-discovery",
+            "No effect, accepted for kubelogin's sake: the authority's metadata is never requested",
+        )
+    },
+    ParamRow {
+        every_mode: Some(Omitted),
+        ..switch(
+            26,
+            Param::EnvSecretsOnly,
+            "env-secrets-only",
+            "From variables, read only secrets and what the machine supplies, and only if no flag gives them; `sync` writes this flag",
+        )
+    },
 ];
 
 impl ParamRow {
+    /// Whether every mode has it.
+    pub fn is_in_every_mode(&self) -> bool {
+        self.every_mode.is_some()
+    }
+
     /// Whether the value is the path of a file or a directory.
     pub fn is_path(&self) -> bool {
         matches!(self.takes, Takes::Value("FILE" | "DIR"))

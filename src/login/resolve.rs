@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, PLATFORM_VARIABLES, Param,
-    PopClaims, Settings, SignIn, duration,
+    PopClaims, Principal, Settings, SignIn, duration,
 };
 use crate::{
     error::{Failure, Result},
@@ -21,12 +21,12 @@ use crate::{
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The default where a machine's identity service is asked: it may be updating itself for 70 s, and is to be
 /// waited for that long.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+const IDENTITY_SERVICE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// How long getting a token may take in a mode, where nobody said.
 pub(crate) fn default_timeout(mode: LoginMode) -> Duration {
-    match mode {
-        LoginMode::Msi => METADATA_TIMEOUT,
+    match mode.row().principal {
+        Principal::Machine => IDENTITY_SERVICE_TIMEOUT,
         _ => DEFAULT_TIMEOUT,
     }
 }
@@ -50,7 +50,6 @@ impl Settings {
             authority_host,
             environment: self.owned(Param::Environment),
             timeout,
-            instance_discovery: !self.is_on(Param::DisableInstanceDiscovery),
             cache_dir: self.text(Param::CacheDir).map(PathBuf::from),
             token_store: self.owned(Param::TokenStore),
             variables: self.variables_used(),
@@ -193,8 +192,9 @@ impl Settings {
 
     /// The parameters that the mode can't do without and that have no value.
     pub fn missing(&self, mode: LoginMode) -> Vec<Param> {
-        let needs = mode.row().needs.iter().copied();
-        needs.filter(|param| self.text(*param).is_none()).collect()
+        mode.required()
+            .filter(|param| self.text(*param).is_none())
+            .collect()
     }
 
     /// The error for values that are missing: all at once, each with what can

@@ -54,38 +54,6 @@ pub struct Settings {
     second: bool,
 }
 
-/// The order in which arguments are written: the one kubelogin's own
-/// conversion uses, so that both write equal entries.
-const ARGUMENT_ORDER: [Param; 27] = [
-    Param::Login,
-    Param::ServerId,
-    Param::CacheDir,
-    Param::TokenStore,
-    Param::ClientId,
-    Param::IdentityResourceId,
-    Param::TenantId,
-    Param::Subscription,
-    Param::Environment,
-    Param::AuthorityHost,
-    Param::FederatedTokenFile,
-    Param::ServiceConnectionId,
-    Param::ClientSecret,
-    Param::ClientCertificate,
-    Param::ClientCertificatePassword,
-    Param::Username,
-    Param::Password,
-    Param::Legacy,
-    Param::PopEnabled,
-    Param::PopClaims,
-    Param::DisableEnvironmentOverride,
-    Param::RedirectUrl,
-    Param::LoginHint,
-    Param::Timeout,
-    Param::UseAzureRmEnvVars,
-    Param::DisableInstanceDiscovery,
-    Param::EnvSecretsOnly,
-];
-
 impl Settings {
     /// No values.
     pub fn new() -> Self {
@@ -255,7 +223,7 @@ impl Settings {
                 When::Mode(wanted) | When::ModeIfUnset(wanted) => mode == Some(wanted),
             };
             let for_sync = mode.map_or(variable.when == When::Always, |mode| {
-                variable.sync.contains(&mode)
+                variable.is_read_by_sync_in(mode)
             });
             !off && meant && (!typed || for_sync)
         })
@@ -325,10 +293,10 @@ impl Settings {
     /// Reading them again with [`super::ExecArgs::parse`] gives these values.
     pub fn to_args(&self) -> Vec<String> {
         let mut args = Vec::new();
-        for param in ARGUMENT_ORDER {
-            let Some(text) = self.get(param) else {
-                continue;
-            };
+        let mut values: Vec<_> = self.values.iter().collect();
+        values.sort_by_key(|(param, _)| param.row().kubelogin_position);
+        for (param, value) in values {
+            let text = value.text.as_str();
             match param.row().takes {
                 Takes::Value(_) => args.extend([param.dashed(), text.to_owned()]),
                 Takes::Nothing if parse_bool(text) == Some(true) => args.push(param.dashed()),

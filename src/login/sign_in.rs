@@ -174,8 +174,6 @@ pub struct SignIn {
     pub environment: Option<String>,
     /// How long getting a token may take.
     pub timeout: Duration,
-    /// Whether the authority is asked for its metadata.
-    pub instance_discovery: bool,
     /// Where tokens are kept, where that was named.
     pub cache_dir: Option<PathBuf>,
     /// How tokens are kept, where that was named.

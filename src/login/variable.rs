@@ -1,6 +1,6 @@
 //! The variables that set parameters.
 
-use super::LoginMode;
+use super::{LoginMode, mode::Principal};
 use crate::error::Failure;
 
 /// When a variable counts.
@@ -25,16 +25,31 @@ pub struct Variable {
     pub name: &'static str,
     /// When it counts.
     pub when: When,
-    /// The modes in which `sync` and `list` read it: where it can only have been
-    /// set for a sign-in of theirs, and not for something else.
-    pub sync: &'static [LoginMode],
+    /// The modes in which `sync` and `list` read it: those in which it can't have been set for
+    /// something else than such a sign-in.
+    sync: ReadIn,
+}
+
+/// The modes in which `sync` and `list` read a variable.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ReadIn {
+    Every,
+    /// Those in which an application signs in, for which Terraform's variables are meant.
+    Applications,
+    Modes(&'static [LoginMode]),
 }
 
 impl Variable {
-    pub(super) const fn sync(self, modes: &'static [LoginMode]) -> Self {
-        Self {
-            sync: modes,
-            ..self
+    pub(super) const fn sync(self, sync: ReadIn) -> Self {
+        Self { sync, ..self }
+    }
+
+    /// Whether `sync` and `list` read it in a mode.
+    pub fn is_read_by_sync_in(&self, mode: LoginMode) -> bool {
+        match self.sync {
+            ReadIn::Every => true,
+            ReadIn::Applications => mode.row().principal == Principal::Application,
+            ReadIn::Modes(modes) => modes.contains(&mode),
         }
     }
 }
@@ -68,32 +83,11 @@ pub static PLATFORM_VARIABLES: &[PlatformVariable] = &[
     },
 ];
 
-/// The modes in which an application proves itself, for which Terraform's
-/// variables are meant.
-const APPLICATIONS: &[LoginMode] = &[
-    LoginMode::Spn,
-    LoginMode::WorkloadIdentity,
-    LoginMode::AzurePipelines,
-];
-pub(super) const SPN: &[LoginMode] = &[LoginMode::Spn];
-pub(super) const ROPC: &[LoginMode] = &[LoginMode::Ropc];
-const EVERY_MODE: &[LoginMode] = &[
-    LoginMode::DeviceCode,
-    LoginMode::Interactive,
-    LoginMode::Spn,
-    LoginMode::Ropc,
-    LoginMode::Msi,
-    LoginMode::AzureCli,
-    LoginMode::Azd,
-    LoginMode::WorkloadIdentity,
-    LoginMode::AzurePipelines,
-];
-
 pub(super) const fn always(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Always,
-        sync: EVERY_MODE,
+        sync: ReadIn::Every,
     }
 }
 
@@ -101,7 +95,7 @@ pub(super) const fn usual(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Usual,
-        sync: SPN,
+        sync: ReadIn::Modes(&[LoginMode::Spn]),
     }
 }
 
@@ -109,7 +103,7 @@ pub(super) const fn terraform(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Terraform,
-        sync: APPLICATIONS,
+        sync: ReadIn::Applications,
     }
 }
 
@@ -117,7 +111,7 @@ pub(super) const fn workload(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::Mode(LoginMode::WorkloadIdentity),
-        sync: &[LoginMode::WorkloadIdentity],
+        sync: ReadIn::Modes(&[LoginMode::WorkloadIdentity]),
     }
 }
 
@@ -125,7 +119,7 @@ pub(super) const fn pipelines(name: &'static str) -> Variable {
     Variable {
         name,
         when: When::ModeIfUnset(LoginMode::AzurePipelines),
-        sync: &[LoginMode::AzurePipelines],
+        sync: ReadIn::Modes(&[LoginMode::AzurePipelines]),
     }
 }
 

@@ -6,9 +6,7 @@
 use std::fmt::Write as _;
 
 use azure_sim::{AKS_CLIENT_APP, Place};
-use kubectl_aad::internals::{
-    Attendance, LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When,
-};
+use kubectl_aad::internals::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When};
 
 use crate::{
     env::{INTERACTIVE, TestEnv},
@@ -140,9 +138,9 @@ fn page() -> String {
          | mode | how | asks a person |\n| --- | --- | --- |\n",
     );
     for row in MODES {
-        let asks = match row.attendance {
-            Attendance::Never => "never",
-            Attendance::IfAvailable => "where one is there",
+        let asks = match row.interactive {
+            false => "never",
+            true => "if there is one",
         };
         let name = row.name;
         line(
@@ -160,7 +158,11 @@ fn page() -> String {
             ),
         );
         line(&mut out, "");
-        parameters(&mut out, row.mode, row.needs, row.takes);
+        line(&mut out, PARAMETERS);
+        let own = row.params.iter();
+        for own in own.filter(|own| !own.param.row().is_in_every_mode()) {
+            parameter(&mut out, own.param, Some(row.mode), own.required);
+        }
         for example in EXAMPLES.iter().filter(|example| example.mode == row.mode) {
             line(&mut out, &format!("\n{}\n\n```sh", example.says));
             for (name, value) in example.variables {
@@ -173,8 +175,10 @@ fn page() -> String {
         }
     }
     line(&mut out, "\n## In every mode\n");
-    let common = kubectl_aad::internals::COMMON_PARAMS;
-    parameters(&mut out, LoginMode::Spn, &[], common);
+    line(&mut out, PARAMETERS);
+    for row in PARAMS.iter().filter(|row| row.is_in_every_mode()) {
+        parameter(&mut out, row.param, None, false);
+    }
     variables_of_sync(&mut out);
     out
 }
@@ -196,7 +200,7 @@ fn variables_of_sync(out: &mut String) {
                 .iter()
                 .filter(|mode| {
                     let mut variables = row.variables.iter();
-                    variables.any(|v| v.name == name && v.sync.contains(&mode.mode))
+                    variables.any(|v| v.name == name && v.is_read_by_sync_in(mode.mode))
                 })
                 .map(|mode| format!("`{}`", mode.name))
                 .collect();
@@ -263,44 +267,37 @@ fn article(summary: &str) -> String {
     }
 }
 
-fn parameters(out: &mut String, mode: LoginMode, needs: &[Param], takes: &[Param]) {
-    line(out, "| flag | variables | |\n| --- | --- | --- |");
-    let common = kubectl_aad::internals::COMMON_PARAMS;
-    let whole_page = takes.as_ptr() == common.as_ptr();
-    let rows = needs
-        .iter()
-        .map(|param| (param, true))
-        .chain(takes.iter().map(|param| (param, false)))
-        .filter(|(param, _)| whole_page || !common.contains(param));
-    for (param, needed) in rows {
-        let row = param.row();
-        let value = match row.takes {
-            Takes::Value(name) => format!(" {}", name.replace('|', "\\|")),
-            Takes::Nothing => String::new(),
-        };
-        let short = row.short.map_or(String::new(), |c| format!("`-{c}`, "));
-        let needed = if needed { "**Needed.** " } else { "" };
-        let variables = variables(*param, mode, whole_page);
-        let flag = format!("{short}`--{}{value}`", row.flag);
-        line(
-            out,
-            &format!("| {flag} | {variables} | {needed}{} |", row.help),
-        );
-    }
+const PARAMETERS: &str = "| flag | variables | |\n| --- | --- | --- |";
+
+/// One parameter of a mode, or of every mode.
+fn parameter(out: &mut String, param: Param, mode: Option<LoginMode>, required: bool) {
+    let row = param.row();
+    let value = match row.takes {
+        Takes::Value(name) => format!(" {}", name.replace('|', "\\|")),
+        Takes::Nothing => String::new(),
+    };
+    let short = row.short.map_or(String::new(), |c| format!("`-{c}`, "));
+    let required = if required { "**Required.** " } else { "" };
+    let variables = variables(param, mode);
+    let flag = format!("{short}`--{}{value}`", row.flag);
+    line(
+        out,
+        &format!("| {flag} | {variables} | {required}{} |", row.help),
+    );
 }
 
 /// The variables that set a parameter in a mode, the one that wins first.
-fn variables(param: Param, mode: LoginMode, every_mode: bool) -> String {
+fn variables(param: Param, mode: Option<LoginMode>) -> String {
     let mut shown: Vec<String> = Vec::new();
     for variable in param.row().variables.iter().rev() {
         let name = variable.name;
         let text = match variable.when {
             When::Always | When::Usual => format!("`{name}`"),
             When::Terraform => format!("`{name}` (with `--use-azurerm-env-vars`)"),
-            When::Mode(other) if every_mode => format!("`{name}` (in `{other}`)"),
-            When::Mode(other) if other == mode => format!("`{name}`"),
-            When::ModeIfUnset(other) if other == mode => {
-                format!("`{name}` (where nothing else gave one)")
+            When::Mode(other) if mode.is_none() => format!("`{name}` (in `{other}`)"),
+            When::Mode(other) if mode == Some(other) => format!("`{name}`"),
+            When::ModeIfUnset(other) if mode == Some(other) => {
+                format!("`{name}` (if nothing else gives one)")
             }
             When::Mode(_) | When::ModeIfUnset(_) => continue,
         };

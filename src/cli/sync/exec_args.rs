@@ -4,10 +4,7 @@
 //! else that the sign-in needs is written, and `--env-secrets-only` beside it,
 //! so that an entry means the same in every shell.
 
-use crate::{
-    cli::fleet_args::signs_a_person_in,
-    login::{ExecArgs, LoginMode, Origin, PARAMS, Param, Settings},
-};
+use crate::login::{ExecArgs, LoginMode, Origin, PARAMS, Param, Principal, Settings};
 
 /// What a cluster's own kubeconfig asks of a sign-in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +31,7 @@ pub(super) fn exec_args(
     let mut entry = Settings::new();
     for row in PARAMS {
         let wanted = mode.uses(row.param) && !row.secret;
-        // Where tokens are stored and how long to wait is each machine's to say.
-        let left_open =
-            matches!(row.param, Param::TokenStore | Param::Timeout) && !login.is_flag(row.param);
+        let left_open = row.per_machine && !login.is_flag(row.param);
         // The authority of a cloud is of no use to modes that ask none.
         let idle = row.param == Param::AuthorityHost
             && login.origin(row.param) == Some(Origin::Default)
@@ -54,7 +49,7 @@ pub(super) fn exec_args(
     if mode.uses(Param::TenantId) {
         entry.set(Param::TenantId, &cluster.tenant_id, Origin::ExecEntry);
     }
-    if signs_a_person_in(mode)
+    if mode.row().principal == Principal::Person
         && entry.text(Param::ClientId).is_none()
         && let Some(client) = &cluster.client_id
     {
@@ -74,8 +69,8 @@ pub(super) fn exec_args(
 pub(in crate::cli) fn missing(login: &Settings, mode: LoginMode) -> Vec<Param> {
     let mut missing = login.missing(mode);
     missing.retain(|param| {
-        let from_the_cluster =
-            *param == Param::TenantId || (*param == Param::ClientId && signs_a_person_in(mode));
+        let from_the_cluster = *param == Param::TenantId
+            || (*param == Param::ClientId && mode.row().principal == Principal::Person);
         !from_the_cluster && !param.row().at_use
     });
     missing
@@ -246,17 +241,13 @@ mod tests {
                                 When::Usual => !terraform,
                                 _ => true,
                             };
-                            variable.name == name && variable.sync.contains(&mode.mode) && asked
+                            variable.name == name && variable.is_read_by_sync_in(mode.mode) && asked
                         });
                         let read = login.get(row.param).is_some();
                         assert_eq!(read, expected, "{name} in {}, {terraform}", mode.name);
                         let entry = exec_args(&login, mode.mode, None, &cluster()).join(" ");
                         let written = entry.split(' ').any(|word| word == value);
-                        let stays = row.secret
-                            || matches!(
-                                row.param,
-                                Param::TenantId | Param::TokenStore | Param::Timeout
-                            );
+                        let stays = row.secret || row.per_machine || row.param == Param::TenantId;
                         assert_eq!(
                             written,
                             expected && !stays,

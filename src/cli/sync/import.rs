@@ -141,7 +141,7 @@ fn user_value(theirs: &UserKubeconfig, cluster: &Cluster, style: &Style) -> Resu
             "args": args,
             "env": env,
             "installHint": INSTALL_HINT,
-            "interactiveMode": style.mode.row().attendance.as_str(),
+            "interactiveMode": style.mode.row().interactive_mode(),
             "provideClusterInfo": false,
         }
     });

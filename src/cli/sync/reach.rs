@@ -15,7 +15,7 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{ClusterRun, State},
     host::Host,
-    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param},
+    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
 };
 
 /// The tenant of an identity that is no person's.
@@ -41,18 +41,16 @@ impl Home {
                 .ok(),
             false => None,
         };
-        let tenant = match mode {
-            LoginMode::DeviceCode | LoginMode::Interactive | LoginMode::Ropc => None,
-            LoginMode::Spn | LoginMode::WorkloadIdentity | LoginMode::AzurePipelines => {
-                args.login.text(Param::TenantId).map(str::to_owned)
-            }
-            LoginMode::AzureCli | LoginMode::Azd => {
+        let tenant = match mode.row().principal {
+            Principal::Person => None,
+            Principal::Application => args.login.text(Param::TenantId).map(str::to_owned),
+            Principal::Tool => {
                 of_arm()
                     .await
                     .filter(|identity| identity.application)?
                     .tenant
             }
-            LoginMode::Msi => match of_arm().await {
+            Principal::Machine => match of_arm().await {
                 Some(identity) => identity.tenant,
                 None if may_fetch => own_token(args, host).await?.tenant,
                 None => None,
@@ -80,7 +78,7 @@ impl Home {
                 foreign.entry(args).or_default().push(run);
             }
         }
-        if self.mode == LoginMode::Msi {
+        if self.mode.row().principal == Principal::Machine {
             for run in foreign.into_values().flatten() {
                 run.state = State::Failed(self.only_one_tenant(run));
             }

@@ -12,10 +12,10 @@ use futures::{StreamExt, stream};
 
 use crate::{
     auth::{Prompt, TokenSource},
-    cli::{fleet_args::signs_a_person_in, get_token, report::WarmedToken},
+    cli::{get_token, report::WarmedToken},
     error::{Kind, Result},
     host::{Host, timestamp::rfc3339},
-    login::{ExecArgs, Param, Settings},
+    login::{ExecArgs, Param, Principal, Settings},
 };
 
 /// Fetches the token of each distinct set of arguments, at most `concurrency`
@@ -51,7 +51,7 @@ pub(super) async fn warm(
 /// How many may be fetched at once in this mode.
 pub(super) fn lanes(login: &Settings, concurrency: usize) -> usize {
     match login.mode() {
-        Ok(mode) if signs_a_person_in(mode) => 1,
+        Ok(mode) if mode.row().principal == Principal::Person => 1,
         _ => concurrency,
     }
 }

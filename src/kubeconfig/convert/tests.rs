@@ -548,7 +548,7 @@ fn any_entry() -> impl Strategy<Value = Value> {
             }
         }
         given.set(Param::ServerId, "server", Origin::Flag);
-        if !rules::takes(MODES[mode].mode, Param::PopEnabled) {
+        if !MODES[mode].mode.converts(Param::PopEnabled) {
             given.remove(Param::PopEnabled);
             given.remove(Param::PopClaims);
         } else if given.get(Param::PopEnabled).is_some() || given.get(Param::PopClaims).is_some() {
