@@ -56,9 +56,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|e| Failure::new("could not start the network runtime").because(e))
 }
 
-/// How many processes want each core just now, at least 1: how many times longer than alone another
-/// program may take. 1 where the system does not tell.
-pub(crate) fn crowding() -> u32 {
+/// How many processes are running or waiting for each core, at least 1. 1 if unknown.
+pub(crate) fn load_per_core() -> u32 {
     #[cfg(target_os = "linux")]
     let running = std::fs::read_to_string("/proc/loadavg")
         .ok()
@@ -70,7 +69,7 @@ pub(crate) fn crowding() -> u32 {
     (running.unwrap_or(1) / cores).max(1)
 }
 
-/// The runnable ones of `/proc/loadavg`, its fourth field (proc_loadavg(5)).
+/// The number of runnable processes, in the fourth field of `/proc/loadavg` (proc_loadavg(5)).
 #[cfg(target_os = "linux")]
 fn runnable(loadavg: &str) -> Option<u32> {
     let field = loadavg.split_ascii_whitespace().nth(3)?;
@@ -368,7 +367,7 @@ mod tests {
         assert_eq!(runnable("0.20 0.18 0.12 23/80 11206\n"), Some(23));
         assert_eq!(runnable("0.20 0.18"), None);
         assert_eq!(runnable("a b c d/e"), None);
-        assert!(crowding() >= 1);
+        assert!(load_per_core() >= 1);
     }
 
     #[cfg(unix)]

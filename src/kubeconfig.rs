@@ -5,7 +5,10 @@
 
 pub(crate) mod convert;
 mod document;
+mod encoding;
+mod error;
 pub(crate) mod file;
+mod in_place;
 mod lock;
 pub mod merge;
 pub(crate) mod owner;
@@ -13,6 +16,7 @@ mod paths;
 mod redact;
 mod replace;
 mod schema;
+mod siblings;
 pub(crate) mod user;
 mod yaml;
 

@@ -237,12 +237,6 @@ fn options(matches: &ArgMatches, host: &Host) -> Result<Options> {
     Ok(options)
 }
 
-/// How locks are waited for.
-const WAIT: file::Wait<'_> = file::Wait {
-    limit: file::PATIENCE,
-    say: &output::say,
-};
-
 /// A directory as it is called wherever kubectl may be run.
 fn full_path(dir: &str, host: &Host) -> String {
     let path = std::path::absolute(host.path(dir));
@@ -299,7 +293,7 @@ fn in_place(options: &Options) -> Result<Report> {
             known = Some((texts.clone(), (new, report)));
         }
         let locked: Vec<PathBuf> = places.iter().map(|&i| files[i].clone()).collect();
-        let (report, more) = file::update_all(&locked, WAIT, |fresh| {
+        let (report, more) = file::update_all(&locked, &output::say, |fresh| {
             for (&i, text) in places.iter().zip(fresh) {
                 texts[i].clone_from(text);
             }
@@ -343,7 +337,7 @@ fn write_elsewhere(options: &Options, outfile: &Path) -> Result<Report> {
         output::print(text)?;
         return Ok(report);
     }
-    file::write(outfile, WAIT, text)?;
+    file::write(outfile, &output::say, text)?;
     let directory = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
     let moved = options
         .paths

@@ -233,12 +233,7 @@ async fn sync(
     }
     if !options.dry_run {
         file::check_writable(&paths.default)?;
-        let say = |line: &str| progress.note(line);
-        let wait = file::Wait {
-            limit: file::PATIENCE,
-            say: &say,
-        };
-        file::check_lock(&to_lock, wait)?;
+        file::check_lock(&to_lock, &|line| progress.note(line))?;
     }
 
     let source = args.arm_source(host, &progress)?;
@@ -400,11 +395,7 @@ fn write(
         return Ok((plan.clusters, Vec::new()));
     }
     let say = |line: &str| progress.note(line);
-    let wait = file::Wait {
-        limit: file::PATIENCE,
-        say: &say,
-    };
-    let clusters = file::update_all(&locked, wait, |current| {
+    let clusters = file::update_all(&locked, &say, |current| {
         for (file, text) in files.iter().zip(&mut texts) {
             let mut current = locked.iter().zip(current);
             if let Some((_, current)) = current.find(|(path, _)| *path == file) {

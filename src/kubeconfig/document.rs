@@ -9,14 +9,12 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
+    error::{in_file, refused_by_kubectl, unexpected, yaml_failure},
     redact::redacted,
     schema,
-    yaml::{self, Tree, YamlError},
+    yaml::{self, Tree},
 };
-use crate::{
-    error::{Failure, Result},
-    host::file::quoted,
-};
+use crate::error::Result;
 
 /// One of the three lists of named entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +92,7 @@ impl<'t> Document<'t> {
             Some(Value::Object(root)) => root,
             Some(_) => return Err(in_file(path, unexpected("its top level is not a mapping"))),
         };
-        schema::check(&root).map_err(|what| in_file(path, unreadable(path, &what)))?;
+        schema::check(&root).map_err(|what| in_file(path, refused_by_kubectl(path, &what)))?;
         Ok(Self {
             path,
             text,
@@ -146,7 +144,7 @@ impl<'t> Document<'t> {
     /// When something else in the text would be lost, or kubectl could not read the new one.
     pub fn render(self, root: &Map<String, Value>) -> Result<String> {
         let path = self.path;
-        schema::check(root).map_err(|what| in_file(path, unreadable(path, &what)))?;
+        schema::check(root).map_err(|what| in_file(path, refused_by_kubectl(path, &what)))?;
         yaml::splice(self.text, self.tree, root)
             .map_err(|error| in_file(path, yaml_failure(&error)))
     }
@@ -168,39 +166,6 @@ impl<'t> Document<'t> {
         }
         let root = std::mem::take(&mut self.root);
         self.render(&root)
-    }
-}
-
-/// A text that is YAML, but not the kubeconfig that was expected.
-pub(super) fn unexpected(what: &str) -> Failure {
-    Failure::new(format!("the kubeconfig is not as expected: {what}"))
-}
-
-fn unreadable(path: Option<&Path>, what: &str) -> Failure {
-    let failure = Failure::new(format!("kubectl can't read it: {what}"));
-    match path {
-        Some(path) => failure.hint(format!(
-            "correct it by hand; `kubectl --kubeconfig {} config view` says whether kubectl reads it",
-            quoted(path)
-        )),
-        None => failure,
-    }
-}
-
-fn yaml_failure(error: &YamlError) -> Failure {
-    match error {
-        YamlError::Unspliceable { .. } => Failure::new(format!(
-            "the kubeconfig can't be changed without losing something: {error}"
-        ))
-        .hint("write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one"),
-        _ => Failure::new(format!("the kubeconfig is not valid YAML: {error}")),
-    }
-}
-
-fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
-    match path {
-        Some(path) => failure.context(format!("could not use the kubeconfig `{}`", path.display())),
-        None => failure,
     }
 }
 

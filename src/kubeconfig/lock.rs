@@ -1,12 +1,12 @@
-//! client-go's lock on a kubeconfig: a file `<path>.lock` that must not exist yet.
+//! client-go's lock on a kubeconfig: the file `<path>.lock`, which must not exist yet.
 //!
-//! kubectl and everything built on client-go take this lock to change a kubeconfig, and fail at once
-//! where it is taken. It is not bound to its process: whoever dies with it blocks everybody until a
-//! person removes the file. So it is held for as short as can be, and not given up to a panic or to
-//! Ctrl-C half way.
+//! kubectl and everything built on client-go create this file to change a kubeconfig, and fail at once
+//! if it exists. It does not disappear with its process: a process that dies while it holds the lock
+//! blocks everybody until a person removes the file. So it is held as briefly as possible, and a panic
+//! or Ctrl-C does not leave it behind.
 //!
-//! kubectl's lock file is empty. Ours names the process that holds it, so that one that was left
-//! behind by a process of ours that was killed is removed by the next one.
+//! kubectl's lock file is empty. Ours names its process, so that the next run can remove the lock of one
+//! that was killed.
 
 #[cfg(not(windows))]
 use std::io::Write as _;
@@ -19,9 +19,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::replace::write_failure;
+use super::error::write_failure;
 #[cfg(not(windows))]
-use super::replace::{TEMPORARY, hidden, parent};
+use super::siblings::temporary;
 use crate::{
     error::{Failure, Result},
     host::{
@@ -31,40 +31,21 @@ use crate::{
     },
 };
 
-/// How long to wait for others by default. 50 processes at once are through in a few seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a lock. 50 processes at once need a few seconds.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After how long a person is told who is waited for.
-const SAID_AFTER: Duration = Duration::from_secs(2);
+/// After this time a person is told which lock is waited for.
+const SAY_AFTER: Duration = Duration::from_secs(2);
 
-/// How a lock that somebody else holds is waited for.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait<'a> {
-    /// For how long.
-    pub limit: Duration,
-    /// Tells a person who is waited for, where that takes long.
-    pub say: &'a dyn Fn(&str),
-}
-
-/// Without a word.
-impl From<Duration> for Wait<'_> {
-    fn from(limit: Duration) -> Self {
-        Self {
-            limit,
-            say: &|_| (),
-        }
-    }
-}
-
-/// A lock this old was left behind by a process that died: no client holds one for even a second.
+/// The age from which a lock is reported at once: no client holds one for even a second.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// What the text of our lock files begins with.
+/// The start of the text in our lock files.
 const OURS: &str = "kubectl-aad ";
-/// More than any of them holds, in bytes.
+/// The most that is read of a lock file, in bytes: more than any of ours holds.
 const TEXT_LIMIT: u64 = 1 << 12;
 
-/// Lock files held by this process, for the panic hook.
+/// The lock files that this process holds, for the panic hook.
 static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Locks on some kubeconfigs, released on drop.
@@ -77,14 +58,17 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks all of `paths`, waiting up to the limit for each.
+    /// Locks all of `paths`, waiting up to `timeout` for each. `say` tells a person about a long wait.
     ///
-    /// They are taken in sorted order, as client-go does, so that two of us can't wait for each other.
+    /// As in client-go, the order is sorted, so that two processes can't wait for each other.
     ///
     /// # Errors
-    /// When the time is over, or no lock file can be made.
-    pub(super) fn acquire<'a>(paths: &[PathBuf], wait: impl Into<Wait<'a>>) -> Result<Self> {
-        let wait = wait.into();
+    /// If a lock is not free in time, or no lock file can be created.
+    pub(super) fn acquire(
+        paths: &[PathBuf],
+        timeout: Duration,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
         release_on_panic();
         let mut paths: Vec<&PathBuf> = paths.iter().collect();
         paths.sort();
@@ -95,22 +79,22 @@ impl Lock {
             deferred: Vec::new(),
         };
         for path in paths {
-            lock.add(path, wait)?;
+            lock.add(path, timeout, say)?;
         }
         Ok(lock)
     }
 
-    /// Whether somebody else held one of the locks first.
+    /// Whether another process held one of the locks first.
     pub(super) fn was_contended(&self) -> bool {
         self.contended
     }
 
-    /// Whether the lock files are still the ones that we made: a person may have removed one.
+    /// Whether the lock files are still ours: a person may have removed one.
     pub(super) fn is_held(&self) -> bool {
         self.files.iter().all(|(path, file)| is_at(file, path))
     }
 
-    fn add(&mut self, path: &Path, wait: Wait<'_>) -> Result<()> {
+    fn add(&mut self, path: &Path, timeout: Duration, say: &dyn Fn(&str)) -> Result<()> {
         let file = lock_path(path);
         let start = Instant::now();
         let mut pause = Duration::from_millis(2);
@@ -126,7 +110,7 @@ impl Lock {
                     self.files.push((file, handle));
                     return Ok(());
                 }
-                // Windows says so while a lock file that was just released is still going away.
+                // Windows denies access while a lock file that was just released is being deleted.
                 Err(error)
                     if error.kind() == ErrorKind::AlreadyExists
                         || (cfg!(windows) && error.kind() == ErrorKind::PermissionDenied) => {}
@@ -135,7 +119,7 @@ impl Lock {
             let holder = holder(&file);
             if holder.as_ref().is_some_and(ProcessId::has_ended) && remove_ended(&file) {
                 tracing::debug!(
-                    "the lock `{}` of a process that ended was removed",
+                    "removed the lock `{}` of a process that ended",
                     file.display()
                 );
                 continue;
@@ -143,37 +127,37 @@ impl Lock {
             drop(deferred);
             self.contended = true;
             let waited = start.elapsed();
-            if !said && waited >= SAID_AFTER {
-                (wait.say)(&waiting_for(&file, holder.as_ref(), wait.limit));
+            if !said && waited >= SAY_AFTER {
+                say(&waiting_for(&file, holder.as_ref(), timeout));
                 said = true;
             }
             let holder = holder
                 .filter(ProcessId::is_running)
                 .map(|holder| holder.pid);
             let abandoned = holder.is_none() && is_abandoned(&file);
-            if waited >= wait.limit || abandoned || signals::has_arrived() {
+            if waited >= timeout || abandoned || signals::has_arrived() {
                 return Err(locked(path, &file, waited, holder));
             }
             thread::sleep(pause);
-            // The process id spreads those who began to wait together.
+            // The process id spreads processes that began to wait together.
             let spread = Duration::from_millis(u64::from(std::process::id() % 7));
             pause = (pause * 2).min(Duration::from_millis(25)) + spread;
         }
     }
 }
 
-/// Another process holds the lock `file`, or died while it held it. `holder` is one of ours that runs.
+/// Another process holds the lock `file`, or died while it held it. `holder` is a running one of ours.
 fn locked(path: &Path, file: &Path, waited: Duration, holder: Option<u32>) -> Failure {
     let (path, seconds) = (path.display(), waited.as_secs());
     match holder {
         Some(pid) => Failure::new(format!(
-            "the kubeconfig `{path}` is locked by kubectl-aad, process {pid}: it still was after {seconds} s"
+            "the kubeconfig `{path}` is still locked after {seconds} s by kubectl-aad, process {pid}"
         ))
         .hint(format!(
             "wait until it is done; if it was stopped (Ctrl-Z), continue it with `fg`, or end it with `kill {pid}`"
         )),
         None => Failure::new(format!(
-            "the kubeconfig `{path}` is locked by another process: `{}` was still there after {seconds} s",
+            "the kubeconfig `{path}` is still locked after {seconds} s by another process: `{}` exists",
             file.display()
         ))
         .hint(format!(
@@ -183,13 +167,13 @@ fn locked(path: &Path, file: &Path, waited: Duration, holder: Option<u32>) -> Fa
     }
 }
 
-/// What a person is told who waits for a lock.
-fn waiting_for(file: &Path, holder: Option<&ProcessId>, limit: Duration) -> String {
+/// The message for a person who waits for a lock.
+fn waiting_for(file: &Path, holder: Option<&ProcessId>, timeout: Duration) -> String {
     let holder = holder.map_or_else(|| "another program".to_owned(), ProcessId::label);
     format!(
-        "waiting for the lock `{}`, which {holder} holds, up to {} s",
+        "waiting for the lock `{}`, held by {holder}, for up to {} s",
         file.display(),
-        limit.as_secs()
+        timeout.as_secs()
     )
 }
 
@@ -198,7 +182,7 @@ impl Drop for Lock {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         for (path, file) in self.files.drain(..) {
             held.retain(|held| *held != path);
-            // Where a person removed it by hand, another process may have made its own since.
+            // If a person removed it, the file may be another process's by now.
             if is_at(&file, &path) {
                 let _ = fs::remove_file(&path);
             }
@@ -212,23 +196,20 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes the lock file, whole from the first moment where the file system can do that: a process
-/// that is killed in the middle leaves no lock that names nobody. Its first name is one that is swept
-/// with the files of `path`.
+/// Creates the lock file, with its text from the first moment if the file system can do that: a process
+/// that is killed meanwhile leaves no lock that names nobody.
 #[cfg(not(windows))]
 fn create(file: &Path, path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(file).is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
     let text = format!("{OURS}{}\n", ProcessId::current());
-    let whole = || {
-        let mut made = tempfile::Builder::new()
-            .prefix(&hidden(path, TEMPORARY))
-            .tempfile_in(parent(path))?;
+    let atomically = || {
+        let mut made = temporary(path)?;
         made.write_all(text.as_bytes())?;
         made.persist_noclobber(file).map_err(|error| error.error)
     };
-    match whole() {
+    match atomically() {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {}
         made => return made,
     }
@@ -237,7 +218,7 @@ fn create(file: &Path, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut made = options.open(file)?;
-    // On a full disk it is a lock all the same.
+    // On a full disk an empty file is a lock too.
     let _ = made.write_all(text.as_bytes());
     Ok(made)
 }
@@ -248,14 +229,14 @@ fn create(file: &Path, _: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
-        // FILE_FLAG_DELETE_ON_CLOSE: the lock goes with the process, however that ends.
+        // FILE_FLAG_DELETE_ON_CLOSE: the file disappears with the process.
         .custom_flags(0x0400_0000)
         .open(file)
 }
 
-/// The process that holds a lock of ours; none for kubectl's, and for one that may not be read.
+/// The process that holds a lock of ours. `None` for kubectl's, and for one that can't be read.
 fn holder(file: &Path) -> Option<ProcessId> {
-    // What else may be there, such as a pipe, is not opened.
+    // Opening a pipe would block.
     if cfg!(windows) || !fs::symlink_metadata(file).ok()?.is_file() {
         return None;
     }
@@ -265,11 +246,10 @@ fn holder(file: &Path) -> Option<ProcessId> {
     ProcessId::parse(text.strip_prefix(OURS)?)
 }
 
-/// Removes the lock file of a process that ended. Says whether it is gone.
+/// Removes the lock file of a process that ended. Returns whether it is gone.
 ///
-/// Of several processes that find it only one removes it: the one that locks the file itself, and
-/// finds that it is still the one at that path. Else the lock that another of them made since would
-/// be removed.
+/// Several processes may try this at once. Only the one that locks the file itself, and then still finds
+/// it at that path, removes it; otherwise it could remove a lock that another of them has created since.
 fn remove_ended(file: &Path) -> bool {
     let Ok(handle) = OpenOptions::new().read(true).write(true).open(file) else {
         return false;
@@ -291,7 +271,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Whether an open file is the one at a path: Windows lets nobody else remove it.
+/// On Windows nobody else can remove an open file.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
@@ -305,7 +285,7 @@ fn is_abandoned(file: &Path) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
-/// Ends the process, as soon as it holds no lock.
+/// Ends the process as soon as it holds no lock.
 pub(crate) fn exit_without_lock(code: i32) -> ! {
     loop {
         let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -337,14 +317,19 @@ fn release_on_panic() {
 mod tests {
     use super::*;
 
+    fn acquire(paths: &[&PathBuf], timeout: Duration) -> Result<Lock> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).clone()).collect();
+        Lock::acquire(&paths, timeout, &|_| ())
+    }
+
     #[test]
     fn a_lock_excludes_and_is_gone_when_released() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("config");
-        let held = Lock::acquire(std::slice::from_ref(&path), PATIENCE).expect("free");
+        let held = acquire(&[&path], LOCK_TIMEOUT).expect("free");
         assert!(lock_path(&path).exists());
-        let second = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO);
-        assert!(second.is_err_and(|failure| failure.message().contains("is locked by")));
+        let second = acquire(&[&path], Duration::ZERO);
+        assert!(second.is_err_and(|failure| failure.message().contains("is still locked")));
         assert!(
             lock_path(&path).exists(),
             "the loser leaves the winner's lock alone"
@@ -358,7 +343,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
         fs::write(lock_path(&b), "").expect("a lock");
-        assert!(Lock::acquire(&[b, a.clone()], Duration::ZERO).is_err());
+        assert!(acquire(&[&b, &a], Duration::ZERO).is_err());
         assert!(!lock_path(&a).exists());
     }
 
@@ -383,7 +368,7 @@ mod tests {
         let path = dir.path().join("config");
         let file = lock_path(&path);
         fs::write(&file, format!("{OURS}{}\n", ended())).expect("a lock");
-        let lock = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO).expect("free");
+        let lock = acquire(&[&path], Duration::ZERO).expect("free");
         assert!(!lock.was_contended());
         let text = fs::read_to_string(&file).expect("ours");
         assert_eq!(text, format!("{OURS}{}\n", ProcessId::current()));
@@ -398,12 +383,11 @@ mod tests {
         ];
         for (text, pid) in foreign {
             fs::write(&file, &text).expect("a lock");
-            let refused = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO);
+            let refused = acquire(&[&path], Duration::ZERO);
             let failure = refused.expect_err("it is not ours to remove");
-            let holder = pid.map_or("another process".to_owned(), |pid| {
-                format!("kubectl-aad, process {pid}")
+            let expected = pid.map_or("by another process".to_owned(), |pid| {
+                format!("by kubectl-aad, process {pid}")
             });
-            let expected = format!("is locked by {holder}: ");
             assert!(failure.message().contains(&expected), "{text}: {failure}");
             assert_eq!(fs::read_to_string(&file).expect("there"), text);
         }
@@ -415,7 +399,7 @@ mod tests {
         )
         .expect("made");
         assert!(
-            Lock::acquire(&[path], Duration::ZERO).is_err(),
+            acquire(&[&path], Duration::ZERO).is_err(),
             "and a pipe is not waited for"
         );
     }
@@ -431,8 +415,7 @@ mod tests {
             thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| {
-                        let _lock =
-                            Lock::acquire(std::slice::from_ref(&path), PATIENCE).expect("free");
+                        let _lock = acquire(&[&path], LOCK_TIMEOUT).expect("free");
                         let before = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         assert_eq!(before, 0, "two hold it");
                         thread::yield_now();
@@ -448,7 +431,7 @@ mod tests {
     fn a_lock_that_was_removed_by_hand_is_not_held_and_anothers_is_left_alone() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("config");
-        let lock = Lock::acquire(std::slice::from_ref(&path), Duration::ZERO).expect("free");
+        let lock = acquire(&[&path], Duration::ZERO).expect("free");
         assert!(lock.is_held());
         fs::remove_file(lock_path(&path)).expect("there");
         assert!(!lock.is_held());
@@ -465,7 +448,7 @@ mod tests {
         let file = fs::File::create(lock_path(&path)).expect("a lock");
         file.set_modified(SystemTime::now() - Duration::from_secs(3600))
             .expect("a time");
-        let error = Lock::acquire(&[path], Duration::from_secs(3600)).expect_err("locked");
+        let error = acquire(&[&path], Duration::from_secs(3600)).expect_err("locked");
         assert!(
             error
                 .hint_text()

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, unexpected};
+use super::{document::Document, error::unexpected};
 use crate::error::Result;
 
 /// Larger answers are refused. One is some 4 KB.

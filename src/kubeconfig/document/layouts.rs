@@ -6,6 +6,7 @@ mod layout;
 
 use super::*;
 use crate::{
+    error::Failure,
     host::Host,
     kubeconfig::convert::{Request, Selection, UserAction, convert_all},
     login::{MODES, Origin, Param, Settings},

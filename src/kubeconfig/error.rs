@@ -1,0 +1,102 @@
+//! The errors about a kubeconfig file. None of them quotes the file, which may hold secrets.
+
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use super::yaml::YamlError;
+use crate::{
+    error::Failure,
+    host::file::{Unreadable, quoted},
+};
+
+/// Names the file that an error is about, if it is known.
+pub(super) fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
+    match path {
+        Some(path) => failure.context(format!("could not use the kubeconfig `{}`", path.display())),
+        None => failure,
+    }
+}
+
+/// The text is YAML, but not the kubeconfig that was expected.
+pub(super) fn unexpected(what: &str) -> Failure {
+    Failure::new(format!("the kubeconfig is not as expected: {what}"))
+}
+
+/// The text is YAML that kubectl refuses.
+pub(super) fn refused_by_kubectl(path: Option<&Path>, what: &str) -> Failure {
+    let failure = Failure::new(format!("kubectl can't read it: {what}"));
+    match path {
+        Some(path) => failure.hint(format!(
+            "correct it by hand; `kubectl --kubeconfig {} config view` says whether kubectl reads it",
+            quoted(path)
+        )),
+        None => failure,
+    }
+}
+
+pub(super) fn yaml_failure(error: &YamlError) -> Failure {
+    match error {
+        YamlError::Unspliceable { .. } => Failure::new(format!(
+            "the kubeconfig can't be changed without losing something: {error}"
+        ))
+        .hint("write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one"),
+        _ => Failure::new(format!("the kubeconfig is not valid YAML: {error}")),
+    }
+}
+
+pub(super) fn read_failure(path: &Path) -> impl Fn(Unreadable) -> Failure {
+    |why| {
+        let hint = why.hint(path).map_or_else(
+            || "give the path of a kubeconfig with `--kubeconfig FILE`".to_owned(),
+            |hint| format!("{hint}, or name another file with `--kubeconfig FILE`"),
+        );
+        Failure::new(format!(
+            "could not read the kubeconfig `{}`",
+            path.display()
+        ))
+        .because(why)
+        .hint(hint)
+    }
+}
+
+pub(super) fn write_failure(path: &Path) -> impl Fn(io::Error) -> Failure {
+    |error| {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "you need permission to write the file and its directory: see `ls -ld {} {}`, or name another file with `--kubeconfig FILE`",
+                quoted(path.parent().unwrap_or(path)),
+                quoted(path)
+            )),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Some("nothing was changed: free some space and try again".to_owned())
+            }
+            _ => None,
+        };
+        let failure = Failure::new(format!(
+            "could not write the kubeconfig `{}`",
+            path.display()
+        ))
+        .because(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_say_what_to_do_about_a_file_that_cannot_be_written() {
+        let hint = |kind: ErrorKind| {
+            let failure = write_failure(Path::new("/k/config"))(kind.into());
+            failure.hint_text().unwrap_or_default().to_owned()
+        };
+        assert!(hint(ErrorKind::PermissionDenied).contains("`ls -ld /k /k/config`"));
+        assert!(hint(ErrorKind::StorageFull).contains("nothing was changed"));
+    }
+}

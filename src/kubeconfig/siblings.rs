@@ -1,0 +1,91 @@
+//! The files that are created beside a kubeconfig, and the directory that they are in.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+const TEMPORARY: &str = "aad-tmp-";
+
+/// The directory that a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The hidden file that belongs to the one at `path`: `.config.aad-old` for `config`.
+pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    parent(path).join(hidden(path, suffix))
+}
+
+fn hidden(path: &Path, suffix: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(suffix);
+    name
+}
+
+/// A temporary file that belongs to the one at `path`.
+pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(&hidden(path, TEMPORARY))
+        .tempfile_in(parent(path))
+}
+
+/// Removes the temporary files that belong to the one at `path`. Every live one is that of a process
+/// that has the file's lock, or that waits for the lock and will create another.
+pub(super) fn remove_temporary_files(path: &Path) {
+    let prefix = hidden(path, TEMPORARY);
+    let prefix = prefix.as_encoded_bytes();
+    for entry in fs::read_dir(parent(path)).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes the renames in a directory survive a power loss. This can't be done on every file system or
+/// without permission to read the directory, but the rename itself is done.
+#[cfg(unix)]
+pub(super) fn sync_directory(path: &Path) {
+    let _ = fs::File::open(path).and_then(|directory| directory.sync_all());
+}
+
+#[cfg(not(unix))]
+pub(super) fn sync_directory(_: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_temporary_files_of_the_same_kubeconfig_are_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config");
+        let kept = [
+            ".config.aad-old",
+            ".config2.aad-tmp-x",
+            "config",
+            "config.aad-tmp-x",
+        ];
+        for name in kept
+            .iter()
+            .chain(&[".config.aad-tmp-x", ".config.aad-tmp-y"])
+        {
+            fs::write(dir.path().join(name), "x").expect("written");
+        }
+        remove_temporary_files(&path);
+        let names = fs::read_dir(dir.path()).expect("a directory");
+        let mut names: Vec<_> = names
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, kept);
+    }
+}
