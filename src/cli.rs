@@ -80,9 +80,11 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
         ),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
-        Some(("remove-cache-dir", matches)) => cache::remove_directory(matches, "cache-dir", &host),
+        Some(("remove-cache-dir", matches)) => {
+            cache::remove_directory::run(matches, "cache-dir", &host)
+        }
         Some(("remove-tokens", matches)) => {
-            cache::remove_directory(matches, "token-cache-dir", &host)
+            cache::remove_directory::run(matches, "token-cache-dir", &host)
         }
         Some(("renew-token", _)) => renew_token::run(&host),
         _ => unreachable!("clap requires one of the commands above"),
@@ -124,8 +126,8 @@ pub fn command() -> Command {
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())
-        .subcommand(cache::remove_cache_dir_command())
-        .subcommand(cache::remove_tokens_command())
+        .subcommand(cache::remove_directory::command())
+        .subcommand(cache::remove_directory::deprecated_command())
         .subcommand(renew_token::command())
 }
 

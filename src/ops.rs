@@ -1,3 +1,4 @@
 //! The use cases, one module each: typed input in, typed report out.
 
+pub(crate) mod cache;
 pub(crate) mod discovery;

@@ -385,7 +385,11 @@ fn listed(test_env: &TestEnv, args: &[&str]) -> Vec<Value> {
     let ran = run(command.args(args));
     test_env.check_for_leaks(&ran);
     let report = ran.json(0);
-    assert!(ran.stderr.starts_with("tokens rest in "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("tokens are stored in "),
+        "{}",
+        ran.stderr
+    );
     report["records"].as_array().expect("a list").clone()
 }
 
@@ -414,7 +418,7 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stderr
     };
-    assert_eq!(clear(&["--account", &people[1].upn]), "forgot 2 records\n");
+    assert_eq!(clear(&["--account", &people[1].upn]), "deleted 2 records\n");
     assert_eq!(listed(&test_env, &[]).len(), 2);
 
     // The context's token goes, the sign-in stays: nobody is asked for the next one.
@@ -435,7 +439,7 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
     });
     fs::write(&kubeconfig, entry.to_string()).expect("written");
     let old = token(&test_env.get_token(&args, &[]));
-    assert_eq!(clear(&["--context", "x"]), "forgot 1 record\n");
+    assert_eq!(clear(&["--context", "x"]), "deleted 1 record\n");
     simulator.reset();
     assert_ne!(token(&test_env.get_token(&args, &[])), old);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);

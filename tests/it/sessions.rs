@@ -438,14 +438,11 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("ours");
     let (_, unreadable, note) = listed(&office.ann);
     assert_eq!(unreadable, 2);
-    assert!(
-        note.contains("2 more are sealed there with another"),
-        "{note}"
-    );
+    assert!(note.contains("2 more records can't be read here"), "{note}");
     let cleared = cache(&["clear", "--account", &office.ann.upn]);
     assert_eq!(cleared.code, 0, "{}", cleared.stderr);
     let told = format!(
-        "forgot {} records\nremoved 2 records that could not be read",
+        "deleted {} records\ndeleted 2 records that could not be read",
         2 * kinds
     );
     assert!(cleared.stderr.starts_with(&told), "{}", cleared.stderr);
@@ -472,8 +469,8 @@ fn what_az_answered_is_listed_and_cleared_by_its_account() {
         let args = ["cache", "clear", "--account", account];
         run(&mut test_env.aad(&args)).stderr
     };
-    assert_eq!(clear("nobody@one.example"), "forgot 0 records\n");
-    assert_eq!(clear(&test_env.user.upn), "forgot 1 record\n");
+    assert_eq!(clear("nobody@one.example"), "deleted 0 records\n");
+    assert_eq!(clear(&test_env.user.upn), "deleted 1 record\n");
 }
 
 #[test]
@@ -501,7 +498,7 @@ fn an_absurd_expiry_ends_no_later_call() {
         faults.clear();
         let args = ["cache", "clear", "--account", &test_env.principal.client_id];
         let cleared = run(&mut test_env.aad(&args));
-        assert_eq!(cleared.stderr, "forgot 1 record\n", "{expiry}");
+        assert_eq!(cleared.stderr, "deleted 1 record\n", "{expiry}");
     }
 }
 

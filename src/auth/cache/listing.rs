@@ -146,12 +146,12 @@ impl TokenCache {
     }
 
     /// Forgets the records that fit, and tells how many there were.
-    pub(crate) fn forget(&self, wanted: &Filter) -> usize {
+    pub(crate) fn remove(&self, wanted: &Filter) -> usize {
         let beside = self.beside();
         [Some(self), beside.as_ref()]
             .into_iter()
             .flatten()
-            .map(|cache| cache.forget_own(wanted))
+            .map(|cache| cache.remove_own(wanted))
             .sum()
     }
 
@@ -186,7 +186,7 @@ impl TokenCache {
             .collect()
     }
 
-    fn forget_own(&self, wanted: &Filter) -> usize {
+    fn remove_own(&self, wanted: &Filter) -> usize {
         let kept = self.list_own(wanted);
         for kept in &kept {
             match session::look_at(self.store(), &kept.name) {
@@ -331,9 +331,9 @@ mod tests {
             account: account.map(str::to_owned),
             ..Filter::default()
         };
-        assert_eq!(cache.forget(&of(None, Some("nobody"))), 0);
-        assert_eq!(cache.forget(&of(Some("TWO"), None)), 1);
-        assert_eq!(cache.forget(&of(Some("one"), Some("ANN@example.com"))), 2);
+        assert_eq!(cache.remove(&of(None, Some("nobody"))), 0);
+        assert_eq!(cache.remove(&of(Some("TWO"), None)), 1);
+        assert_eq!(cache.remove(&of(Some("one"), Some("ANN@example.com"))), 2);
         assert_eq!(
             names(&cache),
             [
@@ -351,7 +351,7 @@ mod tests {
             tenant: Some("one".into()),
             ..Filter::default()
         };
-        assert_eq!(cache.forget(&wanted), 2);
+        assert_eq!(cache.remove(&wanted), 2);
         assert_eq!(cache.list(&Filter::default()).len(), 3);
     }
 }

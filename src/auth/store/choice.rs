@@ -79,6 +79,11 @@ impl StoreKind {
         }
     }
 
+    /// Whether the files are encrypted.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::KernelKeyring | Self::Keychain | Self::Dpapi)
+    }
+
     /// Whether what is stored can still be read after a reboot.
     pub fn survives_reboot(self) -> bool {
         matches!(self, Self::Keychain | Self::Dpapi | Self::File)

@@ -1,0 +1,68 @@
+//! `cache clear`: deletes what is cached.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::counted;
+use crate::{
+    cli::output::say,
+    error::{EXIT_OK, Result},
+    host::Host,
+    ops::cache::{self, Selection},
+};
+
+pub(super) fn command() -> Command {
+    super::filter_flags(Command::new("clear"))
+        .about("Delete cached tokens and sign-ins: all of them, or those that are selected")
+        .arg(
+            Arg::new("context")
+                .long("context")
+                .value_name("NAME")
+                .conflicts_with_all(["tenant", "account"])
+                .help(
+                    "Delete the access token of this context: the next command gets a new one, without asking \
+                     if possible",
+                ),
+        )
+        .arg(
+            Arg::new("kubeconfig")
+                .long("kubeconfig")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .requires("context")
+                .help("Kubeconfig of the context, instead of kubectl's"),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    let settings = super::settings(matches, host);
+    let cleared = cache::clear(settings, &selection(matches, host), host)?;
+    say(&format!(
+        "deleted {}",
+        counted(cleared.records, "record", "records")
+    ));
+    if cleared.unreadable > 0 {
+        say(&format!(
+            "deleted {} that could not be read here, whoever's they were: encrypted with another machine's key or a \
+             lost one, or damaged",
+            counted(cleared.unreadable, "record", "records")
+        ));
+    }
+    Ok(EXIT_OK)
+}
+
+fn selection(matches: &ArgMatches, host: &Host) -> Selection {
+    if let Some(name) = matches.get_one::<String>("context") {
+        let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
+        return Selection::Context {
+            name: name.clone(),
+            kubeconfig: kubeconfig.map(|path| host.path(path)),
+        };
+    }
+    let filter = super::filter(matches);
+    match filter.tenant.is_none() && filter.account.is_none() {
+        true => Selection::All,
+        false => Selection::Filter(filter),
+    }
+}

@@ -1,0 +1,179 @@
+//! `cache list`: shows what is cached, without the tokens.
+
+use clap::{ArgMatches, Command};
+use serde::Serialize;
+
+use super::counted;
+use crate::{
+    cli::output::{self, Format, say},
+    error::{EXIT_OK, Result},
+    host::{Host, timestamp::rfc3339},
+    login::{CommandLine, Param, Settings},
+    ops::cache::{self, CacheEntry, EntryKind, Listing},
+};
+
+pub(super) fn command() -> Command {
+    super::filter_flags(output::format_flag(Command::new("list")))
+        .about("List what is cached, without the tokens")
+}
+
+pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    let settings = super::settings(matches, host);
+    let listing = cache::list(&settings, &super::filter(matches), host)?;
+    let format = matches.get_one::<Format>("output").copied();
+    output::print(&match format.unwrap_or_default() {
+        Format::Table => table(&listing.entries, host.now()),
+        Format::Json => output::json(&Document::from(&listing)),
+        Format::Yaml => output::yaml(&Document::from(&listing))?,
+        Format::Name => listing.entries.iter().map(name).collect(),
+    })?;
+    say(&format!(
+        "tokens are stored in {}",
+        listing.store.description()
+    ));
+    if let Some(problem) = &listing.problem {
+        say(&problem.as_warning());
+    }
+    tell_of_other_files(&listing, &settings);
+    Ok(EXIT_OK)
+}
+
+/// Tells of what this store's own files are not.
+fn tell_of_other_files(listing: &Listing, settings: &Settings) {
+    let beside = listing.entries.iter().filter(|e| e.is_beside).count();
+    if beside > 0 {
+        let files = match listing.store.kind().is_encrypted() {
+            true => "plain files, of a machine without a key store or of `--token-store file`",
+            false => "encrypted files",
+        };
+        say(&format!(
+            "note: {} there in {files}",
+            counted(beside, "record is", "records are")
+        ));
+    }
+    if listing.unreadable > 0 {
+        // Without these flags it would clear another cache.
+        let [directory, store] = [Param::CacheDir, Param::TokenStore]
+            .map(|param| settings.text(param).unwrap_or_default());
+        let clear = CommandLine::new("kubectl aad cache clear")
+            .flag_some(&Param::CacheDir.dashed(), directory)
+            .flag_some(&Param::TokenStore.dashed(), store);
+        say(&format!(
+            "note: {} can't be read here: encrypted with another machine's key or a lost one, or damaged; `{clear}` \
+             deletes them, too",
+            counted(listing.unreadable, "more record", "more records")
+        ));
+    }
+}
+
+/// The report for scripts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    store: Store,
+    records: Vec<Record<'a>>,
+    unreadable: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Store {
+    kind: &'static str,
+    directory: Option<String>,
+    survives_reboot: bool,
+    note: String,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    kind: &'static str,
+    login: &'a str,
+    tenants: &'a [String],
+    account: Option<&'a str>,
+    client_id: &'a str,
+    server_id: Option<&'a str>,
+    expires_on: Option<String>,
+}
+
+impl<'a> From<&'a Listing> for Document<'a> {
+    fn from(listing: &'a Listing) -> Self {
+        let store = &listing.store;
+        let record = |entry: &'a CacheEntry| Record {
+            kind: kind(entry),
+            login: &entry.family,
+            tenants: &entry.tenants,
+            account: entry.account.as_deref(),
+            client_id: &entry.client,
+            server_id: entry.resource.as_deref(),
+            expires_on: entry.expires_on.and_then(rfc3339),
+        };
+        Self {
+            store: Store {
+                kind: store.kind().as_str(),
+                directory: store.directory().map(|path| path.display().to_string()),
+                survives_reboot: store.kind().survives_reboot(),
+                note: store.description(),
+                problem: listing.problem.as_ref().map(ToString::to_string),
+            },
+            records: listing.entries.iter().map(record).collect(),
+            unreadable: listing.unreadable,
+        }
+    }
+}
+
+fn kind(entry: &CacheEntry) -> &'static str {
+    match entry.kind {
+        EntryKind::AccessToken => "token",
+        EntryKind::SignIn => "sign-in",
+    }
+}
+
+fn name(entry: &CacheEntry) -> String {
+    let account = entry.account.as_deref().unwrap_or(&entry.client);
+    format!("{}/{account}/{}\n", kind(entry), entry.tenants.join(","))
+}
+
+fn table(entries: &[CacheEntry], now: i64) -> String {
+    let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
+    let rows = entries.iter().map(|entry| {
+        [
+            kind(entry).to_owned(),
+            entry.family.clone(),
+            or_dash(&entry.tenants.join(",")),
+            or_dash(entry.account.as_deref().unwrap_or(&entry.client)),
+            or_dash(entry.resource.as_deref().unwrap_or_default()),
+            entry
+                .expires_on
+                .map_or("-".to_owned(), |expires_on| left(expires_on, now)),
+        ]
+    });
+    output::table(
+        ["WHAT", "LOGIN", "TENANT", "ACCOUNT", "SERVER", "EXPIRES"],
+        rows,
+    )
+}
+
+/// The time from `now` to `expires_on`, both in Unix seconds.
+fn left(expires_on: i64, now: i64) -> String {
+    match expires_on.saturating_sub(now) {
+        ..=0 => "expired".to_owned(),
+        seconds @ 1..=119 => format!("in {seconds}s"),
+        seconds @ 120..=7199 => format!("in {}m", seconds / 60),
+        seconds => format!("in {}h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_is_told_in_the_unit_that_fits() {
+        assert_eq!(left(1_000, 1_000), "expired");
+        assert_eq!(left(1_060, 1_000), "in 60s");
+        assert_eq!(left(4_600, 1_000), "in 60m");
+        assert_eq!(left(87_400, 1_000), "in 24h");
+    }
+}

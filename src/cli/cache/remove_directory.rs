@@ -1,0 +1,48 @@
+//! `remove-cache-dir` and `remove-tokens`: what they are in kubelogin.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::{
+    cli::output::say,
+    error::{EXIT_OK, Result},
+    host::Host,
+    ops,
+};
+
+/// kubelogin's `remove-cache-dir`.
+pub(in crate::cli) fn command() -> Command {
+    Command::new("remove-cache-dir")
+        .about("Remove the directory of cached tokens, like kubelogin's command of this name")
+        .arg(directory_flag("cache-dir"))
+}
+
+/// kubelogin's older name for it.
+pub(in crate::cli) fn deprecated_command() -> Command {
+    Command::new("remove-tokens")
+        .about("Remove the directory of cached tokens (use remove-cache-dir)")
+        .hide(true)
+        .arg(directory_flag("token-cache-dir"))
+}
+
+fn directory_flag(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("DIR")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Directory that `get-token` was given as --cache-dir")
+}
+
+/// Runs either of them; `flag` is the name of its flag.
+///
+/// # Errors
+/// When the directory can't be removed. A missing one is no error.
+pub(in crate::cli) fn run(matches: &ArgMatches, flag: &str, host: &Host) -> Result<u8> {
+    if flag == "token-cache-dir" {
+        say("warning: `remove-tokens` is deprecated; use `remove-cache-dir`");
+    }
+    let named = matches.get_one::<PathBuf>(flag);
+    ops::cache::remove_directory(named.map(PathBuf::as_path), host)?;
+    Ok(EXIT_OK)
+}

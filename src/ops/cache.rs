@@ -1,0 +1,249 @@
+//! Lists and clears the token cache.
+//!
+//! No token leaves it, and none is revoked: whoever has a copy of a removed token can use it until it
+//! expires.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+pub(crate) use crate::auth::cache::{CacheEntry, EntryKind, Filter};
+use crate::{
+    auth::{
+        TokenRequest,
+        cache::TokenCache,
+        store::{self, Store, StoreChoice},
+    },
+    error::{Failure, Kind, Result},
+    host::Host,
+    kubeconfig::{self, Document, Paths, Section, convert::Source},
+    login::{Origin, Param, Precedence, Settings},
+};
+
+/// What is in the cache.
+pub(crate) struct Listing {
+    /// Where it is stored.
+    pub store: Arc<Store>,
+    /// Why nothing new can be stored, although something should be.
+    pub problem: Option<Failure>,
+    /// What the filter selects.
+    pub entries: Vec<CacheEntry>,
+    /// The number of files of tokens and sessions that can't be read here.
+    pub unreadable: usize,
+}
+
+/// Lists what a filter selects in the cache that `get-token` uses with the same settings. Nothing is
+/// written.
+///
+/// # Errors
+/// When the cache can't be opened.
+pub(crate) fn list(settings: &Settings, filter: &Filter, host: &Host) -> Result<Listing> {
+    let store = open(settings, host)?;
+    let cache = TokenCache::new(Arc::clone(&store));
+    Ok(Listing {
+        problem: store.write_problem(),
+        entries: cache.list(filter),
+        unreadable: cache.unreadable().len(),
+        store,
+    })
+}
+
+/// What to clear.
+pub(crate) enum Selection {
+    /// Everything.
+    All,
+    /// What a filter selects.
+    Filter(Filter),
+    /// The access token of a context; its sign-in stays.
+    Context {
+        /// The context's name.
+        name: String,
+        /// The file that it is in, if that is not kubectl's.
+        kubeconfig: Option<PathBuf>,
+    },
+}
+
+/// How many records were removed.
+pub(crate) struct Cleared {
+    /// Those that were selected.
+    pub records: usize,
+    /// Those that can't be read here: they may be among the selected ones.
+    pub unreadable: usize,
+}
+
+/// Clears the cache that `get-token` uses with the same settings, or with those of the context.
+///
+/// # Errors
+/// When the cache can't be opened, something can't be removed, or the context is unknown.
+pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) -> Result<Cleared> {
+    let filter = match selection {
+        Selection::All => Filter::default(),
+        Selection::Filter(filter) => filter.clone(),
+        Selection::Context { name, kubeconfig } => {
+            let entry = settings_of_context(name, kubeconfig.as_deref(), host)?;
+            for param in [Param::CacheDir, Param::TokenStore] {
+                if let Some(text) = entry.text(param).filter(|_| settings.text(param).is_none()) {
+                    settings.set(param, text, Origin::ExecEntry);
+                }
+            }
+            access_token_of(&entry)
+        }
+    };
+    let store = open(&settings, host)?;
+    // What is there and can't be used is not cleared.
+    if let Some(problem) = store.problem() {
+        return Err(problem.clone());
+    }
+    let cache = TokenCache::new(Arc::clone(&store));
+    let records = match selection {
+        Selection::All => store.clear(),
+        _ => cache.remove(&filter),
+    };
+    let unreadable = match selection {
+        // It gets its next token anyway.
+        Selection::Context { .. } => 0,
+        _ => cache.remove_unreadable(),
+    };
+    let left = match selection {
+        Selection::All => store.token_files().len(),
+        _ => cache.list(&filter).len(),
+    };
+    match left {
+        0 => Ok(Cleared {
+            records,
+            unreadable,
+        }),
+        left => Err(not_cleared(left, store.write_problem())),
+    }
+}
+
+fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
+    let records = if left == 1 {
+        "record is"
+    } else {
+        "records are"
+    };
+    let failure = Failure::new(format!("{left} {records} still in the token cache"));
+    match problem {
+        Some(problem) => failure.because_of(&problem),
+        None => failure
+            .because("it can't be removed, or another process has stored it again")
+            .hint("try again"),
+    }
+}
+
+/// Removes the directory of the cache, as kubelogin's command does; `named` is kubelogin's
+/// `--cache-dir`.
+///
+/// # Errors
+/// When it can't be removed. A missing directory is no error.
+pub(crate) fn remove_directory(named: Option<&Path>, host: &Host) -> Result<()> {
+    let path = store::location(host, named, false)?;
+    let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    match std::fs::remove_dir_all(&path) {
+        Err(e) if !missing.contains(&e.kind()) => Err(Failure::new(format!(
+            "could not remove the cached tokens in `{}`",
+            path.display()
+        ))
+        .because(e)),
+        _ => Ok(()),
+    }
+}
+
+fn open(settings: &Settings, host: &Host) -> Result<Arc<Store>> {
+    let named = settings.text(Param::CacheDir).map(Path::new);
+    let from_entry = settings.origin(Param::CacheDir) == Some(Origin::ExecEntry);
+    let directory = store::location(host, named, from_entry);
+    let choice = StoreChoice::named(settings.text(Param::TokenStore))?;
+    Store::open_existing(directory, choice).map(Arc::new)
+}
+
+/// Selects the access tokens that a context is served, whoever signed in.
+fn access_token_of(entry: &Settings) -> Filter {
+    let server_id = entry.text(Param::ServerId);
+    let request = server_id.and_then(|id| TokenRequest::for_server(id).ok());
+    Filter {
+        tenant: entry.text(Param::TenantId).map(str::to_owned),
+        resource: request.map(|request| request.resource),
+        ..Filter::default()
+    }
+}
+
+/// How a context signs in.
+fn settings_of_context(context: &str, kubeconfig: Option<&Path>, host: &Host) -> Result<Settings> {
+    let paths = Paths::from_host(host, kubeconfig)?;
+    let texts = kubeconfig::file::read_all(&paths.files)?;
+    let documents = texts
+        .iter()
+        .map(|text| Document::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let find = |section, name: &str| documents.iter().find_map(|d| d.item(section, name));
+    let Some(found) = find(Section::Contexts, context) else {
+        return Err(
+            Failure::of(Kind::NotFound, format!("there is no context `{context}`"))
+                .hint("`kubectl config get-contexts` lists them"),
+        );
+    };
+    let user = found
+        .get("user")
+        .and_then(Value::as_str)
+        .and_then(|name| find(Section::Users, name));
+    let Some(source) = user.and_then(Source::of) else {
+        return Err(Failure::new(format!(
+            "context `{context}` does not sign in with `kubectl-aad` or `kubelogin`"
+        ))
+        .hint("nothing of it is cached here"));
+    };
+    let own = user
+        .and_then(|user| user.pointer("/exec/env"))
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|pair| Some((pair.get("name")?.as_str()?, pair.get("value")?.as_str()?)));
+    // The entry's own variables replace those of the shell.
+    Ok(source
+        .args
+        .into_settings()
+        .with_variables(host, Precedence::VariablesFirst)
+        .with_variables(&Host::with_env(own), Precedence::VariablesFirst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_stands_for_its_entrys_token_with_its_variables() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("config");
+        std::fs::write(
+            &path,
+            "contexts: [{name: x, context: {cluster: c, user: u}}, {name: other, context: {user: v}}]\n\
+             users:\n\
+             - name: u\n\
+             \x20 user:\n\
+             \x20   exec:\n\
+             \x20     command: kubectl-aad\n\
+             \x20     args: [get-token, --tenant-id, t, --server-id, s]\n\
+             \x20     env: [{name: AZURE_TENANT_ID, value: other}]\n\
+             - {name: v, user: {token: x}}\n",
+        )
+        .expect("written");
+        let host = Host::with_env([("HOME", dir.path())]);
+        let settings = settings_of_context("x", Some(&path), &host).expect("there");
+        let filter = access_token_of(&settings);
+        assert_eq!(filter.tenant.as_deref(), Some("other"));
+        assert_eq!(filter.resource.as_deref(), Some("s"));
+        let failure = |context| {
+            settings_of_context(context, Some(&path), &host)
+                .expect_err("refused")
+                .render()
+        };
+        assert!(failure("none").contains("kubectl config get-contexts"));
+        assert!(failure("other").contains("does not sign in with"));
+    }
+}
