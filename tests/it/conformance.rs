@@ -1,14 +1,13 @@
-//! `get-token` beside the real kubelogin: the same arguments, the same environment, the same
-//! simulated Azure, and what each of the two did.
+//! Compares `get-token` with the real kubelogin's: the same arguments, environment and simulated
+//! Azure, and what each of the two did.
 //!
-//! Lives here: the test. Every difference must be one that `docs/kubelogin-compat.md` lists, and
+//! Every difference must be one that `docs/kubelogin-compat.md` lists, and
 //! every difference listed there must still be one. Of a case, these are compared: whether the exit
 //! status is zero, the requests sent (method, path, query, form, headers; assertions taken apart),
 //! the command lines of `az` and `azd`, and the `ExecCredential` down to the token's claims.
 //!
 //! `AAD_CONFORMANCE=spn-secret` runs only the cases whose name contains that.
 
-mod border;
 mod browser;
 mod case;
 mod certificates;
@@ -16,7 +15,8 @@ mod compatibility;
 mod difference;
 mod matrix;
 mod observation;
-mod stage;
+mod proxy;
+mod runner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -30,11 +30,12 @@ use self::case::Case;
 use self::compatibility::{MATCHERS, listed};
 use self::difference::Difference;
 use self::observation::{Exit, Observation};
-use self::stage::{Program, Stage};
+use self::runner::{Program, Runner};
+use crate::env::PROGRAM;
 use crate::support::peer;
 
 /// Cases under way at once. They mostly wait for one another's programs, so more than the cores.
-const STAGES: usize = 6;
+const RUNNERS: usize = 6;
 
 /// What both programs did in a case.
 struct Outcome {
@@ -122,25 +123,24 @@ fn every_difference_from_kubelogin_is_listed() {
 
 /// Runs every case with both programs, several at once.
 fn play(cases: &[Case], kubelogin: &Path) -> Vec<Outcome> {
-    let ours = Path::new(env!("CARGO_BIN_EXE_kubectl-aad"));
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..STAGES.min(cases.len()) {
+        for _ in 0..RUNNERS.min(cases.len()) {
             scope.spawn(|| {
-                let stage = Stage::new();
+                let mut runner = Runner::new();
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let kubelogin = stage.run(
+                    let kubelogin = runner.run(
                         case,
                         Program {
                             path: kubelogin,
                             ours: false,
                         },
                     );
-                    let ours = stage.run(
+                    let ours = runner.run(
                         case,
                         Program {
-                            path: ours,
+                            path: PROGRAM.as_ref(),
                             ours: true,
                         },
                     );
@@ -153,13 +153,13 @@ fn play(cases: &[Case], kubelogin: &Path) -> Vec<Outcome> {
                     };
                     outcomes
                         .lock()
-                        .expect("no stage panics while it holds this")
+                        .expect("no runner panics while it holds this")
                         .push(outcome);
                 }
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().expect("every stage has ended well");
+    let mut outcomes = outcomes.into_inner().expect("no runner panicked");
     outcomes.sort_by(|one, other| one.case.id.cmp(&other.case.id));
     outcomes
 }

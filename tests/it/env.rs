@@ -9,6 +9,8 @@ mod process;
 #[cfg(unix)]
 mod terminal;
 
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt as _;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -114,12 +116,10 @@ impl Builder {
             root,
         };
         fs::create_dir(test_env.root.path().join("bin")).expect("made");
-        fs::create_dir(test_env.home()).expect("made");
+        test_env.create_home();
+        // Other users can reach a home directory that is opened to them.
         #[cfg(unix)]
-        for (directory, mode) in [(test_env.root.path(), 0o755), (test_env.home(), 0o700)] {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(directory, fs::Permissions::from_mode(mode)).expect("ours");
-        }
+        fs::set_permissions(test_env.root.path(), fs::Permissions::from_mode(0o755)).expect("ours");
         for (name, program) in &self.programs {
             test_env.install(name, program);
         }
@@ -174,6 +174,23 @@ impl TestEnv {
         &self.home
     }
 
+    /// Gives the next commands an empty home directory, and nothing of its own on the `PATH`.
+    pub(crate) fn renew_home(&mut self) {
+        let bin = self.root.path().join("bin");
+        fs::remove_dir_all(&bin).expect("ours");
+        fs::create_dir(bin).expect("made");
+        // Under another name: a process that an earlier command left behind knows only the old one.
+        let homes = names(self.root.path()).len();
+        self.home = self.root.path().join(format!("home-{homes}"));
+        self.create_home();
+    }
+
+    fn create_home(&self) {
+        fs::create_dir(&self.home).expect("made");
+        #[cfg(unix)]
+        fs::set_permissions(&self.home, fs::Permissions::from_mode(0o700)).expect("ours");
+    }
+
     /// A path in the home directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home().join(name)
@@ -221,7 +238,6 @@ impl TestEnv {
     /// Puts a shell script on the `PATH` of commands, under this name.
     #[cfg(unix)]
     pub(crate) fn install_script(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt as _;
         let path = self.bin(name);
         let _ = fs::remove_file(&path);
         fs::write(&path, script).expect("written");

@@ -7,10 +7,10 @@
 //! A sequence that fails is made as short as it gets and printed as Rust, for `regressions`.
 
 mod kubeconfig;
+mod machine;
 mod model;
 mod play;
 mod regressions;
-mod stage;
 mod step;
 
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use crate::support::peer;
-use stage::Stage;
+use machine::Machine;
 use step::{Step, sequence};
 
 /// How many sequences are played where nobody says.
@@ -61,10 +61,10 @@ fn play_many(seed: u32, most: u32, played: &AtomicU32) -> Result<(), String> {
     bytes[..4].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let stage = std::cell::RefCell::new(Stage::new());
+    let machine = std::cell::RefCell::new(Machine::new());
     let result = runner.run(&sequence(STEPS), |steps| {
         played.fetch_add(1, Ordering::SeqCst);
-        play::play(&mut stage.borrow_mut(), &steps).map_err(TestCaseError::fail)
+        play::play(&mut machine.borrow_mut(), &steps).map_err(TestCaseError::fail)
     });
     match result {
         Ok(()) => Ok(()),
@@ -113,10 +113,10 @@ fn whatever_happens_each_context_stays_who_it_is_and_nothing_is_lost() {
 #[test]
 fn sequences_that_failed_once_hold() {
     let Some(_) = peer("script") else { return };
-    let mut stage = Stage::new();
+    let mut machine = Machine::new();
     let mut wrong = String::new();
     for (name, steps) in regressions::ALL {
-        if let Err(why) = play::play(&mut stage, steps) {
+        if let Err(why) = play::play(&mut machine, steps) {
             wrong.push_str(&format!("{name}: {why}\n\n"));
         }
     }
@@ -130,7 +130,7 @@ const CALLS: std::ops::RangeInclusive<u8> = 1..=12;
 fn a_command_that_is_killed_at_any_of_its_writes_loses_nothing() {
     use step::*;
     let Some(_) = peer("script") else { return };
-    let mut stage = Stage::new();
+    let mut machine = Machine::new();
     for call in CALLS {
         let steps = [
             Token(Open(One), Some(Ann)),
@@ -142,7 +142,7 @@ fn a_command_that_is_killed_at_any_of_its_writes_loses_nothing() {
             Kill(Syncing(SyncAz(Usual)), Write(call)),
             Sync(SyncAz(Usual), None),
         ];
-        let played = play::play(&mut stage, &steps);
+        let played = play::play(&mut machine, &steps);
         assert_eq!(played, Ok(()), "killed at call {call}");
     }
 }

@@ -1,12 +1,13 @@
 //! A browser's stand-in: an `xdg-open` that hands the address to the test, which signs in there
 //! and takes the answer back to the program's loopback address, as a browser would.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread::{self, JoinHandle};
+
+use crate::env::TestEnv;
 
 /// A browser that waits for an address.
 pub(super) struct StandIn {
@@ -14,9 +15,9 @@ pub(super) struct StandIn {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Puts `xdg-open` into `bin` and waits for what it is called with. `ca` is whom to trust.
-pub(super) fn stand_in(home: &Path, bin: &Path, ca: &Path) -> StandIn {
-    let pipe = home.join("browser");
+/// Installs `xdg-open` and waits for what it is called with.
+pub(super) fn stand_in(test_env: &TestEnv) -> StandIn {
+    let pipe = test_env.path("browser");
     let made = Command::new("mkfifo")
         .arg(&pipe)
         .status()
@@ -25,21 +26,18 @@ pub(super) fn stand_in(home: &Path, bin: &Path, ca: &Path) -> StandIn {
         made.success(),
         "mkfifo makes a pipe in a temporary directory"
     );
-    let script = bin.join("xdg-open");
-    fs::write(
-        &script,
-        format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > '{}'\n", pipe.display()),
-    )
-    .expect("a temporary directory is writable");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    let ca = fs::read(ca).expect("the simulator's certificate was written");
+    test_env.install_script(
+        "xdg-open",
+        &format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > '{}'\n", pipe.display()),
+    );
+    let ca = test_env.simulator.ca_pem();
     // Open both ways: this end neither waits for a writer nor ends with one.
     let reader = OpenOptions::new()
         .read(true)
         .write(true)
         .open(&pipe)
         .expect("the pipe was made");
-    let thread = thread::spawn(move || serve(reader, &ca));
+    let thread = thread::spawn(move || serve(reader, ca.as_bytes()));
     StandIn {
         pipe,
         thread: Some(thread),

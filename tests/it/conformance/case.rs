@@ -1,14 +1,13 @@
-//! One case: what both programs are called with, and the world that they are called in.
+//! One case: what both programs are called with, and the environment that they are called in.
 //!
-//! Lives here: [`Case`], plain data that the matrix generates. Words in braces (`{tenant}`,
-//! `{secret}`, `{home}`) stand for what the stage knows only once it runs.
+//! Words in braces (`{tenant}`, `{secret}`, `{home}`) stand for what is known only once it runs.
 
 use std::sync::Arc;
 
-use super::stage::Stage;
+use crate::env::TestEnv;
 
 /// Sets up the simulated Azure before each of the two programs runs.
-pub(super) type Arrange = Arc<dyn Fn(&Stage) + Send + Sync>;
+pub(super) type Arrange = Arc<dyn Fn(&TestEnv) + Send + Sync>;
 
 /// One case.
 #[derive(Clone)]
@@ -40,7 +39,7 @@ impl Case {
         }
     }
 
-    /// Adds arguments, parted by blanks.
+    /// Adds arguments, separated by spaces.
     #[must_use]
     pub(super) fn args(mut self, args: &str) -> Self {
         self.args.extend(args.split_whitespace().map(str::to_owned));
@@ -62,7 +61,7 @@ impl Case {
         self
     }
 
-    /// Adds variables: `NAME=value`, parted by blanks.
+    /// Adds variables: `NAME=value`, separated by spaces.
     #[must_use]
     pub(super) fn envs(self, list: &str) -> Self {
         list.split_whitespace().fold(self, |case, pair| {
@@ -87,7 +86,7 @@ impl Case {
 
     /// Adds a change of the simulated Azure.
     #[must_use]
-    pub(super) fn arrange(mut self, arrange: impl Fn(&Stage) + Send + Sync + 'static) -> Self {
+    pub(super) fn arrange(mut self, arrange: impl Fn(&TestEnv) + Send + Sync + 'static) -> Self {
         self.arrange.push(Arc::new(arrange));
         self
     }

@@ -73,7 +73,7 @@ pub(super) const MATCHERS: &[Matcher] = &[
             !case.has_arg("--disable-instance-discovery")
                 && only_kubelogin(difference, |call| {
                     call.ends_with("/common/discovery/instance")
-                        || call == "abroad CONNECT login.microsoftonline.com:443"
+                        || call == "outside CONNECT login.microsoftonline.com:443"
                 })
         },
     },
@@ -195,8 +195,8 @@ pub(super) const MATCHERS: &[Matcher] = &[
         explains: |case, difference| {
             case.has("cloud-AzureBleuCloud")
                 && either_calls(difference, |call| {
-                    call == "abroad CONNECT login.microsoftonline.com:443"
-                        || call == "abroad CONNECT login.sovcloud-identity.fr:443"
+                    call == "outside CONNECT login.microsoftonline.com:443"
+                        || call == "outside CONNECT login.sovcloud-identity.fr:443"
                 })
         },
     },
@@ -295,7 +295,7 @@ pub(super) const MATCHERS: &[Matcher] = &[
         id: "federated-user",
         explains: |case, difference| {
             case.has("federated-user")
-                && only_kubelogin(difference, |call| call.starts_with("abroad CONNECT adfs."))
+                && only_kubelogin(difference, |call| call.starts_with("outside CONNECT adfs."))
         },
     },
     Matcher {

@@ -12,7 +12,7 @@ use azure_sim::AKS_SERVER_APP;
 use serde_yaml::Value;
 
 use super::{
-    stage::{OTHER_SERVER, Stage},
+    machine::{Machine, OTHER_SERVER},
     step::*,
 };
 
@@ -40,9 +40,9 @@ pub(super) fn initial_contexts() -> Vec<Context> {
 }
 
 /// The name of a context, and of its user.
-pub(super) fn name(stage: &Stage, context: Context) -> String {
+pub(super) fn name(machine: &Machine, context: Context) -> String {
     match context {
-        Cluster(tenant) => stage.cluster(tenant).name.clone(),
+        Cluster(tenant) => machine.cluster(tenant).name.clone(),
         other => format!("{other:?}")
             .to_lowercase()
             .replace(", ", "-")
@@ -102,7 +102,7 @@ pub(super) fn initial(context: Context) -> Says {
     }
 }
 
-fn initial_args(stage: &Stage, context: Context) -> Vec<String> {
+fn initial_args(machine: &Machine, context: Context) -> Vec<String> {
     let says = initial(context);
     let mut args = vec!["get-token".to_owned()];
     let mode = match says.mode {
@@ -112,28 +112,28 @@ fn initial_args(stage: &Stage, context: Context) -> Vec<String> {
         DeviceCode => "devicecode",
     };
     args.extend(["--login".into(), mode.into()]);
-    args.extend(Stage::cloud_flags().map(str::to_owned));
+    args.extend(Machine::cloud_flags().map(str::to_owned));
     if says.mode == AsAz {
         args.drain(3..5);
     }
     if let Some(client) = says.client {
-        args.extend(["--client-id".into(), stage.client_id(client).into()]);
+        args.extend(["--client-id".into(), machine.client_id(client).into()]);
     }
     if let Some(tenant) = says.tenant {
-        args.extend(["--tenant-id".into(), stage.tenant(tenant).into()]);
+        args.extend(["--tenant-id".into(), machine.tenant(tenant).into()]);
     }
     if let Some(person) = says.hint {
-        args.extend(["--login-hint".into(), stage.user(person).upn.clone()]);
+        args.extend(["--login-hint".into(), machine.user(person).upn.clone()]);
     }
     args
 }
 
 /// The kubeconfig that each sequence begins with.
-pub(super) fn initial_text(stage: &Stage) -> String {
+pub(super) fn initial_text(machine: &Machine) -> String {
     let [head, cluster, context, current, user, sso] = FOREIGN;
     let (mut clusters, mut contexts, mut users) = (String::new(), String::new(), String::new());
     for one in initial_contexts() {
-        let name = name(stage, one);
+        let name = name(machine, one);
         let server = "https://api.example:443";
         write!(
             clusters,
@@ -146,12 +146,12 @@ pub(super) fn initial_text(stage: &Stage) -> String {
         )
         .expect("text");
         write!(users, "- name: {name}\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      args:\n").expect("text");
-        for arg in initial_args(stage, one) {
+        for arg in initial_args(machine, one) {
             writeln!(users, "      - {arg}").expect("text");
         }
         users.push_str("      command: kubectl-aad\n");
         if initial(one).place == Apart {
-            let directory = stage.az_directory(Apart);
+            let directory = machine.az_directory(Apart);
             write!(
                 users,
                 "      env:\n      - name: AZURE_CONFIG_DIR\n        value: {}\n",
@@ -305,9 +305,9 @@ impl Read {
     ///
     /// # Errors
     /// Where it says what nobody in this world would.
-    pub(super) fn says(&self, stage: &Stage, context: &str) -> Result<Says, String> {
+    pub(super) fn says(&self, machine: &Machine, context: &str) -> Result<Says, String> {
         let exec = self
-            .exec(&stage.known, context)?
+            .exec(&machine.known, context)?
             .ok_or_else(|| format!("`{context}` has no exec entry"))?;
         let flag = |name: &str| {
             let mut words = exec.args.iter();
@@ -331,19 +331,19 @@ impl Read {
                 None => Err(unknown(what, &value)),
             },
         };
-        let tenants = [(stage.tenant(One), 0), (stage.tenant(Two), 1)];
+        let tenants = [(machine.tenant(One), 0), (machine.tenant(Two), 1)];
         let tenant = find("tenant", &tenants, flag("--tenant-id"))?;
         let tenant = tenant.map(|place| [One, Two][place]);
         let known = [Aks, AzureCli, Principal(One), Principal(Two)];
         let ids: Vec<_> = known
             .iter()
             .enumerate()
-            .map(|(i, client)| (stage.client_id(*client), i))
+            .map(|(i, client)| (machine.client_id(*client), i))
             .collect();
         let client = find("client", &ids, flag("--client-id"))?.map(|place| known[place]);
         let names = [
-            (stage.user(Ann).upn.as_str(), 0),
-            (stage.user(Bob).upn.as_str(), 1),
+            (machine.user(Ann).upn.as_str(), 0),
+            (machine.user(Bob).upn.as_str(), 1),
         ];
         let hint = find("account", &names, flag("--login-hint"))?.map(|place| [Ann, Bob][place]);
         let mode = flag("--login").unwrap_or_default();
@@ -363,7 +363,7 @@ impl Read {
         }
         let directory = exec.env.iter().find(|(name, _)| name == "AZURE_CONFIG_DIR");
         let directory = directory.map_or("", |(_, directory)| directory.as_str());
-        let is = |place: Place| *directory == *stage.az_directory(place).as_os_str();
+        let is = |place: Place| *directory == *machine.az_directory(place).as_os_str();
         let place = match directory {
             "" => Usual,
             _ if is(Usual) => Usual,
@@ -447,14 +447,14 @@ fn replace_flag(lines: &mut [String], flag: &str, value: &str) -> Option<()> {
 
 /// The text after an edit, numbered `count`; none where there is nothing to edit.
 pub(super) fn edited(
-    stage: &Stage,
+    machine: &Machine,
     text: &str,
     context: Context,
     says: &Says,
     edit: Edit,
     count: usize,
 ) -> Option<String> {
-    let name = name(stage, context);
+    let name = name(machine, context);
     match edit {
         Note => edit_lines(text, "users", &name, |lines| {
             let at = place_of(lines, "      command: ")?;
@@ -493,7 +493,7 @@ pub(super) fn edited(
         }),
         OtherTenant => edit_lines(text, "users", &name, |lines| {
             let other = if says.tenant? == One { Two } else { One };
-            replace_flag(lines, "--tenant-id", stage.tenant(other))
+            replace_flag(lines, "--tenant-id", machine.tenant(other))
         }),
         OtherServer => edit_lines(text, "users", &name, |lines| {
             let other = if says.other_server {
@@ -504,7 +504,7 @@ pub(super) fn edited(
             replace_flag(lines, "--server-id", other)
         }),
         Account(person) => edit_lines(text, "users", &name, |lines| {
-            replace_flag(lines, "--login-hint", &stage.user(person).upn)
+            replace_flag(lines, "--login-hint", &machine.user(person).upn)
         }),
     }
 }

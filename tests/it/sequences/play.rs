@@ -7,8 +7,8 @@ use std::fs;
 
 use super::{
     kubeconfig::{self, Read, Says},
+    machine::Machine,
     model::{Entry, Model, asks_a_person},
-    stage::Stage,
     step::*,
 };
 
@@ -19,8 +19,8 @@ pub(super) type Wrong = String;
 ///
 /// # Errors
 /// The first rule that was broken, and at which step.
-pub(super) fn play(stage: &mut Stage, steps: &[Step]) -> Result<(), Wrong> {
-    let mut play = Play::new(stage);
+pub(super) fn play(machine: &mut Machine, steps: &[Step]) -> Result<(), Wrong> {
+    let mut play = Play::new(machine);
     for (at, step) in steps.iter().enumerate() {
         play.count = at;
         play.step(*step)
@@ -32,7 +32,7 @@ pub(super) fn play(stage: &mut Stage, steps: &[Step]) -> Result<(), Wrong> {
 }
 
 struct Play<'a> {
-    stage: &'a mut Stage,
+    machine: &'a mut Machine,
     model: Model,
     read: Read,
     /// Whether nobody has looked at it yet.
@@ -42,24 +42,24 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(stage: &'a mut Stage) -> Self {
-        stage.restart();
-        let text = kubeconfig::initial_text(stage);
-        fs::write(stage.kubeconfig(), &text).expect("written");
+    fn new(machine: &'a mut Machine) -> Self {
+        machine.restart();
+        let text = kubeconfig::initial_text(machine);
+        fs::write(machine.kubeconfig(), &text).expect("written");
         let read = Read::new(text).expect("it is whole");
         let mut model = Model::default();
         for context in kubeconfig::initial_contexts() {
             let says = kubeconfig::initial(context);
-            let name = kubeconfig::name(stage, context);
-            assert_eq!(read.says(stage, &name), Ok(says.clone()), "{name}");
+            let name = kubeconfig::name(machine, context);
+            assert_eq!(read.says(machine, &name), Ok(says.clone()), "{name}");
             model.entries.insert(context, Entry::new(says));
         }
         for (place, person) in [(Usual, Ann), (Apart, Bob)] {
-            stage.az(place, Some(person));
+            machine.az(place, Some(person));
             model.az(place, Some(person));
         }
         Self {
-            stage,
+            machine,
             model,
             read,
             is_new: false,
@@ -68,7 +68,7 @@ impl<'a> Play<'a> {
     }
 
     fn name(&self, context: Context) -> String {
-        kubeconfig::name(self.stage, context)
+        kubeconfig::name(self.machine, context)
     }
 
     fn says(&self, context: Context) -> Option<Says> {
@@ -87,9 +87,9 @@ impl<'a> Play<'a> {
                 {
                     return Ok(());
                 }
-                let principal = self.stage.principal(Two);
+                let principal = self.machine.principal(Two);
                 let variables = [
-                    ("AZURE_TENANT_ID", self.stage.tenant(Two).to_owned()),
+                    ("AZURE_TENANT_ID", self.machine.tenant(Two).to_owned()),
                     ("AZURE_CLIENT_ID", principal.client_id.clone()),
                 ];
                 self.token(context, None, &variables)
@@ -100,43 +100,43 @@ impl<'a> Play<'a> {
             Convert(mode, one) => self.convert(mode, one),
             ByHand(context, edit) => self.edit(context, edit),
             Revoke(person) => {
-                let upn = self.stage.user(person).upn.clone();
-                self.stage.simulator.revoke_refresh_tokens(&upn);
+                let upn = self.machine.user(person).upn.clone();
+                self.machine.simulator().revoke_refresh_tokens(&upn);
                 self.model.revoke(person);
                 Ok(())
             }
             Refuse(tenant, refusal) => {
-                self.stage.refuse(tenant, refusal);
+                self.machine.refuse(tenant, refusal);
                 self.model.refuse(tenant, refusal);
                 Ok(())
             }
             Accept => {
-                self.stage.simulator.faults().clear();
+                self.machine.simulator().faults().clear();
                 self.model.accept();
                 Ok(())
             }
             AzLogin(place, person) => {
-                self.stage.az(place, Some(person));
+                self.machine.az(place, Some(person));
                 self.model.az(place, Some(person));
                 Ok(())
             }
             AzLogout(place) => {
                 if self.model.az_has(place) {
-                    self.stage.az(place, None);
+                    self.machine.az(place, None);
                 }
                 self.model.az(place, None);
                 Ok(())
             }
             Clear(what) => self.clear(what),
             Wait(span) => {
-                self.stage.pass(span);
-                if self.stage.is_old() {
+                self.machine.pass(span);
+                if self.machine.is_old() {
                     self.model.outlive();
                 }
                 Ok(())
             }
             SetClock(clock) => {
-                self.stage.set_clock(clock);
+                self.machine.set_clock(clock);
                 Ok(())
             }
             Kill(killed, at) => self.kill(killed, at),
@@ -153,11 +153,11 @@ impl<'a> Play<'a> {
         }
         let count = self.count;
         let Some(text) =
-            kubeconfig::edited(self.stage, self.read.text(), context, &says, edit, count)
+            kubeconfig::edited(self.machine, self.read.text(), context, &says, edit, count)
         else {
             return Ok(());
         };
-        fs::write(self.stage.kubeconfig(), text).expect("written");
+        fs::write(self.machine.kubeconfig(), text).expect("written");
         let entry = self.model.entries.get_mut(&context).expect("it is there");
         match edit {
             Note => entry.note = Some(format!("# note {count}")),
@@ -178,7 +178,7 @@ impl<'a> Play<'a> {
             entry.before.clear();
         }
         self.reread()?;
-        let found = self.read.says(self.stage, &self.name(context))?;
+        let found = self.read.says(self.machine, &self.name(context))?;
         assert_eq!(
             Some(found),
             self.says(context),
@@ -188,22 +188,25 @@ impl<'a> Play<'a> {
     }
 
     fn clear(&mut self, what: Forget) -> Result<(), Wrong> {
-        let mut command = self.stage.command(None);
+        let mut command = self.machine.command(None);
         command.args(["cache", "clear"]);
         match what {
             Everything => {}
             OfAccount(person) => {
-                command.args(["--account", &self.stage.user(person).upn]);
+                command.args(["--account", &self.machine.user(person).upn]);
             }
             OfContext(context) if self.model.entries.contains_key(&context) => {
                 command.args(["--context", &self.name(context)]);
                 if let Some(AsApp(tenant)) = self.says(context).map(|says| says.mode) {
-                    command.env("AZURE_CLIENT_SECRET", self.stage.principal(tenant).secret());
+                    command.env(
+                        "AZURE_CLIENT_SECRET",
+                        self.machine.principal(tenant).secret(),
+                    );
                 }
             }
             OfContext(_) => return Ok(()),
         }
-        let ran = self.stage.run(command);
+        let ran = self.machine.run(command);
         if ran.code != Some(0) {
             return Err(format!("it ended with {:?}\n{}", ran.code, ran.stderr));
         }
@@ -213,7 +216,7 @@ impl<'a> Play<'a> {
 
     /// Reads the kubeconfig where it has changed.
     fn reread(&mut self) -> Result<(), Wrong> {
-        let text = fs::read_to_string(self.stage.kubeconfig())
+        let text = fs::read_to_string(self.machine.kubeconfig())
             .map_err(|e| format!("the kubeconfig: {e}"))?;
         if !self.read.is(&text) {
             self.is_new = true;
@@ -239,7 +242,7 @@ impl<'a> Play<'a> {
         for (context, entry) in &self.model.entries {
             let name = self.name(*context);
             let lost = |what: &str| Err(format!("`{name}` lost its {what}:\n{}", self.read.text()));
-            let Some(link) = self.read.link(&self.stage.known, &name)? else {
+            let Some(link) = self.read.link(&self.machine.known, &name)? else {
                 return lost("context");
             };
             if link.cluster != name || link.user != name {
@@ -248,7 +251,7 @@ impl<'a> Play<'a> {
             if link.namespace != entry.namespace {
                 return lost("namespace");
             }
-            let exec = self.read.exec(&self.stage.known, &name)?;
+            let exec = self.read.exec(&self.machine.known, &name)?;
             let Some(exec) = exec else {
                 return lost("user");
             };

@@ -51,53 +51,53 @@ fn current(mode: &str) -> Vec<Case> {
         base("flags").named("unknown-client").args("-t {tenant} --client-id 22222222-2222-4222-8222-222222222222"),
         flags("unknown-server").args("--server-id 33333333-3333-4333-8333-333333333333"),
         flags("ci").args("--timeout 5s").env("CI", "true"),
-        flags("declined").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+        flags("declined").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                 400,
                 "authorization_declined",
                 "AADSTS70017: The end user denied the authorization request.",
             ));
         }),
-        flags("expired").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+        flags("expired").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                 400,
                 "expired_token",
                 "AADSTS70020: The provided value for the 'device_code' parameter is not valid: it has expired.",
             ));
         }),
-        flags("unknown-code").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+        flags("unknown-code").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                 400,
                 "bad_verification_code",
                 "AADSTS70019: The device code was not recognised.",
             ));
         }),
-        flags("mfa-demanded").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+        flags("mfa-demanded").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                 400,
                 "interaction_required",
                 "AADSTS50076: Due to a configuration change you must use multi-factor authentication.",
             ));
         }),
-        flags("pending-twice").arrange(|stage| {
-            let upn = stage.user().upn.clone();
-            stage.azure.configure(|settings| settings.device_auto_approve = Some((3, upn)));
+        flags("pending-twice").arrange(|test_env| {
+            let upn = test_env.user.upn.clone();
+            test_env.simulator.configure(|settings| settings.device_auto_approve = Some((3, upn)));
         }),
-        flags("slow-down").arrange(|stage| {
-            stage.azure.faults().add(
+        flags("slow-down").arrange(|test_env| {
+            test_env.simulator.faults().add(
                 Fault::on(Endpoint::Token).error(400, "slow_down", "AADSTS70018: polled too soon").times(1),
             );
         }),
-        flags("disabled-user").arrange(|stage| {
-            let upn = stage.user().upn.replace(&stage.user().upn[..stage.user().upn.find('@').unwrap_or(0)], "disabled");
-            stage.azure.configure(|settings| settings.device_auto_approve = Some((1, upn)));
+        flags("disabled-user").arrange(|test_env| {
+            let upn = test_env.user.upn.replace(&test_env.user.upn[..test_env.user.upn.find('@').unwrap_or(0)], "disabled");
+            test_env.simulator.configure(|settings| settings.device_auto_approve = Some((1, upn)));
         }),
-        flags("no-refresh-token").arrange(|stage| stage.azure.configure(|settings| settings.no_refresh_tokens = true)),
-        flags("device-endpoint-forbidden").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::DeviceCode).body(403, "text/html", "<html>blocked</html>"));
+        flags("no-refresh-token").arrange(|test_env| test_env.simulator.configure(|settings| settings.no_refresh_tokens = true)),
+        flags("device-endpoint-forbidden").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::DeviceCode).body(403, "text/html", "<html>blocked</html>"));
         }),
-        flags("device-answer-malformed").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::DeviceCode).malformed());
+        flags("device-answer-malformed").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::DeviceCode).malformed());
         }),
     ]);
     cases

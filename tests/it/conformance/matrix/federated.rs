@@ -12,8 +12,8 @@ pub(super) fn cases() -> Vec<Case> {
 const IDS: &str = "--client-id {spn} -t {tenant}";
 
 fn refused(case: Case) -> Case {
-    case.arrange(|stage| {
-        stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+    case.arrange(|test_env| {
+        test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
             401,
             "invalid_client",
             "AADSTS700213: No matching federated identity record found for presented assertion subject.",
@@ -99,9 +99,9 @@ fn github() -> Vec<Case> {
         base("wrong-request-token")
             .args(IDS)
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong"),
-        base("empty-answer").args(IDS).arrange(|stage| {
-            stage
-                .azure
+        base("empty-answer").args(IDS).arrange(|test_env| {
+            test_env
+                .simulator
                 .faults()
                 .add(Fault::on(Endpoint::GitHubOidc).body(
                     200,
@@ -109,15 +109,15 @@ fn github() -> Vec<Case> {
                     r#"{"value":""}"#,
                 ));
         }),
-        base("malformed-answer").args(IDS).arrange(|stage| {
-            stage
-                .azure
+        base("malformed-answer").args(IDS).arrange(|test_env| {
+            test_env
+                .simulator
                 .faults()
                 .add(Fault::on(Endpoint::GitHubOidc).malformed());
         }),
-        base("forbidden").args(IDS).arrange(|stage| {
-            stage
-                .azure
+        base("forbidden").args(IDS).arrange(|test_env| {
+            test_env
+                .simulator
                 .faults()
                 .add(Fault::on(Endpoint::GitHubOidc).body(403, "text/plain", "no"));
         }),
@@ -173,18 +173,18 @@ fn pipelines() -> Vec<Case> {
         base("malformed-answer")
             .args(IDS)
             .args(connection)
-            .arrange(|stage| {
-                stage
-                    .azure
+            .arrange(|test_env| {
+                test_env
+                    .simulator
                     .faults()
                     .add(Fault::on(Endpoint::PipelinesOidc).malformed());
             }),
         base("forbidden")
             .args(IDS)
             .args(connection)
-            .arrange(|stage| {
-                stage
-                    .azure
+            .arrange(|test_env| {
+                test_env
+                    .simulator
                     .faults()
                     .add(Fault::on(Endpoint::PipelinesOidc).body(403, "text/plain", "no"));
             }),

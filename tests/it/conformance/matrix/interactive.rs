@@ -37,26 +37,29 @@ pub(super) fn cases() -> Vec<Case> {
         flags("no-desktop").args("--timeout 5s").env("DISPLAY", ""),
         flags("redirect-url-nonsense").args("--redirect-url nonsense"),
         flags("redirect-url-elsewhere").args("--redirect-url https://app.example/back"),
-        flags("cancelled").arrange(|stage| {
-            stage
-                .azure
+        flags("cancelled").arrange(|test_env| {
+            test_env
+                .simulator
                 .configure(|settings| settings.sign_in = SignIn::Cancel)
         }),
-        flags("consent-declined").arrange(|stage| {
-            stage
-                .azure
+        flags("consent-declined").arrange(|test_env| {
+            test_env
+                .simulator
                 .configure(|settings| settings.sign_in = SignIn::DeclineConsent)
         }),
-        flags("code-refused").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
-                400,
-                "invalid_grant",
-                "AADSTS70008: The provided authorization code has expired.",
-            ));
+        flags("code-refused").arrange(|test_env| {
+            test_env
+                .simulator
+                .faults()
+                .add(Fault::on(Endpoint::Token).error(
+                    400,
+                    "invalid_grant",
+                    "AADSTS70008: The provided authorization code has expired.",
+                ));
         }),
-        flags("no-refresh-token").arrange(|stage| {
-            stage
-                .azure
+        flags("no-refresh-token").arrange(|test_env| {
+            test_env
+                .simulator
                 .configure(|settings| settings.no_refresh_tokens = true)
         }),
     ]);
@@ -65,8 +68,8 @@ pub(super) fn cases() -> Vec<Case> {
         pop("flags").named("signed-in").args("--pop-enabled --pop-claims u={cluster}"),
         pop("flags").named("arc").args("--pop-enabled --pop-claims u={cluster} --server-id {arc-server} --client-id {arc-client}"),
         pop("flags").named("no-claims").args("--pop-enabled"),
-        pop("flags").named("cancelled").args("--pop-enabled --pop-claims u={cluster}").arrange(|stage| {
-            stage.azure.configure(|settings| settings.sign_in = SignIn::Cancel);
+        pop("flags").named("cancelled").args("--pop-enabled --pop-claims u={cluster}").arrange(|test_env| {
+            test_env.simulator.configure(|settings| settings.sign_in = SignIn::Cancel);
         }),
     ]);
     cases

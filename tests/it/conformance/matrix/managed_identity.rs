@@ -69,19 +69,22 @@ pub(super) fn cases() -> Vec<Case> {
                 .args("--client-id {identity} --identity-resource-id /subscriptions/none"),
             base("unknown-identity").args("--client-id 44444444-4444-4444-8444-444444444444"),
             base("tenant-too").args("-t {other-tenant}"),
-            base("refused").arrange(move |stage| {
-                stage.azure.faults().add(Fault::on(endpoint).body(
+            base("refused").arrange(move |test_env| {
+                test_env.simulator.faults().add(Fault::on(endpoint).body(
                     403,
                     "application/json",
                     r#"{"error":"forbidden","error_description":"no"}"#,
                 ));
             }),
-            base("malformed-answer").arrange(move |stage| {
-                stage.azure.faults().add(Fault::on(endpoint).malformed());
+            base("malformed-answer").arrange(move |test_env| {
+                test_env
+                    .simulator
+                    .faults()
+                    .add(Fault::on(endpoint).malformed());
             }),
-            base("server-error-once").arrange(move |stage| {
-                stage
-                    .azure
+            base("server-error-once").arrange(move |test_env| {
+                test_env
+                    .simulator
                     .faults()
                     .add(Fault::on(endpoint).status(500).times(1));
             }),
@@ -90,21 +93,21 @@ pub(super) fn cases() -> Vec<Case> {
     let imds =
         |part: &str| at_server(Case::new(PLACES[0].0).named(part).args("-l msi")).envs(PLACES[0].1);
     cases.extend([
-        imds("no-identity").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Imds).body(
+        imds("no-identity").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Imds).body(
                 400,
                 "application/json",
                 r#"{"error":"invalid_request","error_description":"Identity not found"}"#,
             ));
         }),
         imds("not-ready-once")
-            .arrange(|stage| { stage.azure.faults().add(Fault::on(Endpoint::Imds).status(404).times(1)); }),
+            .arrange(|test_env| { test_env.simulator.faults().add(Fault::on(Endpoint::Imds).status(404).times(1)); }),
         imds("updating-once")
-            .arrange(|stage| { stage.azure.faults().add(Fault::on(Endpoint::Imds).status(410).times(1)); }),
+            .arrange(|test_env| { test_env.simulator.faults().add(Fault::on(Endpoint::Imds).status(410).times(1)); }),
         imds("throttled-once")
-            .arrange(|stage| { stage.azure.faults().add(Fault::on(Endpoint::Imds).throttled(1).times(1)); }),
-        imds("docker-desktop").arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Imds).body(
+            .arrange(|test_env| { test_env.simulator.faults().add(Fault::on(Endpoint::Imds).throttled(1).times(1)); }),
+        imds("docker-desktop").arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Imds).body(
                 403,
                 "text/plain",
                 "connecting to 169.254.169.254:80: dial tcp: a socket operation was attempted to an unreachable network",

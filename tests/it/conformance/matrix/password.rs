@@ -54,11 +54,11 @@ pub(super) fn cases() -> Vec<Case> {
         ropc("flags").named("organizations").args("--client-id {client} -t organizations").args(user),
         ropc("flags").named("unknown-tenant").args("--client-id {client} -t 11111111-1111-4111-8111-111111111111").args(user),
         flags("legacy").args(user).args("--legacy"),
-        flags("realm-unavailable").args(user).arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::UserRealm).body(403, "text/html", "<html>blocked</html>"));
+        flags("realm-unavailable").args(user).arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::UserRealm).body(403, "text/html", "<html>blocked</html>"));
         }),
-        flags("consent-missing").args(user).arrange(|stage| {
-            stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+        flags("consent-missing").args(user).arrange(|test_env| {
+            test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                 400,
                 "invalid_grant",
                 "AADSTS65001: The user or administrator has not consented to use the application.",

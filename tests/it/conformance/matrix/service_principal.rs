@@ -146,8 +146,8 @@ fn by_secret() -> Vec<Case> {
         ),
     ]);
     cases.extend(faults().into_iter().map(|(name, fault)| {
-        full(name).arrange(move |stage| {
-            stage.azure.faults().add(fault.clone());
+        full(name).arrange(move |test_env| {
+            test_env.simulator.faults().add(fault.clone());
         })
     }));
     cases
@@ -233,8 +233,8 @@ fn by_certificate() -> Vec<Case> {
         spn().named("flags").named("no-tenant").args("--client-id {spn} --client-certificate {home}/pkcs8.pem"),
         spn().named("flags").named("relative-path").args(ids).args("--client-certificate pkcs8.pem"),
         spn().named("flags").named("not-registered").args(ids).args("--client-certificate {home}/pkcs8.pem").arrange(
-            |stage| {
-                stage.azure.faults().add(Fault::on(Endpoint::Token).error(
+            |test_env| {
+                test_env.simulator.faults().add(Fault::on(Endpoint::Token).error(
                     401,
                     "invalid_client",
                     "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application.",

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{Play, Wrong};
 use crate::sequences::{
     kubeconfig::Says,
+    machine::{Machine, OTHER_SERVER, Ran, Started},
     model::{Identity, asks_a_person},
-    stage::{OTHER_SERVER, Ran, Stage, Started},
     step::*,
 };
 
@@ -23,12 +23,15 @@ type Ended<'a> = (Context, Option<Person>, &'a Ran);
 impl Play<'_> {
     /// A command like kubectl's for a context; none where there is no such context.
     pub(super) fn get_token(&self, context: Context, who: Option<Person>) -> Option<Command> {
-        let exec = self.read.exec(&self.stage.known, &self.name(context));
+        let exec = self.read.exec(&self.machine.known, &self.name(context));
         let exec = exec.expect("it was read before")?;
-        let mut command = self.stage.command(who);
+        let mut command = self.machine.command(who);
         command.args(&exec.args).envs(exec.env.iter().cloned());
         if let Some(AsApp(tenant)) = self.says(context).map(|says| says.mode) {
-            command.env("AZURE_CLIENT_SECRET", self.stage.principal(tenant).secret());
+            command.env(
+                "AZURE_CLIENT_SECRET",
+                self.machine.principal(tenant).secret(),
+            );
         }
         Some(command)
     }
@@ -52,8 +55,8 @@ impl Play<'_> {
             return Ok(());
         };
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let ran = self.stage.run(command);
-        self.stage.settle();
+        let ran = self.machine.run(command);
+        self.machine.settle();
         self.judge(context, who, &ran)
     }
 
@@ -69,7 +72,7 @@ impl Play<'_> {
         };
         let name = self.name(context);
         let wrong = |what: String| Err(format!("`{name}` {what}\n{}", ran.stderr));
-        let has_to_come = self.stage.clock_is_right() && self.model.has_to_come(&says);
+        let has_to_come = self.machine.clock_is_right() && self.model.has_to_come(&says);
         if ran.asked() && who.is_none() {
             return wrong("asked a person where nobody is".into());
         }
@@ -83,7 +86,7 @@ impl Play<'_> {
             if has_to_come {
                 return wrong("got no token though its sign-in is good: that was lost".into());
             }
-            if fits && known && self.stage.clock_is_right() {
+            if fits && known && self.machine.clock_is_right() {
                 return wrong("got no token though the right person signed in".into());
             }
             return Ok(());
@@ -92,7 +95,7 @@ impl Play<'_> {
             serde_json::from_str(&ran.stdout).map_err(|e| format!("`{name}` said no JSON: {e}"))?;
         let token = answer["status"]["token"].as_str().unwrap_or_default();
         let claims = self
-            .stage
+            .machine
             .claims(token)
             .map_err(|e| format!("`{name}` got a token that is no good: {e}"))?;
         if let Some(who) = signed_in {
@@ -128,29 +131,29 @@ impl Play<'_> {
         }
         let tenant = [One, Two]
             .into_iter()
-            .find(|tenant| self.stage.tenant(*tenant) == text("tid"));
+            .find(|tenant| self.machine.tenant(*tenant) == text("tid"));
         let tenant = tenant.ok_or("got a token of no tenant")?;
         if says.tenant.is_some_and(|wanted| wanted != tenant) {
             return Err("got a token of another tenant".into());
         }
         let client = match (says.mode, says.client) {
             (AsAz, _) => AZURE_CLI_APP,
-            (_, Some(client)) => self.stage.client_id(client),
+            (_, Some(client)) => self.machine.client_id(client),
             _ => return Err("got a token without a client".into()),
         };
         if text("appid") != client {
             return Err("got a token of another application".into());
         }
-        let (id, oid) = (self.stage.tenant(tenant), text("oid"));
+        let (id, oid) = (self.machine.tenant(tenant), text("oid"));
         if let Some(person) = [Ann, Bob]
             .into_iter()
-            .find(|person| self.stage.user(*person).oid_in(id) == oid)
+            .find(|person| self.machine.user(*person).oid_in(id) == oid)
         {
             return Ok(Identity::Human(person));
         }
         let principal = [One, Two]
             .into_iter()
-            .find(|tenant| self.stage.principal(*tenant).oid == oid);
+            .find(|tenant| self.machine.principal(*tenant).oid == oid);
         principal
             .map(Identity::Application)
             .ok_or_else(|| "got a token of nobody".into())
@@ -181,9 +184,9 @@ impl Play<'_> {
         let [Some(one), Some(two)] = commands else {
             return Ok(());
         };
-        let started = [self.stage.start(one), self.stage.start(two)];
-        let [one, two] = started.map(|started| self.stage.finish(started));
-        self.stage.settle();
+        let started = [self.machine.start(one), self.machine.start(two)];
+        let [one, two] = started.map(|started| self.machine.finish(started));
+        self.machine.settle();
         self.judge_both((first, people[0], &one), (second, people[1], &two))
     }
 
@@ -193,7 +196,7 @@ impl Play<'_> {
             if arrived() {
                 return true;
             }
-            if Stage::has_ended(started) {
+            if Machine::has_ended(started) {
                 return false;
             }
             thread::sleep(Duration::from_millis(1));
@@ -218,10 +221,10 @@ impl Play<'_> {
         let (Some(slow), Some(fast)) = commands else {
             return Ok(());
         };
-        let hold = self.stage.hold_refresh(tenant);
-        let mut slow = self.stage.start(slow);
+        let hold = self.machine.hold_refresh(tenant);
+        let mut slow = self.machine.start(slow);
         Self::wait_for(&mut slow, || hold.waiting() > 0);
-        let mut fast = self.stage.start(fast);
+        let mut fast = self.machine.start(fast);
         // Contexts of one account wait for one another, or answers of one tenant are held.
         let waits = (one.client, one.hint) == (two.client, two.hint);
         let begun = Instant::now();
@@ -229,8 +232,8 @@ impl Play<'_> {
             waits || hold.waiting() > 1 || begun.elapsed() > Duration::from_secs(20)
         });
         hold.release();
-        let (slow, fast) = (self.stage.finish(slow), self.stage.finish(fast));
-        self.stage.settle();
+        let (slow, fast) = (self.machine.finish(slow), self.machine.finish(fast));
+        self.machine.settle();
         self.judge_both((first, None, &slow), (second, who, &fast))
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     env::CLOUD,
     sequences::{
         kubeconfig::Says,
+        machine::Machine,
         model::{Entry, asks_a_person},
-        stage::Stage,
         step::*,
     },
 };
@@ -22,15 +22,15 @@ impl Play<'_> {
             SyncPerson(account) => {
                 args.extend(["--login", "devicecode"].map(str::to_owned));
                 if let Some(person) = account {
-                    args.extend(["--account".into(), self.stage.user(person).upn.clone()]);
+                    args.extend(["--account".into(), self.machine.user(person).upn.clone()]);
                 }
             }
             SyncApp(tenant) => {
                 args.extend(["--login", "spn", "--tenant-id"].map(str::to_owned));
-                args.push(self.stage.tenant(tenant).to_owned());
+                args.push(self.machine.tenant(tenant).to_owned());
                 args.extend([
                     "--client-id".into(),
-                    self.stage.principal(tenant).client_id.clone(),
+                    self.machine.principal(tenant).client_id.clone(),
                 ]);
             }
         }
@@ -41,11 +41,11 @@ impl Play<'_> {
         match how {
             SyncAz(Apart) => Some((
                 "AZURE_CONFIG_DIR",
-                self.stage.az_directory(Apart).display().to_string(),
+                self.machine.az_directory(Apart).display().to_string(),
             )),
             SyncApp(tenant) => Some((
                 "AZURE_CLIENT_SECRET",
-                self.stage.principal(tenant).secret().to_owned(),
+                self.machine.principal(tenant).secret().to_owned(),
             )),
             _ => None,
         }
@@ -84,15 +84,15 @@ impl Play<'_> {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let who = who.filter(|_| matches!(how, SyncPerson(_)));
         let mut command = match who {
-            Some(person) => self.stage.at_a_terminal(&args, person),
-            None => self.stage.command(None),
+            Some(person) => self.machine.at_a_terminal(&args, person),
+            None => self.machine.command(None),
         };
         if who.is_none() {
             command.args(&args);
         }
         command.envs(self.sync_env(how));
-        let mut ran = self.stage.run(command);
-        self.stage.settle();
+        let mut ran = self.machine.run(command);
+        self.machine.settle();
         if who.is_some() {
             ran.stderr = std::mem::take(&mut ran.stdout);
         }
@@ -120,7 +120,7 @@ impl Play<'_> {
             _ => false,
         };
         if ran.code != Some(0)
-            && self.stage.clock_is_right()
+            && self.machine.clock_is_right()
             && (az_is_there || matches!(how, SyncApp(_)))
         {
             return Err(format!("it failed for no reason\n{}", ran.stderr));
@@ -141,13 +141,13 @@ impl Play<'_> {
             // A tenant that lets the person in by a prompt alone is left out.
             let left_out = asks_a_person(expected.mode) && self.model.is_refused(tenant);
             let all = all && !left_out;
-            if self.read.link(&self.stage.known, &name)?.is_none() {
+            if self.read.link(&self.machine.known, &name)?.is_none() {
                 if all {
                     return Err(format!("`{name}` was not written"));
                 }
                 continue;
             }
-            let found = self.read.says(self.stage, &name)?;
+            let found = self.read.says(self.machine, &name)?;
             let old = self.says(context);
             let as_it_was = old.as_ref() == Some(&found);
             // Only `azurecli` cares where az keeps its accounts.
@@ -186,10 +186,10 @@ impl Play<'_> {
             Interactive => args.push("interactive".into()),
             AsAz => args.push("azurecli".into()),
             AsApp(tenant) => {
-                let principal = self.stage.principal(tenant);
+                let principal = self.machine.principal(tenant);
                 args.extend(["spn", "--environment", CLOUD, "--client-id"].map(str::to_owned));
                 args.push(principal.client_id.clone());
-                args.extend(["--tenant-id".into(), self.stage.tenant(tenant).to_owned()]);
+                args.extend(["--tenant-id".into(), self.machine.tenant(tenant).to_owned()]);
             }
         }
         if let Some(context) = one {
@@ -202,9 +202,9 @@ impl Play<'_> {
         if one.is_some_and(|one| !self.model.entries.contains_key(&one)) {
             return Ok(());
         }
-        let mut command = self.stage.command(None);
+        let mut command = self.machine.command(None);
         command.args(self.convert_args(mode, one));
-        let ran = self.stage.run(command);
+        let ran = self.machine.run(command);
         if !matches!(ran.code, Some(0 | 1 | 3)) {
             return Err(format!("it ended with {:?}\n{}", ran.code, ran.stderr));
         }
@@ -222,7 +222,7 @@ impl Play<'_> {
         let contexts: Vec<Context> = self.model.entries.keys().copied().collect();
         for context in contexts {
             let name = self.name(context);
-            let found = self.read.says(self.stage, &name)?;
+            let found = self.read.says(self.machine, &name)?;
             let entry = self.model.entries[&context].clone();
             let as_it_was = found == entry.says;
             let converted = entry
@@ -277,12 +277,12 @@ impl Play<'_> {
                 command
             }
             Syncing(how) => {
-                let mut command = self.stage.command(None);
+                let mut command = self.machine.command(None);
                 command.args(self.sync_args(how)).envs(self.sync_env(how));
                 command
             }
             Converting(mode) => {
-                let mut command = self.stage.command(None);
+                let mut command = self.machine.command(None);
                 command.args(self.convert_args(mode, None));
                 command
             }
@@ -295,15 +295,15 @@ impl Play<'_> {
             TokenAnswer => Some(Fault::on(Endpoint::Token)),
             ClusterAnswer => Some(Fault::on(Endpoint::ListClusterUserCredential)),
         };
-        let hold = hold.map(|which| self.stage.simulator.hold(which));
-        let mut started = self.stage.start(command);
+        let hold = hold.map(|which| self.machine.simulator().hold(which));
+        let mut started = self.machine.start(command);
         if let Some(hold) = hold
             && Self::wait_for(&mut started, || hold.waiting() > 0)
         {
-            Stage::kill(&mut started);
+            Machine::kill(&mut started);
         }
-        let ran = self.stage.finish(started);
-        self.stage.settle();
+        let ran = self.machine.finish(started);
+        self.machine.settle();
         match killed {
             Getting(context, _) if ran.code.is_some() => self.judge(context, asks, &ran),
             Getting(context, _) => {

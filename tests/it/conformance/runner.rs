@@ -1,31 +1,22 @@
-//! A simulated Azure with everything beside it that one case at a time is run against.
-//!
-//! Lives here: [`Stage`] (a simulator, the border that keeps every other connection in, the words
-//! that cases use) and the running of one program. What to run is `matrix`'s; what came of it is
-//! taken apart in `observation`.
+//! Runs one case with one program, against a simulated Azure that no connection leaves.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use azure_sim::{Fleet, FleetSpec, Settings, Simulator, User};
+use azure_sim::{Fleet, FleetSpec, Settings, User};
 
-use super::border::Border;
 use super::browser;
 use super::case::Case;
 use super::certificates::certificates;
 use super::observation::{Exit, Observation};
+use super::proxy::Proxy;
+use crate::env::{TIMEOUT, TestEnv};
 
-/// How long a program may take before it is killed. Nothing waits this long unless it hangs.
-const LIMIT: Duration = Duration::from_secs(90);
-
-/// The secrets that are planted; none may turn up in what is said to people.
+/// The secrets that are planted; none may turn up in messages.
 const PLANTED: &[&str] = &[
     "secret",
     "password",
@@ -35,14 +26,11 @@ const PLANTED: &[&str] = &[
     "github-token",
 ];
 
-/// A simulated Azure and what stands beside it.
-pub(super) struct Stage {
-    /// The simulated Azure.
-    pub(super) azure: Simulator,
-    border: Border,
+/// Runs cases, one after the other.
+pub(super) struct Runner {
+    test_env: TestEnv,
+    proxy: Proxy,
     words: HashMap<&'static str, String>,
-    ca: tempfile::NamedTempFile,
-    fleet: Fleet,
 }
 
 /// One of the two programs.
@@ -54,8 +42,7 @@ pub(super) struct Program<'a> {
     pub(super) ours: bool,
 }
 
-impl Stage {
-    /// Starts one.
+impl Runner {
     pub(super) fn new() -> Self {
         let mut fleet = Fleet::generate(&FleetSpec {
             tenants: 2,
@@ -75,34 +62,25 @@ impl Stage {
             user.disabled = name == "disabled";
             fleet.users.push(user);
         }
-        let azure = Simulator::start(fleet.clone());
-        let border = Border::start(
-            azure
-                .authority_url()
+        let test_env = TestEnv::builder().fleet(fleet).without_az().build();
+        let authority = test_env.simulator.authority_url();
+        let proxy = Proxy::start(
+            authority
                 .trim_start_matches("https://")
                 .trim_end_matches('/')
                 .to_owned(),
         );
-        let ca = tempfile::NamedTempFile::new().expect("the temporary directory is writable");
-        fs::write(ca.path(), azure.ca_pem()).expect("a temporary file is writable");
-        let words = words(&azure, &fleet, &border);
-        Stage {
-            azure,
-            border,
+        let words = words(&test_env, &proxy);
+        Self {
+            test_env,
+            proxy,
             words,
-            ca,
-            fleet,
         }
     }
 
-    /// The user that cases sign in as.
-    pub(super) fn user(&self) -> &User {
-        &self.fleet.users[0]
-    }
-
     /// Replaces the words in braces.
-    pub(super) fn expand(&self, text: &str, home: &Path) -> String {
-        let mut text = text.replace("{home}", &home.display().to_string());
+    fn expand(&self, text: &str) -> String {
+        let mut text = text.replace("{home}", &self.test_env.home().display().to_string());
         for (word, value) in &self.words {
             if text.contains(word) {
                 text = text.replace(word, value);
@@ -114,11 +92,14 @@ impl Stage {
     /// Runs a program in a case.
     ///
     /// # Panics
-    /// If our program says a planted secret aloud.
-    pub(super) fn run(&self, case: &Case, program: Program<'_>) -> Observation {
-        self.azure.faults().clear();
-        let upn = self.user().upn.clone();
-        self.azure.configure(|settings| {
+    /// If our program prints a planted secret.
+    pub(super) fn run(&mut self, case: &Case, program: Program<'_>) -> Observation {
+        self.test_env.renew_home();
+        let test_env = &self.test_env;
+        let azure = &test_env.simulator;
+        azure.faults().clear();
+        let upn = test_env.user.upn.clone();
+        azure.configure(|settings| {
             *settings = Settings {
                 device_interval: 0,
                 device_auto_approve: Some((1, upn.clone())),
@@ -127,67 +108,56 @@ impl Stage {
             };
         });
         for arrange in &case.arrange {
-            arrange(self);
+            arrange(test_env);
         }
-        let home = tempfile::tempdir().expect("the temporary directory is writable");
-        let bin = home.path().join("bin");
-        fs::create_dir(&bin).expect("a temporary directory is writable");
         for (name, content) in &case.files {
-            let content = self.expand(content, home.path());
-            fs::write(home.path().join(name), content).expect("a temporary directory is writable");
+            test_env.write(name, &self.expand(content));
         }
-        certificates().copy_into(home.path());
+        certificates().copy_into(test_env.home());
         for (name, script) in &case.programs {
-            let file = bin.join(name);
-            fs::write(&file, self.expand(script, home.path()))
-                .expect("a temporary directory is writable");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
-                .expect("the file is ours");
+            test_env.install_script(name, &self.expand(script));
         }
-        let sign_in = browser::stand_in(home.path(), &bin, self.ca.path());
+        let browser = browser::stand_in(test_env);
 
-        let mut command = Command::new(program.path);
+        let bin = test_env.bin("az");
+        let mut command = test_env.program(program.path);
         command
             .arg("get-token")
-            .args(case.args.iter().map(|arg| self.expand(arg, home.path())))
-            .env_clear()
-            .env("PATH", &bin)
-            .env("HOME", home.path())
-            .env("SSL_CERT_FILE", self.ca.path())
-            // Nothing leaves this machine: the border notes who tried.
-            .env("HTTPS_PROXY", self.border.url())
+            .args(case.args.iter().map(|arg| self.expand(arg)))
+            .env_remove("AZURE_ENVIRONMENT_FILEPATH")
+            .env_remove("AZURE_SIM_CONTROL")
+            .env("PATH", bin.parent().expect("a directory"))
+            // Nothing leaves this machine: the proxy notes who tried.
+            .env("HTTPS_PROXY", self.proxy.url())
             .env("NO_PROXY", "127.0.0.1,localhost")
-            .current_dir(home.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         for (name, value) in &case.env {
-            command.env(name, self.expand(value, home.path()));
+            command.env(name, self.expand(value));
         }
-        self.azure.reset();
-        self.border.take();
+        azure.reset();
+        self.proxy.take();
         let (exit, stdout, stderr) = finish(command);
-        sign_in.end();
+        browser.end();
 
         if program.ours {
             self.refuse_leaks(case, &stderr);
         }
         let places = [
-            (home.path().display().to_string(), "{home}"),
+            (test_env.home().display().to_string(), "{home}"),
             (self.words["{authority}"].clone(), "{authority}"),
             (self.words["{metadata}"].clone(), "{metadata}"),
         ];
-        let mut observation =
-            Observation::new(exit, &self.azure.requests(), &stdout, stderr, &places);
-        for asked in self.border.take() {
+        let mut observation = Observation::new(exit, &azure.requests(), &stdout, stderr, &places);
+        for asked in self.proxy.take() {
             // How many connections it takes is the HTTP client's business.
             observation
                 .calls
-                .entry(format!("abroad {asked}"))
+                .entry(format!("outside {asked}"))
                 .or_default()
                 .times = 1;
         }
-        observation.note_command_lines(home.path());
+        observation.note_command_lines(test_env.home());
         observation
     }
 
@@ -196,14 +166,16 @@ impl Stage {
             let secret = &self.words[format!("{{{name}}}").as_str()];
             assert!(
                 !said.contains(secret),
-                "{}: {name} is said aloud:\n{said}",
+                "{}: {name} is printed:\n{said}",
                 case.id
             );
         }
     }
 }
 
-fn words(azure: &Simulator, fleet: &Fleet, border: &Border) -> HashMap<&'static str, String> {
+fn words(test_env: &TestEnv, proxy: &Proxy) -> HashMap<&'static str, String> {
+    let azure = &test_env.simulator;
+    let fleet = azure.fleet();
     let tenant = &fleet.tenants[0];
     let user = &fleet.users[0];
     let principal = &fleet.service_principals[0];
@@ -254,7 +226,7 @@ fn words(azure: &Simulator, fleet: &Fleet, border: &Border) -> HashMap<&'static 
         ("{github}", azure.github_oidc_url()),
         ("{github-token}", azure.github_oidc_token()),
         ("{federated}", token),
-        ("{border}", border.url()),
+        ("{proxy}", proxy.url()),
     ])
 }
 
@@ -264,7 +236,8 @@ fn finish(mut command: Command) -> (Exit, String, String) {
     let stdout = drain(child.stdout.take().expect("stdout is piped"));
     let stderr = drain(child.stderr.take().expect("stderr is piped"));
     // Both streams end with the program; a grandchild that holds them counts as the program.
-    let (Ok(stdout), Ok(stderr)) = (stdout.recv_timeout(LIMIT), stderr.recv_timeout(LIMIT)) else {
+    let (Ok(stdout), Ok(stderr)) = (stdout.recv_timeout(TIMEOUT), stderr.recv_timeout(TIMEOUT))
+    else {
         // It may have ended between the two lines: then there is nothing to kill.
         let _ = child.kill();
         let _ = child.wait();

@@ -1,5 +1,5 @@
-//! Where sequences are played: a simulator that many of them share, a home directory for each, and
-//! the programs in it.
+//! The machine that sequences are played on: a home directory, a clock, and the programs of two
+//! people; and the simulated Azure, which many sequences share.
 
 use std::{
     fs,
@@ -14,25 +14,23 @@ use std::{
 };
 
 use azure_sim::{
-    AKS_SERVER_APP, Cluster as AksCluster, Fault, Files, Fleet, FleetSpec, Hold, ServicePrincipal,
+    AKS_SERVER_APP, Cluster as AksCluster, Fault, Fleet, FleetSpec, Hold, ServicePrincipal,
     Simulator, User,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{kubeconfig::Known, step::*};
-use crate::env::{AZ_CLOUD, CLOUD};
+use crate::env::{AZ_CLOUD, CLOUD, NON_INTERACTIVE, PROGRAM, TIMEOUT, TestEnv, demo};
 
 /// An application whose tokens some contexts are edited to ask for.
 pub(super) const OTHER_SERVER: &str = "7c2f0a5e-6f0b-4f2e-9c55-0d7f9a2b4c11";
 /// The lifetime of a person's token, in seconds.
 const LIFETIME: i64 = 3600;
-/// How long a program may take that hangs: a test that works never waits for it.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// The library that changes a program's clock and kills it at a call. What links Rust programs
 /// builds it.
-static MACHINE: LazyLock<PathBuf> = LazyLock::new(|| {
+static PRELOAD: LazyLock<PathBuf> = LazyLock::new(|| {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sequences/machine.c");
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let library = directory.join("machine.so");
@@ -87,7 +85,7 @@ impl Watch {
                     let pid = i32::try_from(*pid)
                         .ok()
                         .and_then(rustix::process::Pid::from_raw);
-                    if let Some(pid) = pid.filter(|_| begun.elapsed() > LIMIT) {
+                    if let Some(pid) = pid.filter(|_| begun.elapsed() > TIMEOUT) {
                         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
                     }
                 }
@@ -113,18 +111,16 @@ impl Drop for Watch {
     }
 }
 
-pub(super) struct Stage {
-    pub(super) simulator: Simulator,
+pub(super) struct Machine {
+    pub(super) test_env: TestEnv,
     tenants: [String; 2],
     users: [User; 2],
     principals: [ServicePrincipal; 2],
     clusters: [AksCluster; 2],
-    directory: tempfile::TempDir,
-    files: Files,
     program: PathBuf,
     watch: Watch,
     pub(super) known: Known,
-    /// Seconds that have passed in the world, and that this machine's clock is off.
+    /// Seconds that have passed everywhere, and that this machine's clock is off.
     passed: i64,
     off: i64,
 }
@@ -133,7 +129,7 @@ fn at<T>(pair: &[T; 2], second: bool) -> &T {
     &pair[usize::from(second)]
 }
 
-impl Stage {
+impl Machine {
     pub(super) fn new() -> Self {
         let mut fleet = Fleet::generate(&FleetSpec {
             clusters: 2,
@@ -151,27 +147,13 @@ impl Stage {
         });
         fleet.users = users.to_vec();
         fleet.resources.push(OTHER_SERVER.to_owned());
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let simulator = Simulator::start(fleet.clone());
-        let files = simulator.write_files(directory.path()).expect("written");
-        let bin = directory.path().join("bin");
-        fs::create_dir(&bin).expect("made");
-        std::os::unix::fs::symlink(crate::env::demo(), bin.join("az")).expect("linked");
-        // Under a name of its own, so that its processes are told from those of other stages.
-        let program = bin.join("kubectl-aad");
-        let built = env!("CARGO_BIN_EXE_kubectl-aad");
-        fs::hard_link(built, &program)
-            .or_else(|_| fs::copy(built, &program).map(|_| ()))
-            .expect("linked or copied");
         Self {
-            simulator,
             tenants,
             users,
             principals: std::array::from_fn(|i| fleet.service_principals[i].clone()),
             clusters: std::array::from_fn(|i| fleet.clusters[i].clone()),
-            directory,
-            files,
-            program,
+            test_env: TestEnv::builder().fleet(fleet).without_az().build(),
+            program: PathBuf::new(),
             watch: Watch::new(),
             known: Known::default(),
             passed: 0,
@@ -181,29 +163,36 @@ impl Stage {
 
     /// An empty home and a simulator where nobody is signed in.
     pub(super) fn restart(&mut self) {
-        self.simulator.restart();
+        self.test_env.simulator.restart();
+        self.test_env.renew_home();
+        self.test_env.install("az", &demo());
+        // Under a name of its own, so that its processes are told from those of other machines.
+        self.program = self.test_env.bin("kubectl-aad");
+        fs::hard_link(PROGRAM, &self.program)
+            .or_else(|_| fs::copy(PROGRAM, &self.program).map(drop))
+            .expect("linked or copied");
         (self.passed, self.off) = (0, 0);
-        let _ = fs::remove_dir_all(self.home());
-        fs::create_dir_all(self.home().join(".kube")).expect("made");
-        self.simulator.configure(|settings| {
+        fs::create_dir(self.test_env.path(".kube")).expect("made");
+        self.simulator().configure(|settings| {
             settings.device_interval = 0;
+            settings.device_auto_approve = None;
             settings.user_token_lifetime = LIFETIME;
             settings.service_token_lifetime = LIFETIME;
         });
         for place in [Usual, Apart] {
-            for words in self.simulator.az_cloud_calls(AZ_CLOUD) {
+            for words in self.simulator().az_cloud_calls(AZ_CLOUD) {
                 let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
                 self.run_az(place, &words);
             }
         }
     }
 
-    pub(super) fn home(&self) -> PathBuf {
-        self.directory.path().join("home")
+    pub(super) fn simulator(&self) -> &Simulator {
+        &self.test_env.simulator
     }
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
-        self.home().join(".kube/config")
+        self.test_env.kubeconfig()
     }
 
     pub(super) fn tenant(&self, tenant: Tenant) -> &str {
@@ -234,7 +223,7 @@ impl Stage {
     }
 
     pub(super) fn az_directory(&self, place: Place) -> PathBuf {
-        self.home().join(match place {
+        self.test_env.path(match place {
             Usual => ".azure",
             Apart => "azure-apart",
         })
@@ -249,7 +238,7 @@ impl Stage {
             Month => 30 * 86_400,
         };
         let passed = self.passed;
-        self.simulator
+        self.simulator()
             .configure(|settings| settings.clock_offset = passed);
     }
 
@@ -298,13 +287,13 @@ impl Stage {
             .grant("refresh_token")
             .tenant(self.tenant(tenant))
             .body(400, "application/json", body.to_string());
-        self.simulator.faults().add(fault);
+        self.simulator().faults().add(fault);
     }
 
     /// Holds back answers to refresh tokens in a tenant.
     pub(super) fn hold_refresh(&self, tenant: Tenant) -> Hold {
         let which = Fault::on(azure_sim::Endpoint::Token).grant("refresh_token");
-        self.simulator.hold(which.tenant(self.tenant(tenant)))
+        self.simulator().hold(which.tenant(self.tenant(tenant)))
     }
 
     /// Signs in to `az`, or out.
@@ -319,7 +308,7 @@ impl Stage {
     /// Runs the stand-in for `az`, in this process.
     fn run_az(&self, place: Place, words: &[&str]) {
         let directory = self.az_directory(place).display().to_string();
-        let control = self.simulator.control_url();
+        let control = self.simulator().control_url();
         let env = move |name: &str| match name {
             "AZURE_CONFIG_DIR" => Some(directory.clone()),
             "AZURE_SIM_CONTROL" => Some(control.clone()),
@@ -334,9 +323,7 @@ impl Stage {
 
     /// Our program, where `who` is there to sign in.
     pub(super) fn command(&self, who: Option<Person>) -> Command {
-        let mut command = Command::new(&self.program);
-        self.prepare(&mut command, who);
-        command
+        self.program(&self.program, who)
     }
 
     /// Our program at a terminal, which is its standard error; its standard output is thrown away.
@@ -346,48 +333,35 @@ impl Stage {
             self.program.display(),
             args.join(" ")
         );
-        let mut command = Command::new("/usr/bin/script");
-        self.prepare(&mut command, Some(who));
+        let mut command = self.program("/usr/bin/script".as_ref(), Some(who));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         command
     }
 
-    fn prepare(&self, command: &mut Command, who: Option<Person>) {
+    fn program(&self, program: &Path, who: Option<Person>) -> Command {
         let exec_info = json!({
             "kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
             "spec": { "interactive": who.is_some() },
         });
+        let mut command = self.test_env.program(program);
         command
-            .env_clear()
-            .env("HOME", self.home())
-            .env(
-                "PATH",
-                format!(
-                    "{}:/usr/bin:/bin",
-                    self.directory.path().join("bin").display()
-                ),
-            )
-            .env("SSL_CERT_FILE", &self.files.ca)
-            .env("AZURE_ENVIRONMENT_FILEPATH", &self.files.cloud)
-            .env("AZURE_SIM_CONTROL", self.simulator.control_url())
             .env("AAD_TOKEN_STORE", "file")
             .env("KUBERNETES_EXEC_INFO", exec_info.to_string())
-            .env("LD_PRELOAD", &*MACHINE)
+            .env("LD_PRELOAD", &*PRELOAD)
             .env("AAD_MACHINE_CLOCK", (self.passed + self.off).to_string())
-            .current_dir(self.home())
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         match who {
             Some(person) => {
                 let upn = self.user(person).upn.clone();
-                self.simulator
+                self.simulator()
                     .configure(|settings| settings.device_auto_approve = Some((1, upn)));
             }
             None => {
-                command.env("CI", "true");
+                command.env(NON_INTERACTIVE.0, NON_INTERACTIVE.1);
             }
         }
+        command
     }
 
     pub(super) fn start(&self, mut command: Command) -> Started {
@@ -438,7 +412,10 @@ impl Stage {
         let ours = self.program.as_os_str().as_encoded_bytes();
         let begun = Instant::now();
         while processes().any(|line| line.starts_with(ours)) {
-            assert!(begun.elapsed() < LIMIT, "a process in the background hangs");
+            assert!(
+                begun.elapsed() < TIMEOUT,
+                "a process in the background hangs"
+            );
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -449,7 +426,7 @@ impl Stage {
     /// That it is no good, where all clocks agree.
     pub(super) fn claims(&self, token: &str) -> Result<Value, String> {
         if self.clock_is_right() {
-            self.simulator.claims(token)?;
+            self.simulator().claims(token)?;
         }
         let payload = token.split('.').nth(1).unwrap_or_default();
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|e| e.to_string())?;

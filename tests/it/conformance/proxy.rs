@@ -1,18 +1,17 @@
-//! The border: the proxy through which both programs are told to leave this machine. It notes who
-//! wanted to go where, leads those who ask for Entra to the simulated one, and lets nobody out.
+//! The proxy that both programs are told to use. It notes where they connect to, leads connections
+//! to Entra to the simulated one, and refuses all others.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A proxy for HTTPS.
-pub(super) struct Border {
+pub(super) struct Proxy {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-impl Border {
+impl Proxy {
     /// Starts one that leads to the Entra at `entra` (`host:port`); it lives as long as the test.
     pub(super) fn start(entra: String) -> Self {
         let listener =
@@ -29,7 +28,7 @@ impl Border {
                 thread::spawn(move || drop(lead(stream, &entra, &notes)));
             }
         });
-        Border {
+        Proxy {
             url: format!("http://{address}"),
             asked,
         }
