@@ -18,7 +18,8 @@ pub(crate) use param::ParamRow;
 pub use param::{PARAMS, Param, Takes};
 pub(crate) use settings::{Origin, Precedence, Settings};
 pub(crate) use sign_in::{
-    ClientCredential, FederatedToken, IdentityChoice, Login, PopClaims, SignIn,
+    Azd, AzureCli, AzurePipelines, ClientCredential, DeviceCode, FederatedToken, IdentityChoice,
+    Interactive, Login, Msi, PopClaims, Ropc, SignIn, Spn, WorkloadIdentity,
 };
 pub(crate) use variable::Variable;
 pub use variable::{PLATFORM_VARIABLES, When};

@@ -1,9 +1,7 @@
-//! Whom `az` and `azd` would answer for, seen from their files.
+//! Fingerprints of the accounts of `az` and `azd`, from their files: a cached token is bound to one.
 //!
-//! Lives here: one fingerprint for each, which a cached token is bound to.
-//! Signing out, signing in (as the same person too) and choosing another
-//! subscription or cloud change it; a token that the program renews does not.
-//! Nothing is started and nothing is written.
+//! Signing in (also as the same person) or out and choosing another subscription or cloud change it; a token that the
+//! program refreshes does not.
 
 use std::{
     borrow::Cow,
@@ -25,13 +23,13 @@ use crate::{
     tool_config::{self, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
 };
 
-/// The largest file that is read, in bytes: a profile has some 1 KB a subscription.
+/// The largest file that is read, in bytes: a profile has about 1 KB a subscription.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// The variable that names the program whose account `azd` uses in place of its own.
-const AZD_ASKS: &str = "AZD_AUTH_ENDPOINT";
+/// The variable that names the program whose account `azd` uses instead of its own.
+const AZD_AUTH_ENDPOINT: &str = "AZD_AUTH_ENDPOINT";
 
-/// The cloud that `AZURE_CLOUD_NAME` chooses, where az is set to another one.
+/// The cloud that `AZURE_CLOUD_NAME` chooses, if az is configured for another one.
 pub(super) fn cloud_for_this_call(host: &Host) -> Option<&str> {
     let wanted = host.var_nonempty(AZ_CLOUD_VARIABLE)?;
     let dir = AZ_CONFIG_DIR.find(host).ok()?;
@@ -42,60 +40,77 @@ pub(super) fn cloud_for_this_call(host: &Host) -> Option<&str> {
     (set != wanted).then_some(wanted)
 }
 
-/// What `az` would answer from; none where nothing tells, and then nothing may
-/// be cached.
-pub(super) fn of_az(host: &Host) -> Option<String> {
-    let mut seen = Seen::of_az(host)?;
-    let dir = seen.dir.clone();
-    // Each sign-in, sign-out and choice of a subscription writes the profile, and nothing else
-    // does: its time tells a person who came back from one who never left.
-    seen.written("az", &dir.join("azureProfile.json"))?;
+/// The account of a program.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CliAccount {
+    /// Which configuration directory this is, on which machine and for which cloud: it has one account at a time.
+    place: String,
+    /// Who is signed in there.
+    account: String,
+}
+
+impl CliAccount {
+    /// The identity in a cache key: see [`CacheKey::identity`](super::cache::CacheKey::identity).
+    pub(super) fn identity(&self, subscription: &str) -> String {
+        format!("{subscription}\n{}\n{}", self.place, self.account)
+    }
+}
+
+/// The account of `az`; none if it can't be told, and then nothing may be cached.
+pub(super) fn of_az(host: &Host) -> Option<CliAccount> {
+    let mut digest = Digest::new(host, AZ_CONFIG_DIR)?;
+    // It chooses another of az's clouds, and with it the accounts.
+    digest.add(host.var(AZ_CLOUD_VARIABLE).unwrap_or_default().as_bytes());
+    let place = digest.fingerprint();
+    let dir = digest.dir.clone();
+    // Signing in or out and choosing a subscription write the profile, and nothing else does: its time shows whether a
+    // person signed out and came back.
+    digest.add_written("az", &dir.join("azureProfile.json"))?;
     for name in ["config", "clouds.config", "service_principal_entries.json"] {
-        seen.add(&read("az", &dir.join(name))?.unwrap_or_default());
+        digest.add(&read("az", &dir.join(name))?.unwrap_or_default());
     }
     match read("az", &dir.join("msal_token_cache.json"))? {
-        Some(bytes) => seen.add(&accounts(&bytes)?),
-        // Windows keeps them encrypted: any change counts.
+        Some(bytes) => digest.add(&accounts(&bytes)?),
+        // They are encrypted on Windows: any change counts.
         None => {
             for name in ["msal_token_cache.bin", "service_principal_entries.bin"] {
-                seen.stamp(&dir.join(name));
+                digest.add_stamp(&dir.join(name));
             }
         }
     }
-    Some(seen.fingerprint())
+    Some(CliAccount {
+        place,
+        account: digest.fingerprint(),
+    })
 }
 
-/// Where `az` keeps who is signed in: one sign-in at a time counts there. Machines
-/// that share a home directory, and shells with clouds of their own, count apart.
-pub(super) fn place_of_az(host: &Host) -> Option<String> {
-    Some(Seen::of_az(host)?.fingerprint())
-}
-
-/// The same for `azd`.
-pub(super) fn place_of_azd(host: &Host) -> Option<String> {
-    Some(Seen::new(host, AZD_CONFIG_DIR)?.fingerprint())
-}
-
-/// What `azd` would answer from; none where nothing tells. It can be told to ask `az`
-/// (`auth.useAzCliAuth`), so what `az` would say counts too. Where an editor runs it, it asks that one
-/// (azd's `docs/external-authentication.md`), and whose account the editor has is in no file.
-pub(super) fn of_azd(host: &Host) -> Option<String> {
-    if host.var_os(AZD_ASKS).is_some_and(|at| !at.is_empty()) {
+/// The account of `azd`; none if it can't be told. `azd` may be configured to use az's (`auth.useAzCliAuth`), so that
+/// counts, too. If an editor runs it, it uses the editor's (azd's `docs/external-authentication.md`), which is in no
+/// file.
+pub(super) fn of_azd(host: &Host) -> Option<CliAccount> {
+    if host
+        .var_os(AZD_AUTH_ENDPOINT)
+        .is_some_and(|endpoint| !endpoint.is_empty())
+    {
         tracing::info!(
-            "no token of azd is cached: `{AZD_ASKS}` says that another program signs in"
+            "no token of azd is cached: `{AZD_AUTH_ENDPOINT}` says that another program signs in"
         );
         return None;
     }
-    let mut seen = Seen::new(host, AZD_CONFIG_DIR)?;
-    let dir = seen.dir.clone();
+    let mut digest = Digest::new(host, AZD_CONFIG_DIR)?;
+    let place = digest.fingerprint();
+    let dir = digest.dir.clone();
     let config = read("azd", &dir.join("config.json"))?.unwrap_or_default();
     if asks_az(&config) {
-        seen.add(of_az(host)?.as_bytes());
+        digest.add(of_az(host)?.account.as_bytes());
     } else {
-        seen.written("azd", &dir.join("auth.json"))?;
+        digest.add_written("azd", &dir.join("auth.json"))?;
     }
-    seen.add(&config);
-    Some(seen.fingerprint())
+    digest.add(&config);
+    Some(CliAccount {
+        place,
+        account: digest.fingerprint(),
+    })
 }
 
 fn asks_az(config: &[u8]) -> bool {
@@ -112,8 +127,8 @@ fn asks_az(config: &[u8]) -> bool {
         .is_ok_and(|config| config.auth.use_az_cli_auth.eq_ignore_ascii_case("true"))
 }
 
-/// What a file of `program` holds. The outer `None` is for one that is there and can't be read: then
-/// nothing tells whom the program would answer for, and nothing may be cached, which makes each call slow.
+/// Reads a file of `program`. The outer `None` is for a file that exists and can't be read: then the account can't be
+/// told and nothing may be cached, which makes each call slow.
 fn read(program: &str, path: &Path) -> Option<Option<Vec<u8>>> {
     match file::read(path, FILE_LIMIT) {
         Ok(bytes) => Some(Some(bytes)),
@@ -129,7 +144,7 @@ fn read(program: &str, path: &Path) -> Option<Option<Vec<u8>>> {
 }
 
 /// The names of the accounts and refresh tokens in an MSAL cache, in order.
-/// Their contents are passed over: az renews refresh tokens as it goes.
+/// Without their contents: az replaces refresh tokens as it goes.
 fn accounts(bytes: &[u8]) -> Option<Vec<u8>> {
     type Names<'a> = BTreeMap<Cow<'a, str>, IgnoredAny>;
     #[derive(Deserialize)]
@@ -149,31 +164,23 @@ fn accounts(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(names)
 }
 
-/// What was looked at, each part with its length, so that none runs into the next.
-struct Seen {
+/// A digest of what was read, each part with its length so that parts can't run into one another.
+struct Digest {
     context: Context,
     dir: PathBuf,
 }
 
-impl Seen {
+impl Digest {
     fn new(host: &Host, dir: ConfigDir) -> Option<Self> {
         let dir = dir.find(host).ok()?;
-        let mut seen = Self {
+        let mut digest = Self {
             context: Context::new(&SHA256),
             dir: dir.clone(),
         };
-        seen.add(dir.as_os_str().as_encoded_bytes());
-        // With a managed identity the files say the same on each machine that shares them, and
-        // the account is another one.
-        seen.add(msi::cache_identity(host, &IdentityChoice::System).as_bytes());
-        Some(seen)
-    }
-
-    fn of_az(host: &Host) -> Option<Self> {
-        let mut seen = Self::new(host, AZ_CONFIG_DIR)?;
-        // It chooses another of az's clouds, and with it the accounts.
-        seen.add(host.var(AZ_CLOUD_VARIABLE).unwrap_or_default().as_bytes());
-        Some(seen)
+        digest.add(dir.as_os_str().as_encoded_bytes());
+        // With a managed identity, machines that share the files have different accounts.
+        digest.add(msi::cache_identity(host, &IdentityChoice::System).as_bytes());
+        Some(digest)
     }
 
     fn add(&mut self, bytes: &[u8]) {
@@ -181,14 +188,15 @@ impl Seen {
         self.context.update(bytes);
     }
 
-    /// What a file holds and when it was written; none where it is not there.
-    fn written(&mut self, program: &str, path: &Path) -> Option<()> {
+    /// Adds a file's content and when it was written; none if it does not exist.
+    fn add_written(&mut self, program: &str, path: &Path) -> Option<()> {
         self.add(&read(program, path)??);
-        self.stamp(path);
+        self.add_stamp(path);
         Some(())
     }
 
-    fn stamp(&mut self, path: &Path) {
+    /// Adds a file's length and when it was written, if it exists.
+    fn add_stamp(&mut self, path: &Path) {
         let stamp = path.metadata().and_then(|meta| {
             let written = meta.modified()?.duration_since(UNIX_EPOCH);
             Ok((meta.len(), written.unwrap_or_default().as_nanos()))
@@ -199,8 +207,8 @@ impl Seen {
         }
     }
 
-    fn fingerprint(self) -> String {
-        hexadecimal(&self.context.finish().as_ref()[..16])
+    fn fingerprint(&self) -> String {
+        hexadecimal(&self.context.clone().finish().as_ref()[..16])
     }
 }
 
@@ -230,25 +238,25 @@ mod tests {
             fs::write(self.0.path().join(name), text).expect("written");
         }
 
-        fn fingerprint(&self) -> Option<String> {
+        fn account(&self) -> Option<CliAccount> {
             of_az(&Host::with_env([("AZURE_CONFIG_DIR", self.0.path())]))
         }
     }
 
     #[test]
-    fn a_renewal_leaves_the_account_as_it_is() {
+    fn a_refreshed_token_does_not_change_the_account() {
         let az = Az::signed_in();
-        let before = az.fingerprint();
+        let before = az.account();
         assert!(before.is_some());
         az.write(
             "msal_token_cache.json",
             r#"{"AccessToken":{"x":{}},"RefreshToken":{"r":{"secret":"2"}},"Account":{"a":{}}}"#,
         );
-        assert_eq!(az.fingerprint(), before);
+        assert_eq!(az.account(), before);
     }
 
     #[test]
-    fn another_account_profile_cloud_or_principal_is_another_one() {
+    fn another_account_profile_cloud_or_principal_counts_as_another() {
         for (name, text) in [
             ("azureProfile.json", "{\"subscriptions\":[]}"),
             (
@@ -260,37 +268,37 @@ mod tests {
             ("service_principal_entries.json", "[{}]"),
         ] {
             let az = Az::signed_in();
-            let before = az.fingerprint();
+            let before = az.account();
             az.write(name, text);
-            assert_ne!(az.fingerprint(), before, "{name}");
+            assert_ne!(az.account(), before, "{name}");
         }
-        assert_ne!(Az::signed_in().fingerprint(), Az::signed_in().fingerprint());
+        assert_ne!(Az::signed_in().account(), Az::signed_in().account());
     }
 
     #[test]
-    fn who_signed_out_and_in_again_is_told_from_who_stayed() {
+    fn signing_out_and_in_again_counts_as_another_account() {
         let az = Az::signed_in();
-        let before = az.fingerprint();
+        let before = az.account();
         fs::File::options()
             .write(true)
             .open(az.0.path().join("azureProfile.json"))
             .and_then(|file| file.set_modified(SystemTime::now() + Duration::from_secs(2)))
             .expect("ours");
-        assert_ne!(az.fingerprint(), before);
+        assert_ne!(az.account(), before);
     }
 
     #[test]
-    fn where_nothing_tells_nothing_is_cached() {
+    fn an_account_that_cannot_be_told_is_none() {
         let az = Az::signed_in();
         az.write("msal_token_cache.json", "not json");
-        assert_eq!(az.fingerprint(), None);
+        assert_eq!(az.account(), None);
         fs::remove_file(az.0.path().join("azureProfile.json")).expect("there");
         az.write("msal_token_cache.json", CACHE);
-        assert_eq!(az.fingerprint(), None);
+        assert_eq!(az.account(), None);
     }
 
     #[test]
-    fn a_file_that_is_there_and_cannot_be_read_is_not_taken_for_a_missing_one() {
+    fn a_file_that_cannot_be_read_does_not_count_as_missing() {
         for name in [
             "config",
             "clouds.config",
@@ -300,15 +308,15 @@ mod tests {
             let az = Az::signed_in();
             let path = az.0.path().join(name);
             let _ = fs::remove_file(&path);
-            let missing = az.fingerprint();
+            let missing = az.account();
             fs::create_dir(&path).expect("made");
-            assert_eq!(az.fingerprint(), None, "{name}");
+            assert_eq!(az.account(), None, "{name}");
             assert!(missing.is_some(), "{name}");
         }
     }
 
     #[test]
-    fn another_cloud_and_another_machine_are_other_accounts() {
+    fn another_cloud_or_machine_counts_as_another_account() {
         let az = Az::signed_in();
         let with = |name: &str, value: &str| {
             of_az(&Host::with_env([
@@ -316,16 +324,13 @@ mod tests {
                 (name, value.as_ref()),
             ]))
         };
-        assert_eq!(with("UNRELATED", "x"), az.fingerprint());
-        assert_ne!(
-            with("AZURE_CLOUD_NAME", "AzureUSGovernment"),
-            az.fingerprint()
-        );
-        assert_ne!(with("MSI_ENDPOINT", "http://127.0.0.1/"), az.fingerprint());
+        assert_eq!(with("UNRELATED", "x"), az.account());
+        assert_ne!(with("AZURE_CLOUD_NAME", "AzureUSGovernment"), az.account());
+        assert_ne!(with("MSI_ENDPOINT", "http://127.0.0.1/"), az.account());
     }
 
     #[test]
-    fn azd_that_asks_az_changes_with_az() {
+    fn azd_that_uses_az_changes_with_az() {
         let az = Az::signed_in();
         let azd = tempfile::tempdir().expect("a temporary directory");
         let host = Host::with_env([
@@ -350,7 +355,7 @@ mod tests {
         let through_az = of_azd(&host);
         az.write("config", "y");
         assert_ne!(of_azd(&host), through_az);
-        // Whose account an editor has is not told.
+        // Nothing tells whose account an editor has.
         let editor = host.with_vars([("AZD_AUTH_ENDPOINT", "http://127.0.0.1:1")]);
         assert_eq!(of_azd(&editor), None);
     }

@@ -4,7 +4,12 @@ use serde_json::{Map, Value};
 
 use super::{
     AccessToken, FlowContext,
-    oauth::{Tokens, answer::text, entra_error::codes_in, error_codes},
+    oauth::{
+        Tokens,
+        answer::{expiry, text},
+        entra_error::codes_in,
+        error_codes,
+    },
     progress::WaitingFor,
 };
 use crate::{
@@ -20,6 +25,7 @@ pub(super) async fn run(
     args: &[&str],
     missing: &str,
 ) -> Result<Finished> {
+    check_arguments(args)?;
     tracing::debug!("running {program}");
     cx.progress
         .waits_for(WaitingFor::Source(format!("`{program}`")));
@@ -39,29 +45,20 @@ pub(super) async fn run(
         })
 }
 
-/// On Windows `az` is a batch file, whose interpreter reads arguments anew:
-/// nothing that it could take for more than text may get there.
-pub(super) fn check_arguments(args: &[&str]) -> Result<()> {
+/// On Windows `az` is a batch file, and its interpreter parses arguments once more: refuses whatever it might not take
+/// as text.
+fn check_arguments(args: &[&str]) -> Result<()> {
     let bad = |arg: &&&str| {
         arg.chars()
             .any(|c| c.is_control() || matches!(c, '"' | '%' | '&' | '|' | '<' | '>' | '^' | '!'))
     };
-    // Claims are base64 and free of them by construction.
     match args.iter().find(bad) {
         Some(arg) => Err(
             Failure::usage(format!("`{arg}` can't be passed to another program"))
-                .hint("give ids in place of names"),
+                .hint("use ids instead of names"),
         ),
         None => Ok(()),
     }
-}
-
-pub(super) fn tokens(secret: Secret, expires_on: i64) -> Tokens {
-    Tokens::from(AccessToken {
-        secret,
-        expires_on,
-        refresh_on: None,
-    })
 }
 
 impl Finished {
@@ -71,8 +68,8 @@ impl Finished {
     }
 }
 
-/// The JSON document with the token, whatever the program wrote around it. It counts also where the
-/// program then did not end.
+/// The JSON document with the token, among whatever else the program printed. It also counts if the program did not
+/// end by itself.
 pub(super) fn answer(
     cx: FlowContext<'_>,
     finished: &Finished,
@@ -91,9 +88,9 @@ pub(super) fn answer(
             ),
         )
         .hint("give it longer with `--timeout` or `AZURE_CLI_TIMEOUT`"),
-        Ended::TooMuchOutput => Failure::new(format!("`{program}` writes without end")),
-        Ended::Signal(signal) => Failure::new(format!("`{program}` was ended by signal {signal}")),
-        Ended::Code(_) => odd(program, &format!("holds no JSON object with `{field}`")),
+        Ended::TooMuchOutput => Failure::new(format!("the output of `{program}` does not end")),
+        Ended::Signal(signal) => Failure::new(format!("`{program}` was killed by signal {signal}")),
+        Ended::Code(_) => unexpected(program, &format!("has no JSON object with `{field}`")),
     };
     Err(match finished.stderr.trim() {
         "" => failure,
@@ -101,10 +98,9 @@ pub(super) fn answer(
     })
 }
 
-/// Finds the JSON object that has a field with text, among notices, warnings and other objects.
-/// Where several have it, the last one is the answer.
+/// Finds the last JSON object that has a field with text, among notices, warnings and other objects.
 fn find_answer(output: &str, field: &str) -> Option<Map<String, Value>> {
-    /// Against output that is made of braces.
+    /// Bounds the work on output that is full of braces.
     const TRIES: usize = 10_000;
     let mut found = None;
     let mut at = 0;
@@ -128,22 +124,34 @@ fn find_answer(output: &str, field: &str) -> Option<Map<String, Value>> {
     found
 }
 
-pub(super) fn answer_text(
+/// The token of an answer. It expires at the earlier of what the program says and what the token says.
+///
+/// # Errors
+/// When there is no token, or neither says when it expires.
+pub(super) fn token(
     fields: &Map<String, Value>,
-    name: &str,
     program: &str,
-) -> Result<Secret> {
-    text(fields, name)
+    field: &str,
+    expires_on: Option<i64>,
+) -> Result<Tokens> {
+    let token = text(fields, field)
         .map(Secret::new)
-        .ok_or_else(|| odd(program, &format!("has no `{name}`")))
+        .ok_or_else(|| unexpected(program, &format!("has no `{field}`")))?;
+    let expires_on = expiry(token.expose(), [expires_on])
+        .ok_or_else(|| unexpected(program, "does not say when the token expires"))?;
+    Ok(Tokens::from(AccessToken {
+        secret: token,
+        expires_on,
+        refresh_on: None,
+    }))
 }
 
-pub(super) fn odd(program: &str, why: &str) -> Failure {
+fn unexpected(program: &str, why: &str) -> Failure {
     Failure::new(format!("the answer of `{program}` {why}"))
         .hint(format!("type `{program} version`; it may be too old"))
 }
 
-/// A code of Entra's that the program passed on.
+/// Explains an Entra error that the program passed on.
 pub(super) fn entra_failure(
     said: &str,
     program: &str,
@@ -180,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_become_a_command_is_not_passed_on() {
+    fn arguments_that_could_become_a_command_are_refused() {
         for bad in ["a\" & calc", "%PATH%", "a|b", "a\nb"] {
             assert!(check_arguments(&["account", bad]).is_err(), "{bad}");
         }
@@ -188,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_found_whatever_stands_around_it() {
+    fn the_answer_is_found_among_other_output() {
         let answer = r#"{"accessToken": "t}{", "nested": {"accessToken": "x"}}"#;
         for output in [
             answer.to_owned(),
@@ -216,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn long_output_is_cut_at_its_beginning() {
+    fn the_beginning_of_long_output_is_cut() {
         let said = last_lines(&format!("{} end\n of it", "x ".repeat(2000)));
         assert!(said.starts_with('…') && said.ends_with("end of it"));
         assert!(said.len() < 700);

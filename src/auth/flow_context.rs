@@ -1,6 +1,4 @@
-//! One token to be got, with all that a flow needs to get it.
-//!
-//! Lives here: [`FlowContext`]. It is what every flow beside this file takes.
+//! What a flow needs to get one token.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,33 +14,34 @@ use crate::{
     host::Host,
 };
 
-/// Shows a line to the person who is signing in. An error says that it could
-/// not be written.
+/// Shows a line to the person who is signing in. Fails if it can't be written.
 pub(crate) type Prompt = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
-/// Tells a person a line that need not be read.
+/// Shows a line that need not be read.
 pub(crate) type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// One token to be got.
+/// One token to get, and what is needed for it.
 #[derive(Clone, Copy)]
 pub(super) struct FlowContext<'a> {
     /// The machine.
     pub(super) host: &'a Host,
     /// The Entra endpoint.
     pub(super) authority: &'a Authority,
-    /// The tenant to ask; empty where a program of the machine decides.
+    /// The tenant to ask; empty if a program or service of the machine decides.
     pub(super) tenant: &'a str,
+    /// Whether the request names another tenant than the sign-in.
+    pub(super) other_tenant: bool,
     /// The resource without `/.default`.
     pub(super) resource: &'a str,
     /// A claims challenge, as JSON.
     pub(super) claims: Option<&'a str>,
-    /// What a token request says of the key that the token shall be bound to.
+    /// The `req_cnf` of the key that the token is to be bound to.
     pub(super) req_cnf: Option<&'a str>,
     /// How long a program or a service may take.
     pub(super) timeout: Duration,
-    /// Where a person reads what to do.
+    /// Shows a person what to do.
     pub(super) prompt: &'a Prompt,
-    /// What is told where the time runs out.
+    /// Told what is waited for.
     pub(super) progress: &'a Progress,
 }
 
@@ -50,15 +49,15 @@ impl FlowContext<'_> {
     /// Shows a person a line.
     ///
     /// # Errors
-    /// When it can't be written: nobody will do what nobody was told.
+    /// When it can't be written: then nobody will do it.
     pub(super) fn show(&self, line: &str) -> Result<()> {
         (self.prompt)(line).map_err(|error| {
             Failure::of(
                 Kind::SignInNeeded,
-                "a sign-in is needed, and what to do for it could not be shown",
+                "a sign-in is needed, and what to do could not be shown",
             )
             .because(error)
-            .hint("run the command again where its standard error can be seen")
+            .hint("run the command again where its standard error is visible")
         })
     }
 
@@ -67,13 +66,12 @@ impl FlowContext<'_> {
         format!("{}/.default", self.resource)
     }
 
-    /// The scope of a person's token: with what gets a refresh token and tells
-    /// who signed in.
+    /// The scopes of a person's token: also for a refresh token and for who signed in.
     pub(super) fn user_scope(&self) -> String {
         format!("{} openid offline_access profile", self.scope())
     }
 
-    /// Asks for a token that is bound to the key, where there is one.
+    /// Asks for a token that is bound to the key, if there is one.
     pub(super) fn bound(&self, form: Form) -> Form {
         match self.req_cnf {
             Some(cnf) => form.with("token_type", "pop").with("req_cnf", cnf),

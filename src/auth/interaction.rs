@@ -1,43 +1,42 @@
-//! Decides whether a person can be asked to sign in, and how long to wait for one.
+//! Decides whether a person can be asked to sign in, and how long to wait.
 //!
-//! One function, [`Interaction::of`]; `docs/prompts.md` shows it as a table.
-//! Standard input plays no part: nothing is ever typed into this program.
+//! `docs/prompts.md` shows [`Interaction::of`] as a table. Standard input does not matter: nothing is ever typed into this
+//! program.
 
 use std::time::Duration;
 
-use crate::{host::Sink, login::LoginMode};
+use crate::host::Sink;
 
-/// How long a person has at a terminal: as long as Entra's device codes live.
+/// How long to wait at a terminal: as long as Entra's device codes are valid.
 const AT_A_TERMINAL: Duration = Duration::from_secs(15 * 60);
-/// How long a person has where it is not known whether one reads along.
+/// How long to wait if it is unknown whether a person reads standard error.
 const ELSEWHERE: Duration = Duration::from_secs(60);
 
-/// All that the decision depends on.
+/// What the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation {
-    /// How to sign in.
-    pub mode: LoginMode,
     /// Whether this process works in the background.
     pub in_background: bool,
     /// Whether `CI` says that this is a pipeline.
     pub is_ci: bool,
     /// Where standard error goes.
     pub stderr: Sink,
-    /// Whether this machine has a browser to open.
-    pub has_browser: bool,
-    /// The timeout, where one was given.
+    /// Whether the sign-in opens a browser on this machine, which is visible by itself. Only matters if standard error
+    /// goes nowhere.
+    pub opens_browser: bool,
+    /// The timeout, if one was given.
     pub timeout: Option<Duration>,
 }
 
 /// Whether a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interaction {
-    /// One is.
+    /// Yes.
     Interactive {
         /// How long to wait for the sign-in.
         wait: Duration,
     },
-    /// Nobody is.
+    /// No.
     NonInteractive(Reason),
 }
 
@@ -53,10 +52,7 @@ pub enum Reason {
 }
 
 impl Interaction {
-    /// Decides it.
-    ///
-    /// Both modes show something on standard error. A browser that opens is seen
-    /// by itself.
+    /// Decides for a login mode that can ask.
     pub fn of(situation: &Situation) -> Self {
         if situation.in_background {
             return Self::NonInteractive(Reason::Background);
@@ -64,11 +60,10 @@ impl Interaction {
         if situation.is_ci {
             return Self::NonInteractive(Reason::Ci);
         }
-        let opens_browser = situation.mode == LoginMode::Interactive && situation.has_browser;
         let wait = match situation.stderr {
             Sink::Terminal => AT_A_TERMINAL,
             Sink::Stream => ELSEWHERE,
-            Sink::Nowhere if opens_browser => ELSEWHERE,
+            Sink::Nowhere if situation.opens_browser => ELSEWHERE,
             Sink::Nowhere => return Self::NonInteractive(Reason::Unseen),
         };
         Self::Interactive {
@@ -81,12 +76,11 @@ impl Interaction {
 mod tests {
     use super::*;
 
-    const AT_HOME: Situation = Situation {
-        mode: LoginMode::DeviceCode,
+    const IN_TERMINAL: Situation = Situation {
         in_background: false,
         is_ci: false,
         stderr: Sink::Terminal,
-        has_browser: true,
+        opens_browser: false,
         timeout: None,
     };
 
@@ -98,20 +92,23 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_shown_where_standard_error_goes_somewhere() {
+    fn a_person_is_asked_if_standard_error_goes_somewhere() {
         for (stderr, wait) in [
             (Sink::Terminal, Some(900)),
             (Sink::Stream, Some(60)),
             (Sink::Nowhere, None),
         ] {
-            let situation = Situation { stderr, ..AT_HOME };
+            let situation = Situation {
+                stderr,
+                ..IN_TERMINAL
+            };
             assert_eq!(waits(situation), wait, "{stderr:?}");
         }
     }
 
     #[test]
-    fn a_browser_is_seen_without_standard_error() {
-        for (stderr, has_browser, wait) in [
+    fn a_browser_is_visible_without_standard_error() {
+        for (stderr, opens_browser, wait) in [
             (Sink::Terminal, true, Some(900)),
             (Sink::Terminal, false, Some(900)),
             (Sink::Stream, true, Some(60)),
@@ -120,17 +117,16 @@ mod tests {
             (Sink::Nowhere, false, None),
         ] {
             let situation = Situation {
-                mode: LoginMode::Interactive,
                 stderr,
-                has_browser,
-                ..AT_HOME
+                opens_browser,
+                ..IN_TERMINAL
             };
-            assert_eq!(waits(situation), wait, "{stderr:?} {has_browser}");
+            assert_eq!(waits(situation), wait, "{stderr:?} {opens_browser}");
         }
     }
 
     #[test]
-    fn a_timeout_that_was_given_wins_and_asks_nobody_by_itself() {
+    fn a_given_timeout_wins_and_does_not_make_a_person_reachable() {
         let timeout = Some(Duration::from_secs(7));
         for (stderr, wait) in [
             (Sink::Terminal, Some(7)),
@@ -140,7 +136,7 @@ mod tests {
             let situation = Situation {
                 stderr,
                 timeout,
-                ..AT_HOME
+                ..IN_TERMINAL
             };
             assert_eq!(waits(situation), wait, "{stderr:?}");
         }
@@ -148,11 +144,11 @@ mod tests {
 
     #[test]
     fn pipelines_and_background_processes_ask_nobody() {
-        for mode in [LoginMode::DeviceCode, LoginMode::Interactive] {
+        for opens_browser in [false, true] {
             let ci = Situation {
-                mode,
+                opens_browser,
                 is_ci: true,
-                ..AT_HOME
+                ..IN_TERMINAL
             };
             let background = Situation {
                 in_background: true,

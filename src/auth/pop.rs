@@ -1,8 +1,7 @@
-//! Proof of possession: a token that only the holder of a key can use.
+//! Proof of possession: the key that tokens are bound to, and the signed request (SHR) that kubectl sends instead of the
+//! bare token.
 //!
-//! Lives here: the key, and the signed request (SHR) that kubectl sends in
-//! place of the bare token. The server is kubeguard's
-//! `auth/providers/azure`: it takes a signed request for 15 minutes.
+//! The server is kubeguard's `auth/providers/azure`, which accepts a signed request for 15 minutes.
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -29,10 +28,9 @@ use crate::{
 
 /// The record of the key.
 const RECORD: &str = "pop-key";
-/// The lock under which the key is made.
+/// The lock under which the key is created.
 pub(super) const LOCK: &str = "pop-key";
-/// How long kubectl may use a signed request, in seconds: a minute less than
-/// the server takes it.
+/// How long kubectl may use a signed request, in seconds: a minute less than the server accepts it.
 const LIFE: i64 = 14 * 60;
 
 /// The key that tokens are bound to.
@@ -42,22 +40,21 @@ pub(super) struct PopKey {
     e: String,
     n: String,
     kid: String,
-    /// Why the key ends with the process, where it was to be stored.
+    /// Why the key could not be stored.
     unstored: Option<Failure>,
 }
 
 impl PopKey {
-    /// Makes a key and keeps it. Callers hold [`LOCK`], so that there is one key
-    /// whoever asks for it first. One that can't be stored is as good as any, for as
-    /// long as the process runs.
+    /// Creates a key and stores it. Callers hold [`LOCK`], so that all processes use one key. A key that can't be stored
+    /// serves this process.
     ///
     /// # Errors
-    /// When no key can be made.
-    pub(super) fn make(store: &Store) -> Result<Self> {
+    /// When no key can be created.
+    pub(super) fn create(store: &Store) -> Result<Self> {
         let key = KeyPair::generate(KeySize::Rsa2048)
-            .map_err(|_| Failure::new("could not make a key for proof of possession"))?;
+            .map_err(|_| Failure::new("could not create a key for proof of possession"))?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)
-            .map_err(|_| Failure::new("could not write down the key for proof of possession"))?;
+            .map_err(|_| Failure::new("could not encode the key for proof of possession"))?;
         let text = Secret::new(STANDARD.encode(der.as_ref()));
         let unstored = store.write(RECORD, text.expose().as_bytes()).err();
         Ok(Self {
@@ -66,8 +63,8 @@ impl PopKey {
         })
     }
 
-    /// The key that is kept in this store.
-    pub(super) fn kept(store: &Store) -> Option<Self> {
+    /// Loads the key from the store.
+    pub(super) fn load(store: &Store) -> Option<Self> {
         let text = store.read(RECORD)?;
         let der = zeroize::Zeroizing::new(STANDARD.decode(&*text).ok()?);
         Some(Self::new(KeyPair::from_pkcs8(&der).ok()?))
@@ -89,7 +86,7 @@ impl PopKey {
         }
     }
 
-    /// Why the key ends with the process: then no token that is bound to it may be stored.
+    /// Why the key could not be stored: then no token bound to it may be cached.
     pub(super) fn unstored(&self) -> Option<&Failure> {
         self.unstored.as_ref()
     }
@@ -99,7 +96,7 @@ impl PopKey {
         &self.kid
     }
 
-    /// What a token request says of the key.
+    /// The `req_cnf` of a token request.
     pub(super) fn req_cnf(&self) -> String {
         URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{}","xms_ksl":"sw"}}"#, self.kid))
     }
@@ -137,11 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_made_once_and_signs_for_the_minutes_that_the_server_takes() {
+    fn the_key_is_created_once_and_signs_for_as_long_as_the_server_accepts() {
         let store = Store::in_memory();
-        assert!(PopKey::kept(&store).is_none());
-        let key = PopKey::make(&store).expect("a key");
-        assert_eq!(PopKey::kept(&store).expect("the same").kid(), key.kid());
+        assert!(PopKey::load(&store).is_none());
+        let key = PopKey::create(&store).expect("a key");
+        assert_eq!(PopKey::load(&store).expect("the same").kid(), key.kid());
         let cnf = URL_SAFE_NO_PAD.decode(key.req_cnf()).expect("base64url");
         let cnf: Value = serde_json::from_slice(&cnf).expect("JSON");
         assert_eq!(cnf, json!({ "kid": key.kid(), "xms_ksl": "sw" }));

@@ -1,27 +1,32 @@
-//! What is known of a sign-in that is taking its time, for the error where the time runs out.
+//! What a sign-in is waiting for, and what to say if that takes long or the time runs out.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, Result};
 
-/// The longest wait that a person is told to allow for.
-const WORTH_WAITING: Duration = Duration::from_secs(15 * 60);
+/// After how long a person is told what is waited for.
+const SAID_AFTER: Duration = Duration::from_secs(5);
+/// How often it is checked what is waited for.
+const CHECK: Duration = Duration::from_millis(500);
+/// The longest wait for which a longer `--timeout` is advised.
+const LONGEST_ADVISED: Duration = Duration::from_secs(15 * 60);
 
-/// The last trouble of a sign-in, what it is waiting for, and until when it may.
-#[derive(Debug, Default)]
+/// The progress of one call.
+#[derive(Debug)]
 pub(super) struct Progress {
+    limit: Duration,
+    until: Option<Instant>,
     state: Mutex<State>,
-    until: Option<(Duration, Instant)>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    seen: Option<Failure>,
+    failure: Option<Failure>,
     waiting_for: Option<WaitingFor>,
 }
 
@@ -37,51 +42,90 @@ pub(super) enum WaitingFor {
 }
 
 impl Progress {
-    /// For a sign-in that may take this long from now.
-    pub(super) fn within(limit: Duration) -> Self {
+    /// For a call that may take `limit` from now.
+    pub(super) fn new(limit: Duration) -> Self {
         Self {
+            limit,
+            until: Instant::now().checked_add(limit),
             state: Mutex::default(),
-            until: Instant::now()
-                .checked_add(limit)
-                .map(|until| (limit, until)),
         }
     }
 
-    /// Whether the time that is left is more than a wait.
-    pub(super) fn has_time_for(&self, wait: Duration) -> bool {
-        self.until
-            .is_none_or(|(_, until)| wait < until.saturating_duration_since(Instant::now()))
+    /// How long the whole call may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
     }
 
-    /// The error where a service said no and asks to wait for longer than there is time: to wait in vain
-    /// would only hide what it said.
+    /// Runs `work`. Says once what it waits for if that takes long, and stops waiting for a person when another process
+    /// got what is then `cached`.
+    pub(super) async fn watch<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+        cached: impl Fn() -> Option<T>,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        let mut check = tokio::time::interval(CHECK);
+        // A process that was stopped meanwhile has not waited.
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waited = (String::new(), Duration::ZERO);
+        let mut said = false;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = check.tick() => {}
+            }
+            match self.waiting_for() {
+                Some(WaitingFor::Person) => {
+                    if let Some(token) = cached() {
+                        tracing::debug!("a person signed in to another process");
+                        return Ok(token);
+                    }
+                }
+                Some(WaitingFor::Source(what)) if waited.0 == what => waited.1 += CHECK,
+                Some(WaitingFor::Source(what)) => waited = (what, Duration::ZERO),
+                _ => {}
+            }
+            if !said && waited.1 >= SAID_AFTER {
+                let seconds = self.limit.as_secs_f32();
+                say(&format!("waiting for {}, up to {seconds} s", waited.0));
+                said = true;
+            }
+        }
+    }
+
+    /// Whether more time is left than a wait takes.
+    pub(super) fn has_time_for(&self, wait: Duration) -> bool {
+        self.until
+            .is_none_or(|until| wait < until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The error if a service refused and asks for a wait that does not fit: waiting would only hide what it said.
     pub(super) fn wait_error(&self, refused: Failure, wait: Duration) -> Failure {
-        let limit = self.until.map_or(Duration::ZERO, |(limit, _)| limit);
         let failure = refused.because(format!(
             "it asks to wait for {} s, and all may take {} s",
             wait.as_secs_f32().ceil(),
-            limit.as_secs_f32()
+            self.limit.as_secs_f32()
         ));
-        if wait > WORTH_WAITING {
-            return failure.hint(format!(
-                "try again in {} minutes",
-                wait.as_secs().div_ceil(60)
-            ));
-        }
-        failure.hint(format!(
-            "try again then, or give it longer with `--timeout {}s`",
-            (wait + limit).as_secs_f32().ceil()
-        ))
+        failure.hint(if wait > LONGEST_ADVISED {
+            format!("try again in {} minutes", wait.as_secs().div_ceil(60))
+        } else {
+            format!(
+                "try again then, or give it longer with `--timeout {}s`",
+                (wait + self.limit).as_secs_f32().ceil()
+            )
+        })
     }
 
-    /// Notes an attempt that failed and may be made again.
+    /// Records an attempt that failed and may be repeated.
     pub(super) fn note_failure(&self, failure: Failure) {
-        self.state().seen = Some(failure);
+        self.state().failure = Some(failure);
     }
 
-    /// Notes that the last attempt went well, whatever was before.
+    /// Forgets earlier failures: the last attempt was answered.
     pub(super) fn clear_failure(&self) {
-        self.state().seen = None;
+        self.state().failure = None;
     }
 
     /// Sets what is waited for from now on.
@@ -89,38 +133,38 @@ impl Progress {
         self.state().waiting_for = Some(what);
     }
 
-    /// What is waited for now.
-    pub(super) fn waiting_for(&self) -> Option<WaitingFor> {
+    fn waiting_for(&self) -> Option<WaitingFor> {
         self.state().waiting_for.clone()
     }
 
-    /// The error where no token came within `limit`: the last trouble says why, and where there
-    /// was none, what was waited for.
-    pub(super) fn timeout_error(&self, limit: Duration) -> Failure {
+    /// The error when the time has run out: the last failure is the cause, else what was waited for.
+    pub(super) fn timeout_error(&self) -> Failure {
+        let seconds = self.limit.as_secs_f32();
         let state = std::mem::take(&mut *self.state());
-        let failure = Failure::of(
-            Kind::Timeout,
-            format!("no token came within {} s", limit.as_secs_f32()),
-        );
-        match (state.seen, state.waiting_for) {
-            (Some(seen), _) => failure.because_of(&seen),
-            (None, Some(WaitingFor::Person)) => Failure::of(
-                Kind::Timeout,
-                format!("nobody signed in within {} s", limit.as_secs_f32()),
-            )
-            .hint("run the command again, and sign in then; `--timeout`, as in `--timeout 3m`, gives more time"),
-            (None, what) => match what {
-                Some(WaitingFor::Source(what) | WaitingFor::Process(what)) => {
-                    failure.because(format!("the time ran out while waiting for {what}"))
-                }
-                _ => failure,
+        let error = |message: String| Failure::of(Kind::Timeout, message);
+        match (state.failure, state.waiting_for) {
+            (Some(cause), _) => {
+                error(format!("no token came within {seconds} s")).because_of(&cause)
             }
-            .hint("give it longer with `--timeout`, as in `--timeout 3m`"),
+            (None, Some(WaitingFor::Person)) => error(format!(
+                "nobody signed in within {seconds} s"
+            ))
+            .hint("run the command again, and sign in then; `--timeout`, as in `--timeout 3m`, gives more time"),
+            (None, what) => {
+                let error = error(format!("no token came within {seconds} s"));
+                match what {
+                    Some(WaitingFor::Source(what) | WaitingFor::Process(what)) => {
+                        error.because(format!("the time ran out while waiting for {what}"))
+                    }
+                    _ => error,
+                }
+                .hint("give it longer with `--timeout`, as in `--timeout 3m`")
+            }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves it as good as before.
+        // A panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,11 +174,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_wait_fits_where_there_is_time_for_more_than_it() {
-        let progress = Progress::within(Duration::from_secs(60));
+    async fn a_wait_fits_if_more_time_than_it_is_left() {
+        let progress = Progress::new(Duration::from_secs(60));
         assert!(progress.has_time_for(Duration::from_secs(30)));
         assert!(!progress.has_time_for(Duration::from_secs(60)));
-        let long = Progress::within(Duration::from_secs(600));
+        let long = Progress::new(Duration::from_secs(600));
         assert!(long.has_time_for(Duration::from_secs(90)));
         let told = |seconds| {
             let wait = Duration::from_secs(seconds);
@@ -150,11 +194,10 @@ mod tests {
 
     #[test]
     fn the_cause_outlives_the_timeout() {
-        let progress = Progress::default();
+        let progress = Progress::new(Duration::from_secs(2));
         progress.waits_for(WaitingFor::Source("an answer of `https://x`".into()));
-        let seconds = Duration::from_secs(2);
         assert_eq!(
-            progress.timeout_error(seconds).render(),
+            progress.timeout_error().render(),
             "error: no token came within 2 s\n\
              caused by: the time ran out while waiting for an answer of `https://x`\n\
              hint: give it longer with `--timeout`, as in `--timeout 3m`\n"
@@ -162,7 +205,7 @@ mod tests {
         progress.note_failure(Failure::new("refused").because("deeper").hint("do this"));
         progress.waits_for(WaitingFor::Source("another answer".into()));
         assert_eq!(
-            progress.timeout_error(seconds).render(),
+            progress.timeout_error().render(),
             "error: no token came within 2 s\ncaused by: refused\ncaused by: deeper\nhint: do this\n"
         );
     }

@@ -1,7 +1,4 @@
-//! What is asked for and what comes back.
-//!
-//! Lives here: [`TokenRequest`], [`AccessToken`] and [`TokenSource`], the one
-//! thing that `azure` knows of `auth`.
+//! Token requests and tokens: all that `azure` knows of `auth`.
 
 use async_trait::async_trait;
 
@@ -11,19 +8,19 @@ use crate::{
     secret::Secret,
 };
 
-/// One token that is wanted.
+/// A request for one token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenRequest {
-    /// The tenant to ask; the sign-in's own where none is named.
+    /// The tenant to ask; by default the sign-in's own.
     pub tenant_id: Option<String>,
     /// The resource without `/.default`: an application id, or a URL whose
     /// trailing slash counts (`https://management.core.windows.net/`).
     pub resource: String,
-    /// A claims challenge as JSON, passed on to Entra as it is.
+    /// A claims challenge as JSON, passed to Entra unchanged.
     pub claims: Option<String>,
-    /// Whether a cached token must not be used.
+    /// Whether to fetch a token even if one is cached.
     pub force_refresh: bool,
-    /// Whether a person may be asked, where one is there.
+    /// Whether a person may be asked, if possible.
     pub interactive: bool,
 }
 
@@ -69,18 +66,17 @@ pub struct AccessToken {
     pub secret: Secret,
     /// When the server stops accepting it, in Unix seconds.
     pub expires_on: i64,
-    /// When it should be renewed, in Unix seconds: where the issuer said so, and
-    /// for a cached token always.
+    /// When it should be refreshed, in Unix seconds: if the issuer said so, and always for a cached token.
     pub refresh_on: Option<i64>,
 }
 
 /// Something that gets tokens.
 #[async_trait]
 pub(crate) trait TokenSource: Send + Sync {
-    /// Gets a token, from wherever it is had fastest.
+    /// Returns a token, from the cache if possible.
     ///
     /// # Errors
-    /// What stood in the way, with what to do about it.
+    /// What went wrong, with a hint.
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken>;
 }
 

@@ -1,72 +1,83 @@
-//! A person's next token: with the refresh token where there is one, else by
-//! asking.
-//!
-//! Lives here: when which of both is done, and what becomes of refresh tokens
-//! that were replaced or refused.
+//! A person's next token: by the refresh token of a user session, else by asking the person.
 
 use super::{
-    Authenticator, FlowContext, Interaction, Reason,
-    authority::Endpoint,
-    cache::{AbandonedSignIn, Issued, Session, Unnamed},
-    flows::{
-        devicecode,
-        interactive::{self, AuthCodeRequest},
-    },
+    AuthOptions, Interaction, Reason,
+    authority::{Authority, Endpoint},
+    cache::{AbandonedSignIn, Issued, Session, SessionKey, TokenCache, Unnamed},
+    cache_key::session_key,
+    flow_context::FlowContext,
+    flows::Flow,
     lifetime::issued_on,
     oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
 };
 use crate::{
     error::{Failure, Kind, Result},
+    host::Host,
     jwt,
-    login::Login,
+    login::SignIn,
 };
 
-/// How many refresh tokens are tried: a second one where another process has
-/// replaced the one that was refused.
+/// How many refresh tokens are tried: a second one if another process replaced the one that was refused.
 const ATTEMPTS: u32 = 2;
 
-/// How long, in seconds, the same caller's next call asks nobody after a sign-in
-/// that came to nothing: kubectl calls again at once.
+/// How long, in seconds, the same caller is not asked again after a sign-in that failed: kubectl calls again at once.
 const NOT_ASKED_AGAIN: i64 = 10;
 
-impl Authenticator {
-    /// Gets a person's token.
+/// The user session of one sign-in.
+pub(super) struct UserSession<'a> {
+    host: &'a Host,
+    flow: &'a dyn Flow,
+    sign_in: &'a SignIn,
+    cache: &'a TokenCache,
+    options: &'a AuthOptions,
+    key: SessionKey,
+    client_id: &'a str,
+    login_hint: Option<&'a str>,
+}
+
+impl<'a> UserSession<'a> {
+    /// None if no person signs in to this flow.
+    pub(super) fn new(
+        host: &'a Host,
+        flow: &'a dyn Flow,
+        sign_in: &'a SignIn,
+        authority: &Authority,
+        cache: &'a TokenCache,
+        options: &'a AuthOptions,
+    ) -> Option<Self> {
+        let profile = flow.profile();
+        let user = profile.user?;
+        Some(Self {
+            host,
+            flow,
+            sign_in,
+            cache,
+            options,
+            key: session_key(authority, &profile),
+            client_id: profile.client_id.unwrap_or_default(),
+            login_hint: user.login_hint,
+        })
+    }
+
+    /// Gets the person's tokens. Asks the person only if the request is `interactive`.
     ///
-    /// Nobody is asked unless the request is `interactive`.
-    /// `waited_since` is when this call began, in Unix seconds, where another
-    /// process was asking a person meanwhile: a person who has just given up
-    /// there is not asked once more by each process that waited.
-    pub(super) async fn renew_or_ask(
+    /// `waited_since` is when this call began, in Unix seconds, if another process asked a person meanwhile: a person who
+    /// declined there is not asked again by each process that waited.
+    pub(super) async fn tokens(
         &self,
         cx: FlowContext<'_>,
         interactive: bool,
         waited_since: Option<i64>,
     ) -> Result<Tokens> {
-        let key = self.session_key();
-        let hint = self.sign_in.login.hint();
-        let find = || self.cache.session_for(&key, cx.tenant, hint);
-        let mut session = find();
-        let mut refused = None;
-        for _ in 0..ATTEMPTS {
-            let Some(used) = session else { break };
-            match self.renew(cx, &used).await {
-                Ok(tokens) => return Ok(tokens),
-                Err(TokenError::Refused(answer)) if answer.needs_sign_in() => {
-                    tracing::debug!("the refresh token was refused: {}", answer.error);
-                    if answer.ends_refresh_token() {
-                        self.cache.remove_ended_session(&key, &used);
-                    }
-                    session = find().filter(|found| !found.has_same_token(&used));
-                    refused = Some(answer);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let refused = match self.refreshed(cx).await? {
+            Refreshed::Tokens(tokens) => return Ok(tokens),
+            Refreshed::SignInNeeded(refused) => refused,
+        };
         if !interactive {
-            return Err(not_asked(refused.map(|r| *r)));
+            return Err(not_asked(refused));
         }
         if let Interaction::NonInteractive(reason) = self.options.interaction {
-            return Err(self.nobody_to_ask(cx, reason, refused.map(|r| *r)));
+            return Err(self.nobody_to_ask(cx, reason, refused));
         }
         if let Some(failure) = self.asked_before(waited_since) {
             return Err(failure);
@@ -76,48 +87,107 @@ impl Authenticator {
             claims: cx.claims.or(challenge.as_deref()),
             ..cx
         };
-        let mut tokens = self
-            .ask_person(cx)
-            .await
-            .inspect_err(|failure| match failure.kind() {
-                Kind::Canceled | Kind::Denied => self.give_up(false),
-                Kind::Timeout => self.give_up(true),
-                _ => {}
-            })?;
+        let mut tokens =
+            self.flow
+                .sign_in(cx)
+                .await
+                .inspect_err(|failure| match failure.kind() {
+                    Kind::Canceled | Kind::Denied => self.note_abandoned(false),
+                    Kind::Timeout => self.note_abandoned(true),
+                    _ => {}
+                })?;
         self.check_account(&tokens)?;
         let name = name_in(&tokens);
-        // Without knowing whose it is, it can't be kept apart from others'.
+        // Without an account it could not be told apart from others' sessions.
         if let Some(account) = &mut tokens.account {
             account.username = name;
         }
         if let Some(account) = &tokens.account {
             let unnamed = self.unnamed(cx);
-            note_unkept(
+            note_unsaved(
                 self.cache
-                    .save_sign_in(&key, account, issued(&tokens), unnamed),
+                    .save_sign_in(&self.key, account, issued(&tokens), unnamed),
             );
         }
         Ok(tokens)
     }
 
-    /// Notes that a person did not sign in: said no, or did not answer in time.
-    pub(super) fn give_up(&self, timed_out: bool) {
+    /// Uses the session's refresh token, if there is one.
+    async fn refreshed(&self, cx: FlowContext<'_>) -> Result<Refreshed> {
+        let find = || {
+            self.cache
+                .session_for(&self.key, cx.tenant, self.login_hint)
+        };
+        let mut session = find();
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let Some(used) = session else { break };
+            match self.refresh(cx, &used).await {
+                Ok(tokens) => return Ok(Refreshed::Tokens(tokens)),
+                Err(TokenError::Refused(answer)) if answer.needs_sign_in() => {
+                    tracing::debug!("the refresh token was refused: {}", answer.error);
+                    if answer.ends_refresh_token() {
+                        self.cache.remove_ended_session(&self.key, &used);
+                    }
+                    session = find().filter(|found| !found.has_same_token(&used));
+                    refused = Some(*answer);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Refreshed::SignInNeeded(refused))
+    }
+
+    async fn refresh(&self, cx: FlowContext<'_>, session: &Session) -> Result<Tokens, TokenError> {
+        let form = Form::new()
+            .with("grant_type", "refresh_token")
+            .with("client_id", self.client_id)
+            .with_secret("refresh_token", &session.token);
+        let (endpoint, form) = if self.key.legacy {
+            (Endpoint::LegacyToken, form.with("resource", cx.resource))
+        } else {
+            let form = form
+                .with("scope", &cx.user_scope())
+                .with("client_info", "1")
+                .with_some("claims", cx.claims);
+            (Endpoint::Token, form)
+        };
+        let url = cx.endpoint(endpoint)?;
+        let mut tokens = TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?;
+        let other = |account: &Account| account.home_id != session.account.home_id;
+        // The v1 endpoint gives an account another id in each tenant.
+        if !self.key.legacy && tokens.account.as_ref().is_some_and(other) {
+            return Err(Failure::of(
+                Kind::Denied,
+                "the answer to the refresh token is about another account",
+            )
+            .into());
+        }
+        tokens.account = Some(session.account.clone());
+        // An answer without a new refresh token leaves the old one in use (RFC 6749, section 6).
+        tokens.refresh.get_or_insert_with(|| session.token.clone());
+        let unnamed = self.unnamed(cx);
+        note_unsaved(
+            self.cache
+                .save_refreshed(&self.key, session, issued(&tokens), unnamed),
+        );
+        Ok(tokens)
+    }
+
+    /// Records that a person did not sign in: declined, or did not answer in time.
+    pub(super) fn note_abandoned(&self, timed_out: bool) {
         let note = AbandonedSignIn {
             at: self.host.now(),
             timed_out,
             caller: self.options.caller,
         };
-        self.cache
-            .note_abandoned(&self.session_key(), self.sign_in.login.hint(), &note);
+        self.cache.note_abandoned(&self.key, self.login_hint, &note);
     }
 
-    /// Why a person is not asked once more: one has just said no to a process that
-    /// this one waited for, or kubectl, which calls up to six times for one
-    /// command, has just been told that nobody signed in.
+    /// Why a person is not asked again: they just declined in a process that this one waited for, or kubectl, which calls
+    /// up to six times for one command, was just told that nobody signed in.
     fn asked_before(&self, waited_since: Option<i64>) -> Option<Failure> {
-        let note = self
-            .cache
-            .abandoned(&self.session_key(), self.sign_in.login.hint())?;
+        let note = self.cache.abandoned(&self.key, self.login_hint)?;
         let elsewhere = !note.timed_out && waited_since.is_some_and(|since| note.at >= since);
         let passed = self.host.now().saturating_sub(note.at);
         let same_caller = note.caller.is_some()
@@ -129,42 +199,14 @@ impl Authenticator {
         let failure = if note.timed_out {
             Failure::of(Kind::Timeout, "nobody signed in just now")
         } else {
-            Failure::of(Kind::Canceled, "the sign-in was just given up or refused")
+            Failure::of(Kind::Canceled, "the sign-in was just canceled or declined")
         };
         Some(failure.hint("run the command again to sign in"))
     }
 
-    async fn ask_person(&self, cx: FlowContext<'_>) -> Result<Tokens> {
-        match &self.sign_in.login {
-            Login::DeviceCode {
-                client_id, legacy, ..
-            } => {
-                if let Some(name) = self.sign_in.login.hint() {
-                    cx.show(&format!("the sign-in of `{name}` is needed:"))?;
-                }
-                devicecode::sign_in(cx, client_id, *legacy).await
-            }
-            Login::Interactive {
-                client_id,
-                redirect_url,
-                login_hint,
-                ..
-            } => {
-                let request = AuthCodeRequest {
-                    client_id,
-                    redirect_url: redirect_url.as_deref(),
-                    login_hint: login_hint.as_deref(),
-                    stderr: cx.host.stderr(),
-                };
-                interactive::sign_in(cx, request).await
-            }
-            other => unreachable!("`{}` asks nobody", other.mode()),
-        }
-    }
-
-    /// Refuses the sign-in of somebody else than the account that was named.
+    /// Refuses the sign-in of another account than the one that was named.
     fn check_account(&self, tokens: &Tokens) -> Result<()> {
-        let Some(hint) = self.sign_in.login.hint() else {
+        let Some(hint) = self.login_hint else {
             return Ok(());
         };
         let Some(name) = name_in(tokens) else {
@@ -172,7 +214,7 @@ impl Authenticator {
                 Kind::Denied,
                 format!("the answer does not say who signed in, and `{hint}` was asked for"),
             )
-            .hint("leave the account's name out, or use another `--client-id`"));
+            .hint("omit `--login-hint`, or use another `--client-id`"));
         };
         if name.eq_ignore_ascii_case(hint) {
             return Ok(());
@@ -186,55 +228,27 @@ impl Authenticator {
         )))
     }
 
-    async fn renew(&self, cx: FlowContext<'_>, record: &Session) -> Result<Tokens, TokenError> {
-        let client_id = self.sign_in.login.client_id().unwrap_or_default();
-        let form = Form::new()
-            .with("grant_type", "refresh_token")
-            .with("client_id", client_id)
-            .with_secret("refresh_token", &record.token);
-        let legacy = self.session_key().legacy;
-        let (endpoint, form) = if legacy {
-            (Endpoint::LegacyToken, form.with("resource", cx.resource))
-        } else {
-            let form = form
-                .with("scope", &cx.user_scope())
-                .with("client_info", "1")
-                .with_some("claims", cx.claims);
-            (Endpoint::Token, form)
+    /// Whether the session of these tokens was removed meanwhile or, if no account was named, somebody else signed in.
+    pub(super) fn was_replaced(&self, tenant: &str, tokens: &Tokens) -> bool {
+        let Some(account) = tokens.account.as_ref().filter(|_| tokens.refresh.is_some()) else {
+            return false;
         };
-        let url = cx.endpoint(endpoint)?;
-        let mut tokens = TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?;
-        let key = self.session_key();
-        let other = |account: &Account| account.home_id != record.account.home_id;
-        // The v1 endpoint numbers an account anew in each tenant.
-        if !key.legacy && tokens.account.as_ref().is_some_and(other) {
-            return Err(Failure::of(
-                Kind::Denied,
-                "the answer to the refresh token is about another account",
-            )
-            .into());
-        }
-        tokens.account = Some(record.account.clone());
-        // An answer without a new refresh token leaves the old one in use (RFC 6749, section 6).
-        tokens.refresh.get_or_insert_with(|| record.token.clone());
-        let unnamed = self.unnamed(cx);
-        note_unkept(
-            self.cache
-                .save_refreshed(&key, record, issued(&tokens), unnamed),
-        );
-        Ok(tokens)
+        let session = match self.login_hint {
+            Some(_) => self.cache.session_of(&self.key, account),
+            None => self.cache.session_for(&self.key, tenant, None),
+        };
+        session.is_none_or(|session| session.account.home_id != account.home_id)
     }
 
-    /// What a session is told that serves a context without an account's name.
-    fn unnamed<'a>(&self, cx: FlowContext<'a>) -> Option<Unnamed<'a>> {
-        let is_unnamed = self.sign_in.login.hint().is_none();
-        is_unnamed.then(|| Unnamed {
+    /// What a session records if no account was named.
+    fn unnamed<'b>(&self, cx: FlowContext<'b>) -> Option<Unnamed<'b>> {
+        self.login_hint.is_none().then(|| Unnamed {
             tenant: cx.tenant,
             now: cx.host.now(),
         })
     }
 
-    /// What is said where a person would have to sign in and none is there.
+    /// The error if a person would have to sign in and can't be asked.
     fn nobody_to_ask(
         &self,
         cx: FlowContext<'_>,
@@ -266,7 +280,14 @@ impl Authenticator {
     }
 }
 
-/// What is said to a caller who did not want a person to be asked.
+/// What the refresh token got.
+enum Refreshed {
+    Tokens(Tokens),
+    /// Nothing, and why if there was a refresh token.
+    SignInNeeded(Option<EntraError>),
+}
+
+/// The error for a caller who did not want a person to be asked.
 fn not_asked(refused: Option<EntraError>) -> Failure {
     match refused {
         Some(refused) => refused.into_failure(),
@@ -296,8 +317,8 @@ fn issued(tokens: &Tokens) -> Issued<'_> {
     }
 }
 
-fn note_unkept(kept: Result<()>) {
-    if let Err(failure) = kept {
-        tracing::debug!("the refresh token was not kept: {failure}");
+fn note_unsaved(saved: Result<()>) {
+    if let Err(failure) = saved {
+        tracing::debug!("the refresh token was not saved: {failure}");
     }
 }

@@ -15,15 +15,15 @@ use super::{
 };
 use crate::{
     auth::{
-        AccessToken, Authenticator, Interaction, Options, Reason, Renewal, Situation, TokenRequest,
-        TokenSource,
+        AccessToken, AuthOptions, Authenticator, Interaction, Reason, RefreshIn, Situation,
+        TokenRequest, TokenSource, opens_browser,
         store::{self, Store, StoreChoice},
     },
     azure::Cloud,
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, ExecInfo},
     host::{self, Host, Sink},
-    login::{LoginMode, Param, Precedence, Settings, SignIn},
+    login::{Param, Precedence, Settings, SignIn},
 };
 
 /// The login mode where none is named, as kubelogin has it.
@@ -68,15 +68,15 @@ pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
     request.force_refresh = call.force_refresh;
     let (token, renewal) = match authenticator.cached(&request) {
         Some(token) => {
-            let renewal = authenticator.renewal(&request, &token);
+            let renewal = authenticator.due_refresh(&request, &token);
             (token, renewal)
         }
         None => (fetch(&authenticator, &request)?, None),
     };
-    if renewal == Some(Renewal::Background)
+    if renewal == Some(RefreshIn::Background)
         && let Some(pid) = renew_token::start(host, &settings_as_given)
     {
-        authenticator.note_refresher(pid);
+        authenticator.note_refresh_process(pid);
     }
     let line = exec_credential::render(info.version, &token)?;
     let mut stdout = std::io::stdout().lock();
@@ -84,7 +84,7 @@ pub fn run(host: &Arc<Host>, settings: Settings, call: Call) -> Result<u8> {
         .write_all(line.expose().as_bytes())
         .and_then(|()| stdout.flush())
         .map_err(|e| Failure::new("could not write the credential").because(e))?;
-    if renewal == Some(Renewal::Here) {
+    if renewal == Some(RefreshIn::Foreground) {
         renew_token::renew_here(host, settings_as_given);
     }
     Ok(EXIT_OK)
@@ -147,7 +147,7 @@ fn prepare_for(
 ///
 /// # Errors
 /// When `--token-store keyring` asks for what can't be had.
-pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Options> {
+pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<AuthOptions> {
     let choice = StoreChoice::named(sign_in.token_store.as_deref())
         .map_err(|failure| sign_in.blame(failure, Param::TokenStore))?;
     let from_entry = exec_credential::is_called_by_kubectl(host);
@@ -157,7 +157,7 @@ pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Opt
     if let Some(problem) = store.problem() {
         notice(&problem.as_warning());
     }
-    Ok(Options {
+    Ok(AuthOptions {
         store: Arc::new(store),
         interaction: interaction(host, settings, sign_in),
         prompt: Arc::new(try_say),
@@ -170,12 +170,13 @@ pub fn options(host: &Host, settings: &Settings, sign_in: &SignIn) -> Result<Opt
 fn interaction(host: &Host, settings: &Settings, sign_in: &SignIn) -> Interaction {
     let stderr = host.stderr();
     Interaction::of(&Situation {
-        mode: sign_in.login.mode(),
         in_background: false,
         is_ci: host.is_ci(),
         stderr,
         // Looking for one costs a little, and matters only there.
-        has_browser: stderr == Sink::Nowhere && host.has_browser(),
+        opens_browser: stderr == Sink::Nowhere
+            && opens_browser(&sign_in.login)
+            && host.has_browser(),
         timeout: settings.text(Param::Timeout).map(|_| sign_in.timeout),
     })
 }
@@ -184,9 +185,9 @@ fn interaction(host: &Host, settings: &Settings, sign_in: &SignIn) -> Interactio
 fn fetch(authenticator: &Authenticator, request: &TokenRequest) -> Result<AccessToken> {
     let runtime = host::runtime()?;
     let work = authenticator.token(request);
-    match authenticator.sign_in().login.mode() {
-        LoginMode::AzureCli | LoginMode::Azd => runtime.block_on(Interrupt::listen().or_exit(work)),
-        _ => runtime.block_on(work),
+    match authenticator.runs_program() {
+        true => runtime.block_on(Interrupt::listen().or_exit(work)),
+        false => runtime.block_on(work),
     }
 }
 

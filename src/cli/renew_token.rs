@@ -71,6 +71,6 @@ pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
 fn renew(host: &Arc<Host>, settings: Settings, limit: Duration) -> Result<()> {
     let (authenticator, request) = get_token::prepare_in_background(settings, host)?;
     host::runtime()?
-        .block_on(async { timeout(limit, authenticator.renew_ahead(&request)).await })
+        .block_on(async { timeout(limit, authenticator.refresh(&request)).await })
         .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))?
 }

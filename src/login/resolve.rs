@@ -8,8 +8,9 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 use super::{
-    ClientCredential, FederatedToken, IdentityChoice, Login, LoginMode, PLATFORM_VARIABLES, Param,
-    PopClaims, Principal, Settings, SignIn, duration,
+    Azd, AzureCli, AzurePipelines, ClientCredential, DeviceCode, FederatedToken, IdentityChoice,
+    Interactive, Login, LoginMode, Msi, PLATFORM_VARIABLES, Param, PopClaims, Principal, Ropc,
+    Settings, SignIn, Spn, WorkloadIdentity, duration,
 };
 use crate::{
     error::{Failure, Result},
@@ -91,46 +92,46 @@ impl Settings {
         let used = mode.uses(Param::PopClaims) && !(mode == LoginMode::Spn && legacy);
         let pop = claims.filter(|_| used).map(PopClaims::parse).transpose()?;
         Ok(match mode {
-            LoginMode::DeviceCode => Login::DeviceCode {
+            LoginMode::DeviceCode => Login::DeviceCode(DeviceCode {
                 client_id: self.application()?,
                 legacy,
                 login_hint: self.owned(Param::LoginHint),
-            },
-            LoginMode::Interactive => Login::Interactive {
+            }),
+            LoginMode::Interactive => Login::Interactive(Interactive {
                 client_id: self.application()?,
                 redirect_url: self.owned(Param::RedirectUrl),
                 login_hint: self.owned(Param::LoginHint),
                 pop,
-            },
-            LoginMode::Spn => Login::ServicePrincipal {
+            }),
+            LoginMode::Spn => Login::Spn(Spn {
                 client_id: self.application()?,
                 credential: self.client_credential(host)?,
                 legacy,
                 pop,
-            },
-            LoginMode::Ropc => Login::Password {
+            }),
+            LoginMode::Ropc => Login::Ropc(Ropc {
                 client_id: self.application()?,
                 username: self.needed(Param::Username)?,
                 password: Secret::new(self.needed(Param::Password)?),
                 pop,
-            },
-            LoginMode::Msi => Login::ManagedIdentity {
+            }),
+            LoginMode::Msi => Login::Msi(Msi {
                 identity: self.identity(),
-            },
-            LoginMode::AzureCli => Login::AzureCli {
+            }),
+            LoginMode::AzureCli => Login::AzureCli(AzureCli {
                 subscription: self.owned(Param::Subscription),
-            },
-            LoginMode::Azd => Login::AzureDeveloperCli,
-            LoginMode::WorkloadIdentity => Login::WorkloadIdentity {
+            }),
+            LoginMode::Azd => Login::Azd(Azd),
+            LoginMode::WorkloadIdentity => Login::WorkloadIdentity(WorkloadIdentity {
                 client_id: self.application()?,
                 federated: self.federated_token(host)?,
-            },
-            LoginMode::AzurePipelines => Login::AzurePipelines {
+            }),
+            LoginMode::AzurePipelines => Login::AzurePipelines(AzurePipelines {
                 client_id: self.application()?,
                 service_connection_id: self.needed(Param::ServiceConnectionId)?,
                 system_access_token: Secret::new(pipeline_variable(host, "SYSTEM_ACCESSTOKEN")?),
                 oidc_request_uri: pipeline_variable(host, "SYSTEM_OIDCREQUESTURI")?.to_owned(),
-            },
+            }),
         })
     }
 

@@ -5,81 +5,117 @@ use std::{path::PathBuf, time::Duration};
 use super::{LoginMode, Param, Settings, variable};
 use crate::{error::Failure, secret::Secret};
 
-/// A sign-in made ready: each variant holds just its own fields.
+/// A validated login mode with just the values that it needs.
 #[derive(Debug, Clone)]
 pub enum Login {
     /// See [`LoginMode::DeviceCode`].
-    DeviceCode {
-        /// The application that signs in.
-        client_id: String,
-        /// The v1 endpoint.
-        legacy: bool,
-        /// The account that has to sign in.
-        login_hint: Option<String>,
-    },
+    DeviceCode(DeviceCode),
     /// See [`LoginMode::Interactive`].
-    Interactive {
-        /// The application that signs in.
-        client_id: String,
-        /// Where the browser returns to; a free loopback port otherwise.
-        redirect_url: Option<String>,
-        /// The account that has to sign in; it is suggested to the page.
-        login_hint: Option<String>,
-        /// Proof of possession.
-        pop: Option<PopClaims>,
-    },
+    Interactive(Interactive),
     /// See [`LoginMode::Spn`].
-    ServicePrincipal {
-        /// The application.
-        client_id: String,
-        /// How it proves itself.
-        credential: ClientCredential,
-        /// The v1 endpoint.
-        legacy: bool,
-        /// Proof of possession.
-        pop: Option<PopClaims>,
-    },
+    Spn(Spn),
     /// See [`LoginMode::Ropc`].
-    Password {
-        /// The application that signs in.
-        client_id: String,
-        /// The user.
-        username: String,
-        /// The user's password.
-        password: Secret,
-        /// Proof of possession.
-        pop: Option<PopClaims>,
-    },
+    Ropc(Ropc),
     /// See [`LoginMode::Msi`].
-    ManagedIdentity {
-        /// Which identity.
-        identity: IdentityChoice,
-    },
+    Msi(Msi),
     /// See [`LoginMode::AzureCli`].
-    AzureCli {
-        /// The subscription that selects the account.
-        subscription: Option<String>,
-    },
+    AzureCli(AzureCli),
     /// See [`LoginMode::Azd`].
-    AzureDeveloperCli,
+    Azd(Azd),
     /// See [`LoginMode::WorkloadIdentity`].
-    WorkloadIdentity {
-        /// The application.
-        client_id: String,
-        /// Where the federated token comes from.
-        federated: FederatedToken,
-    },
+    WorkloadIdentity(WorkloadIdentity),
     /// See [`LoginMode::AzurePipelines`].
-    AzurePipelines {
-        /// The application.
-        client_id: String,
-        /// The service connection.
-        service_connection_id: String,
-        /// `SYSTEM_ACCESSTOKEN`.
-        system_access_token: Secret,
-        /// `SYSTEM_OIDCREQUESTURI`.
-        oidc_request_uri: String,
-    },
+    AzurePipelines(AzurePipelines),
+}
+
+/// The values of `devicecode`.
+#[derive(Debug, Clone)]
+pub struct DeviceCode {
+    /// The application that signs in.
+    pub client_id: String,
+    /// Whether to use the v1 endpoint.
+    pub legacy: bool,
+    /// The account that has to sign in.
+    pub login_hint: Option<String>,
+}
+
+/// The values of `interactive`.
+#[derive(Debug, Clone)]
+pub struct Interactive {
+    /// The application that signs in.
+    pub client_id: String,
+    /// Where the browser returns to; a free loopback port by default.
+    pub redirect_url: Option<String>,
+    /// The account that has to sign in; it is suggested to the page.
+    pub login_hint: Option<String>,
+    /// Proof of possession.
+    pub pop: Option<PopClaims>,
+}
+
+/// The values of `spn`.
+#[derive(Debug, Clone)]
+pub struct Spn {
+    /// The application.
+    pub client_id: String,
+    /// How it proves itself.
+    pub credential: ClientCredential,
+    /// Whether to use the v1 endpoint.
+    pub legacy: bool,
+    /// Proof of possession.
+    pub pop: Option<PopClaims>,
+}
+
+/// The values of `ropc`.
+#[derive(Debug, Clone)]
+pub struct Ropc {
+    /// The application that signs in.
+    pub client_id: String,
+    /// The user.
+    pub username: String,
+    /// The user's password.
+    pub password: Secret,
+    /// Proof of possession.
+    pub pop: Option<PopClaims>,
+}
+
+/// The values of `msi`.
+#[derive(Debug, Clone)]
+pub struct Msi {
+    /// Which identity.
+    pub identity: IdentityChoice,
+}
+
+/// The values of `azurecli`.
+#[derive(Debug, Clone)]
+pub struct AzureCli {
+    /// The subscription that selects the account.
+    pub subscription: Option<String>,
+}
+
+/// `azd`, which has no values.
+#[derive(Debug, Clone)]
+pub struct Azd;
+
+/// The values of `workloadidentity`.
+#[derive(Debug, Clone)]
+pub struct WorkloadIdentity {
+    /// The application.
+    pub client_id: String,
+    /// Where the federated token comes from.
+    pub federated: FederatedToken,
+}
+
+/// The values of `azurepipelines`.
+#[derive(Debug, Clone)]
+pub struct AzurePipelines {
+    /// The application.
+    pub client_id: String,
+    /// The service connection.
+    pub service_connection_id: String,
+    /// `SYSTEM_ACCESSTOKEN`.
+    pub system_access_token: Secret,
+    /// `SYSTEM_OIDCREQUESTURI`.
+    pub oidc_request_uri: String,
 }
 
 /// How a service principal proves itself.
@@ -132,28 +168,15 @@ impl Login {
     /// The mode this is.
     pub fn mode(&self) -> LoginMode {
         match self {
-            Self::DeviceCode { .. } => LoginMode::DeviceCode,
-            Self::Interactive { .. } => LoginMode::Interactive,
-            Self::ServicePrincipal { .. } => LoginMode::Spn,
-            Self::Password { .. } => LoginMode::Ropc,
-            Self::ManagedIdentity { .. } => LoginMode::Msi,
-            Self::AzureCli { .. } => LoginMode::AzureCli,
-            Self::AzureDeveloperCli => LoginMode::Azd,
-            Self::WorkloadIdentity { .. } => LoginMode::WorkloadIdentity,
-            Self::AzurePipelines { .. } => LoginMode::AzurePipelines,
-        }
-    }
-
-    /// The application that signs in, where the mode names one.
-    pub fn client_id(&self) -> Option<&str> {
-        match self {
-            Self::DeviceCode { client_id, .. }
-            | Self::Interactive { client_id, .. }
-            | Self::ServicePrincipal { client_id, .. }
-            | Self::Password { client_id, .. }
-            | Self::WorkloadIdentity { client_id, .. }
-            | Self::AzurePipelines { client_id, .. } => Some(client_id),
-            Self::ManagedIdentity { .. } | Self::AzureCli { .. } | Self::AzureDeveloperCli => None,
+            Self::DeviceCode(_) => LoginMode::DeviceCode,
+            Self::Interactive(_) => LoginMode::Interactive,
+            Self::Spn(_) => LoginMode::Spn,
+            Self::Ropc(_) => LoginMode::Ropc,
+            Self::Msi(_) => LoginMode::Msi,
+            Self::AzureCli(_) => LoginMode::AzureCli,
+            Self::Azd(_) => LoginMode::Azd,
+            Self::WorkloadIdentity(_) => LoginMode::WorkloadIdentity,
+            Self::AzurePipelines(_) => LoginMode::AzurePipelines,
         }
     }
 }

@@ -1011,8 +1011,8 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
             assert_eq!(ran.json(0)["status"]["token"], token, "{script}");
         }
         for (script, said) in [
-            ("kill -9 $$", "was ended by signal 9"),
-            ("yes", "writes without end"),
+            ("kill -9 $$", "was killed by signal 9"),
+            ("yes", "does not end"),
             ("echo hm >&2", "it said: hm"),
             ("echo slow >&2; sleep 600", "did not answer within 2 s"),
             (

@@ -336,11 +336,10 @@ fn those_who_wait_for_a_sign_in_say_whose_on_any_stderr() {
 fn the_page_about_prompts_shows_what_the_function_decides() {
     let cell = |mode, is_ci, stderr, has_browser| {
         let situation = Situation {
-            mode,
             in_background: false,
             is_ci,
             stderr,
-            has_browser,
+            opens_browser: mode == LoginMode::Interactive && has_browser,
             timeout: None,
         };
         match Interaction::of(&situation) {

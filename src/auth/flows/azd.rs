@@ -1,55 +1,60 @@
 //! `azd`: asks `azd` for a token of its account.
 
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
+use super::{Flow, Issuer, Profile};
 use crate::{
     auth::{
-        FlowContext,
-        developer_cli::{
-            answer, answer_text, check_arguments, entra_failure, last_lines, odd, run, tokens,
-        },
-        oauth::{
-            Tokens,
-            answer::{expiry, text},
-        },
+        FlowContext, cli_account_fingerprint,
+        developer_cli::{answer, entra_failure, last_lines, run, token},
+        oauth::{Tokens, answer::text},
     },
     error::{Failure, Kind, Result},
-    host::{process::Finished, timestamp::parse_rfc3339},
-    login::CommandLine,
+    host::{Host, process::Finished, timestamp::parse_rfc3339},
+    login::{Azd, CommandLine},
     tool_config::AZD_CONFIG_DIR,
 };
 
 const AZD_MISSING: &str = "install the Azure Developer CLI (https://aka.ms/azd) and type `azd auth login`, or choose another `--login`";
 
-/// Asks `azd` for a token.
-///
-/// # Errors
-/// As for `azurecli`.
-pub(in crate::auth) async fn azd(cx: FlowContext<'_>) -> Result<Tokens> {
-    let scope = cx.scope();
-    let mut args = vec!["auth", "token", "-o", "json", "--no-prompt", "--scope"];
-    args.push(&scope);
-    if !cx.tenant.is_empty() {
-        args.extend(["--tenant-id", cx.tenant]);
+#[async_trait]
+impl Flow for Azd {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: "azd",
+            client_id: None,
+            legacy: false,
+            pop: None,
+            issuer: Issuer::Program,
+            user: None,
+        }
     }
-    let claims = cx.claims.map(|claims| {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        STANDARD.encode(claims)
-    });
-    if let Some(claims) = &claims {
-        args.extend(["--claims", claims]);
+
+    fn identity(&self, host: &Host) -> Result<Option<String>> {
+        Ok(cli_account_fingerprint::of_azd(host).map(|account| account.identity("")))
     }
-    check_arguments(&args)?;
-    let finished = run(cx, "azd", &args, AZD_MISSING).await?;
-    if finished.failed_by_itself() {
-        return Err(azd_failure(cx, &finished));
+
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        let scope = cx.scope();
+        let mut args = vec!["auth", "token", "-o", "json", "--no-prompt", "--scope"];
+        args.push(&scope);
+        if !cx.tenant.is_empty() {
+            args.extend(["--tenant-id", cx.tenant]);
+        }
+        let claims = cx.claims.map(|claims| STANDARD.encode(claims));
+        if let Some(claims) = &claims {
+            args.extend(["--claims", claims]);
+        }
+        let finished = run(cx, "azd", &args, AZD_MISSING).await?;
+        if finished.failed_by_itself() {
+            return Err(azd_failure(cx, &finished));
+        }
+        let fields = answer(cx, &finished, "azd", "token")?;
+        let expires_on = text(&fields, "expiresOn").and_then(parse_rfc3339);
+        token(&fields, "azd", "token", expires_on)
     }
-    let fields = answer(cx, &finished, "azd", "token")?;
-    let token = answer_text(&fields, "token", "azd")?;
-    let said = text(&fields, "expiresOn").and_then(parse_rfc3339);
-    let expires_on = expiry(token.expose(), [said])
-        .ok_or_else(|| odd("azd", "does not say when the token expires"))?;
-    Ok(tokens(token, expires_on))
 }
 
 fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
@@ -81,7 +86,7 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
     Failure::new("`azd` gave no token")
         .because(said)
         .hint(format!(
-            "type `{}` to see for yourself",
+            "type `{}` to see what azd says",
             azd("azd auth token").flag("--scope", &cx.scope()).silent()
         ))
 }

@@ -1,64 +1,79 @@
 //! `azurecli`: asks `az` for a token of its account.
 
+use async_trait::async_trait;
+
+use super::{Flow, Issuer, Profile};
 use crate::{
     auth::{
         FlowContext, cli_account_fingerprint,
-        developer_cli::{
-            answer, answer_text, check_arguments, entra_failure, last_lines, odd, run, tokens,
-        },
+        developer_cli::{answer, entra_failure, last_lines, run, token},
         oauth::{
             Tokens,
-            answer::{expiry, seconds, text},
+            answer::{seconds, text},
         },
     },
     error::{Failure, Kind, Result},
-    login::CommandLine,
+    host::Host,
+    login::{AzureCli, CommandLine},
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR},
 };
 
 const AZ_MISSING: &str = "install the Azure CLI (https://aka.ms/azure-cli) and type `az login`, or choose another `--login`";
 
-/// Asks `az` for a token. A subscription selects the account and the tenant;
-/// `az` refuses a tenant beside it, so it is given alone.
-///
-/// # Errors
-/// [`Kind::NotInstalled`], [`Kind::SignInNeeded`] and the rest, each with what
-/// to type.
-pub(in crate::auth) async fn az(cx: FlowContext<'_>, subscription: Option<&str>) -> Result<Tokens> {
-    let mut args = vec!["account", "get-access-token", "-o", "json", "--resource"];
-    args.push(cx.resource);
-    match subscription {
-        Some(subscription) => args.extend(["--subscription", subscription]),
-        None if !cx.tenant.is_empty() => args.extend(["--tenant", cx.tenant]),
-        None => {}
+#[async_trait]
+impl Flow for AzureCli {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: "az",
+            client_id: None,
+            legacy: false,
+            pop: None,
+            issuer: Issuer::Program,
+            user: None,
+        }
     }
-    check_arguments(&args)?;
-    let finished = run(cx, "az", &args, AZ_MISSING).await?;
-    if finished.failed_by_itself() {
-        return Err(az_failure(cx, subscription, &finished.stderr));
+
+    fn identity(&self, host: &Host) -> Result<Option<String>> {
+        let subscription = self.subscription.as_deref().unwrap_or_default();
+        Ok(cli_account_fingerprint::of_az(host).map(|account| account.identity(subscription)))
     }
-    let fields = answer(cx, &finished, "az", "accessToken")?;
-    let token = answer_text(&fields, "accessToken", "az")?;
-    // `expiresOn` is local time without an offset, which is ambiguous twice a
-    // year; before az 2.54 there was nothing else, but the token knows.
-    let expires_on = expiry(token.expose(), [seconds(&fields, "expires_on")])
-        .ok_or_else(|| odd("az", "does not say when the token expires"))?;
-    let said_tenant = text(&fields, "tenant").unwrap_or_default();
-    if subscription.is_some()
-        && looks_like_id(cx.tenant)
-        && looks_like_id(said_tenant)
-        && !said_tenant.eq_ignore_ascii_case(cx.tenant)
-    {
-        return Err(Failure::of(
-            Kind::Denied,
-            format!(
-                "the subscription is of tenant `{said_tenant}`, but `{}` was asked for",
-                cx.tenant
-            ),
-        )
-        .hint("leave away `--subscription` or `--tenant-id`"));
+
+    /// A subscription selects the account and the tenant; `az` refuses a tenant beside it, so it is given alone.
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        // A tenant of the request wins over the subscription of the sign-in.
+        let subscription = self.subscription.as_deref().filter(|_| !cx.other_tenant);
+        let mut args = vec!["account", "get-access-token", "-o", "json", "--resource"];
+        args.push(cx.resource);
+        match subscription {
+            Some(subscription) => args.extend(["--subscription", subscription]),
+            None if !cx.tenant.is_empty() => args.extend(["--tenant", cx.tenant]),
+            None => {}
+        }
+        let finished = run(cx, "az", &args, AZ_MISSING).await?;
+        if finished.failed_by_itself() {
+            return Err(az_failure(cx, subscription, &finished.stderr));
+        }
+        let fields = answer(cx, &finished, "az", "accessToken")?;
+        // `expiresOn` is local time without an offset, which is ambiguous twice a year; before az 2.54 there was
+        // nothing else, but the token says it, too.
+        let token = token(&fields, "az", "accessToken", seconds(&fields, "expires_on"))?;
+        let tenant = text(&fields, "tenant").unwrap_or_default();
+        if subscription.is_some()
+            && looks_like_id(cx.tenant)
+            && looks_like_id(tenant)
+            && !tenant.eq_ignore_ascii_case(cx.tenant)
+        {
+            return Err(Failure::of(
+                Kind::Denied,
+                format!(
+                    "the subscription belongs to tenant `{tenant}`, but `{}` was asked for",
+                    cx.tenant
+                ),
+            )
+            .hint("omit `--subscription` or `--tenant-id`"));
+        }
+        Ok(token)
     }
-    Ok(tokens(token, expires_on))
 }
 
 fn looks_like_id(tenant: &str) -> bool {
@@ -101,7 +116,7 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
             .hint(format!("type `{login}`"));
     }
     failure(Kind::Other, "`az` gave no token").hint(format!(
-        "type `{}` to see for yourself",
+        "type `{}` to see what az says",
         az("az account get-access-token")
             .flag("--resource", cx.resource)
             .flag_some("--subscription", subscription.unwrap_or_default())
@@ -117,8 +132,8 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
     ))
 }
 
-/// What az said without the commands that it advises: the hint has the whole one, for its directory
-/// and cloud, and two lines of commands run into one here (`az logout az login`).
+/// What az said without the commands that it advises: the hint has one that fits az's directory and cloud, and on one
+/// line they would read `az logout az login`.
 fn without_advice(stderr: &str) -> &str {
     match stderr.split_once("\nRun the command below") {
         Some((said, _)) if !said.trim().is_empty() => said,

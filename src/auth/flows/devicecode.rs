@@ -1,17 +1,17 @@
-//! Device code: a person types a code into a browser on any device.
-//!
-//! Lives here: the flow of RFC 8628 as Entra speaks it, at the v2 and at the
-//! v1 endpoint.
+//! `devicecode`: a person enters a code into a browser on any device (RFC 8628, at Entra's v2 and v1 endpoints).
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::{Flow, Issuer, Profile, User};
 use crate::{
     auth::{
         FlowContext,
         authority::Endpoint,
+        cache::USER,
         oauth::{
             Form, TokenEndpoint, TokenError, Tokens,
             answer::{seconds, text},
@@ -19,39 +19,70 @@ use crate::{
         progress::WaitingFor,
     },
     error::{Failure, Kind, Result, printable},
+    host::Host,
+    login,
     secret::Secret,
 };
 
-/// RFC 8628 section 3.2: the wait between two questions where none is named.
+/// RFC 8628, section 3.2: the wait between two polls, if the answer has none.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
-/// RFC 8628 section 3.5: by how much `slow_down` lengthens the wait.
+/// RFC 8628, section 3.5: by how much `slow_down` lengthens the wait.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
-/// The shortest wait, against a server that names none at all.
+/// The wait if the server says 0.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a code lives where the server does not say so.
+/// How long a code is valid, in seconds, if the answer does not say so.
 const DEFAULT_LIFE: i64 = 900;
 
-/// A code that waits for a person.
-struct DeviceCode {
+/// A code that a person has to enter.
+struct PendingCode {
     secret: Secret,
     message: String,
     interval: Duration,
     expires_at: Instant,
 }
 
-/// Shows a code and waits until a person has typed it.
+#[async_trait]
+impl Flow for login::DeviceCode {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: USER,
+            client_id: Some(&self.client_id),
+            legacy: self.legacy,
+            pop: None,
+            issuer: Issuer::Entra,
+            user: Some(User::new(self.login_hint.as_deref(), false)),
+        }
+    }
+
+    fn identity(&self, _: &Host) -> Result<Option<String>> {
+        Ok(self.profile().user.map(User::identity))
+    }
+
+    /// Shows a code and waits until a person has entered it.
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        if let Some(User {
+            login_hint: Some(name),
+            ..
+        }) = self.profile().user
+        {
+            cx.show(&format!("the sign-in of `{name}` is needed:"))?;
+        }
+        let code = start(cx, &self.client_id, self.legacy).await?;
+        cx.show(&code.message)?;
+        poll(cx, &self.client_id, self.legacy, code).await
+    }
+}
+
+/// Asks Entra whether the code was entered, until it was.
 ///
 /// # Errors
-/// [`Kind::Timeout`] when the code expired, [`Kind::Canceled`] when the
-/// person declined, else what Entra said.
-pub(in crate::auth) async fn sign_in(
+/// [`Kind::Timeout`] if the code expired, [`Kind::Canceled`] if the person declined, else what Entra said.
+async fn poll(
     cx: FlowContext<'_>,
     client_id: &str,
     legacy: bool,
+    mut code: PendingCode,
 ) -> Result<Tokens> {
-    let endpoint = TokenEndpoint::new(cx);
-    let mut code = start(cx, endpoint, client_id, legacy).await?;
-    cx.show(&code.message)?;
     let (url, form) = if legacy {
         (
             cx.endpoint(Endpoint::LegacyToken)?,
@@ -79,13 +110,13 @@ pub(in crate::auth) async fn sign_in(
         if Instant::now() >= code.expires_at {
             return Err(expired());
         }
-        let refused = match endpoint.tokens(&url, &form).await {
+        let refused = match TokenEndpoint::new(cx).tokens(&url, &form).await {
             Ok(tokens) => return Ok(tokens),
             // A network that comes and goes must not cost the person the code.
             Err(TokenError::Failed(failure))
                 if matches!(failure.kind(), Kind::Network | Kind::Timeout) =>
             {
-                tracing::debug!("asking again: {failure}");
+                tracing::debug!("polling again: {failure}");
                 cx.progress.note_failure(failure);
                 continue;
             }
@@ -102,12 +133,7 @@ pub(in crate::auth) async fn sign_in(
     }
 }
 
-async fn start(
-    cx: FlowContext<'_>,
-    endpoint: TokenEndpoint<'_>,
-    client_id: &str,
-    legacy: bool,
-) -> Result<DeviceCode> {
+async fn start(cx: FlowContext<'_>, client_id: &str, legacy: bool) -> Result<PendingCode> {
     let form = Form::new().with("client_id", client_id);
     let (url, form) = if legacy {
         (
@@ -120,12 +146,12 @@ async fn start(
             form.with("scope", &cx.user_scope()),
         )
     };
-    let fields = endpoint.object(&url, &form).await?;
-    DeviceCode::parse(&fields)
+    let fields = TokenEndpoint::new(cx).object(&url, &form).await?;
+    PendingCode::parse(&fields)
         .ok_or_else(|| Failure::new("the answer with the device code is not readable"))
 }
 
-impl DeviceCode {
+impl PendingCode {
     fn parse(fields: &Map<String, Value>) -> Option<Self> {
         let message = match text(fields, "message") {
             Some(message) => message.to_owned(),
@@ -169,8 +195,8 @@ fn declined() -> Failure {
 mod tests {
     use super::*;
 
-    fn parse(body: &[u8]) -> Option<DeviceCode> {
-        DeviceCode::parse(&serde_json::from_slice(body).expect("an object"))
+    fn parse(body: &[u8]) -> Option<PendingCode> {
+        PendingCode::parse(&serde_json::from_slice(body).expect("an object"))
     }
 
     #[tokio::test]

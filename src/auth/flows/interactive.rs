@@ -1,8 +1,6 @@
-//! The browser of this machine: the authorization code flow with PKCE.
-//!
-//! Lives here: what Entra is asked and what is made of the code that comes
-//! back. Who listens for the code is `loopback`'s matter.
+//! `interactive`: a person signs in with the browser of this machine (authorization code flow with PKCE).
 
+use async_trait::async_trait;
 use aws_lc_rs::{
     digest::{SHA256, digest},
     rand::{SecureRandom, SystemRandom},
@@ -10,15 +8,18 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
+use super::{Flow, Issuer, Profile, User};
 use crate::{
     auth::{
         FlowContext,
         authority::Endpoint,
+        cache::USER,
         oauth::{EntraError, Form, TokenEndpoint, Tokens},
         progress::WaitingFor,
     },
     error::{Failure, Kind, Result},
-    host::Sink,
+    host::{Host, Sink},
+    login,
     secret::Secret,
 };
 
@@ -27,114 +28,127 @@ mod page;
 
 use loopback::{Callback, Loopback};
 
-/// How a person signs in.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::auth) struct AuthCodeRequest<'a> {
-    /// The application.
-    pub(in crate::auth) client_id: &'a str,
-    /// Where the browser returns to, where that was named.
-    pub(in crate::auth) redirect_url: Option<&'a str>,
-    /// The account to suggest.
-    pub(in crate::auth) login_hint: Option<&'a str>,
-    /// Where standard error goes: the address may have to be shown there.
-    pub(in crate::auth) stderr: Sink,
+#[async_trait]
+impl Flow for login::Interactive {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: USER,
+            client_id: Some(&self.client_id),
+            legacy: false,
+            pop: self.pop.as_ref(),
+            issuer: Issuer::Entra,
+            user: Some(User::new(self.login_hint.as_deref(), true)),
+        }
+    }
+
+    fn identity(&self, _: &Host) -> Result<Option<String>> {
+        Ok(self.profile().user.map(User::identity))
+    }
+
+    /// Opens the browser, waits for the person and redeems the code.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`] when the person canceled, [`Kind::Denied`] when they declined to consent, else what Entra
+    /// said.
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        let loopback = Loopback::listen(self.redirect_url.as_deref()).await?;
+        let request = AuthCodeRequest {
+            client_id: &self.client_id,
+            login_hint: self.login_hint.as_deref(),
+            redirect_uri: loopback.redirect_uri(),
+            state: random()?,
+            verifier: random()?,
+        };
+        show(cx, &request.url(cx)?).await?;
+        cx.progress.waits_for(WaitingFor::Person);
+        loopback
+            .wait(request.state.expose(), async |callback| match callback {
+                Callback::Code(code) => request.redeem(cx, &code).await,
+                Callback::Error { error, description } => Err(refusal(&error, &description)),
+            })
+            .await
+    }
 }
 
-/// Opens the browser, waits for the person and redeems the code.
-///
-/// # Errors
-/// [`Kind::Canceled`] when the person cancelled, [`Kind::Denied`] when the
-/// consent was declined, else what Entra said.
-pub(in crate::auth) async fn sign_in(
-    cx: FlowContext<'_>,
-    request: AuthCodeRequest<'_>,
-) -> Result<Tokens> {
-    let loopback = Loopback::listen(request.redirect_url).await?;
-    let state = random()?;
-    let verifier = random()?;
-    let url = authorize_url(cx, request, &loopback, &state, &verifier)?;
-    match cx.host.open_browser(&url).await {
-        // The browser is seen, whether this line is or not.
+/// Opens the browser, or shows the address to open.
+async fn show(cx: FlowContext<'_>, url: &Url) -> Result<()> {
+    match cx.host.open_browser(url).await {
+        // The browser is visible, whether this line is or not.
         Ok(()) => {
             let _ = cx.show("waiting for the sign-in in the browser; Ctrl-C ends it");
+            Ok(())
         }
-        Err(why) if request.stderr == Sink::Nowhere => return Err(cannot_show(&why)),
+        Err(why) if cx.host.stderr() == Sink::Nowhere => Err(cannot_show(&why)),
         Err(why) => {
             cx.show(&format!("no browser could be opened: {why}"))?;
             cx.show(&format!(
                 "to sign in, open this address in a browser on this machine: {url}"
             ))?;
-            cx.show("where this machine has none, `-l devicecode` works with any other")?;
+            cx.show("if this machine has no browser, `-l devicecode` works with any other")
         }
     }
-    let redeem = async |callback: Callback| match callback {
-        Callback::Code(code) => redeem(cx, request, &loopback, &code, &verifier).await,
-        Callback::Error { error, description } => Err(refusal(&error, &description)),
-    };
-    cx.progress.waits_for(WaitingFor::Person);
-    loopback.wait(state.expose(), redeem).await
 }
 
 fn cannot_show(why: &Failure) -> Failure {
     Failure::of(
         Kind::SignInNeeded,
-        "no browser could be opened, and standard error, where the address would be shown, goes nowhere",
+        "no browser could be opened, and the address can't be shown: standard error goes nowhere",
     )
     .because(why)
-    .hint("run the command again where its standard error can be seen")
+    .hint("run the command again where its standard error is visible")
 }
 
-fn authorize_url(
-    cx: FlowContext<'_>,
-    request: AuthCodeRequest<'_>,
-    loopback: &Loopback,
-    state: &Secret,
-    verifier: &Secret,
-) -> Result<Url> {
-    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose().as_bytes()));
-    let mut url = cx.endpoint(Endpoint::Authorize)?;
-    {
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("client_id", request.client_id)
-            .append_pair("response_type", "code")
-            .append_pair("redirect_uri", loopback.redirect_url())
-            .append_pair("scope", &cx.user_scope())
-            .append_pair("state", state.expose())
-            .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("prompt", "select_account")
-            .append_pair("response_mode", "form_post");
-        for (name, value) in [("login_hint", request.login_hint), ("claims", cx.claims)] {
-            if let Some(value) = value {
-                query.append_pair(name, value);
+/// An authorization request with PKCE (RFC 7636).
+struct AuthCodeRequest<'a> {
+    client_id: &'a str,
+    login_hint: Option<&'a str>,
+    redirect_uri: &'a str,
+    state: Secret,
+    verifier: Secret,
+}
+
+impl AuthCodeRequest<'_> {
+    /// The page where the person signs in.
+    fn url(&self, cx: FlowContext<'_>) -> Result<Url> {
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.expose().as_bytes()));
+        let mut url = cx.endpoint(Endpoint::Authorize)?;
+        {
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("client_id", self.client_id)
+                .append_pair("response_type", "code")
+                .append_pair("redirect_uri", self.redirect_uri)
+                .append_pair("scope", &cx.user_scope())
+                .append_pair("state", self.state.expose())
+                .append_pair("code_challenge", &challenge)
+                .append_pair("code_challenge_method", "S256")
+                .append_pair("prompt", "select_account")
+                .append_pair("response_mode", "form_post");
+            for (name, value) in [("login_hint", self.login_hint), ("claims", cx.claims)] {
+                if let Some(value) = value {
+                    query.append_pair(name, value);
+                }
             }
         }
+        Ok(url)
     }
-    Ok(url)
+
+    async fn redeem(&self, cx: FlowContext<'_>, code: &Secret) -> Result<Tokens> {
+        let form = Form::new()
+            .with("grant_type", "authorization_code")
+            .with("client_id", self.client_id)
+            .with("scope", &cx.user_scope())
+            .with("redirect_uri", self.redirect_uri)
+            .with("client_info", "1")
+            .with_some("claims", cx.claims)
+            .with_secret("code", code)
+            .with_secret("code_verifier", &self.verifier);
+        let url = cx.endpoint(Endpoint::Token)?;
+        Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
+    }
 }
 
-async fn redeem(
-    cx: FlowContext<'_>,
-    request: AuthCodeRequest<'_>,
-    loopback: &Loopback,
-    code: &Secret,
-    verifier: &Secret,
-) -> Result<Tokens> {
-    let form = Form::new()
-        .with("grant_type", "authorization_code")
-        .with("client_id", request.client_id)
-        .with("scope", &cx.user_scope())
-        .with("redirect_uri", loopback.redirect_url())
-        .with("client_info", "1")
-        .with_some("claims", cx.claims)
-        .with_secret("code", code)
-        .with_secret("code_verifier", verifier);
-    let url = cx.endpoint(Endpoint::Token)?;
-    Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
-}
-
-/// 32 random bytes as text (RFC 7636 section 4.1).
+/// 32 random bytes as text (RFC 7636, section 4.1).
 fn random() -> Result<Secret> {
     let mut bytes = [0; 32];
     SystemRandom::new()
@@ -143,11 +157,10 @@ fn random() -> Result<Secret> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-/// What an error on the way back means.
+/// Explains the error that the browser came back with.
 fn refusal(error: &str, description: &str) -> Failure {
     let refused = EntraError::from_redirect(error, description);
-    // Entra's pages report consent that was declined as 65004, and everything
-    // else that a person gave up with the same OAuth error.
+    // Both have the same OAuth error; Entra's pages report declined consent as 65004.
     let declined = refused.codes.contains(&65_004);
     if error == "access_denied" && !declined {
         let failure = Failure::of(Kind::Canceled, "the sign-in was cancelled in the browser")

@@ -1,12 +1,14 @@
-//! Managed identities: a service of this machine is asked for their tokens.
+//! `msi`: asks a service of this machine for a token of a managed identity.
 //!
-//! `azure_identity` knows two of them, and only at a fixed address; `service` has a row for each.
+//! `azure_identity` supports two of these services, at fixed addresses; [`service`] has a row for each.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::{Flow, Issuer, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -16,17 +18,16 @@ use crate::{
     host::{
         Host,
         http::{
-            Answer, place,
+            Answer, Http, place,
             retry::{Limit, RetryPolicy},
         },
     },
-    login::IdentityChoice,
+    login::{IdentityChoice, Msi},
     secret::Secret,
 };
 
 mod arc;
 mod service;
-mod service_fabric;
 
 pub(in crate::auth) use service::cache_identity;
 use service::{Service, ServiceRow};
@@ -59,44 +60,64 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
     waits_after_no_answer: true,
 };
 
-/// Gets a token of a managed identity.
+#[async_trait]
+impl Flow for Msi {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: "managed identity",
+            client_id: None,
+            legacy: false,
+            pop: None,
+            issuer: Issuer::Service,
+            user: None,
+        }
+    }
+
+    fn identity(&self, host: &Host) -> Result<Option<String>> {
+        Ok(Some(cache_identity(host, &self.identity)))
+    }
+
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        let row = Service::detect(cx.host).row();
+        tracing::debug!("asking {} for a managed identity's token", row.name);
+        let url = row.url(cx, &self.identity)?;
+        let http = if row.service == Service::Fabric {
+            fabric_http(cx.host)?
+        } else {
+            // No proxy stands between a machine and its own identity.
+            cx.host.http()?.without_proxies()
+        };
+        let policy = if row.service == Service::Imds {
+            reach(&url).await?;
+            &IMDS_RETRY_POLICY
+        } else {
+            &RETRY_POLICY
+        };
+        let secrets = row.secrets(cx.host);
+        let explain = |answer: &Answer| stray(&url, answer, &secrets);
+        let attempt = || async { http.send(row.request(&http, cx, &url)?).await };
+        let (mut answer, _) = send_by(policy, cx, row.name, explain, attempt).await?;
+        if row.service == Service::Arc && answer.status == 401 {
+            let key = arc::key(cx.host, &answer)?;
+            answer = http
+                .send(arc::with_key(row.request(&http, cx, &url)?, &key)?)
+                .await?;
+        }
+        if answer.is_success() {
+            read_object(&url, &answer, &secrets)?;
+            return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(&url)));
+        }
+        Err(row.refusal(cx.host, &self.identity, &url, &answer))
+    }
+}
+
+/// A client that trusts just the certificate whose SHA-1 thumbprint is in `IDENTITY_SERVER_THUMBPRINT`, whatever its name
+/// and issuer: Service Fabric's own.
 ///
 /// # Errors
-/// What stood in the way; the caller bounds the retries.
-pub(in crate::auth) async fn sign_in(
-    cx: FlowContext<'_>,
-    identity: &IdentityChoice,
-) -> Result<Tokens> {
-    let row = Service::detect(cx.host).row();
-    tracing::debug!("asking {} for a managed identity's token", row.name);
-    let url = row.url(cx, identity)?;
-    let http = if row.service == Service::Fabric {
-        service_fabric::http(cx.host)?
-    } else {
-        // No proxy stands between a machine and its own identity.
-        cx.host.http()?.without_proxies()
-    };
-    let policy = if row.service == Service::Imds {
-        reach(&url).await?;
-        &IMDS_RETRY_POLICY
-    } else {
-        &RETRY_POLICY
-    };
-    let secrets = row.secrets(cx.host);
-    let explain = |answer: &Answer| stray(&url, answer, &secrets);
-    let attempt = || async { http.send(row.request(&http, cx, &url)?).await };
-    let (mut answer, _) = send_by(policy, cx, row.name, explain, attempt).await?;
-    if row.service == Service::Arc && answer.status == 401 {
-        let key = arc::key(cx.host, &answer)?;
-        answer = http
-            .send(arc::with_key(row.request(&http, cx, &url)?, &key)?)
-            .await?;
-    }
-    if answer.is_success() {
-        read_object(&url, &answer, &secrets)?;
-        return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(&url)));
-    }
-    Err(row.refusal(cx.host, identity, &url, &answer))
+/// When that is not a thumbprint, or the client can't be built.
+fn fabric_http(host: &Host) -> Result<Http> {
+    Http::pinned(host.var("IDENTITY_SERVER_THUMBPRINT").unwrap_or_default())
 }
 
 /// Says early that there is no IMDS, instead of after the client's patience.

@@ -1,46 +1,57 @@
-//! A user's name and password (ropc): for accounts without a second factor.
-//!
-//! Lives here: the look-up of the user's realm, and the password grant.
+//! `ropc`: a user's name and password, for accounts without a second factor.
 
+use async_trait::async_trait;
 use url::Url;
 
+use super::{Flow, Issuer, Profile};
 use crate::{
     auth::{
         FlowContext,
         authority::Endpoint,
+        cache::PASSWORD,
         oauth::{Form, TokenEndpoint, TokenError, Tokens, answer::text},
     },
     error::{Failure, Kind, Result},
-    secret::Secret,
+    host::Host,
+    login,
 };
 
-/// Gets a user's token with the password.
-///
-/// # Errors
-/// [`Kind::Denied`] for an account whose password another service knows, else
-/// what Entra said.
-pub(in crate::auth) async fn sign_in(
-    cx: FlowContext<'_>,
-    client_id: &str,
-    username: &str,
-    password: &Secret,
-) -> Result<Tokens> {
-    check_realm(cx, username).await?;
-    let form = Form::new()
-        .with("grant_type", "password")
-        .with("client_id", client_id)
-        .with("scope", &cx.user_scope())
-        .with("client_info", "1")
-        .with("username", username)
-        .with_secret("password", password)
-        .with_some("claims", cx.claims);
-    let url = cx.endpoint(Endpoint::Token)?;
-    let endpoint = TokenEndpoint::new(cx);
-    Ok(endpoint.tokens(&url, &cx.bound(form)).await?)
+#[async_trait]
+impl Flow for login::Ropc {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: PASSWORD,
+            client_id: Some(&self.client_id),
+            legacy: false,
+            pop: self.pop.as_ref(),
+            issuer: Issuer::Entra,
+            user: None,
+        }
+    }
+
+    /// Without the password: a record's name is a hash of this, which must not allow guessing it.
+    fn identity(&self, _: &Host) -> Result<Option<String>> {
+        Ok(Some(self.username.to_lowercase()))
+    }
+
+    /// # Errors
+    /// [`Kind::Denied`] for an account of a federated domain, else what Entra said.
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        check_realm(cx, &self.username).await?;
+        let form = Form::new()
+            .with("grant_type", "password")
+            .with("client_id", &self.client_id)
+            .with("scope", &cx.user_scope())
+            .with("client_info", "1")
+            .with("username", &self.username)
+            .with_secret("password", &self.password)
+            .with_some("claims", cx.claims);
+        let url = cx.endpoint(Endpoint::Token)?;
+        Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
+    }
 }
 
-/// Refuses an account of a federated domain: its password would have to be
-/// given to a service that Entra can't vouch for.
+/// Refuses an account of a federated domain: another service would have to be given its password.
 async fn check_realm(cx: FlowContext<'_>, username: &str) -> Result<()> {
     let mut url: Url = cx.authority.url().clone();
     url.path_segments_mut()
@@ -61,13 +72,13 @@ async fn check_realm(cx: FlowContext<'_>, username: &str) -> Result<()> {
     }
     let failure = Failure::of(
         Kind::Denied,
-        format!("`{username}` is of a federated domain, where `ropc` can't sign in"),
+        format!("`{username}` belongs to a federated domain, where `ropc` can't sign in"),
     )
     .hint("use `-l interactive` or `-l devicecode`");
     Err(
         match text(&fields, "federation_metadata_url").and_then(|u| Url::parse(u).ok()) {
             Some(url) => failure.because(format!(
-                "its passwords are known to `{}`",
+                "its passwords are checked by `{}`",
                 url.host_str().unwrap_or_default()
             )),
             None => failure,

@@ -2,19 +2,25 @@
 
 use std::path::Path;
 
+use async_trait::async_trait;
 use reqwest::{Method, header};
 
+use super::{Flow, Issuer, Profile};
 use crate::{
     auth::{
         FlowContext,
+        client_credential::{self, Proof},
         federated::{bearer, oidc_token, parse_url, refused},
         fingerprint::fingerprint,
-        oauth::{answer::text, send},
+        oauth::{Tokens, answer::text, send},
     },
     error::{Failure, Result},
-    host::file::{self, Unreadable},
+    host::{
+        Host,
+        file::{self, Unreadable},
+    },
     jwt,
-    login::FederatedToken,
+    login::{FederatedToken, WorkloadIdentity},
     secret::Secret,
 };
 
@@ -23,47 +29,59 @@ const AUDIENCE: &str = "api://AzureADTokenExchange";
 /// The largest token file that is read, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// Fetches the federated token; a file is read each time, since Kubernetes
-/// renews it.
-///
-/// # Errors
-/// What stood in the way.
-pub(in crate::auth) async fn token(cx: FlowContext<'_>, source: &FederatedToken) -> Result<Secret> {
-    match source {
-        FederatedToken::File(path) => read(path),
-        FederatedToken::GitHubActions {
-            request_url,
-            request_token,
-        } => from_github(cx, request_url, request_token).await,
+#[async_trait]
+impl Flow for WorkloadIdentity {
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            family: "workload",
+            client_id: Some(&self.client_id),
+            legacy: false,
+            pop: None,
+            issuer: Issuer::Entra,
+            user: None,
+        }
+    }
+
+    /// The issuer and subject of a token file, which stay the same when Kubernetes renews it, or the request token of a
+    /// GitHub job, which no other job has.
+    ///
+    /// # Errors
+    /// When the file can't be read: then nothing proves that the caller may have what is cached.
+    fn identity(&self, _: &Host) -> Result<Option<String>> {
+        identity(&self.federated).map(Some)
+    }
+
+    async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens> {
+        let token = match &self.federated {
+            FederatedToken::File(path) => read(path)?,
+            FederatedToken::GitHubActions {
+                request_url,
+                request_token,
+            } => from_github(cx, request_url, request_token).await?,
+        };
+        client_credential::sign_in(cx, &self.client_id, Proof::Assertion(token), false).await
     }
 }
 
-/// Tells callers with different rights apart in the cache: the issuer and
-/// subject of a token file, which stay the same when it is renewed, and the
-/// request token of a GitHub job, which no other job has.
-///
-/// # Errors
-/// When the file can't be read: without it nothing proves that the caller may
-/// have what is cached.
-pub(in crate::auth) fn identity(source: &FederatedToken) -> Result<String> {
-    let seen = match source {
+fn identity(source: &FederatedToken) -> Result<String> {
+    match source {
         FederatedToken::File(path) => {
             let token = read(path)?;
-            match jwt::claims(token.expose()) {
+            let identity = match jwt::claims(token.expose()) {
                 Some(claims) => format!(
                     "{}\n{}",
                     text(&claims, "iss").unwrap_or_default(),
                     text(&claims, "sub").unwrap_or_default()
                 ),
                 None => token.expose().to_owned(),
-            }
+            };
+            Ok(fingerprint(identity.as_bytes()))
         }
         FederatedToken::GitHubActions { request_token, .. } => {
             let job = fingerprint(request_token.expose().as_bytes());
-            return Ok(format!("github\n{job}"));
+            Ok(format!("github\n{job}"))
         }
-    };
-    Ok(fingerprint(seen.as_bytes()))
+    }
 }
 
 fn read(path: &Path) -> Result<Secret> {
@@ -129,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_token_is_the_same_identity_and_another_subject_is_not() {
+    fn a_renewed_token_has_the_same_identity_and_another_subject_has_not() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let first = file_with(dir.path(), "1", r#"{"iss":"i","sub":"s","exp":1}"#);
         let renewed = file_with(dir.path(), "2", r#"{"iss":"i","sub":"s","exp":2}"#);

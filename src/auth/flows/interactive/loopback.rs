@@ -114,7 +114,7 @@ impl Loopback {
     }
 
     /// The `redirect_uri` to tell Entra.
-    pub(super) fn redirect_url(&self) -> &str {
+    pub(super) fn redirect_uri(&self) -> &str {
         &self.redirect_url
     }
 
@@ -334,8 +334,8 @@ mod tests {
             assert!(Loopback::listen(Some(bad)).await.is_err(), "{bad}");
         }
         let free = Loopback::listen(None).await.expect("a free port");
-        assert!(free.redirect_url().starts_with("http://localhost:"));
-        let taken = Loopback::listen(Some(free.redirect_url())).await;
+        assert!(free.redirect_uri().starts_with("http://localhost:"));
+        let taken = Loopback::listen(Some(free.redirect_uri())).await;
         assert!(taken.is_err(), "one port serves one sign-in");
     }
 }

@@ -1,7 +1,4 @@
-//! The services that give managed identities' tokens, a row each.
-//!
-//! Lives here: which of them this machine has, and what each is sent. What
-//! becomes of the answer is not known here.
+//! The services that issue tokens of managed identities, a row each: how to detect and ask them.
 
 use reqwest::{Method, RequestBuilder, header};
 use url::{Url, form_urlencoded};
@@ -14,7 +11,7 @@ use crate::{
     login::IdentityChoice,
 };
 
-/// A service that gives tokens.
+/// A service that issues tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
     /// Service Fabric.
@@ -36,14 +33,13 @@ pub(super) enum Service {
 pub(super) struct ServiceRow {
     pub(super) service: Service,
     pub(super) name: &'static str,
-    /// The variable with the address; none where it is a well-known one.
+    /// The variable with the address; none if the address is well known.
     endpoint: Option<&'static str>,
-    /// The version that is asked for; none where a form is posted.
+    /// The API version; none if a form is posted.
     api_version: Option<&'static str>,
     /// The header that proves a local caller, and the variable with its value.
     pub(super) secret: Option<(&'static str, &'static str)>,
-    /// What a user-assigned identity is named by: client id, and ARM id where
-    /// that is taken.
+    /// The parameters that name a user-assigned identity: by client id and, if supported, by ARM id.
     names: Option<(&'static str, Option<&'static str>)>,
 }
 
@@ -103,6 +99,7 @@ const IMDS: &str = "http://169.254.169.254";
 const IMDS_PATH: &str = "/metadata/identity/oauth2/token";
 /// Where the Arc agent listens unless `IDENTITY_ENDPOINT` says otherwise.
 const ARC: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
+
 impl Service {
     /// The service of this machine, in the order that MSAL looks for them.
     pub(super) fn detect(host: &Host) -> Self {
@@ -174,8 +171,7 @@ impl ServiceRow {
             .append_pair("api-version", version)
             .append_pair("resource", cx.resource);
         let from_workspace = || {
-            // In a notebook of Azure Machine Learning, the identity of the
-            // compute is named by this variable.
+            // In a notebook of Azure Machine Learning, this variable names the compute's identity.
             (self.service == Service::MachineLearning)
                 .then(|| cx.host.var_nonempty("DEFAULT_IDENTITY_CLIENT_ID"))
                 .flatten()
@@ -200,12 +196,12 @@ impl ServiceRow {
                 "{} can't be asked for an identity by its ARM id",
                 self.name
             ))
-            .hint("name it by `--client-id` in place of `--identity-resource-id`")),
+            .hint("use `--client-id` instead of `--identity-resource-id`")),
             (_, None) => Err(Failure::usage(format!(
                 "{} can't be asked for a user-assigned identity",
                 self.name
             ))
-            .hint("leave away `--client-id` and `--identity-resource-id` (and `AZURE_CLIENT_ID`)")),
+            .hint("omit `--client-id` and `--identity-resource-id` (and `AZURE_CLIENT_ID`)")),
         }
     }
 
@@ -248,8 +244,7 @@ impl ServiceRow {
     }
 }
 
-/// Tells the identities of this machine apart from those of others that share
-/// a home directory.
+/// The identity in a cache key. It differs between machines that share a home directory.
 pub(in crate::auth) fn cache_identity(host: &Host, identity: &IdentityChoice) -> String {
     let row = Service::detect(host).row();
     let place = match row.endpoint.and_then(|name| host.var(name)) {
@@ -273,7 +268,7 @@ mod tests {
     use std::sync::Arc as Shared;
     use std::time::Duration;
 
-    use crate::auth::authority::Authority;
+    use crate::auth::{authority::Authority, progress::Progress};
 
     fn url(vars: &[(&str, &str)], identity: &IdentityChoice) -> Result<String> {
         let host = Host::with_env(vars.iter().copied());
@@ -284,12 +279,13 @@ mod tests {
             host: &host,
             authority: &authority,
             tenant: "",
+            other_tenant: false,
             resource: "res",
             claims: None,
             req_cnf: None,
             timeout: Duration::from_secs(1),
             prompt: &prompt,
-            progress: &crate::auth::progress::Progress::default(),
+            progress: &Progress::new(Duration::from_secs(1)),
         };
         let row = Service::detect(&host).row();
         row.url(cx, identity).map(|url| url.to_string())

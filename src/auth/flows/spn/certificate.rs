@@ -1,7 +1,4 @@
-//! A service principal's certificate: read from PEM or PFX, and what it signs.
-//!
-//! Lives here: [`Certificate`] and its assertion. How the assertion is sent is
-//! `client_credential`'s matter.
+//! Reads a service principal's certificate from PEM or PFX, and signs assertions with it.
 
 use std::path::Path;
 
@@ -26,28 +23,24 @@ use crate::{
     secret::Secret,
 };
 
-/// How long an assertion is good for, in seconds: what MSAL takes, and the
-/// most that Entra advises.
+/// How long an assertion is valid, in seconds: MSAL's value, and the most that Entra advises.
 const LIFE: i64 = 600;
 /// The largest file that is read, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 
 /// A certificate with its key.
 #[derive(Debug)]
-pub(in crate::auth) struct Certificate {
+pub(super) struct Certificate {
     key: KeyPair,
     /// DER, the key's own certificate first.
     chain: Vec<Vec<u8>>,
 }
 
 /// Reads a certificate's file.
-///
-/// # Errors
-/// Why it can't be read.
-pub(in crate::auth) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = file::read_content(path, FILE_LIMIT).map_err(|why| {
         let hint = why.hint(path).unwrap_or_else(|| {
-            "check `--client-certificate`, or the variable in its place".to_owned()
+            "check `--client-certificate`, or the variable that replaces it".to_owned()
         });
         Failure::new(format!(
             "could not read the certificate `{}`",
@@ -63,8 +56,8 @@ impl Certificate {
     /// Reads a file: PEM with an unencrypted key, or PFX.
     ///
     /// # Errors
-    /// What is wrong with the file, and what would be right.
-    pub(in crate::auth) fn read(path: &Path, password: &Secret) -> Result<Self> {
+    /// What is wrong with the file, and how to make it right.
+    pub(super) fn read(path: &Path, password: &Secret) -> Result<Self> {
         let bytes = read_file(path)?;
         let text = std::str::from_utf8(&bytes)
             .ok()
@@ -134,9 +127,9 @@ impl Certificate {
         Self::pair(key, certificates)
     }
 
-    /// Puts the key's own certificate first.
+    /// Checks that a key and certificates belong together, and puts the key's own certificate first.
     fn pair(key: KeyPair, mut certificates: Vec<Vec<u8>>) -> Result<Self> {
-        // A certificate holds its public key's encoding whole.
+        // A certificate contains the encoding of its public key as is.
         let public = key.public_key().as_ref();
         let own = certificates
             .iter()
@@ -157,13 +150,12 @@ impl Certificate {
         })
     }
 
-    /// Signs what proves the application to a token endpoint at `now` (Unix
-    /// seconds). The chain goes along, so that Entra can know the certificate
-    /// by its subject and issuer.
+    /// Signs an assertion for a token endpoint at `now` (Unix seconds). It carries the chain, so that Entra can identify
+    /// the certificate by its subject and issuer.
     ///
     /// # Errors
     /// When the key can't sign.
-    pub(in crate::auth) fn assertion(
+    pub(super) fn assertion(
         &self,
         client_id: &str,
         endpoint: &Url,
@@ -196,7 +188,7 @@ impl Certificate {
 
 fn not_rsa() -> Failure {
     Failure::new("its private key is not an RSA key")
-        .hint("Entra ID takes RSA keys of 2048 bits or more")
+        .hint("Entra ID accepts RSA keys of 2048 bits or more")
 }
 
 type Block<'a> = (&'a str, Zeroizing<Vec<u8>>);
@@ -229,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_asked_about_where_the_file_can_have_one() {
+    fn the_hint_is_about_the_password_only_if_the_file_can_have_one() {
         let hint = |bytes: &[u8]| {
             let Err(failure) = Certificate::from_pfx(bytes, &Secret::new("no")) else {
                 panic!("no certificate");
@@ -242,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn pem_text_is_read_block_by_block_with_what_stands_around_it() {
+    fn pem_blocks_are_found_among_other_text() {
         let text = "Bag Attributes\n-----BEGIN A-----\r\nAQID\r\n-----END A-----\nsubject=x\n\
                     -----BEGIN B C-----\nBA==\n-----END B C-----\n";
         let blocks = pem_blocks(text).expect("well formed");
