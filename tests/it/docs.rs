@@ -1,5 +1,4 @@
-//! The documentation is checked like code: every link leads somewhere, every page is found from
-//! the index, and the commands it shows are ones that exist.
+//! Checks the documentation: links, the index, the commands and names that it shows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,6 +60,25 @@ fn the_guide_names_every_cloud() {
 }
 
 #[test]
+fn the_names_of_code_in_the_glossary_exist() {
+    let glossary = read(&repository().join("docs/glossary.md"));
+    let code: String = sources()
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("source text"))
+        .collect();
+    let names = glossary.split('`').skip(1).step_by(2);
+    let gone: Vec<_> = names
+        .filter(|name| name.starts_with(char::is_uppercase))
+        .filter(|name| {
+            !["struct", "enum", "trait"]
+                .iter()
+                .any(|kind| code.contains(&format!("{kind} {name}")))
+        })
+        .collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}
+
+#[test]
 fn the_page_of_entra_errors_is_what_the_table_says() {
     let mut page = String::from(
         "# Errors of Entra ID\n\n\
@@ -93,7 +111,7 @@ fn the_page_of_entra_errors_is_what_the_table_says() {
 fn every_command_shown_is_one_that_the_program_takes() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    // A decision may speak of what is yet to come; every other page is of what is there.
+    // A decision may mention commands that do not exist yet.
     let pages = pages()
         .into_iter()
         .filter(|page| !page.starts_with(repository().join("docs/decisions")));
@@ -156,28 +174,37 @@ fn pages() -> Vec<PathBuf> {
 
 /// Every page under `directory`, in order.
 fn pages_in(directory: &Path) -> Vec<PathBuf> {
-    let mut pages = Vec::new();
+    files_in(directory, "md")
+}
+
+fn sources() -> Vec<PathBuf> {
+    files_in(&repository().join("src"), "rs")
+}
+
+/// The files under `directory` with this extension, in order.
+pub(crate) fn files_in(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     let mut open = vec![directory.to_path_buf()];
     while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(&directory).expect("docs/ can be listed") {
-            let path = entry.expect("docs/ can be listed").path();
+        for entry in fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                files.push(path);
             }
         }
     }
-    pages.sort();
-    pages
+    files.sort();
+    files
 }
 
 fn read(page: &Path) -> String {
     fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
 }
 
-/// The links of `page` that lead nowhere, each as `page: link`. Links to other hosts are left out:
-/// a test opens no socket to the world.
+/// The broken links of `page`, each as `page: link`. Links to other hosts are not checked: tests
+/// use no network.
 fn broken_links(page: &Path) -> Vec<String> {
     links(&read(page))
         .iter()
@@ -204,7 +231,7 @@ fn target<'a>(page: &Path, link: &'a str) -> (PathBuf, Option<&'a str>) {
     (path, heading)
 }
 
-/// The commands of ours that `markdown` shows as code, in a line or in a block.
+/// Our commands that `markdown` shows as code, inline or in a block.
 fn commands(markdown: &str) -> Vec<String> {
     let blocks: Vec<_> = markdown.split("```").skip(1).step_by(2).collect();
     let prose: String = prose_lines(markdown)
@@ -220,13 +247,13 @@ fn commands(markdown: &str) -> Vec<String> {
                 .trim()
         })
         .filter(|line| line.starts_with("kubectl aad ") || line.starts_with("kubectl-aad "))
-        // An ellipsis stands for what the reader knows better.
+        // With an ellipsis it is not a whole command.
         .filter(|line| !line.contains('…'))
         .map(|line| line.replacen("kubectl aad", "kubectl-aad", 1))
         .collect()
 }
 
-/// The relative targets of the inline links in `markdown`, code left out.
+/// The relative targets of the inline links in `markdown`, without those in code.
 fn links(markdown: &str) -> Vec<String> {
     let prose: String = prose_lines(markdown)
         .flat_map(|line| [line, "\n"])
