@@ -30,6 +30,7 @@ mod paths;
 mod prompts;
 mod reach;
 mod read_only;
+mod recipes;
 mod reference;
 #[cfg(target_os = "linux")]
 mod sequences;
