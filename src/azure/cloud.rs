@@ -17,10 +17,9 @@ pub(crate) use tools::ToolCloud;
 
 /// The variable that names the file of a custom cloud.
 pub(crate) const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
-/// The name that stands for the cloud of [`CUSTOM_CLOUD_VARIABLE`].
+/// The `--environment` of a custom cloud, which the file in [`CUSTOM_CLOUD_VARIABLE`] describes.
 pub const CUSTOM_CLOUD: &str = "AzureStackCloud";
-/// The largest description of a custom cloud that is read, in bytes: real ones
-/// have some 3 KB.
+/// The largest file that is read for a custom cloud, in bytes: real ones have about 3 KB.
 const CUSTOM_CLOUD_LIMIT: u64 = 1 << 20;
 
 /// An Azure cloud: its Entra and ARM endpoints.
@@ -31,22 +30,19 @@ pub(crate) struct Cloud {
     pub authority: Url,
     /// The ARM endpoint, with a slash at its end.
     pub arm: Url,
-    /// What ARM's tokens are for, without `/.default`. The slash at its end
-    /// counts.
+    /// The audience of ARM's tokens, without `/.default`. A slash at its end matters.
     pub arm_audience: String,
 }
 
 impl Cloud {
-    /// The cloud of a name, public where none is given.
+    /// Finds a cloud by name, the public one by default.
     ///
-    /// `authority_host` takes the place of the cloud's Entra endpoint; ARM
-    /// stays the cloud's own. Names are compared without case, as kubelogin
-    /// does.
+    /// `authority_host` replaces the cloud's Entra endpoint, but not ARM. Names are compared without case, as
+    /// in kubelogin.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for an unknown name (the known ones are listed), for a
-    /// custom cloud whose file is missing or unfit, and for an endpoint
-    /// without TLS that is not on loopback.
+    /// [`Kind::Usage`] for an unknown name (the known ones are listed), for a custom cloud whose file is missing
+    /// or invalid, and for an endpoint without TLS that is not on loopback.
     pub(crate) fn named(
         environment: Option<&str>,
         authority_host: Option<&str>,
@@ -72,8 +68,8 @@ impl Cloud {
         })
     }
 
-    /// The Entra endpoint alone, for a sign-in that never meets ARM: a custom
-    /// cloud's file need not describe the rest.
+    /// Finds only the Entra endpoint, for a sign-in that does not call ARM: a custom cloud's file need not
+    /// describe the rest.
     ///
     /// # Errors
     /// As [`Cloud::named`].
@@ -102,13 +98,13 @@ impl Cloud {
         })
     }
 
-    /// The name for `--environment` in an exec entry, as AKS writes it.
+    /// The value of `--environment` in an exec entry, as AKS writes it.
     pub(crate) fn environment_argument(&self) -> &str {
         &self.name
     }
 }
 
-/// The row of a name; none for the custom cloud.
+/// The row of a known cloud; none for the custom cloud.
 fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
     let Some(name) = environment.map(str::trim).filter(|name| !name.is_empty()) else {
         return Ok(Some(&CLOUDS[0]));
@@ -133,14 +129,14 @@ fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
 }
 
 fn fixed(url: &'static str) -> Url {
-    Url::parse(url).expect("the table's endpoints are URLs: a test holds it")
+    Url::parse(url).expect("a test parses every URL of the table")
 }
 
 fn authority_override(text: &str) -> Result<Url> {
     endpoint(text).map_err(|why| why.context(format!("`{text}` can't be the authority host")))
 }
 
-/// Parses an endpoint and ends it with a slash, so that paths can be joined.
+/// Parses an endpoint and adds a slash at its end, so that paths can be joined.
 fn endpoint(text: &str) -> Result<Url> {
     let mut url = Url::parse(text.trim())
         .map_err(|why| Failure::usage(format!("`{text}` is not a URL")).because(why))?;
@@ -157,10 +153,9 @@ fn endpoint(text: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// The description of a custom cloud, as Azure Stack's tools write it and
-/// go-autorest reads it.
+/// A custom cloud's file, as Azure Stack's tools write and go-autorest reads it.
 struct CustomCloud {
-    shown: String,
+    path: String,
     fields: Map<String, Value>,
 }
 
@@ -186,7 +181,7 @@ impl CustomCloud {
             ))
             .because(why)
             .hint(format!(
-                "`{CUSTOM_CLOUD_VARIABLE}` names that file: correct it there"
+                "correct that file, or `{CUSTOM_CLOUD_VARIABLE}`, which names it"
             ))
         };
         let bytes = host::file::read_content(path, CUSTOM_CLOUD_LIMIT).map_err(|why| {
@@ -197,10 +192,13 @@ impl CustomCloud {
             }
         })?;
         let fields = decode_custom_cloud(&bytes).map_err(|why| unreadable(why.to_string()))?;
-        Ok(Self { shown, fields })
+        Ok(Self {
+            path: shown,
+            fields,
+        })
     }
 
-    /// A field's text, where it is there, is text and is not empty.
+    /// A field's text, if it is not empty.
     fn text(&self, field: &str) -> Option<&str> {
         self.fields
             .iter()
@@ -209,22 +207,22 @@ impl CustomCloud {
             .filter(|text| !text.trim().is_empty())
     }
 
-    fn unfit(&self, why: &str) -> Failure {
+    fn invalid(&self, why: &str) -> Failure {
         Failure::usage(format!(
-            "the cloud `{CUSTOM_CLOUD}` of `{}` can't be used",
-            self.shown
+            "the cloud `{CUSTOM_CLOUD}` in `{}` is not valid",
+            self.path
         ))
         .because(why)
         .hint(format!(
-            "`{CUSTOM_CLOUD_VARIABLE}` names that file: correct it there"
+            "correct that file, or `{CUSTOM_CLOUD_VARIABLE}`, which names it"
         ))
     }
 
     fn endpoint(&self, field: &str) -> Result<Url> {
         let text = self
             .text(field)
-            .ok_or_else(|| self.unfit(&format!("`{field}` is missing")))?;
-        endpoint(text).map_err(|why| self.unfit(&format!("`{field}`: {why}")))
+            .ok_or_else(|| self.invalid(&format!("`{field}` is missing")))?;
+        endpoint(text).map_err(|why| self.invalid(&format!("`{field}`: {why}")))
     }
 
     fn audience(&self) -> Result<String> {
@@ -233,13 +231,12 @@ impl CustomCloud {
             .find_map(|field| self.text(field))
             .map(str::to_owned)
             .ok_or_else(|| {
-                self.unfit("`serviceManagementEndpoint` and `tokenAudience` are both missing")
+                self.invalid("`serviceManagementEndpoint` and `tokenAudience` are both missing")
             })
     }
 }
 
-/// Reads the JSON object of a custom cloud; a byte order mark is passed over,
-/// as PowerShell writes one.
+/// Decodes a custom cloud's JSON object, with or without a byte order mark: PowerShell writes one.
 ///
 /// # Errors
 /// When the bytes are not a JSON object.
@@ -271,12 +268,12 @@ mod tests {
 
     fn refused(content: &str) -> String {
         let (_dir, host) = custom(content);
-        let failure = Cloud::named(Some(CUSTOM_CLOUD), None, &host).expect_err("an unfit file");
+        let failure = Cloud::named(Some(CUSTOM_CLOUD), None, &host).expect_err("an invalid file");
         assert_eq!(failure.exit_code(), EXIT_USAGE);
         failure.render()
     }
 
-    const FIT: &str = r#"{"name":"AzureStackCloud","activeDirectoryEndpoint":"https://login.example/adfs",
+    const VALID: &str = r#"{"name":"AzureStackCloud","activeDirectoryEndpoint":"https://login.example/adfs",
         "resourceManagerEndpoint":"https://arm.example:8443","tokenAudience":"https://audience.example/x"}"#;
 
     #[test]
@@ -294,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_and_an_empty_name_are_the_public_cloud() {
+    fn no_name_and_an_empty_name_mean_the_public_cloud() {
         for name in [None, Some(""), Some(" ")] {
             let cloud = Cloud::named(name, None, &nowhere()).expect("a cloud");
             assert_eq!(cloud.environment_argument(), "AzurePublicCloud");
@@ -313,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_host_takes_the_place_of_the_authority_alone() {
+    fn the_authority_host_replaces_only_the_authority() {
         let cloud = Cloud::named(
             Some("AzureChinaCloud"),
             Some("https://login.example/sub"),
@@ -325,8 +322,8 @@ mod tests {
     }
 
     #[test]
-    fn a_described_cloud_may_have_any_authority() {
-        let (_dir, host) = custom(&FIT.replace(
+    fn a_custom_cloud_may_have_any_authority() {
+        let (_dir, host) = custom(&VALID.replace(
             "https://login.example/adfs",
             "https://login.sovcloud-identity.de",
         ));
@@ -335,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_host_without_tls_is_refused_unless_it_is_loopback() {
+    fn an_authority_host_without_tls_is_refused_except_on_loopback() {
         let with = |authority| Cloud::named(None, Some(authority), &nowhere());
         assert!(with("http://login.example/").is_err());
         assert!(with("login.example").is_err());
@@ -344,8 +341,8 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_cloud_comes_from_its_file_with_or_without_a_byte_order_mark() {
-        for content in [FIT.to_owned(), format!("\u{feff}{FIT}")] {
+    fn a_custom_cloud_is_read_with_or_without_a_byte_order_mark() {
+        for content in [VALID.to_owned(), format!("\u{feff}{VALID}")] {
             let (_dir, host) = custom(&content);
             let cloud = Cloud::named(Some("azurestackcloud"), None, &host).expect("a cloud");
             assert_eq!(cloud.environment_argument(), CUSTOM_CLOUD);
@@ -356,15 +353,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unfit_custom_cloud_says_what_is_wrong_with_it() {
+    fn an_invalid_custom_cloud_says_what_is_wrong() {
         assert!(refused("not json").contains("not JSON"));
         assert!(refused("[1]").contains("not a JSON object"));
         assert!(refused("{}").contains("`activeDirectoryEndpoint` is missing"));
-        let plain = FIT.replace("https://arm.example", "http://arm.example");
+        let plain = VALID.replace("https://arm.example", "http://arm.example");
         let shown = refused(&plain);
         assert!(shown.contains("`resourceManagerEndpoint`"), "{shown}");
         assert!(shown.contains("without TLS"), "{shown}");
-        let silent = FIT.replace("tokenAudience", "somethingElse");
+        let silent = VALID.replace("tokenAudience", "somethingElse");
         assert!(refused(&silent).contains("are both missing"));
     }
 
@@ -378,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_alone_needs_only_the_authority_of_a_custom_cloud() {
+    fn a_sign_in_needs_only_the_authority_of_a_custom_cloud() {
         let (_dir, host) = custom(r#"{"activeDirectoryEndpoint":"https://login.example/"}"#);
         let authority = Cloud::authority(Some(CUSTOM_CLOUD), None, &host).expect("an authority");
         assert_eq!(authority.as_str(), "https://login.example/");

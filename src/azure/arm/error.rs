@@ -13,7 +13,7 @@ const TEXT_LIMIT: usize = 600;
 
 /// The code and the message of ARM's error envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ArmError {
+struct ArmError {
     /// Such as `AuthorizationFailed`.
     pub code: String,
     /// The service's own text.
@@ -59,7 +59,7 @@ const REMEDIES: &[Remedy] = &[
 
 /// Turns an answer that is not 2xx into an error. `doing` completes the sentence "could not …"; the token
 /// that was sent is redacted.
-pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub(super) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
@@ -104,13 +104,13 @@ pub(crate) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
 }
 
 /// Explains an answer that is not ARM's, with the token redacted.
-pub(crate) fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
+pub(super) fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
     stray_answer(place, answer, |text| shown(text, sent))
 }
 
 /// Decodes ARM's error envelope, `{"error":{"code","message"}}`, or the bare form that some resource
 /// providers send.
-pub(crate) fn decode_error(body: &[u8]) -> Option<ArmError> {
+fn decode_error(body: &[u8]) -> Option<ArmError> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|e| e.is_object()).unwrap_or(&body);
     let text = |name: &str| error.get(name).and_then(Value::as_str);

@@ -10,7 +10,7 @@ use crate::{
 
 /// One page.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(super) struct Page {
     /// The items.
     pub items: Vec<Value>,
     /// The URL of the next page, not yet validated; none on the last page.
@@ -22,7 +22,7 @@ pub(crate) struct Page {
 /// # Errors
 /// When the bytes are not such an object. A `nextLink` of another type is an error too: ignoring it would
 /// silently lose the rest of the listing.
-pub(crate) fn decode_page(body: &[u8]) -> Result<Page> {
+pub(super) fn decode_page(body: &[u8]) -> Result<Page> {
     let unfit = |why: &str| Failure::new("ARM's answer is not a page of a listing").because(why);
     let mut body: Value =
         serde_json::from_slice(body).map_err(|why| unfit(&format!("it is not JSON: {why}")))?;
@@ -43,7 +43,7 @@ pub(crate) fn decode_page(body: &[u8]) -> Result<Page> {
 ///
 /// # Errors
 /// When it is not a URL, or its scheme, host or port is not ARM's.
-pub(crate) fn check_next(link: &str, arm: &Url) -> Result<Url> {
+pub(super) fn check_next(link: &str, arm: &Url) -> Result<Url> {
     let refused = || Failure::new("refused to follow a listing away from ARM");
     let url = Url::parse(link)
         .map_err(|why| Failure::new("ARM's `nextLink` is not a URL").because(why))?;

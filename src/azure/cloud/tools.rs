@@ -1,7 +1,5 @@
-//! The cloud that `az` or `azd` is set to, read from its files.
-//!
-//! Nothing is started and nothing is written. The files are those of az 2.91
-//! (`azure.cli.core.cloud`) and of azd's user configuration.
+//! Reads the cloud that `az` or `azd` is set to from its files: those of az 2.91 (`azure.cli.core.cloud`) and of
+//! azd's user configuration.
 
 use super::{CUSTOM_CLOUD, Cloud, endpoint};
 use crate::{
@@ -16,9 +14,9 @@ use crate::{
     },
 };
 
-/// The largest file that is read, in bytes: a cloud has some 2 KB.
+/// The largest file that is read, in bytes: a cloud takes about 2 KB.
 const FILE_LIMIT: u64 = 1 << 20;
-/// Makes a command of the tool that a hint can show, for the directory that the tool is used with.
+/// Makes a tool's command that a hint can show, for the directory that the tool is used with.
 pub(super) type Typed<'a> = &'a dyn Fn(&str) -> String;
 
 /// The cloud that a tool is set to.
@@ -26,19 +24,18 @@ pub(super) type Typed<'a> = &'a dyn Fn(&str) -> String;
 pub(crate) struct ToolCloud {
     /// The tool.
     pub tool: &'static str,
-    /// What the tool calls it.
+    /// The tool's name for the cloud.
     pub name: String,
-    /// Where it is.
+    /// The cloud.
     pub cloud: Cloud,
-    /// Whether only the tool knows it: then no `--environment` stands for it.
+    /// Whether only the tool knows it, so that there is no `--environment` for it.
     pub custom: bool,
-    /// The variable that chose it, where one did.
+    /// The variable that chose it, if one did.
     pub variable: Option<&'static str>,
 }
 
 impl ToolCloud {
-    /// The cloud that `az` is set to: by `AZURE_CLOUD_NAME`, else by
-    /// `az cloud set`.
+    /// The cloud that `az` is set to by `AZURE_CLOUD_NAME`, or else by `az cloud set`.
     ///
     /// # Errors
     /// When az's files can't be read, or the cloud is not known.
@@ -100,7 +97,7 @@ impl ToolCloud {
         })
     }
 
-    /// Checks that both tools are set to one cloud.
+    /// Checks that both tools are set to the same cloud.
     ///
     /// # Errors
     /// A usage error that names both.
@@ -124,7 +121,7 @@ impl ToolCloud {
     /// # Errors
     /// A usage error that says how to choose the same for both.
     pub(crate) fn check(&self, wanted: &Cloud, environment: &str, typed: Typed<'_>) -> Result<()> {
-        // azd has no name for a custom cloud, so it can't be asked for one.
+        // azd has no name for a custom cloud.
         let beyond_azd = self.tool == "azd" && wanted.environment_argument() == CUSTOM_CLOUD;
         if beyond_azd || self.cloud.arm.origin() == wanted.arm.origin() {
             return Ok(());
@@ -145,16 +142,14 @@ impl ToolCloud {
         Err(match (self.variable, tool) {
             (Some(variable), _) => failure
                 .because(format!("it is the value of the variable `{variable}`"))
-                .hint(format!(
-                    "set `{variable}={name}`, or leave `--environment` out"
-                )),
+                .hint(format!("set `{variable}={name}`, or omit `--environment`")),
             (None, "az") => failure.hint(format!(
-                "type `{} {name}` and `{}`, or leave `--environment` out",
+                "type `{} {name}` and `{}`, or omit `--environment`",
                 typed("az cloud set --name"),
                 typed("az login")
             )),
             (None, _) => failure.hint(format!(
-                "type `{} {name}` and `{}`, or leave `--environment` out",
+                "type `{} {name}` and `{}`, or omit `--environment`",
                 typed("azd config set cloud.name"),
                 typed("azd auth login")
             )),
@@ -169,8 +164,8 @@ fn custom_cloud<'a>(
     text: &impl Fn(&str) -> Option<&'a String>,
     typed: Typed<'_>,
 ) -> Result<Cloud> {
-    let unfit = |why: &str| {
-        Failure::usage(format!("the cloud `{name}` of `az` can't be used"))
+    let invalid = |why: &str| {
+        Failure::usage(format!("the cloud `{name}` of `az` is not valid"))
             .because(why)
             .hint(format!(
                 "`{}` shows it, and `{}` changes it",
@@ -179,9 +174,9 @@ fn custom_cloud<'a>(
             ))
     };
     let url =
-        |key: &str, text: &str| endpoint(text).map_err(|why| unfit(&format!("`{key}`: {why}")));
+        |key: &str, text: &str| endpoint(text).map_err(|why| invalid(&format!("`{key}`: {why}")));
     let authority = text("endpoint_active_directory")
-        .ok_or_else(|| unfit("`endpoint_active_directory` is missing"))?;
+        .ok_or_else(|| invalid("`endpoint_active_directory` is missing"))?;
     let audience = text("endpoint_active_directory_resource_id")
         .or_else(|| text("endpoint_management"))
         .map_or(arm, String::as_str);
@@ -193,9 +188,9 @@ fn custom_cloud<'a>(
     })
 }
 
-/// A file of a tool's directory; empty where there is none.
+/// Reads a file in a tool's directory; empty if it is missing.
 fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<String> {
-    // The tool finds its home without `HOME`, too, but this program does not.
+    // The tool finds its home even without `HOME`; this program does not.
     let Ok(dir) = dir.find(host) else {
         return Ok(String::new());
     };
@@ -261,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cloud_than_the_tools_is_refused_with_the_command_for_it() {
+    fn a_cloud_other_than_the_tools_is_refused_with_the_command_to_change_it() {
         let host = Host::with_env::<&str, &str>([]);
         let wanted = Cloud::named(Some("AzureChinaCloud"), None, &host).expect("a cloud");
         let az = Az::new("[cloud]\nname = AzureUSGovernment\n", "");
@@ -282,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn azd_has_a_cloud_of_its_own() {
+    fn azd_has_its_own_cloud() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let host = Host::with_env([(AZD_CONFIG_DIR.variable, dir.path())]);
         let arm = || ToolCloud::of_azd(&host).map(|own| own.cloud.arm.to_string());
