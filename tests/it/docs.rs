@@ -60,6 +60,29 @@ fn the_guide_names_every_cloud() {
 }
 
 #[test]
+fn the_paths_of_code_in_the_architecture_exist() {
+    let page = read(&repository().join("docs/architecture.md"));
+    let paths = page.split('`').skip(1).step_by(2);
+    let gone: Vec<_> = paths
+        .filter(|path| path.contains("::") && !path.contains(' '))
+        .filter(|path| !names_code(path))
+        .collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}
+
+/// Whether `path`, such as `auth::cache::CacheKey`, is a module of the program or a name in one.
+fn names_code(path: &str) -> bool {
+    let file = |path: &str| {
+        let file = format!("src/{}.rs", path.replace("::", "/"));
+        fs::read_to_string(repository().join(file))
+    };
+    file(path).is_ok()
+        || path
+            .rsplit_once("::")
+            .is_some_and(|(module, name)| file(module).is_ok_and(|text| text.contains(name)))
+}
+
+#[test]
 fn the_names_of_code_in_the_glossary_exist() {
     let glossary = read(&repository().join("docs/glossary.md"));
     let code: String = sources()
