@@ -1,17 +1,16 @@
 //! The token cache from outside: whom it serves, what it costs, and what a crash leaves.
 
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Stdio},
     time::Duration,
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, User};
-use kubectl_aad::internals::{Store, StoreChoice};
 use serde_json::Value;
 
 use crate::{
@@ -155,11 +154,6 @@ fn two_secrets_of_one_application_have_tokens_of_their_own() {
     );
 }
 
-fn token(ran: &Ran) -> String {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    text(&ran.json(0)["status"]["token"]).expect("a token")
-}
-
 #[test]
 fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
     let test_env = TestEnv::new();
@@ -167,7 +161,7 @@ fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
     // Ten minutes: over the least life, and near enough to the end from the start.
     simulator.configure(|settings| settings.user_token_lifetime = 590);
     let args = test_env.user_args("devicecode", &[]);
-    let old = token(&test_env.get_token(&args, &[INTERACTIVE]));
+    let old = test_env.get_token(&args, &[INTERACTIVE]).token();
     simulator.configure(|settings| settings.user_token_lifetime = 5302);
     simulator.reset();
 
@@ -180,12 +174,12 @@ fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
     for child in children {
         let ran = finished(child);
         test_env.check_for_leaks(&ran);
-        let served = token(&ran);
+        let served = ran.token();
         let claims = simulator.claims(&served).expect("a good token");
         assert_eq!(claims["oid"], test_env.user.oid.as_str());
     }
     wait_until("the token is renewed", || {
-        token(&test_env.get_token(&args, &[])) != old
+        test_env.get_token(&args, &[]).token() != old
     });
     let counters = simulator.counters();
     assert_eq!(counters.tokens("refresh_token"), 1, "by one process, once");
@@ -198,12 +192,12 @@ fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.user_token_lifetime = 590);
     let args = test_env.user_args("devicecode", &[]);
-    let old = token(&test_env.get_token(&args, &[INTERACTIVE]));
+    let old = test_env.get_token(&args, &[INTERACTIVE]).token();
     simulator.revoke_refresh_tokens(&test_env.user.upn);
     simulator.reset();
     for _ in 0..10 {
         let ran = test_env.get_token(&args, &[INTERACTIVE]);
-        assert_eq!(token(&ran), old);
+        assert_eq!(ran.token(), old);
         assert_eq!(prompts([&ran]), 0, "what is good is served without a word");
     }
     wait_until("the renewal is tried", || {
@@ -219,10 +213,10 @@ fn a_renewal_gets_its_secrets_through_a_pipe() {
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.service_token_lifetime = 590);
     let args = test_env.spn_args(&["--client-secret", test_env.principal.secret()]);
-    let old = token(&test_env.get_token(&args, &[]));
+    let old = test_env.get_token(&args, &[]).token();
     simulator.configure(|settings| settings.service_token_lifetime = 3599);
     wait_until("the token is renewed", || {
-        token(&test_env.get_token(&args, &[])) != old
+        test_env.get_token(&args, &[]).token() != old
     });
     assert_eq!(simulator.counters().tokens("client_credentials"), 2);
 }
@@ -231,10 +225,10 @@ fn a_renewal_gets_its_secrets_through_a_pipe() {
 fn a_warm_call_as_az_starts_no_process_and_asks_nobody() {
     let test_env = TestEnv::new();
     let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
-    let first = token(&test_env.get_token(&args, &[]));
+    let first = test_env.get_token(&args, &[]).token();
     test_env.simulator.reset();
     for _ in 0..3 {
-        assert_eq!(token(&test_env.get_token(&args, &[])), first);
+        assert_eq!(test_env.get_token(&args, &[]).token(), first);
     }
     assert!(test_env.simulator.tool_starts().is_empty());
     assert_eq!(test_env.simulator.counters().total(), 0);
@@ -244,7 +238,7 @@ fn a_warm_call_as_az_starts_no_process_and_asks_nobody() {
 fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
     let test_env = TestEnv::new();
     let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
-    let old = token(&test_env.get_token(&args, &[]));
+    let old = test_env.get_token(&args, &[]).token();
     let az = test_env.bin("az");
     let tool = |words: &[&str]| {
         let ran = run(test_env.program(&az).args(words));
@@ -261,7 +255,7 @@ fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
     ]);
     let again = test_env.get_token(&args, &[]);
     test_env.claims(&again);
-    assert_ne!(token(&again), old);
+    assert_ne!(again.token(), old);
     tool(&[
         "login",
         "--service-principal",
@@ -276,107 +270,6 @@ fn who_signs_out_of_az_and_in_again_gets_a_new_token() {
     test_env.simulator.reset();
     test_env.get_token(&args, &[]);
     assert_eq!(test_env.simulator.tool_starts().len(), 1);
-}
-
-/// The real `az`, with the simulator as its cloud.
-struct Az<'a> {
-    test_env: &'a TestEnv,
-    program: PathBuf,
-}
-
-impl<'a> Az<'a> {
-    fn registered(test_env: &'a TestEnv, program: PathBuf) -> Self {
-        let az = Self { test_env, program };
-        test_env.install("az", &az.program);
-        let arm = test_env.simulator.arm_url();
-        az.succeeds(&[
-            "cloud",
-            "register",
-            "-n",
-            "Simulator",
-            "--endpoint-resource-manager",
-            &arm,
-        ]);
-        az.succeeds(&["cloud", "set", "-n", "Simulator"]);
-        az
-    }
-
-    fn variables(&self) -> Vec<(&'static str, String)> {
-        let path = |path: &Path| path.display().to_string();
-        [
-            ("AZURE_CONFIG_DIR", path(&self.test_env.path("real-azure"))),
-            ("REQUESTS_CA_BUNDLE", path(&self.test_env.files.ca)),
-            ("AZURE_CORE_COLLECT_TELEMETRY", "false".into()),
-            ("AZURE_CORE_INSTANCE_DISCOVERY", "false".into()),
-            ("AZURE_CORE_LOGIN_EXPERIENCE_V2", "false".into()),
-        ]
-        .into()
-    }
-
-    fn succeeds(&self, words: &[&str]) -> String {
-        let mut command = self.test_env.program(&self.program);
-        let ran = run(command.args(words).envs(self.variables()));
-        assert_eq!(ran.code, 0, "az {words:?}: {}", ran.stderr);
-        ran.stdout
-    }
-
-    fn login(&self, client_id: &str, secret: &str) {
-        let tenant = self.test_env.tenant.as_str();
-        self.succeeds(&[
-            "login",
-            "--service-principal",
-            "-u",
-            client_id,
-            "-p",
-            secret,
-            "--tenant",
-            tenant,
-        ]);
-    }
-
-    fn get_token(&self) -> Ran {
-        let variables = self.variables();
-        let env: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let args = [
-            "-l",
-            "azurecli",
-            "--tenant-id",
-            &self.test_env.tenant,
-            "--timeout",
-            "100s",
-        ];
-        self.test_env.get_token(&args, &env)
-    }
-}
-
-#[test]
-fn the_token_of_an_account_that_left_the_real_az_never_comes_back() {
-    let Some(program) = peer("az") else { return };
-    let test_env = TestEnv::new();
-    let simulator = &test_env.simulator;
-    let first = test_env.principal.clone();
-    let mut second = first.clone();
-    second.client_id = "11111111-2222-4333-8444-555555555555".into();
-    second.oid = "66666666-2222-4333-8444-555555555555".into();
-    second.secrets = vec!["planted-second-secret".into()];
-    simulator.update(|fleet| fleet.service_principals.push(second.clone()));
-    let az = Az::registered(&test_env, program);
-
-    az.login(&first.client_id, first.secret());
-    let old = az.get_token();
-    assert_eq!(test_env.claims(&old)["oid"], first.oid.as_str());
-    simulator.reset();
-    assert_eq!(token(&az.get_token()), token(&old), "warm");
-    assert_eq!(simulator.counters().total(), 0);
-
-    az.succeeds(&["logout", "--username", &first.client_id]);
-    let gone = az.get_token();
-    assert_eq!(gone.code, 1, "{}", gone.stdout);
-    assert!(gone.stderr.contains("az login"), "{}", gone.stderr);
-
-    az.login(&second.client_id, second.secret());
-    let other = az.get_token();
-    assert_eq!(test_env.claims(&other)["oid"], second.oid.as_str());
 }
 
 /// The records that `cache list` shows.
@@ -438,10 +331,10 @@ fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
         }}}],
     });
     fs::write(&kubeconfig, entry.to_string()).expect("written");
-    let old = token(&test_env.get_token(&args, &[]));
+    let old = test_env.get_token(&args, &[]).token();
     assert_eq!(clear(&["--context", "x"]), "deleted 1 record\n");
     simulator.reset();
-    assert_ne!(token(&test_env.get_token(&args, &[])), old);
+    assert_ne!(test_env.get_token(&args, &[]).token(), old);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);
     let unknown = run(&mut test_env.aad(&["cache", "clear", "--context", "y"]));
     assert_eq!(unknown.code, 1);
@@ -481,6 +374,7 @@ fn commands_of_kubelogin_remove_what_is_cached() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn each_store_keeps_what_it_says() {
     let test_env = TestEnv::new();
@@ -489,13 +383,13 @@ fn each_store_keeps_what_it_says() {
     let cache = test_env.path(".kube/cache/kubectl-aad");
     let none = ("AAD_TOKEN_STORE", "none");
     assert_ne!(
-        token(&test_env.get_token(&args, &[secret, none])),
-        token(&test_env.get_token(&args, &[secret, none]))
+        test_env.get_token(&args, &[secret, none]).token(),
+        test_env.get_token(&args, &[secret, none]).token()
     );
     assert!(!cache.exists());
     let file = ("AAD_TOKEN_STORE", "file");
-    let kept = token(&test_env.get_token(&args, &[secret, file]));
-    assert_eq!(token(&test_env.get_token(&args, &[secret, file])), kept);
+    let kept = test_env.get_token(&args, &[secret, file]).token();
+    assert_eq!(test_env.get_token(&args, &[secret, file]).token(), kept);
     for entry in fs::read_dir(&cache).expect("it was made") {
         let path = entry.expect("readable").path();
         let mode = path.metadata().expect("there").permissions().mode() & 0o777;
@@ -510,10 +404,10 @@ fn each_store_keeps_what_it_says() {
     let before = names();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).expect("ours");
     let unused = test_env.get_token(&args, &[secret, file]);
-    assert_ne!(token(&unused), kept);
+    assert_ne!(unused.token(), kept);
     assert_eq!(names(), before);
     let again = test_env.get_token(&args, &[secret, file]);
-    assert_ne!(token(&again), token(&unused), "it was not written");
+    assert_ne!(again.token(), unused.token(), "it was not written");
     assert!(
         unused.stderr.contains("type `chmod 700 "),
         "{}",
@@ -567,7 +461,7 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
     let test_env = TestEnv::new();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let args = test_env.spn_args(&[]);
-    let kept = token(&test_env.get_token(&args, &[secret]));
+    let kept = test_env.get_token(&args, &[secret]).token();
     let log = test_env.path("strace.log");
     let plain = test_env.get_token_command(&args, &[secret]);
     let mut traced = test_env.program(&strace);
@@ -577,7 +471,7 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
         .arg(plain.get_program())
         .args(plain.get_args())
         .env(secret.0, secret.1);
-    assert_eq!(token(&run(&mut traced)), kept);
+    assert_eq!(run(&mut traced).token(), kept);
     let log = fs::read_to_string(log).expect("strace wrote it");
     let calls = |name: &str| {
         let called = format!(" {name}(");
@@ -596,101 +490,4 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
         .collect();
     assert!(opened.len() <= 3, "{opened:#?}");
     assert!(log.lines().count() < 150, "{}", log.lines().count());
-}
-
-/// Named to the child of the test below: the directory that it writes to.
-const VICTIM: &str = "AAD_TEST_CACHE_VICTIM";
-/// What each record is made of, so that half a record shows.
-const RECORD: usize = 6000;
-
-/// Not a test: the process that the next test kills.
-#[test]
-fn writer_that_is_killed() {
-    let Some(directory) = std::env::var_os(VICTIM) else {
-        return;
-    };
-    let choice = StoreChoice::named(std::env::var("AAD_TOKEN_STORE").ok().as_deref());
-    let store = Store::open(Ok(directory.into()), choice.expect("a store")).expect("opens");
-    println!("\nwriting");
-    for round in 0_u64.. {
-        let letter = b'a' + u8::try_from(round % 26).expect("below 26");
-        store
-            .write("access-1", &[letter; RECORD])
-            .expect("it can be written");
-    }
-}
-
-fn killed_in_the_middle(directory: &Path, choice: &str, micros: u64) {
-    let mut child = Command::new(std::env::current_exe().expect("a test binary"))
-        .args(["--exact", "cache::writer_that_is_killed", "--nocapture"])
-        .env(VICTIM, directory)
-        .env("AAD_TOKEN_STORE", choice)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    while lines.next().expect("it begins").expect("text") != "writing" {}
-    // Somewhere in a write; where does not matter, as long as it differs.
-    std::thread::sleep(Duration::from_micros(micros));
-    child.kill().expect("it lives");
-    child.wait().expect("it can be waited for");
-}
-
-fn survives_kills(choice: &str, kills: u64) {
-    let temp = tempfile::tempdir().expect("a directory");
-    let directory = temp.path().join("cache");
-    let open = || {
-        let choice = StoreChoice::named(Some(choice)).expect("a store");
-        Store::open(Ok(directory.clone()), choice).expect("opens")
-    };
-    open().write("access-1", &[b'z'; RECORD]).expect("written");
-    for round in 0..kills {
-        killed_in_the_middle(&directory, choice, round * 137 % 4000);
-        let record = open().read("access-1").expect("it always reads");
-        assert_eq!(record.len(), RECORD);
-        assert!(record.iter().all(|byte| *byte == record[0]), "whole");
-        let files: Vec<PathBuf> = fs::read_dir(&directory)
-            .expect("there")
-            .map(|entry| entry.expect("readable").path())
-            .collect();
-        assert!(files.len() <= 3, "each write sweeps: {files:?}");
-        for file in files {
-            let mode = file.metadata().expect("there").permissions().mode() & 0o777;
-            assert_eq!(mode, 0o600);
-        }
-    }
-    open().write("access-1", b"end").expect("written");
-    let left = fs::read_dir(&directory).expect("there").count();
-    assert!(left <= 2, "the record and the key's lock: {left}");
-}
-
-#[test]
-fn five_hundred_kills_during_writes_leave_plain_records_whole() {
-    survives_kills("file", 500);
-}
-
-#[test]
-fn five_hundred_kills_during_writes_leave_sealed_records_whole() {
-    survives_kills("auto", 500);
-}
-
-#[test]
-fn sync_looks_in_the_cloud_that_the_real_az_is_set_to() {
-    let Some(program) = peer("az") else { return };
-    let test_env = TestEnv::new();
-    let az = Az::registered(&test_env, program);
-    az.login(&test_env.principal.client_id, test_env.principal.secret());
-    let sync = |extra: &[&str]| {
-        let args = [&["sync", "--timeout", "100s", "-o", "json"], extra].concat();
-        run(test_env.aad(&args).envs(az.variables()))
-    };
-    let report = sync(&[]).json(0);
-    assert_eq!(report["summary"]["added"], 1, "{report}");
-    assert_eq!(report["tokens"][0]["error"], Value::Null, "{report}");
-    let written = test_env.kubeconfig_text();
-    assert!(written.contains("value: Simulator\n"), "{written}");
-    assert!(written.contains("real-azure\n"), "{written}");
-    let refused = sync(&["-e", "AzurePublicCloud"]);
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
 }

@@ -22,14 +22,15 @@ use azure_sim::{
     AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Files, Fleet, FleetSpec, Recorded, ServicePrincipal,
     Simulator, User,
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tempfile::TempDir;
 
 #[cfg(unix)]
-pub(crate) use self::terminal::AtATerminal;
+pub(crate) use self::{browser::browser_that_tells, terminal::AtATerminal};
 pub(crate) use self::{
-    browser::{browser_that_tells, walk},
-    process::{Ran, TIMEOUT, finished, first_words, ran, run, start, wait_for_file, wait_until},
+    browser::walk,
+    process::{Ran, TIMEOUT, finished, first_words, run, start, wait_for_file, wait_until},
 };
 use crate::support::{peer, repository};
 
@@ -353,10 +354,8 @@ impl TestEnv {
 
     /// The claims of the token in a run's answer, which must be valid.
     pub(crate) fn claims(&self, ran: &Ran) -> Value {
-        let credential = ran.json(0);
-        assert_eq!(credential["kind"], "ExecCredential");
-        let token = credential["status"]["token"].as_str().expect("a token");
-        self.simulator.claims(token).expect("a valid token")
+        assert_eq!(ran.json(0)["kind"], "ExecCredential");
+        self.simulator.claims(&ran.token()).expect("a valid token")
     }
 
     pub(crate) fn token_requests(&self) -> Vec<Recorded> {
@@ -408,4 +407,11 @@ fn build_demo() {
     }
     let built = cargo.status().expect("cargo starts");
     assert!(built.success(), "the example `demo` does not build");
+}
+
+/// A part of a token: 0 is the header, 1 are the claims.
+pub(crate) fn jwt_part(token: &str, at: usize) -> Value {
+    let part = token.split('.').nth(at).expect("three parts");
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Tenant};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, ran, run, start};
+use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, finished, run, start};
 
 /// Three tenants with a subscription each, in which the first user sees two clusters: one at home,
 /// one that `close` closes, and one that is open to guests.
@@ -199,7 +199,7 @@ fn stopped_by(signal: Signal) -> (TestEnv, Ran) {
     }
     let pid = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
     kill_process(pid.expect("a process id"), signal).expect("it lives");
-    let synced = ran(running.wait_with_output().expect("it ends"));
+    let synced = finished(running);
     drop(hold);
     (test_env, synced)
 }

@@ -4,32 +4,56 @@
 //! What several modules share is in `support`; a test that needs no other program belongs beside
 //! the code it tests.
 
+#![cfg_attr(
+    not(unix),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "helpers of tests that only run on Unix"
+    )
+)]
+
+#[cfg(unix)]
+mod browser;
 mod cache;
+#[cfg(unix)]
+mod cache_kills;
+mod certificates;
+#[cfg(unix)]
 mod chromium;
+#[cfg(unix)]
 mod conformance;
 mod convert;
 mod convert_parity;
 mod demo;
+mod device_code;
 mod docs;
 mod env;
 mod failures;
 mod fleet;
 mod get_token;
+#[cfg(unix)]
 mod guests;
 mod hostile;
 mod krew;
+#[cfg(unix)]
 mod kubeconfig_files;
 mod layers;
 mod layout;
 mod malformed;
 mod merge;
 mod network;
+#[cfg(unix)]
 mod optional;
+#[cfg(unix)]
 mod other_user;
 mod paths;
+#[cfg(unix)]
 mod prompts;
 mod reach;
+#[cfg(unix)]
 mod read_only;
+mod real_az;
 mod recipes;
 mod reference;
 #[cfg(target_os = "linux")]
@@ -37,8 +61,10 @@ mod sequences;
 mod sessions;
 mod settings;
 #[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod snapshots;
 mod support;
 mod sync;
 mod timeouts;
+#[cfg(unix)]
 mod unreadable;

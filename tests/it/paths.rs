@@ -36,7 +36,7 @@ fn an_entrys_cache_is_below_the_home_directory_or_not_used() {
         let ran = run_in_repository(&test_env, &mut command);
         test_env.check_for_leaks(&ran);
         assert_repository_is_clean(&test_env, dir);
-        ran.json(0)["status"]["token"].to_string()
+        ran.token()
     };
     assert_eq!(token("~/tokens"), token("~/tokens"), "it is cached");
     assert!(test_env.path("tokens/kubectl-aad").is_dir());

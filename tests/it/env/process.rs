@@ -27,6 +27,23 @@ impl Ran {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
         serde_json::from_str(&self.stdout).expect("stdout holds one JSON document")
     }
+
+    /// The token of an `ExecCredential`.
+    pub(crate) fn token(&self) -> String {
+        let credential = self.json(0);
+        let token = credential["status"]["token"].as_str();
+        token.expect("a token").to_owned()
+    }
+
+    /// Checks that the run failed, with these words and a hint in its message.
+    pub(crate) fn assert_fails(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        assert_eq!(self.stdout, "");
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` in\n{}", self.stderr);
+        }
+        assert!(self.stderr.contains("hint: "), "{}", self.stderr);
+    }
 }
 
 pub(crate) fn run(command: &mut Command) -> Ran {
@@ -46,7 +63,7 @@ pub(crate) fn finished(child: Child) -> Ran {
     ran(child.wait_with_output().expect("the program ends"))
 }
 
-pub(crate) fn ran(output: Output) -> Ran {
+fn ran(output: Output) -> Ran {
     let Output {
         status,
         stdout,
