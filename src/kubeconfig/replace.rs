@@ -5,8 +5,10 @@
 //! separates the file from its other names (hard links). Such a file is written in place, as kubectl
 //! writes every file. All of this happens under the file's lock.
 
+#[cfg(unix)]
+use std::fs;
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, ErrorKind, Write as _},
     path::Path,
 };

@@ -26,6 +26,7 @@ fn the_demo_syncs_its_fleet_and_leaves_nothing_behind() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind_either() {
     let place = tempfile::tempdir().expect("a temporary directory can be made");

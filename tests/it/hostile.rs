@@ -1,10 +1,9 @@
 //! A sync of answers that mean harm: kubeconfigs that would run something or lead elsewhere,
 //! names that would drive a terminal, errors that would lie, files of others in the way.
 
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
-};
+use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use azure_sim::{Cluster, Endpoint, Fault, Fleet, FleetSpec};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -143,6 +142,7 @@ fn of_a_kubeconfig_only_what_is_understood_is_taken() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
     let mut fleet = fleet(3);
@@ -285,6 +285,7 @@ fn get_token(test_env: &TestEnv, principal: &azure_sim::ServicePrincipal, secret
         .env("AZURE_CLIENT_SECRET", secret))
 }
 
+#[cfg(unix)]
 #[test]
 fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
     let test_env = TestEnv::with_fleet(fleet(1));
@@ -308,6 +309,7 @@ fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
     assert!(test_env.kubeconfig().exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
     for umask in ["000", "077"] {
@@ -398,6 +400,7 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
     let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
@@ -421,6 +424,7 @@ fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_token_with_a_line_break_is_sent_nowhere() {
     let test_env = TestEnv::with_fleet(fleet(1));

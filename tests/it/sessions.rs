@@ -1,8 +1,9 @@
 //! User sessions (refresh tokens) from outside: whom they serve, and what ends them.
 
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
     time::{Duration, SystemTime},
 };
@@ -138,6 +139,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_failure() {
     office.is(&office.silent(one, None), &office.ann, one);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_unnamed_context_does_not_run_as_a_named_account_after_a_canceled_prompt() {
     let office = Office::open();
@@ -227,6 +229,7 @@ fn a_context_whose_account_is_gone_does_not_run_as_another_unnamed_one() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn the_sign_in_of_a_named_sync_serves_no_unnamed_command() {
     let office = Office::open();
@@ -386,6 +389,7 @@ fn each_az_login_takes_the_place_of_the_one_before() {
     assert_eq!(records.count(), 1, "{files:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn clearing_an_account_clears_it_in_every_kind_of_file() {
     let office = Office::open();

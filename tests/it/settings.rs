@@ -322,6 +322,7 @@ fn a_pods_identity_is_not_taken_for_the_machines() {
     assert_eq!(test_env.claims(&used)["oid"], system.object_id.as_str());
 }
 
+#[cfg(unix)]
 #[test]
 fn of_two_sign_ins_each_has_its_own_settings() {
     let test_env = test_env();

@@ -46,6 +46,7 @@ fn contexts(test_env: &TestEnv) -> BTreeSet<String> {
         .collect()
 }
 
+#[cfg(unix)]
 #[test]
 fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
     let Some(kubectl) = peer("kubectl") else {
@@ -110,6 +111,7 @@ fn kubectl_gets_in_to_clusters_of_two_tenants_after_one_sign_in() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn an_account_that_is_named_is_written_and_no_other_one_is_taken() {
     let fleet = fleet(3, 1, 1);
@@ -455,6 +457,7 @@ fn tokens_are_only_for_applications_that_are_known_to_be_clusters() {
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_authority_of_another_cloud_is_refused_before_anything_is_sent() {
     let test_env = TestEnv::with_fleet(fleet(1, 1, 1));

@@ -61,6 +61,7 @@ fn an_identity_service_that_updates_itself_is_told_apart() {
     assert_eq!(test_env.simulator.faults().fired(asked), 1);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_program_that_does_not_answer_is_named() {
     let test_env = test_env();

@@ -16,11 +16,13 @@ impl Tools {
     pub(crate) fn new(simulator: &Simulator) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for name in ["az", "azd"] {
-            std::os::unix::fs::symlink(
-                env!("CARGO_BIN_EXE_azure-sim"),
-                directory.path().join(name),
-            )
-            .expect("a link");
+            let program = env!("CARGO_BIN_EXE_azure-sim");
+            let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+            let path = directory.path().join(name);
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(program, path).expect("a link");
+            #[cfg(windows)]
+            std::fs::copy(program, path).expect("a copy");
         }
         Tools {
             directory,

@@ -2,6 +2,7 @@
 
 mod azure_cli;
 mod kubectl;
+#[cfg(unix)]
 mod kubelogin;
 
 use azure_sim::{Simulator, peer};
