@@ -1,23 +1,33 @@
 //! The help of every command.
 
-use std::path::Path;
-use std::process::Command;
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use super::{Page, run};
+use crate::{env::PROGRAM, support::repository};
 
 #[test]
 fn help_of_every_command() {
     let mut command = kubectl_aad::cli::command();
     command.build();
-    check(&command, &[]);
+    let mut written = BTreeSet::new();
+    check(&command, &[], &mut written);
+    let files = fs::read_dir(repository().join("tests/it/snapshots")).expect("the snapshots");
+    let names = files.map(|file| file.expect("a file").file_name().into_string());
+    let on_disk: BTreeSet<String> = names
+        .map(|name| name.expect("a name in UTF-8"))
+        .filter(|name| name.starts_with("help_") && name.ends_with(".snap"))
+        .collect();
+    assert_eq!(
+        on_disk, written,
+        "the snapshots, and the commands there are"
+    );
 }
 
-fn check(command: &clap::Command, path: &[&str]) {
+/// Compares the help of a command and of those below it, and notes the names of the snapshots.
+fn check(command: &clap::Command, path: &[&str], written: &mut BTreeSet<String>) {
     let help = |flag| {
-        run(Command::new(env!("CARGO_BIN_EXE_kubectl-aad"))
-            .env_clear()
-            .args(path)
-            .arg(flag))
+        let mut command = Command::new(PROGRAM);
+        run(command.env_clear().args(path).arg(flag))
     };
     let mut page = Page::of_directory(Path::new("/nowhere"));
     let (short, long) = (help("-h"), help("--help"));
@@ -25,11 +35,10 @@ fn check(command: &clap::Command, path: &[&str]) {
         page.ran(&[path, &["-h"]].concat(), &[], &short).add("\n");
     }
     page.ran(&[path, &["--help"]].concat(), &[], &long);
-    page.assert(&format!(
-        "help_{}",
-        [&["kubectl-aad"], path].concat().join("_")
-    ));
+    let name = format!("help_{}", [&["kubectl-aad"], path].concat().join("_"));
+    page.assert(&name);
+    written.insert(format!("{name}.snap"));
     for below in command.get_subcommands().filter(|c| c.get_name() != "help") {
-        check(below, &[path, &[below.get_name()]].concat());
+        check(below, &[path, &[below.get_name()]].concat(), written);
     }
 }
