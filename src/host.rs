@@ -1,9 +1,6 @@
-//! The machine around the program: environment, clock, terminal, network and
-//! other programs.
+//! Access to the machine: environment, clock, terminal, network and other programs.
 //!
-//! Lives here: [`Host`], the only place that reads the environment or the
-//! clock, starts a process or builds an HTTP client. It knows nothing of
-//! Azure, tokens or kubeconfigs.
+//! Nothing else reads the environment or the clock, starts a process or builds an HTTP client.
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +19,7 @@ pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod running;
 pub(crate) mod signals;
+pub(crate) mod spawn;
 pub(crate) mod timestamp;
 pub(crate) mod uptime;
 
@@ -29,8 +27,7 @@ pub(crate) use http::Http;
 pub(crate) use running::ProcessId;
 pub(crate) use uptime::Uptime;
 
-/// Keeps this process's memory, and the tokens in it, out of core dumps. Where
-/// the system can't be told, a dump stays what it is: readable by its owner.
+/// Keeps this process's memory, and the tokens in it, out of core dumps, if the system allows it.
 pub fn keep_out_of_core_dumps() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -76,17 +73,17 @@ fn runnable(loadavg: &str) -> Option<u32> {
     field.split_once('/')?.0.parse().ok()
 }
 
-/// Whether standard error is the null device. The standard library opens that
-/// one for a stream that is closed when a program starts.
+/// Whether standard error is the null device. The standard library opens it in place of a stream that
+/// is closed when the program starts.
 #[cfg(unix)]
 fn stderr_goes_nowhere() -> bool {
     let own = rustix::fs::fstat(std::io::stderr());
     let null = rustix::fs::stat("/dev/null");
-    // Of a file that is no device, `st_rdev` is 0.
+    // `st_rdev` is 0 unless the file is a device.
     matches!((own, null), (Ok(own), Ok(null)) if null.st_rdev != 0 && own.st_rdev == null.st_rdev)
 }
 
-/// Whether standard error is closed. That it is the null device is not told here.
+/// Whether standard error is closed. The null device is not detected.
 #[cfg(windows)]
 fn stderr_goes_nowhere() -> bool {
     use std::os::windows::io::AsRawHandle;
@@ -104,7 +101,7 @@ fn machine_name() -> String {
     name
 }
 
-/// One view of the machine, taken when the program starts.
+/// The machine, as it was when the program started.
 #[derive(Debug)]
 pub struct Host {
     env: BTreeMap<OsString, OsString>,
@@ -120,20 +117,20 @@ pub struct Host {
 pub enum Sink {
     /// To a terminal, where a person sees it.
     Terminal,
-    /// To a pipe, a file or a socket: another program may show it.
+    /// To a pipe, a file or a socket, whose reader may show it.
     Stream,
-    /// Nowhere: to `/dev/null`, or it is closed.
+    /// To `/dev/null`, or it is closed.
     Nowhere,
 }
 
-/// Which of the standard streams a person is looking at.
+/// Which of the standard streams are terminals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Keys can be read.
+    /// A person can type.
     pub stdin: bool,
-    /// Results are being watched.
+    /// A person sees the results.
     pub stdout: bool,
-    /// Prompts and progress are being watched.
+    /// A person sees prompts and progress.
     pub stderr: bool,
 }
 
@@ -154,8 +151,7 @@ impl Host {
         }
     }
 
-    /// A machine with just these variables and no terminal, for unit tests and
-    /// for embedding.
+    /// A machine with only these variables and no terminal, for tests.
     pub fn with_env<K: Into<OsString>, V: Into<OsString>>(
         vars: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -172,7 +168,7 @@ impl Host {
         }
     }
 
-    /// The same machine with these variables in place of those of their names.
+    /// The same machine with these variables set.
     #[must_use]
     pub fn with_vars<K: Into<OsString>, V: Into<OsString>>(
         &self,
@@ -197,22 +193,22 @@ impl Host {
         self
     }
 
-    /// The variable's text, set but empty included; none where it is not UTF-8.
+    /// A variable, which may be empty. `None` if it is unset or not UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.var_os(name)?.to_str()
     }
 
-    /// The variable's text where it is set and not empty.
+    /// A variable that is not empty.
     pub fn var_nonempty(&self, name: &str) -> Option<&str> {
         self.var(name).filter(|value| !value.is_empty())
     }
 
-    /// The variable as the system holds it, for paths.
+    /// A variable that need not be UTF-8, for paths.
     pub fn var_os(&self, name: &str) -> Option<&OsStr> {
         self.env.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
-    /// Every variable, for a child process.
+    /// All variables, for a child process.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.env.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
     }
@@ -220,7 +216,7 @@ impl Host {
     /// The home directory: `HOME`, or `USERPROFILE` on Windows.
     ///
     /// # Errors
-    /// When neither is set.
+    /// If neither is set.
     pub fn home(&self) -> Result<PathBuf> {
         ["HOME", "USERPROFILE"]
             .iter()
@@ -233,8 +229,8 @@ impl Host {
             })
     }
 
-    /// A path that somebody wrote: a leading `~/` is the home directory, since not every shell and no
-    /// kubeconfig expands it. Nothing else is expanded.
+    /// Expands a leading `~/` in a path, as not every shell and no kubeconfig does. Nothing else is
+    /// expanded.
     pub fn path(&self, written: impl AsRef<Path>) -> PathBuf {
         let written = written.as_ref();
         match (written.strip_prefix("~"), self.home()) {
@@ -252,20 +248,19 @@ impl Host {
         })
     }
 
-    /// The name of this machine or container; empty where it has none.
+    /// The name of this machine or container; may be empty.
     pub fn machine_name(&self) -> String {
         machine_name()
     }
 
-    /// The same machine at a moment of one of its runs.
+    /// The same machine with this uptime.
     #[must_use]
     pub fn up(mut self, uptime: Uptime) -> Self {
         self.frozen_uptime = Some(uptime);
         self
     }
 
-    /// How long the system has been up, which tells elapsed time from a change
-    /// of the clock; none where it does not tell, or the clock is stopped.
+    /// How long the system has been up, which is not affected by changes of the clock. `None` if unknown.
     pub fn uptime(&self) -> Option<Uptime> {
         match self.frozen_clock {
             Some(_) => self.frozen_uptime.clone(),
@@ -273,7 +268,7 @@ impl Host {
         }
     }
 
-    /// The seconds of [`Host::uptime`] alone, which cost less to learn.
+    /// The seconds of [`Host::uptime`], which cost less to get.
     pub fn seconds_up(&self) -> Option<i64> {
         match self.frozen_clock {
             Some(_) => self.frozen_uptime.as_ref().map(|uptime| uptime.seconds),
@@ -281,7 +276,7 @@ impl Host {
         }
     }
 
-    /// Which standard streams a person is looking at.
+    /// Which standard streams are terminals.
     pub fn terminal(&self) -> Terminal {
         self.terminal
     }
@@ -299,7 +294,7 @@ impl Host {
         })
     }
 
-    /// The process that started this one; 0 where the system does not tell.
+    /// The id of the process that started this one; 0 if unknown.
     pub fn parent(&self) -> u32 {
         #[cfg(unix)]
         let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
@@ -308,17 +303,17 @@ impl Host {
         u32::try_from(parent).unwrap_or_default()
     }
 
-    /// Says that this run belongs to a pipeline (`CI` is set and not `false`).
+    /// Whether this runs in a pipeline (`CI` is set and not `false`).
     pub fn is_ci(&self) -> bool {
         self.var_nonempty("CI")
             .is_some_and(|v| !v.eq_ignore_ascii_case("false") && v != "0")
     }
 
-    /// The HTTP client, built on first use: reading the system's roots costs
-    /// several milliseconds that a cache hit must not pay.
+    /// The HTTP client. It is built on first use, because reading the system's certificates takes several
+    /// milliseconds, which a cached token must not cost.
     ///
     /// # Errors
-    /// When the trusted certificates or a proxy setting can't be read, or the clock can't be right.
+    /// If the trusted certificates can't be read, or the clock is wrong.
     pub fn http(&self) -> Result<&Http> {
         if let Some(http) = self.http.get() {
             return Ok(http);

@@ -5,7 +5,7 @@
 use tokio::sync::watch;
 
 #[cfg(unix)]
-use crate::host::process::is_ignored;
+use crate::host::signals::is_ignored;
 use crate::{
     error::{Failure, Result},
     host, kubeconfig,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::get_token;
 use crate::{
     error::{EXIT_OK, Failure, Kind, Result},
-    host::{self, Host, process},
+    host::{self, Host},
     login::{ExecArgs, Settings},
 };
 
@@ -55,7 +55,7 @@ pub(super) fn renew_here(host: &Arc<Host>, settings: Settings) {
 /// # Errors
 /// What stood in the way.
 pub(super) fn run(host: &Arc<Host>) -> Result<u8> {
-    process::detach();
+    host::spawn::detach();
     let mut input = zeroize::Zeroizing::new(String::new());
     std::io::stdin()
         .take(INPUT_LIMIT)

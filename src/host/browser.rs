@@ -1,7 +1,4 @@
-//! Opening a web page in the browser of the person at this machine.
-//!
-//! Lives here: which programs are tried, in which order. The page's address is
-//! an argument of theirs: nothing secret may be in it.
+//! Opens a web page in the browser. The URL becomes a program's argument, so it must not hold a secret.
 
 use std::{process::Stdio, time::Duration};
 
@@ -10,18 +7,17 @@ use url::Url;
 use super::Host;
 use crate::error::{Failure, Kind, Result};
 
-/// How long a program may take to say that it can't: one that goes on longer
-/// is taken to be the browser itself.
+/// How long a program may take to fail. One that runs longer is the browser itself.
 const FAILS_WITHIN: Duration = Duration::from_secs(2);
 
 impl Host {
-    /// Opens a page, with the programs that `BROWSER` names (colons between
-    /// them, `%s` for the address), else with the desktop's own.
+    /// Opens a page with the first program that works: those in `BROWSER` (separated by colons, `%s` for
+    /// the URL), else the desktop's own.
     ///
     /// # Errors
-    /// When there is none, or every one failed.
+    /// If there is none, or all fail.
     pub async fn open_browser(&self, url: &Url) -> Result<()> {
-        let mut why = Failure::of(Kind::NotInstalled, "none is known on this machine");
+        let mut why = Failure::of(Kind::NotInstalled, "no browser was found on this machine");
         for command in self.browsers(url.as_str()) {
             let Some((program, args)) = command.split_first() else {
                 continue;
@@ -34,7 +30,7 @@ impl Host {
         Err(why)
     }
 
-    /// Whether there is a program to open a page with. It may still fail.
+    /// Whether there is a program that opens pages. It may still fail.
     pub fn has_browser(&self) -> bool {
         self.browsers("")
             .iter()
@@ -85,12 +81,12 @@ impl Host {
             )
         })?;
         let mut command = tokio::process::Command::from(self.command(&path));
-        // It may be the browser itself, which goes on: Ctrl-C is for the command that a person sees.
+        // If it is the browser itself, Ctrl-C must not end it.
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command
             .args(args)
-            // Standard output is kubectl's: a browser's output would break it.
+            // kubectl reads standard output, which a browser's output would break.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -105,7 +101,7 @@ impl Host {
     }
 }
 
-/// A `BROWSER` entry's program and arguments.
+/// The program and arguments of a `BROWSER` entry.
 fn with_url(entry: &str, url: &str) -> Vec<String> {
     let mut words: Vec<String> = entry
         .split_whitespace()

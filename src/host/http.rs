@@ -1,7 +1,4 @@
-//! The HTTP client: TLS roots, proxies, limits, and where plain HTTP may go.
-//!
-//! Lives here: [`Http`], [`Answer`] and the rule of [`require_tls`]. It sends
-//! what it is given once; retries belong to the protocols above it.
+//! The HTTP client, with proxies, trusted certificates and limits. Sends a request once; see [`retry`].
 
 use std::time::Duration;
 
@@ -21,14 +18,14 @@ use crate::error::{Failure, Kind, Result};
 use proxy::{Proxies, Proxy};
 use trust::Trust;
 
-/// How long a connection may take to be made.
+/// The timeout for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the other side may be silent in the middle of an answer.
+/// The longest pause of the server within an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// The largest answer taken, in bytes: a page of ARM is far below it.
+/// The largest answer, in bytes. A page of ARM is much smaller.
 const ANSWER_LIMIT: usize = 64 << 20;
 
-/// A pair of clients: through the proxies of the environment, and direct.
+/// Two clients: one that uses the environment's proxies, and a direct one.
 #[derive(Debug, Clone)]
 pub struct Http {
     proxied: Client,
@@ -36,38 +33,38 @@ pub struct Http {
     proxies: Proxies,
 }
 
-/// A whole answer.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, whole.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// Says whether the status is 2xx.
+    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// A header's text, where it is there and is text.
+    /// A header that is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Http {
-    /// Builds the clients from the host's environment: its trusted certificates and proxies are
-    /// those that Go's programs take from it, kubectl among them.
+    /// Builds the clients. Trusted certificates and proxies come from the environment as in Go programs
+    /// such as kubectl.
     ///
-    /// Redirects are never followed: no protocol here has one, and a followed one would carry a
-    /// credential to a place that nobody chose.
+    /// Redirects are never followed: no protocol here uses them, and one could take a credential
+    /// elsewhere.
     ///
     /// # Errors
-    /// When no trusted certificates can be read, or the client can't be built.
+    /// If no trusted certificates can be read, or the client can't be built.
     pub fn build(host: &Host) -> Result<Self> {
         let proxies = Proxies::from_env(host);
         let trust = Trust::load(host)?;
@@ -80,7 +77,7 @@ impl Http {
                 .no_proxy();
             let mut builder = trust.applied_to(builder)?;
             if let Some(proxies) = through {
-                // A variable that names no proxy has been told of before a request is made.
+                // `request` has checked the variable.
                 builder = builder.proxy(reqwest::Proxy::custom(move |url| {
                     Some(proxies.of(url).ok()??.url().clone())
                 }));
@@ -96,7 +93,7 @@ impl Http {
         })
     }
 
-    /// The same without any proxy: for services of this machine and of its link, such as IMDS.
+    /// The same client without proxies, for services of this machine or its link, such as IMDS.
     #[must_use]
     pub fn without_proxies(&self) -> Self {
         Self {
@@ -106,18 +103,17 @@ impl Http {
         }
     }
 
-    /// A request, through the proxy of the environment where there is one for this URL.
+    /// A request, through the environment's proxy for this URL, if there is one.
     ///
     /// # Errors
-    /// When the URL is not one that [`require_tls`] lets through, or the variable with the proxy
-    /// names none.
+    /// If [`require_tls`] refuses the URL, or the variable does not name a proxy.
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
         require_tls(url)?;
         self.proxies.of(url)?;
         Ok(self.proxied.request(method, url.clone()))
     }
 
-    /// The proxy that a request to this URL goes through, where it does.
+    /// The proxy that is used for this URL.
     pub fn proxy(&self, url: &Url) -> Option<Proxy> {
         self.proxies.of(url).ok().flatten()
     }
@@ -125,8 +121,8 @@ impl Http {
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors
-    /// [`Kind::Network`], [`Kind::Timeout`] or [`Kind::Untrusted`], after which trying again is of
-    /// no use; the text names the host and the reason, never the query or the body.
+    /// [`Kind::Network`], [`Kind::Timeout`] or [`Kind::Untrusted`]. The text contains the host and the
+    /// reason, never the query or the body.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let (client, request) = request.build_split();
         let request =
@@ -169,14 +165,13 @@ impl Http {
     }
 }
 
-/// Refuses to send a credential in the clear.
+/// Refuses to send a credential unencrypted.
 ///
-/// HTTPS goes anywhere; plain HTTP to loopback and to link-local addresses
-/// alone, which no router passes on: the instance metadata service and App
-/// Service's identity endpoint have such (169.254.0.0/16).
+/// Plain HTTP is allowed only to loopback and to link-local addresses (169.254.0.0/16), which routers
+/// don't forward: those of the instance metadata service and of App Service's identity endpoint.
 ///
 /// # Errors
-/// [`Kind::Usage`] for every other URL.
+/// [`Kind::Usage`] for every other URL that is not HTTPS.
 pub(crate) fn require_tls(url: &Url) -> Result<()> {
     let clear_allowed = || match url.host() {
         Some(UrlHost::Ipv4(ip)) => ip.is_loopback() || ip.is_link_local(),
@@ -207,8 +202,8 @@ pub(crate) fn place(url: &Url) -> String {
     }
 }
 
-/// The deepest reason of an error: the outer ones repeat the URL. Without the pages for
-/// programmers that rustls names.
+/// The innermost cause of an error, since the outer ones repeat the URL. Links to rustls's API
+/// documentation are removed.
 fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let reason = layers(error)
         .last()
@@ -220,7 +215,7 @@ fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// An error and its causes, those inside an [`std::io::Error`] too.
+/// An error and its causes, including those inside an [`std::io::Error`].
 fn layers<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {

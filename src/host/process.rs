@@ -1,12 +1,11 @@
-//! Runs other programs: arguments as a list, a time limit, and whatever they do around their answer.
+//! Runs other programs with a time limit and collects their output.
 //!
-//! No shell is ever given text to read, so nothing that a person or a server wrote can become a
-//! command.
+//! No shell parses text here, so nothing that a person or a server wrote can become a command.
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -20,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::Host;
 use crate::{
-    error::{Failure, Kind, Result},
+    error::{Failure, Result},
     secret::Secret,
 };
 
@@ -28,30 +27,30 @@ use crate::{
 const OUTPUT_LIMIT: usize = 4 << 20;
 /// How much of the end of its standard error is kept, in bytes.
 const ERRORS_KEPT: usize = 64 << 10;
-/// How long the output of a program that has ended is still read: its children may keep the pipe
-/// open, and what it wrote itself is there at once.
+/// How long the output of a program is still read after it has ended: its children may keep the pipe
+/// open, and its own output is there at once.
 const AFTER_EXIT: Duration = Duration::from_millis(200);
 
 /// A program to run.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// The bare name, looked up on `PATH`.
+    /// The name, looked up on `PATH`.
     pub program: &'a str,
-    /// The arguments, one by one.
+    /// The arguments.
     pub args: Vec<OsString>,
     /// How long it may take.
     pub timeout: Duration,
-    /// Variables that it gets only where they say something: an empty one can mean other things
-    /// to it than an absent one.
+    /// Variables that it does not get if they are empty, because it treats an empty one differently from
+    /// an absent one.
     pub unless_empty: &'static [&'static str],
 }
 
-/// What came of a program. Its standard output may be a credential.
+/// A program that was run. Its standard output may be a credential.
 #[derive(Debug)]
 pub struct Finished {
     /// How it ended.
     pub ended: Ended,
-    /// Standard output, without the sequences that color a terminal.
+    /// Standard output, without terminal escape sequences.
     pub stdout: Secret,
     /// The end of standard error, likewise.
     pub stderr: String,
@@ -62,61 +61,20 @@ pub struct Finished {
 pub enum Ended {
     /// By itself, with this exit code.
     Code(i32),
-    /// By a signal, where the system has such.
+    /// By a signal.
     Signal(i32),
-    /// It did not, and was ended when its time was over.
+    /// Killed at the timeout.
     OutOfTime,
-    /// It was ended because it wrote without end.
+    /// Killed because it wrote too much.
     TooMuchOutput,
 }
 
 impl Host {
-    /// Finds a program on `PATH`, as a shell would, but never in the current
-    /// directory. On Windows the extensions of `PATHEXT` are tried.
-    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
-        let mut candidates = self.candidates(name).into_iter();
-        candidates.find(|candidate| is_executable(candidate))
-    }
-
-    /// Why a program was not found: it is not there, or may not be executed.
-    fn not_found(&self, name: &str) -> Failure {
-        let failure = Failure::of(Kind::NotInstalled, format!("`{name}` is not on the `PATH`"));
-        match self.candidates(name).iter().find(|path| path.is_file()) {
-            Some(file) => failure.because(format!(
-                "`{}` is there, but may not be executed",
-                file.display()
-            )),
-            None => failure,
-        }
-    }
-
-    /// Where a program of this name may be, in the order of `PATH`.
-    fn candidates(&self, name: &str) -> Vec<PathBuf> {
-        let Some(path) = self.var_os("PATH") else {
-            return Vec::new();
-        };
-        let extensions: Vec<String> = if cfg!(windows) {
-            let list = self.var("PATHEXT").unwrap_or(".COM;.EXE;.BAT;.CMD");
-            list.split(';').map(str::to_owned).collect()
-        } else {
-            vec![String::new()]
-        };
-        std::env::split_paths(path)
-            .filter(|dir| dir.is_absolute())
-            .flat_map(|dir| {
-                extensions
-                    .iter()
-                    .map(|extension| dir.join(format!("{name}{extension}")))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
-    }
-
-    /// Runs a program to its end with this host's environment, nothing on its
-    /// standard input and the root directory as its current one.
+    /// Runs a program with this host's environment, an empty standard input and the root directory as
+    /// its current directory.
     ///
     /// # Errors
-    /// [`Kind::NotInstalled`], or that it can't be started. However it ends is not an error here.
+    /// If it is not installed or can't be started. However it ends is not an error.
     pub async fn run(&self, run: Run<'_>) -> Result<Finished> {
         let program = self
             .find_program(run.program)
@@ -127,7 +85,7 @@ impl Host {
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .kill_on_drop(true);
-            // Its children are ended with it: `az` is a script that starts Python.
+            // Its children are killed with it: `az` is a script that starts Python.
             #[cfg(unix)]
             command.process_group(0);
             for name in run.unless_empty {
@@ -153,7 +111,7 @@ impl Host {
     }
 }
 
-/// Reads what a program writes until it and its output end, or its time is over.
+/// Reads the output of a program until it has ended, or until the timeout.
 async fn follow(mut child: Child, timeout: Duration) -> io::Result<Finished> {
     let group = Group::of(&child);
     let mut stdout = Pipe::new(child.stdout.take());
@@ -182,7 +140,7 @@ async fn follow(mut child: Child, timeout: Duration) -> io::Result<Finished> {
         }
     };
     if status.is_some() {
-        group.leave();
+        group.keep();
     }
     Ok(Finished {
         ended,
@@ -215,7 +173,7 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
         }
     }
 
-    /// Reads some more. A pipe that can't be read has ended.
+    /// Reads a chunk. An error counts as the end.
     async fn read(&mut self) {
         let mut chunk = Zeroizing::new([0; 8 << 10]);
         let Some(from) = &mut self.from else { return };
@@ -233,8 +191,7 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
     }
 }
 
-/// The process group of a program, by its id. All its processes are killed when this is dropped,
-/// where the system has such groups.
+/// The process group of a program, by its id. On Unix, dropping it kills all its processes.
 struct Group(Option<i32>);
 
 impl Group {
@@ -242,8 +199,8 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()))
     }
 
-    /// Leaves alone what the program left behind when it ended by itself.
-    fn leave(mut self) {
+    /// Keeps the processes that the program left behind when it ended by itself.
+    fn keep(mut self) {
         self.0 = None;
     }
 }
@@ -258,7 +215,7 @@ impl Drop for Group {
     }
 }
 
-/// Says whether a file could not be run because it is a script without a first line `#!`.
+/// Whether a file could not be run because it is a script without a `#!` line.
 fn lacks_first_line(error: &io::Error, program: &Path) -> bool {
     cfg!(unix)
         && error.raw_os_error() == Some(8) // ENOEXEC
@@ -268,14 +225,14 @@ fn lacks_first_line(error: &io::Error, program: &Path) -> bool {
 fn cannot_start(program: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(format!("could not run `{}`", program.display())).because(error);
     if error.raw_os_error() == Some(8) {
-        return failure.hint("it is no program for this machine: install it anew");
+        return failure.hint("it is not a program for this machine: reinstall it");
     }
     let interpreter = start_of(program)
         .and_then(|start| String::from_utf8(start).ok())
         .and_then(|start| Some(start.strip_prefix("#!")?.lines().next()?.trim().to_owned()));
     match interpreter {
         Some(interpreter) if error.kind() == io::ErrorKind::NotFound => failure.hint(format!(
-            "it is a script for `{interpreter}`, which is missing: install it anew"
+            "it is a script for `{interpreter}`, which is missing: reinstall it"
         )),
         _ => failure,
     }
@@ -289,7 +246,7 @@ fn start_of(path: &Path) -> Option<Vec<u8>> {
     Some(start)
 }
 
-/// Takes out the sequences that color and title a terminal (ECMA-48, 5.4 and 8.3.89).
+/// Removes the sequences that color and title a terminal (ECMA-48, 5.4 and 8.3.89).
 fn without_colors(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -315,204 +272,10 @@ fn without_colors(text: &str) -> String {
     plain
 }
 
-impl Host {
-    /// A program to start: with this host's environment, nothing on its standard
-    /// input, the root directory as its current one, and none of the descriptors
-    /// that this process was given.
-    pub(super) fn command(&self, program: &Path) -> std::process::Command {
-        keep_descriptors();
-        let mut command = std::process::Command::new(program);
-        command
-            .env_clear()
-            .envs(self.vars())
-            .envs(self.absolute_paths())
-            .current_dir(neutral_directory(self.var_os("SYSTEMROOT")))
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// The variables that name a file relative to the current directory, with the
-    /// same file's absolute path: programs are started in another directory.
-    fn absolute_paths(&self) -> impl Iterator<Item = (&'static str, PathBuf)> + '_ {
-        PATH_VARIABLES
-            .iter()
-            .filter_map(|&name| {
-                let path = Path::new(self.var_os(name)?);
-                let relative = !path.as_os_str().is_empty() && path.is_relative();
-                let absolute = relative.then(|| std::path::absolute(self.path(path)).ok())??;
-                Some((name, absolute))
-            })
-            .chain(self.absolute_list("SSL_CERT_DIR"))
-    }
-
-    /// A variable that is a list of directories, with absolute ones.
-    fn absolute_list(&self, name: &'static str) -> Option<(&'static str, PathBuf)> {
-        let list = self.var_os(name)?;
-        let directories = std::env::split_paths(list)
-            .map(|directory| std::path::absolute(&directory).unwrap_or(directory));
-        Some((name, std::env::join_paths(directories).ok()?.into()))
-    }
-
-    /// Starts this program once more and does not wait for it. `input` goes to its
-    /// standard input, where no other process can read it as they can arguments.
-    ///
-    /// The new process calls [`detach`] first, so that it outlives the command that
-    /// started it. Returns its id.
-    ///
-    /// # Errors
-    /// When it can't be started.
-    pub fn relaunch(&self, args: &[&str], input: &[u8]) -> io::Result<u32> {
-        let mut command = self.command(&std::env::current_exe()?);
-        command
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        #[cfg(windows)]
-        {
-            const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
-            std::os::windows::process::CommandExt::creation_flags(
-                &mut command,
-                CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW,
-            );
-        }
-        let mut child = command.spawn()?;
-        let mut stdin = child.stdin.take().expect("it was asked for");
-        stdin.write_all(input)?;
-        Ok(child.id())
-    }
-}
-
-/// The variables of ours, and of the programs that are started, that name a file
-/// or a directory.
-const PATH_VARIABLES: &[&str] = &[
-    "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
-    "ARM_CLIENT_CERTIFICATE_PATH",
-    "AZD_CONFIG_DIR",
-    "AZURE_CLIENT_CERTIFICATE_PATH",
-    "AZURE_CONFIG_DIR",
-    "AZURE_ENVIRONMENT_FILEPATH",
-    "AZURE_EXTENSION_DIR",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "CURL_CA_BUNDLE",
-    "HOME",
-    "KUBECACHEDIR",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-    "USERPROFILE",
-];
-
-/// Whether this process was started with the signal ignored. Only Linux tells without unsafe
-/// code; elsewhere `nohup` is taken to have done so for SIGHUP.
-#[cfg(unix)]
-pub(crate) fn is_ignored(signal: i32) -> bool {
-    if !cfg!(target_os = "linux") {
-        return signal == signal_hook::consts::SIGHUP;
-    }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
-/// Makes a file that grows past `ulimit -f` an error of the write, in place of the end of the process.
-pub(crate) fn survive_file_limit() {
-    #[cfg(unix)]
-    {
-        use std::sync::{Arc, Once, atomic::AtomicBool};
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            let seen = Arc::new(AtomicBool::new(false));
-            let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
-        });
-    }
-}
-
-/// Leaves the terminal, the session and the process group of the command that
-/// started this process: Ctrl-C and a closed terminal are for that one.
-pub(crate) fn detach() {
-    // It fails for the leader of a process group, which is detached as far as it can be.
-    #[cfg(unix)]
-    let _ = rustix::process::setsid();
-}
-
-/// Keeps the descriptors that this process inherited from the programs that it
-/// starts: a pipe stays open and a lock stays held as long as one of them has it.
-/// What this process opens itself is kept from them by the standard library.
-#[cfg(unix)]
-fn keep_descriptors() {
-    use std::os::fd::{BorrowedFd, RawFd};
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let listed = ["/proc/self/fd", "/dev/fd"]
-            .iter()
-            .find_map(|list| std::fs::read_dir(list).ok());
-        let numbers: Vec<RawFd> = match listed {
-            Some(entries) => entries
-                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-                .collect(),
-            None => (0..256).collect(),
-        };
-        for number in numbers.into_iter().filter(|number| *number > 2) {
-            #[expect(
-                unsafe_code,
-                reason = "inherited descriptors are known by number alone"
-            )]
-            // SAFETY: it is borrowed for this one call, which fails for one that is closed.
-            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-            let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
-        }
-    });
-}
-
-/// On Windows the standard library passes on the three standard handles, and
-/// others only if they were made to be inherited.
-#[cfg(not(unix))]
-fn keep_descriptors() {}
-
-/// A directory where no file of the user's can change what a program does.
-fn neutral_directory(system_root: Option<&OsStr>) -> PathBuf {
-    match system_root {
-        Some(root) if cfg!(windows) => root.into(),
-        _ => "/".into(),
-    }
-}
-
-fn is_executable(path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-    }
-    #[cfg(not(unix))]
-    {
-        path.is_file()
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn programs_are_never_looked_up_in_a_relative_directory() {
-        let host = Host::with_env([("PATH", ".:bin::/bin:/usr/bin")]);
-        let found = host.find_program("sh").expect("sh is installed");
-        assert!(found.is_absolute());
-        assert!(host.find_program("no-such-program").is_none());
-        let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("az"), "").expect("written");
-        let host = Host::with_env([("PATH", dir.path())]);
-        assert!(host.find_program("az").is_none());
-        let told = host.not_found("az").to_string();
-        assert!(
-            told.ends_with("az` is there, but may not be executed"),
-            "{told}"
-        );
-        assert_eq!(host.not_found("azd").causes(), [] as [String; 0]);
-    }
-
-    /// Runs a script to its end, which a test waits for no longer than it must.
     fn run(script: &str, timeout: Duration) -> Result<Finished> {
         use std::os::unix::fs::PermissionsExt as _;
 
@@ -523,9 +286,7 @@ mod tests {
         let found = std::env::join_paths([dir.path(), "/bin".as_ref(), "/usr/bin".as_ref()])
             .expect("no colon");
         let host = Host::with_env([(OsString::from("PATH"), found)]);
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
+        crate::host::runtime()
             .expect("a runtime")
             .block_on(host.run(Run {
                 program: "program",
@@ -538,7 +299,7 @@ mod tests {
     const AMPLE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_program_may_end_as_it_likes_and_leave_children_behind() {
+    fn a_program_may_end_in_any_way_and_leave_children_behind() {
         let done = |script: &str| run(script, AMPLE).expect("it starts");
         let plain = done("#!/bin/sh\ncat; printf 'a\\377%s' $1; echo 'no' >&2; exit 3\n");
         assert_eq!(plain.ended, Ended::Code(3));
@@ -559,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_does_not_end_is_ended_with_its_children_and_what_it_said_counts() {
+    fn at_the_timeout_a_program_is_killed_with_its_children_and_its_output_is_kept() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let pid = dir.path().join("pid");
         let script = format!(
@@ -583,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_without_a_first_line_is_run_and_what_is_no_program_is_told() {
+    fn a_script_without_a_first_line_is_run_and_another_machines_program_is_an_error() {
         let bare = run("echo bare $1\n", AMPLE).expect("a shell runs it");
         assert_eq!(bare.stdout.expose(), "bare --flag\n");
         let missing = run("#!/no/such/python -I\n", AMPLE).expect_err("no interpreter");
@@ -594,7 +355,7 @@ mod tests {
         );
         let foreign = run("\u{7f}ELF\0\0\0", AMPLE).expect_err("not for this machine");
         assert!(
-            foreign.render().contains("no program for this machine"),
+            foreign.render().contains("not a program for this machine"),
             "{}",
             foreign.render()
         );

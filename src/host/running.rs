@@ -1,16 +1,16 @@
-//! Which process wrote something, and whether it is still running.
+//! Identifies a process in a file, and tells whether it is still running.
 
 use std::{fmt, sync::LazyLock};
 
-/// A process, told from every other one of this machine and of others that share its files.
+/// A process, distinguished from all others that may read the same file.
 ///
-/// A process id alone is not enough: it is used again, each container counts its own, and a home
-/// directory may be shared by machines.
+/// A process id is not enough: it is reused, each container counts its own, and machines may share a home
+/// directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessId {
     /// The process id, within its namespace.
     pub pid: u32,
-    /// When it was started: field 22 of `/proc/PID/stat`.
+    /// The start time: field 22 of `/proc/PID/stat`.
     start: String,
     /// This run of the kernel: `/proc/sys/kernel/random/boot_id`.
     boot: String,
@@ -44,7 +44,7 @@ impl ProcessId {
         }
     }
 
-    /// The process that [`ProcessId`]'s text names.
+    /// Parses the text that `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut found = Self::default();
         for part in text.split_ascii_whitespace() {
@@ -62,8 +62,8 @@ impl ProcessId {
         (found.pid != 0).then_some(found)
     }
 
-    /// Whether the process is known to have ended. One that can't be seen from here (another machine's,
-    /// another container's) may still run.
+    /// Whether the process is known to have ended. One on another machine or in another container may
+    /// still run.
     pub fn has_ended(&self) -> bool {
         let here = Self::current();
         let same = |theirs: &str, ours: &str| !theirs.is_empty() && theirs == ours;
@@ -74,7 +74,7 @@ impl ProcessId {
             return false;
         }
         if self.boot != here.boot {
-            // The same machine was started again since, and no process outlives that.
+            // If it is this machine, it was restarted since.
             return same(&self.machine, &here.machine);
         }
         if !same(&self.namespace, &here.namespace) {
@@ -82,22 +82,22 @@ impl ProcessId {
         }
         match start_of(self.pid) {
             Some(start) => start != self.start,
-            // Where `/proc` hides the processes of others, signals still tell.
+            // `/proc` may hide other users' processes, but signals still tell.
             None => !exists(self.pid),
         }
     }
 
-    /// Whether the process is known to be stopped, as by Ctrl-Z.
+    /// Whether the process is known to be stopped, for example by Ctrl-Z.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state_here().as_deref(), Some("T" | "t"))
     }
 
-    /// Whether the process is known to have ended without its parent having collected it.
+    /// Whether the process is known to be a zombie: ended, but not waited for by its parent.
     pub fn is_zombie(&self) -> bool {
         self.state_here().as_deref() == Some("Z")
     }
 
-    /// The state of a process of this kernel and namespace (proc_pid_stat(5)).
+    /// The state of the process, if it runs in this kernel and namespace (proc_pid_stat(5)).
     fn state_here(&self) -> Option<String> {
         let here = Self::current();
         let seen = !self.start.is_empty()
@@ -107,7 +107,7 @@ impl ProcessId {
         (start == self.start).then_some(state)
     }
 
-    /// The process for a person: its number, and its machine where that is another.
+    /// The process for a person: its id, and its machine if that is another one.
     pub fn label(&self) -> String {
         let here = Self::current();
         match self.machine.split_once('/') {
@@ -143,8 +143,8 @@ impl fmt::Display for ProcessId {
     }
 }
 
-/// When a process was started, in ticks since the kernel was; none for one that is not there, or
-/// that ended and was not collected (proc_pid_stat(5)).
+/// The start time of a process, in ticks since boot. Empty for a zombie, `None` if it does not exist
+/// (proc_pid_stat(5)).
 fn start_of(pid: u32) -> Option<String> {
     let (state, start) = stat_of(pid)?;
     match state.as_str() {
@@ -153,10 +153,10 @@ fn start_of(pid: u32) -> Option<String> {
     }
 }
 
-/// The state of a process and when it was started.
+/// The state of a process and its start time.
 fn stat_of(pid: u32) -> Option<(String, String)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name, in parentheses, may hold anything.
+    // The program's name, in parentheses, may contain anything.
     let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_ascii_whitespace();
     Some((fields.next()?.to_owned(), fields.nth(18)?.to_owned()))
@@ -191,7 +191,7 @@ fn machine() -> String {
     word(Ok(format!("{id}/{name}")))
 }
 
-/// A text without blanks, so that it is one part of the line.
+/// A text with its blanks replaced, so that it is one part of the line.
 fn word(text: std::io::Result<String>) -> String {
     text.unwrap_or_default()
         .split_whitespace()
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_running_until_it_was_collected() {
+    fn a_zombie_has_ended() {
         let here = ProcessId::current();
         assert_eq!(ProcessId::parse(&here.to_string()), Some(here.clone()));
         assert!(here.is_running());
@@ -219,7 +219,7 @@ mod tests {
         };
         assert!(there.is_running() && !there.has_ended());
         child.kill().expect("ours");
-        // A zombie is over as well: it does nothing any more. The signal may be under way yet.
+        // The signal may not have arrived yet.
         while start_of(child.id()).is_some_and(|start| !start.is_empty()) {
             std::thread::yield_now();
         }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_process_and_one_that_nobody_collected_are_told() {
+    fn stopped_processes_and_zombies_are_detected() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_seen_from_here_is_known_to_have_ended() {
+    fn a_process_elsewhere_is_not_known_to_have_ended() {
         let here = || ProcessId {
             machine: "m".into(),
             ..ProcessId::current()

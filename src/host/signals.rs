@@ -1,4 +1,4 @@
-//! Delays SIGHUP, SIGINT and SIGTERM for the few milliseconds that a lock file is held.
+//! Signals: delays SIGHUP, SIGINT and SIGTERM for the few milliseconds that a lock file is held.
 
 /// While a value of this type exists, the signals are kept. The last one that is dropped lets a
 /// signal that arrived end the process.
@@ -36,8 +36,7 @@ mod platform {
         flag, low_level,
     };
 
-    use super::Deferred;
-    use crate::host::process::{is_ignored, survive_file_limit};
+    use super::{Deferred, is_ignored, survive_file_limit};
 
     static STATE: LazyLock<State> = LazyLock::new(State::install);
 
@@ -111,3 +110,29 @@ mod platform {
 }
 
 pub(crate) use platform::{disable_default_action, has_arrived};
+
+/// Whether this process was started with the signal ignored. Only Linux tells this without unsafe code;
+/// elsewhere SIGHUP is treated as ignored, as with `nohup`.
+#[cfg(unix)]
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    if !cfg!(target_os = "linux") {
+        return signal == signal_hook::consts::SIGHUP;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Makes a write beyond `ulimit -f` fail, which otherwise ends the process.
+pub(crate) fn survive_file_limit() {
+    #[cfg(unix)]
+    {
+        use std::sync::{Arc, Once, atomic::AtomicBool};
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let seen = Arc::new(AtomicBool::new(false));
+            let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
+        });
+    }
+}

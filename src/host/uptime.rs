@@ -1,21 +1,17 @@
-//! Time that no clock setting changes.
-//!
-//! Lives here: [`Uptime`]: how long this run of the system has lasted, sleep
-//! included, and which run it is.
+//! The system's uptime, which changes of the clock do not affect.
 
 use serde::{Deserialize, Serialize};
 
-/// A moment of one run of the system.
+/// A moment after a start of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uptime {
-    /// Which run: a new one each time the system starts.
+    /// Identifies the start.
     pub boot: String,
-    /// Seconds since then.
+    /// Seconds since then, including sleep.
     pub seconds: i64,
 }
 
 impl Uptime {
-    /// Now; none where the system does not tell.
     #[cfg(target_os = "linux")]
     pub(super) fn read() -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -25,22 +21,21 @@ impl Uptime {
         })
     }
 
-    /// Now; none where the system does not tell.
+    /// Unknown on this system.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn read() -> Option<Self> {
         None
     }
 }
 
-/// Seconds since the system was started, sleep included; none where the system
-/// does not tell.
+/// Seconds since the system was started, including sleep.
 #[cfg(target_os = "linux")]
 pub(super) fn seconds() -> Option<i64> {
     use rustix::time::{ClockId, clock_gettime};
     Some(clock_gettime(ClockId::Boottime).tv_sec)
 }
 
-/// Seconds since the system was started; none where the system does not tell.
+/// Unknown on this system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn seconds() -> Option<i64> {
     None
@@ -51,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_run_stays_the_same_within_a_process() {
+    fn the_start_stays_the_same_within_a_process() {
         let first = Uptime::read().expect("Linux tells");
         let second = Uptime::read().expect("Linux tells");
         assert_eq!(first.boot, second.boot);

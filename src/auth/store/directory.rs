@@ -11,7 +11,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::{error::Result, host::process::survive_file_limit};
+use crate::{error::Result, host::signals::survive_file_limit};
 
 pub(super) use lock::LOCK;
 

@@ -1,4 +1,4 @@
-//! What is said of a request that came to nothing: no answer, or one that is not the service's.
+//! Explains failed requests: no answer, or one that is not the service's.
 
 use url::Url;
 
@@ -8,8 +8,8 @@ use crate::error::{Failure, Kind};
 /// How much of a page's title is shown, in characters.
 const TITLE_LIMIT: usize = 80;
 
-/// What to look at where nothing answers.
-const NETWORK: &str = "check the network, and `HTTPS_PROXY` where one is needed";
+/// The hint if nothing answers.
+const NETWORK: &str = "check the network, and `HTTPS_PROXY` if you need a proxy";
 
 /// Explains why no answer came.
 pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error) -> Failure {
@@ -42,7 +42,7 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
     match tunnel_error(error).as_deref() {
         Some("proxy authorization required") => Failure::of(
             Kind::Denied,
-            format!("the proxy {shown} wants a user name and a password"),
+            format!("the proxy {shown} requires a user name and a password"),
         )
         .because(format!("it did not let a connection to `{place}` through"))
         .hint(format!(
@@ -53,7 +53,7 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
             format!("the proxy {shown} refused a connection to `{place}`"),
         )
         .hint(format!(
-            "ask for `{place}` to be allowed there, or name the host in `NO_PROXY` where no proxy is needed"
+            "ask for `{place}` to be allowed there, or name the host in `NO_PROXY` if it needs no proxy"
         )),
         _ => {
             let kind = if error.is_timeout() {
@@ -67,25 +67,25 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
             )
             .because(reason)
             .hint(format!(
-                "check `{variable}`, or name the host in `NO_PROXY` where no proxy is needed"
+                "check `{variable}`, or name the host in `NO_PROXY` if it needs no proxy"
             ))
         }
     }
 }
 
-/// What the proxy's tunnel says. hyper-util does not export the type.
+/// The error of the proxy's tunnel, whose type hyper-util does not export.
 fn tunnel_error(error: &reqwest::Error) -> Option<String> {
     layers(error)
         .map(ToString::to_string)
         .find_map(|text| Some(text.strip_prefix("tunnel error: ")?.to_owned()))
 }
 
-/// Says whether a proxy answered that it makes no connection.
+/// Whether a proxy refused the connection.
 pub(super) fn is_refused_by_proxy(error: &reqwest::Error) -> bool {
     tunnel_error(error).as_deref() == Some("unsuccessful")
 }
 
-/// Adds what a proxy answered that makes no connection.
+/// Adds the answer of a proxy that refused the connection.
 pub(super) fn with_refusal(failure: Failure, answer: &Answer) -> Failure {
     failure
         .because(format!("it answered with {}", status(answer)))
@@ -107,9 +107,8 @@ fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateErr
     })
 }
 
-/// Explains an answer that is not in the form of the service that was asked: the page of a proxy,
-/// of a captive portal or of a gateway whose service is away. `scrub` takes secrets out of a text
-/// of the answer.
+/// Explains an answer that is not the service's: a page of a proxy, of a captive portal or of a gateway
+/// whose service is down. `scrub` removes secrets from a text of the answer.
 pub(crate) fn stray_answer(
     place: &str,
     answer: &Answer,
@@ -127,25 +126,25 @@ pub(crate) fn stray_answer(
     failure.hint(match answer.status {
         // RFC 6585 section 6.
         200..=399 | 511 => {
-            "a proxy or the sign-in page of the network answers in its place: open any page in a browser, then try again"
+            "a proxy or the network's sign-in page answered instead: open any page in a browser, then try again"
         }
         407 => "set the proxy's user name and password as in `HTTPS_PROXY=http://USER:PASSWORD@proxy.example.com:3128`",
         408 | 425 | 429 | 500.. => "try again in a minute",
         401 | 403 => {
             "a proxy or a firewall may block this address: ask for it to be allowed, and check `HTTPS_PROXY`"
         }
-        _ => "check that the address is right (`--environment`, `--authority-host`), and that no proxy answers in its place",
+        _ => "check the address (`--environment`, `--authority-host`), and whether a proxy answered instead",
     })
 }
 
-/// What an answer looks like, in a few words.
+/// Describes an answer in a few words.
 fn looks(answer: &Answer) -> String {
     if (300..400).contains(&answer.status)
         && let Some(location) = answer.header("location")
     {
         return match Url::parse(location) {
-            Ok(url) => format!("it leads to `{}`", place(&url)),
-            Err(_) => "it leads to another page".to_owned(),
+            Ok(url) => format!("it redirects to `{}`", place(&url)),
+            Err(_) => "it redirects to another page".to_owned(),
         };
     }
     let body = answer.body.trim_ascii();
@@ -153,7 +152,7 @@ fn looks(answer: &Answer) -> String {
         return "it is empty".to_owned();
     }
     if serde_json::from_slice::<serde_json::Value>(body).is_ok() {
-        return "it is JSON, but not in the form of this service".to_owned();
+        return "it is JSON, but not this service's".to_owned();
     }
     let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
     let lower = text.to_ascii_lowercase();
@@ -165,7 +164,7 @@ fn looks(answer: &Answer) -> String {
         };
     }
     if matches!(body[0], b'{' | b'[') {
-        return "it is JSON that is broken or cut off".to_owned();
+        return "it is broken or incomplete JSON".to_owned();
     }
     match kind.split(';').next().unwrap_or_default().trim() {
         "" => "it is not JSON".to_owned(),
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_somebody_else_is_told_by_status_host_and_looks() {
+    fn a_foreign_answer_is_described_by_status_host_and_content() {
         assert_eq!(
             said(503, None, ""),
             "error: `https://login.example` answered with status 503 Service Unavailable\n\
@@ -227,19 +226,19 @@ mod tests {
         assert!(blocked.contains("through `1.1 squid`"), "{blocked}");
         let portal = said(302, Some(("location", "http://wifi.example/in?x=1")), "");
         assert!(
-            portal.contains("leads to `http://wifi.example`"),
+            portal.contains("redirects to `http://wifi.example`"),
             "{portal}"
         );
-        assert!(portal.contains("sign-in page of the network"), "{portal}");
+        assert!(portal.contains("the network's sign-in page"), "{portal}");
         assert!(said(200, None, "<html>").contains("it is a web page\n"));
-        assert!(said(200, None, "{\"a\":").contains("broken or cut off"));
-        assert!(said(404, None, "{}").contains("not in the form of this service"));
+        assert!(said(200, None, "{\"a\":").contains("broken or incomplete"));
+        assert!(said(404, None, "{}").contains("not this service's"));
         assert!(said(200, Some(("content-type", "text/plain")), "no").contains("`text/plain`"));
     }
 
     proptest! {
         #[test]
-        fn no_answer_makes_it_panic_or_talk_without_end(status in 100_u16..1000, body: Vec<u8>, page in ".{0,300}") {
+        fn every_answer_is_described_briefly_and_without_a_panic(status in 100_u16..1000, body: Vec<u8>, page in ".{0,300}") {
             for body in [body, format!("<html><title>{page}").into_bytes(), format!("{page}<title>{page}</title>").into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };
                 prop_assert!(stray_answer("https://x", &answer, str::to_owned).render().len() < 2_000);

@@ -1,7 +1,4 @@
-//! A client for a service that has a certificate of its own making.
-//!
-//! Lives here: [`Http::pinned`], which trusts one certificate by its SHA-1,
-//! the only thing that Service Fabric tells of it.
+//! Trusts a self-signed certificate by its SHA-1, the only thing that Service Fabric says about it.
 
 use std::sync::Arc;
 
@@ -18,11 +15,11 @@ use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT, proxy::Proxies};
 use crate::error::{Failure, Kind, Result};
 
 impl Http {
-    /// A client that trusts just the certificate with this thumbprint: SHA-1
-    /// in hexadecimal, colons and case aside.
+    /// A client that trusts only the certificate with this thumbprint: a SHA-1 in hexadecimal, with or
+    /// without colons.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when it is not a thumbprint.
+    /// [`Kind::Usage`] if it is not a thumbprint.
     pub fn pinned(thumbprint: &str) -> Result<Self> {
         let wanted = parse(thumbprint).ok_or_else(|| {
             Failure::usage("the thumbprint of the service's certificate is not a SHA-1")

@@ -1,11 +1,13 @@
-//! Proxies from the environment, as Go's `golang.org/x/net/http/httpproxy` reads them: what
-//! kubectl and kubelogin go through is gone through here, and nothing else.
+//! Reads proxies from the environment as Go's `golang.org/x/net/http/httpproxy` does, so that the same
+//! ones are used as by kubectl and kubelogin.
 
-use std::{net::IpAddr, time::Duration};
+mod no_proxy;
+
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use url::{Host as UrlHost, Url, form_urlencoded};
+use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{Answer, place};
@@ -13,18 +15,19 @@ use crate::{
     error::{Failure, Kind, Result},
     host::Host,
 };
+use no_proxy::NoProxy;
 
 /// How long a proxy that refused a connection may take to say why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much of that is read, in bytes.
 const REFUSAL_LIMIT: u64 = 64 << 10;
 
-/// The proxies that the environment names, and the hosts that are reached without one.
+/// The proxies that the environment names, and the hosts that need none.
 #[derive(Debug, Clone)]
 pub struct Proxies {
     http: Option<Setting>,
     https: Option<Setting>,
-    bypass: Vec<Bypass>,
+    no_proxy: NoProxy,
     cgi: bool,
 }
 
@@ -35,7 +38,7 @@ pub struct Proxy {
     url: Url,
 }
 
-/// A variable that is set: a proxy, or why its value is none.
+/// A variable that is set, with the proxy or what is wrong with its value.
 #[derive(Debug, Clone)]
 struct Setting {
     variable: &'static str,
@@ -48,13 +51,13 @@ impl Proxy {
         self.variable
     }
 
-    /// Its address, with the user name and the password where there are.
+    /// Its address, with the user name and password if there are any.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Asks the proxy once more for a connection, to learn what it answers: the HTTP client tells
-    /// no more than that it refused. None where it can't be asked in the clear.
+    /// Asks the proxy again for a connection, to get its answer: the HTTP client only says that it
+    /// refused. `None` if the proxy speaks TLS or does not answer.
     pub(super) async fn refusal(&self, target: &Url) -> Option<Answer> {
         if self.url.scheme() != "http" {
             return None;
@@ -95,15 +98,15 @@ impl Proxy {
         Ok(answer)
     }
 
-    /// Its address without user name and password, and the variable.
+    /// Its address, without user name and password, and its variable.
     pub fn shown(&self) -> String {
         format!("`{}` (from `{}`)", place(&self.url), self.variable)
     }
 }
 
 impl Proxies {
-    /// Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their names in lower case. As in Go,
-    /// `ALL_PROXY` means nothing.
+    /// Reads `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in upper or lower case. As in Go, `ALL_PROXY`
+    /// has no effect.
     pub fn from_env(host: &Host) -> Self {
         let setting = |names: [&'static str; 2]| {
             names.into_iter().find_map(|variable| {
@@ -122,7 +125,7 @@ impl Proxies {
         Self {
             http: setting(["HTTP_PROXY", "http_proxy"]),
             https: setting(["HTTPS_PROXY", "https_proxy"]),
-            bypass: parse_no_proxy(&no_proxy.to_string_lossy()),
+            no_proxy: NoProxy::parse(&no_proxy.to_string_lossy()),
             cgi: host
                 .var_os("REQUEST_METHOD")
                 .is_some_and(|method| !method.is_empty()),
@@ -134,16 +137,15 @@ impl Proxies {
         Self {
             http: None,
             https: None,
-            bypass: Vec::new(),
+            no_proxy: NoProxy::default(),
             cgi: false,
         }
     }
 
-    /// The proxy for a URL; none where it is reached without one, as loopback always is.
+    /// The proxy for a URL. `None` if it is reached without one, as loopback always is.
     ///
     /// # Errors
-    /// A usage error that names the variable, where the variable that counts for this URL does not
-    /// name a proxy that can be used.
+    /// An error that names the variable, if its value is not a usable proxy.
     pub fn of(&self, url: &Url) -> Result<Option<Proxy>> {
         let setting = match url.scheme() {
             "https" => &self.https,
@@ -153,7 +155,7 @@ impl Proxies {
         let Some(Setting { variable, proxy }) = setting else {
             return Ok(None);
         };
-        if self.is_bypassed(url) {
+        if self.no_proxy.matches(url) {
             return Ok(None);
         }
         let refused = |why: &str| {
@@ -179,39 +181,25 @@ impl Proxies {
             Err(why) => Err(refused(why)),
         }
     }
-
-    fn is_bypassed(&self, url: &Url) -> bool {
-        let port = url.port_or_known_default().unwrap_or_default();
-        let (name, ip) = match url.host() {
-            Some(UrlHost::Domain(name)) => (name.to_lowercase(), None),
-            Some(UrlHost::Ipv4(ip)) => (ip.to_string(), Some(IpAddr::V4(ip))),
-            Some(UrlHost::Ipv6(ip)) => (ip.to_string(), Some(IpAddr::V6(ip).to_canonical())),
-            None => return false,
-        };
-        name == "localhost"
-            || ip.is_some_and(|ip| ip.is_loopback())
-            || self.bypass.iter().any(|rule| rule.matches(&name, ip, port))
-    }
 }
 
-/// Reads a proxy's address: a URL, or `host:port` for an HTTP proxy.
-///
-/// The text may hold a password, so no reason repeats it.
+/// Parses a proxy's address: a URL, or `host:port` for an HTTP proxy. No error quotes the text, which
+/// may contain a password.
 fn parse_proxy(text: &str) -> Result<Url, String> {
-    // The `url` package passes over some of these, or takes them for others.
+    // The `url` crate ignores or replaces some of these.
     let odd = |c: &char| c.is_whitespace() || c.is_control() || "\\\"<>^`{}|".contains(*c);
     if let Some(c) = text.chars().find(odd) {
         return Err(match c {
             '\\' => "it has a backslash".to_owned(),
             '"' | '`' => "it has a quotation mark".to_owned(),
             '\r' | '\n' => "it has a line break".to_owned(),
-            c if c.is_whitespace() => "it has a blank".to_owned(),
+            c if c.is_whitespace() => "it has a space".to_owned(),
             c if c.is_control() => "it has a control character".to_owned(),
             c => format!("it has a `{c}`"),
         });
     }
     if !escapes_are_whole(text) {
-        return Err("it has a `%` that begins no escape".to_owned());
+        return Err("it has a `%` that does not begin an escape".to_owned());
     }
     let whole = if text.contains("://") {
         text.to_owned()
@@ -228,7 +216,7 @@ fn parse_proxy(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "http" | "https" => {}
         "socks5" | "socks5h" => {
-            // To Go both mean that the proxy looks the name up.
+            // In Go, the proxy resolves the name with both.
             let rest = whole.find("://").map_or("", |at| &whole[at..]);
             url = Url::parse(&format!("socks5h{rest}"))
                 .map_err(|why| format!("it is not a URL: {why}"))?;
@@ -238,27 +226,27 @@ fn parse_proxy(text: &str) -> Result<Url, String> {
         }
         other => {
             return Err(format!(
-                "its scheme is `{other}`, and only `http`, `https` and `socks5` are known"
+                "its scheme is `{other}`, not `http`, `https` or `socks5`"
             ));
         }
     }
     match url.host_str() {
         None | Some("") => Err("it has no host".to_owned()),
         Some(host) if host.contains(['\'', '%', ',', ';']) => {
-            Err("its host is not a name".to_owned())
+            Err("its host is not a valid name".to_owned())
         }
         Some(_) => Ok(url),
     }
 }
 
-/// Says whether each `%` is followed by two hexadecimal digits.
+/// Whether each `%` is followed by two hexadecimal digits.
 fn escapes_are_whole(text: &str) -> bool {
     text.split('%')
         .skip(1)
         .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Reads an answer of HTTP/1 that is not 2xx.
+/// Parses an HTTP/1 answer. `None` for 2xx.
 fn parse_refusal(bytes: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -278,7 +266,7 @@ fn parse_refusal(bytes: &[u8]) -> Option<Answer> {
     (!answer.is_success()).then_some(answer)
 }
 
-/// Takes the percent-encoding of a user name or a password away. A form's is the same, but for
+/// Decodes the percent-encoding of a user name or a password. That of forms is the same, except for
 /// three characters.
 fn decoded(text: &str) -> Zeroizing<String> {
     let escapes = [('+', "%2B"), ('&', "%26"), ('=', "%3D")];
@@ -289,156 +277,6 @@ fn decoded(text: &str) -> Zeroizing<String> {
     let mut pairs = form_urlencoded::parse(form.as_bytes());
     let decoded = pairs.next().map(|(text, _)| text.into_owned());
     Zeroizing::new(decoded.unwrap_or_default())
-}
-
-/// One part of `NO_PROXY`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Bypass {
-    All,
-    Network {
-        ip: IpAddr,
-        bits: u8,
-    },
-    Address {
-        ip: IpAddr,
-        port: Option<String>,
-    },
-    Domain {
-        /// Begins with a dot.
-        suffix: String,
-        itself: bool,
-        port: Option<String>,
-    },
-}
-
-impl Bypass {
-    fn matches(&self, name: &str, ip: Option<IpAddr>, port: u16) -> bool {
-        let fits = |wanted: &Option<String>| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| *wanted == port.to_string())
-        };
-        match self {
-            Self::All => true,
-            Self::Network { ip: network, bits } => {
-                ip.is_some_and(|ip| in_network(ip, *network, *bits))
-            }
-            Self::Address { ip: own, port } => ip == Some(*own) && fits(port),
-            Self::Domain {
-                suffix,
-                itself,
-                port,
-            } => {
-                ip.is_none()
-                    && (name.ends_with(suffix.as_str()) || (*itself && name == &suffix[1..]))
-                    && fits(port)
-            }
-        }
-    }
-}
-
-/// Reads a list of hosts, networks and domains with `httpproxy`'s own rules. What is none of them is
-/// passed over, as there.
-fn parse_no_proxy(list: &str) -> Vec<Bypass> {
-    let mut rules = Vec::new();
-    for part in list.split(',') {
-        let part = part.trim().to_lowercase();
-        if part == "*" {
-            return vec![Bypass::All];
-        }
-        rules.extend(parse_bypass(&part));
-    }
-    rules
-}
-
-fn parse_bypass(part: &str) -> Option<Bypass> {
-    if let Some((ip, bits)) = parse_network(part) {
-        return Some(Bypass::Network { ip, bits });
-    }
-    let (host, port) = match split_host_port(part) {
-        Some((host, port)) => (host, Some(port).filter(|port| !port.is_empty())),
-        None => (part, None),
-    };
-    if host.is_empty() {
-        return None;
-    }
-    let port = port.map(str::to_owned);
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        let ip = ip.to_canonical();
-        return Some(Bypass::Address { ip, port });
-    }
-    let host = host
-        .strip_prefix('*')
-        .filter(|rest| rest.starts_with('.'))
-        .unwrap_or(host);
-    let (bare, itself) = match host.strip_prefix('.') {
-        Some(bare) => (bare, false),
-        None => (host, true),
-    };
-    let bare = match bare.is_ascii() {
-        true => bare.to_owned(),
-        false => match UrlHost::parse(bare) {
-            Ok(UrlHost::Domain(ascii)) => ascii,
-            _ => bare.to_owned(),
-        },
-    };
-    Some(Bypass::Domain {
-        suffix: format!(".{bare}"),
-        itself,
-        port,
-    })
-}
-
-/// `net.ParseCIDR`.
-fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
-    let (ip, bits) = text.split_once('/')?;
-    let ip: IpAddr = ip.parse().ok()?;
-    if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let bits: u8 = bits.parse().ok()?;
-    match (ip, ip.to_canonical()) {
-        (IpAddr::V4(_), _) => (bits <= 32).then_some((ip, bits)),
-        // A network of mapped IPv4 addresses.
-        (_, IpAddr::V4(v4)) if (96..=128).contains(&bits) => Some((IpAddr::V4(v4), bits - 96)),
-        (IpAddr::V6(_), _) => (bits <= 128).then_some((ip, bits)),
-    }
-}
-
-fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (ip, network) {
-        (IpAddr::V4(ip), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            u32::from(ip) & mask == u32::from(network) & mask
-        }
-        (IpAddr::V6(ip), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            u128::from(ip) & mask == u128::from(network) & mask
-        }
-        _ => false,
-    }
-}
-
-/// `net.SplitHostPort`; none where that fails.
-fn split_host_port(text: &str) -> Option<(&str, &str)> {
-    let colon = text.rfind(':')?;
-    let (host, before, after) = if text.starts_with('[') {
-        let end = text.find(']')?;
-        if end + 1 != colon {
-            return None;
-        }
-        (&text[1..end], 1, end + 1)
-    } else {
-        let host = &text[..colon];
-        if host.contains(':') {
-            return None;
-        }
-        (host, 0, 0)
-    };
-    if text[before..].contains('[') || text[after..].contains(']') {
-        return None;
-    }
-    Some((host, &text[colon + 1..]))
 }
 
 #[cfg(test)]
@@ -538,43 +376,6 @@ mod tests {
         );
         let cgi = [("HTTP_PROXY", "http://p"), ("REQUEST_METHOD", "GET")];
         assert!(of(&cgi, "http://192.0.2.1").is_err());
-    }
-
-    #[test]
-    fn hosts_are_left_to_no_proxy_as_in_go() {
-        let direct = |no_proxy: &str, url: &str| {
-            let vars = [("HTTPS_PROXY", "http://p"), ("NO_PROXY", no_proxy)];
-            of(&vars, url).expect("a proxy").is_none()
-        };
-        let login = "https://login.microsoftonline.com/x";
-        for yes in [
-            "*",
-            "a,*",
-            "microsoftonline.com",
-            ".microsoftonline.com",
-            "*.microsoftonline.com",
-            "login.microsoftonline.com:443",
-            "LOGIN.microsoftonline.com",
-            " login.microsoftonline.com , x",
-        ] {
-            assert!(direct(yes, login), "{yes}");
-        }
-        for no in [
-            "",
-            ".login.microsoftonline.com",
-            "login.microsoftonline.com:444",
-            "softonline.com",
-            "*microsoftonline.com",
-            "*.com:80",
-        ] {
-            assert!(!direct(no, login), "{no}");
-        }
-        assert!(direct("10.0.0.0/8", "https://10.1.2.3"));
-        assert!(!direct("10.0.0.0/8", "https://11.1.2.3"));
-        assert!(direct("10.1.2.3:8443", "https://10.1.2.3:8443"));
-        assert!(!direct("10.1.2.3:8443", "https://10.1.2.3"));
-        assert!(direct("fd00::/8", "https://[fd00::1]"));
-        assert!(direct("bücher.example", "https://www.bücher.example"));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Which servers are trusted, and what is said of one that is not.
+//! Decides which servers are trusted, and explains why one is not.
 
 use std::fmt;
 
@@ -22,14 +22,14 @@ use platform::Roots;
 #[cfg(not(any(target_os = "macos", windows)))]
 use root_files::Roots;
 
-/// The trusted certificates, read once for all clients.
+/// The trusted certificates.
 pub(super) struct Trust(Roots);
 
 impl Trust {
-    /// Reads the certificates that the system and the variables name.
+    /// Reads the certificates of the system and those that variables name.
     ///
     /// # Errors
-    /// When none can be read at all.
+    /// If none can be read.
     pub(super) fn load(host: &Host) -> Result<Self> {
         Roots::load(host).map(Self)
     }
@@ -37,28 +37,28 @@ impl Trust {
     /// Makes a client trust them.
     ///
     /// # Errors
-    /// When TLS can't be set up.
+    /// If TLS can't be set up.
     pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         self.0.applied_to(builder)
     }
 }
 
-/// Where trusted certificates were looked for, as far as a person set it.
+/// The variables that name trusted certificates.
 #[derive(Debug, Default)]
 struct Source {
     /// The file that `SSL_CERT_FILE` names.
     file: Option<String>,
-    /// What is wrong with what the variables name.
+    /// What is wrong with the files that the variables name.
     problems: Vec<String>,
-    /// What to do about the first of these.
+    /// What to do about the first problem.
     remedy: Option<String>,
 }
 
-/// A certificate that was refused, with what a person needs to know of it.
+/// A refused certificate.
 #[derive(Debug)]
 struct Refused {
     why: CertificateError,
-    /// Whom the certificate, or the last one that the server sent above it, is signed by.
+    /// The issuer of the last certificate in the chain that the server sent.
     issuer: String,
     self_signed: bool,
     source: std::sync::Arc<Source>,
@@ -72,7 +72,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Explains why the certificate of the server at `place` was refused. Trying again changes nothing.
+/// Explains why the certificate of the server at `place` was refused.
 pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
     let refused = match error {
         CertificateError::Other(other) => other.0.downcast_ref::<Refused>(),
@@ -102,7 +102,7 @@ pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             failure
                 .because(why)
-                .hint("another server may answer in its place: check the address, and the proxy where there is one")
+                .hint("another server may have answered: check the address, and the proxy if there is one")
         }
         _ => {
             let failure = failure.because(why);
@@ -110,13 +110,13 @@ pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
                 Some(refused) => failure.because(format!("its issuer is `{}`", refused.issuer)),
                 None => failure,
             }
-            .hint("the server needs another certificate, or a proxy answers in its place")
+            .hint("the server needs another certificate, or a proxy answered instead")
         }
     }
 }
 
 fn unknown_issuer(failure: Failure, refused: Option<&Refused>) -> Failure {
-    const NAME_IT: &str = "where a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`";
+    const NAME_IT: &str = "if a proxy or a private cloud has its own certificate authority, name its PEM file in `SSL_CERT_FILE`";
     let Some(refused) = refused else {
         return failure
             .because("its issuer is not a trusted certificate authority")
@@ -124,7 +124,7 @@ fn unknown_issuer(failure: Failure, refused: Option<&Refused>) -> Failure {
     };
     let Refused { issuer, source, .. } = refused;
     let mut failure = failure.because(if refused.self_signed {
-        format!("it is signed by itself, as `{issuer}`")
+        format!("it is self-signed, by `{issuer}`")
     } else {
         format!("its issuer `{issuer}` is not a trusted certificate authority")
     });
@@ -148,11 +148,11 @@ fn unknown_issuer(failure: Failure, refused: Option<&Refused>) -> Failure {
 fn out_of_time(failure: Failure, why: &str, now: Option<UnixTime>) -> Failure {
     let clock = now.map_or_else(String::new, |now| format!(", which says {}", shown(now)));
     failure.because(why).hint(format!(
-        "check the clock of this machine{clock}; where it is right, the server needs a new certificate"
+        "check the clock of this machine{clock}; if it is right, the server needs a new certificate"
     ))
 }
 
-/// A moment, as a person reads it.
+/// A time for people.
 fn shown(time: UnixTime) -> String {
     let unix = time.as_secs();
     i64::try_from(unix)

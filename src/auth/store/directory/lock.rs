@@ -11,7 +11,7 @@ use std::{
 use super::{ATTEMPTS, Directory};
 use crate::{
     error::Result,
-    host::{file::Owner, process::survive_file_limit},
+    host::{file::Owner, signals::survive_file_limit},
 };
 
 /// What the names of locks end in.

@@ -1,4 +1,4 @@
-//! The trusted certificates of macOS and Windows, whose own verifiers keep them.
+//! Trusts the certificates of macOS and Windows, through their own verifiers.
 
 use reqwest::{Certificate, ClientBuilder};
 
@@ -7,7 +7,7 @@ use crate::{
     host::Host,
 };
 
-/// What `SSL_CERT_FILE` adds to the system's.
+/// The certificates of `SSL_CERT_FILE`, which are added to the system's.
 pub(super) struct Roots(Vec<Certificate>);
 
 impl Roots {
@@ -27,7 +27,7 @@ impl Roots {
         let certificates =
             Certificate::from_pem_bundle(&pem).map_err(|e| fail(super::super::deepest(&e)))?;
         if certificates.is_empty() {
-            return Err(fail("it holds no PEM certificate".into()));
+            return Err(fail("it contains no PEM certificate".into()));
         }
         Ok(Self(certificates))
     }

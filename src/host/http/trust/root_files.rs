@@ -1,5 +1,5 @@
-//! The trusted certificates of a system that keeps them in files, found as Go's crypto/x509 finds
-//! them (`root_unix.go`, `root_linux.go`): what kubectl trusts is trusted here.
+//! Reads the trusted certificates of Unix systems as Go's crypto/x509 does (`root_unix.go`,
+//! `root_linux.go`), so that the same ones are trusted as by kubectl.
 
 use std::{
     collections::HashSet,
@@ -21,7 +21,7 @@ use crate::{
     host::Host,
 };
 
-/// The system's files, of which the first that can be read counts.
+/// The system's files. The first one that can be read is used.
 const FILES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -30,7 +30,7 @@ const FILES: [&str; 6] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-/// The system's directories, which all count.
+/// The system's directories. All are used.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 /// Every trusted certificate.
@@ -40,10 +40,9 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// A set `SSL_CERT_FILE` replaces the system's file and a set `SSL_CERT_DIR`, a list of
-    /// directories, the system's directories; each without the other leaves the other as it is.
-    /// Set but empty is not set. What can't be read or holds no certificate is passed over, and
-    /// told where a certificate is refused.
+    /// `SSL_CERT_FILE` replaces the system's file, and `SSL_CERT_DIR`, a list of directories, the system's
+    /// directories, independently of each other. An empty variable counts as unset. What can't be read
+    /// is skipped, and mentioned if a certificate is refused.
     pub(super) fn load(host: &Host) -> Result<Self> {
         let named = |name| host.var_os(name).filter(|value| !value.is_empty());
         let mut found = Found::default();
@@ -65,7 +64,7 @@ impl Roots {
                 let problem = match found.read_directory(&directory) {
                     Err(error) => error.to_string(),
                     Ok(()) if found.certificates.len() == before => {
-                        "it holds no PEM certificate that others do not".to_owned()
+                        "it contains no further PEM certificate".to_owned()
                     }
                     Ok(()) => return,
                 };
@@ -118,8 +117,8 @@ struct Found {
 }
 
 impl Found {
-    /// Adds the certificates of a PEM text; others kinds of sections and broken ones are passed
-    /// over. Returns how many it holds.
+    /// Adds the certificates of a PEM text, and skips other sections and broken ones. Returns the number
+    /// of certificates.
     fn add(&mut self, pem: &[u8]) -> usize {
         CertificateDer::pem_slice_iter(pem)
             .filter_map(Result::ok)
@@ -141,13 +140,13 @@ impl Found {
             ),
             Ok(content) if self.add(&content) > 0 => return,
             Ok(content) if is_der(&content) => (
-                "is a DER file, and only PEM is read".to_owned(),
+                "is a DER file, not PEM".to_owned(),
                 format!(
                     "type `openssl x509 -inform der -in '{shown}' -out '{shown}.pem'`, and name `{shown}.pem` in `SSL_CERT_FILE`"
                 ),
             ),
             Ok(_) => (
-                "holds no PEM certificate (`-----BEGIN CERTIFICATE-----`)".to_owned(),
+                "contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)".to_owned(),
                 "name a PEM file in `SSL_CERT_FILE`, or type `unset SSL_CERT_FILE`".to_owned(),
             ),
         };
@@ -155,11 +154,11 @@ impl Found {
         self.source.remedy = Some(remedy);
     }
 
-    /// Reads every file of a directory, but not those that are a link to another one of it.
+    /// Reads every file of a directory, except links to other files in it.
     fn read_directory(&mut self, directory: &Path) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let Ok(entry) = entry else { continue };
-            if !leads_to_neighbor(&entry)
+            if !links_to_sibling(&entry)
                 && let Ok(pem) = fs::read(entry.path())
             {
                 self.add(&pem);
@@ -172,7 +171,7 @@ impl Found {
         if self.certificates.is_empty() {
             let mut failure = Failure::of(
                 Kind::Untrusted,
-                "no trusted certificates were found, so that no server can be trusted",
+                "no trusted certificates were found, so no server can be trusted",
             );
             for problem in &self.source.problems {
                 failure = failure.because(problem);
@@ -188,9 +187,9 @@ impl Found {
     }
 }
 
-/// Says whether an entry is a link to another file of its directory: the names that OpenSSL looks
-/// up are such links to the certificates that are there already.
-fn leads_to_neighbor(entry: &fs::DirEntry) -> bool {
+/// Whether an entry is a link to another file in its directory. The names that OpenSSL looks up are such
+/// links.
+fn links_to_sibling(entry: &fs::DirEntry) -> bool {
     entry.file_type().is_ok_and(|kind| kind.is_symlink())
         && fs::read_link(entry.path())
             .is_ok_and(|target: PathBuf| !target.as_os_str().as_encoded_bytes().contains(&b'/'))
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_mean_what_they_mean_to_go() {
+    fn the_variables_have_the_same_meaning_as_in_go() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let write = |name: &str, certificates: &[u8]| {
             let text: String = certificates
@@ -237,7 +236,7 @@ mod tests {
         let count = |vars: &[(&str, &Path)]| roots(vars).expect("some").certificates.len();
         let nowhere = dir.path().join("nowhere");
 
-        // The file gives way to the named one, the directories stay.
+        // `SSL_CERT_FILE` replaces only the file.
         assert!(count(&[("SSL_CERT_FILE", &file)]) >= 2);
         assert!(count(&[("SSL_CERT_FILE", &file)]) <= system + 2);
         assert_eq!(
@@ -252,7 +251,7 @@ mod tests {
             count(&[("SSL_CERT_FILE", &nowhere), ("SSL_CERT_DIR", both.as_ref())]),
             3
         );
-        // Set but empty is not set.
+        // An empty variable counts as unset.
         if system > 0 {
             let empty = Path::new("");
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The verifier: webpki's, with what Go allows beside it, and with errors that name the issuer.
+//! Verifies certificates with webpki, accepts what else Go accepts, and names the issuer in errors.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -49,8 +49,8 @@ impl Verifier {
             return Error::InvalidCertificate(why);
         };
         let self_signed = certificate.issuer() == certificate.subject();
-        // That a certificate authority's own certificate is no server's is beside the point where
-        // the certificate is not trusted at all.
+        // The error is that the certificate is for an authority and not for a server. More useful is that
+        // it is not trusted.
         let why = match why {
             CertificateError::Other(_) if self_signed => CertificateError::UnknownIssuer,
             why => why,
@@ -115,9 +115,9 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Verifies a server's certificate that is one of the trusted ones itself, as Go does: it needs no
-/// chain, be it marked as a certificate authority's or not, but its name, its time and its purpose
-/// count. A self-signed certificate of a private cloud is used so.
+/// Verifies a server's certificate that is itself a trusted one, as Go does: by name, validity and
+/// purpose, without a chain, and even if it is marked as a certificate authority's. Private clouds use
+/// such self-signed certificates.
 fn verify_trusted_itself(
     end_entity: &CertificateDer<'_>,
     name: &ServerName<'_>,
@@ -158,14 +158,14 @@ fn verify_trusted_itself(
     Ok(ServerCertVerified::assertion())
 }
 
-/// The name of whom nobody in the chain vouches for any more.
+/// The issuer of the last certificate in the chain.
 fn last_issuer(end_entity: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> String {
     let intermediates: Vec<_> = intermediates
         .iter()
         .filter_map(|der| Some(parse_x509_certificate(der).ok()?.1))
         .collect();
     let mut at = end_entity;
-    // A chain is no longer than what was sent, whatever leads where.
+    // Bounded, because certificates could refer to each other in a circle.
     for _ in 0..intermediates.len() {
         match intermediates
             .iter()
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate authority's own, for 127.0.0.1 and ten years from November 2026.
+    /// A certificate authority's, for 127.0.0.1, valid for ten years from November 2026.
     const AUTHORITY: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBizCCATCgAwIBAgIUB4jHQUlMWn/T9wxx5I/GkcraHncwCgYIKoZIzj0EAwIw
@@ -199,7 +199,7 @@ BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0kAMEYCIQCdF6j2
 Ci9Z5u6khaJ5A7fNvxNjzL/aPlNr3TrTVp27pAIhAJFsikX7fw+uWx9qiGyfEUfh
 XuOScFSx1IC9XimQir2x
 -----END CERTIFICATE-----";
-    /// The same for clients alone.
+    /// The same, but only for clients.
     const CLIENT: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBnzCCAUWgAwIBAgIUQjoTJphvIvDUFD05/YaC69R4wgcwCgYIKoZIzj0EAwIw
@@ -234,7 +234,7 @@ zAIgB1XtocgEGt+/aLkW4HVNodjHeZe1tnb5QlqFEHhS+rk=
     }
 
     #[test]
-    fn a_trusted_certificate_may_be_a_servers_by_its_name_in_its_time_and_for_its_purpose() {
+    fn a_trusted_certificate_is_accepted_by_name_validity_and_purpose() {
         const THEN: u64 = 1_800_000_000;
         assert_eq!(verify(AUTHORITY, AUTHORITY, "127.0.0.1", THEN), Ok(()));
         let refused =
@@ -255,7 +255,7 @@ zAIgB1XtocgEGt+/aLkW4HVNodjHeZe1tnb5QlqFEHhS+rk=
             refused(CLIENT, CLIENT, "127.0.0.1", THEN),
             CertificateError::InvalidPurpose
         );
-        // Another certificate of the same name and key is not the trusted one.
+        // Another certificate with the same name and key is not the trusted one.
         assert_eq!(
             refused(AUTHORITY, CLIENT, "127.0.0.1", THEN),
             CertificateError::UnknownIssuer
