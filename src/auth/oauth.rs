@@ -15,7 +15,7 @@ use super::{FlowContext, progress::WaitingFor};
 use crate::{
     error::{Failure, Result},
     host::http::{
-        Answer, place,
+        Answer, origin,
         retry::{Limit, Next, Retries, RetryPolicy},
         stray_answer,
     },
@@ -225,17 +225,17 @@ pub(super) async fn send<F: Future<Output = Result<Answer>>>(
     secrets: &[Secret],
     attempt: impl Fn() -> F,
 ) -> Result<Answer> {
-    let place = place(url);
+    let origin = origin(url);
     let proxy = cx.host.http().ok().and_then(|http| http.proxy(url));
     let through = proxy.map_or_else(String::new, |proxy| {
         format!(" through the proxy {}", proxy.shown())
     });
     let explain = |answer: &Answer| refusal(url, answer, secrets).into();
     let attempt = || {
-        tracing::debug!("asking {place}{}", url.path());
+        tracing::debug!("asking {origin}{}", url.path());
         attempt()
     };
-    let from = format!("`{place}`{through}");
+    let from = format!("`{origin}`{through}");
     let (answer, asked) = send_by(&RETRY_POLICY, cx, &from, explain, attempt).await?;
     match asked {
         None => Ok(answer),
@@ -301,7 +301,7 @@ pub(super) fn read_tokens(
         return Err(refusal(url, answer, secrets));
     }
     read_object(url, answer, secrets)?;
-    Ok(Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(url)))?)
+    Ok(Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(origin(url)))?)
 }
 
 /// Reads the JSON object of a service's answer.
@@ -325,7 +325,7 @@ fn refusal(url: &Url, answer: &Answer, secrets: &[Secret]) -> TokenError {
 
 /// Explains an answer that is not the service's own.
 pub(super) fn stray(url: &Url, answer: &Answer, secrets: &[Secret]) -> Failure {
-    stray_answer(&place(url), answer, |text| scrub(text, secrets))
+    stray_answer(&origin(url), answer, |text| scrub(text, secrets))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{
     host::{
         Host,
         http::{
-            Answer, Http, place,
+            Answer, Http, origin,
             retry::{Limit, Next, Retries, RetryPolicy},
         },
     },
@@ -252,7 +252,7 @@ impl<'a> Arm<'a> {
                 Next::Stop | Next::NoTimeFor(_) => {
                     return Err(match sent {
                         Ok(answer) => {
-                            error::failure(call.doing, &place(url), &answer, &token.secret)
+                            error::failure(call.doing, &origin(url), &answer, &token.secret)
                         }
                         Err(why) => call.failed(why),
                     });
@@ -304,17 +304,17 @@ impl<'a> Arm<'a> {
             request = request.header(CONTENT_LENGTH, "0");
         }
         // Without the query: a page's token says more than a log should.
-        tracing::debug!("{method} {}{}", place(url), url.path());
+        tracing::debug!("{method} {}{}", origin(url), url.path());
         match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
             Ok(sent) => {
                 if let Ok(answer) = &sent {
-                    tracing::debug!("{} from {}{}", answer.status, place(url), url.path());
+                    tracing::debug!("{} from {}{}", answer.status, origin(url), url.path());
                 }
                 sent
             }
             Err(_) => Err(Failure::of(
                 Kind::Timeout,
-                format!("`{}` did not answer in time", place(url)),
+                format!("`{}` did not answer in time", origin(url)),
             )
             .because(format!(
                 "the answer was not whole after {} s",
@@ -339,6 +339,6 @@ fn is_throttled(sent: &Result<Answer>) -> bool {
 fn check_json(answer: &Answer, url: &Url, token: &Secret) -> Result<()> {
     match serde_json::from_slice::<IgnoredAny>(&answer.body) {
         Ok(_) => Ok(()),
-        Err(_) => Err(error::stray(&place(url), answer, token)),
+        Err(_) => Err(error::stray(&origin(url), answer, token)),
     }
 }

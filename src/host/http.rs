@@ -128,9 +128,9 @@ impl Http {
         let request =
             request.map_err(|e| Failure::new("could not make a request").because(deepest(&e)))?;
         let url = request.url().clone();
-        let place = place(&url);
+        let origin = origin(&url);
         let proxy = self.proxy(&url);
-        let fail = |e: reqwest::Error| explain::failure(&place, proxy.as_ref(), &e);
+        let fail = |e: reqwest::Error| explain::failure(&origin, proxy.as_ref(), &e);
         let mut response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) => {
@@ -152,7 +152,7 @@ impl Http {
             if body.len() + chunk.len() > ANSWER_LIMIT {
                 return Err(Failure::of(
                     Kind::Network,
-                    format!("the answer of `{place}` is larger than 64 MiB"),
+                    format!("the answer of `{origin}` is larger than 64 MiB"),
                 ));
             }
             body.extend_from_slice(&chunk);
@@ -184,14 +184,14 @@ pub(crate) fn require_tls(url: &Url) -> Result<()> {
         "http" if clear_allowed() => Ok(()),
         _ => Err(Failure::usage(format!(
             "refused to send a credential to `{}` without TLS",
-            place(url)
+            origin(url)
         ))
         .hint("use an `https://` address")),
     }
 }
 
 /// A URL's scheme, host and port, which are safe to show.
-pub(crate) fn place(url: &Url) -> String {
+pub(crate) fn origin(url: &Url) -> String {
     match url.port() {
         Some(port) => format!(
             "{}://{}:{port}",

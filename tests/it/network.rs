@@ -144,8 +144,8 @@ const PAGES: [Page; 4] = [
         },
         said: [
             "status 302 Found",
-            "leads to `http://wifi.example`",
-            "sign-in page of the network",
+            "redirects to `http://wifi.example`",
+            "the network's sign-in page",
         ],
     },
     Page {
@@ -154,7 +154,7 @@ const PAGES: [Page; 4] = [
         said: [
             "status 200 OK",
             "it is a web page",
-            "sign-in page of the network",
+            "the network's sign-in page",
         ],
     },
 ];
@@ -499,7 +499,7 @@ fn the_certificate_variables_mean_what_they_mean_to_go() {
         (&garbage, "", false, "`SSL_CERT_FILE` names"),
         (&nowhere, "", false, "No such file"),
         (&theirs, &nowhere, false, "`SSL_CERT_DIR` names"),
-        (&garbage, &nowhere, false, "holds no PEM certificate"),
+        (&garbage, &nowhere, false, "contains no PEM certificate"),
     ] {
         let env = [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", dir), secret];
         let ran = test_env.get_token(&test_env.spn_args(&["--force-refresh"]), &env);
@@ -561,17 +561,9 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
         // Trusted, and then it is a web page that openssl answers.
         ("authority.pem", "authority.pem", "it is a web page"),
         ("leaf.pem", "leaf.pem", "it is a web page"),
-        (
-            "authority.pem",
-            "leaf.pem",
-            "signed by itself, as `CN=private`",
-        ),
+        ("authority.pem", "leaf.pem", "self-signed, by `CN=private`"),
         ("authority.pem", "authority.der", "openssl x509 -inform der"),
-        (
-            "name.pem",
-            "name.pem",
-            "another server may answer in its place",
-        ),
+        ("name.pem", "name.pem", "another server may have answered"),
         ("purpose.pem", "purpose.pem", "is not trusted"),
     ] {
         let server = TlsServer::start(&openssl, &directory, certificate);
@@ -639,7 +631,7 @@ fn a_proxy_that_is_away_or_says_no_is_named_without_its_password() {
     );
     for (proxy, said) in [
         (&away, "through the proxy `http://"),
-        (&asks, "wants a user name and a password"),
+        (&asks, "requires a user name and a password"),
         (
             &denies,
             "refused a connection to `https://login.example.test`",
@@ -701,7 +693,7 @@ fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy
     let test_env = TestEnv::new();
     for (bad, why) in [
         ("http:\\\\planted:3128", "a backslash"),
-        ("http://planted:3128 ", "a blank"),
+        ("http://planted:3128 ", "a space"),
         ("\"http://planted:3128\"", "a quotation mark"),
         ("'http://planted:3128'", "not a URL"),
         ("http://planted:3128\r", "a line break"),

@@ -18,7 +18,7 @@ use crate::{
     host::{
         Host,
         http::{
-            Answer, Http, place,
+            Answer, Http, origin,
             retry::{Limit, RetryPolicy},
         },
     },
@@ -105,7 +105,7 @@ impl Flow for Msi {
         }
         if answer.is_success() {
             read_object(&url, &answer, &secrets)?;
-            return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(place(&url)));
+            return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(origin(&url)));
         }
         Err(row.refusal(cx.host, &self.identity, &url, &answer))
     }
@@ -133,7 +133,7 @@ async fn reach(url: &Url) -> Result<()> {
     };
     Err(
         Failure::of(Kind::Network, "there is no managed identity service here")
-            .because(format!("`{}`: {why}", place(url)))
+            .because(format!("`{}`: {why}", origin(url)))
             .hint("run this on an Azure machine that has an identity, or choose another `--login`"),
     )
 }

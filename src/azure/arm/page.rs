@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     error::{Failure, Result},
-    host::http::place,
+    host::http::origin,
 };
 
 /// One page.
@@ -53,8 +53,8 @@ pub(super) fn check_next(link: &str, arm: &Url) -> Result<Url> {
     if !same {
         return Err(refused().because(format!(
             "its `nextLink` leads to `{}`, and ARM is `{}`",
-            place(&url),
-            place(arm)
+            origin(&url),
+            origin(arm)
         )));
     }
     if !url.username().is_empty() || url.password().is_some() {

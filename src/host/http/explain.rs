@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Answer, deepest, layers, place, proxy::Proxy, trust};
+use super::{Answer, deepest, layers, origin, proxy::Proxy, trust};
 use crate::error::{Failure, Kind};
 
 /// How much of a page's title is shown, in characters.
@@ -12,9 +12,9 @@ const TITLE_LIMIT: usize = 80;
 const NETWORK: &str = "check the network, and `HTTPS_PROXY` if you need a proxy";
 
 /// Explains why no answer came.
-pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error) -> Failure {
+pub(super) fn failure(origin: &str, proxy: Option<&Proxy>, error: &reqwest::Error) -> Failure {
     if let Some(why) = refused_certificate(error) {
-        let failure = trust::explain(place, why);
+        let failure = trust::explain(origin, why);
         return match proxy {
             Some(proxy) => failure.because(format!("it came through the proxy {}", proxy.shown())),
             None => failure,
@@ -23,20 +23,20 @@ pub(super) fn failure(place: &str, proxy: Option<&Proxy>, error: &reqwest::Error
     let reason = deepest(error);
     match proxy {
         Some(proxy) if error.is_connect() || error.is_timeout() => {
-            through_proxy(place, proxy, &reason, error)
+            through_proxy(origin, proxy, &reason, error)
         }
         _ if error.is_timeout() => {
-            Failure::of(Kind::Timeout, format!("`{place}` did not answer in time"))
+            Failure::of(Kind::Timeout, format!("`{origin}` did not answer in time"))
                 .because(reason)
                 .hint(NETWORK)
         }
-        _ => Failure::of(Kind::Network, format!("could not reach `{place}`"))
+        _ => Failure::of(Kind::Network, format!("could not reach `{origin}`"))
             .because(reason)
             .hint(NETWORK),
     }
 }
 
-fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Error) -> Failure {
+fn through_proxy(origin: &str, proxy: &Proxy, reason: &str, error: &reqwest::Error) -> Failure {
     let shown = proxy.shown();
     let variable = proxy.variable();
     match tunnel_error(error).as_deref() {
@@ -44,16 +44,16 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
             Kind::Denied,
             format!("the proxy {shown} requires a user name and a password"),
         )
-        .because(format!("it did not let a connection to `{place}` through"))
+        .because(format!("it did not let a connection to `{origin}` through"))
         .hint(format!(
             "set them as in `{variable}=http://USER:PASSWORD@proxy.example.com:3128`"
         )),
         Some("unsuccessful") => Failure::of(
             Kind::Network,
-            format!("the proxy {shown} refused a connection to `{place}`"),
+            format!("the proxy {shown} refused a connection to `{origin}`"),
         )
         .hint(format!(
-            "ask for `{place}` to be allowed there, or name the host in `NO_PROXY` if it needs no proxy"
+            "ask for `{origin}` to be allowed there, or name the host in `NO_PROXY` if it needs no proxy"
         )),
         _ => {
             let kind = if error.is_timeout() {
@@ -63,7 +63,7 @@ fn through_proxy(place: &str, proxy: &Proxy, reason: &str, error: &reqwest::Erro
             };
             Failure::of(
                 kind,
-                format!("could not reach `{place}` through the proxy {shown}"),
+                format!("could not reach `{origin}` through the proxy {shown}"),
             )
             .because(reason)
             .hint(format!(
@@ -110,13 +110,13 @@ fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::CertificateErr
 /// Explains an answer that is not the service's: a page of a proxy, of a captive portal or of a gateway
 /// whose service is down. `scrub` removes secrets from a text of the answer.
 pub(crate) fn stray_answer(
-    place: &str,
+    origin: &str,
     answer: &Answer,
     scrub: impl Fn(&str) -> String,
 ) -> Failure {
     let mut failure = Failure::of(
         Kind::Network,
-        format!("`{place}` answered with {}", status(answer)),
+        format!("`{origin}` answered with {}", status(answer)),
     )
     .because(scrub(&looks(answer)));
     // Added by a proxy on the way (RFC 9110 section 7.6.3).
@@ -143,7 +143,7 @@ fn looks(answer: &Answer) -> String {
         && let Some(location) = answer.header("location")
     {
         return match Url::parse(location) {
-            Ok(url) => format!("it redirects to `{}`", place(&url)),
+            Ok(url) => format!("it redirects to `{}`", origin(&url)),
             Err(_) => "it redirects to another page".to_owned(),
         };
     }

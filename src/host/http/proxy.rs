@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::{Answer, place};
+use super::{Answer, origin};
 use crate::{
     error::{Failure, Kind, Result},
     host::Host,
@@ -75,13 +75,13 @@ impl Proxy {
         let port = self.url.port_or_known_default().unwrap_or(80);
         let address = (host.trim_matches(['[', ']']), port);
         let mut stream = tokio::net::TcpStream::connect(address).await?;
-        let place = format!(
+        let origin = format!(
             "{}:{}",
             target.host_str().unwrap_or_default(),
             target.port_or_known_default().unwrap_or(443)
         );
         let mut request = Zeroizing::new(format!(
-            "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n"
+            "CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n"
         ));
         if !self.url.username().is_empty() || self.url.password().is_some() {
             let mut login = decoded(self.url.username());
@@ -100,7 +100,7 @@ impl Proxy {
 
     /// Its address, without user name and password, and its variable.
     pub fn shown(&self) -> String {
-        format!("`{}` (from `{}`)", place(&self.url), self.variable)
+        format!("`{}` (from `{}`)", origin(&self.url), self.variable)
     }
 }
 

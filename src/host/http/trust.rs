@@ -72,8 +72,8 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Explains why the certificate of the server at `place` was refused.
-pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
+/// Explains why the certificate of the server at `origin` was refused.
+pub(super) fn explain(origin: &str, error: &CertificateError) -> Failure {
     let refused = match error {
         CertificateError::Other(other) => other.0.downcast_ref::<Refused>(),
         _ => None,
@@ -81,7 +81,7 @@ pub(super) fn explain(place: &str, error: &CertificateError) -> Failure {
     let why = refused.map_or(error, |refused| &refused.why);
     let failure = Failure::of(
         Kind::Untrusted,
-        format!("the certificate of `{place}` is not trusted"),
+        format!("the certificate of `{origin}` is not trusted"),
     );
     match why {
         CertificateError::UnknownIssuer => unknown_issuer(failure, refused),
