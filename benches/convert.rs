@@ -1,10 +1,9 @@
-//! `convert-kubeconfig` over a kubeconfig of 100 and of 2,000 users, beside the real kubelogin in the
-//! same run.
+//! Compares `convert-kubeconfig` with kubelogin's, for 100 and for 2,000 users.
 //!
-//! `cargo bench --bench convert` (`AAD_BENCH_BINARY` names another build of ours; kubelogin is found
-//! as the tests find it: `AAD_PEER_KUBELOGIN`, else `PATH`). Runs alternate, so that what else the
-//! machine does slows both. Kubelogin writes the whole file once for each user, so its time grows
-//! with their square: it is stopped after two minutes.
+//! `cargo bench --bench convert` (`AAD_BENCH_BINARY` names another build of ours; kubelogin is
+//! `AAD_PEER_KUBELOGIN`, else the one on `PATH`). Runs alternate, so that other load slows both.
+//! Kubelogin writes the whole file once for each user, so its time grows with the square of their
+//! number: it is stopped after two minutes.
 
 use std::{
     env, fs,
@@ -17,10 +16,10 @@ use std::{
 const SIZES: [usize; 2] = [100, 2_000];
 const ROUNDS: usize = 7;
 const THEIR_ROUNDS: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() {
-    // `cargo test --benches` asks only whether it starts.
+    // `cargo test --benches` only checks that it starts.
     if env::args().any(|arg| arg == "--test") {
         return;
     }
@@ -58,8 +57,8 @@ fn measure(users: usize, kubelogin: Option<&Path>) {
         (None, _) => println!("  kubelogin   not installed"),
         (Some(_), None) => println!(
             "  kubelogin   not done after {} s: more than {:.0} times as long",
-            PATIENCE.as_secs(),
-            PATIENCE.as_secs_f64() / ours.as_secs_f64()
+            TIMEOUT.as_secs(),
+            TIMEOUT.as_secs_f64() / ours.as_secs_f64()
         ),
         (Some(_), Some(theirs)) => println!(
             "  kubelogin   {:>10.1} ms, median of {THEIR_ROUNDS}: {:.0} times as long",
@@ -69,7 +68,7 @@ fn measure(users: usize, kubelogin: Option<&Path>) {
     }
 }
 
-/// How long a conversion takes; `None` if it is not done after [`PATIENCE`].
+/// How long a conversion takes; `None` if it is not done after [`TIMEOUT`].
 fn run(program: &Path, home: &Path, text: &str, users: usize) -> Option<Duration> {
     let path = home.join("config");
     fs::write(&path, text).expect("written");
@@ -86,7 +85,7 @@ fn run(program: &Path, home: &Path, text: &str, users: usize) -> Option<Duration
         if let Some(status) = child.try_wait().expect("a status") {
             break status;
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             child.kill().expect("killed");
             child.wait().expect("a status");
             let _ = fs::remove_file(home.join("config.lock"));
@@ -120,7 +119,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// What `az aks get-credentials` leaves behind, many times over.
+/// What `az aks get-credentials` writes, for many clusters.
 fn kubeconfig(users: usize) -> String {
     let ca = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t".repeat(45);
     let mut text = "apiVersion: v1\nclusters:\n".to_owned();

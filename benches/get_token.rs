@@ -1,18 +1,16 @@
-//! What a cached `get-token` costs: beside an empty program, and beside the real kubelogin.
+//! Compares a cached `get-token` with an empty program and with kubelogin.
 //!
 //! ```text
 //! cargo bench --bench get_token
 //! AAD_BENCH_BINARY=target/x86_64-unknown-linux-musl/release/kubectl-aad cargo bench --bench get_token
 //! ```
 //!
-//! The program is copied first, in one piece: how a file's pages came into memory decides how many
-//! faults it takes to map them, and one that was just linked or long unused is not as one just
-//! installed.
+//! The program is copied first, as an installation does: the number of page faults depends on how
+//! the file got into memory, and a program that was just linked or not used for long differs.
 //!
-//! Runs are paired: the two programs of a row take turns, so that what else the machine does
-//! befalls both. A row shows both medians and the median of the pairs' ratios. kubelogin and `az`
-//! are found as the tests find them (`AAD_PEER_KUBELOGIN`, `AAD_PEER_AZ`, else the `PATH`); where one
-//! is missing, its row is left out aloud.
+//! Runs alternate between the two programs of a row, so that other load slows both. A row shows
+//! both medians and the median of the pairs' ratios. kubelogin and `az` are those of
+//! `AAD_PEER_KUBELOGIN` and `AAD_PEER_AZ`, else those on the `PATH`; a missing one is reported.
 
 use std::{
     env, fs,
@@ -76,7 +74,7 @@ impl Bench {
         }
     }
 
-    /// A program in an environment that holds what the simulator needs and nothing else.
+    /// A program in an environment that has only what the simulator needs.
     fn program(&self, program: &Path) -> Command {
         let ca = self.home.path().join("ca.pem");
         let mut command = Command::new(program);
@@ -191,7 +189,7 @@ impl Bench {
         );
     }
 
-    /// Warms both, lets them take turns, and prints what came of it.
+    /// Warms both up, runs them alternately, and prints the row.
     fn row(
         &self,
         what: &str,
@@ -205,7 +203,7 @@ impl Bench {
         }
         let (mut own, mut others, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..pairs {
-            // Who goes first changes, so that neither always finds the other's warmth.
+            // The order alternates, so that neither always runs with warm caches.
             let (a, b) = if pair % 2 == 0 {
                 let a = time(ours());
                 (a, time(other()))

@@ -1,12 +1,12 @@
-//! How long `sync` takes over a simulated fleet, beside what the network alone would take.
+//! Compares the time of `sync` over a simulated fleet with the time that the network alone takes.
 //!
-//! The real binary runs in a cleared environment against the simulator, which holds every ARM reply
-//! back by a set latency and, in some cases, throttles. The bound is computed: latency times calls
-//! over the calls under way at once, or what the emptiest bucket takes to refill. A ratio near 1 says
-//! that the time is the network's and not ours. The sign-in is the stand-in for `az`. The simulator runs on the same machine and its work
-//! is in the figures.
+//! The real binary runs in a cleared environment against the simulator, which delays every ARM reply
+//! and, in some cases, throttles. The bound is computed: latency times calls, divided by the calls in
+//! flight at once, or the time that the emptiest bucket takes to refill. A ratio near 1 means that
+//! the time is the network's. The sign-in is a stand-in for `az`. The figures include the work of the
+//! simulator, which runs on the same machine.
 //!
-//! `cargo bench --bench sync`; `-- 2000` runs the cases whose name holds `2000`.
+//! `cargo bench --bench sync`; `-- 2000` runs the cases with `2000` in their name.
 
 use std::{
     path::Path,
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// Runs of a case; the median is shown.
 const RUNS: usize = 3;
-/// Calls under way at once unless a case says otherwise: the default of `sync`.
+/// Calls in flight at once, unless a case says otherwise: the default of `sync`.
 const CONCURRENCY: usize = 16;
 /// Clusters on a page.
 const PAGE: usize = 100;
@@ -105,12 +105,12 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    // `sync` starts `az`: this program is it, when it is called by that name.
+    // `sync` starts `az`, which is this program under that name.
     let arguments: Vec<_> = std::env::args().collect();
     if let Some(code) = fake_cli::main(&arguments, &|name| std::env::var(name).ok()) {
         return ExitCode::from(code);
     }
-    let wanted = std::env::args()
+    let filter = std::env::args()
         .skip(1)
         .find(|argument| !argument.starts_with('-'));
     println!(
@@ -118,14 +118,14 @@ fn main() -> ExitCode {
         "case", "median s", "bound s", "ratio", "serial s", "calls"
     );
     for case in CASES {
-        if wanted.as_deref().is_none_or(|w| case.name.contains(w)) {
+        if filter.as_deref().is_none_or(|w| case.name.contains(w)) {
             case.measure();
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Gives this program another name.
+/// Links this program under another name.
 fn link_self(link: &Path) {
     let own = std::env::current_exe().expect("a program knows its own path");
     #[cfg(unix)]
@@ -158,7 +158,7 @@ impl Case {
         );
     }
 
-    /// The least that the waits alone can take, in seconds.
+    /// The time that the waits alone take at least, in seconds.
     fn bound(&self) -> f64 {
         let latency = self.latency.as_secs_f64();
         let rounds = |calls: usize, at_once: usize| calls.div_ceil(at_once) as f64 * latency;

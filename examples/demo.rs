@@ -1,8 +1,8 @@
 //! `kubectl aad sync` on a simulated Azure: 200 clusters in 5 subscriptions and 2 tenants.
 //!
 //! Starts the simulator in this process, signs in through a stand-in for `az`, syncs into a
-//! kubeconfig in a temporary directory and, where kubectl is installed, lets it in to a few
-//! clusters. Nothing is left behind and nothing outside the directory is read or written.
+//! kubeconfig in a temporary directory and, if kubectl is installed, runs it against a few
+//! clusters. Nothing outside the directory is read or written, and the directory is deleted.
 
 use std::{
     env,
@@ -18,14 +18,13 @@ use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Simulator};
 use kubectl_aad::{Host, cli};
 
 fn main() -> ExitCode {
-    // Called by the name of `az` or `azd`, this program stands in for it: the demo and the tests put
+    // Under the name `az` or `azd` this program stands in for that tool: the demo and the tests put
     // a link to it on their PATH.
     let args: Vec<String> = env::args().collect();
     if let Some(code) = azure_sim::fake_cli::main(&args, &|name| env::var(name).ok()) {
         return ExitCode::from(code);
     }
-    // kubectl runs the plugin by its name. This program is its own plugin when it
-    // is called by that name, so that the demo needs no other binary.
+    // Under the plugin's name this program is the plugin, so that the demo needs no other binary.
     let called = env::args_os().next().unwrap_or_default();
     if Path::new(&called)
         .file_stem()
@@ -75,7 +74,7 @@ fn demo() -> Result<ExitCode, Box<dyn Error>> {
     let simulator = Simulator::start(fleet);
     // The stand-in signs in without a code; a device code is approved on the second poll.
     simulator.configure(|settings| settings.device_auto_approve = Some((2, person.upn.clone())));
-    // As slow as a near Azure region, so that there is something to watch.
+    // The latency of a near Azure region, so that there is something to watch.
     simulator
         .faults()
         .add(Fault::on(Endpoint::ListClusterUserCredential).latency(Duration::from_millis(150)));
@@ -172,17 +171,17 @@ fn demo() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the directory away when the demo is interrupted, which would leave it otherwise.
+/// Deletes the directory if the demo is interrupted.
 fn leave_nothing_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut interrupted = Box::pin(async { tokio::signal::ctrl_c().await });
-    // Polled once, so that from here on the signal is ours.
+    // Polled once, so that the signal is handled from here on.
     let _ = runtime.block_on(async { futures::poll!(&mut interrupted) });
     thread::spawn(move || {
         if runtime.block_on(interrupted).is_ok() {
-            // What runs in it is being interrupted too, and may write a last file meanwhile.
+            // The programs in it are interrupted too, and may still write a file.
             for _ in 0..100 {
                 if fs::remove_dir_all(&directory).is_ok() {
                     break;
@@ -194,7 +193,7 @@ fn leave_nothing_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets kubectl in to a few clusters, by the contexts that the kubeconfig names.
+/// Runs kubectl with the contexts of a few clusters.
 fn kubectl(
     command: &dyn Fn(&str) -> Command,
     kubeconfig: &Path,

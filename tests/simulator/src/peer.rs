@@ -69,7 +69,7 @@ fn skip(what: &str) {
     skipped.entry(what.to_owned()).or_default().insert(test);
 }
 
-/// The line that ends a run, or none where every test had its programs.
+/// The line that ends a run, or `None` if every test had its programs.
 fn summary(skipped: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     if skipped.is_empty() {
         return None;

@@ -35,12 +35,12 @@ pub(super) fn handle(state: &State, tenant: &str, request: &Request) -> Reply {
         return match state.settings().sign_in {
             SignIn::Page => asked.page(state, tenant, fields, None),
             SignIn::As(upn) => asked.finish(state, &upn),
-            SignIn::Cancel => asked.cancelled(),
+            SignIn::Cancel => asked.canceled(),
             SignIn::DeclineConsent => asked.declined(),
         };
     }
     match field("action") {
-        Some("cancel") => asked.cancelled(),
+        Some("cancel") => asked.canceled(),
         Some("decline") => asked.declined(),
         _ => {
             let upn = field("username").unwrap_or_default();
@@ -250,7 +250,7 @@ impl Asked {
         Ok(code)
     }
 
-    fn cancelled(&self) -> Reply {
+    fn canceled(&self) -> Reply {
         self.back(&[
             ("error", "access_denied".into()),
             ("error_subcode", "cancel".into()),

@@ -32,7 +32,7 @@ fn launch(directory: &Path) -> (Child, HashMap<String, String>) {
             break;
         }
     }
-    // The rest of its output is nobody's: it must not block.
+    // Nobody reads further output, which must not block.
     std::thread::spawn(move || lines.for_each(drop));
     (child, variables)
 }
@@ -50,7 +50,7 @@ fn the_program_serves_until_it_is_interrupted() {
     );
     let ca = std::fs::read_to_string(&variables["SSL_CERT_FILE"]).expect("the CA file");
     assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
-    // Any simulator lends its client: the control interface is plain HTTP.
+    // The client of any simulator will do: the control interface is plain HTTP.
     let lender = start(FleetSpec::default());
     let identities = Call::new(
         &lender,

@@ -1,4 +1,4 @@
-//! A small HTTP client that trusts only one simulator, and what tests need around it.
+//! A small HTTP client that trusts only one simulator, and helpers for tests.
 
 use azure_sim::{Fleet, FleetSpec, Simulator};
 use serde_json::Value;
@@ -28,7 +28,7 @@ impl Response {
     }
 }
 
-/// One request, sent over a connection of its own.
+/// One request, sent over its own connection.
 pub(crate) struct Call {
     method: String,
     url: url::Url,

@@ -1,4 +1,4 @@
-//! Entra: what each grant gives and refuses.
+//! Entra: what each grant returns and rejects.
 
 use crate::client::{Call, Response, aadsts, arm_scope, service_token, start, text, token};
 use aws_lc_rs::rand::SystemRandom;
@@ -482,7 +482,7 @@ fn a_certificate_assertion_must_be_signed_addressed_and_in_time() {
         700_027
     );
 
-    // Registered by its DER, the certificate need not travel; another one no longer gets in.
+    // A certificate registered by its DER need not be sent; another one is rejected.
     simulator.update(|fleet| {
         fleet.service_principals[0].certificates = vec![CertificateTrust::Der(der.clone())]
     });
@@ -520,7 +520,7 @@ fn a_federated_assertion_must_match_what_is_registered() {
     assert_eq!(assert_client(&simulator, &assertion).status, 200);
     exact("system:serviceaccount:ns:other");
     assert_eq!(aadsts(&assert_client(&simulator, &assertion)), 70_021);
-    // With anything registered, only the signature can be what refuses it.
+    // Any certificate is accepted, so only the signature can be wrong.
     simulator.update(|fleet| {
         fleet.service_principals[0].federated = vec![FederatedCredential::Any];
     });

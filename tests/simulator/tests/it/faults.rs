@@ -19,7 +19,7 @@ fn status(simulator: &Simulator, token: &str, index: usize) -> u16 {
 }
 
 #[test]
-fn a_fault_befalls_what_it_names_and_as_often_as_it_says() {
+fn a_fault_applies_to_what_it_names_as_often_as_it_says() {
     let simulator = start(FleetSpec::default());
     let token = service_token(&simulator, 0, &arm_scope(&simulator));
     let clusters = simulator.fleet().clusters;

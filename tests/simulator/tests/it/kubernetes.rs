@@ -1,4 +1,4 @@
-//! The clusters' API servers: whom they let in.
+//! The clusters' API servers: which credentials they accept.
 
 use crate::client::{Call, Response, arm_scope, service_token, start, text};
 use azure_sim::{ClusterAuth, FleetSpec, PowerState, Simulator};

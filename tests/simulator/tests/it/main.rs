@@ -1,5 +1,4 @@
-//! The simulator seen from outside: over its sockets, by this crate's own small client and by the
-//! real tools that it stands opposite to.
+//! Tests the simulator over its sockets, with a small client and with the real tools.
 
 mod arm;
 mod binary;

@@ -1,4 +1,4 @@
-//! Real clients against the simulator: what they accept is what Azure sends.
+//! Real clients against the simulator, which they must accept as Azure.
 
 mod azure_cli;
 mod kubectl;
@@ -9,7 +9,7 @@ use azure_sim::{Simulator, peer};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A home directory with the simulator's files, and an environment that holds nothing else.
+/// A home directory with the simulator's files, and an environment with nothing else.
 struct Home {
     directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Home {
             .expect("the program starts")
     }
 
-    /// Runs a program that must succeed; its output.
+    /// Runs a program that must succeed, and returns its output.
     fn succeeds(&self, program: &Path, args: &[&str]) -> String {
         let output = self.run(program, args);
         assert!(

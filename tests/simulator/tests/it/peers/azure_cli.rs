@@ -6,7 +6,7 @@ use azure_sim::{AKS_SERVER_APP, Endpoint, FleetSpec, Simulator};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A home in which az knows the simulator and nothing else.
+/// A home directory in which az knows only the simulator.
 fn registered(simulator: &Simulator, az: &Path) -> Home {
     let mut home = Home::new(simulator);
     home.set(
@@ -52,7 +52,7 @@ fn az_signs_in_as_a_service_principal_and_lists_clusters() {
     });
     let home = registered(&simulator, &az);
     let principal = simulator.fleet().service_principals[0].clone();
-    // First, since az finds a token of an earlier sign-in again.
+    // First, because az uses the token of an earlier sign-in.
     let wrong = home.run(
         &az,
         &[

@@ -26,7 +26,7 @@ const FLEET: FleetSpec = FleetSpec {
     legacy: 0.0,
 };
 
-/// A kubelogin opposite a simulator.
+/// A kubelogin and its simulator.
 struct Bench {
     simulator: Simulator,
     home: Home,
@@ -67,7 +67,7 @@ impl Bench {
             &self.simulator.authority_url(),
             "--disable-instance-discovery",
         ]);
-        // A home of its own for each call: kubelogin finds tokens of earlier ones again.
+        // A home directory for each call: kubelogin would use tokens of earlier ones.
         let home = self.home.path().join(uuid::Uuid::new_v4().to_string());
         std::fs::create_dir(&home).expect("a directory");
         command
@@ -330,11 +330,11 @@ fn kubelogin_finds_the_managed_identity_of_every_platform() {
         };
         bench.place(place);
         if place == Place::VirtualMachine {
-            // kubelogin knows no other address for IMDS, but it does go there through a proxy.
+            // kubelogin has a fixed address for IMDS, but uses a proxy for it.
             bench.home.set("HTTP_PROXY", &bench.simulator.imds_url());
         }
         if place == Place::ServiceFabric {
-            // kubelogin does not look at the thumbprint: the certificate has to be trusted.
+            // kubelogin ignores the thumbprint, so the certificate has to be trusted.
             let roots = bench.home.path().join("fabric.pem");
             let both = bench.simulator.service_fabric_pem() + &bench.simulator.ca_pem();
             std::fs::write(&roots, both).expect("the file is written");
@@ -344,7 +344,7 @@ fn kubelogin_finds_the_managed_identity_of_every_platform() {
         }
         let identities = bench.simulator.fleet().managed_identities;
         if place == Place::AzureMl {
-            // Azure ML's endpoint has no answer for nobody in particular.
+            // Azure ML's endpoint requires a client id.
             bench
                 .home
                 .set("DEFAULT_IDENTITY_CLIENT_ID", &identities[1].client_id);
@@ -482,7 +482,7 @@ struct BrowserSignIn {
 }
 
 impl BrowserSignIn {
-    /// Starts kubelogin with a browser that writes the address down, and reads that.
+    /// Starts kubelogin with a browser that writes the address to a file, and reads it.
     fn start(args: &[&str]) -> Option<Self> {
         let mut bench = Bench::new()?;
         let file = bench.home.path().join("opened");
@@ -528,7 +528,7 @@ impl BrowserSignIn {
         })
     }
 
-    /// Signs the first user in without looking at the page; the token.
+    /// Signs the first user in without showing the page, and returns the token.
     fn walk(self) -> (Bench, String) {
         let simulator = &self.bench.simulator;
         let upn = simulator.fleet().users[0].upn.clone();
@@ -645,7 +645,7 @@ fn somebody_signs_in_for_kubelogin_in_a_real_chromium() {
 }
 
 #[test]
-fn kubelogin_hears_of_a_cancelled_sign_in_from_a_real_chromium() {
+fn kubelogin_reports_a_sign_in_that_is_canceled_in_a_real_chromium() {
     let Some(chromium) = peer("chromium") else {
         return;
     };
