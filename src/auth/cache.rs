@@ -1,18 +1,12 @@
-//! The token cache: what is kept, under which key, and what is never served.
+//! The token cache: which tokens are stored under which key, and which are still valid.
 //!
-//! Lives here: [`CacheKey`], [`TokenCache`] and the rules of freshness. Where
-//! bytes rest is a [`Store`]'s matter; how tokens are had is not known here.
+//! Persistence is in `store`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccessToken,
-    fingerprint::fingerprint,
-    oauth::Account,
-    store::{self, Store},
-};
+use super::{AccessToken, oauth::Account, store::Store};
 use crate::{
     error::Result,
     host::{Host, Uptime, timestamp::LAST_SECOND},
@@ -20,11 +14,13 @@ use crate::{
 };
 
 mod abandoned;
+mod key;
 mod listing;
 mod session;
 mod unnamed;
 
 pub(crate) use abandoned::AbandonedSignIn;
+pub(crate) use key::CacheKey;
 pub(crate) use listing::{CacheEntry, EntryKind, Filter};
 pub(crate) use session::{Issued, Session, SessionKey, Unnamed};
 
@@ -33,108 +29,23 @@ pub(super) const USER: &str = "user";
 /// The family of tokens that a name and a password are sent for.
 pub(super) const PASSWORD: &str = "password";
 
-/// The form of the files. Files of another version are treated as absent.
+/// The version of the format. Records of another version are treated as absent.
 const VERSION: u32 = 1;
-/// A token that ends within this many seconds is not served: kubectl may hold
-/// it for as long as a command runs.
+/// The remaining life, in seconds, that a token needs: kubectl may hold it for as long as a command
+/// runs.
 const LEAST_LIFE: i64 = 5 * 60;
-/// How far in the future, in seconds, an entry may claim to have been stored
-/// before it is taken for one of a clock that was wrong.
+/// How far in the future, in seconds, a token may claim to have been stored before that is blamed on
+/// a wrong clock.
 const CLOCK_SLACK: i64 = 60;
 
-/// The part of a token's life after which it is renewed ahead, where the issuer
-/// does not say when (`refresh_in`): the last tenth.
-const RENEWED_IN_LAST: i64 = 10;
-/// The least time, in seconds, that there is for renewing ahead: of a token
-/// that lives an hour, the last tenth is over a minute after it began.
+/// If the issuer does not say when to refresh a token (`refresh_in`), it is in the last tenth of its
+/// life.
+const LAST_PART: i64 = 10;
+/// The least time, in seconds, for a background refresh: the last tenth of an hour would be over soon
+/// after it began.
 const LEAST_NOTICE: i64 = 10 * 60;
 
-/// Everything that tells one token from another. Two requests with equal keys
-/// may be given the same token, two with different ones never are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CacheKey {
-    /// The authority, aliases folded into one.
-    pub authority: String,
-    /// The tenant, in lower case.
-    pub tenant: String,
-    /// The application that signs in; empty where the mode has none.
-    pub client: String,
-    /// The resource, as it is asked for.
-    pub resource: String,
-    /// The kind of sign-in, such as `user` or `application`.
-    pub family: String,
-    /// Who: an account, the fingerprint of a credential, a managed identity. What
-    /// changes with each sign-in or job stands on a line of its own at the end,
-    /// after the place of it where several may be signed in at once: see
-    /// `CacheKey::forget_earlier`.
-    pub identity: String,
-    /// A claims challenge that the token answers.
-    pub claims: Option<String>,
-    /// Whether the v1 endpoint made it.
-    pub legacy: bool,
-    /// The thumbprint of the key that a proof-of-possession token is bound to.
-    pub pop: Option<String>,
-}
-
-impl CacheKey {
-    /// A record's name without anything readable in it.
-    pub(crate) fn name(&self) -> String {
-        format!("{}{}", self.place_prefix(), self.fingerprint())
-    }
-
-    fn fingerprint(&self) -> String {
-        fingerprint(&serde_json::to_vec(self).expect("a key is plain strings"))
-    }
-
-    /// What the names of all sign-ins begin with that get this token in turn.
-    fn group_prefix(&self) -> String {
-        let lasting = Self {
-            identity: self.identity_parts().0.to_owned(),
-            ..self.clone()
-        };
-        format!("{}{}-", store::ACCESS, lasting.fingerprint())
-    }
-
-    /// What the names begin with of which one alone is of use.
-    fn place_prefix(&self) -> String {
-        let group = self.group_prefix();
-        match self.identity_parts().1 {
-            Some(place) => format!("{group}{}-", &fingerprint(place.as_bytes())[..8]),
-            None => group,
-        }
-    }
-
-    /// The name under which background refreshes of this token are kept apart in
-    /// time: one for all sign-ins that follow each other.
-    pub(super) fn cooldown_name(&self) -> String {
-        let prefix = self.place_prefix();
-        let shared = prefix.strip_prefix(store::ACCESS).unwrap_or(&prefix);
-        format!("ahead-{}", shared.trim_end_matches('-'))
-    }
-
-    /// What lasts of the identity, and the place that holds one sign-in at a time.
-    fn identity_parts(&self) -> (&str, Option<&str>) {
-        let mut parts = self.identity.splitn(3, '\n');
-        let lasting = parts.next().unwrap_or_default();
-        let place = parts.next().filter(|_| parts.next().is_some());
-        (lasting, place)
-    }
-
-    /// Forgets the tokens of sign-ins and jobs that this one came after: of a
-    /// place that holds one at a time all, of others all but the newest.
-    fn forget_earlier(&self, store: &Store) {
-        let name = self.name();
-        if self.identity_parts().1.is_some() {
-            store.keep_newest(&self.place_prefix(), &name, 0);
-        }
-        store.keep_newest(&self.group_prefix(), &name, EARLIER);
-    }
-}
-
-/// How many tokens of earlier sign-ins and of other jobs stay beside the newest.
-const EARLIER: usize = 7;
-
-/// A token as it rests.
+/// An access token as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     version: u32,
@@ -154,18 +65,24 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    /// Whether the token has enough life left, as far as the clock can be
-    /// trusted.
-    fn may_be_served(&self, host: &Host) -> bool {
+    /// Reads a record; none if it can't be read or is not an access token's.
+    fn read(store: &Store, name: &str) -> Option<Self> {
+        let bytes = store.read(name)?;
+        let entry: Self = serde_json::from_slice(&bytes).ok()?;
+        (entry.version == VERSION).then_some(entry)
+    }
+
+    /// Whether the token has enough life left, as far as the clock can be trusted.
+    fn is_valid(&self, host: &Host) -> bool {
         let now = host.now();
         self.expires_on.saturating_sub(now) >= LEAST_LIFE
             && self.expires_on <= LAST_SECOND
             && !self.clock_was_set_back(now, host)
     }
 
-    /// Whether the clock shows less time than has passed since the token came:
-    /// then the token is older than it seems. What is got anew is of the new
-    /// clock, so this happens once for each change.
+    /// Whether the clock shows less time than has passed since the token was stored, which makes the
+    /// token look younger than it is. Its successor is dated by the new clock, so this happens once
+    /// for each change.
     fn clock_was_set_back(&self, now: i64, host: &Host) -> bool {
         let set_back_after =
             |passed: i64| self.obtained_on.saturating_add(passed) > now.saturating_add(CLOCK_SLACK);
@@ -180,50 +97,48 @@ impl Entry {
             && host.uptime().is_some_and(|now| now.boot == then.boot)
     }
 
-    /// From when on the token is renewed ahead, in Unix seconds.
-    fn renewed_from(&self) -> i64 {
+    /// When the background refresh is due, in Unix seconds.
+    fn refresh_due(&self) -> i64 {
         self.refresh_on.unwrap_or_else(|| {
             let life = self.expires_on.saturating_sub(self.obtained_on).max(0);
             self.expires_on
-                .saturating_sub((life / RENEWED_IN_LAST).max(LEAST_NOTICE))
+                .saturating_sub((life / LAST_PART).max(LEAST_NOTICE))
         })
     }
 }
 
-/// The cache: a [`Store`] and the rules.
+/// The token cache.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenCache {
     store: Arc<Store>,
 }
 
 impl TokenCache {
-    /// A cache on a store.
+    /// The cache in a store.
     pub(crate) fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 
-    /// The token of a key, where it may still be served.
+    /// The token of a key, if it is still valid.
     ///
-    /// A file that can't be read, is not ours or is of another key counts as
-    /// absent: the worst that a bad cache may cost is a sign-in.
+    /// A record that can't be read, is not ours or has another key counts as absent: the worst that a
+    /// bad cache may cost is a sign-in.
     pub(crate) fn get(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
-        let bytes = self.store.read(&key.name())?;
-        let entry: Entry = serde_json::from_slice(&bytes).ok()?;
-        let ours = entry.version == VERSION && entry.key == *key;
-        if !ours || !entry.may_be_served(host) || entry.access_token.is_empty() {
+        let entry = Entry::read(&self.store, &key.name())?;
+        if entry.key != *key || !entry.is_valid(host) || entry.access_token.is_empty() {
             return None;
         }
         Some(AccessToken {
             secret: Secret::new(entry.access_token.as_str()),
             expires_on: entry.expires_on,
-            refresh_on: Some(entry.renewed_from()),
+            refresh_on: Some(entry.refresh_due()),
         })
     }
 
-    /// Keeps a token.
+    /// Stores a token.
     ///
     /// # Errors
-    /// When the store can't be written; the token itself is still good.
+    /// When it can't be stored; the token itself is still good.
     pub(crate) fn put(
         &self,
         key: &CacheKey,
@@ -245,11 +160,11 @@ impl TokenCache {
         let bytes = bytes.expose().as_bytes();
         self.store
             .write_stamped(&key.name(), bytes, token.expires_on)?;
-        key.forget_earlier(&self.store);
+        key.remove_earlier(&self.store);
         Ok(())
     }
 
-    /// The store, for what rests beside tokens.
+    /// The store, for what is stored beside tokens.
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -325,7 +240,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_does_not_make_an_old_token_young() {
+    fn a_clock_set_back_does_not_make_an_old_token_valid() {
         let cache = TokenCache::new(Arc::new(Store::in_memory()));
         let up = |boot: &str, seconds| Uptime {
             boot: boot.into(),
@@ -335,128 +250,60 @@ pub(super) mod tests {
         cache
             .put(&key(), &token(13_600), None, &then)
             .expect("kept");
-        let fresh = |now, boot, seconds| {
+        let valid = |now, boot, seconds| {
             let host = host(now).up(up(boot, seconds));
             cache.get(&key(), &host).is_some()
         };
-        assert!(fresh(11_000, "a", 1_500), "the clock goes on");
-        assert!(fresh(10_950, "a", 1_500), "a clock that is corrected");
-        assert!(!fresh(10_400, "a", 1_500), "ten minutes back");
-        assert!(fresh(12_000, "a", 1_500), "forward costs life, not trust");
-        assert!(fresh(10_400, "b", 20), "another boot says nothing");
-        assert!(!fresh(9_000, "b", 20), "but a time before it came does");
+        assert!(valid(11_000, "a", 1_500), "the clock goes on");
+        assert!(valid(10_950, "a", 1_500), "a clock that is corrected");
+        assert!(!valid(10_400, "a", 1_500), "ten minutes back");
+        assert!(valid(12_000, "a", 1_500), "forward costs life, not trust");
+        assert!(valid(10_400, "b", 20), "another boot says nothing");
+        assert!(!valid(9_000, "b", 20), "but a time before it came does");
     }
 
     #[test]
-    fn a_token_is_renewed_ahead_when_its_issuer_says_or_near_its_end() {
+    fn a_background_refresh_is_due_when_the_issuer_says_or_near_the_end() {
         let cache = TokenCache::new(Arc::new(Store::in_memory()));
-        let renewed_from = |life, refresh_on| {
+        let refresh_due = |life, refresh_on| {
             let token = AccessToken {
                 refresh_on,
                 ..token(life)
             };
             cache.put(&key(), &token, None, &host(0)).expect("kept");
-            let fresh = cache.get(&key(), &host(0)).expect("fresh");
-            fresh.refresh_on.expect("always said")
+            let cached = cache.get(&key(), &host(0)).expect("valid");
+            cached.refresh_on.expect("always set")
         };
-        assert_eq!(renewed_from(86_400, Some(43_200)), 43_200);
-        assert_eq!(renewed_from(86_400, None), 77_760);
-        assert_eq!(renewed_from(3_600, None), 3_000);
-        assert!(renewed_from(400, None) < 0, "at once");
+        assert_eq!(refresh_due(86_400, Some(43_200)), 43_200);
+        assert_eq!(refresh_due(86_400, None), 77_760);
+        assert_eq!(refresh_due(3_600, None), 3_000);
+        assert!(refresh_due(400, None) < 0, "at once");
     }
 
     #[test]
-    fn every_field_of_the_key_tells_tokens_apart() {
+    fn every_field_of_the_key_distinguishes_tokens() {
         let cache = cache();
         cache
             .put(&key(), &token(9_999), None, &host(0))
             .expect("kept");
-        let x = || "x".to_owned();
-        let others = [
-            CacheKey {
-                authority: x(),
-                ..key()
-            },
-            CacheKey {
-                tenant: x(),
-                ..key()
-            },
-            CacheKey {
-                client: x(),
-                ..key()
-            },
-            CacheKey {
-                resource: x(),
-                ..key()
-            },
-            CacheKey {
-                family: x(),
-                ..key()
-            },
-            CacheKey {
-                identity: x(),
-                ..key()
-            },
-            CacheKey {
-                claims: Some(x()),
-                ..key()
-            },
-            CacheKey {
-                legacy: true,
-                ..key()
-            },
-            CacheKey {
-                pop: Some(x()),
-                ..key()
-            },
+        let changes: [fn(&mut CacheKey); 9] = [
+            |key| key.authority.push('x'),
+            |key| key.tenant.push('x'),
+            |key| key.client.push('x'),
+            |key| key.resource.push('x'),
+            |key| key.family.push('x'),
+            |key| key.identity.push('x'),
+            |key| key.claims = Some("x".into()),
+            |key| key.legacy = true,
+            |key| key.pop = Some("x".into()),
         ];
-        for other in others {
+        for change in changes {
+            let mut other = key();
+            change(&mut other);
             assert!(cache.get(&other, &host(0)).is_none(), "{other:?}");
             assert_ne!(other.name(), key().name());
         }
         assert!(cache.get(&key(), &host(0)).is_some());
-    }
-
-    /// The names of the files after as many sign-ins, one after the other.
-    fn files_after(count: usize, identity: impl Fn(usize) -> String) -> Vec<String> {
-        let temp = tempfile::tempdir().expect("a temporary directory");
-        let path = temp.path().join("cache");
-        let store = Store::open(Ok(path.clone()), store::StoreChoice::File).expect("opened");
-        let cache = TokenCache::new(Arc::new(store));
-        let now = 4_000_000_000;
-        for n in 0..count {
-            let key = CacheKey {
-                identity: identity(n),
-                ..key()
-            };
-            let lock = cache.store().try_lock(&key.name()).expect("locks");
-            cache
-                .put(&key, &token(now + 3_600), None, &host(now))
-                .expect("kept");
-            cache.store().start_cooldown(&key.cooldown_name(), 60, now);
-            drop(lock.expect("free"));
-            assert!(cache.get(&key, &host(now)).is_some(), "the newest stays");
-        }
-        let files = std::fs::read_dir(path).expect("made");
-        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("readable").file_name();
-        files
-            .map(|entry| name(entry).into_string().expect("text"))
-            .collect()
-    }
-
-    #[test]
-    fn a_thousand_sign_ins_leave_the_files_of_the_last() {
-        let files = files_after(1_000, |n| format!("\nplace\n{n}"));
-        assert_eq!(files.len(), 2, "a token and a turn: {files:?}");
-    }
-
-    #[test]
-    fn jobs_and_places_leave_the_files_of_a_few() {
-        let files = files_after(50, |n| format!("connection\n{n}"));
-        assert_eq!(files.len(), EARLIER + 2, "{files:?}");
-        let files = files_after(50, |n| format!("\nplace-{n}\n{n}"));
-        let tokens = files.iter().filter(|name| name.starts_with("access-"));
-        assert_eq!(tokens.count(), EARLIER + 1, "{files:?}");
     }
 
     #[test]

@@ -1,24 +1,23 @@
-//! Notes that a person did not sign in, so that the same question is not asked again at once.
+//! Notes of sign-ins that a person abandoned, so that the same question is not asked again at once.
 
 use serde::{Deserialize, Serialize};
 
 use super::{SessionKey, TokenCache};
-use crate::auth::{fingerprint::fingerprint, store};
+use crate::auth::{fingerprint::fingerprint_of, store};
 
-/// A sign-in that came to nothing.
+/// A sign-in that a person did not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AbandonedSignIn {
     /// When, in Unix seconds.
     pub at: i64,
-    /// Whether the time was over, rather than a person having said no.
+    /// Whether it timed out; otherwise the person canceled or refused it.
     pub timed_out: bool,
-    /// The process that wanted the token, where it may call again for the same
-    /// command.
+    /// The process that needed the token, if it may call again for the same command.
     pub caller: Option<u32>,
 }
 
 impl TokenCache {
-    /// Notes it. That it can't be noted costs another question at most.
+    /// Notes it. Failing to costs another question at most.
     pub(crate) fn note_abandoned(
         &self,
         key: &SessionKey,
@@ -29,7 +28,7 @@ impl TokenCache {
         let _ = self.store().write(&name(key, hint), &bytes);
     }
 
-    /// What was noted last.
+    /// The last one.
     pub(crate) fn abandoned(
         &self,
         key: &SessionKey,
@@ -39,9 +38,8 @@ impl TokenCache {
     }
 }
 
-/// The record of a sign-in that was given up: of one account, where it is named.
+/// The name of the note: of one account, if the account is named.
 fn name(key: &SessionKey, hint: Option<&str>) -> String {
-    let whole =
-        serde_json::to_vec(&(key, hint.map(str::to_lowercase))).expect("a key is plain strings");
-    format!("{}{}", store::GIVEN_UP, fingerprint(&whole))
+    let whole = (key, hint.map(str::to_lowercase));
+    format!("{}{}", store::GIVEN_UP, fingerprint_of(&whole))
 }

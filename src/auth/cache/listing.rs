@@ -1,17 +1,8 @@
-//! What the cache holds, for a person: everything but the tokens.
-//!
-//! Lives here: [`CacheEntry`], [`Filter`], and forgetting what is wanted no more.
+//! Lists what is in the cache, except the tokens, and removes what a filter selects.
 
-use std::sync::Arc;
-
-use serde::Deserialize;
-
-use super::{CacheKey, PASSWORD, TokenCache, USER, VERSION, session};
+use super::{Entry, PASSWORD, TokenCache, USER, session};
 use crate::{
-    auth::{
-        oauth::{Account, answer::text},
-        store::{self, Store},
-    },
+    auth::{oauth::answer::text, store},
     jwt,
 };
 
@@ -19,81 +10,66 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CacheEntry {
     name: String,
-    /// Whether it is of the other kind than the store's own: plain, or sealed.
+    /// Whether it is plain among encrypted ones, or encrypted among plain ones.
     pub is_beside: bool,
     /// What it is.
     pub kind: EntryKind,
     /// The kind of sign-in, such as `user` or `az`.
     pub family: String,
-    /// The tenants it is for; none where a program of the machine decides.
+    /// The tenants it is for; none if another program decides that.
     pub tenants: Vec<String>,
-    /// Whose it is, where that is known.
+    /// Whose it is, if that is known.
     pub account: Option<String>,
     /// The application that signed in.
     pub client: String,
-    /// The resource that it opens.
+    /// The resource that it is for.
     pub resource: Option<String>,
-    /// When it ends, in Unix seconds, where that is known.
+    /// When it expires, in Unix seconds, if that is known.
     pub expires_on: Option<i64>,
 }
 
-/// What a record is.
+impl CacheEntry {
+    fn order(&self) -> impl Ord {
+        (self.kind, &self.tenants, &self.account, &self.resource)
+    }
+}
+
+/// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EntryKind {
-    /// It opens one resource, for an hour or a day.
+    /// An access token, for one resource and for an hour or a day.
     AccessToken,
-    /// It gets access tokens without a person.
+    /// A user session, which gets access tokens without a person.
     SignIn,
 }
 
-/// Which records are meant: those that fit all that is named.
+/// Selects the entries that fit everything it names.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
-    /// Of this tenant.
+    /// The tenant.
     pub tenant: Option<String>,
-    /// Of this account: a sign-in name, or an application's id.
+    /// The account: a sign-in name, or an application's id.
     pub account: Option<String>,
-    /// For this resource: access tokens alone.
+    /// The resource, which only access tokens have.
     pub resource: Option<String>,
-    /// Through this application.
-    pub client: Option<String>,
 }
 
 impl Filter {
-    fn fits(&self, kept: &CacheEntry) -> bool {
-        let same = |wanted: &Option<String>, has: &[&str]| match wanted {
+    fn fits(&self, entry: &CacheEntry) -> bool {
+        let one_of = |wanted: &Option<String>, found: &[&str]| match wanted {
             None => true,
-            Some(wanted) => has.iter().any(|has| has.eq_ignore_ascii_case(wanted)),
+            Some(wanted) => found.iter().any(|found| found.eq_ignore_ascii_case(wanted)),
         };
-        let client = kept.client.as_str();
-        let account = kept.account.as_deref().unwrap_or(client);
-        let tenants: Vec<&str> = kept.tenants.iter().map(String::as_str).collect();
-        same(&self.tenant, &tenants)
-            && same(&self.account, &[account, client])
-            && same(&self.client, &[client])
-            && same(&self.resource, kept.resource.as_deref().as_slice())
+        let tenants: Vec<&str> = entry.tenants.iter().map(String::as_str).collect();
+        let account = entry.account.as_deref().unwrap_or(&entry.client);
+        one_of(&self.tenant, &tenants)
+            && one_of(&self.account, &[account, &entry.client])
+            && one_of(&self.resource, entry.resource.as_deref().as_slice())
     }
 }
 
-/// An access token's record.
-#[derive(Deserialize)]
-pub(super) struct Access {
-    version: u32,
-    pub(super) key: CacheKey,
-    access_token: String,
-    expires_on: i64,
-    pub(super) account: Option<Account>,
-}
-
-impl Drop for Access {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.access_token);
-    }
-}
-
-impl Access {
-    /// Whose token it is: a sign-in name, or the id of an application that signs
-    /// in by itself; none where nothing tells.
+impl Entry {
+    /// Whose token it is: a sign-in name, or the id of an application; none if nothing tells.
     fn account_name(&self) -> Option<String> {
         let key = &self.key;
         let known = self.account.as_ref().and_then(|a| a.username.clone());
@@ -101,69 +77,55 @@ impl Access {
             let is_name = [USER, PASSWORD].contains(&key.family.as_str());
             (is_name && !key.identity.is_empty()).then(|| key.identity.clone())
         };
-        // What az and azd are asked for says whose it is nowhere else.
-        let told = || {
+        // Nothing else tells whose the tokens of az and azd are.
+        let claimed = || {
             let claims = jwt::claims(&self.access_token)?;
             let names = ["preferred_username", "upn", "unique_name"];
-            let mut names = names.iter().filter_map(|name| text(&claims, name));
-            let client = || text(&claims, "appid").or_else(|| text(&claims, "azp"));
-            let own_client = !key.client.is_empty();
-            names
-                .next()
-                .or_else(|| client().filter(|_| !own_client))
-                .map(str::to_owned)
+            let applications: &[&str] = match key.client.is_empty() {
+                true => &["appid", "azp"],
+                false => &[],
+            };
+            let mut claimed = names.iter().chain(applications);
+            let name = claimed.find_map(|name| text(&claims, name));
+            name.map(str::to_owned)
         };
-        known.or_else(named).or_else(told)
+        known.or_else(named).or_else(claimed)
     }
-}
-
-/// The record under a name; none where it is not one of an access token.
-pub(super) fn access_of(store: &Store, name: &str) -> Option<Access> {
-    let bytes = store.read(name)?;
-    let access: Access = serde_json::from_slice(&bytes).ok()?;
-    (access.version == VERSION).then_some(access)
 }
 
 impl TokenCache {
-    /// The records that fit, access tokens first; those of the other kind included.
-    pub(crate) fn list(&self, wanted: &Filter) -> Vec<CacheEntry> {
-        let mut kept = self.list_own(wanted);
+    /// The entries that fit, access tokens first, including those of the other encoding.
+    pub(crate) fn list(&self, filter: &Filter) -> Vec<CacheEntry> {
+        let mut entries = self.list_own(filter);
         if let Some(beside) = self.beside() {
-            kept.extend(beside.list_own(wanted).into_iter().map(|kept| CacheEntry {
-                is_beside: true,
-                ..kept
-            }));
+            let mut others = beside.list_own(filter);
+            others.iter_mut().for_each(|entry| entry.is_beside = true);
+            entries.append(&mut others);
         }
-        kept.sort_by(|a, b| {
-            (a.kind, &a.tenants, &a.account, &a.resource).cmp(&(
-                b.kind,
-                &b.tenants,
-                &b.account,
-                &b.resource,
-            ))
-        });
-        kept
+        entries.sort_by(|a, b| a.order().cmp(&b.order()));
+        entries
     }
 
-    /// Forgets the records that fit, and tells how many there were.
-    pub(crate) fn remove(&self, wanted: &Filter) -> usize {
+    /// Removes the entries that fit, and returns their number.
+    pub(crate) fn remove(&self, filter: &Filter) -> usize {
         let beside = self.beside();
-        [Some(self), beside.as_ref()]
+        let caches = [Some(self), beside.as_ref()];
+        caches
             .into_iter()
             .flatten()
-            .map(|cache| cache.remove_own(wanted))
+            .map(|cache| cache.remove_own(filter))
             .sum()
     }
 
-    /// The files of tokens and sessions that nobody here can read: sealed with the
-    /// key of another machine or with one that is lost, or damaged.
+    /// The files of tokens and sessions that can't be read here: encrypted with the key of another
+    /// machine or with one that is lost, or damaged.
     pub(crate) fn unreadable(&self) -> Vec<String> {
         let beside = self.beside();
-        let views = [Some(self), beside.as_ref()];
+        let caches = [Some(self), beside.as_ref()];
         let is_read = |file: &String| {
-            views.iter().flatten().any(|view| {
-                let name = view.store().record_in(file);
-                name.is_some_and(|name| view.look_at(name).is_some())
+            caches.iter().flatten().any(|cache| {
+                let name = cache.store().record_in(file);
+                name.is_some_and(|name| cache.entry(name).is_some())
             })
         };
         let mut files = self.store().token_files();
@@ -171,63 +133,67 @@ impl TokenCache {
         files
     }
 
-    /// Removes what [`TokenCache::unreadable`] tells; how many files that were.
+    /// Removes the files that [`TokenCache::unreadable`] returns, and returns their number.
     pub(crate) fn remove_unreadable(&self) -> usize {
         let files = self.unreadable();
         files.iter().for_each(|file| self.store().remove_file(file));
         files.len()
     }
 
-    fn list_own(&self, wanted: &Filter) -> Vec<CacheEntry> {
+    fn list_own(&self, filter: &Filter) -> Vec<CacheEntry> {
         let names = self.store().names("").into_iter();
         names
-            .filter_map(|name| self.look_at(name))
-            .filter(|kept| wanted.fits(kept))
+            .filter_map(|name| self.entry(name))
+            .filter(|entry| filter.fits(entry))
             .collect()
     }
 
-    fn remove_own(&self, wanted: &Filter) -> usize {
-        let kept = self.list_own(wanted);
-        for kept in &kept {
-            match session::look_at(self.store(), &kept.name) {
-                Some((key, account, _)) => self.remove_session(&key, &account),
-                None => self.store().remove(&kept.name),
+    fn remove_own(&self, filter: &Filter) -> usize {
+        let entries = self.list_own(filter);
+        for entry in &entries {
+            match session::read(self.store(), &entry.name) {
+                Some((key, session)) => self.remove_session(&key, &session.account),
+                None => self.store().remove(&entry.name),
             }
         }
-        kept.len()
+        entries.len()
     }
 
     fn beside(&self) -> Option<Self> {
-        Some(Self::new(Arc::new(self.store().beside()?)))
+        Some(Self::new(self.store().beside()?.into()))
     }
 
-    fn look_at(&self, name: String) -> Option<CacheEntry> {
-        if !name.starts_with(store::ACCESS) {
-            return self.look_at_sign_in(name);
+    /// The entry of a record; none if it is neither a token nor a session.
+    fn entry(&self, name: String) -> Option<CacheEntry> {
+        match name.starts_with(store::ACCESS) {
+            true => self.access_token_entry(name),
+            false => self.session_entry(name),
         }
-        let access = access_of(self.store(), &name)?;
-        let account = access.account_name();
-        let key = access.key.clone();
+    }
+
+    fn access_token_entry(&self, name: String) -> Option<CacheEntry> {
+        let entry = Entry::read(self.store(), &name)?;
+        let key = entry.key.clone();
         Some(CacheEntry {
             name,
             is_beside: false,
             kind: EntryKind::AccessToken,
-            account,
+            account: entry.account_name(),
             family: key.family,
-            tenants: Some(key.tenant)
-                .filter(|t| !t.is_empty())
-                .into_iter()
-                .collect(),
+            tenants: Vec::from_iter(Some(key.tenant).filter(|tenant| !tenant.is_empty())),
             client: key.client,
             resource: Some(key.resource),
-            expires_on: Some(access.expires_on),
+            expires_on: Some(entry.expires_on),
         })
     }
 
-    fn look_at_sign_in(&self, name: String) -> Option<CacheEntry> {
-        let (key, account, used_in) = session::look_at(self.store(), &name)?;
-        let home = account.home_tenant().map(str::to_owned);
-        let mut tenants: Vec<String> = home.into_iter().chain(used_in).collect();
+    fn session_entry(&self, name: String) -> Option<CacheEntry> {
+        let (key, session) = session::read(self.store(), &name)?;
+        let home = session.account.home_tenant().map(str::to_owned);
+        let mut tenants: Vec<String> = home
+            .into_iter()
+            .chain(session.tenants.into_keys())
+            .collect();
         tenants.sort();
         tenants.dedup();
         Some(CacheEntry {
@@ -236,7 +202,7 @@ impl TokenCache {
             kind: EntryKind::SignIn,
             family: USER.to_owned(),
             tenants,
-            account: account.username,
+            account: session.account.username,
             client: key.client,
             resource: None,
             expires_on: None,
@@ -250,14 +216,18 @@ mod tests {
     use crate::{
         auth::{
             AccessToken,
-            cache::{Issued, SessionKey, tests::key},
+            cache::{
+                CacheKey, Issued, SessionKey,
+                tests::{self, key},
+            },
+            oauth::Account,
         },
         host::Host,
         secret::Secret,
     };
 
     fn cache() -> TokenCache {
-        let cache = TokenCache::new(Arc::new(Store::in_memory()));
+        let cache = tests::cache();
         let host = Host::with_env::<&str, &str>([]).at(0);
         let account = |user: &str, home: &str| Account {
             home_id: format!("{user}.{home}"),
@@ -299,9 +269,9 @@ mod tests {
     fn names(cache: &TokenCache) -> Vec<String> {
         let list = cache.list(&Filter::default());
         list.iter()
-            .map(|kept| {
-                let account = kept.account.as_deref().unwrap_or_default();
-                format!("{:?} {} {account}", kept.kind, kept.tenants.join(","))
+            .map(|entry| {
+                let account = entry.account.as_deref().unwrap_or_default();
+                format!("{:?} {} {account}", entry.kind, entry.tenants.join(","))
             })
             .collect()
     }
@@ -324,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_takes_what_fits_and_nothing_else() {
+    fn what_fits_is_removed_and_nothing_else() {
         let cache = cache();
         let of = |tenant: Option<&str>, account: Option<&str>| Filter {
             tenant: tenant.map(str::to_owned),
@@ -346,12 +316,12 @@ mod tests {
     #[test]
     fn a_resource_means_access_tokens_alone() {
         let cache = cache();
-        let wanted = Filter {
+        let filter = Filter {
             resource: Some("r".into()),
             tenant: Some("one".into()),
             ..Filter::default()
         };
-        assert_eq!(cache.remove(&wanted), 2);
+        assert_eq!(cache.remove(&filter), 2);
         assert_eq!(cache.list(&Filter::default()).len(), 3);
     }
 }

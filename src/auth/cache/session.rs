@@ -1,8 +1,7 @@
-//! User sessions: refresh tokens, which get the next token without asking a person.
+//! Stores user sessions: refresh tokens, which get the next token without asking a person.
 //!
-//! One session serves every tenant and resource that its account and client
-//! may reach, so sessions are kept apart from access tokens. Which of several
-//! sessions serves a context that names no account is decided in `unnamed`.
+//! A session serves every tenant and resource that its account and client can reach. `unnamed` decides
+//! which of several sessions serves a context that names no account.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{TokenCache, VERSION, unnamed};
 use crate::{
     auth::{
-        fingerprint::fingerprint,
+        fingerprint::{fingerprint, fingerprint_of},
         oauth::Account,
         store::{self, Guard, Store},
     },
@@ -19,26 +18,25 @@ use crate::{
     secret::Secret,
 };
 
-/// How often the lock over sessions is tried, and the wait in between: it is
-/// held for a few file operations. Without it a session may be written by two
-/// at once, which costs a sign-in at most.
+/// How often the lock of the sessions is tried, and the pause in between: it is held for a few file
+/// operations. Without it, two processes may write a session at once, which costs a sign-in at most.
 const LOCK_ATTEMPTS: u32 = 400;
 const LOCK_STEP: Duration = Duration::from_millis(5);
 
-/// Whose refresh tokens may be used for a request.
+/// Which sessions may be used for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionKey {
-    /// The authority, aliases folded into one.
+    /// The authority; aliases are one.
     pub authority: String,
     /// The application that signed in.
     pub client: String,
-    /// Whether the v1 endpoint made it.
+    /// Whether it is from the v1 endpoint.
     pub legacy: bool,
 }
 
 impl SessionKey {
     pub(super) fn fingerprint(&self) -> String {
-        fingerprint(&serde_json::to_vec(self).expect("a key is plain strings"))
+        fingerprint_of(self)
     }
 
     fn prefix(&self) -> String {
@@ -51,31 +49,29 @@ impl SessionKey {
 }
 
 impl Account {
-    /// A name for the account that says nothing about it.
+    /// A name that shows nothing of the account.
     pub(super) fn fingerprint(&self) -> String {
         fingerprint(self.home_id.as_bytes())
     }
 }
 
-/// A user session: a refresh token with whose it is.
+/// A user session: a refresh token and its account.
 #[derive(Clone)]
 pub(crate) struct Session {
-    /// Whose.
+    /// The account.
     pub account: Account,
-    /// The token.
+    /// The refresh token.
     pub token: Secret,
-    /// Whether a person signed in to this account for a context that names
-    /// none. An account that was only ever signed in to by name serves nobody
-    /// who does not name it.
+    /// Whether a person signed in to this account for a context that names none. An account that was
+    /// only ever signed in to by name serves nobody who does not name it.
     pub unnamed: bool,
-    /// When it last served which tenant without having been named, in Unix
-    /// seconds. What is named leaves no trace, so that a context that names its
-    /// account never changes whose token the others get.
+    /// When it last served which tenant without being named, in Unix seconds. Uses by name leave no
+    /// trace, so a context that names its account never changes whose token the others get.
     pub tenants: BTreeMap<String, i64>,
 }
 
 impl Session {
-    /// Whether no other refresh token has come in its place.
+    /// Whether its refresh token has not been replaced.
     pub(crate) fn has_same_token(&self, other: &Self) -> bool {
         self.token.expose() == other.token.expose()
     }
@@ -90,32 +86,32 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// The tenant that a context without an account's name is about, and when, in
-/// Unix seconds.
+/// A use by a context that names no account.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a> {
-    /// The tenant, as it is asked for.
+    /// The tenant, as it is requested.
     pub tenant: &'a str,
-    /// The present.
+    /// When, in Unix seconds.
     pub now: i64,
 }
 
-/// A refresh token, with when it came.
+/// A refresh token that Entra has issued.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Issued<'a> {
-    /// The token; none where the earlier one stays.
+    /// The token; none if the earlier one stays.
     pub token: Option<&'a Secret>,
-    /// The time at Entra, in Unix seconds, where the answer tells.
+    /// The time at Entra, in Unix seconds, if the answer tells it.
     pub on: Option<i64>,
 }
 
+/// A session as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     version: u32,
     key: SessionKey,
     account: Account,
     refresh_token: String,
-    /// Records of versions before this mark are without it.
+    /// Missing in records of older versions.
     #[serde(default)]
     unnamed: bool,
     tenants: BTreeMap<String, i64>,
@@ -128,11 +124,10 @@ impl Drop for Entry {
 }
 
 impl TokenCache {
-    /// The session to use in a tenant, where it is clear whose.
+    /// The session to use in a tenant, if it is clear whose.
     ///
-    /// With a hint, the account of that name, and nobody else's. Without one,
-    /// the account that the tenant's unnamed contexts stand for, which only a
-    /// sign-in without a name can have made.
+    /// With a hint, it is the account of that name and nobody else's. Without one, it is the account that
+    /// the tenant's unnamed contexts stand for, which only an unnamed sign-in establishes.
     pub(crate) fn session_for(
         &self,
         key: &SessionKey,
@@ -154,8 +149,8 @@ impl TokenCache {
         at.map(|at| sessions.swap_remove(at))
     }
 
-    /// Keeps the session of a person who has just signed in, in place of the
-    /// account's earlier one. `unnamed` is set where nobody named the account.
+    /// Stores the session of a person who has just signed in; it replaces the account's earlier one.
+    /// `unnamed` is set if nobody named the account.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -187,8 +182,8 @@ impl TokenCache {
         self.write_session(key, &session, issued.on)
     }
 
-    /// Keeps the refresh token that came in place of `used`, and which tenant it
-    /// served unnamed. What was forgotten or replaced meanwhile stays so.
+    /// Stores the refresh token that replaces that of `used`, and which tenant the session served
+    /// unnamed. A session that was removed or replaced meanwhile stays so.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -213,7 +208,7 @@ impl TokenCache {
         }
         if let Some(unnamed) = unnamed {
             let tenant = unnamed.tenant.to_lowercase();
-            // Where somebody else signed in meanwhile, the tenant is theirs.
+            // If somebody else signed in meanwhile, the tenant is theirs.
             if unnamed::choose(&sessions, &tenant) == Some(at) {
                 let now = unnamed::latest(&sessions, &tenant, unnamed.now);
                 session.tenants.insert(tenant, now);
@@ -222,8 +217,8 @@ impl TokenCache {
         self.write_session(key, &session, issued.on)
     }
 
-    /// Forgets a session that Entra says has ended, unless another process has
-    /// replaced its token meanwhile.
+    /// Removes a session that Entra says has ended, unless another process has replaced its token
+    /// meanwhile.
     pub(crate) fn remove_ended_session(&self, key: &SessionKey, ended: &Session) {
         let _lock = self.lock_sessions(key);
         let kept = self.session_of(key, &ended.account);
@@ -232,7 +227,7 @@ impl TokenCache {
         }
     }
 
-    /// Forgets the session of an account.
+    /// Removes the session of an account.
     pub(crate) fn remove_session(&self, key: &SessionKey, account: &Account) {
         let _lock = self.lock_sessions(key);
         if let Some(session) = self.session_of(key, account) {
@@ -242,21 +237,20 @@ impl TokenCache {
 
     /// The session of an account.
     pub(crate) fn session_of(&self, key: &SessionKey, account: &Account) -> Option<Session> {
-        self.read_refresh(key, &key.name(account))
+        self.read_session(key, &key.name(account))
     }
 
-    /// Every session that the key opens.
+    /// All sessions of a key.
     pub(super) fn sessions(&self, key: &SessionKey) -> Vec<Session> {
         self.store()
             .names(&key.prefix())
             .iter()
-            .filter_map(|name| self.read_refresh(key, name))
+            .filter_map(|name| self.read_session(key, name))
             .collect()
     }
 
-    /// Writes a session as it is. Callers hold the lock over sessions. `used_on`
-    /// is the time at Entra (Unix seconds), from which sessions are counted as
-    /// unused: the clock of this machine may be wrong.
+    /// Writes a session as it is. Callers hold the lock of the sessions. `used_on` is the time at Entra
+    /// (Unix seconds), from which a session counts as unused: the local clock may be wrong.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -290,8 +284,7 @@ impl TokenCache {
         self.store().remove(&key.name(&session.account));
     }
 
-    /// The lock under which sessions are read, changed and written; none where
-    /// there are no locks to be had.
+    /// The lock under which sessions are read, changed and written; none if files can't be locked.
     fn lock_sessions(&self, key: &SessionKey) -> Option<Guard> {
         let name = format!("sessions-{}", key.fingerprint());
         for _ in 0..LOCK_ATTEMPTS {
@@ -299,256 +292,38 @@ impl TokenCache {
                 Ok(Some(guard)) => return Some(guard),
                 Ok(None) => std::thread::sleep(LOCK_STEP),
                 Err(error) => {
-                    tracing::debug!("no lock over sessions: {error}");
+                    tracing::debug!("no lock of the sessions: {error}");
                     return None;
                 }
             }
         }
-        tracing::debug!("the lock over sessions is held for too long");
+        tracing::debug!("the lock of the sessions is held for too long");
         None
     }
 
-    fn read_refresh(&self, key: &SessionKey, name: &str) -> Option<Session> {
-        let bytes = self.store().read(name)?;
-        let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
-        let ours = entry.version == VERSION
-            && entry.key == *key
-            && key.name(&entry.account) == name
-            && !entry.refresh_token.is_empty();
-        ours.then(|| Session {
+    fn read_session(&self, key: &SessionKey, name: &str) -> Option<Session> {
+        let (its_key, session) = read(self.store(), name)?;
+        (its_key == *key).then_some(session)
+    }
+}
+
+/// Reads a record; none if it can't be read or is not a session's.
+pub(super) fn read(store: &Store, name: &str) -> Option<(SessionKey, Session)> {
+    let bytes = store.read(name)?;
+    let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
+    let is_valid = entry.version == VERSION
+        && entry.key.name(&entry.account) == name
+        && !entry.refresh_token.is_empty();
+    is_valid.then(|| {
+        let session = Session {
             account: entry.account.clone(),
             token: Secret::new(std::mem::take(&mut entry.refresh_token)),
             unnamed: entry.unnamed,
             tenants: std::mem::take(&mut entry.tenants),
-        })
-    }
-}
-
-/// Whose sign-in a record is, and where it served unnamed; none where it is not
-/// one.
-pub(super) fn look_at(store: &Store, name: &str) -> Option<(SessionKey, Account, Vec<String>)> {
-    let bytes = store.read(name)?;
-    let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
-    if entry.version != VERSION || entry.key.name(&entry.account) != name {
-        return None;
-    }
-    let tenants = std::mem::take(&mut entry.tenants).into_keys().collect();
-    Some((entry.key.clone(), entry.account.clone(), tenants))
+        };
+        (entry.key.clone(), session)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> SessionKey {
-        SessionKey {
-            authority: "a".into(),
-            client: "c".into(),
-            legacy: false,
-        }
-    }
-
-    fn record(user: &str, home: &str, tenants: &[(&str, i64)]) -> Session {
-        Session {
-            account: Account {
-                home_id: format!("{user}.{home}"),
-                username: Some(format!("{user}@example.com")),
-            },
-            token: Secret::new(format!("refresh-of-{user}")),
-            unnamed: true,
-            tenants: tenants
-                .iter()
-                .map(|(tenant, at)| ((*tenant).to_owned(), *at))
-                .collect(),
-        }
-    }
-
-    fn cache(records: &[Session]) -> TokenCache {
-        let cache = crate::auth::cache::tests::cache();
-        for record in records {
-            cache.write_session(&key(), record, None).expect("kept");
-        }
-        cache
-    }
-
-    fn chosen(cache: &TokenCache, tenant: &str, hint: Option<&str>) -> Option<String> {
-        cache
-            .session_for(&key(), tenant, hint)
-            .map(|record| record.token.expose().to_owned())
-    }
-
-    #[test]
-    fn one_sign_in_serves_every_tenant() {
-        let cache = cache(&[record("ann", "home", &[("home", 1)])]);
-        assert_eq!(
-            chosen(&cache, "guest", None).as_deref(),
-            Some("refresh-of-ann")
-        );
-    }
-
-    #[test]
-    fn between_accounts_use_comes_before_home_and_a_guess_is_not_made() {
-        let ann = record("ann", "one", &[("one", 1), ("shared", 5)]);
-        let bob = record("bob", "two", &[("shared", 9)]);
-        let cache = cache(&[ann, bob]);
-        assert_eq!(
-            chosen(&cache, "shared", None).as_deref(),
-            Some("refresh-of-bob")
-        );
-        assert_eq!(
-            chosen(&cache, "ONE", None).as_deref(),
-            Some("refresh-of-ann")
-        );
-        assert_eq!(
-            chosen(&cache, "two", None).as_deref(),
-            Some("refresh-of-bob")
-        );
-        assert_eq!(chosen(&cache, "third", None), None);
-    }
-
-    #[test]
-    fn of_two_accounts_at_home_in_a_tenant_neither_is_a_guess() {
-        let cache = cache(&[record("ann", "one", &[]), record("bob", "one", &[])]);
-        assert_eq!(chosen(&cache, "one", None), None);
-        assert!(chosen(&cache, "one", Some("bob@example.com")).is_some());
-    }
-
-    #[test]
-    fn a_hint_chooses_the_account_and_nobody_elses_is_used() {
-        let cache = cache(&[record("ann", "one", &[("one", 1)])]);
-        assert_eq!(
-            chosen(&cache, "one", Some("ANN@example.com")).as_deref(),
-            Some("refresh-of-ann")
-        );
-        assert_eq!(chosen(&cache, "one", Some("bob@example.com")), None);
-    }
-
-    fn named(record: Session) -> Session {
-        Session {
-            unnamed: false,
-            ..record
-        }
-    }
-
-    #[test]
-    fn a_session_that_was_only_named_serves_nobody_who_does_not_name_it() {
-        let cache = cache(&[named(record("bob", "one", &[]))]);
-        assert_eq!(chosen(&cache, "one", None), None, "at home");
-        assert_eq!(chosen(&cache, "two", None), None, "the only one");
-        assert!(chosen(&cache, "two", Some("bob@example.com")).is_some());
-    }
-
-    #[test]
-    fn a_session_of_before_the_mark_serves_the_tenants_that_it_served_unnamed() {
-        let cache = cache(&[record("ann", "one", &[("two", 1)])]);
-        let name = key().name(&record("ann", "one", &[]).account);
-        let bytes = cache.store().read(&name).expect("there");
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
-        let old = text.replace("\"unnamed\":true,", "");
-        assert_ne!(old, text);
-        cache.store().write(&name, old.as_bytes()).expect("written");
-        assert!(chosen(&cache, "two", None).is_some());
-        assert_eq!(chosen(&cache, "one", None), None, "at home");
-        assert_eq!(chosen(&cache, "three", None), None, "the only one");
-    }
-
-    fn nothing() -> Issued<'static> {
-        let (token, on) = (None, None);
-        Issued { token, on }
-    }
-
-    fn issued(token: &Secret) -> Issued<'_> {
-        let token = Some(token);
-        Issued { token, ..nothing() }
-    }
-
-    fn sign_in(cache: &TokenCache, user: &str, home: &str, tenant: Option<&str>, now: i64) {
-        let record = record(user, home, &[]);
-        let unnamed = tenant.map(|tenant| Unnamed { tenant, now });
-        cache
-            .save_sign_in(&key(), &record.account, issued(&record.token), unnamed)
-            .expect("kept");
-    }
-
-    #[test]
-    fn tenants_of_an_account_that_is_gone_ask_until_somebody_signs_in() {
-        let cache = cache(&[]);
-        sign_in(&cache, "ann", "one", Some("one"), 1);
-        sign_in(&cache, "ann", "one", Some("two"), 2);
-        sign_in(&cache, "bob", "three", Some("three"), 3);
-        let ann = record("ann", "one", &[]).account;
-        cache.remove_session(&key(), &ann);
-        for tenant in ["one", "two"] {
-            assert_eq!(chosen(&cache, tenant, None), None, "{tenant}");
-        }
-        assert!(chosen(&cache, "four", None).is_some(), "never ann's");
-        sign_in(&cache, "ann", "one", None, 4);
-        assert_eq!(chosen(&cache, "one", None), None, "by name");
-        sign_in(&cache, "bob", "three", Some("one"), 5);
-        let bob = Some("refresh-of-bob".to_owned());
-        assert_eq!(chosen(&cache, "one", None), bob);
-        assert_eq!(chosen(&cache, "two", None), None);
-        sign_in(&cache, "ann", "one", Some("five"), 6);
-        let ann = Some("refresh-of-ann".to_owned());
-        assert_eq!(chosen(&cache, "two", None), ann, "her own again");
-        assert_eq!(chosen(&cache, "one", None), bob, "bob's by now");
-    }
-
-    #[test]
-    fn the_last_sign_in_counts_whatever_the_clock_says() {
-        let cache = cache(&[]);
-        sign_in(&cache, "ann", "one", Some("shared"), 9_000);
-        sign_in(&cache, "bob", "two", Some("shared"), 10);
-        assert_eq!(
-            chosen(&cache, "shared", None).as_deref(),
-            Some("refresh-of-bob")
-        );
-        // A refresh of ann's that ends now does not take the tenant back.
-        let ann = cache.session_of(&key(), &record("ann", "one", &[]).account);
-        let unnamed = Some(Unnamed {
-            tenant: "shared",
-            now: 9_999,
-        });
-        cache
-            .save_refreshed(&key(), &ann.expect("there"), nothing(), unnamed)
-            .expect("kept");
-        assert_eq!(
-            chosen(&cache, "shared", None).as_deref(),
-            Some("refresh-of-bob")
-        );
-    }
-
-    #[test]
-    fn what_was_forgotten_or_replaced_meanwhile_stays_so() {
-        let cache = cache(&[]);
-        sign_in(&cache, "ann", "one", Some("one"), 1);
-        let account = record("ann", "one", &[]).account;
-        let used = cache.session_of(&key(), &account).expect("there");
-        let newer = Secret::new("newer");
-        cache
-            .save_sign_in(&key(), &account, issued(&newer), None)
-            .expect("kept");
-        let late = Secret::new("late");
-        let keep_late = || cache.save_refreshed(&key(), &used, issued(&late), None);
-        cache.remove_ended_session(&key(), &used);
-        keep_late().expect("nothing to do");
-        let kept = cache.session_of(&key(), &account).expect("kept");
-        assert_eq!(kept.token.expose(), "newer");
-        cache.remove_ended_session(&key(), &kept);
-        keep_late().expect("nothing to do");
-        assert!(cache.session_of(&key(), &account).is_none());
-    }
-
-    #[test]
-    fn a_record_is_found_under_its_own_client_alone() {
-        let cache = cache(&[record("ann", "one", &[])]);
-        let other = SessionKey {
-            client: "d".into(),
-            ..key()
-        };
-        assert!(cache.session_for(&other, "one", None).is_none());
-        let ann = record("ann", "one", &[]).account;
-        cache.remove_session(&key(), &ann);
-        assert!(cache.session_for(&key(), "one", None).is_none());
-    }
-}
+mod tests;

@@ -1,21 +1,19 @@
-//! Whose session serves a context that names no account.
+//! Decides whose session serves a context that names no account.
 //!
-//! Such a context stands for the account that a person signed in to without
-//! naming it. Where that account's session is gone, the context asks again: it
-//! never goes over to an account that happens to be left.
+//! Such a context stands for the account that a person signed in to without naming it. When that
+//! account's session is gone, the context asks again: it never switches to an account that happens to
+//! be left.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    CacheKey, Session, SessionKey, TokenCache, VERSION, listing::access_of, session::Unnamed,
-};
+use super::{CacheKey, Entry, Session, SessionKey, TokenCache, Unnamed, VERSION};
+use crate::auth::store;
 
-/// The session that serves the unnamed contexts of a tenant (in lower case):
-/// the one that served it last, else, of those that a sign-in without a name
-/// made, the one whose account is at home there, else the only one there is.
-/// Between several, a person has to say.
+/// The session that serves the unnamed contexts of a tenant (in lower case): the one that served it
+/// last; else, of those from unnamed sign-ins, the one whose account is at home there, else the only
+/// one. Between several, a person has to choose.
 pub(super) fn choose(sessions: &[Session], tenant: &str) -> Option<usize> {
     let only_one = |fits: &dyn Fn(&Session) -> bool| {
         let mut fitting =
@@ -41,15 +39,14 @@ fn is_home(session: &Session, tenant: &str) -> bool {
     home.is_some_and(|home| home.eq_ignore_ascii_case(tenant))
 }
 
-/// The moment of a claim that is later than every other on the tenant, whatever
-/// the clock was when those were made.
+/// A time that is later than all uses of the tenant so far, whatever the clock was then.
 pub(super) fn latest(sessions: &[Session], tenant: &str, now: i64) -> i64 {
     let claims = sessions.iter().filter_map(|s| s.tenants.get(tenant));
     claims.fold(now, |now, at| now.max(at.saturating_add(1)))
 }
 
-/// Tenants whose unnamed contexts stand for an account that has no session any
-/// more, with that account's fingerprint. They ask until somebody signs in.
+/// Tenants whose unnamed contexts stand for an account that has no session any more, with that
+/// account's fingerprint. They ask until somebody signs in.
 #[derive(Default, Serialize, Deserialize)]
 struct Orphans {
     version: u32,
@@ -79,11 +76,11 @@ impl TokenCache {
         let version = VERSION;
         let bytes = serde_json::to_vec(&Orphans { version, tenants }).expect("plain data");
         if let Err(failure) = self.store().write(&name, &bytes) {
-            tracing::debug!("whose the tenants were was not kept: {failure}");
+            tracing::debug!("the accounts of orphaned tenants were not stored: {failure}");
         }
     }
 
-    /// Notes the tenants that stand for this session's account, before it goes.
+    /// Notes the tenants that stand for this session's account, before it is removed.
     pub(super) fn orphan(&self, key: &SessionKey, gone: &Session) {
         let sessions = self.sessions(key);
         let stands_for = |tenant: &str| {
@@ -95,7 +92,7 @@ impl TokenCache {
         let mut orphans = self.orphans(key);
         let tenants: Vec<String> = known
             .chain(home.map(str::to_lowercase))
-            // Those of an account that went before stay its own.
+            // Those of an account that was removed before stay its own.
             .filter(|tenant| !orphans.contains_key(tenant) && stands_for(tenant))
             .collect();
         if tenants.is_empty() {
@@ -106,9 +103,9 @@ impl TokenCache {
         self.write_orphans(key, orphans);
     }
 
-    /// Makes a session the one that the unnamed contexts of a tenant stand for,
-    /// and of all tenants that stood for its account before that was forgotten.
-    /// No token that was got for another account is served to them any more.
+    /// Makes a session the one that the unnamed contexts of a tenant stand for, and those of all tenants
+    /// that stood for its account before it was removed. They are served no other account's token any
+    /// more.
     pub(super) fn take_over(&self, key: &SessionKey, session: &mut Session, unnamed: Unnamed<'_>) {
         let sessions = self.sessions(key);
         let tenant = unnamed.tenant.to_lowercase();
@@ -130,11 +127,11 @@ impl TokenCache {
             let now = latest(&sessions, &tenant, unnamed.now);
             session.tenants.insert(tenant, now);
         }
-        self.forget_tokens_of_others(key, &tenant, session);
+        self.remove_tokens_of_others(key, &tenant, session);
     }
 
-    /// Forgets what unnamed contexts of a tenant were served as another account.
-    fn forget_tokens_of_others(&self, key: &SessionKey, tenant: &str, session: &Session) {
+    /// Removes the tokens of other accounts that unnamed contexts of a tenant are served.
+    fn remove_tokens_of_others(&self, key: &SessionKey, tenant: &str, session: &Session) {
         let is_unnamed = |cached: &CacheKey| {
             cached.authority == key.authority
                 && cached.client == key.client
@@ -143,13 +140,13 @@ impl TokenCache {
                 && cached.family == super::USER
                 && cached.identity.is_empty()
         };
-        for name in self.store().names("access-") {
-            let Some(access) = access_of(self.store(), &name) else {
+        for name in self.store().names(store::ACCESS) {
+            let Some(token) = Entry::read(self.store(), &name) else {
                 continue;
             };
-            let account = access.account.as_ref();
+            let account = token.account.as_ref();
             let own = account.is_some_and(|account| account.home_id == session.account.home_id);
-            if is_unnamed(&access.key) && !own {
+            if is_unnamed(&token.key) && !own {
                 self.store().remove(&name);
             }
         }
