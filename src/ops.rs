@@ -1,4 +1,5 @@
 //! The use cases, one module each: typed input in, typed report out.
 
 pub(crate) mod cache;
+pub(crate) mod convert;
 pub(crate) mod discovery;

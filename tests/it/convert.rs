@@ -319,7 +319,7 @@ fn without_login_the_plugin_alone_is_changed() {
             let again = test_env.convert(&args);
             assert_eq!(test_env.read("config"), after, "{}", again.stderr);
             assert!(
-                again.stderr.contains("as they are to be"),
+                again.stderr.contains("already as requested"),
                 "{}",
                 again.stderr
             );

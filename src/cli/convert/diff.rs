@@ -1,4 +1,4 @@
-//! What would change in a kubeconfig, as a unified diff without its secrets.
+//! A unified diff of two kubeconfigs, without their secrets.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::{
     kubeconfig::Document,
 };
 
-/// A unified diff of two kubeconfigs; empty where they are equal.
+/// A unified diff; empty if they are equal.
 ///
 /// # Errors
-/// When one of them can't be read, and so its secrets not be found.
+/// When one of them can't be read, so that its secrets can't be found.
 pub(super) fn unified(path: &Path, old: &str, new: &str) -> Result<String> {
     if old == new {
         return Ok(String::new());

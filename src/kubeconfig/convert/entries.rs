@@ -49,6 +49,14 @@ pub(crate) struct UserOutcome {
     pub notes: Vec<String>,
 }
 
+impl UserOutcome {
+    /// Why the user can't be converted.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        let reason = self.reason.as_ref();
+        reason.filter(|_| self.action == UserAction::Failed)
+    }
+}
+
 /// What is to be written, and an outcome for each user that was selected.
 pub(crate) struct Conversion {
     /// For each file the new values of its users, by their places in its list.
