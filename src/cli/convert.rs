@@ -21,15 +21,15 @@ const ABOUT: &str = "Convert kubeconfig users to sign in with kubectl-aad, in an
 const LONG_ABOUT: &str = "\
 Convert kubeconfig users to sign in with kubectl-aad, in any login mode.
 
-Converts users of Azure's kubelogin, of the `azure` auth provider that kubectl 1.26 removed, and of kubectl-aad
-itself; leaves all others alone. Flags and variables are kubelogin's.
+Converts users of Azure's kubelogin, of the `azure` auth provider that kubectl 1.26 removed, and of \
+kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's.
 
   kubectl aad convert-kubeconfig
   kubectl aad convert-kubeconfig -l azurecli
   kubectl aad convert-kubeconfig -l azurecli --context prod --dry-run
   kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID --outfile ci.yaml
 
-Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes.
+Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. \
 Converting back to an earlier mode restores the arguments of that time, unless the entry was edited since.";
 
 /// The command and its flags.

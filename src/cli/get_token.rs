@@ -23,7 +23,7 @@ use crate::{
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, ExecInfo},
     host::{self, Host, Sink},
-    login::{Param, Precedence, Settings, SignIn},
+    login::{Param, Precedence, Settings, SignIn, no_effect},
 };
 
 /// The login mode where none is named, as kubelogin has it.
@@ -198,6 +198,6 @@ fn tell_of_unused(settings: &Settings) {
         return;
     };
     for param in settings.unused() {
-        tracing::info!("login mode `{mode}` does nothing with `{}`", param.dashed());
+        tracing::info!("{}", no_effect(&param.dashed(), &format!("--login {mode}")));
     }
 }

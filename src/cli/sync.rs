@@ -29,7 +29,7 @@ use crate::{
         Document, Paths, file,
         merge::{self, TargetFiles},
     },
-    login::PARAMS,
+    login::{PARAMS, no_effect},
     secret::Secret,
 };
 
@@ -143,7 +143,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         .copied()
         .unwrap_or_default();
     for (flag, mode) in args.unused()? {
-        output::say(&format!("warning: `{flag}` has no effect with `{mode}`"));
+        output::say(&format!("warning: {}", no_effect(&flag, &mode)));
     }
     args.check_complete(host)?;
     for row in PARAMS.iter().filter(|row| row.secret) {

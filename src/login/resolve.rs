@@ -32,8 +32,13 @@ pub(crate) fn default_timeout(mode: LoginMode) -> Duration {
     }
 }
 
+/// Says that a flag has no effect with a mode, as chosen by `login`, for example `--login msi`.
+pub(crate) fn no_effect(flag: &str, login: &str) -> String {
+    format!("`{flag}` has no effect with `{login}`")
+}
+
 impl Settings {
-    /// Makes the sign-in ready.
+    /// Validates the sign-in.
     ///
     /// # Errors
     /// A usage error that names the missing or unusable parameter, with the

@@ -529,7 +529,7 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
     assert!(
         converted
             .stderr
-            .contains("warning: `--legacy` has no use in `azurecli`"),
+            .contains("warning: `--legacy` has no effect with `--login azurecli`"),
         "{}",
         converted.stderr
     );

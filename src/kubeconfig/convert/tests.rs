@@ -1,6 +1,9 @@
+use super::exec::{API_VERSION, API_VERSION_V1};
 use super::*;
-use crate::login::{MODES, PARAMS};
+use crate::host::Host;
+use crate::login::{MODES, Takes};
 use proptest::prelude::*;
+use serde_json::json;
 
 fn request(flags: &[(Param, &str)]) -> Request {
     request_with(flags, &[]).expect("valid flags")
@@ -424,7 +427,7 @@ fn without_a_mode_each_entry_keeps_its_own_and_a_variable_may_name_one() {
         converted
             .notes
             .join("")
-            .contains("`--username` has no use in `azurecli`")
+            .contains("`--username` has no effect with `--login azurecli`")
     );
 }
 
@@ -485,7 +488,7 @@ fn a_secret_that_is_written_and_a_flag_without_use_are_told() {
     assert!(
         notes
             .iter()
-            .any(|n| n.contains("`--username` has no use in `spn`"))
+            .any(|n| n.contains("`--username` has no effect with `--login spn`"))
     );
     assert!(!notes.join("").contains("hunter2"));
 }

@@ -1,0 +1,166 @@
+//! What entries are converted to: flags and variables, validated.
+
+use super::{exec::is_ours, notes};
+use crate::{
+    error::{Failure, Result},
+    host::Host,
+    login::{LoginMode, MODES, Origin, Param, Precedence, Settings},
+};
+
+/// What all entries are to be converted to.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The flags that were given.
+    pub(super) given: Settings,
+    /// The flags and variables as each mode reads them.
+    effective: Vec<(LoginMode, Settings)>,
+    /// `None` if each entry keeps its own.
+    pub(super) mode: Option<LoginMode>,
+    pub(super) exec_command: String,
+    pub(super) azure_config_dir: Option<String>,
+}
+
+/// What one entry is to be converted to.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) request: &'a Request,
+    pub(super) mode: LoginMode,
+    /// Flags and variables.
+    pub(super) effective: &'a Settings,
+}
+
+impl Request {
+    /// Checks flags and variables as kubelogin does before it looks at a kubeconfig.
+    ///
+    /// Where neither a flag nor `AAD_LOGIN_METHOD` names a mode, each entry keeps its own, and with
+    /// `keep_mode` it does so whatever a variable says.
+    ///
+    /// # Errors
+    /// A usage error for an unknown mode, an unusable authority host or timeout, claims of a
+    /// proof-of-possession token without `--pop-enabled`, and that in a mode without such tokens.
+    pub(crate) fn new(
+        given: Settings,
+        host: &Host,
+        exec_command: impl Into<String>,
+        azure_config_dir: Option<String>,
+        keep_mode: bool,
+    ) -> Result<Self> {
+        let with_variables = |given: &Settings| {
+            given
+                .clone()
+                .with_variables(host, Precedence::VariablesFirst)
+        };
+        let named = with_variables(&given);
+        let mode = match named.get(Param::Login) {
+            Some(_) if !keep_mode => Some(named.mode()?),
+            _ => None,
+        };
+        let modes = MODES.iter().map(|row| row.mode);
+        let effective: Vec<_> = modes
+            .filter(|one| mode.is_none_or(|mode| mode == *one))
+            .map(|one| {
+                let mut settings = given.clone();
+                settings.set(Param::Login, one.name(), Origin::Flag);
+                let read = with_variables(&settings);
+                // A variable that names a mode says nothing to entries that keep theirs.
+                let kept = mode.is_none() && read.mode().ok() != Some(one);
+                (one, if kept { settings } else { read })
+            })
+            .collect();
+        let mut common = named;
+        common.set_default(Param::Login, LoginMode::DeviceCode.name());
+        common.check()?;
+        if common.text(Param::PopClaims).is_some() && !common.is_on(Param::PopEnabled) {
+            return Err(
+                Failure::usage("`--pop-claims` is of no use without `--pop-enabled`")
+                    .hint("give both, or neither"),
+            );
+        }
+        let request = Self {
+            given,
+            effective,
+            mode,
+            exec_command: exec_command.into(),
+            azure_config_dir: azure_config_dir.filter(|dir| !dir.is_empty()),
+        };
+        if let Some(mode) = mode {
+            request.target(mode).check()?;
+        }
+        Ok(request)
+    }
+
+    /// The mode that entries are converted to; `None` where each keeps its own.
+    pub(crate) fn mode(&self) -> Option<LoginMode> {
+        self.mode
+    }
+
+    /// What an entry is converted to that signs in by `mode` if none was asked for.
+    pub(super) fn target(&self, mode: LoginMode) -> Target<'_> {
+        let mode = self.mode.unwrap_or(mode);
+        let found = self.effective.iter().find(|(one, _)| *one == mode);
+        Target {
+            request: self,
+            mode,
+            effective: found.map_or(&self.given, |(_, settings)| settings),
+        }
+    }
+
+    /// What to tell once, whatever the entries are: flags without use, secrets that get written.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        match self.mode {
+            Some(mode) => notes::of_flags(&self.target(mode)),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// The same for an entry that says all this. In what `sync` wrote no variable replaces what is named,
+    /// and so none does on its way in.
+    pub(super) fn for_entry(self, entry: &Settings) -> Self {
+        if !self.keeps_env_secrets_only(entry) {
+            return self;
+        }
+        Self {
+            effective: &self.request.given,
+            ..self
+        }
+    }
+
+    /// What `sync` wrote keeps meaning what it says in the mode that it was
+    /// written for. A new mode's entry is kubelogin's, variables first.
+    pub(super) fn keeps_env_secrets_only(&self, entry: &Settings) -> bool {
+        is_ours(&self.request.exec_command) && entry.is_on(Param::EnvSecretsOnly)
+    }
+
+    /// A flag's value, where the flag was given: a variable may have replaced it.
+    pub(super) fn flag(&self, param: Param) -> Option<&'a str> {
+        self.request.given.get(param)?;
+        self.effective.get(param)
+    }
+
+    /// Refuses what can't be used in this mode, and a proof of possession that it can't give: a plain
+    /// token would be sent instead.
+    pub(super) fn check(&self) -> Result<()> {
+        self.effective.check()?;
+        let mode = self.mode;
+        let asked = self.request.given.get(Param::PopEnabled).is_some()
+            && self.effective.is_on(Param::PopEnabled);
+        if asked && !mode.converts(Param::PopEnabled) {
+            let able: Vec<_> = MODES
+                .iter()
+                .filter(|row| row.mode.converts(Param::PopEnabled))
+                .map(|row| row.name)
+                .collect();
+            return Err(
+                Failure::usage(format!("`{mode}` has no proof-of-possession tokens")).hint(
+                    format!(
+                        "leave `--pop-enabled` out, or use one of {}",
+                        able.join(", ")
+                    ),
+                ),
+            );
+        }
+        Ok(())
+    }
+}
