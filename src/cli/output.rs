@@ -1,6 +1,4 @@
-//! How results are printed: a table, JSON, YAML or names.
-//!
-//! Lives here: [`Format`], its flag, and the one writer to standard output.
+//! Prints results and messages. Nothing else writes to standard output.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use clap::{Arg, Command, builder::PossibleValue};
+use clap::{Arg, ArgMatches, Command, builder::PossibleValue};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -18,7 +16,7 @@ use crate::{
     host::Host,
 };
 
-/// The form of what goes to standard output.
+/// The format of what goes to standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Format {
     /// Columns for people.
@@ -47,6 +45,13 @@ impl clap::ValueEnum for Format {
     }
 }
 
+impl Format {
+    /// What `-o` says.
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        matches.get_one("output").copied().unwrap_or_default()
+    }
+}
+
 /// Attaches `-o`.
 pub(super) fn format_flag(command: Command) -> Command {
     command.arg(
@@ -56,14 +61,14 @@ pub(super) fn format_flag(command: Command) -> Command {
             .value_name("FORMAT")
             .value_parser(clap::value_parser!(Format))
             .default_value("table")
-            .help("Form of the result on stdout"),
+            .help("Format of the result on stdout"),
     )
 }
 
 /// Writes a result to standard output.
 ///
 /// # Errors
-/// When it can't be written; a reader that went away is not an error.
+/// If it can't be written; a reader that went away is not an error.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -74,22 +79,21 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Says a line on standard error, free of control characters. Where nobody
-/// can be told, there is nothing to gain from an error about it.
+/// Prints a line to standard error without control characters. If that fails, nobody could be told.
 pub(super) fn say(line: &str) {
     let _ = try_say(line);
 }
 
-/// The same, for what a person must have read before this goes on.
+/// As [`say`], for what a person must have read before the command goes on.
 ///
 /// # Errors
-/// When it can't be written.
+/// If it can't be written.
 pub(super) fn try_say(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}", printable(line))
 }
 
-/// Tells once that something optional failed: on a terminal, else with `-v`. A pipeline's log is
-/// not filled with what nobody there can mend.
+/// Returns a function that prints once that something optional failed: on a terminal, otherwise with `-v`, since nobody
+/// who reads a pipeline's log can fix it.
 pub(super) fn notice(host: &Host) -> Notice {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let watched = host.terminal().stderr;
@@ -114,7 +118,7 @@ pub(super) fn json(document: &impl Serialize) -> String {
 /// Renders a document as YAML.
 ///
 /// # Errors
-/// When the emitter refuses it.
+/// If the emitter fails.
 pub(super) fn yaml(document: &impl Serialize) -> Result<String> {
     serde_saphyr::to_string(document).map_err(|e| Failure::new("could not write YAML").because(e))
 }
@@ -148,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_lines_up_and_leaves_nothing_at_the_end_of_a_line() {
+    fn a_table_is_aligned_without_trailing_spaces() {
         let rows = [["a".into(), "long".into()], ["bbbb".into(), String::new()]];
         assert_eq!(table(["ONE", "TWO"], rows), "ONE   TWO\na     long\nbbbb\n");
     }

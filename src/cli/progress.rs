@@ -1,30 +1,49 @@
-//! Progress on stderr, where a person is watching.
-//!
-//! Lives here: [`Progress`], over indicatif. Where stderr is no terminal
-//! nothing is drawn.
+//! Shows progress on stderr if it is a terminal.
 
 use std::{
+    collections::BTreeSet,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::try_say;
-use crate::{auth::Prompt, host::Host};
+use super::{get_token, output::try_say};
+use crate::{
+    auth::{AuthOptions, Authenticator, Prompt, TokenRequest},
+    error::Result,
+    host::Host,
+    login::{Settings, SignIn},
+    ops::{
+        discovery::Warning,
+        observer::{Event, Observer},
+    },
+};
 
-/// What is drawn where the end is not in sight.
-const ENDLESS: &str = "{spinner} {msg}";
+const SPINNER: &str = "{spinner} {msg}";
+const BAR: &str = "{spinner} {msg} [{bar:30}] {pos}/{len}";
 
-/// One line that tells what is going on; gone when dropped.
+/// One line that says what is being done, cleared when dropped.
 pub(super) struct Progress {
     bar: ProgressBar,
-    announced: Arc<Mutex<Option<String>>>,
+    /// What to print above the next prompt.
+    heading: Arc<Mutex<Option<String>>>,
+    search: Search,
+}
+
+/// How far the search for clusters is.
+#[derive(Default)]
+struct Search {
+    subscriptions: AtomicUsize,
+    searched: AtomicUsize,
+    clusters: AtomicUsize,
 }
 
 impl Progress {
-    /// Starts drawing, unless nobody watches.
     pub(super) fn start(host: &Host) -> Self {
         let target = if host.terminal().stderr {
             ProgressDrawTarget::stderr()
@@ -32,58 +51,127 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(style(ENDLESS));
+        bar.set_style(style(SPINNER));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self {
             bar,
-            announced: Arc::default(),
+            heading: Arc::default(),
+            search: Search::default(),
         }
     }
 
-    /// Says what is being done, without an end in sight.
-    pub(super) fn say(&self, message: impl Into<String>) {
+    /// Says what is being done.
+    fn say(&self, message: impl Into<String>) {
         let message = message.into();
         if self.bar.is_hidden() {
             tracing::info!("{message}");
         }
-        self.bar.set_style(style(ENDLESS));
+        self.bar.set_style(style(SPINNER));
         self.bar.set_message(message);
     }
 
-    /// Begins counting to `total`.
-    pub(super) fn count_to(&self, total: usize, message: &'static str) {
-        self.bar
-            .set_style(style("{spinner} {msg} [{bar:30}] {pos}/{len}"));
+    fn count_to(&self, total: usize, message: &'static str) {
+        self.bar.set_style(style(BAR));
         self.bar.set_length(total as u64);
         self.bar.set_position(0);
         self.bar.set_message(message);
     }
 
-    /// Counts one more.
-    pub(super) fn step(&self) {
-        self.bar.inc(1);
-    }
-
     /// Prints a line that stays, above the progress.
-    pub(super) fn note(&self, line: &str) {
+    fn note(&self, line: &str) {
         let _ = note(&self.bar, line);
     }
 
-    /// What is to stand above a sign-in's next words; none where it has nothing to say.
-    pub(super) fn announce(&self, line: Option<String>) {
-        *lock(&self.announced) = line;
+    fn say_how_far_the_search_is(&self) {
+        let count = |counter: &AtomicUsize| counter.load(Relaxed);
+        self.say(format!(
+            "searched {} of {} subscriptions, {} clusters so far",
+            count(&self.search.searched),
+            count(&self.search.subscriptions),
+            count(&self.search.clusters)
+        ));
     }
 
-    /// The same, for a sign-in that has something to say to a person.
-    pub(super) fn teller(&self) -> Prompt {
+    /// Prints what could not be searched, and each hint once. If nothing was found, says what to check.
+    fn warn(&self, warnings: &[Warning], clusters: usize, subscriptions: usize) {
+        for warning in warnings {
+            self.note(&format!("warning: {}", warning.failure));
+        }
+        let hints: BTreeSet<_> = warnings
+            .iter()
+            .filter_map(|warning| warning.failure.hint_text())
+            .collect();
+        for hint in hints {
+            self.note(&format!("hint: {hint}"));
+        }
+        if clusters == 0 && warnings.is_empty() {
+            self.note(&format!(
+                "hint: no AKS cluster was found (subscriptions searched: {subscriptions}): \
+                 if you expect one, check the account, its roles and `--tenant-id`"
+            ));
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn on(&self, event: Event<'_>) {
+        match event {
+            Event::SigningIn => self.say("signing in to Azure"),
+            Event::SigningInTo(tenant) => {
+                self.say(format!("signing in to {}", tenant.label()));
+                *lock(&self.heading) = Some(format!("sign in to {}:", tenant.label()));
+            }
+            Event::SignInEnded => *lock(&self.heading) = None,
+            Event::Tenants(count) => self.say(format!("tenants to search: {count}")),
+            Event::SearchingTenant(tenant) => self.say(format!("searching {}", tenant.label())),
+            Event::Subscriptions(count) => {
+                self.search.subscriptions.store(count, Relaxed);
+                self.say_how_far_the_search_is();
+            }
+            Event::Subscription { clusters } => {
+                self.search.searched.fetch_add(1, Relaxed);
+                self.search.clusters.fetch_add(clusters, Relaxed);
+                self.say_how_far_the_search_is();
+            }
+            Event::Discovered {
+                warnings,
+                clusters,
+                subscriptions,
+            } => self.warn(warnings, clusters, subscriptions),
+            Event::Kubeconfigs(count) => self.count_to(count, "fetching kubeconfigs"),
+            Event::Kubeconfig => self.bar.inc(1),
+            Event::Writing => self.say("writing the kubeconfig"),
+            Event::FetchingTokens => self.say("fetching tokens"),
+            Event::Note(line) => self.note(line),
+        }
+    }
+
+    fn prompt(&self) -> Prompt {
         let bar = self.bar.clone();
-        let announced = Arc::clone(&self.announced);
+        let heading = Arc::clone(&self.heading);
         Arc::new(move |line| {
-            if let Some(above) = lock(&announced).take() {
-                note(&bar, &above)?;
+            if let Some(heading) = lock(&heading).take() {
+                note(&bar, &heading)?;
             }
             note(&bar, line)
         })
+    }
+
+    fn prepare_get_token(
+        &self,
+        settings: Settings,
+        host: &Arc<Host>,
+    ) -> Result<(Authenticator, TokenRequest)> {
+        get_token::prepare(settings, host)
+    }
+
+    fn auth_options(
+        &self,
+        host: &Host,
+        settings: &Settings,
+        sign_in: &SignIn,
+    ) -> Result<AuthOptions> {
+        get_token::options(host, settings, sign_in)
     }
 }
 
@@ -93,8 +181,8 @@ impl Drop for Progress {
     }
 }
 
-fn lock(announced: &Mutex<Option<String>>) -> std::sync::MutexGuard<'_, Option<String>> {
-    announced.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(heading: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    heading.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn note(bar: &ProgressBar, line: &str) -> io::Result<()> {

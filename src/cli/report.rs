@@ -1,24 +1,170 @@
-//! What `sync` and `list` tell about each cluster.
-//!
-//! Lives here: the documents that `-o json` and `-o yaml` print (their field
-//! names are a promise) and the tables for people.
+//! What `sync` and `list` print: the documents of `-o json` and `-o yaml`, whose field names are stable, and tables.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::output;
-use crate::fleet::{self, Cluster};
+use crate::{
+    error::printable,
+    fleet::{self, Cluster, ClusterRun, State},
+    host::timestamp::rfc3339,
+    ops::{
+        discovery::Warning,
+        list::ListReport,
+        sync::{FetchedToken, SyncReport},
+    },
+};
 
-/// What became of a cluster.
+/// Why a cluster has no result after an interrupt.
+const NOT_FETCHED: &str = "the sync was interrupted before it was fetched";
+
+/// What `list` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListDocument {
+    pub(super) clusters: Vec<ClusterRow>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// What `sync` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SyncDocument {
+    pub(super) clusters: Vec<SyncRow>,
+    pub(super) tokens: Vec<TokenRow>,
+    pub(super) summary: Summary,
+    pub(super) warnings: Vec<String>,
+    pub(super) interrupted: bool,
+}
+
+/// A cluster as ARM lists it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClusterRow {
+    id: String,
+    name: String,
+    resource_group: String,
+    subscription_id: String,
+    subscription: String,
+    tenant_id: String,
+    location: String,
+    kubernetes_version: Option<String>,
+    power_state: Option<String>,
+}
+
+/// A cluster and what a sync did about it.
+#[derive(Serialize)]
+pub(super) struct SyncRow {
+    #[serde(flatten)]
+    cluster: ClusterRow,
+    context: Option<String>,
+    action: Action,
+    reason: Option<String>,
+    #[serde(skip)]
+    hint: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Action {
+enum Action {
     Added,
     Updated,
     Unchanged,
     Skipped,
     Failed,
+}
+
+/// A token that was requested.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenRow {
+    tenant_id: Option<String>,
+    server_id: String,
+    login: String,
+    /// RFC 3339.
+    expires_on: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+/// How many clusters had which outcome.
+#[derive(Default, Serialize)]
+pub(super) struct Summary {
+    added: usize,
+    updated: usize,
+    unchanged: usize,
+    skipped: usize,
+    pub(super) failed: usize,
+}
+
+impl From<&ListReport> for ListDocument {
+    fn from(report: &ListReport) -> Self {
+        let clusters = report.clusters.iter();
+        Self {
+            clusters: clusters.map(|run| ClusterRow::from(&run.cluster)).collect(),
+            warnings: lines(&report.warnings),
+        }
+    }
+}
+
+impl From<&SyncReport> for SyncDocument {
+    fn from(report: &SyncReport) -> Self {
+        let clusters: Vec<_> = report.clusters.iter().map(SyncRow::from).collect();
+        Self {
+            summary: Summary::of(&clusters),
+            clusters,
+            tokens: report.tokens.iter().map(TokenRow::from).collect(),
+            warnings: lines(&report.warnings),
+            interrupted: report.interrupted,
+        }
+    }
+}
+
+fn lines(warnings: &[Warning]) -> Vec<String> {
+    let warnings = warnings.iter();
+    warnings
+        .map(|warning| warning.failure.to_string())
+        .collect()
+}
+
+impl From<&Cluster> for ClusterRow {
+    fn from(cluster: &Cluster) -> Self {
+        Self {
+            id: cluster.id.clone(),
+            name: cluster.name.clone(),
+            resource_group: cluster.resource_group.clone(),
+            subscription_id: cluster.subscription_id.clone(),
+            subscription: cluster.subscription_name.clone(),
+            tenant_id: cluster.tenant_id.clone(),
+            location: cluster.location.clone(),
+            kubernetes_version: cluster.kubernetes_version.clone(),
+            power_state: cluster.power_state.clone(),
+        }
+    }
+}
+
+impl From<&ClusterRun> for SyncRow {
+    fn from(run: &ClusterRun) -> Self {
+        let (action, reason) = match &run.state {
+            State::Planned(planned) => (planned.action.into(), None),
+            State::Skipped(reason) => (Action::Skipped, Some(reason.clone())),
+            State::Failed(failure) => (Action::Failed, Some(failure.to_string())),
+            State::Listed | State::Converted(_) => (Action::Skipped, Some(NOT_FETCHED.to_owned())),
+        };
+        Self {
+            cluster: ClusterRow::from(&run.cluster),
+            context: match &run.state {
+                State::Planned(planned) => Some(planned.context.clone()),
+                _ => None,
+            },
+            action,
+            reason,
+            hint: match &run.state {
+                State::Failed(failure) => failure.hint_text().map(str::to_owned),
+                _ => None,
+            },
+        }
+    }
 }
 
 impl From<fleet::Action> for Action {
@@ -27,6 +173,19 @@ impl From<fleet::Action> for Action {
             fleet::Action::Added => Self::Added,
             fleet::Action::Updated => Self::Updated,
             fleet::Action::Unchanged => Self::Unchanged,
+        }
+    }
+}
+
+impl From<&FetchedToken> for TokenRow {
+    fn from(token: &FetchedToken) -> Self {
+        let expires_on = token.expires_on.as_ref();
+        Self {
+            tenant_id: token.tenant_id.clone(),
+            server_id: token.server_id.clone(),
+            login: token.login.clone(),
+            expires_on: expires_on.ok().and_then(|unix| rfc3339(*unix)),
+            error: expires_on.err().map(ToString::to_string),
         }
     }
 }
@@ -43,94 +202,8 @@ impl Action {
     }
 }
 
-/// A cluster as ARM lists it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ListedCluster {
-    pub id: String,
-    pub name: String,
-    pub resource_group: String,
-    pub subscription_id: String,
-    pub subscription: String,
-    pub tenant_id: String,
-    pub location: String,
-    pub kubernetes_version: Option<String>,
-    pub power_state: Option<String>,
-}
-
-impl From<&Cluster> for ListedCluster {
-    fn from(cluster: &Cluster) -> Self {
-        Self {
-            id: cluster.id.clone(),
-            name: cluster.name.clone(),
-            resource_group: cluster.resource_group.clone(),
-            subscription_id: cluster.subscription_id.clone(),
-            subscription: cluster.subscription_name.clone(),
-            tenant_id: cluster.tenant_id.clone(),
-            location: cluster.location.clone(),
-            kubernetes_version: cluster.kubernetes_version.clone(),
-            power_state: cluster.power_state.clone(),
-        }
-    }
-}
-
-/// A cluster and what a sync did about it.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct SyncedCluster {
-    #[serde(flatten)]
-    pub listed: ListedCluster,
-    pub context: Option<String>,
-    pub action: Action,
-    pub reason: Option<String>,
-    /// What a person can do about a failure; for the terminal alone.
-    #[serde(skip)]
-    pub hint: Option<String>,
-}
-
-/// A token that was fetched ahead.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WarmedToken {
-    pub tenant_id: Option<String>,
-    pub server_id: String,
-    pub login: String,
-    /// RFC 3339.
-    pub expires_on: Option<String>,
-    pub error: Option<String>,
-}
-
-/// How many clusters met which end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Summary {
-    pub added: usize,
-    pub updated: usize,
-    pub unchanged: usize,
-    pub skipped: usize,
-    pub failed: usize,
-}
-
-/// What a sync did.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SyncReport {
-    pub clusters: Vec<SyncedCluster>,
-    pub tokens: Vec<WarmedToken>,
-    pub summary: Summary,
-    /// Tenants and subscriptions that could not be looked into.
-    pub warnings: Vec<String>,
-    /// Whether it was told to stop before it was done.
-    pub interrupted: bool,
-}
-
-/// What a list found.
-#[derive(Debug, Serialize)]
-pub(super) struct ListReport {
-    pub clusters: Vec<ListedCluster>,
-    pub warnings: Vec<String>,
-}
-
 impl Summary {
-    pub(super) fn of(clusters: &[SyncedCluster]) -> Self {
+    fn of(clusters: &[SyncRow]) -> Self {
         let mut summary = Self::default();
         for cluster in clusters {
             *match cluster.action {
@@ -144,12 +217,12 @@ impl Summary {
         summary
     }
 
-    pub(super) fn written(self) -> usize {
+    /// How many clusters have a context.
+    pub(super) fn written(&self) -> usize {
         self.added + self.updated + self.unchanged
     }
 
-    /// One line for people.
-    pub(super) fn sentence(self) -> String {
+    pub(super) fn sentence(&self) -> String {
         format!(
             "{} added, {} updated, {} unchanged, {} skipped, {} failed",
             self.added, self.updated, self.unchanged, self.skipped, self.failed
@@ -157,89 +230,71 @@ impl Summary {
     }
 }
 
-impl SyncReport {
+const HEADINGS: [&str; 6] = [
+    "CLUSTER",
+    "SUBSCRIPTION",
+    "GROUP",
+    "LOCATION",
+    "VERSION",
+    "POWER",
+];
+
+impl SyncDocument {
     pub(super) fn table(&self) -> String {
-        let rows = self.clusters.iter().map(|cluster| {
-            let [name, subscription, group, location, version, power] = columns(&cluster.listed);
-            let happened = match &cluster.reason {
-                Some(reason) => format!("{}: {reason}", cluster.action.as_str()),
-                None => cluster.action.as_str().to_owned(),
+        let [a, b, c, d, e, f] = HEADINGS;
+        let rows = self.clusters.iter().map(|row| {
+            let [a, b, c, d, e, f] = row.cluster.cells();
+            let context = row.context.clone().unwrap_or_default();
+            let action = row.action.as_str();
+            let result = match &row.reason {
+                Some(reason) => format!("{action}: {reason}"),
+                None => action.to_owned(),
             };
-            let context = cluster.context.clone().unwrap_or_default();
-            [
-                name,
-                subscription,
-                group,
-                location,
-                version,
-                power,
-                context,
-                happened,
-            ]
+            [a, b, c, d, e, f, context, result]
         });
-        output::table(
-            [
-                "CLUSTER",
-                "SUBSCRIPTION",
-                "GROUP",
-                "LOCATION",
-                "VERSION",
-                "POWER",
-                "CONTEXT",
-                "RESULT",
-            ],
-            rows,
-        )
+        output::table([a, b, c, d, e, f, "CONTEXT", "RESULT"], rows)
     }
 
-    /// What can be done about the failures, each piece of advice once.
+    /// What can be done about the failures, each hint once.
     pub(super) fn hints(&self) -> BTreeSet<&str> {
-        self.clusters
-            .iter()
-            .filter_map(|cluster| cluster.hint.as_deref())
-            .collect()
+        let rows = self.clusters.iter();
+        rows.filter_map(|row| row.hint.as_deref()).collect()
     }
 
     /// The contexts that lead to the fleet's clusters.
     pub(super) fn names(&self) -> String {
-        lines(self.clusters.iter().filter_map(|c| c.context.as_deref()))
+        names(
+            self.clusters
+                .iter()
+                .filter_map(|row| row.context.as_deref()),
+        )
     }
 }
 
-impl ListReport {
+impl ListDocument {
     pub(super) fn table(&self) -> String {
-        output::table(
-            [
-                "CLUSTER",
-                "SUBSCRIPTION",
-                "GROUP",
-                "LOCATION",
-                "VERSION",
-                "POWER",
-            ],
-            self.clusters.iter().map(columns),
-        )
+        output::table(HEADINGS, self.clusters.iter().map(ClusterRow::cells))
     }
 
     /// The clusters' names.
     pub(super) fn names(&self) -> String {
-        lines(self.clusters.iter().map(|c| c.name.as_str()))
+        names(self.clusters.iter().map(|row| row.name.as_str()))
     }
 }
 
-fn columns(cluster: &ListedCluster) -> [String; 6] {
-    [
-        cluster.name.clone(),
-        cluster.subscription.clone(),
-        cluster.resource_group.clone(),
-        cluster.location.clone(),
-        cluster.kubernetes_version.clone().unwrap_or_default(),
-        cluster.power_state.clone().unwrap_or_default(),
-    ]
+impl ClusterRow {
+    fn cells(&self) -> [String; 6] {
+        [
+            self.name.clone(),
+            self.subscription.clone(),
+            self.resource_group.clone(),
+            self.location.clone(),
+            self.kubernetes_version.clone().unwrap_or_default(),
+            self.power_state.clone().unwrap_or_default(),
+        ]
+    }
 }
 
-fn lines<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| format!("{}\n", crate::error::printable(name)))
-        .collect()
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("{}\n", printable(name))).collect()
 }

@@ -25,8 +25,23 @@ pub(crate) enum Tenants {
 }
 
 impl Scope {
+    pub(crate) fn names_tenants(&self) -> bool {
+        matches!(self.tenants, Tenants::Named(_))
+    }
+
+    /// The first tenant that was named.
+    pub(crate) fn first_tenant(&self) -> Option<&str> {
+        match &self.tenants {
+            Tenants::Named(names) => names.first().map(String::as_str),
+            Tenants::Every | Tenants::Own => None,
+        }
+    }
+
     /// Splits off the excluded tenants. Also returns the exclusions that match none.
     pub(crate) fn without_excluded(&self, tenants: Vec<Tenant>) -> (Vec<Tenant>, Vec<String>) {
+        if self.tenants == Tenants::Own {
+            return (tenants, Vec::new());
+        }
         let mut matched = HashSet::new();
         let kept = tenants
             .into_iter()

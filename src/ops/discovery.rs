@@ -1,174 +1,135 @@
-//! Finds the clusters of a scope: its tenants, their subscriptions, their clusters.
+//! Finds the clusters of a fleet: tenants, their subscriptions, their clusters.
 //!
 //! A step that fails is kept with its tenant, subscription or cluster, and does not stop the others.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use futures::{StreamExt, stream};
 
+use super::{
+    fleet_request::FleetRequest,
+    observer::{Event, Observer},
+};
 use crate::{
     azure::{Arm, STEPS_AT_ONCE, managed_clusters, subscriptions},
     error::{Failure, Kind, Result},
-    fleet::{ClusterRun, Scope, Subscription, Tenant, Tenants, check_filters, select},
+    fleet::{ClusterRun, Subscription, Tenant, Tenants, check_filters, select},
+    login::command::quoted,
 };
 
 /// How many tenants are signed in to at once: with `az` each is a process.
 const TENANTS_AT_ONCE: usize = 4;
 
-/// How far the walk has come.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step<'s> {
-    /// So many tenants will be looked in.
-    Tenants(usize),
-    /// A tenant was searched.
-    Tenant(&'s Tenant),
-    /// So many subscriptions will be looked in.
-    Subscriptions(usize),
-    /// A subscription was searched and has so many clusters.
-    Subscription(usize),
+/// A search for clusters, in rounds: first everything that the first sign-in reaches, then each named tenant that
+/// needs a sign-in of its own. So an unanswered sign-in costs the others nothing.
+pub(crate) struct Discovery<'a> {
+    arm: &'a Arm<'a>,
+    request: &'a FleetRequest,
+    observer: &'a dyn Observer,
+    /// The id of the sign-in's own tenant, if its token tells.
+    own_tenant: Option<String>,
+    tenants: Vec<(Tenant, Result<()>)>,
+    /// Every subscription, searched or not.
+    known: Vec<Subscription>,
+    searched: Vec<(Subscription, Result<()>)>,
+    /// What else went wrong.
+    failures: Vec<Failure>,
+    /// Tenants to sign in to; none before the first round.
+    pending: Option<VecDeque<Tenant>>,
 }
 
-/// Hears how far the walk has come.
-pub(crate) type Progress<'p> = &'p (dyn Fn(Step<'_>) + Sync);
-
-/// What was found, and what could not be looked at.
-#[derive(Debug, Default)]
-pub(crate) struct Fleet {
-    /// The tenants that were looked in, with why one could not be.
-    pub tenants: Vec<(Tenant, Result<()>)>,
-    /// The subscriptions that were looked in. An error says that clusters of
-    /// it may be missing.
-    pub subscriptions: Vec<(Subscription, Result<()>)>,
-    /// The clusters, in ARM's order.
-    pub clusters: Vec<ClusterRun>,
-    /// What else was odd on the way.
-    pub warnings: Vec<Failure>,
-    /// The id of the sign-in's own tenant, where its token tells.
-    pub own_tenant: Option<String>,
-    /// Exclusions that met no tenant.
-    pub unmet_exclusions: Vec<String>,
-    /// Every subscription that was seen, each once.
-    seen: Vec<Subscription>,
+/// Something that could not be searched.
+pub(crate) struct Warning {
+    pub(crate) failure: Failure,
+    /// Whether the run is incomplete because of it.
+    pub(crate) incomplete: bool,
 }
 
-impl Fleet {
-    /// Looks in the tenants of a scope, the sign-in's own first. A person is asked to sign in to that
-    /// one at most: what wants more of another tenant is an error beside it.
-    ///
-    /// # Errors
-    /// Where there is no sign-in or no network at all.
-    pub(crate) async fn walk(
-        &mut self,
-        arm: &Arm<'_>,
-        scope: &Scope,
-        progress: Progress<'_>,
-    ) -> Result<()> {
-        let tenants = self.find_tenants(arm, scope).await?;
-        progress(Step::Tenants(tenants.len()));
-        self.look_in(arm, tenants, scope, progress).await;
-        Ok(())
+impl<'a> Discovery<'a> {
+    pub(crate) fn new(
+        arm: &'a Arm<'a>,
+        request: &'a FleetRequest,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self {
+            arm,
+            request,
+            observer,
+            own_tenant: None,
+            tenants: Vec::new(),
+            known: Vec::new(),
+            searched: Vec::new(),
+            failures: Vec::new(),
+            pending: None,
+        }
     }
 
-    /// Looks once more in a tenant that could not be entered; a person may be asked to sign in to it.
-    pub(crate) async fn enter(
-        &mut self,
-        arm: &Arm<'_>,
-        tenant: Tenant,
-        scope: &Scope,
-        progress: Progress<'_>,
-    ) {
+    /// The clusters of the next round, in ARM's order; none after the last round.
+    ///
+    /// # Errors
+    /// If there is no sign-in or no network at all.
+    pub(crate) async fn next_round(&mut self) -> Result<Option<Vec<ClusterRun>>> {
+        let Some(pending) = &mut self.pending else {
+            self.observer.on(Event::SigningIn);
+            let found = self.first_round().await?;
+            self.pending = Some(self.tenants_to_sign_in_to());
+            return Ok(Some(found));
+        };
+        let Some(tenant) = pending.pop_front() else {
+            return Ok(None);
+        };
+        self.observer.on(Event::SigningInTo(&tenant));
+        let found = self.sign_in(tenant).await;
+        self.observer.on(Event::SignInEnded);
+        Ok(Some(found))
+    }
+
+    /// Searches the tenants in scope, the sign-in's own first. A person is asked to sign in to that one at most.
+    async fn first_round(&mut self) -> Result<Vec<ClusterRun>> {
+        let tenants = self.find_tenants().await?;
+        let (tenants, unmatched) = self.request.scope.without_excluded(tenants);
+        self.observer.on(Event::Tenants(tenants.len()));
+        let found = self.search(tenants).await;
+        for tenant in unmatched {
+            self.observer.on(Event::Note(&format!(
+                "warning: `--exclude-tenant {tenant}` matches no tenant that this sign-in can see"
+            )));
+        }
+        Ok(found)
+    }
+
+    /// Searches a tenant once more; a person may be asked to sign in to it.
+    async fn sign_in(&mut self, tenant: Tenant) -> Vec<ClusterRun> {
         self.tenants.retain(|(other, _)| *other != tenant);
-        match arm.sign_in(tenant.asked.as_deref()).await {
-            Ok(_) => self.look_in(arm, vec![tenant], scope, progress).await,
+        match self.arm.sign_in(tenant.asked.as_deref()).await {
+            Ok(_) => self.search(vec![tenant]).await,
             Err(why) => {
-                let why = closed(&tenant, why);
+                let why = sign_in_failed(&tenant, why);
                 self.tenants.push((tenant, Err(why)));
+                Vec::new()
             }
         }
     }
 
-    /// Checks, at the end of a walk, that something could be looked at and that every subscription
-    /// that was asked for is there.
-    ///
-    /// # Errors
-    /// Why no tenant could be looked in; a usage error for an unmet filter.
-    pub(crate) fn check(&self, scope: &Scope) -> Result<()> {
-        let mut failures = self
-            .tenants
-            .iter()
-            .filter_map(|(_, read)| read.as_ref().err());
-        if self.tenants.is_empty() {
-            return Err(
-                Failure::usage("every tenant is excluded").hint("leave out an `--exclude-tenant`")
-            );
-        }
-        match failures.next() {
-            Some(why)
-                if self.seen.is_empty() && self.tenants.iter().all(|(_, read)| read.is_err()) =>
-            {
-                Err(why.clone())
-            }
-            _ => check_filters(&self.seen, &scope.subscriptions).map_err(|why| unseen(why, self)),
-        }
-    }
-
-    /// Says whether a tenant lists one of the subscriptions that were looked in.
-    pub(crate) fn was_looked_in(&self, tenant: &Tenant) -> bool {
-        self.subscriptions
-            .iter()
-            .any(|(subscription, _)| subscription.arm_tenant == tenant.asked)
-    }
-
-    async fn look_in(
-        &mut self,
-        arm: &Arm<'_>,
-        tenants: Vec<Tenant>,
-        scope: &Scope,
-        progress: Progress<'_>,
-    ) {
-        let new = self.find_subscriptions(arm, tenants, progress).await;
-        let chosen = select(new, &scope.subscriptions);
-        progress(Step::Subscriptions(chosen.len()));
-        let mut listings = stream::iter(chosen)
-            .map(|subscription| clusters(arm, subscription, progress))
-            .buffered(STEPS_AT_ONCE);
-        while let Some((subscription, found, read)) = listings.next().await {
-            self.subscriptions.push((subscription, read));
-            self.clusters.extend(found);
-        }
-    }
-}
-
-impl Fleet {
-    /// The tenants to look in.
-    async fn find_tenants(&mut self, arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Tenant>> {
-        match &scope.tenants {
+    async fn find_tenants(&mut self) -> Result<Vec<Tenant>> {
+        match &self.request.scope.tenants {
             Tenants::Named(names) => {
-                let named = names.iter().map(|name| Tenant::asked(Some(name)));
-                return Ok(self.without_excluded(named.collect(), scope));
+                return Ok(names.iter().map(|name| Tenant::asked(Some(name))).collect());
             }
             Tenants::Own => return Ok(vec![Tenant::asked(None)]),
             Tenants::Every => {}
         }
-        // Without any sign-in there is nothing to fall back to.
-        self.own_tenant = arm.signed_in_tenant(None).await?;
-        let (listed, read) = subscriptions::list_tenants(arm).await;
+        self.own_tenant = self.arm.signed_in_tenant(None).await?;
+        let (listed, read) = subscriptions::list_tenants(self.arm).await;
         let mut known = HashSet::new();
-        let mut tenants = Vec::new();
-        for item in listed {
-            match item {
-                Ok(tenant) if known.insert(tenant.id.clone()) => tenants.push(tenant),
-                Ok(_) => {}
-                Err(why) => self.warnings.push(why),
-            }
-        }
+        let mut tenants: Vec<_> = self.without_failures(listed).collect();
+        tenants.retain(|tenant| known.insert(tenant.id.clone()));
         if let Err(why) = read {
-            if tenants.is_empty()
-                && matches!(why.kind(), Kind::Network | Kind::Timeout | Kind::Untrusted)
-            {
+            let offline = matches!(why.kind(), Kind::Network | Kind::Timeout | Kind::Untrusted);
+            if tenants.is_empty() && offline {
                 return Err(why);
             }
-            self.warnings.push(why);
+            self.failures.push(why);
         }
         if tenants.is_empty() {
             tenants.push(Tenant {
@@ -177,47 +138,180 @@ impl Fleet {
             });
         }
         tenants.sort_by_key(|tenant| tenant.id != self.own_tenant);
-        Ok(self.without_excluded(tenants, scope))
+        Ok(tenants)
     }
 
-    fn without_excluded(&mut self, tenants: Vec<Tenant>, scope: &Scope) -> Vec<Tenant> {
-        let (kept, unmatched) = scope.without_excluded(tenants);
-        self.unmet_exclusions = unmatched;
-        kept
+    /// Searches the subscriptions of tenants, except those that were searched before.
+    async fn search(&mut self, tenants: Vec<Tenant>) -> Vec<ClusterRun> {
+        let (arm, observer) = (self.arm, self.observer);
+        let new = self.find_subscriptions(tenants).await;
+        let selected = select(new, &self.request.scope.subscriptions);
+        observer.on(Event::Subscriptions(selected.len()));
+        let mut listings = stream::iter(selected)
+            .map(|subscription| async move {
+                let (clusters, read) = managed_clusters::list(arm, &subscription).await;
+                observer.on(Event::Subscription {
+                    clusters: clusters.len(),
+                });
+                (subscription, clusters, read)
+            })
+            .buffered(STEPS_AT_ONCE);
+        let mut found = Vec::new();
+        while let Some((subscription, clusters, read)) = listings.next().await {
+            self.searched.push((subscription, read));
+            found.extend(clusters);
+        }
+        found
     }
 
-    /// The subscriptions of the tenants that are new, each once: the first tenant that lists one keeps it.
-    async fn find_subscriptions(
-        &mut self,
-        arm: &Arm<'_>,
-        tenants: Vec<Tenant>,
-        progress: Progress<'_>,
-    ) -> Vec<Subscription> {
+    /// The tenants' new subscriptions, each once: it belongs to the first tenant that lists it.
+    async fn find_subscriptions(&mut self, tenants: Vec<Tenant>) -> Vec<Subscription> {
+        let arm = self.arm;
         let mut listings = stream::iter(tenants)
             .map(|tenant| subscriptions_of(arm, tenant))
             .buffered(TENANTS_AT_ONCE);
-        let mut known: HashSet<String> = self.seen.iter().map(|one| one.id.clone()).collect();
+        let mut known: HashSet<String> = self.known.iter().map(|one| one.id.clone()).collect();
         let mut new = Vec::new();
-        while let Some((tenant, found, read)) = listings.next().await {
-            progress(Step::Tenant(&tenant));
-            for one in found {
-                match one {
-                    Ok(subscription) if known.insert(subscription.id.clone()) => {
-                        new.push(subscription);
-                    }
-                    Ok(_) => {}
-                    Err(why) => self.warnings.push(why),
-                }
-            }
+        while let Some((tenant, listed, read)) = listings.next().await {
+            self.observer.on(Event::SearchingTenant(&tenant));
+            let listed = self.without_failures(listed);
+            new.extend(listed.filter(|one| known.insert(one.id.clone())));
             self.tenants.push((tenant, read));
         }
-        self.seen.extend(new.iter().cloned());
+        self.known.extend(new.iter().cloned());
         new
+    }
+
+    /// Keeps the failures for warnings.
+    fn without_failures<T>(&mut self, listed: Vec<Result<T>>) -> impl Iterator<Item = T> {
+        listed
+            .into_iter()
+            .filter_map(|item| item.map_err(|why| self.failures.push(why)).ok())
+    }
+
+    /// The named tenants that a person has to sign in to.
+    fn tenants_to_sign_in_to(&self) -> VecDeque<Tenant> {
+        if !self.request.arm_mode.row().interactive || !self.request.scope.names_tenants() {
+            return VecDeque::new();
+        }
+        let tenants = self.tenants.iter();
+        tenants
+            .filter(|(tenant, read)| !tenant.entered && read.as_ref().is_err_and(needs_a_person))
+            .map(|(tenant, _)| tenant.clone())
+            .collect()
+    }
+
+    /// Checks, after the last round, that anything could be searched and that each filter has a match.
+    ///
+    /// # Errors
+    /// Why no tenant could be searched; a usage error for a filter without a match.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some((first, _)) = self.tenants.first() else {
+            return Err(
+                Failure::usage("every tenant is excluded").hint("omit an `--exclude-tenant`")
+            );
+        };
+        let failures: Vec<_> = self
+            .tenants
+            .iter()
+            .filter_map(|(_, read)| read.as_ref().err())
+            .collect();
+        if self.known.is_empty() && failures.len() == self.tenants.len() {
+            let why = failures[0].clone();
+            return Err(match why.kind() {
+                Kind::Usage | Kind::Variable => why,
+                _ => self.with_command(why, first),
+            });
+        }
+        check_filters(&self.known, &self.request.scope.subscriptions)
+            .map_err(|why| failures.into_iter().fold(why, Failure::because))
+    }
+
+    /// What could not be searched.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let tenants = self.tenants.iter().filter_map(|(tenant, read)| {
+            let why = read.as_ref().err()?;
+            Some(Warning {
+                incomplete: self.is_incomplete_without(tenant, why),
+                failure: self.with_command(why.clone(), tenant),
+            })
+        });
+        let failed = self
+            .searched
+            .iter()
+            .filter_map(|(_, read)| read.as_ref().err());
+        let failed = failed.map(|why| (why, true));
+        let others = self.failures.iter();
+        let others = others.map(|why| (why, self.request.scope.subscriptions.is_empty()));
+        let subscriptions = failed.chain(others).map(|(why, incomplete)| Warning {
+            failure: why.clone(),
+            incomplete,
+        });
+        tenants.chain(subscriptions).collect()
+    }
+
+    /// Whether the run is incomplete without a tenant that failed. A named tenant always counts; if subscriptions are
+    /// named, one that has a searched subscription. Of the others a guest tenant that does not let the account in does not.
+    fn is_incomplete_without(&self, tenant: &Tenant, why: &Failure) -> bool {
+        if self.request.scope.names_tenants() {
+            return true;
+        }
+        if !self.request.scope.subscriptions.is_empty() {
+            let mut searched = self.searched.iter();
+            return searched.any(|(subscription, _)| subscription.arm_tenant == tenant.asked);
+        }
+        tenant.id == self.own_tenant
+            || tenant.asked.is_none()
+            || matches!(
+                why.kind(),
+                Kind::Network | Kind::Timeout | Kind::Untrusted | Kind::NotInstalled
+            )
+    }
+
+    /// Adds how to sign in to a tenant that could not be entered, or how to exclude it.
+    fn with_command(&self, why: Failure, tenant: &Tenant) -> Failure {
+        let Some(name) = tenant.argument() else {
+            return why;
+        };
+        if tenant.entered || !needs_a_person(&why) {
+            return why;
+        }
+        let sign_in = match (self.request.sign_in_command(name), why.hint_text()) {
+            (Some(command), _) => format!("to sign in there, type `{command}`"),
+            (None, Some(hint)) => hint.to_owned(),
+            (None, None) => return why,
+        };
+        if self.request.scope.names_tenants() {
+            return why.hint(sign_in);
+        }
+        why.hint(format!(
+            "{sign_in}; to exclude it, use `--exclude-tenant {}`",
+            quoted(name)
+        ))
+    }
+
+    /// Whether a person may be asked to sign in to a tenant: a named one, else the sign-in's own.
+    pub(crate) fn may_ask(&self, tenant: Option<&str>) -> bool {
+        match (&self.own_tenant, tenant) {
+            (Some(own), Some(tenant)) if !self.request.scope.names_tenants() => {
+                own.eq_ignore_ascii_case(tenant)
+            }
+            _ => true,
+        }
+    }
+
+    /// How many subscriptions were searched.
+    pub(crate) fn searched(&self) -> usize {
+        self.searched.len()
     }
 }
 
-/// Says that a tenant could not be signed in to.
-fn closed(tenant: &Tenant, why: Failure) -> Failure {
+/// Whether a person could change the outcome by signing in.
+fn needs_a_person(why: &Failure) -> bool {
+    matches!(why.kind(), Kind::SignInNeeded | Kind::Denied)
+}
+
+fn sign_in_failed(tenant: &Tenant, why: Failure) -> Failure {
     match tenant.argument() {
         Some(_) => why.context(format!("could not sign in to {}", tenant.label())),
         None => why.context("could not sign in to Azure"),
@@ -234,29 +328,10 @@ async fn subscriptions_of(
             tenant.entered = true;
         }
         Err(why) => {
-            let why = closed(&tenant, why);
+            let why = sign_in_failed(&tenant, why);
             return (tenant, Vec::new(), Err(why));
         }
     }
     let (found, read) = subscriptions::list_subscriptions(arm, &tenant).await;
     (tenant, found, read)
-}
-
-async fn clusters(
-    arm: &Arm<'_>,
-    subscription: Subscription,
-    progress: Progress<'_>,
-) -> (Subscription, Vec<ClusterRun>, Result<()>) {
-    let (found, read) = managed_clusters::list(arm, &subscription).await;
-    progress(Step::Subscription(found.len()));
-    (subscription, found, read)
-}
-
-/// Adds to an unmet filter where it could not be looked for.
-fn unseen(why: Failure, fleet: &Fleet) -> Failure {
-    fleet
-        .tenants
-        .iter()
-        .filter_map(|(_, read)| read.as_ref().err())
-        .fold(why, |why, closed| why.because(closed))
 }

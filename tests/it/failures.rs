@@ -66,13 +66,13 @@ fn help_is_given_however_it_is_asked_for() {
 }
 
 #[test]
-fn a_fleet_without_clusters_is_no_failure_but_is_remarked_on() {
+fn a_fleet_without_clusters_is_not_an_error_but_has_a_hint() {
     let test_env = TestEnv::with_fleet(fleet(0));
     for command in ["sync", "list"] {
         let ran = run(&mut test_env.aad(&[command, "-e", CLOUD]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(
-            ran.stderr.contains("hint: there is no AKS cluster"),
+            ran.stderr.contains("no AKS cluster was found"),
             "{}",
             ran.stderr
         );
@@ -95,7 +95,7 @@ fn a_secret_given_as_a_flag_is_not_written_and_that_is_said() {
         ran.stderr
     );
     assert!(!test_env.kubeconfig_text().contains(&secret));
-    // It is said once: that no token could be fetched ahead without it is no news.
+    // One warning: that there is no token without it goes without saying.
     assert_eq!(ran.stderr.matches("warning").count(), 1, "{}", ran.stderr);
     let ran = as_an_application(&test_env, &[]);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);

@@ -421,8 +421,8 @@ fn what_is_missing_is_named_at_once_and_with_what_counts() {
     assert_eq!(mistaken.code, 2, "{}", mistaken.stderr);
     assert_eq!(
         mistaken.stderr,
-        "error: `--client-id` is for `--login azurecli`, which has no use for it\n\
-         hint: give `--arm-client-id` for `--arm-login msi`\n"
+        "error: `--client-id` has no effect with `--login azurecli`\n\
+         hint: for `--arm-login msi`, use `--arm-client-id`\n"
     );
 }
 

@@ -1,27 +1,23 @@
-//! The arguments that a synced cluster's exec entry carries.
+//! The arguments of `get-token` in a cluster's exec entry.
 //!
-//! [`exec_args`] is a pure function, and no secret ever comes out of it. All
-//! else that the sign-in needs is written, and `--env-secrets-only` beside it,
-//! so that an entry means the same in every shell.
+//! Apart from secrets, which are never written, an entry has everything that the sign-in needs, and
+//! `--env-secrets-only`, so that it means the same in every shell.
 
 use crate::login::{ExecArgs, LoginMode, Origin, PARAMS, Param, Principal, Settings};
 
 /// What a cluster's own kubeconfig asks of a sign-in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ClusterSignIn {
-    /// The tenant to sign in to.
     pub tenant_id: String,
     /// The application whose tokens the API server accepts.
     pub server_id: String,
-    /// The public client that the cluster names.
+    /// The public client, if the cluster names one.
     pub client_id: Option<String>,
-    /// Whether it wants tokens of the v1 endpoint.
+    /// Whether it expects tokens of the v1 endpoint.
     pub legacy: bool,
 }
 
-/// The arguments of `get-token` for a cluster.
-///
-/// `environment` is the cloud to name where it is not the public one.
+/// The arguments for a cluster. `environment` is the cloud to name, if any.
 pub(super) fn exec_args(
     login: &Settings,
     mode: LoginMode,
@@ -32,7 +28,7 @@ pub(super) fn exec_args(
     for row in PARAMS {
         let wanted = mode.uses(row.param) && !row.secret;
         let left_open = row.per_machine && !login.is_flag(row.param);
-        // The authority of a cloud is of no use to modes that ask none.
+        // Modes that don't contact Entra have no use for a cloud's authority.
         let idle = row.param == Param::AuthorityHost
             && login.origin(row.param) == Some(Origin::Default)
             && !mode.uses(Param::Environment);
@@ -62,18 +58,6 @@ pub(super) fn exec_args(
         entry.set(Param::Legacy, "true", Origin::ExecEntry);
     }
     ExecArgs::new(entry).into_words()
-}
-
-/// What the login lacks that an entry needs and that neither a cluster nor the
-/// machine which uses the entry can supply.
-pub(in crate::cli) fn missing(login: &Settings, mode: LoginMode) -> Vec<Param> {
-    let mut missing = login.missing(mode);
-    missing.retain(|param| {
-        let from_the_cluster = *param == Param::TenantId
-            || (*param == Param::ClientId && mode.row().principal == Principal::Person);
-        !from_the_cluster && !param.row().at_use
-    });
-    missing
 }
 
 #[cfg(test)]

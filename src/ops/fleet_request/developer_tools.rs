@@ -1,5 +1,4 @@
-//! The account and the cloud of `az` and `azd`, fixed for a run and for the
-//! entries that it writes.
+//! Pins the account and the cloud of `az` and `azd` for a run and the entries that it writes.
 
 use std::path::{Path, PathBuf};
 
@@ -18,34 +17,33 @@ use crate::{
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
 };
 
-/// The machine with the directories and the cloud of the tools that the modes
-/// ask, and the cloud of the first one.
+/// Returns the machine with the directories and the cloud of the tools that the modes use, and the cloud of the first.
 ///
 /// # Errors
-/// When a tool's cloud can't be learned, or two tools have different ones.
-pub(super) fn found(
+/// If a tool's cloud can't be read, or two tools have different ones.
+pub(super) fn pinned(
     host: &Host,
     modes: [LoginMode; 2],
     azure_config_dir: Option<&Path>,
 ) -> Result<(Host, Option<ToolCloud>)> {
-    let asks = |mode| modes.contains(&mode);
-    if azure_config_dir.is_some() && !asks(LoginMode::AzureCli) && !asks(LoginMode::Azd) {
+    let uses = |mode| modes.contains(&mode);
+    if azure_config_dir.is_some() && !uses(LoginMode::AzureCli) && !uses(LoginMode::Azd) {
         return Err(
-            Failure::usage("`--azure-config-dir` has no use where nobody asks `az`")
-                .hint("leave it out, or sign in with `--login azurecli` or `--arm-login azurecli`"),
+            Failure::usage("`--azure-config-dir` has no effect without a sign-in by `az`")
+                .hint("omit it, or sign in with `--login azurecli` or `--arm-login azurecli`"),
         );
     }
     let mut variables: Vec<(&str, String)> = Vec::new();
     if let Some(dir) = azure_config_dir {
         variables.push((AZ_CONFIG_DIR.variable, absolute(&host.path(dir))?));
     }
-    // An entry can name no directory that is not text, and must not stand for the default then.
-    let asked = asks(LoginMode::AzureCli) || asks(LoginMode::Azd);
+    // An entry can't name a directory that is not UTF-8, and must not mean the default directory instead.
+    let used = uses(LoginMode::AzureCli) || uses(LoginMode::Azd);
     for dir in [AZ_CONFIG_DIR, AZD_CONFIG_DIR] {
         let named = host.var_os(dir.variable).filter(|text| !text.is_empty());
-        let unfit = |path: &&Path| path.is_relative() || path.to_str().is_none();
-        if let Some(path) = named.map(Path::new).filter(unfit)
-            && asked
+        let unusable = |path: &&Path| path.is_relative() || path.to_str().is_none();
+        if let Some(path) = named.map(Path::new).filter(unusable)
+            && used
             && !variables.iter().any(|(name, _)| *name == dir.variable)
         {
             variables.push((dir.variable, absolute(&host.path(path))?));
@@ -53,12 +51,12 @@ pub(super) fn found(
     }
     let mut host = host.with_vars(variables);
     let mut first: Option<ToolCloud> = None;
-    if asks(LoginMode::AzureCli) {
+    if uses(LoginMode::AzureCli) {
         let az = ToolCloud::of_az(&host, &typed(&host, AZ_CONFIG_DIR))?;
         host = host.with_vars([(AZ_CLOUD_VARIABLE, &az.name)]);
         first = Some(az);
     }
-    if asks(LoginMode::Azd) {
+    if uses(LoginMode::Azd) {
         let azd = ToolCloud::of_azd(&host)?;
         if let Some(az) = &first {
             azd.check_same(az, &typed(&host, AZD_CONFIG_DIR))?;
@@ -68,10 +66,10 @@ pub(super) fn found(
     Ok((host, first))
 }
 
-/// The cloud to look in: the tool's own where none is named.
+/// The cloud to search: the named one, else the tool's.
 ///
 /// # Errors
-/// For an unknown cloud, and where the tool has another one than is named.
+/// For an unknown cloud, and if the tool has another one than is named.
 pub(super) fn cloud(login: &Settings, tool: Option<&ToolCloud>, host: &Host) -> Result<Cloud> {
     let environment = login.text(Param::Environment);
     let authority_host = login.text(Param::AuthorityHost);
@@ -96,7 +94,7 @@ pub(super) fn cloud(login: &Settings, tool: Option<&ToolCloud>, host: &Host) -> 
     }
 }
 
-/// How a command of the tool is typed that has its state in `dir`.
+/// How to type a command of the tool whose configuration is in `dir`.
 fn typed(host: &Host, dir: ConfigDir) -> impl Fn(&str) -> String {
     move |words| {
         CommandLine::new(words)
@@ -105,8 +103,7 @@ fn typed(host: &Host, dir: ConfigDir) -> impl Fn(&str) -> String {
     }
 }
 
-/// The variables of an entry of this mode. An empty one stands for the
-/// default, whatever the shell has.
+/// The variables of an entry of this mode. An empty one means the default, whatever the shell has.
 pub(super) fn entry_variables(mode: LoginMode, host: &Host) -> Vec<(&'static str, String)> {
     let dir = |dir: ConfigDir| {
         let named = host.var(dir.variable).unwrap_or_default();
@@ -132,11 +129,10 @@ fn absolute(path: &Path) -> Result<String> {
     })
 }
 
-/// Refuses the authority of another known cloud: its tokens would be sent to this one's Azure
-/// Resource Manager.
+/// Refuses the authority of another known cloud: its tokens would be sent to this one's ARM.
 ///
 /// # Errors
-/// A usage error that says how to name the cloud of the authority.
+/// A usage error that says how to name the authority's cloud.
 fn check_authority(cloud: &Cloud) -> Result<()> {
     let own = |row: &CloudRow| {
         Url::parse(row.authority)
@@ -153,7 +149,7 @@ fn check_authority(cloud: &Cloud) -> Result<()> {
         return Ok(());
     }
     let failure = Failure::usage(format!(
-        "the authority `{}` is not of the cloud `{}`",
+        "the authority `{}` does not belong to the cloud `{}`",
         cloud.authority.host_str().unwrap_or_default(),
         row.name
     ))
@@ -163,12 +159,12 @@ fn check_authority(cloud: &Cloud) -> Result<()> {
     ));
     Err(match CLOUDS.iter().find(|other| own(other) == Some(theirs)) {
         Some(other) => failure.hint(format!(
-            "name the cloud with `--environment {}`, and leave the authority out",
+            "use `--environment {}` and omit the authority",
             other.name
         )),
         None => failure.hint(format!(
-            "where that cloud's Azure Resource Manager is, is not known here: describe the cloud in a file that \
-             `{CUSTOM_CLOUD_VARIABLE}` names, and give `--environment {CUSTOM_CLOUD}`"
+            "the address of that cloud's Azure Resource Manager is unknown: describe the cloud in a file that \
+             `{CUSTOM_CLOUD_VARIABLE}` names, and use `--environment {CUSTOM_CLOUD}`"
         )),
     })
 }
@@ -234,7 +230,7 @@ mod tests {
     fn a_directory_that_no_entry_can_name_is_refused_where_az_is_asked() {
         let dir = std::ffi::OsString::from_vec(b"/az-\xff".to_vec());
         let host = Host::with_env([(AZ_CONFIG_DIR.variable, dir)]);
-        let found = |mode| found(&host, [mode, mode], None);
+        let found = |mode| pinned(&host, [mode, mode], None);
         for mode in [LoginMode::AzureCli, LoginMode::Azd] {
             assert!(found(mode).is_err(), "{mode}");
         }

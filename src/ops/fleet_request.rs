@@ -1,0 +1,284 @@
+//! What `sync` and `list` are asked for: how to sign in to ARM and to the clusters, and where to search.
+//!
+//! [`FleetFlags`] are the values as given; [`FleetRequest`] is validated.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::observer::Observer;
+use crate::{
+    auth::Authenticator,
+    azure::{Cloud, cloud::CUSTOM_CLOUD},
+    error::{Failure, Result},
+    fleet::{Scope, Tenants},
+    host::Host,
+    login::{
+        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Principal,
+        Settings,
+    },
+};
+
+mod developer_tools;
+
+/// The tenant of a person who named none: Entra asks for the account and signs in to its home tenant.
+const ANY_ORGANIZATION: &str = "organizations";
+/// The cloud that entries need not name.
+const PUBLIC_CLOUD: &str = "AzurePublicCloud";
+
+/// The flags of `sync` and `list`.
+pub(crate) struct FleetFlags {
+    pub(crate) login: Settings,
+    pub(crate) arm_mode: Option<String>,
+    /// The flags of the second sign-in, to ARM.
+    pub(crate) arm_login: Settings,
+    pub(crate) azure_config_dir: Option<PathBuf>,
+    /// By id or domain, like `excluded_tenants`.
+    pub(crate) tenants: Vec<String>,
+    pub(crate) excluded_tenants: Vec<String>,
+    /// By id or name.
+    pub(crate) subscriptions: Vec<String>,
+    /// Requests under way at once.
+    pub(crate) concurrency: usize,
+    /// The command as typed, without secrets, for hints.
+    pub(crate) command: CommandLine,
+    /// The same without its tenants.
+    pub(crate) command_without_tenants: CommandLine,
+}
+
+/// How to sign in to ARM and to the clusters of a fleet, and where to search for them.
+pub(crate) struct FleetRequest {
+    /// How people and pipelines will sign in to the clusters.
+    pub(crate) login: Settings,
+    pub(crate) mode: LoginMode,
+    pub(crate) arm_login: Settings,
+    pub(crate) arm_mode: LoginMode,
+    pub(crate) cloud: Cloud,
+    /// The cloud to name in an exec entry, unless it is the public one or only az knows it.
+    pub(crate) environment: Option<String>,
+    pub(crate) scope: Scope,
+    pub(crate) concurrency: usize,
+    /// The machine. The account and the cloud of az and azd stay as they were found.
+    pub(crate) host: Arc<Host>,
+    /// The variables of the exec entries, which say whose account they mean.
+    pub(crate) entry_variables: Vec<(&'static str, String)>,
+    command: CommandLine,
+    command_without_tenants: CommandLine,
+}
+
+impl FleetRequest {
+    /// Validates flags and adds, for each sign-in, the variables that count in its mode. A flag wins.
+    ///
+    /// # Errors
+    /// A usage error for an unknown mode or cloud, and for a flag that only the other sign-in uses.
+    pub(crate) fn new(flags: FleetFlags, host: &Host) -> Result<Self> {
+        let with_variables = |settings: Settings| {
+            settings
+                .with_variables(host, Precedence::FlagsFirst)
+                .with_full_paths(host)
+        };
+        let mut login = flags.login.clone();
+        login.set_default(Param::Login, LoginMode::AzureCli.name());
+        let mut login = with_variables(login);
+        let mode = login.mode()?;
+        let arm_mode = match &flags.arm_mode {
+            Some(name) => LoginMode::parse(name)?,
+            None => mode,
+        };
+        let mut arm_login = if arm_mode == mode && flags.arm_login.params().next().is_none() {
+            login.clone()
+        } else {
+            with_variables(second_sign_in(flags.arm_login, arm_mode, &login))
+        };
+        refuse_flags_of_the_other(&login, mode, arm_mode)?;
+        let (host, tool) =
+            developer_tools::pinned(host, [mode, arm_mode], flags.azure_config_dir.as_deref())?;
+        let cloud = developer_tools::cloud(&login, tool.as_ref(), &host)?;
+        let only_az_knows_it = tool.as_ref().is_some_and(|tool| tool.custom)
+            && login.text(Param::Environment).is_none();
+        // Entries are used on other machines, too, which can't look this up.
+        if only_az_knows_it || cloud.environment_argument() == CUSTOM_CLOUD {
+            for settings in [&mut login, &mut arm_login] {
+                settings.set_default(Param::AuthorityHost, cloud.authority.as_str());
+            }
+        }
+        let environment = cloud.environment_argument();
+        let environment =
+            (environment != PUBLIC_CLOUD && !only_az_knows_it).then(|| environment.to_owned());
+        // A tenant for ARM alone is searched rather than one for both.
+        let mut tenants = flags.tenants;
+        let arm_tenant = arm_login.text(Param::TenantId);
+        if tenants.first().map(String::as_str) != arm_tenant {
+            tenants = arm_tenant.map(str::to_owned).into_iter().collect();
+        }
+        let tenants = match (tenants.is_empty(), arm_mode.row().principal) {
+            (false, _) => Tenants::Named(tenants),
+            (true, Principal::Machine) => Tenants::Own,
+            (true, _) => Tenants::Every,
+        };
+        arm_login.remove(Param::Legacy);
+        if arm_mode.row().principal == Principal::Person {
+            // The one public client that gets tokens for ARM and for AKS from a single sign-in.
+            arm_login.set_default(Param::ClientId, AZURE_CLI_CLIENT_ID);
+            arm_login.set_default(Param::TenantId, ANY_ORGANIZATION);
+            if arm_mode == mode {
+                login.set_default(Param::ClientId, AZURE_CLI_CLIENT_ID);
+            }
+        }
+        Ok(Self {
+            login,
+            mode,
+            arm_login,
+            arm_mode,
+            cloud,
+            environment,
+            scope: Scope {
+                tenants,
+                excluded: flags.excluded_tenants,
+                subscriptions: flags.subscriptions,
+            },
+            concurrency: flags.concurrency,
+            entry_variables: developer_tools::entry_variables(mode, &host),
+            host: Arc::new(host),
+            command: flags.command,
+            command_without_tenants: flags.command_without_tenants,
+        })
+    }
+
+    /// Checks that nothing is missing, in the entries or in the sign-in to ARM.
+    ///
+    /// # Errors
+    /// A usage error that names everything that is.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        let missing = self.missing_in_entries();
+        let entries =
+            (!missing.is_empty()).then(|| self.login.incomplete(self.mode, &missing, &[]));
+        match (entries, self.arm_login.resolve(&self.host).err()) {
+            (None, None) => Ok(()),
+            (Some(one), None) | (None, Some(one)) => Err(one),
+            // One sign-in for both: ARM's lacks the same, and the secret.
+            (Some(_), Some(arm)) if self.one_sign_in() => Err(arm),
+            (Some(entries), Some(arm)) => {
+                let hints: Vec<_> = [&entries, &arm]
+                    .into_iter()
+                    .filter_map(|failure| failure.hint_text())
+                    .collect();
+                let hint = hints.join("; ");
+                Err(entries.because(arm.message()).hint(hint))
+            }
+        }
+    }
+
+    /// What an entry needs and neither a cluster nor the machine that uses the entry can supply.
+    fn missing_in_entries(&self) -> Vec<Param> {
+        let of_cluster = |param: &Param| match param {
+            Param::TenantId => true,
+            Param::ClientId => self.mode.row().principal == Principal::Person,
+            _ => false,
+        };
+        let mut missing = self.login.missing(self.mode);
+        missing.retain(|param| !of_cluster(param) && !param.row().at_use);
+        missing
+    }
+
+    /// Whether one sign-in serves ARM and the clusters.
+    pub(crate) fn one_sign_in(&self) -> bool {
+        self.arm_login.flag(Param::ClientId) == self.login.flag(Param::ClientId)
+    }
+
+    /// The source of ARM's tokens.
+    ///
+    /// # Errors
+    /// A usage error if the mode lacks a parameter.
+    pub(crate) fn arm_authenticator(&self, observer: &dyn Observer) -> Result<Authenticator> {
+        let sign_in = self.arm_login.resolve(&self.host)?;
+        let mut options = observer.auth_options(&self.host, &self.arm_login, &sign_in)?;
+        options.prompt = observer.prompt();
+        options.again = Some(self.command.clone());
+        let host = Arc::clone(&self.host);
+        let authority = self.cloud.authority.clone();
+        Ok(Authenticator::new(host, sign_in, authority, options))
+    }
+
+    /// The flags that have no effect, each with the flag that chose the mode. The cloud and the tenant also say where
+    /// to search.
+    pub(crate) fn unused_flags(&self) -> Vec<(String, String)> {
+        let unused = |settings: &Settings| {
+            let unused = settings.unused().into_iter();
+            unused.filter(|param| !matches!(param, Param::Environment | Param::TenantId))
+        };
+        let own = unused(&self.login)
+            .map(|param| (self.login.flag(param), format!("--login {}", self.mode)));
+        if self.one_sign_in() {
+            return own.collect();
+        }
+        let arm = unused(&self.arm_login)
+            .filter(|param| !param.row().shared_with_arm)
+            .map(|param| {
+                let mode = format!("--arm-login {}", self.arm_mode);
+                (self.arm_login.flag(param), mode)
+            });
+        own.chain(arm).collect()
+    }
+
+    /// The secrets that flags gave, which no entry holds, each with the variable to set where kubectl runs.
+    pub(crate) fn secrets_for_variables(&self) -> Vec<(Param, &'static str)> {
+        PARAMS
+            .iter()
+            .filter(|row| row.secret && self.mode.uses(row.param) && self.login.is_flag(row.param))
+            .filter_map(|row| Some((row.param, self.login.counting(row.param).last()?.name)))
+            .collect()
+    }
+
+    /// The command that signs a person in to a tenant; none if the mode asks nobody.
+    pub(crate) fn sign_in_command(&self, tenant: &str) -> Option<CommandLine> {
+        if !self.arm_mode.row().interactive {
+            return None;
+        }
+        let command = self.command_without_tenants.clone();
+        let command = command.flag("--tenant-id", tenant);
+        Some(match self.host.is_ci() {
+            true => command.variable("CI", ""),
+            false => command,
+        })
+    }
+}
+
+/// The flags of the second sign-in, with those of the first that both share.
+fn second_sign_in(mut second: Settings, arm_mode: LoginMode, login: &Settings) -> Settings {
+    second.set(Param::Login, arm_mode.name(), Origin::Flag);
+    for row in PARAMS.iter().filter(|row| row.shared_with_arm) {
+        if let Some(text) = login.get(row.param).filter(|_| login.is_flag(row.param)) {
+            second.set(row.param, text, Origin::Flag);
+        }
+    }
+    // `--tenant-id` also says where to search.
+    if second.text(Param::TenantId).is_none()
+        && let Some(tenant) = login.text(Param::TenantId)
+        && login.is_flag(Param::TenantId)
+    {
+        second.set(Param::TenantId, tenant, Origin::Flag);
+    }
+    second
+}
+
+/// Refuses a flag that only `--arm-login` would use: whoever gave it expects another identity than the one that would
+/// sign in.
+fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) -> Result<()> {
+    let mistaken = login.params().find(|param| {
+        login.is_flag(*param)
+            && param.row().arm_flag.is_some()
+            && *param != Param::TenantId
+            && !mode.uses(*param)
+            && arm.uses(*param)
+    });
+    match mistaken {
+        Some(param) => Err(Failure::usage(format!(
+            "`{}` has no effect with `--login {mode}`",
+            param.dashed()
+        ))
+        .hint(format!(
+            "for `--arm-login {arm}`, use `{}`",
+            param.arm_dashed()
+        ))),
+        None => Ok(()),
+    }
+}

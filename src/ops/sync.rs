@@ -1,0 +1,164 @@
+//! `sync`: brings the clusters of a fleet into the kubeconfig.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use futures::{FutureExt, StreamExt};
+
+use self::{home_tenant::HomeTenant, kubeconfig::Kubeconfig};
+use super::{
+    discovery::{Discovery, Warning},
+    fleet_request::FleetRequest,
+    observer::{Event, Observer},
+};
+use crate::{
+    azure::{Arm, managed_clusters},
+    error::{Failure, Result},
+    fleet::{Cluster, ClusterRun, State},
+    secret::Secret,
+};
+
+mod entries;
+mod exec_args;
+mod home_tenant;
+mod kubeconfig;
+mod tokens;
+
+pub(crate) use tokens::FetchedToken;
+
+/// How many conversions may wait for a core.
+const CONVERSIONS_AT_ONCE: usize = 64;
+
+/// What to sync.
+pub(crate) struct SyncRequest {
+    pub(crate) fleet: FleetRequest,
+    /// The kubeconfig to write rather than the one that kubectl would write.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Whether administrators' certificates are wanted.
+    pub(crate) local_accounts: bool,
+    /// Whether private clusters get their public address.
+    pub(crate) public_fqdn: bool,
+    /// Server applications that clusters may have besides AKS's and their own: GUIDs in lower case.
+    pub(crate) allowed_servers: BTreeSet<String>,
+    /// Whether the clusters' tokens are fetched.
+    pub(crate) fetch_tokens: bool,
+    pub(crate) dry_run: bool,
+}
+
+/// What a sync did, or would do.
+pub(crate) struct SyncReport {
+    /// In the order of reports.
+    pub(crate) clusters: Vec<ClusterRun>,
+    pub(crate) tokens: Vec<FetchedToken>,
+    /// What could not be searched.
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) interrupted: bool,
+}
+
+/// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
+///
+/// Once `stop` is ready, what was fetched before is written, and no token is fetched.
+///
+/// # Errors
+/// If the kubeconfig can't be read or written, or nothing could be searched.
+pub(crate) async fn sync(
+    request: &Arc<SyncRequest>,
+    observer: &dyn Observer,
+    stop: impl Future<Output = ()> + Clone,
+) -> Result<SyncReport> {
+    let fleet = &request.fleet;
+    let kubeconfig = Kubeconfig::open(request, observer)?;
+    let source = fleet.arm_authenticator(observer)?;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency)?;
+    let mut discovery = Discovery::new(&arm, fleet, observer);
+    let mut clusters = Vec::new();
+    tokio::select! {
+        done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done?,
+        () = stop.clone() => {}
+    }
+    let is_stopped = || stop.clone().now_or_never().is_some();
+    clusters.sort_by_cached_key(|run| run.cluster.report_order());
+    let warnings = discovery.warnings();
+    if !is_stopped() || !warnings.is_empty() {
+        observer.on(Event::Discovered {
+            warnings: &warnings,
+            clusters: clusters.len(),
+            subscriptions: discovery.searched(),
+        });
+    }
+    observer.on(Event::Writing);
+    let clusters = kubeconfig.write(&clusters)?;
+    // A token that can't be stored would be of no use.
+    let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
+    let mut tokens = Vec::new();
+    if fetch_tokens && !is_stopped() {
+        observer.on(Event::FetchingTokens);
+        let may_ask = |tenant: Option<&str>| discovery.may_ask(tenant);
+        tokio::select! {
+            fetched = tokens::fetch(fleet, &clusters, may_ask, observer) => tokens = fetched,
+            () = stop.clone() => {}
+        }
+    }
+    Ok(SyncReport {
+        clusters,
+        tokens,
+        warnings,
+        interrupted: is_stopped(),
+    })
+}
+
+/// Finds the clusters, round by round, and fetches and converts the kubeconfigs of each round.
+///
+/// `clusters` has what is known of them at any time: an interrupt drops this.
+async fn fetch_fleet(
+    request: &Arc<SyncRequest>,
+    arm: &Arm<'_>,
+    discovery: &mut Discovery<'_>,
+    clusters: &mut Vec<ClusterRun>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    while let Some(found) = discovery.next_round().await? {
+        let known = clusters.len();
+        clusters.extend(found);
+        let round = &mut clusters[known..];
+        fetch(request, arm, round, observer).await;
+        if let Some(home) = HomeTenant::find(request, arm, observer).await {
+            home.check(round).await;
+        }
+    }
+    discovery.check()
+}
+
+/// Fetches and converts the clusters' kubeconfigs, several at once.
+async fn fetch(
+    request: &Arc<SyncRequest>,
+    arm: &Arm<'_>,
+    clusters: &mut [ClusterRun],
+    observer: &dyn Observer,
+) {
+    let mut wanted = Vec::new();
+    for run in clusters {
+        match (&run.state, entries::reason_to_skip(&run.cluster, request)) {
+            (State::Listed, Some(reason)) => run.state = State::Skipped(reason),
+            (State::Listed, None) => wanted.push(run),
+            _ => {}
+        }
+    }
+    observer.on(Event::Kubeconfigs(wanted.len()));
+    let mut converted = managed_clusters::user_kubeconfigs(arm, wanted, request.public_fqdn)
+        .inspect(|_| observer.on(Event::Kubeconfig))
+        .map(|(run, answer)| async move {
+            run.state = convert(run.cluster.clone(), answer, request).await;
+        })
+        .buffer_unordered(CONVERSIONS_AT_ONCE);
+    while converted.next().await.is_some() {}
+}
+
+/// Converts one answer on a thread of its own, so that a fleet's are converted on every core.
+async fn convert(cluster: Cluster, answer: Result<Secret>, request: &Arc<SyncRequest>) -> State {
+    let request = Arc::clone(request);
+    let state =
+        tokio::task::spawn_blocking(move || entries::convert(&cluster, answer, &request)).await;
+    state.unwrap_or_else(|e| {
+        State::Failed(Failure::new("converting its kubeconfig failed").because(e))
+    })
+}

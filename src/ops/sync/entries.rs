@@ -1,0 +1,200 @@
+//! Converts a cluster's user kubeconfig to entries of ours.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    SyncRequest,
+    exec_args::{ClusterSignIn, exec_args},
+};
+use crate::{
+    error::{Failure, Kind, Result},
+    fleet::{Cluster, Entries, State},
+    kubeconfig::{
+        UserCredential, UserKubeconfig,
+        convert::{EXEC_COMMAND, INSTALL_HINT},
+        parse_user_kubeconfig,
+    },
+    login::{AKS_SERVER_ID, ExecArgs, Origin, Param, Settings},
+    secret::Secret,
+};
+
+/// Why a cluster without Entra ID is skipped: its kubeconfig holds an administrator's certificate.
+const LOCAL_ACCOUNTS_ONLY: &str = "it only has local accounts: include it with `--local-accounts`";
+
+/// Microsoft's services whose tokens open more than a cluster. The list only makes the error clearer: any application
+/// that is not known to be the cluster's is refused.
+const OTHER_SERVICES: [(&str, &str); 9] = [
+    (
+        "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+        "Azure Resource Manager",
+    ),
+    ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
+    ("00000002-0000-0000-c000-000000000000", "Azure AD Graph"),
+    ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", "Key Vault"),
+    ("e406a681-f3d4-42a8-90b6-c2b029497af1", "Azure Storage"),
+    ("499b84ac-1321-427f-aa17-267ca6975798", "Azure DevOps"),
+    ("022907d3-0f1b-48f7-badc-1ba6abab6d66", "Azure SQL"),
+    ("00000002-0000-0ff1-ce00-000000000000", "Exchange"),
+    ("00000003-0000-0ff1-ce00-000000000000", "SharePoint"),
+];
+
+/// Why a cluster gets no entries, if that is known before its kubeconfig is.
+pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<String> {
+    if !cluster.aad && !request.local_accounts {
+        return Some(LOCAL_ACCOUNTS_ONLY.to_owned());
+    }
+    cluster
+        .is_being_deleted()
+        .then(|| "it is being deleted".to_owned())
+}
+
+/// Turns ARM's answer for a cluster into entries.
+pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncRequest) -> State {
+    let answer = match answer {
+        Ok(answer) => answer,
+        // A stopped cluster need not answer, but a missing role or network is an error.
+        Err(failure)
+            if cluster.is_stopped() && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
+        {
+            return State::Skipped(
+                "it is stopped and ARM returns no kubeconfig: sync again after `az aks start`"
+                    .to_owned(),
+            );
+        }
+        Err(failure) => return State::Failed(failure),
+    };
+    match entries(answer.expose().as_bytes(), cluster, request) {
+        Ok(Some(entries)) => State::Converted(Box::new(entries)),
+        Ok(None) => State::Skipped(LOCAL_ACCOUNTS_ONLY.to_owned()),
+        Err(failure) => State::Failed(failure),
+    }
+}
+
+/// The entries of a cluster; none for a local account that is not wanted.
+fn entries(answer: &[u8], cluster: &Cluster, request: &SyncRequest) -> Result<Option<Entries>> {
+    let theirs = parse_user_kubeconfig(answer)
+        .map_err(|e| Failure::new("ARM's kubeconfig for it can't be used").because(e))?;
+    let user = user_value(&theirs, cluster, request)?;
+    Ok(user.map(|(user, token_args)| Entries {
+        cluster: theirs.cluster,
+        user,
+        token_args,
+    }))
+}
+
+type User = (Map<String, Value>, Option<Vec<String>>);
+
+/// The user's value; none for a local account that is not wanted.
+fn user_value(
+    theirs: &UserKubeconfig,
+    cluster: &Cluster,
+    request: &SyncRequest,
+) -> Result<Option<User>> {
+    let wanted = match &theirs.user {
+        UserCredential::LocalAccount { user } => {
+            return Ok(request.local_accounts.then(|| (user.clone(), None)));
+        }
+        UserCredential::Exec { args, .. } => ExecArgs::parse(args)?.into_settings(),
+        UserCredential::AzureAuthProvider { config } => auth_provider_settings(config),
+    };
+    let server_id = wanted
+        .text(Param::ServerId)
+        .ok_or_else(|| Failure::new("ARM's kubeconfig for it names no server application"))?;
+    let sign_in = ClusterSignIn {
+        tenant_id: cluster.tenant_id.clone(),
+        server_id: server_application(server_id, cluster, request)?,
+        client_id: wanted.text(Param::ClientId).map(application).transpose()?,
+        legacy: wanted.is_on(Param::Legacy),
+    };
+    let fleet = &request.fleet;
+    let args = exec_args(
+        &fleet.login,
+        fleet.mode,
+        fleet.environment.as_deref(),
+        &sign_in,
+    );
+    let env: Vec<_> = fleet
+        .entry_variables
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect();
+    let exec = json!({
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": EXEC_COMMAND,
+            "args": args,
+            "env": (!env.is_empty()).then_some(env),
+            "installHint": INSTALL_HINT,
+            "interactiveMode": fleet.mode.row().interactive_mode(),
+            "provideClusterInfo": false,
+        }
+    });
+    let Value::Object(user) = exec else {
+        unreachable!("the literal above is an object");
+    };
+    Ok(Some((user, Some(args))))
+}
+
+/// The application whose tokens the cluster's API server will get: AKS's, the one in the cluster's description, or an
+/// allowed one.
+///
+/// # Errors
+/// For any other, since the server that a kubeconfig names would get its tokens. For a service of Microsoft's even if it
+/// is in the description, which anyone who may change the cluster can write.
+fn server_application(id: &str, cluster: &Cluster, request: &SyncRequest) -> Result<String> {
+    let id = application(id)?;
+    let service = OTHER_SERVICES.iter().find(|(other, _)| *other == id);
+    let own = cluster.server_app.as_deref() == Some(&id) && service.is_none();
+    if id == AKS_SERVER_ID || own || request.allowed_servers.contains(&id) {
+        return Ok(id);
+    }
+    Err(match service {
+        Some((_, service)) => Failure::of(
+            Kind::Denied,
+            format!("ARM's kubeconfig for it asks for tokens for {service}, which no cluster should get"),
+        )
+        .hint(format!(
+            "tell the cluster's administrator; use `--allow-server-id {id}` only if its API server may get your {service} tokens"
+        )),
+        None => Failure::of(
+            Kind::Denied,
+            format!("ARM's kubeconfig for it asks for tokens for the application `{id}`, which is neither AKS's nor in the cluster's description"),
+        )
+        .hint(format!(
+            "if that is the cluster's own application, allow it with `--allow-server-id {id}`"
+        )),
+    })
+}
+
+/// An application's id in lower case, as AKS writes it.
+fn application(id: &str) -> Result<String> {
+    match uuid::Uuid::try_parse(id) {
+        Ok(id) => Ok(id.hyphenated().to_string()),
+        Err(_) => Err(Failure::new(format!(
+            "ARM's kubeconfig for it names the application `{id}`, which is not a GUID"
+        ))),
+    }
+}
+
+/// Reads the `azure` auth provider of kubectl before 1.26. `config-mode` absent or `0` means tokens with `spn:` in their
+/// audience.
+fn auth_provider_settings(config: &BTreeMap<String, String>) -> Settings {
+    let mut settings = Settings::new();
+    for (key, param) in [
+        ("apiserver-id", Param::ServerId),
+        ("client-id", Param::ClientId),
+    ] {
+        if let Some(text) = config.get(key) {
+            settings.set(param, text, Origin::ExecEntry);
+        }
+    }
+    if matches!(
+        config.get("config-mode").map(String::as_str),
+        None | Some("" | "0")
+    ) {
+        settings.set(Param::Legacy, "true", Origin::ExecEntry);
+    }
+    settings
+}

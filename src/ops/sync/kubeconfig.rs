@@ -1,0 +1,120 @@
+//! Plans the new kubeconfig and writes it.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    super::observer::{Event, Observer},
+    SyncRequest,
+};
+use crate::{
+    error::Result,
+    fleet::ClusterRun,
+    kubeconfig::{
+        Document, Paths, file,
+        merge::{TargetFiles, has_entries_of_ours, merge},
+    },
+};
+
+/// The kubeconfig files that a sync reads and writes.
+pub(super) struct Kubeconfig<'a> {
+    paths: Paths,
+    request: &'a SyncRequest,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Kubeconfig<'a> {
+    /// Finds the files and checks, before anybody signs in, that they can be read and written.
+    ///
+    /// # Errors
+    /// If they can't, or another process keeps the lock.
+    pub(super) fn open(request: &'a SyncRequest, observer: &'a dyn Observer) -> Result<Self> {
+        let paths = Paths::from_host(&request.fleet.host, request.kubeconfig.as_deref())?;
+        let kubeconfig = Self {
+            paths,
+            request,
+            observer,
+        };
+        let default = &kubeconfig.paths.default;
+        let mut to_lock = vec![default.clone()];
+        for path in &kubeconfig.paths.files {
+            let text = file::read(path)?;
+            let document = Document::parse_file(path, &text)?;
+            if has_entries_of_ours(&document) && file::check_writable(path).is_ok() {
+                to_lock.push(path.clone());
+            }
+        }
+        if !request.dry_run {
+            file::check_writable(default)?;
+            file::check_lock(&to_lock, &|line| observer.on(Event::Note(line)))?;
+        }
+        Ok(kubeconfig)
+    }
+
+    /// Merges the clusters into their target files under client-go's locks, or plans it for a dry run. Returns the
+    /// clusters as planned.
+    ///
+    /// The other files are not locked, because they may be where nobody may write: they count as they were before.
+    ///
+    /// # Errors
+    /// If a file can't be read, locked or written.
+    pub(super) fn write(&self, clusters: &[ClusterRun]) -> Result<Vec<ClusterRun>> {
+        let files = &self.paths.files;
+        let mut texts = file::read_all(files)?;
+        let targets = self.target_files(&texts)?;
+        let converted = clusters.iter().filter(|run| run.entries().is_some());
+        let used: BTreeSet<_> = converted.map(|run| targets.of(&run.cluster)).collect();
+        let locked: Vec<PathBuf> = files
+            .iter()
+            .filter(|path| used.contains(path.as_path()))
+            .cloned()
+            .collect();
+        if self.request.dry_run || locked.is_empty() {
+            let documents = Document::parse_all(&texts, files)?;
+            return Ok(merge(&documents, &targets, clusters).clusters);
+        }
+        let say = |line: &str| self.observer.on(Event::Note(line));
+        let clusters = file::update_all(&locked, &say, |current| {
+            for (path, text) in files.iter().zip(&mut texts) {
+                let mut current = locked.iter().zip(current);
+                if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
+                    text.clone_from(current);
+                }
+            }
+            let documents = Document::parse_all(&texts, files)?;
+            let plan = merge(&documents, &targets, clusters);
+            let new = documents.into_iter().filter_map(|document| {
+                let root = plan.files.get(document.path()?)?;
+                Some(document.render(root))
+            });
+            Ok((new.collect::<Result<_>>()?, plan.clusters))
+        })?;
+        self.warn_of_readable_keys(&locked);
+        Ok(clusters)
+    }
+
+    fn target_files(&self, texts: &[String]) -> Result<TargetFiles> {
+        let default = self.paths.default.clone();
+        let documents = match self.paths.files.as_slice() {
+            [_] => Vec::new(),
+            files => Document::parse_all(texts, files)?,
+        };
+        // A file that an administrator shares with others is read but never changed.
+        let may_change = |path: &Path| file::check_writable(path).is_ok();
+        Ok(TargetFiles::find(&documents, default, may_change))
+    }
+
+    fn warn_of_readable_keys(&self, written: &[PathBuf]) {
+        if !self.request.local_accounts {
+            return;
+        }
+        for path in written.iter().filter(|path| file::others_can_read(path)) {
+            self.observer.on(Event::Note(&format!(
+                "warning: others on this machine can read `{0}`, which may now hold administrators' keys: `chmod 600 {0}`",
+                path.display()
+            )));
+        }
+    }
+}
