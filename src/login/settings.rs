@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use super::{LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Takes, Variable, When};
 use crate::{
@@ -40,8 +40,18 @@ pub enum Precedence {
 
 #[derive(Clone)]
 struct Value {
-    text: Zeroizing<String>,
+    text: String,
     origin: Origin,
+    secret: bool,
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        // A cached token would feel it if every value were overwritten.
+        if self.secret {
+            self.text.zeroize();
+        }
+    }
 }
 
 /// Raw values, each with its origin. Secret ones are redacted in `Debug`.
@@ -62,8 +72,12 @@ impl Settings {
 
     /// Sets a value.
     pub fn set(&mut self, param: Param, text: impl Into<String>, origin: Origin) {
-        let text = Zeroizing::new(text.into());
-        self.values.insert(param, Value { text, origin });
+        let value = Value {
+            text: text.into(),
+            origin,
+            secret: param.row().secret,
+        };
+        self.values.insert(param, value);
     }
 
     /// Sets a value where there is none.
@@ -90,7 +104,7 @@ impl Settings {
                 .ok()
                 .and_then(|path| path.into_os_string().into_string().ok())
             {
-                *value.text = text;
+                value.text = text;
             }
         }
         self
@@ -104,9 +118,11 @@ impl Settings {
     /// The same without the secrets.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
-        let mut open = self.clone();
-        open.values.retain(|param, _| !param.row().secret);
-        open
+        let open = self.values.iter().filter(|(_, value)| !value.secret);
+        Self {
+            values: open.map(|(param, value)| (*param, value.clone())).collect(),
+            ..*self
+        }
     }
 
     /// The value as given, the empty one included.
@@ -245,8 +261,9 @@ impl Settings {
     }
 
     fn read_variables(&mut self, param: Param, host: &Host) {
-        // A cached token feels the cost of asking further about the many that have none.
-        if param.row().variables.is_empty() {
+        // Most are not set, and what counts takes time to find out, which a cached token would feel.
+        let is_set = |variable: &Variable| host.var_os(variable.name).is_some();
+        if !param.row().variables.iter().any(is_set) {
             return;
         }
         let (names_win, named) = (self.names_win(), self.is_named(param));
