@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{
-    fingerprint::{fingerprint, fingerprint_of},
+    fingerprint::fingerprint,
     store::{self, Store},
 };
 
@@ -72,16 +72,19 @@ impl CacheKey {
     }
 
     fn names(&self) -> Names {
-        let own = fingerprint_of(self);
+        let json = serde_json::to_string(self).expect("a key is plain strings");
+        let own = fingerprint(json.as_bytes());
         let mut lines = self.identity.splitn(3, '\n');
         let lasting = lines.next().unwrap_or_default();
         let slot = lines.next().filter(|_| lines.next().is_some());
         let group = match lasting == self.identity {
             true => own.clone(),
-            false => fingerprint_of(&Self {
-                identity: lasting.to_owned(),
-                ..self.clone()
-            }),
+            false => {
+                // Making the JSON of a second key would cost a cached token more.
+                let field = |text: &str| format!("\"identity\":{}", serde_json::json!(text));
+                let json = json.replace(&field(&self.identity), &field(lasting));
+                fingerprint(json.as_bytes())
+            }
         };
         Names {
             group: format!("{}{group}-", store::ACCESS),
