@@ -48,7 +48,7 @@ mod optional;
 #[cfg(unix)]
 mod other_user;
 mod paths;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod prompts;
 mod reach;
 #[cfg(unix)]
@@ -61,7 +61,7 @@ mod sequences;
 mod sessions;
 mod settings;
 #[cfg(target_os = "linux")]
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod snapshots;
 mod support;
 mod sync;

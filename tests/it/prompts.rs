@@ -43,14 +43,9 @@ fn shell(test_env: &TestEnv, line: &str) -> Command {
 
 /// The same at a terminal; all that is shown there comes back as standard output.
 fn shell_at_a_terminal(test_env: &TestEnv, line: &str) -> Command {
-    // The program that makes the terminal has a shell of its own.
+    // A file, so that the line needs no quotes.
     let inner = test_env.write("inner.sh", &format!("{line}\n"));
-    let mut command = test_env.program("/usr/bin/script");
-    command
-        .args(["--quiet", "--return", "--command"])
-        .arg(format!("/bin/sh '{}'", inner.display()))
-        .arg("/dev/null");
-    command
+    test_env.terminal(&format!("/bin/sh '{}'", inner.display()))
 }
 
 fn sign_out(test_env: &TestEnv) {

@@ -3,12 +3,12 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PROGRAM, Ran, TestEnv, finished};
+use super::{PROGRAM, Ran, TestEnv, finished, start};
 
 /// A command whose standard error is a pseudo-terminal.
 pub(crate) struct AtATerminal {
@@ -33,14 +33,23 @@ impl TestEnv {
             args.join(" "),
             out.display()
         );
-        let mut script = self.program("/usr/bin/script");
-        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        script.stdout(Stdio::piped()).stderr(Stdio::piped());
         AtATerminal {
-            script: script.spawn().expect("the program starts"),
+            script: start(&mut self.terminal(&line)),
             out,
             pid,
         }
+    }
+
+    /// A line of shell whose standard streams are a pseudo-terminal; what is shown there is the
+    /// command's standard output.
+    pub(crate) fn terminal(&self, line: &str) -> Command {
+        let mut script = self.program("/usr/bin/script");
+        if cfg!(target_os = "linux") {
+            script.args(["--quiet", "--return", "--command", line, "/dev/null"]);
+        } else {
+            script.args(["-q", "/dev/null", "/bin/sh", "-c", line]);
+        }
+        script
     }
 }
 

@@ -323,7 +323,7 @@ impl Machine {
 
     /// Our program, where `who` is there to sign in.
     pub(super) fn command(&self, who: Option<Person>) -> Command {
-        self.program(&self.program, who)
+        self.prepared(self.test_env.program(&self.program), who)
     }
 
     /// Our program at a terminal, which is its standard error; its standard output is thrown away.
@@ -333,17 +333,14 @@ impl Machine {
             self.program.display(),
             args.join(" ")
         );
-        let mut command = self.program("/usr/bin/script".as_ref(), Some(who));
-        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        command
+        self.prepared(self.test_env.terminal(&line), Some(who))
     }
 
-    fn program(&self, program: &Path, who: Option<Person>) -> Command {
+    fn prepared(&self, mut command: Command, who: Option<Person>) -> Command {
         let exec_info = json!({
             "kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
             "spec": { "interactive": who.is_some() },
         });
-        let mut command = self.test_env.program(program);
         command
             .env("AAD_TOKEN_STORE", "file")
             .env("KUBERNETES_EXEC_INFO", exec_info.to_string())
