@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-/// The tests that ended without a result, by the program that they lacked.
+/// The tests that checked nothing, by the program that is missing.
 static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
 
 /// Finds the real program `name`: what `AAD_PEER_<NAME>` names, else the one on `PATH`.
@@ -62,7 +62,7 @@ pub fn may_mount() -> bool {
     may
 }
 
-/// Remembers that the current test shows nothing without `what`.
+/// Remembers that the current test checks nothing without `what`.
 fn skip(what: &str) {
     let test = std::thread::current().name().unwrap_or("?").to_owned();
     let mut skipped = SKIPPED.lock().expect("no test panics while it holds this");
@@ -82,7 +82,7 @@ fn summary(skipped: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
         })
         .collect();
     Some(format!(
-        "these tests showed nothing (`.ci/peers` installs what they need): {}",
+        "these tests checked nothing (`.ci/peers` installs what they need): {}",
         lacking.join("; ")
     ))
 }
@@ -92,7 +92,7 @@ fn summary(skipped: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
 fn say_what_was_skipped() {
     let Ok(skipped) = SKIPPED.lock() else { return };
     if let Some(line) = summary(&skipped) {
-        // The test harness has let go of the streams by now.
+        // The test harness no longer captures output.
         eprintln!("\n{line}");
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_names_each_test_that_showed_nothing() {
+    fn the_last_line_names_each_test_that_checked_nothing() {
         let mut skipped = BTreeMap::new();
         assert_eq!(summary(&skipped), None);
         let tests = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
