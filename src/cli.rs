@@ -11,19 +11,19 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Result},
     host::Host,
     login::Settings,
+    ops::get_token::REFRESH_COMMAND,
 };
 
 mod cache;
 mod convert;
 pub mod flags;
 mod fleet_args;
-pub mod get_token;
+mod get_token;
 mod interrupt;
 mod list;
 mod log;
 mod output;
 mod progress;
-mod renew_token;
 mod report;
 mod sync;
 
@@ -41,7 +41,10 @@ To begin with:
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let done = match args.get(1..).and_then(called_by_kubectl) {
-        Some(settings) => get_token::run(&Arc::new(host), settings, get_token::Call::default()),
+        Some(settings) => {
+            let again = || called_by_kubectl(&args[1..]).unwrap_or_default();
+            get_token::run(&Arc::new(host), settings, &again, false)
+        }
         None => {
             let matches = match command().try_get_matches_from(args) {
                 Ok(matches) => matches,
@@ -74,9 +77,8 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),
-            get_token::Call {
-                force_refresh: matches.get_flag("force-refresh"),
-            },
+            &|| flags::settings(matches),
+            matches.get_flag("force-refresh"),
         ),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
@@ -86,7 +88,7 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
         Some(("remove-tokens", matches)) => {
             cache::remove_directory::run(matches, "token-cache-dir", &host)
         }
-        Some(("renew-token", _)) => renew_token::run(&host),
+        Some((REFRESH_COMMAND, _)) => get_token::refresh(&host),
         _ => unreachable!("clap requires one of the commands above"),
     }
 }
@@ -128,7 +130,7 @@ pub fn command() -> Command {
         .subcommand(cache::command())
         .subcommand(cache::remove_directory::command())
         .subcommand(cache::remove_directory::deprecated_command())
-        .subcommand(renew_token::command())
+        .subcommand(get_token::refresh_command())
 }
 
 /// Shows help, the version or what was wrong with the arguments.

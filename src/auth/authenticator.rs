@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{
-    AccessToken, Interaction, Notice, Prompt, Reason, TokenRequest, TokenSource,
+    AccessToken, Interaction, Notice, Prompt, TokenRequest, TokenSource,
     authority::Authority,
     background_refresh::{self, RefreshIn},
     cache::{CacheKey, TokenCache},
@@ -38,7 +38,7 @@ const PROGRAM_GRACE: Duration = Duration::from_secs(1);
 
 /// How an [`Authenticator`] behaves towards people and disks.
 #[derive(Clone)]
-pub struct AuthOptions {
+pub(crate) struct AuthOptions {
     /// Where tokens are stored.
     pub store: Arc<Store>,
     /// Whether a person may be asked.
@@ -53,22 +53,8 @@ pub struct AuthOptions {
     pub again: Option<CommandLine>,
 }
 
-impl AuthOptions {
-    /// Asks nobody and stores nothing.
-    pub fn non_interactive() -> Self {
-        Self {
-            store: Arc::new(Store::in_memory()),
-            interaction: Interaction::NonInteractive(Reason::Background),
-            prompt: Arc::new(|_| Ok(())),
-            notice: Arc::new(|_| ()),
-            caller: None,
-            again: None,
-        }
-    }
-}
-
 /// Gets the tokens of one sign-in, for any tenant and resource.
-pub struct Authenticator {
+pub(crate) struct Authenticator {
     host: Arc<Host>,
     sign_in: SignIn,
     authority: Authority,
@@ -108,7 +94,12 @@ impl TokenSource for Authenticator {
 impl Authenticator {
     /// Neither reads, sends nor asks anything yet. `authority` is the Entra endpoint of `--environment` or
     /// `--authority-host`.
-    pub fn new(host: Arc<Host>, sign_in: SignIn, authority: Url, options: AuthOptions) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        sign_in: SignIn,
+        authority: Url,
+        options: AuthOptions,
+    ) -> Self {
         let cache = TokenCache::new(Arc::clone(&options.store));
         Self {
             host,
@@ -121,7 +112,7 @@ impl Authenticator {
     }
 
     /// The cached token, if it may be served. Opens a file or two and nothing else: no runtime, socket or thread.
-    pub fn cached(&self, request: &TokenRequest) -> Option<AccessToken> {
+    pub(crate) fn cached(&self, request: &TokenRequest) -> Option<AccessToken> {
         if request.force_refresh {
             return None;
         }
@@ -234,7 +225,11 @@ impl Authenticator {
 /// Background refresh.
 impl Authenticator {
     /// How a cached token is to be refreshed; none if that is not due, or another process does it.
-    pub fn due_refresh(&self, request: &TokenRequest, token: &AccessToken) -> Option<RefreshIn> {
+    pub(crate) fn due_refresh(
+        &self,
+        request: &TokenRequest,
+        token: &AccessToken,
+    ) -> Option<RefreshIn> {
         let now = self.host.now();
         if !background_refresh::is_due(token, now) {
             return None;
@@ -244,7 +239,7 @@ impl Authenticator {
     }
 
     /// Records the process that was started for a background refresh.
-    pub fn note_refresh_process(&self, pid: u32) {
+    pub(crate) fn note_refresh_process(&self, pid: u32) {
         background_refresh::note_process(self.cache.store(), &ProcessId::of(pid));
     }
 
@@ -252,7 +247,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// What went wrong. The cached token stays.
-    pub async fn refresh(&self, request: &TokenRequest) -> Result<()> {
+    pub(crate) async fn refresh(&self, request: &TokenRequest) -> Result<()> {
         let Some(key) = self.cache_key(request)? else {
             return Ok(());
         };
@@ -376,18 +371,13 @@ impl Authenticator {
         let _ = (self.options.prompt)(line);
     }
 
-    /// Shows a person what to do in another way.
-    pub fn show_with(&mut self, prompt: Prompt) {
-        self.options.prompt = prompt;
-    }
-
     /// Whether a token that was fetched once is there for the next process.
-    pub fn stores_tokens(&self) -> bool {
+    pub(crate) fn stores_tokens(&self) -> bool {
         self.options.store.is_persistent()
     }
 
     /// Whether another program is run to get a token: see [`Issuer::Program`].
-    pub fn runs_program(&self) -> bool {
+    pub(crate) fn runs_program(&self) -> bool {
         self.profile().issuer == Issuer::Program
     }
 }

@@ -15,7 +15,7 @@ const PROCESS: &str = "refresher";
 
 /// Which process refreshes a cached token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefreshIn {
+pub(crate) enum RefreshIn {
     /// One that nobody waits for.
     Background,
     /// This one, after it has printed the token.

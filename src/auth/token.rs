@@ -10,7 +10,7 @@ use crate::{
 
 /// A request for one token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TokenRequest {
+pub(crate) struct TokenRequest {
     /// The tenant to ask; by default the sign-in's own.
     pub tenant_id: Option<String>,
     /// The resource without `/.default`: an application id, or a URL whose
@@ -26,7 +26,7 @@ pub struct TokenRequest {
 
 impl TokenRequest {
     /// A request for a resource in the sign-in's own tenant.
-    pub fn resource(resource: impl Into<String>) -> Self {
+    pub(crate) fn resource(resource: impl Into<String>) -> Self {
         Self {
             tenant_id: None,
             resource: resource.into(),
@@ -50,18 +50,11 @@ impl TokenRequest {
             resource => Ok(Self::resource(resource)),
         }
     }
-
-    /// The same request in a tenant.
-    #[must_use]
-    pub fn in_tenant(mut self, tenant_id: impl Into<String>) -> Self {
-        self.tenant_id = Some(tenant_id.into());
-        self
-    }
 }
 
 /// A token that a server accepts.
 #[derive(Debug, Clone)]
-pub struct AccessToken {
+pub(crate) struct AccessToken {
     /// What goes into the `Authorization` header or the `ExecCredential`.
     pub secret: Secret,
     /// When the server stops accepting it, in Unix seconds.

@@ -14,6 +14,7 @@ use crate::{
     auth::Notice,
     error::{Failure, Result, printable},
     host::Host,
+    ops::get_token::Messages,
 };
 
 /// The format of what goes to standard output.
@@ -90,6 +91,14 @@ pub(super) fn say(line: &str) {
 /// If it can't be written.
 pub(super) fn try_say(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}", printable(line))
+}
+
+/// How a sign-in reaches people.
+pub(super) fn messages(host: &Host) -> Messages {
+    Messages {
+        prompt: Arc::new(try_say),
+        notice: notice(host),
+    }
 }
 
 /// Returns a function that prints once that something optional failed: on a terminal, otherwise with `-v`, since nobody

@@ -12,14 +12,12 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{get_token, output::try_say};
+use super::output::{notice, try_say};
 use crate::{
-    auth::{AuthOptions, Authenticator, Prompt, TokenRequest},
-    error::Result,
     host::Host,
-    login::{Settings, SignIn},
     ops::{
         discovery::Warning,
+        get_token::Messages,
         observer::{Event, Observer},
     },
 };
@@ -146,32 +144,18 @@ impl Observer for Progress {
         }
     }
 
-    fn prompt(&self) -> Prompt {
+    fn messages(&self, host: &Host) -> Messages {
         let bar = self.bar.clone();
         let heading = Arc::clone(&self.heading);
-        Arc::new(move |line| {
-            if let Some(heading) = lock(&heading).take() {
-                note(&bar, &heading)?;
-            }
-            note(&bar, line)
-        })
-    }
-
-    fn prepare_get_token(
-        &self,
-        settings: Settings,
-        host: &Arc<Host>,
-    ) -> Result<(Authenticator, TokenRequest)> {
-        get_token::prepare(settings, host)
-    }
-
-    fn auth_options(
-        &self,
-        host: &Host,
-        settings: &Settings,
-        sign_in: &SignIn,
-    ) -> Result<AuthOptions> {
-        get_token::options(host, settings, sign_in)
+        Messages {
+            prompt: Arc::new(move |line| {
+                if let Some(heading) = lock(&heading).take() {
+                    note(&bar, &heading)?;
+                }
+                note(&bar, line)
+            }),
+            notice: notice(host),
+        }
     }
 }
 

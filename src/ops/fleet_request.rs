@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::observer::Observer;
+use super::{get_token::auth_options, observer::Observer};
 use crate::{
     auth::Authenticator,
     azure::{Cloud, cloud::CUSTOM_CLOUD},
@@ -190,8 +190,8 @@ impl FleetRequest {
     /// A usage error if the mode lacks a parameter.
     pub(crate) fn arm_authenticator(&self, observer: &dyn Observer) -> Result<Authenticator> {
         let sign_in = self.arm_login.resolve(&self.host)?;
-        let mut options = observer.auth_options(&self.host, &self.arm_login, &sign_in)?;
-        options.prompt = observer.prompt();
+        let messages = observer.messages(&self.host);
+        let mut options = auth_options(&self.host, &self.arm_login, &sign_in, &messages)?;
         options.again = Some(self.command.clone());
         let host = Arc::clone(&self.host);
         let authority = self.cloud.authority.clone();

@@ -1,43 +1,14 @@
 //! What a use case tells while it runs.
 
-use std::sync::Arc;
-
-use super::discovery::Warning;
-use crate::{
-    auth::{AuthOptions, Authenticator, Prompt, TokenRequest},
-    error::Result,
-    fleet::Tenant,
-    host::Host,
-    login::{Settings, SignIn},
-};
+use super::{discovery::Warning, get_token::Messages};
+use crate::{fleet::Tenant, host::Host};
 
 /// Shows a person how far a use case is.
 pub(crate) trait Observer: Sync {
     fn on(&self, event: Event<'_>);
 
-    /// Shows what a sign-in asks of a person.
-    fn prompt(&self) -> Prompt;
-
-    /// What `get-token` would do with these settings.
-    ///
-    /// # Errors
-    /// If the settings are no valid sign-in.
-    fn prepare_get_token(
-        &self,
-        settings: Settings,
-        host: &Arc<Host>,
-    ) -> Result<(Authenticator, TokenRequest)>;
-
-    /// How a sign-in with these settings behaves.
-    ///
-    /// # Errors
-    /// If the token store can't be opened.
-    fn auth_options(
-        &self,
-        host: &Host,
-        settings: &Settings,
-        sign_in: &SignIn,
-    ) -> Result<AuthOptions>;
+    /// How sign-ins reach a person while this is shown.
+    fn messages(&self, host: &Host) -> Messages;
 }
 
 /// A step of a use case.

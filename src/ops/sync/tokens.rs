@@ -13,12 +13,12 @@ use std::{
 use futures::{StreamExt, stream};
 
 use crate::{
-    auth::{AccessToken, TokenSource},
+    auth::AccessToken,
     error::{Kind, Result},
     fleet::{ClusterRun, State},
     host::Host,
     login::{ExecArgs, Param, Principal, Settings},
-    ops::{fleet_request::FleetRequest, observer::Observer},
+    ops::{fleet_request::FleetRequest, get_token::Call, observer::Observer},
 };
 
 /// A token that was requested.
@@ -117,8 +117,10 @@ async fn request(
     interactive: bool,
     observer: &dyn Observer,
 ) -> Result<AccessToken> {
-    let (mut authenticator, mut request) = observer.prepare_get_token(settings, host)?;
-    authenticator.show_with(observer.prompt());
-    request.interactive = interactive;
-    authenticator.token(&request).await
+    let call = Call::prepare(settings, host, &observer.messages(host))?;
+    let call = match interactive {
+        true => call,
+        false => call.non_interactive(),
+    };
+    call.token().await
 }
