@@ -1,7 +1,4 @@
-//! The command line: the tree of commands, and what becomes of an error.
-//!
-//! Lives here: [`main`] and [`command`]. One file a command lies below; they
-//! alone print. What a command does belongs to the other rooms.
+//! The command line: the tree of commands, and how errors are shown. Each command has its own file.
 
 use std::{ffi::OsString, io::Write, sync::Arc};
 
@@ -30,14 +27,14 @@ mod sync;
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
 
 const MORE: &str = "\
-To begin with:
+To start:
   kubectl aad sync        after `az login`: every cluster becomes a context
-  kubectl get ns          and kubectl gets in, with tokens from a cache
+  kubectl get ns          kubectl signs in with cached tokens
 
-`kubectl aad sync --help` tells how to sign in in other ways.";
+`kubectl aad sync --help` explains other ways to sign in.";
 
-/// Runs the program and gives its exit code: 0 done, 1 failed, 2 wrong usage,
-/// 3 some clusters or entries failed.
+/// Runs the program and returns its exit code: 0 done, 1 failed, 2 usage error, 3 some clusters or entries
+/// failed.
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let done = match args.get(1..).and_then(called_by_kubectl) {
@@ -57,14 +54,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // Nothing is left to tell a person whose stderr is gone.
+            // If stderr is closed, there is no way to report it.
             let _ = write!(std::io::stderr(), "{}", failure.render());
             failure.exit_code()
         }
     }
 }
 
-/// The settings of a `get-token` that says how to sign in and nothing else.
+/// The settings of a `get-token` call with only login flags, as in kubeconfigs.
 fn called_by_kubectl(args: &[OsString]) -> Option<Settings> {
     let (command, flags) = args.split_first()?;
     (command == "get-token").then(|| flags::plain_settings(flags))?
@@ -93,8 +90,7 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
     }
 }
 
-/// The whole tree. Flags of a command are attached when it is the one that
-/// runs, so that none pays for the others'.
+/// The tree of commands. Each command adds its own flags only when it runs, which saves time.
 pub fn command() -> Command {
     Command::new("kubectl-aad")
         .bin_name("kubectl aad")
@@ -110,7 +106,7 @@ pub fn command() -> Command {
                 .value_name("LEVEL")
                 .value_parser(clap::value_parser!(u8))
                 .global(true)
-                .help("Tell more on stderr: 1 the steps, 5 every request; never a secret"),
+                .help("Log to stderr: 1 the steps, 5 every request; never a secret"),
         )
         .arg(
             Arg::new("logtostderr")
@@ -121,7 +117,7 @@ pub fn command() -> Command {
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("true")
-                .help("Accepted for kubelogin's sake: messages always go to stderr"),
+                .help("Accepted for compatibility with kubelogin: messages always go to stderr"),
         )
         .subcommand(sync::command())
         .subcommand(list::command())
@@ -133,7 +129,7 @@ pub fn command() -> Command {
         .subcommand(get_token::refresh_command())
 }
 
-/// Shows help, the version or what was wrong with the arguments.
+/// Shows help, the version or the error in the arguments.
 fn parse_failure(error: &clap::Error) -> u8 {
     let shown = error.print();
     match (error.use_stderr(), shown) {
@@ -148,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tree_of_commands_is_sound() {
+    fn the_tree_of_commands_is_valid() {
         command().debug_assert();
     }
 }

@@ -1,56 +1,51 @@
-//! What went wrong, why, and what to type next.
-//!
-//! Lives here: [`Failure`], its [`Kind`] and the exit codes. Every module
-//! reports through this one type, so that `main` renders every error alike.
+//! The one error type of the program: a message, its causes, a hint, and an exit code.
 
 use std::fmt;
 
-/// Everything went well.
+/// Everything succeeded.
 pub(crate) const EXIT_OK: u8 = 0;
-/// Nothing could be done.
+/// The command failed.
 pub(crate) const EXIT_FAILED: u8 = 1;
-/// The command line or its input made no sense.
+/// The command line or its input is invalid.
 pub(crate) const EXIT_USAGE: u8 = 2;
-/// Some clusters or entries failed; the others are done.
+/// Some clusters or entries failed; the others succeeded.
 pub(crate) const EXIT_PARTIAL: u8 = 3;
 
-/// The longest line of an error, in characters: servers write into them.
+/// The longest line of an error, in characters. It may contain text from a server.
 const LINE_LIMIT: usize = 1_000;
 
-/// The result of anything that can fail in front of a person.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// What sort of failure it is, for the code that decides what happens next.
+/// The kind of an error, for code that handles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Wrong arguments or unusable input: exit code 2.
+    /// Invalid arguments or input: exit code 2.
     Usage,
-    /// A variable that no flag stands for is unusable, such as a proxy's. The
-    /// message names it: exit code 2.
+    /// A variable without a flag, such as a proxy's, is invalid. The message names it: exit code 2.
     Variable,
-    /// A person has to sign in, and none is here or the sign-in was refused.
+    /// A person has to sign in, but nobody can be asked, or the sign-in was refused.
     SignInNeeded,
-    /// The server understood and said no (403, consent, conditional access).
+    /// The server refused (403, consent, conditional access).
     Denied,
-    /// The thing asked for does not exist (404, an unknown tenant).
+    /// Something does not exist (404, an unknown tenant).
     NotFound,
-    /// The network or the server's availability.
+    /// The network failed, or the server is unavailable.
     Network,
-    /// The certificate of a server is not trusted: trying again changes nothing.
+    /// The certificate of a server is not trusted. A retry would not help.
     Untrusted,
-    /// The time allowed ran out.
+    /// The timeout is over.
     Timeout,
     /// A person canceled.
     Canceled,
-    /// A program that is needed is not installed.
+    /// A required program is not installed.
     NotInstalled,
     /// Anything else.
     Other,
 }
 
-/// A failure with a voice: the message, its causes, and a hint to paste.
+/// A user-facing error: message, causes, hint.
 ///
-/// Messages are lower case, have no full stop and put values in backquotes.
+/// Messages are lower case, have no full stop and put values in backquotes. The hint says what to type.
 #[derive(Debug, Clone)]
 pub struct Failure {
     kind: Kind,
@@ -60,17 +55,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of kind [`Kind::Other`].
+    /// An error of kind [`Kind::Other`].
     pub fn new(message: impl Into<String>) -> Self {
         Self::of(Kind::Other, message)
     }
 
-    /// A mistake in the arguments or the input: exit code 2.
+    /// An error in the arguments or the input: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::of(Kind::Usage, message)
     }
 
-    /// A failure of the given kind.
+    /// An error of the given kind.
     pub fn of(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -80,14 +75,14 @@ impl Failure {
         }
     }
 
-    /// Adds the next cause down.
+    /// Adds a cause, below the existing ones.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
-    /// Adds another failure as the next cause down, with its hint where this one has none.
+    /// Adds another error and its causes as causes. Takes its hint if this one has none.
     #[must_use]
     pub fn because_of(mut self, below: &Self) -> Self {
         self.causes.push(below.message.clone());
@@ -98,14 +93,14 @@ impl Failure {
         self
     }
 
-    /// Says what to type or do next; replaces an earlier hint.
+    /// Sets the hint, in place of an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Puts what was being done above this failure, which becomes its cause.
+    /// Sets what failed as the message. The old message becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let below = std::mem::replace(&mut self.message, message.into());
@@ -113,7 +108,7 @@ impl Failure {
         self
     }
 
-    /// One line for what is only worth a word: what happened, and what to do about it.
+    /// The error as one line, for a warning.
     pub fn as_warning(&self) -> String {
         match &self.hint {
             Some(hint) => format!("warning: {self}; {hint}"),
@@ -121,27 +116,27 @@ impl Failure {
         }
     }
 
-    /// The sort of failure.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The first line, without causes.
+    /// The message, without causes.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The causes, nearest first.
+    /// The causes, from the nearest to the root cause.
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
 
-    /// What to do next, where that is known.
+    /// The hint, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The exit code for this failure.
+    /// The exit code for this error.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Usage | Kind::Variable => EXIT_USAGE,
@@ -151,9 +146,8 @@ impl Failure {
 
     /// The lines for a person: `error:`, `caused by:`, `hint:`.
     ///
-    /// Text of servers and files is in there, so control characters are
-    /// replaced, and a line ends somewhere: an error message must not be able
-    /// to drive the terminal.
+    /// They may contain text from servers and files, so control characters, which could affect the
+    /// terminal, are replaced, and long lines are cut.
     pub fn render(&self) -> String {
         let mut out = format!("error: {}\n", shown(&self.message));
         for cause in &self.causes {
@@ -178,7 +172,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A line's text, made printable and cut where no person reads on.
+/// A line, printable and not too long.
 fn shown(text: &str) -> String {
     let text = printable(text);
     match text.char_indices().nth(LINE_LIMIT) {
@@ -187,9 +181,8 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// Replaces what would not be seen as it is by spaces: control characters
-/// (line breaks too), and marks that are invisible or turn the order of a line
-/// around, so that one name could pass for another.
+/// Replaces by spaces what can deceive a reader: control characters (including line breaks), and
+/// characters that are invisible or change the direction of text.
 pub(crate) fn printable(text: &str) -> String {
     text.trim_end()
         .chars()
@@ -203,8 +196,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Unicode's bidirectional marks (UAX 9), zero-width characters, separators of
-/// lines and tags.
+/// Unicode's bidirectional marks (UAX 9), zero-width characters, line separators and tags.
 fn is_deceptive(c: char) -> bool {
     matches!(
         c,
@@ -237,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn text_from_elsewhere_cannot_drive_the_terminal() {
+    fn text_from_elsewhere_cannot_control_the_terminal() {
         let shown = Failure::new("a\u{1b}[2Jb\r\nc").render();
         assert_eq!(shown, "error: a [2Jb  c\n");
         assert_eq!(

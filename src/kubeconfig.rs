@@ -1,7 +1,6 @@
-//! Kubeconfigs: found as kubectl finds them, read leniently, changed without touching what is not
-//! ours, written whole or not at all.
+//! Finds kubeconfigs as kubectl does, and edits them without changing what is not ours.
 //!
-//! [`merge`] and [`convert`] are pure; [`mod@file`] is the only writer. Nothing here reads the environment or prints.
+//! [`merge`] and [`convert`] are pure; only [`mod@file`] writes.
 
 pub(crate) mod convert;
 mod document;

@@ -1,4 +1,4 @@
-//! `kubectl aad`: arguments in, exit code out.
+//! The `kubectl aad` program.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
-//! What `-v` tells: our own events, a line each, on stderr.
+//! The log of `-v`: a `tracing` subscriber that writes our own events to stderr, one per line.
 //!
-//! Lives here: the smallest `tracing` subscriber that does it. Events of other
-//! packages are not shown: we can't vouch for what they hold.
+//! Events of other crates are not shown, because they may contain secrets.
 
 use std::{fmt::Write as _, io::Write as _};
 
@@ -17,7 +16,7 @@ struct Log {
     level: Level,
 }
 
-/// Starts telling: from level 1 the steps, from 5 the details, from 8 all.
+/// Starts the log: the steps from level 1, details from 5, everything from 8.
 pub(super) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => return,
@@ -25,7 +24,7 @@ pub(super) fn start(verbosity: u8) {
         5..=7 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    // A second call (an embedding program has its own) changes nothing.
+    // Fails if there is a subscriber already, which is kept.
     let _ = tracing::subscriber::set_global_default(Log { level });
 }
 

@@ -1,5 +1,4 @@
-//! Why a file can't be read: missing, dangling, not searchable, not readable, a directory and empty
-//! are different answers, with different words and different things to do.
+//! Reads files, and explains in detail why one can't be read.
 
 use std::{
     fmt,
@@ -8,54 +7,54 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What keeps a file from being read. Its text goes after the file's name: "it is empty".
+/// Why a file can't be read. The text follows the file's name: "it is empty".
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// There is nothing. A relative path is looked up in `current_dir`.
+    /// It does not exist.
     Missing {
-        /// The current directory, where the path is relative to it.
+        /// The current directory, if the path is relative.
         current_dir: Option<PathBuf>,
     },
     /// A symbolic link whose target does not exist.
     DanglingLink {
-        /// What the link says.
+        /// The target.
         target: PathBuf,
     },
-    /// A part of the path that should be a directory is not one.
+    /// A parent in the path is not a directory.
     NotADirectory {
-        /// That part.
+        /// That parent.
         part: PathBuf,
     },
-    /// A directory on the way may not be searched.
+    /// A directory in the path may not be searched.
     NotSearchable {
         /// That directory.
         directory: PathBuf,
-        /// Its owner and mode, where known.
+        /// Its owner and mode, if known.
         owner: Option<Owner>,
     },
-    /// The file is there, and may not be read.
+    /// It exists, but may not be read.
     NotReadable {
-        /// Its owner and mode, where known.
+        /// Its owner and mode, if known.
         owner: Option<Owner>,
     },
-    /// A directory.
+    /// It is a directory.
     Directory,
-    /// A device, a pipe or a socket, where a file is needed.
+    /// It is a device, a pipe or a socket.
     Special,
-    /// Nothing, or nothing but blanks.
+    /// It is empty, except for blanks.
     Empty,
-    /// Bytes that are no text, where a text is needed.
+    /// It is not text.
     NotText,
-    /// More than is read.
+    /// It is too large.
     TooLarge {
-        /// The most that is read, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// Anything else that the system said.
+    /// Another error of the system.
     Other(io::Error),
 }
 
-/// Whose a file is and who may do what with it.
+/// The owner and mode of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// The owner's user id.
@@ -65,7 +64,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Of a file that can be looked at.
+    /// Reads them.
     #[cfg(unix)]
     pub(crate) fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
@@ -76,13 +75,13 @@ impl Owner {
         })
     }
 
-    /// Of a file that can be looked at; Windows has no modes.
+    /// Windows has no modes.
     #[cfg(not(unix))]
     pub(crate) fn of(_: &Path) -> Option<Self> {
         None
     }
 
-    /// Whether the owner is the user that this process acts as.
+    /// Whether the owner is this process's effective user.
     pub(crate) fn is_us(self) -> bool {
         #[cfg(unix)]
         let ours = self.uid == rustix::process::geteuid().as_raw();
@@ -144,7 +143,7 @@ impl Unreadable {
         }
     }
 
-    /// What to do about it, where that does not depend on what the file is for.
+    /// What to do about it, independently of the file's purpose.
     pub(crate) fn hint(&self, path: &Path) -> Option<String> {
         let text = path.to_string_lossy();
         match self {
@@ -159,7 +158,7 @@ impl Unreadable {
                 quoted(directory)
             )),
             Self::NotReadable { .. } => Some(format!(
-                "you need to be allowed to read it: see `ls -l {}`",
+                "you need permission to read it: see `ls -l {}`",
                 quoted(path)
             )),
             _ => None,
@@ -203,7 +202,7 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// Reads a file of at most `limit` bytes. A pipe will do: shells name one for `<(command)`.
+/// Reads a file of at most `limit` bytes, or a pipe, such as the shell's `<(command)`.
 ///
 /// # Errors
 /// Why it can't be read.
@@ -214,7 +213,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     if meta.is_dir() {
         return Err(Unreadable::Directory);
     }
-    // One byte more, so that a file read as a whole is not grown to look for more.
+    // One more byte, so that the vector need not grow to find the end of the file.
     let length = usize::try_from(meta.len().min(limit)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(length + 1);
     file.take(limit.saturating_add(1))
@@ -226,7 +225,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     Ok(bytes)
 }
 
-/// As [`read`], of a file that has to hold something.
+/// As [`read`], for a file that must not be empty.
 ///
 /// # Errors
 /// As [`read`], and [`Unreadable::Empty`].
@@ -238,11 +237,10 @@ pub(crate) fn read_content(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadabl
     Ok(bytes)
 }
 
-/// Says whether a regular file, or a link to one, is there, without opening it. It may be empty or
-/// not readable.
+/// Checks that a regular file, or a link to one, exists. It may be empty or unreadable.
 ///
 /// # Errors
-/// What is there in its place.
+/// If it does not exist or is not a file.
 pub(crate) fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
     let meta = fs::metadata(path).map_err(|error| Unreadable::new(path, error))?;
     match meta.is_file() {
@@ -252,10 +250,10 @@ pub(crate) fn look(path: &Path) -> Result<fs::Metadata, Unreadable> {
     }
 }
 
-/// As [`look`], of a file that may be read.
+/// Checks that a file exists and may be read.
 ///
 /// # Errors
-/// What is there in its place, or why it may not be read.
+/// Why it can't be read.
 pub(crate) fn check_readable(path: &Path) -> Result<(), Unreadable> {
     look(path)?;
     File::open(path)
@@ -263,7 +261,7 @@ pub(crate) fn check_readable(path: &Path) -> Result<(), Unreadable> {
         .map_err(|error| Unreadable::new(path, error))
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell if necessary.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
@@ -273,7 +271,7 @@ pub(crate) fn quoted(path: &Path) -> String {
     }
 }
 
-/// The first part of a path that is there and is not a directory.
+/// The first parent in a path that exists and is not a directory.
 fn first_file_in(path: &Path) -> PathBuf {
     let mut whole: Vec<&Path> = path.ancestors().collect();
     whole.reverse();
@@ -290,9 +288,8 @@ mod tests {
 
     use super::*;
 
-    /// Each way in which a file can't be read, made in a directory, with the words for it.
     #[test]
-    fn each_reason_has_its_own_words() {
+    fn each_reason_has_its_own_message() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = |name: &str| dir.path().join(name);
         let mode = |name: &str, mode| {
@@ -348,13 +345,13 @@ mod tests {
             }
             assert_eq!(told(name), (words.to_owned(), hint.to_owned()), "{name}");
         }
-        // Root may read and search everything; the tests of the whole program act as somebody else.
+        // Root may read and search everything; the end-to-end tests run as another user.
         if !rustix::process::geteuid().is_root() {
             assert_eq!(
                 told("closed"),
                 (
                     "it may not be read (yours, mode 000)".to_owned(),
-                    "you need to be allowed to read it: see `ls -l D/closed`".to_owned()
+                    "you need permission to read it: see `ls -l D/closed`".to_owned()
                 )
             );
             assert_eq!(
@@ -377,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_to_be_expanded_is_told() {
+    fn an_unexpanded_variable_or_tilde_is_explained() {
         for path in ["$HOME/x", "~other/x"] {
             let path = Path::new(path);
             let why = read(path, 8).expect_err("missing");

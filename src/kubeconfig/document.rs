@@ -1,5 +1,4 @@
-//! One kubeconfig file as text and as values. What was read can be written back changed; the text
-//! around the change stays.
+//! A kubeconfig file as text and as values, which can be changed without changing the text around them.
 
 use std::{
     fmt,
@@ -50,7 +49,7 @@ impl Section {
 
 /// A kubeconfig's text and the values in it.
 pub struct Document<'t> {
-    /// The file that errors name, if the text is one's.
+    /// The file, which errors name.
     path: Option<&'t Path>,
     text: &'t str,
     tree: Tree<'t>,
@@ -61,7 +60,7 @@ impl<'t> Document<'t> {
     /// Reads a kubeconfig's text. An empty text is an empty kubeconfig.
     ///
     /// # Errors
-    /// For what is not YAML, or not what kubectl reads. No error quotes the text: it may be a secret.
+    /// If it is not YAML, or kubectl can't read it.
     pub fn parse(text: &'t str) -> Result<Self> {
         Self::read(None, text)
     }
@@ -112,13 +111,13 @@ impl<'t> Document<'t> {
         self.text
     }
 
-    /// The whole value, aliases and merge keys resolved.
+    /// The whole value, with aliases and merge keys resolved.
     #[must_use]
     pub fn root(&self) -> &Map<String, Value> {
         &self.root
     }
 
-    /// The entries of one list, in order.
+    /// The entries of a list, in order.
     pub fn entries(&self, section: Section) -> &[Value] {
         entries(&self.root, section)
     }
@@ -132,16 +131,16 @@ impl<'t> Document<'t> {
             .and_then(|entry| entry.get(section.item()))
     }
 
-    /// The text without its secrets, to be shown to people.
+    /// The text without its secrets, to show to people.
     #[must_use]
     pub fn redacted(&self) -> String {
         redacted(self.text, &self.tree)
     }
 
-    /// The text with its value changed to `root`: only what differs moves.
+    /// The text with its value changed to `root`. Only the differences are edited.
     ///
     /// # Errors
-    /// When something else in the text would be lost, or kubectl could not read the new one.
+    /// If something else in the text would be lost, or kubectl could not read the new one.
     pub fn render(self, root: &Map<String, Value>) -> Result<String> {
         let path = self.path;
         schema::check(root).map_err(|what| in_file(path, refused_by_kubectl(path, &what)))?;
@@ -149,13 +148,13 @@ impl<'t> Document<'t> {
             .map_err(|error| in_file(path, yaml_failure(&error)))
     }
 
-    /// The text with the values of some entries of one list replaced, each by its place in the list.
+    /// The text with the values of some entries of a list replaced, by their indices.
     ///
     /// # Errors
     /// As [`Document::render`].
     ///
     /// # Panics
-    /// Where the list has no such place.
+    /// If an index is out of range.
     pub fn replace(
         mut self,
         section: Section,
@@ -169,7 +168,7 @@ impl<'t> Document<'t> {
     }
 }
 
-// A kubeconfig holds secrets: its text is never shown by accident.
+// The text holds secrets, so it is not shown.
 impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")

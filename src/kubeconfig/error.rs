@@ -29,7 +29,7 @@ pub(super) fn refused_by_kubectl(path: Option<&Path>, what: &str) -> Failure {
     let failure = Failure::new(format!("kubectl can't read it: {what}"));
     match path {
         Some(path) => failure.hint(format!(
-            "correct it by hand; `kubectl --kubeconfig {} config view` says whether kubectl reads it",
+            "correct it by hand; `kubectl --kubeconfig {} config view` shows whether kubectl can read it",
             quoted(path)
         )),
         None => failure,
@@ -41,7 +41,7 @@ pub(super) fn yaml_failure(error: &YamlError) -> Failure {
         YamlError::Unspliceable { .. } => Failure::new(format!(
             "the kubeconfig can't be changed without losing something: {error}"
         ))
-        .hint("write entries to a file of their own with `--kubeconfig FILE`, or let `kubectl config view --raw` rewrite this one"),
+        .hint("write the entries to another file with `--kubeconfig FILE`, or rewrite this one with `kubectl config view --raw`"),
         _ => Failure::new(format!("the kubeconfig is not valid YAML: {error}")),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn yaml_failure(error: &YamlError) -> Failure {
 pub(super) fn read_failure(path: &Path) -> impl Fn(Unreadable) -> Failure {
     |why| {
         let hint = why.hint(path).map_or_else(
-            || "give the path of a kubeconfig with `--kubeconfig FILE`".to_owned(),
+            || "name a kubeconfig with `--kubeconfig FILE`".to_owned(),
             |hint| format!("{hint}, or name another file with `--kubeconfig FILE`"),
         );
         Failure::new(format!(

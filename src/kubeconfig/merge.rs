@@ -1,21 +1,27 @@
-//! Brings clusters into a kubeconfig. Pure: values in, values out.
+//! Adds and updates clusters in a kubeconfig. Pure: values in, values out.
 //!
-//! Entries of ours are found by the ARM id in their extension, under whatever name they have by
-//! now. Of such an entry only what a sync manages is set; what a person added or chose (a context's
-//! `namespace` or other user, a cluster's `proxy-url` or how its certificate is verified, the exec
-//! plugin's path, variables and `--timeout`) stays. `current-context` stays, too: with hundreds of
-//! clusters there is no one that could be meant.
+//! Our entries are found by the ARM id in their extension, whatever their name is now. Only the fields
+//! that a sync manages are set (see [`overlay`]). `current-context` is not changed: with hundreds of
+//! clusters there is no obvious choice.
 
-use super::convert;
-use super::convert::EXEC_COMMAND;
-use super::document::{Document, Section, entries, entry_name};
-use super::owner;
-use crate::fleet::{Action, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
-use crate::login::{ExecArgs, Origin, PARAMS, Param};
-use crate::tool_config::ACCOUNT_VARIABLES;
+mod overlay;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+
+use super::{
+    convert,
+    document::{Document, Section, entries, entry_name},
+    owner,
+};
+use crate::fleet::{Action, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
+use overlay::{overlay_cluster, overlay_context, overlay_user};
+
+pub(super) use overlay::is_same;
 
 /// Which of several kubeconfig files holds a cluster's entries.
 pub struct TargetFiles {
@@ -80,7 +86,7 @@ impl TargetFiles {
     }
 }
 
-/// Whether a sync wrote some entries of the file.
+/// Whether the file has entries of ours.
 #[must_use]
 pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
     Section::ALL.into_iter().any(|section| {
@@ -89,7 +95,7 @@ pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
     })
 }
 
-/// The name of an entry of ours, and the ARM id of its cluster in lower case.
+/// The name of an entry, and its cluster's ARM id in lower case. `None` if it is not ours.
 fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
     let arm_id = entry.get(section.item()).and_then(owner::arm_id)?;
     Some((entry_name(entry)?, arm_id.to_ascii_lowercase()))
@@ -147,20 +153,20 @@ struct Merger {
     lists: HashMap<Section, List>,
 }
 
-/// The entries of one section while they change.
+/// The entries of one section.
 struct List {
     section: Section,
     entries: Vec<Value>,
-    /// Every name in use, ours or not.
+    /// All names in use, ours or not.
     names: HashSet<String>,
-    /// Those of entries that are not ours.
+    /// The names of entries that are not ours.
     others: HashSet<String>,
-    /// Our entries, by the ARM id in lower case. Of several for one cluster the first is the one.
+    /// Our entries, by the ARM id in lower case. Only the first one of a cluster.
     ours: HashMap<String, usize>,
 }
 
 impl Merger {
-    /// Begins with what `path` holds, and reserves the names of the other files.
+    /// Starts with the content of `path`, and reserves the names of the other files.
     fn new(files: &[Document<'_>], path: &Path) -> Self {
         let (own, others): (Vec<_>, Vec<_>) =
             files.iter().partition(|file| file.path() == Some(path));
@@ -199,7 +205,7 @@ impl Merger {
         let key = imported.key();
         let [cluster, context, user] =
             Section::ALL.map(|section| self.lists[&section].name_of(&key));
-        // A name that one entry of the cluster has is the first choice for those that are missing.
+        // Missing entries get the name of an existing one of the cluster, if possible.
         let free = |section: Section, name: &str| !self.lists[&section].names.contains(name);
         let missing: Vec<Section> = [
             (Section::Clusters, &cluster),
@@ -226,7 +232,7 @@ impl Merger {
         let arm_id = &imported.id;
         let link: Map<String, Value> = [("cluster", &cluster), ("user", &user)]
             .into_iter()
-            .filter(|(field, _)| !self.is_led_elsewhere(&key, field))
+            .filter(|(field, _)| !self.is_redirected(&key, field))
             .map(|(field, name)| (field.to_owned(), json!(name)))
             .collect();
         let changes = [
@@ -235,7 +241,7 @@ impl Merger {
                     overlay_cluster(old, &entries.cluster);
                 }),
             self.list(Section::Contexts)
-                .put(&key, arm_id, &context, |old| overlay(old, &link, &[])),
+                .put(&key, arm_id, &context, |old| overlay_context(old, &link)),
             self.list(Section::Users).put(&key, arm_id, &user, |old| {
                 let before = old.clone();
                 overlay_user(old, &entries.user);
@@ -252,9 +258,9 @@ impl Merger {
         (action, context)
     }
 
-    /// Whether the context of the cluster `key` was led, in `cluster` or `user`, to an entry of
-    /// somebody else that is there.
-    fn is_led_elsewhere(&self, key: &str, field: &str) -> bool {
+    /// Whether a person changed the context's `field`, `cluster` or `user`, to an existing entry that is
+    /// not ours.
+    fn is_redirected(&self, key: &str, field: &str) -> bool {
         let section = match field {
             "cluster" => Section::Clusters,
             _ => Section::Users,
@@ -272,7 +278,7 @@ impl Merger {
             let Some(list) = self.lists.remove(&section) else {
                 continue;
             };
-            // An absent list, or `clusters: null`, that stays empty stays as it is.
+            // An absent list, or `clusters: null`, is not changed if it stays empty.
             if !list.entries.is_empty() {
                 self.root
                     .insert(section.list().to_owned(), Value::Array(list.entries));
@@ -308,7 +314,7 @@ impl List {
             let Some(name) = entry_name(entry) else {
                 continue;
             };
-            // Of two entries with one name kubectl sees the first.
+            // Of two entries with the same name kubectl sees only the first.
             if self.names.insert(name.to_owned()) && own(entry, self.section).is_none() {
                 self.others.insert(name.to_owned());
             }
@@ -320,7 +326,7 @@ impl List {
         entry_name(entry).map(str::to_owned)
     }
 
-    /// Sets the entry of the cluster `key`, calling it `name` if it is new. Says whether that changed anything.
+    /// Sets the entry of the cluster `key`, or adds it as `name`. Returns whether anything changed.
     fn put(
         &mut self,
         key: &str,
@@ -350,180 +356,6 @@ impl List {
         }
         *old = new;
         true
-    }
-}
-
-/// What decides whether a cluster is the right one: never left over from an earlier sync.
-const CLUSTER_FIELDS: [&str; 2] = ["server", "certificate-authority-data"];
-
-/// Sets a cluster. How its certificate is verified is a person's to change: by a file of their own, or
-/// not at all. No sync writes either, and kubectl refuses `certificate-authority-data` beside the latter.
-fn overlay_cluster(old: &mut Map<String, Value>, new: &Map<String, Value>) {
-    let mut new = new.clone();
-    let unverified = old.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
-    let own_file = old.get("certificate-authority").and_then(Value::as_str);
-    if unverified || own_file.is_some_and(|file| !file.is_empty()) {
-        new.remove("certificate-authority-data");
-    }
-    overlay(old, &new, &CLUSTER_FIELDS);
-}
-
-/// What a user signs in with: never left over from an earlier sync.
-const USER_FIELDS: [&str; 10] = [
-    "exec",
-    "auth-provider",
-    "token",
-    "tokenFile",
-    "client-certificate",
-    "client-certificate-data",
-    "client-key",
-    "client-key-data",
-    "username",
-    "password",
-];
-
-/// Sets the fields of `new` in `old`; of `managed` fields those that `new` lacks are removed.
-fn overlay(old: &mut Map<String, Value>, new: &Map<String, Value>, managed: &[&str]) {
-    old.retain(|key, _| new.contains_key(key) || !managed.contains(&key.as_str()));
-    for (key, value) in new {
-        old.insert(key.clone(), value.clone());
-    }
-}
-
-fn overlay_user(old: &mut Map<String, Value>, new: &Map<String, Value>) {
-    let mut new = new.clone();
-    if let (Some(Value::Object(exec)), Some(Value::Object(before))) =
-        (new.get_mut("exec"), old.get("exec"))
-    {
-        let env = overlay_env(before.get("env"), exec.get("env"));
-        if before.get("command").is_some_and(is_our_command) {
-            exec.insert("command".to_owned(), before["command"].clone());
-            if let Some(args) = overlay_args(before.get("args"), exec.get("args")) {
-                exec.insert("args".to_owned(), args);
-            }
-        }
-        if before.contains_key("provideClusterInfo") {
-            exec.remove("provideClusterInfo");
-        }
-        let mut merged = before.clone();
-        overlay(
-            &mut merged,
-            exec,
-            &[
-                "command",
-                "args",
-                "apiVersion",
-                "interactiveMode",
-                "installHint",
-            ],
-        );
-        if let Some(env) = env {
-            merged.insert("env".to_owned(), env);
-        }
-        *exec = merged;
-    }
-    overlay(old, &new, &USER_FIELDS);
-}
-
-/// Whether a command is this program, by its bare name or at a path: where a dashboard has no `PATH`
-/// to find it on, a person writes the path.
-fn is_our_command(command: &Value) -> bool {
-    let name = command
-        .as_str()
-        .and_then(|path| path.rsplit(['/', '\\']).next())
-        .unwrap_or_default();
-    name == EXEC_COMMAND || name.strip_suffix(".exe") == Some(EXEC_COMMAND)
-}
-
-/// The plugin's arguments: ours set, those that a person may add (`ParamRow::kept_by_sync`) and `-v` kept. None where the old ones
-/// can't be read.
-fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
-    let read = |args: Option<&Value>| {
-        let words: Vec<&str> = args?
-            .as_array()?
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<_>>()?;
-        ExecArgs::parse(&words).ok()
-    };
-    let (old, new) = (read(old)?, read(new)?);
-    let (before, mut now) = (old.settings(), new.settings().clone());
-    let same = |param| before.get(param) == now.get(param);
-    let kept = PARAMS.iter().filter(|row| row.kept_by_sync);
-    let added: Vec<Param> = kept
-        .map(|row| row.param)
-        .filter(|param| !param.row().secret || (same(Param::Login) && same(Param::ClientId)))
-        .filter(|param| now.mode().is_ok_and(|mode| mode.uses(*param)))
-        .filter(|param| now.get(*param).is_none() && before.get(*param).is_some())
-        .collect();
-    for param in added {
-        now.set(param, before.get(param)?, Origin::ExecEntry);
-    }
-    let verbosity = |word: &&String| {
-        word.starts_with("-v") || word.starts_with("--v") || word.parse::<u8>().is_ok()
-    };
-    let kept: Vec<String> = old.others().iter().filter(verbosity).cloned().collect();
-    // In the order in which a person has them, if they say the same.
-    if now.to_args() == before.to_args() && kept == old.others() {
-        return Some(json!(old.words()));
-    }
-    Some(json!(ExecArgs::with_others(now, kept).words()))
-}
-
-/// The plugin's variables: ours set, a person's kept. Whose account az or azd answers for is never left
-/// over from a sync with another login mode: a conversion would bring that account back.
-fn overlay_env(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
-    let Some(Value::Array(old)) = old else {
-        return new.cloned();
-    };
-    let named = |variables: Option<&Value>, name: &Value| {
-        let variables = variables.and_then(Value::as_array);
-        variables.is_some_and(|list| list.iter().any(|variable| variable["name"] == *name))
-    };
-    let mut env = old.clone();
-    env.retain(|variable| {
-        let is_account = |name: &&str| variable["name"] == **name;
-        !ACCOUNT_VARIABLES.iter().any(is_account) || named(new, &variable["name"])
-    });
-    if env.is_empty() && !old.is_empty() {
-        return new.cloned();
-    }
-    for variable in new.and_then(Value::as_array).into_iter().flatten() {
-        match env
-            .iter_mut()
-            .find(|old| old.get("name") == variable.get("name"))
-        {
-            Some(old) => *old = variable.clone(),
-            None => env.push(variable.clone()),
-        }
-    }
-    Some(Value::Array(env))
-}
-
-/// Equal but for what kubectl adds when it rewrites a kubeconfig: null for an absent field, and
-/// `provideClusterInfo: false`.
-pub(super) fn is_same(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
-    let is_default = |key: &str, value: &Value| {
-        value.is_null() || (key == "provideClusterInfo" && *value == Value::Bool(false))
-    };
-    let covers = |a: &Map<String, Value>, b: &Map<String, Value>| {
-        a.iter().all(|(key, value)| match b.get(key) {
-            Some(other) => {
-                is_same_value(value, other) || (is_default(key, value) && is_default(key, other))
-            }
-            None => is_default(key, value),
-        })
-    };
-    covers(a, b) && covers(b, a)
-}
-
-fn is_same_value(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => is_same(a, b),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b))
-        }
-        _ => a == b,
     }
 }
 

@@ -1,7 +1,6 @@
-//! Which files kubectl reads its kubeconfig from, and which of them it writes to.
+//! Finds the files that kubectl reads its kubeconfig from, and the one that new entries are written to.
 //!
-//! Pure but for the question whether a file exists. The rules are those of client-go's `PathOptions`,
-//! which is what `kubectl config` uses.
+//! The rules are those of client-go's `PathOptions`, which `kubectl config` uses.
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +12,9 @@ use crate::{
 /// The kubeconfig files of this invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paths {
-    /// All files, in order of precedence: of entries with one name the first counts.
+    /// All files, in order of precedence: of entries with the same name the first one is used.
     pub files: Vec<PathBuf>,
-    /// Where an entry goes that is in none of them yet.
+    /// The file for new entries.
     pub default: PathBuf,
 }
 
@@ -27,7 +26,7 @@ impl Paths {
     /// Empty names in the list and repetitions are skipped.
     ///
     /// # Errors
-    /// When nothing names a file, or `KUBECONFIG` names a new one below a literal `~`.
+    /// If the home directory is unknown, or `KUBECONFIG` names a new file below a literal `~`.
     pub(crate) fn from_host(host: &Host, explicit: Option<&Path>) -> Result<Self> {
         let one = |path: PathBuf| Paths {
             files: vec![path.clone()],
@@ -49,16 +48,16 @@ impl Paths {
             // kubectl would make a directory of that name, where the home directory was meant.
             if existing.is_none() && default.starts_with("~") {
                 return Err(Failure::new(format!(
-                    "`KUBECONFIG` names `{}`, in a directory that is called `~`",
+                    "`KUBECONFIG` names `{}`, in a directory called `~`",
                     default.display()
                 ))
-                .hint("kubectl does not expand `~` there, nor does this: write the home directory in full, as in `export KUBECONFIG=\"$HOME/.kube/config\"`"));
+                .hint("neither kubectl nor kubectl-aad expands `~` there: write the home directory in full, as in `export KUBECONFIG=\"$HOME/.kube/config\"`"));
             }
             return Ok(Self { files, default });
         }
         let home = host.home().map_err(|_| {
-            Failure::new("there is no home directory to find the kubeconfig in")
-                .hint("set `HOME`, set `KUBECONFIG` or give `--kubeconfig FILE`")
+            Failure::new("the home directory, where the kubeconfig would be, is unknown")
+                .hint("set `HOME` or `KUBECONFIG`, or use `--kubeconfig FILE`")
         })?;
         Ok(one(home.join(".kube").join("config")))
     }
@@ -94,7 +93,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn new_entries_go_to_the_first_file_that_exists_else_to_the_last_one() {
+    fn new_entries_go_to_the_first_existing_file_else_to_the_last_one() {
         let dir = tempfile::tempdir().expect("a directory");
         let name = |file: &str| dir.path().join(file).display().to_string();
         let list = format!("::{}:{}:{}:{}", name("a"), name("b"), name("a"), name("c"));

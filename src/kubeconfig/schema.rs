@@ -1,14 +1,16 @@
-//! What client-go refuses in a kubeconfig: a value of another type than the field has, two entries
-//! of one name, another `kind`.
+//! Checks what client-go refuses in a kubeconfig: a value of the wrong type, two entries with the same
+//! name, another `kind`.
 //!
-//! The fields are those of client-go's `k8s.io/client-go/tools/clientcmd/api/v1`; what kubectl 1.32
-//! refuses is compared in a test. Unknown fields and null are taken everywhere, as there.
+//! The fields are those of `k8s.io/client-go/tools/clientcmd/api/v1`; a test compares the result with
+//! kubectl 1.32. Like client-go, accepts unknown fields, and null everywhere.
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
 use std::collections::HashMap;
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+use serde_json::{Map, Value};
 
 /// Go's `base64.StdEncoding`.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -16,7 +18,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// What a field holds.
+/// The type of a field.
 enum Type {
     Text,
     Switch,
@@ -24,13 +26,13 @@ enum Type {
     Bytes,
     Any,
     Texts,
-    /// Texts under names of their own.
+    /// A mapping of any names to texts.
     TextMap,
-    /// Lists of texts under names of their own.
+    /// A mapping of any names to lists of texts.
     TextsMap,
     Struct(&'static [Field]),
     List(&'static [Field]),
-    /// A list that client-go makes a map of, by `name`.
+    /// A list that client-go turns into a map by `name`.
     Named(&'static [Field]),
 }
 
@@ -113,7 +115,7 @@ const EXEC: &[Field] = &[
     ("interactiveMode", Type::Text),
 ];
 
-/// Checks what kubectl would refuse. The error names places and types, and quotes nothing.
+/// Returns why kubectl would refuse the kubeconfig. The text names fields and types and quotes no value.
 pub(super) fn check(root: &Map<String, Value>) -> Result<(), String> {
     fields(root, CONFIG).map_err(Problem::into_text)?;
     let is = |key: &str, only: &[&str]| {
@@ -130,7 +132,7 @@ pub(super) fn check(root: &Map<String, Value>) -> Result<(), String> {
 }
 
 struct Problem {
-    /// Where, the innermost first.
+    /// The path to it, the innermost segment first.
     path: Vec<String>,
     what: String,
 }
@@ -184,7 +186,7 @@ fn one(value: &Value, r#type: &Type) -> Result<(), Problem> {
             };
             decoded.map_or_else(|_| Err(Problem::new("is not base64")), |_| Ok(()))
         }
-        // Go takes a list of numbers for bytes.
+        // Go also reads bytes from a list of numbers.
         (Type::Bytes, Value::Array(_)) => Ok(()),
         (Type::Bytes, _) => wrong("base64 text"),
         (Type::Texts, Value::Array(items)) => each(items, |item| one(item, &Type::Text)),
@@ -214,7 +216,7 @@ fn under(map: &Map<String, Value>, r#type: &Type) -> Result<(), Problem> {
     map.values().try_for_each(|value| one(value, r#type))
 }
 
-/// client-go takes an absent name for the empty one.
+/// To client-go, a missing name is the empty one.
 fn unique(items: &[Value]) -> Result<(), Problem> {
     let mut seen = HashMap::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
@@ -223,7 +225,7 @@ fn unique(items: &[Value]) -> Result<(), Problem> {
             return Err(Problem::new(if name.is_empty() {
                 format!("has two entries without a name, {first} and {i} (counted from 0)")
             } else {
-                format!("has two entries of one name, {first} and {i} (counted from 0)")
+                format!("has two entries with the same name, {first} and {i} (counted from 0)")
             }));
         }
     }

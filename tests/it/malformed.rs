@@ -294,7 +294,7 @@ fn a_file_that_kubectl_can_not_read_is_left_alone_and_the_place_is_named() {
     for (text, what) in [
         (
             format!("users:\n- name: u\n  user: {{{entry}}}\n- name: u\n  user: {{}}\n"),
-            "`users` has two entries of one name, 0 and 1 (counted from 0)",
+            "`users` has two entries with the same name, 0 and 1 (counted from 0)",
         ),
         (
             format!("kind: config\nusers:\n- name: u\n  user: {{{entry}}}\n"),
@@ -325,7 +325,7 @@ fn a_file_that_kubectl_can_not_read_is_left_alone_and_the_place_is_named() {
             stderr,
             format!(
                 "error: could not use the kubeconfig `config`\ncaused by: kubectl can't read it: {what}\n\
-                 hint: correct it by hand; `kubectl --kubeconfig config config view` says whether kubectl reads it\n"
+                 hint: correct it by hand; `kubectl --kubeconfig config config view` shows whether kubectl can read it\n"
             )
         );
         assert_eq!(fs::read_to_string(&path).expect("read"), text);

@@ -108,7 +108,7 @@ fn a_kubeconfig_is_not_made_in_a_directory_called_tilde() {
         let ran = run_in_repository(&test_env, command.env("KUBECONFIG", "~/.kube/config"));
         assert_eq!(ran.code, 1, "{}", ran.stderr);
         assert!(
-            ran.stderr.contains("a directory that is called `~`"),
+            ran.stderr.contains("a directory called `~`"),
             "{}",
             ran.stderr
         );

@@ -5,18 +5,18 @@
 
 use crate::error::Kind;
 
-/// One code's meaning.
+/// The meaning of a code.
 #[derive(Debug)]
 pub struct Remedy {
     /// The number after `AADSTS`.
     pub code: u32,
-    /// What sort of failure it is.
+    /// The kind of error.
     pub kind: Kind,
     /// What it means, in a few words.
     pub meaning: &'static str,
     /// What a person does next.
     pub hint: &'static str,
-    /// What is done about it where an application signs in; none where that is the same.
+    /// What to do if an application signs in, if that differs.
     application: Option<&'static str>,
 }
 
@@ -37,7 +37,7 @@ impl Remedy {
         self
     }
 
-    /// What is done about it where an application signs in. It has nobody who could sign in.
+    /// What to do if an application signs in, for which no person can sign in.
     pub fn application_hint(&self) -> &'static str {
         match self.application {
             Some(hint) => hint,
@@ -47,9 +47,9 @@ impl Remedy {
     }
 }
 
-/// What is done about any refusal of an application that no row knows.
+/// What to do about an error of an application that has no row.
 pub(crate) const ASK_ADMIN_OF_APPLICATION: &str =
-    "ask an administrator: the tenant's sign-in log, under service principals, tells more about it";
+    "ask an administrator: the tenant's sign-in log, under service principals, has the details";
 
 const SIGN_IN: &str =
     "sign in again in a terminal, with `-l interactive` or `-l devicecode` (with az: `az login`)";
@@ -57,7 +57,7 @@ const CHECK_CLIENT: &str =
     "check `--client-id` and `--tenant-id`, and that the application exists in that tenant";
 const ASK_ADMIN: &str = "ask an administrator of the tenant";
 
-/// The codes that people meet.
+/// The codes that occur in practice, sorted.
 pub static REMEDIES: &[Remedy] = &[
     row(
         16000,
@@ -75,12 +75,12 @@ pub static REMEDIES: &[Remedy] = &[
         50011,
         Kind::Denied,
         "the application has no such redirect URL",
-        "leave `--redirect-url` away, or register it in the application as a public client's",
+        "omit `--redirect-url`, or register it in the application, for a public client",
     ),
     row(
         50020,
         Kind::Denied,
-        "the account is of another directory and is no guest in this tenant",
+        "the account is from another tenant and not a guest in this one",
         "sign in with an account of the tenant, or have the account invited as a guest",
     )
     .application(ASK_ADMIN_OF_APPLICATION),
@@ -127,7 +127,7 @@ pub static REMEDIES: &[Remedy] = &[
         50079,
         Kind::SignInNeeded,
         "the account must set up multi-factor authentication first",
-        "sign in once in a browser (`-l interactive`) and follow what it says",
+        "sign in once in a browser (`-l interactive`) and follow the instructions",
     ),
     row(
         50105,
@@ -146,12 +146,12 @@ pub static REMEDIES: &[Remedy] = &[
         50128,
         Kind::NotFound,
         "there is no such tenant",
-        "check `--tenant-id`, and `--environment` where it is in another cloud",
+        "check `--tenant-id`, and `--environment` if it is in another cloud",
     ),
     row(
         50131,
         Kind::Denied,
-        "conditional access refused this device or place",
+        "conditional access refused this device or location",
         ASK_ADMIN,
     ),
     row(
@@ -187,15 +187,15 @@ pub static REMEDIES: &[Remedy] = &[
     row(
         53000,
         Kind::Denied,
-        "conditional access wants a compliant device",
-        "sign in on a device that your organisation manages, with `-l interactive`",
+        "conditional access requires a compliant device",
+        "sign in on a device that your organization manages, with `-l interactive`",
     )
     .application(ASK_ADMIN_OF_APPLICATION),
     row(
         53001,
         Kind::Denied,
-        "conditional access wants a device that is joined to the domain",
-        "sign in on a device that your organisation manages, with `-l interactive`",
+        "conditional access requires a domain-joined device",
+        "sign in on a device that your organization manages, with `-l interactive`",
     )
     .application(ASK_ADMIN_OF_APPLICATION),
     row(
@@ -253,7 +253,7 @@ pub static REMEDIES: &[Remedy] = &[
         90002,
         Kind::NotFound,
         "there is no such tenant",
-        "check `--tenant-id`, and `--environment` where it is in another cloud",
+        "check `--tenant-id`, and `--environment` if it is in another cloud",
     ),
     row(
         90013,
@@ -270,7 +270,7 @@ pub static REMEDIES: &[Remedy] = &[
     row(
         90072,
         Kind::Denied,
-        "the account is no guest in this tenant",
+        "the account is not a guest in this tenant",
         "have the account invited as a guest, or sign in with an account of the tenant",
     )
     .application(ASK_ADMIN_OF_APPLICATION),
@@ -284,25 +284,25 @@ pub static REMEDIES: &[Remedy] = &[
         500_011,
         Kind::NotFound,
         "the server application is not in this tenant",
-        "check `--server-id` and `--tenant-id`; a tenant without AKS clusters may lack the application",
+        "check `--server-id` and `--tenant-id`; a tenant without AKS clusters may not have it",
     ),
     row(
         500_133,
         Kind::Denied,
-        "the assertion is outside its time",
-        "set this machine's clock, or renew the federated token",
+        "the assertion is not valid yet, or has expired",
+        "check this machine's clock, or renew the federated token",
     ),
     row(
         501_051,
         Kind::Denied,
-        "the application is not assigned to the server application, which wants that",
+        "the application is not assigned to the server application, which requires it",
         "ask an administrator to assign the application a role of the server application",
     ),
     row(
         530_003,
         Kind::Denied,
-        "conditional access wants a managed device",
-        "sign in on a device that your organisation manages, with `-l interactive`",
+        "conditional access requires a managed device",
+        "sign in on a device that your organization manages, with `-l interactive`",
     )
     .application(ASK_ADMIN_OF_APPLICATION),
     row(
@@ -314,19 +314,19 @@ pub static REMEDIES: &[Remedy] = &[
     row(
         700_024,
         Kind::Denied,
-        "the assertion is outside its time",
-        "set this machine's clock, or renew the federated token",
+        "the assertion is not valid yet, or has expired",
+        "check this machine's clock, or renew the federated token",
     ),
     row(
         700_027,
         Kind::Denied,
-        "the certificate is not one of the application",
+        "the certificate is not registered for the application",
         "upload the certificate to the application, or check `--client-certificate`",
     ),
     row(
         700_082,
         Kind::SignInNeeded,
-        "the sign-in has not been used for too long and has expired",
+        "the sign-in has expired, because it was not used for too long",
         SIGN_IN,
     ),
     row(
@@ -350,7 +350,7 @@ pub static REMEDIES: &[Remedy] = &[
     row(
         900_023,
         Kind::NotFound,
-        "what was named is neither a tenant's id nor one of its domains",
+        "the tenant that was named is neither a tenant id nor a domain",
         "check `--tenant-id`",
     ),
     row(
@@ -375,7 +375,7 @@ pub static REMEDIES: &[Remedy] = &[
         7_000_222,
         Kind::Denied,
         "the client secret has expired",
-        "make a new secret for the application and set it in place of the old one",
+        "create a new secret for the application and use it instead",
     ),
     row(
         7_000_229,
@@ -385,7 +385,7 @@ pub static REMEDIES: &[Remedy] = &[
     ),
 ];
 
-/// Finds the row of a code.
+/// The row of a code.
 pub(crate) fn remedy(code: u32) -> Option<&'static Remedy> {
     REMEDIES.iter().find(|row| row.code == code)
 }

@@ -1,5 +1,5 @@
-//! Edits of kubeconfigs in 2,000 layouts: what is not edited keeps its bytes, and another YAML
-//! reader sees what was meant.
+//! Edits kubeconfigs in 2,000 layouts: the rest keeps its bytes, and another YAML reader sees the intended
+//! value.
 
 #[path = "../../../tests/it/layout.rs"]
 mod layout;
@@ -16,7 +16,7 @@ use serde_json::json;
 
 const LAYOUTS: u64 = 2_000;
 
-/// The first document as libyaml reads it, which is what most other programs use.
+/// The first document as read by libyaml, which most other programs use.
 fn read_by_another(text: &str) -> Value {
     use serde::Deserialize as _;
     let text = text.trim_start_matches('\u{feff}');
@@ -49,7 +49,7 @@ fn converted(layout: &Layout, mode: &str) -> Option<(Value, Result<String>)> {
     Some((expected, document.replace(Section::Users, users)))
 }
 
-/// The comments of a text that stand neither in a list of arguments nor in a string.
+/// The comments of a text that are neither in a list of arguments nor in a string.
 fn comments(text: &str) -> Vec<&str> {
     text.split("# c")
         .skip(1)
@@ -61,15 +61,15 @@ fn is_refusal(failure: &Failure) -> bool {
     failure.message().contains("without losing something")
 }
 
-/// Whether a text has what stands in the way of some changes: anchors and aliases, and a text of several
-/// lines whose last line break is missing.
+/// Whether a text has what prevents some changes: anchors and aliases, or a multi-line text without its
+/// last line break.
 fn may_refuse(layout: &Layout) -> bool {
     let text = &layout.text;
     layout.alias.is_some() || text.contains('&') || (text.contains(": |") && !text.ends_with('\n'))
 }
 
 #[test]
-fn a_conversion_changes_the_bytes_of_its_user_alone_in_every_layout() {
+fn a_conversion_changes_only_the_bytes_of_its_user_in_every_layout() {
     let mut refused = 0;
     for number in 0..LAYOUTS {
         let layout = Layout::new(number);
@@ -120,7 +120,7 @@ fn a_conversion_changes_the_bytes_of_its_user_alone_in_every_layout() {
 }
 
 #[test]
-fn an_entry_comes_changes_and_goes_in_every_layout_and_no_other_byte_moves() {
+fn adding_changing_and_removing_an_entry_changes_no_other_byte_in_every_layout() {
     let mut refused = 0;
     for number in 0..LAYOUTS {
         let layout = Layout::new(number);
@@ -154,7 +154,7 @@ fn an_entry_comes_changes_and_goes_in_every_layout_and_no_other_byte_moves() {
         if section == Section::Users && layout.alias.is_some_and(|(_, alias)| alias == place) {
             continue;
         }
-        // One insertion, or one piece less: all else is there as it was.
+        // One insertion or one removal; the rest is unchanged.
         let same = |(a, b): &(u8, u8)| a == b;
         let head = text.bytes().zip(out.bytes()).take_while(same).count();
         let tail = text

@@ -127,6 +127,10 @@ fn a_sign_in_that_fails() {
     assert!(simulator.decline_device(&simulator.wait_for_user_code(TIMEOUT)));
     page.ran(&args, &[], &finished(child));
     page.note("not finished in time");
-    page.run(&test_env, &[&args[..], &["--timeout", "2500ms"]].concat(), &[]);
+    page.run(
+        &test_env,
+        &[&args[..], &["--timeout", "2500ms"]].concat(),
+        &[],
+    );
     page.assert("prompt_failed");
 }
