@@ -1,6 +1,6 @@
-//! A request to stop, from the keyboard (Ctrl-C), a terminal that closes (SIGHUP) or the system (SIGTERM).
+//! Handles interrupts: Ctrl-C, a terminal that closes (SIGHUP) and SIGTERM.
 //!
-//! The first one is for the command to act on; a second one ends the process, without a lock left behind.
+//! The command acts on the first one. The second one ends the process and leaves no lock behind.
 
 use tokio::sync::watch;
 
@@ -11,7 +11,7 @@ use crate::{
     host, kubeconfig,
 };
 
-/// What asked the command to stop.
+/// What interrupted the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     /// The terminal was closed.
@@ -19,13 +19,13 @@ pub(super) enum Signal {
     Hangup,
     /// Ctrl-C, mostly.
     Interrupt,
-    /// A polite kill.
+    /// SIGTERM.
     #[cfg(unix)]
     Terminate,
 }
 
 impl Signal {
-    /// The exit code that a shell gives a program which the signal ended: 128 and its number.
+    /// What a shell reports for a program that the signal ended: 128 plus its number.
     pub(super) fn exit_code(self) -> u8 {
         match self {
             #[cfg(unix)]
@@ -37,27 +37,25 @@ impl Signal {
     }
 }
 
-/// Hears requests to stop from now on.
+/// The first interrupt of this process, if there is one.
 #[derive(Clone)]
 pub(super) struct Interrupt(watch::Receiver<Option<Signal>>);
 
 impl Interrupt {
-    /// Listens on a thread of its own, so that a second request is heard while the command is busy.
-    /// A signal that was ignored when the process began (`nohup`) stays so.
+    /// Listens on a thread of its own, so that a second interrupt works while the command is busy. A signal that was
+    /// ignored when the process started (`nohup`) stays ignored.
     ///
-    /// Where the system gives no thread or no way to listen, signals do what they do to any program.
+    /// If that fails, signals do what they do to any program.
     pub(super) fn listen() -> Self {
         let (sender, receiver) = watch::channel(None);
         if let Err(why) = start(sender) {
-            tracing::debug!("signals are not listened for: {why}");
+            tracing::debug!("{why}");
         }
         Self(receiver)
     }
 
-    /// Does `work` until it is done. A request to stop drops it, which ends the
-    /// programs that it runs: they are out of the reach of Ctrl-C, so that all that
-    /// they started can be ended with them. Then it ends this process, as the
-    /// request would have.
+    /// Runs `work`. An interrupt drops it, which ends the programs that it runs together with all that they started
+    /// (Ctrl-C does not reach them), and then ends this process.
     pub(super) async fn or_exit<T>(mut self, work: impl Future<Output = T>) -> T {
         let stopped = tokio::select! {
             done = work => Ok(done),
@@ -66,22 +64,22 @@ impl Interrupt {
         stopped.unwrap_or_else(|signal| std::process::exit(signal.exit_code().into()))
     }
 
-    /// Waits for the first request.
+    /// Waits for the first interrupt.
     pub(super) async fn heard(&mut self) -> Signal {
         match self.0.wait_for(Option::is_some).await.map(|heard| *heard) {
             Ok(Some(signal)) => signal,
-            // Nobody listens any more.
+            // The listener is gone.
             _ => std::future::pending().await,
         }
     }
 
-    /// The first request, if there was one already.
+    /// The first interrupt, if there was one.
     pub(super) fn so_far(&self) -> Option<Signal> {
         *self.0.borrow()
     }
 }
 
-/// Starts the thread, and waits until it listens.
+/// Starts the thread and waits until it listens.
 fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
     let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
     let (ready, listening) = std::sync::mpsc::channel();

@@ -1,4 +1,4 @@
-//! Whose an entry is: ours carry a named extension `kubectl-aad` with the cluster's ARM id.
+//! Tells our entries from others: ours have an extension named `kubectl-aad` with the cluster's ARM id.
 //!
 //! An entry without it belongs to somebody else and is never changed, renamed or removed.
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// The extension's name.
 pub(crate) const EXTENSION: &str = "kubectl-aad";
 
-/// The ARM id that a cluster, context or user (the value beside an entry's `name`) is marked with.
+/// The ARM id in the extension of a cluster, context or user (the value next to an entry's `name`).
 #[must_use]
 pub(crate) fn arm_id(item: &Value) -> Option<&str> {
     item.get("extensions")?
@@ -19,7 +19,7 @@ pub(crate) fn arm_id(item: &Value) -> Option<&str> {
         .as_str()
 }
 
-/// Marks an item with `arm_id`, beside whatever other extensions it has.
+/// Adds or updates our extension; others stay.
 pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
     let ours = json!({"extension": {"armId": arm_id}, "name": EXTENSION});
     let extensions = item
@@ -34,7 +34,7 @@ pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
             .find(|extension| extension.get("name").and_then(Value::as_str) == Some(EXTENSION))
         {
             Some(old) => {
-                // ARM spells an id now one way, now another; the case of letters is no change.
+                // ARM changes the case of an id from one answer to the next.
                 let same = old
                     .pointer("/extension/armId")
                     .and_then(Value::as_str)
