@@ -2,6 +2,7 @@
 
 use crate::{
     error::Result,
+    kubeconfig::auth_provider,
     login::{ExecArgs, LoginMode, Origin, Param, Settings},
 };
 use serde_json::{Map, Value};
@@ -101,27 +102,10 @@ impl Source {
             user.get("auth-provider")
                 .and_then(|provider| provider.get("config")?.get(key))
                 .and_then(Value::as_str)
-                .unwrap_or_default()
         };
-        let mut settings = Settings::new();
-        settings.set(
-            Param::Login,
-            LoginMode::DeviceCode.name(),
-            Origin::ExecEntry,
-        );
-        for (key, param) in [
-            ("apiserver-id", Param::ServerId),
-            ("client-id", Param::ClientId),
-            ("tenant-id", Param::TenantId),
-            ("environment", Param::Environment),
-        ] {
-            if !config(key).is_empty() {
-                settings.set(param, config(key), Origin::ExecEntry);
-            }
-        }
-        if matches!(config("config-mode"), "" | "0") {
-            settings.set(Param::Legacy, "true", Origin::ExecEntry);
-        }
+        let mut settings = auth_provider::settings(config);
+        let mode = LoginMode::DeviceCode.name();
+        settings.set(Param::Login, mode, Origin::ExecEntry);
         Self {
             in_exec: false,
             mode: LoginMode::DeviceCode,

@@ -1,7 +1,5 @@
 //! Converts a cluster's user kubeconfig to entries of ours.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -12,11 +10,11 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{Cluster, Entries, State},
     kubeconfig::{
-        UserCredential, UserKubeconfig,
+        UserCredential, UserKubeconfig, auth_provider,
         convert::{EXEC_COMMAND, INSTALL_HINT},
         parse_user_kubeconfig,
     },
-    login::{AKS_SERVER_ID, ExecArgs, Origin, Param, Settings},
+    login::{AKS_SERVER_ID, ExecArgs, Param},
     secret::Secret,
 };
 
@@ -97,7 +95,9 @@ fn user_value(
             return Ok(request.local_accounts.then(|| (user.clone(), None)));
         }
         UserCredential::Exec { args, .. } => ExecArgs::parse(args)?.into_settings(),
-        UserCredential::AzureAuthProvider { config } => auth_provider_settings(config),
+        UserCredential::AzureAuthProvider { config } => {
+            auth_provider::settings(|key| config.get(key).map(String::as_str))
+        }
     };
     let server_id = wanted
         .text(Param::ServerId)
@@ -176,25 +176,4 @@ fn application(id: &str) -> Result<String> {
             "ARM's kubeconfig for it names the application `{id}`, which is not a GUID"
         ))),
     }
-}
-
-/// Reads the `azure` auth provider of kubectl before 1.26. `config-mode` absent or `0` means tokens with `spn:` in their
-/// audience.
-fn auth_provider_settings(config: &BTreeMap<String, String>) -> Settings {
-    let mut settings = Settings::new();
-    for (key, param) in [
-        ("apiserver-id", Param::ServerId),
-        ("client-id", Param::ClientId),
-    ] {
-        if let Some(text) = config.get(key) {
-            settings.set(param, text, Origin::ExecEntry);
-        }
-    }
-    if matches!(
-        config.get("config-mode").map(String::as_str),
-        None | Some("" | "0")
-    ) {
-        settings.set(Param::Legacy, "true", Origin::ExecEntry);
-    }
-    settings
 }
