@@ -1,7 +1,6 @@
-//! The contract with kubectl: `KUBERNETES_EXEC_INFO` in, `ExecCredential` out.
+//! kubectl's exec protocol: `KUBERNETES_EXEC_INFO` in, `ExecCredential` out.
 //!
-//! Lives here: [`ExecInfo`] and [`render`], after the Kubernetes API group
-//! `client.authentication.k8s.io`. How a token is had is not known here.
+//! The types are those of the Kubernetes API group `client.authentication.k8s.io`.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,18 +15,48 @@ use crate::{
 /// The variable in which kubectl says what it wants.
 pub(crate) const VARIABLE: &str = "KUBERNETES_EXEC_INFO";
 
-/// The version of the contract.
+/// The version of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     /// `v1`.
     V1,
-    /// `v1beta1`, which is also meant where nothing is said.
+    /// `v1beta1`, the default.
     V1Beta1,
 }
 
 impl Version {
-    /// The full name.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The version that kubectl asks for; `v1beta1` if it asks for none or doesn't run this, as in
+    /// kubelogin.
+    ///
+    /// # Errors
+    /// A usage error when the variable is not JSON or names an unknown version.
+    pub(crate) fn requested(host: &Host) -> Result<Self> {
+        let Some(text) = host.var_nonempty(VARIABLE) else {
+            return Ok(Self::V1Beta1);
+        };
+        let api_version = parse(text).map_err(|why| {
+            Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
+                .because(why)
+                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
+        })?;
+        if api_version.is_empty() {
+            return Ok(Self::V1Beta1);
+        }
+        [Self::V1, Self::V1Beta1]
+            .into_iter()
+            .find(|version| version.as_str() == api_version)
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "`{VARIABLE}` wants `{api_version}`, which is not supported"
+                ))
+                .hint(format!(
+                    "set the exec entry's `apiVersion` to `{}`",
+                    Self::V1.as_str()
+                ))
+            })
+    }
+
+    fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "client.authentication.k8s.io/v1",
             Self::V1Beta1 => "client.authentication.k8s.io/v1beta1",
@@ -35,60 +64,10 @@ impl Version {
     }
 }
 
-/// What kubectl wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ExecInfo {
-    /// The version to answer in.
-    pub version: Version,
-}
-
-/// As where kubectl isn't calling: `v1beta1`, as kubelogin has it.
-impl Default for ExecInfo {
-    fn default() -> Self {
-        Self {
-            version: Version::V1Beta1,
-        }
-    }
-}
-
-impl ExecInfo {
-    /// Reads the variable; `v1beta1` where it is missing or empty, as
-    /// kubelogin has it.
-    ///
-    /// # Errors
-    /// A usage error when it is not JSON or of a version that is not known.
-    pub(crate) fn read(host: &Host) -> Result<Self> {
-        let Some(text) = host.var_nonempty(VARIABLE) else {
-            return Ok(Self::default());
-        };
-        let api_version = parse(text).map_err(|why| {
-            Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
-                .because(why)
-                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
-        })?;
-        let version = match api_version.as_str() {
-            "" => Version::V1Beta1,
-            name => [Version::V1, Version::V1Beta1]
-                .into_iter()
-                .find(|version| version.as_str() == name)
-                .ok_or_else(|| {
-                    Failure::usage(format!(
-                        "`{VARIABLE}` wants `{name}`, which is not supported"
-                    ))
-                    .hint(format!(
-                        "set the exec entry's `apiVersion` to `{}`",
-                        Version::V1.as_str()
-                    ))
-                })?,
-        };
-        Ok(Self { version })
-    }
-}
-
-/// The `apiVersion` of an ExecCredential that is one. As for Go's decoder, null is the same as
-/// nothing: kube-rs writes `"apiVersion":null`.
+/// Reads the `apiVersion` of an ExecCredential; empty if there is none. Null counts as missing, as in
+/// Go: kube-rs writes `"apiVersion":null`.
 ///
-/// `spec.interactive` says whether standard input is a terminal's, and nothing is read from there.
+/// `spec.interactive` says whether standard input is a terminal; nothing is read from there.
 fn parse(text: &str) -> std::result::Result<String, String> {
     fn field<'v, T>(
         value: Option<&'v Value>,
@@ -113,7 +92,7 @@ fn parse(text: &str) -> std::result::Result<String, String> {
     Ok(api_version.unwrap_or_default().to_owned())
 }
 
-/// Whether kubectl, or another client of Kubernetes, runs this as the plugin of an exec entry.
+/// Whether kubectl, or another Kubernetes client, runs this as a credential plugin.
 pub(crate) fn is_called_by_kubectl(host: &Host) -> bool {
     host.var_nonempty(VARIABLE).is_some()
 }
@@ -139,11 +118,10 @@ struct Status<'a> {
     token: &'a str,
 }
 
-/// Writes the answer: one line of JSON, the same that client-go's own types
-/// give.
+/// Renders the answer: one line of JSON, the same that client-go's own types give.
 ///
 /// # Errors
-/// When the expiry is outside the years that a timestamp can say.
+/// When no timestamp can hold the expiry.
 pub(crate) fn render(version: Version, token: &AccessToken) -> Result<Secret> {
     let expiration_timestamp = rfc3339(token.expires_on).ok_or_else(|| {
         Failure::new(format!(
@@ -169,26 +147,26 @@ pub(crate) fn render(version: Version, token: &AccessToken) -> Result<Secret> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<ExecInfo> {
-        ExecInfo::read(&Host::with_env([(VARIABLE, text)]))
+    fn requested(text: &str) -> Result<Version> {
+        Version::requested(&Host::with_env([(VARIABLE, text)]))
     }
 
     #[test]
     fn both_versions_are_answered_in_kind() {
         for version in [Version::V1, Version::V1Beta1] {
             let name = version.as_str();
-            let info = read(&format!(
+            let requested = requested(&format!(
                 r#"{{"kind":"ExecCredential","apiVersion":"{name}","spec":{{"interactive":true,"cluster":{{"server":"s"}}}}}}"#
             ))
             .expect("readable");
-            assert_eq!(info.version, version);
+            assert_eq!(requested, version);
         }
     }
 
     #[test]
     fn what_is_missing_or_null_is_taken_as_kubelogin_takes_it() {
-        let none = ExecInfo::read(&Host::with_env::<&str, &str>([])).expect("fits");
-        assert_eq!(none.version, Version::V1Beta1);
+        let none = Version::requested(&Host::with_env::<&str, &str>([]));
+        assert_eq!(none.expect("the default"), Version::V1Beta1);
         for text in [
             "",
             "{}",
@@ -197,11 +175,7 @@ mod tests {
             r#"{"apiVersion":null,"spec":{"interactive":null}}"#,
             r#"{"apiVersion":null,"kind":"ExecCredential","spec":null,"status":null}"#,
         ] {
-            assert_eq!(
-                read(text).expect("fits").version,
-                Version::V1Beta1,
-                "{text}"
-            );
+            assert_eq!(requested(text).expect("fits"), Version::V1Beta1, "{text}");
         }
         for text in [
             "x",
@@ -214,7 +188,7 @@ mod tests {
             r#"{"apiVersion":["client.authentication.k8s.io/v1"]}"#,
             r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1"}"#,
         ] {
-            assert!(read(text).is_err(), "{text}");
+            assert!(requested(text).is_err(), "{text}");
         }
     }
 

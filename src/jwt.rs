@@ -3,11 +3,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-/// Returns the claims of a token, or none where it is not a JWT with readable claims: an encrypted
-/// token (JWE) has none, and an opaque one neither.
+/// Returns the claims of a token; none if it is opaque or encrypted (JWE).
 ///
-/// Nothing is verified, so nothing may be allowed because of a claim. They tell what our own token
-/// is for and when it ends.
+/// They are not verified, so nothing may be allowed because of a claim: they only tell what our own
+/// token is for and when it expires.
 pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
     let payload = token.split('.').nth(1)?;
     let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;

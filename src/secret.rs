@@ -1,8 +1,7 @@
-//! A value that must not be printed.
+//! Holds values that must not be printed.
 //!
-//! Lives here: [`Secret`]. It may not learn to format, compare or serialise its
-//! content: the one way out is [`Secret::expose`], so that a search for that
-//! word finds every place where a credential leaves.
+//! A [`Secret`] can't be formatted, compared or serialized. [`Secret::expose`] is the only way out, so
+//! a search for that word finds every place where a credential leaves.
 
 use std::fmt;
 
@@ -18,12 +17,12 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// Gives the value to the code that sends or stores it.
+    /// Returns the value to code that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Says whether there is nothing in it.
+    /// Whether the value is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

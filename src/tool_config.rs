@@ -1,13 +1,10 @@
-//! Where `az` and `azd` keep their configuration, and how az writes it.
-//!
-//! What the tools are signed in as is `auth::cli_account_fingerprint`; which cloud they are set to is
-//! `azure::cloud::tools`.
+//! Finds the configuration of `az` and `azd`, and reads az's.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{error::Result, host::Host};
 
-/// Where a tool keeps its state.
+/// The directory in which a tool keeps its state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConfigDir {
     /// The variable that names it.
@@ -26,7 +23,7 @@ pub(crate) const AZD_CONFIG_DIR: ConfigDir = ConfigDir {
     default: ".azd",
 };
 
-/// The variable that chooses az's cloud for one call.
+/// The variable that selects az's cloud for one call.
 pub(crate) const AZ_CLOUD_VARIABLE: &str = "AZURE_CLOUD_NAME";
 /// The variables that decide whose account `az` or `azd` answers for.
 pub(crate) const ACCOUNT_VARIABLES: [&str; 3] = [
@@ -34,7 +31,7 @@ pub(crate) const ACCOUNT_VARIABLES: [&str; 3] = [
     AZD_CONFIG_DIR.variable,
     AZ_CLOUD_VARIABLE,
 ];
-/// The cloud of az and azd where none was chosen.
+/// The cloud of az and azd if none was selected.
 pub(crate) const DEFAULT_CLOUD: &str = "AzureCloud";
 
 impl ConfigDir {
@@ -50,14 +47,14 @@ impl ConfigDir {
     }
 }
 
-/// The directory that `variable` names, in full: the tools take a relative one from their current
-/// directory, and ours for them is the root.
+/// The absolute path of the directory that `variable` names: for the tools a relative one is below
+/// their current directory, and we start them in the root.
 fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
     let dir = host.var_os(variable).filter(|value| !value.is_empty())?;
     std::path::absolute(host.path(dir)).ok()
 }
 
-/// The sections of a file as Python's `configparser` reads it, by their names.
+/// The sections of a file by name, as Python's `configparser` reads them.
 type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads a configuration file of az.

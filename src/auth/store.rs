@@ -105,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_existing(directory: Result<PathBuf>, choice: StoreChoice) -> Result<Self> {
+    pub(crate) fn open_existing(directory: Result<PathBuf>, choice: StoreChoice) -> Result<Self> {
         Self::open_or_create(directory, choice, false)
     }
 
@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// A store that ends with the process.
-    pub fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         Self {
             backend: Backend::Memory(Memory::default()),
             fallback: None,
@@ -183,17 +183,17 @@ impl Store {
     }
 
     /// Whether what is written outlives the process.
-    pub fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(&self) -> bool {
         self.files().is_some()
     }
 
     /// Why nothing is stored, although something should be.
-    pub fn problem(&self) -> Option<&Failure> {
+    pub(crate) fn problem(&self) -> Option<&Failure> {
         self.problem.as_ref()
     }
 
     /// Why nothing new can be stored, as far as looking tells: nothing is written.
-    pub fn write_problem(&self) -> Option<Failure> {
+    pub(crate) fn write_problem(&self) -> Option<Failure> {
         match self.files() {
             Some(directory) => directory.check_writable().err(),
             None => self.problem.clone(),
@@ -201,12 +201,12 @@ impl Store {
     }
 
     /// The directory of its files, if it has any.
-    pub fn directory(&self) -> Option<&Path> {
+    pub(crate) fn directory(&self) -> Option<&Path> {
         self.files().map(Directory::path)
     }
 
     /// Where records are stored, as a line that follows "stored in".
-    pub fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         let directory = self
             .directory()
             .map(|path| path.display().to_string())
@@ -256,7 +256,7 @@ impl Store {
     ///
     /// # Errors
     /// When they can't be stored.
-    pub fn write_stamped(&self, name: &str, bytes: &[u8], stamp: i64) -> Result<()> {
+    pub(crate) fn write_stamped(&self, name: &str, bytes: &[u8], stamp: i64) -> Result<()> {
         self.write_at(name, bytes, Some(system_time(stamp)))
     }
 
@@ -281,7 +281,7 @@ impl Store {
     }
 
     /// Removes a record.
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         match &self.backend {
             Backend::Files(directory, encoding) => {
                 if let Some(file) = encoding.file_name(name) {
@@ -293,7 +293,7 @@ impl Store {
     }
 
     /// The names of the records that begin with a prefix, sorted.
-    pub fn names(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
         match &self.backend {
             Backend::Files(directory, _) => {
                 let files = directory.names();
@@ -306,7 +306,7 @@ impl Store {
 
     /// Removes the records whose names begin with a prefix, except `name` and the `others` newest of
     /// them.
-    pub fn keep_newest(&self, prefix: &str, name: &str, others: usize) {
+    pub(crate) fn keep_newest(&self, prefix: &str, name: &str, others: usize) {
         let Backend::Files(directory, encoding) = &self.backend else {
             return;
         };
@@ -321,7 +321,7 @@ impl Store {
 
     /// Removes sessions that Entra has ended because they were not used. `now` is the time at Entra, in
     /// Unix seconds.
-    pub fn sweep_sessions(&self, now: i64) {
+    pub(crate) fn sweep_sessions(&self, now: i64) {
         if let Some(directory) = self.files() {
             directory.sweep_sessions(system_time(now));
         }
@@ -330,7 +330,7 @@ impl Store {
     /// The records of the other encoding in the same directory, if they can be read: plain ones beside
     /// encrypted ones, of a machine or container that shares the directory and has no key store, or
     /// of `--token-store file`; and encrypted ones beside those.
-    pub fn beside(&self) -> Option<Self> {
+    pub(crate) fn beside(&self) -> Option<Self> {
         let Backend::Files(directory, encoding) = &self.backend else {
             return None;
         };
@@ -342,7 +342,7 @@ impl Store {
     }
 
     /// The names of the files of access tokens and sessions, in any encoding.
-    pub fn token_files(&self) -> Vec<String> {
+    pub(crate) fn token_files(&self) -> Vec<String> {
         let names = self.files().map(Directory::names).unwrap_or_default();
         let is_token = |file: &String| file.starts_with(ACCESS) || file.starts_with(SESSION);
         names
@@ -352,7 +352,7 @@ impl Store {
     }
 
     /// The name of the record in a file of this store's encoding.
-    pub fn record_in(&self, file: &str) -> Option<String> {
+    pub(crate) fn record_in(&self, file: &str) -> Option<String> {
         let Backend::Files(_, encoding) = &self.backend else {
             return None;
         };
@@ -361,7 +361,7 @@ impl Store {
     }
 
     /// Removes one of [`Store::token_files`].
-    pub fn remove_file(&self, file: &str) {
+    pub(crate) fn remove_file(&self, file: &str) {
         if let Some(directory) = self.files() {
             directory.remove(file);
         }
@@ -369,7 +369,7 @@ impl Store {
 
     /// Removes all records, whatever their encoding and whether they can be read, and all cooldowns.
     /// Returns the number of records.
-    pub fn clear(&self) -> usize {
+    pub(crate) fn clear(&self) -> usize {
         let directory = match &self.backend {
             Backend::Files(directory, _) => directory,
             Backend::Memory(memory) => return memory.clear(),

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 use super::{flags, interrupt::Interrupt, output::messages};
 use crate::{
     error::{EXIT_OK, Failure, Result},
-    exec_credential::{self, ExecInfo},
+    exec_credential::{self, Version},
     host::Host,
     login::Settings,
     ops::get_token::{self, Input, REFRESH_COMMAND},
@@ -44,7 +44,7 @@ pub(super) fn run(
     settings_again: &dyn Fn() -> Settings,
     force_refresh: bool,
 ) -> Result<u8> {
-    let info = ExecInfo::read(host)?;
+    let version = Version::requested(host)?;
     let messages = messages(host);
     let input = Input {
         settings,
@@ -54,7 +54,7 @@ pub(super) fn run(
         interruptible: |work| Box::pin(Interrupt::listen().or_exit(work)),
     };
     let output = get_token::run(input, host)?;
-    let line = exec_credential::render(info.version, &output.token)?;
+    let line = exec_credential::render(version, &output.token)?;
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(line.expose().as_bytes())

@@ -7,9 +7,9 @@ use std::{fmt, sync::LazyLock};
 /// A process id is not enough: it is reused, each container counts its own, and machines may share a home
 /// directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProcessId {
+pub(crate) struct ProcessId {
     /// The process id, within its namespace.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The start time: field 22 of `/proc/PID/stat`.
     start: String,
     /// This run of the kernel: `/proc/sys/kernel/random/boot_id`.
@@ -22,7 +22,7 @@ pub struct ProcessId {
 
 impl ProcessId {
     /// This process.
-    pub fn current() -> Self {
+    pub(crate) fn current() -> Self {
         static CURRENT: LazyLock<ProcessId> = LazyLock::new(ProcessId::read);
         CURRENT.clone()
     }
@@ -32,7 +32,7 @@ impl ProcessId {
     }
 
     /// A process of this machine.
-    pub fn of(pid: u32) -> Self {
+    pub(crate) fn of(pid: u32) -> Self {
         Self {
             pid,
             start: start_of(pid).unwrap_or_default(),
@@ -45,7 +45,7 @@ impl ProcessId {
     }
 
     /// Parses the text that `Display` writes.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut found = Self::default();
         for part in text.split_ascii_whitespace() {
             let (name, value) = part.split_once('=')?;
@@ -64,7 +64,7 @@ impl ProcessId {
 
     /// Whether the process is known to have ended. One on another machine or in another container may
     /// still run.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let here = Self::current();
         let same = |theirs: &str, ours: &str| !theirs.is_empty() && theirs == ours;
         if !cfg!(target_os = "linux") {
@@ -88,12 +88,12 @@ impl ProcessId {
     }
 
     /// Whether the process is known to be stopped, for example by Ctrl-Z.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.state_here().as_deref(), Some("T" | "t"))
     }
 
     /// Whether the process is known to be a zombie: ended, but not waited for by its parent.
-    pub fn is_zombie(&self) -> bool {
+    pub(crate) fn is_zombie(&self) -> bool {
         self.state_here().as_deref() == Some("Z")
     }
 
@@ -108,7 +108,7 @@ impl ProcessId {
     }
 
     /// The process for a person: its id, and its machine if that is another one.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let here = Self::current();
         match self.machine.split_once('/') {
             Some((_, name)) if self.machine != here.machine => {
@@ -119,7 +119,7 @@ impl ProcessId {
     }
 
     /// Whether the process is known to be running.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         let here = Self::current();
         (&self.boot, &self.namespace) == (&here.boot, &here.namespace)
             && !self.boot.is_empty()

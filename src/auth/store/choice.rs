@@ -20,7 +20,7 @@ pub enum StoreChoice {
 
 impl StoreChoice {
     /// The words of `--token-store`, in the order of help.
-    pub const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
+    pub(crate) const WORDS: [&str; 4] = ["auto", "keyring", "file", "none"];
 
     /// The choice of this name; `auto` if there is none.
     ///
@@ -69,7 +69,7 @@ pub enum StoreKind {
 
 impl StoreKind {
     /// Its name in JSON.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::KernelKeyring => "kernel-keyring",
             Self::Keychain => "keychain",
@@ -80,12 +80,12 @@ impl StoreKind {
     }
 
     /// Whether the files are encrypted.
-    pub fn is_encrypted(self) -> bool {
+    pub(crate) fn is_encrypted(self) -> bool {
         matches!(self, Self::KernelKeyring | Self::Keychain | Self::Dpapi)
     }
 
     /// Whether what is stored can still be read after a reboot.
-    pub fn survives_reboot(self) -> bool {
+    pub(crate) fn survives_reboot(self) -> bool {
         matches!(self, Self::Keychain | Self::Dpapi | Self::File)
     }
 }

@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// When files can't be locked.
-    pub fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
+    pub(crate) fn try_lock(&self, name: &str) -> Result<Option<Guard>> {
         if !is_name(name) {
             return Err(Failure::new(format!("`{name}` can't name a lock")));
         }
@@ -34,19 +34,19 @@ impl Store {
     }
 
     /// The process that holds a lock, if that is known.
-    pub fn holder(&self, name: &str) -> Option<ProcessId> {
+    pub(crate) fn holder(&self, name: &str) -> Option<ProcessId> {
         self.process_in(&format!("{name}{LOCK}"))
     }
 
     /// Notes which process was started for `name`. Failing to note it does no harm.
-    pub fn note_process(&self, name: &str, process: &ProcessId) {
+    pub(crate) fn note_process(&self, name: &str, process: &ProcessId) {
         if let Some(file) = self.turn_file(name) {
             let _ = rewrite(&file, process);
         }
     }
 
     /// The process that was noted for `name`.
-    pub fn noted_process(&self, name: &str) -> Option<ProcessId> {
+    pub(crate) fn noted_process(&self, name: &str) -> Option<ProcessId> {
         self.process_in(&format!("{name}{TURN}"))
     }
 
@@ -54,7 +54,7 @@ impl Store {
     /// seconds.
     ///
     /// If files can't be locked or written, it is false: what has a cooldown can wait.
-    pub fn start_cooldown(&self, name: &str, seconds: i64, now: i64) -> bool {
+    pub(crate) fn start_cooldown(&self, name: &str, seconds: i64, now: i64) -> bool {
         let start = || {
             let mut file = self.turn_file(name)?;
             file.try_lock().ok()?;

@@ -9,7 +9,7 @@ use std::{
 use zeroize::Zeroizing;
 
 /// A lock that is held.
-pub struct Guard {
+pub(crate) struct Guard {
     _held: Box<dyn Send + Sync>,
 }
 

@@ -1,5 +1,5 @@
-//! The Windows data protection API: it keeps nothing, but wraps the key for the
-//! user, so that the wrapped key can lie beside the records.
+//! The Windows data protection API: it stores nothing, but encrypts the key for the user, so that the
+//! encrypted key can be stored beside the records.
 
 use std::{
     fs, io,
@@ -20,24 +20,24 @@ use super::{Key, StoreKind, Unavailable};
 pub(super) const KIND: StoreKind = StoreKind::Dpapi;
 
 pub(super) fn load(name: &str, directory: &Path) -> Result<Option<Key>, Unavailable> {
-    let wrapped = match fs::read(path(name, directory)) {
-        Ok(wrapped) => wrapped,
+    let encrypted = match fs::read(path(name, directory)) {
+        Ok(encrypted) => encrypted,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unavailable(&error)),
     };
-    // What can't be unwrapped is another user's or damaged: a new key is made.
-    Ok(through(Direction::Unwrap, &wrapped)
+    // What can't be decrypted is another user's or damaged: a new key is created.
+    Ok(crypt(Direction::Decrypt, &encrypted)
         .ok()
         .and_then(|bytes| Key::from_bytes(&bytes)))
 }
 
 pub(super) fn save(name: &str, directory: &Path, key: &Key) -> Result<(), Unavailable> {
     let save = || {
-        let wrapped = through(Direction::Wrap, key.expose())?;
+        let encrypted = crypt(Direction::Encrypt, key.expose())?;
         let file = tempfile::Builder::new()
             .prefix(super::super::directory::UNFINISHED)
             .tempfile_in(directory)?;
-        fs::write(file.path(), wrapped.as_slice())?;
+        fs::write(file.path(), encrypted.as_slice())?;
         file.persist(path(name, directory))?;
         Ok(())
     };
@@ -54,16 +54,16 @@ fn unavailable(error: &io::Error) -> Unavailable {
 
 #[derive(Clone, Copy)]
 enum Direction {
-    Wrap,
-    Unwrap,
+    Encrypt,
+    Decrypt,
 }
 
-/// Wraps or unwraps bytes for the user.
+/// Encrypts or decrypts bytes for the user.
 #[expect(
     unsafe_code,
     reason = "Windows offers data protection as C functions only"
 )]
-fn through(direction: Direction, bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
+fn crypt(direction: Direction, bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(bytes.to_vec());
     let input = CRYPT_INTEGER_BLOB {
         cbData: u32::try_from(bytes.len()).map_err(io::Error::other)?,
@@ -74,10 +74,10 @@ fn through(direction: Direction, bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>>
         pbData: ptr::null_mut(),
     };
     // SAFETY: `input` describes `bytes`, which lives until the end of the function and is only
-    // read; the optional pointers are null; `output` is written where the call succeeds.
+    // read; the optional pointers are null; `output` is written if the call succeeds.
     let done = unsafe {
         match direction {
-            Direction::Wrap => CryptProtectData(
+            Direction::Encrypt => CryptProtectData(
                 &raw const input,
                 ptr::null(),
                 ptr::null(),
@@ -86,7 +86,7 @@ fn through(direction: Direction, bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>>
                 CRYPTPROTECT_UI_FORBIDDEN,
                 &raw mut output,
             ),
-            Direction::Unwrap => CryptUnprotectData(
+            Direction::Decrypt => CryptUnprotectData(
                 &raw const input,
                 ptr::null_mut(),
                 ptr::null(),

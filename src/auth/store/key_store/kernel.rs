@@ -1,9 +1,9 @@
 //! The Linux kernel's keyrings.
 //!
-//! The key is linked twice. The user keyring lives as long as any process of
-//! the user; the persistent one outlives that, by three days from its last use
-//! (`/proc/sys/kernel/keys/persistent_keyring_expiry`), and some kernels lack
-//! it. Neither outlives the kernel.
+//! The key is in two of them. The user keyring lasts as long as any process of the user; the
+//! persistent one lasts until three days after its last use
+//! (`/proc/sys/kernel/keys/persistent_keyring_expiry`), and some kernels lack it. Neither survives a
+//! reboot.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn load(name: &str, _: &Path) -> Result<Option<Key>, Unavailable> {
         return Ok(None);
     };
     if let (Some(ring), Ok(found)) = (persistent, user.search(name)) {
-        // It is the longer life alone that fails with this.
+        // Without this it only does not last as long.
         let _ = ring.link_key(found);
     }
     Ok(Some(key))
@@ -43,13 +43,13 @@ pub(super) fn save(name: &str, _: &Path, key: &Key) -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// The persistent keyring. Linked with the process's own keyring, since only
-/// what a process possesses can be read by it.
+/// The persistent keyring, linked into the process's own keyring: a process can only read what it
+/// possesses.
 fn persistent() -> Option<KeyRing> {
     KeyRing::get_persistent(KeyRingIdentifier::Process).ok()
 }
 
-/// The user keyring, possessed likewise: not every way of logging in links it.
+/// The user keyring, linked likewise: not every way of logging in does that.
 fn user() -> Result<KeyRing, Unavailable> {
     let linked = || {
         let user = KeyRing::from_special_id(KeyRingIdentifier::User, true)?;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_found_again_where_the_kernel_keeps_keys() {
+    fn a_key_is_found_again_if_the_kernel_has_keyrings() {
         let name = format!("kubectl-aad-test-{}", uuid::Uuid::new_v4());
         let nowhere = Path::new("");
         match load(&name, nowhere) {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_keeps_under_the_name_is_not_taken_for_a_key() {
+    fn what_another_program_stores_under_the_name_is_no_key() {
         let name = format!("kubectl-aad-test-{}", uuid::Uuid::new_v4());
         let Ok(ring) = user() else { return };
         let Ok(key) = ring.add_key(&name, &[1_u8; KEY_LEN + 1]) else {
