@@ -19,8 +19,8 @@ use std::{
 };
 
 use azure_sim::{
-    AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Files, Fleet, FleetSpec, Recorded, ServicePrincipal,
-    Simulator, User,
+    AKS_CLIENT_APP, AKS_SERVER_APP, Endpoint, Files, Fleet, FleetSpec, Place, Recorded,
+    ServicePrincipal, Simulator, User,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -306,6 +306,22 @@ impl TestEnv {
         ran
     }
 
+    /// A sign-in at another authority than the simulator's. The first request is a GET, which openssl's
+    /// server answers with a web page if it is trusted at all.
+    pub(crate) fn at_authority(&self, url: &str, env: &[(&str, &str)]) -> Ran {
+        let mut command = self.aad(&["get-token", "-v", "10", "-l", "ropc"]);
+        command
+            .args(["--server-id", AKS_SERVER_APP])
+            .args(["--authority-host", &format!("{url}/")])
+            .args(["--tenant-id", &self.tenant, "--client-id", "c"])
+            .env("AZURE_USERNAME", "someone@example.com")
+            .env("AZURE_PASSWORD", "planted")
+            .envs(env.iter().copied());
+        let ran = run(&mut command);
+        assert!(!ran.stderr.contains("planted"), "{}", ran.stderr);
+        ran
+    }
+
     /// Arguments for the first service principal.
     pub(crate) fn spn_args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["-l", "spn", "--tenant-id", &self.tenant];
@@ -356,6 +372,11 @@ impl TestEnv {
     pub(crate) fn claims(&self, ran: &Ran) -> Value {
         assert_eq!(ran.json(0)["kind"], "ExecCredential");
         self.simulator.claims(&ran.token()).expect("a valid token")
+    }
+
+    /// The variables that a platform sets.
+    pub(crate) fn at(&self, place: Place) -> Vec<(String, String)> {
+        self.simulator.env_for(place, &self.files)
     }
 
     pub(crate) fn token_requests(&self) -> Vec<Recorded> {
@@ -414,4 +435,12 @@ pub(crate) fn jwt_part(token: &str, at: usize) -> Value {
     let part = token.split('.').nth(at).expect("three parts");
     let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// Variables of a platform, as [`TestEnv::get_token`] takes them.
+pub(crate) fn borrowed(variables: &[(impl AsRef<str>, String)]) -> Vec<(&str, &str)> {
+    let pairs = variables.iter();
+    pairs
+        .map(|(name, value)| (name.as_ref(), value.as_str()))
+        .collect()
 }

@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 
 use azure_sim::{AKS_SERVER_APP, AZURE_CLI_APP, Endpoint, Fault, Place};
 
-use crate::env::{INTERACTIVE, TestEnv, jwt_part, run};
+use crate::env::{INTERACTIVE, TestEnv, borrowed, jwt_part, run};
 
 #[test]
 fn a_secret_gets_a_token_once_and_the_cache_gives_it_after_that() {
@@ -170,8 +170,8 @@ fn every_managed_identity_service_gives_its_token() {
         if place == Place::Arc && arc.is_none() {
             continue;
         }
-        let env = simulator.env_for(place, &test_env.files);
-        let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let env = test_env.at(place);
+        let env = borrowed(&env);
         let ran = test_env.get_token(&["-l", "msi", "--force-refresh"], &env);
         assert_eq!(ran.code, 0, "{place:?}: {}", ran.stderr);
         if by_id || place == Place::Arc {
@@ -194,8 +194,8 @@ fn every_managed_identity_service_gives_its_token() {
         }
     }
     drop(arc);
-    let env = simulator.env_for(Place::VirtualMachine, &test_env.files);
-    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let env = test_env.at(Place::VirtualMachine);
+    let env = borrowed(&env);
     let by_resource = ["-l", "msi", "--identity-resource-id", &assigned.resource_id];
     let ran = test_env.get_token(&by_resource, &env);
     assert_eq!(test_env.claims(&ran)["oid"], assigned.object_id.as_str());
@@ -289,12 +289,12 @@ fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
     let gone = test_env.get_token(&from_file, &[]);
     gone.assert_fails(1, &[&path, "AZURE_FEDERATED_TOKEN_FILE"]);
 
-    let env = simulator.env_for(Place::GitHubActions, &test_env.files);
-    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let env = test_env.at(Place::GitHubActions);
+    let env = borrowed(&env);
     test_env.claims(&test_env.get_token(&args, &env));
 
-    let env = simulator.env_for(Place::AzurePipelines, &test_env.files);
-    let mut env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let env = test_env.at(Place::AzurePipelines);
+    let mut env = borrowed(&env);
     let mut args = vec!["-l", "azurepipelines", "--tenant-id", &test_env.tenant];
     args.extend(["--client-id", &test_env.principal.client_id]);
     args.extend(["--azure-pipelines-service-connection-id", "connection"]);

@@ -50,6 +50,7 @@ mod other_user;
 mod paths;
 #[cfg(target_os = "linux")]
 mod prompts;
+mod proxies;
 mod reach;
 #[cfg(unix)]
 mod read_only;
@@ -66,5 +67,6 @@ mod snapshots;
 mod support;
 mod sync;
 mod timeouts;
+mod trust;
 #[cfg(unix)]
 mod unreadable;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::{
-    env::{Ran, TestEnv, run},
+    env::{Ran, TestEnv, borrowed, run},
     support::peer,
 };
 
@@ -66,7 +66,7 @@ impl<'a> Az<'a> {
 
     fn get_token(&self) -> Ran {
         let variables = self.variables();
-        let env: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let env = borrowed(&variables);
         let args = [
             "-l",
             "azurecli",

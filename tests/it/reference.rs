@@ -9,7 +9,7 @@ use azure_sim::{AKS_CLIENT_APP, Place};
 use kubectl_aad::internals::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When};
 
 use crate::{
-    env::{INTERACTIVE, TestEnv},
+    env::{INTERACTIVE, TestEnv, borrowed},
     support::repository,
 };
 
@@ -388,7 +388,7 @@ fn every_example_of_the_page_gets_a_token() {
             env.push(((*name).to_owned(), filled(value)));
         }
         env.push((INTERACTIVE.0.to_owned(), INTERACTIVE.1.to_owned()));
-        let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let env = borrowed(&env);
         let ran = test_env.get_token(&args, &env);
         assert_eq!(ran.code, 0, "{}\n{}", example.arguments, ran.stderr);
         let credential = ran.json(0);

@@ -47,8 +47,8 @@ fn assigned_identity(test_env: &TestEnv) -> ManagedIdentity {
 
 /// What a place sets, without what every client of the simulator needs.
 fn of_place(test_env: &TestEnv, place: Place) -> Variables {
-    let common = test_env.simulator.env_for(Place::Anywhere, &test_env.files);
-    let all = test_env.simulator.env_for(place, &test_env.files);
+    let common = test_env.at(Place::Anywhere);
+    let all = test_env.at(place);
     all.into_iter()
         .filter(|pair| !common.contains(pair))
         .collect()
