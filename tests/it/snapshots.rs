@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use azure_sim::AKS_SERVER_APP;
+use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP};
 
 use crate::env::{CLOUD, Ran, TestEnv, run};
 
@@ -20,42 +20,52 @@ mod prompts;
 mod reports;
 
 /// A transcript.
-struct Page {
+struct Page<'a> {
+    test_env: Option<&'a TestEnv>,
     text: String,
     literal: Vec<(String, String)>,
     /// Ids that are the same in every run.
     known: String,
 }
 
-impl Page {
-    fn new(test_env: &TestEnv) -> Self {
+impl<'a> Page<'a> {
+    fn new(test_env: &'a TestEnv) -> Self {
         let simulator = &test_env.simulator;
-        let mut page = Self::of_directory(test_env.home());
-        page.literal.extend(
-            [
-                (simulator.authority_url(), "login.example"),
-                (simulator.arm_url(), "management.example"),
-                (simulator.kubernetes_url(), "aks.example"),
-                (simulator.imds_url(), "metadata.example"),
-            ]
-            .map(|(url, name)| (host_and_port(&url), name.to_owned())),
-        );
-        page.known = format!("{AKS_SERVER_APP} {:?}", simulator.fleet());
+        let hosts = [
+            (simulator.authority_url(), "login.example"),
+            (simulator.arm_url(), "management.example"),
+            (simulator.kubernetes_url(), "aks.example"),
+            (simulator.imds_url(), "metadata.example"),
+        ];
+        let mut page = Self {
+            test_env: Some(test_env),
+            known: format!("{AKS_SERVER_APP} {:?}", simulator.fleet()),
+            ..Self::of_directory(test_env.home())
+        };
+        for (url, name) in hosts {
+            page.hide(&host_and_port(&url), name);
+        }
+        page.hide(test_env.principal.secret(), "SECRET");
+        page.hide(&test_env.user.password, "PASSWORD");
+        for client in [&test_env.principal.client_id, AKS_CLIENT_APP] {
+            page.hide(&ids(client, &test_env.tenant), "…");
+        }
         page
     }
 
     fn of_directory(home: &Path) -> Self {
         let home = home.display().to_string();
         Self {
+            test_env: None,
             text: String::new(),
             literal: vec![(home, "/home/ann".to_owned())],
             known: AKS_SERVER_APP.to_owned(),
         }
     }
 
-    /// Shows `secret` as its name.
-    fn hide(&mut self, secret: &str, name: &str) {
-        self.literal.push((secret.to_owned(), name.to_owned()));
+    /// Shows `text` as `name`.
+    fn hide(&mut self, text: &str, name: &str) {
+        self.literal.push((text.to_owned(), name.to_owned()));
     }
 
     fn note(&mut self, note: &str) -> &mut Self {
@@ -64,23 +74,20 @@ impl Page {
         self
     }
 
-    /// Runs `kubectl-aad` and adds what it wrote.
-    fn run(&mut self, test_env: &TestEnv, args: &[&str], env: &[(&str, &str)]) -> &mut Self {
-        let ran = run(&mut command(test_env, args, env));
-        self.ran(args, env, &ran)
+    /// Runs a command line, and adds it with what it wrote.
+    fn run(&mut self, line: &str) -> &mut Self {
+        let test_env = self.test_env.expect("a page of an environment");
+        let ran = run(&mut command(test_env, line));
+        self.ran(line, &ran)
     }
 
-    fn ran(&mut self, args: &[&str], env: &[(&str, &str)], ran: &Ran) -> &mut Self {
-        let mut shown = String::from("$ ");
-        for (name, value) in env {
-            write!(shown, "{name}={} ", quoted(value)).expect("a string");
+    fn ran(&mut self, line: &str, ran: &Ran) -> &mut Self {
+        let (variables, args) = words(line);
+        let mut shown = String::from("$");
+        for word in variables.into_iter().chain(["kubectl aad"]).chain(args) {
+            write!(shown, " {word}").expect("a string");
         }
-        shown.push_str("kubectl aad");
-        for arg in args {
-            write!(shown, " {}", quoted(arg)).expect("a string");
-        }
-        shown.push('\n');
-        shown.push_str(&ran.stdout);
+        write!(shown, "\n{}", ran.stdout).expect("a string");
         if !ran.stderr.is_empty() {
             write!(shown, "[stderr]\n{}", ran.stderr).expect("a string");
         }
@@ -140,25 +147,37 @@ impl Page {
     }
 }
 
-/// `kubectl-aad`, with a token store that every machine has.
-fn command(test_env: &TestEnv, args: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = test_env.aad(args);
-    command.env("AAD_TOKEN_STORE", "file");
-    command.envs(env.iter().copied()).stdin(Stdio::null());
+/// `kubectl-aad` with these variables and arguments, and with a token store that every machine has.
+fn command(test_env: &TestEnv, line: &str) -> Command {
+    let (variables, args) = words(line);
+    let mut command = test_env.aad(&args);
+    command.env("AAD_TOKEN_STORE", "file").stdin(Stdio::null());
+    command.envs(variables.iter().filter_map(|word| word.split_once('=')));
     command
+}
+
+/// The variables at the beginning of a command line, as `NAME=VALUE`, and its arguments.
+fn words(line: &str) -> (Vec<&str>, Vec<&str>) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_variable = |word: &&str| word.contains('=') && word.starts_with(char::is_uppercase);
+    let variables = words.iter().take_while(|word| is_variable(word)).count();
+    (words[..variables].to_vec(), words[variables..].to_vec())
+}
+
+/// Arguments of `get-token` that snapshots show as `…`.
+fn ids(client_id: &str, tenant: &str) -> String {
+    format!("--server-id {AKS_SERVER_APP} --client-id {client_id} -t {tenant}")
+}
+
+/// `get-token` for a person.
+fn person(test_env: &TestEnv, mode: &str) -> String {
+    let ids = ids(AKS_CLIENT_APP, &test_env.tenant);
+    format!("get-token -e {CLOUD} -l {mode} {ids}")
 }
 
 fn host_and_port(url: &str) -> String {
     let (_, rest) = url.split_once("://").expect("a URL");
     rest.trim_end_matches('/').to_owned()
-}
-
-fn quoted(word: &str) -> String {
-    if word.is_empty() || word.contains([' ', '"', '{']) {
-        format!("'{word}'")
-    } else {
-        word.to_owned()
-    }
 }
 
 /// Replaces words of letters, digits and `-:.+_` for which `with` has something else.

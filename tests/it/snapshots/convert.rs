@@ -69,99 +69,24 @@ fn test_env() -> TestEnv {
 fn convert_reports() {
     let test_env = test_env();
     let mut page = Page::new(&test_env);
-    page.run(&test_env, &["convert-kubeconfig", "--dry-run"], &[]);
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "-l", "azurecli", "--dry-run"],
-        &[],
-    );
-    page.run(
-        &test_env,
-        &[
-            "convert-kubeconfig",
-            "-l",
-            "azurecli",
-            "--dry-run",
-            "-o",
-            "json",
-        ],
-        &[],
-    );
+    page.run("convert-kubeconfig --dry-run");
+    page.run("convert-kubeconfig -l azurecli --dry-run");
+    page.run("convert-kubeconfig -l azurecli --dry-run -o json");
     page.assert("convert_dry_run");
     let mut page = Page::new(&test_env);
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "-l", "azurecli", "--strict"],
-        &[],
-    );
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "-l", "azurecli", "--context", "prod"],
-        &[],
-    );
-    page.run(
-        &test_env,
-        &[
-            "convert-kubeconfig",
-            "-l",
-            "azurecli",
-            "--login-hint",
-            "ann@contoso.example",
-        ],
-        &[],
-    );
-    page.run(&test_env, &["convert-kubeconfig", "-l", "azurecli"], &[]);
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "-l", "azurecli", "-o", "json"],
-        &[],
-    );
+    page.run("convert-kubeconfig -l azurecli --strict");
+    page.run("convert-kubeconfig -l azurecli --context prod");
+    page.run("convert-kubeconfig -l azurecli --login-hint ann@contoso.example");
+    page.run("convert-kubeconfig -l azurecli");
+    page.run("convert-kubeconfig -l azurecli -o json");
     page.file(&test_env.kubeconfig());
     page.note("a secret as a flag");
-    page.run(
-        &test_env,
-        &[
-            "convert-kubeconfig",
-            "-l",
-            "spn",
-            "--client-id",
-            "app",
-            "--client-secret",
-            "hunter3",
-            "--context",
-            "prod",
-        ],
-        &[],
-    );
-    page.run(
-        &test_env,
-        &[
-            "convert-kubeconfig",
-            "-l",
-            "spn",
-            "--context",
-            "prod",
-            "--dry-run",
-        ],
-        &[],
-    );
-    page.note("back to the plugin that was there");
-    page.run(
-        &test_env,
-        &[
-            "convert-kubeconfig",
-            "--exec-command",
-            "kubelogin",
-            "--dry-run",
-        ],
-        &[],
-    );
-    page.run(&test_env, &["convert-kubeconfig", "-l", "devicecode"], &[]);
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "--context", "staging"],
-        &[],
-    );
+    page.run("convert-kubeconfig -l spn --client-id app --client-secret hunter3 --context prod");
+    page.run("convert-kubeconfig -l spn --context prod --dry-run");
+    page.note("another plugin");
+    page.run("convert-kubeconfig --exec-command kubelogin --dry-run");
+    page.run("convert-kubeconfig -l devicecode");
+    page.run("convert-kubeconfig --context staging");
     page.assert("convert");
 }
 
@@ -169,18 +94,12 @@ fn convert_reports() {
 fn nothing_to_convert() {
     let test_env = test_env();
     let mut page = Page::new(&test_env);
-    std::fs::write(
-        test_env.kubeconfig(),
-        "apiVersion: v1\nkind: Config\nusers:\n- name: somebody\n  user: {token: hunter2}\n",
-    )
-    .expect("written");
-    page.run(&test_env, &["convert-kubeconfig", "-l", "azurecli"], &[]);
-    page.run(
-        &test_env,
-        &["convert-kubeconfig", "-l", "azurecli", "-o", "json"],
-        &[],
-    );
+    let others =
+        "apiVersion: v1\nkind: Config\nusers:\n- name: somebody\n  user: {token: hunter2}\n";
+    std::fs::write(test_env.kubeconfig(), others).expect("written");
+    page.run("convert-kubeconfig -l azurecli");
+    page.run("convert-kubeconfig -l azurecli -o json");
     std::fs::remove_file(test_env.kubeconfig()).expect("ours");
-    page.run(&test_env, &["convert-kubeconfig", "-l", "azurecli"], &[]);
+    page.run("convert-kubeconfig -l azurecli");
     page.assert("convert_nothing");
 }

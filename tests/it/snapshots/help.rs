@@ -32,9 +32,10 @@ fn check(command: &clap::Command, path: &[&str], written: &mut BTreeSet<String>)
     let mut page = Page::of_directory(Path::new("/nowhere"));
     let (short, long) = (help("-h"), help("--help"));
     if short.stdout != long.stdout {
-        page.ran(&[path, &["-h"]].concat(), &[], &short).add("\n");
+        page.ran(&format!("{} -h", path.join(" ")), &short)
+            .add("\n");
     }
-    page.ran(&[path, &["--help"]].concat(), &[], &long);
+    page.ran(&format!("{} --help", path.join(" ")), &long);
     let name = format!("help_{}", [&["kubectl-aad"], path].concat().join("_"));
     page.assert(&name);
     written.insert(format!("{name}.snap"));

@@ -2,79 +2,53 @@
 
 use std::process::Child;
 
-use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP, SignIn};
+use azure_sim::SignIn;
 
-use super::{CLOUD, Page, Ran, TestEnv};
-use crate::env::{TIMEOUT, browser_that_tells, finished, first_words, wait_for_file, walk};
+use super::{Page, Ran, TestEnv, command, person, run};
+use crate::env::{self, TIMEOUT, browser_that_tells, finished, first_words, wait_for_file, walk};
 
-fn args<'a>(test_env: &'a TestEnv, mode: &'a str) -> Vec<&'a str> {
-    let mut args = vec![
-        "get-token",
-        "-e",
-        CLOUD,
-        "-l",
-        mode,
-        "--server-id",
-        AKS_SERVER_APP,
-    ];
-    args.extend(["--client-id", AKS_CLIENT_APP, "-t", &test_env.tenant]);
-    args
-}
-
-fn page(test_env: &TestEnv) -> Page {
-    let mut page = Page::new(test_env);
-    let who = format!(
-        "--server-id {AKS_SERVER_APP} --client-id {AKS_CLIENT_APP} -t {}",
-        test_env.tenant
-    );
-    page.hide(&who, "…");
-    page
-}
-
-fn start(test_env: &TestEnv, args: &[&str], env: &[(&str, &str)]) -> Child {
-    crate::env::start(&mut super::command(test_env, args, env))
+fn start(test_env: &TestEnv, line: &str) -> Child {
+    env::start(&mut command(test_env, line))
 }
 
 #[test]
 fn a_device_code() {
     let test_env = TestEnv::new();
-    let mut page = page(&test_env);
-    page.run(&test_env, &args(&test_env, "devicecode"), &[]);
-    page.run(&test_env, &["cache", "list", "-o", "name"], &[]);
-    page.note("from the cache")
-        .run(&test_env, &args(&test_env, "devicecode"), &[]);
+    let mut page = Page::new(&test_env);
+    let line = person(&test_env, "devicecode");
+    page.run(&line).run("cache list -o name");
+    page.note("from the cache").run(&line);
     page.assert("prompt_device_code");
 }
 
 #[test]
 fn a_browser() {
     let test_env = TestEnv::new();
-    let mut page = page(&test_env);
+    let mut page = Page::new(&test_env);
     let (browser, told) = browser_that_tells(&test_env);
-    test_env
-        .simulator
-        .configure(|settings| settings.sign_in = SignIn::As(test_env.user.upn.clone()));
-    let args = args(&test_env, "interactive");
-    let env = [("BROWSER", browser.as_str())];
-    let mut child = start(&test_env, &args, &env);
+    let simulator = &test_env.simulator;
+    simulator.configure(|settings| settings.sign_in = SignIn::As(test_env.user.upn.clone()));
+    let person = person(&test_env, "interactive");
+    let line = format!("BROWSER={browser} {person}");
+    let mut child = start(&test_env, &line);
     let shown = walk(&test_env, &wait_for_file(&told, &mut child));
-    page.ran(&args, &env, &finished(child));
+    page.ran(&line, &finished(child));
     page.note("the page in the browser").add(&shown).add("\n");
     page.note("without a browser");
-    test_env.aad(&["cache", "clear"]).status().expect("it runs");
-    let env = [("BROWSER", "no-such-browser")];
-    let mut child = start(&test_env, &args, &env);
-    let said = first_words(&mut child, &["/authorize", "error"]);
-    let rest = first_words(&mut child, &["\n"]);
+    assert_eq!(run(&mut command(&test_env, "cache clear")).code, 0);
+    let line = format!("BROWSER=no-such-browser {person}");
+    let mut child = start(&test_env, &line);
+    let stderr = first_words(&mut child, &["/authorize", "error"]);
+    let stderr = stderr + &first_words(&mut child, &["\n"]);
     child.kill().expect("ours");
     child.wait().expect("ours");
+    let (code, stdout) = (0, String::new());
     page.ran(
-        &args,
-        &env,
+        &line,
         &Ran {
-            code: 0,
-            stdout: String::new(),
-            stderr: said + &rest,
+            code,
+            stdout,
+            stderr,
         },
     );
     page.assert("prompt_browser");
@@ -83,34 +57,28 @@ fn a_browser() {
 #[test]
 fn another_process_that_asks() {
     let test_env = TestEnv::new();
-    let mut page = page(&test_env);
+    let mut page = Page::new(&test_env);
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = args(&test_env, "devicecode");
-    let holder = start(&test_env, &args, &[]);
+    let line = person(&test_env, "devicecode");
+    let holder = start(&test_env, &line);
     let code = simulator.wait_for_user_code(TIMEOUT);
-    let mut waits = start(&test_env, &args, &[]);
-    let said = first_words(&mut waits, &["\n"]);
+    let mut waits = start(&test_env, &line);
+    let waiting = first_words(&mut waits, &["\n"]);
     assert!(simulator.approve_device(&code, &test_env.user.upn));
     assert_eq!(finished(holder).code, 0);
-    let rest = finished(waits);
-    page.ran(
-        &args,
-        &[],
-        &Ran {
-            stderr: said + &rest.stderr,
-            ..rest
-        },
-    );
+    let ran = finished(waits);
+    let stderr = waiting + &ran.stderr;
+    page.ran(&line, &Ran { stderr, ..ran });
     page.assert("prompt_another_process");
 }
 
 #[test]
 fn nobody_to_ask() {
     let test_env = TestEnv::new();
-    let mut page = page(&test_env);
+    let mut page = Page::new(&test_env);
     for mode in ["devicecode", "interactive"] {
-        page.run(&test_env, &args(&test_env, mode), &[("CI", "true")]);
+        page.run(&format!("CI=true {}", person(&test_env, mode)));
     }
     page.assert("prompt_refused");
 }
@@ -118,19 +86,15 @@ fn nobody_to_ask() {
 #[test]
 fn a_sign_in_that_fails() {
     let test_env = TestEnv::new();
-    let mut page = page(&test_env);
+    let mut page = Page::new(&test_env);
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.device_auto_approve = None);
-    let args = args(&test_env, "devicecode");
+    let line = person(&test_env, "devicecode");
     page.note("declined");
-    let child = start(&test_env, &args, &[]);
+    let child = start(&test_env, &line);
     assert!(simulator.decline_device(&simulator.wait_for_user_code(TIMEOUT)));
-    page.ran(&args, &[], &finished(child));
+    page.ran(&line, &finished(child));
     page.note("not finished in time");
-    page.run(
-        &test_env,
-        &[&args[..], &["--timeout", "2500ms"]].concat(),
-        &[],
-    );
+    page.run(&format!("{line} --timeout 2500ms"));
     page.assert("prompt_failed");
 }

@@ -2,7 +2,7 @@
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Fleet, FleetSpec};
 
-use super::{CLOUD, Page, TestEnv};
+use super::{CLOUD, Page, TestEnv, command, person, run};
 
 const FORMATS: [&str; 4] = ["table", "json", "yaml", "name"];
 
@@ -27,7 +27,7 @@ fn list_in_every_format() {
     let test_env = test_env();
     let mut page = Page::new(&test_env);
     for format in FORMATS {
-        page.run(&test_env, &["list", "-e", CLOUD, "-o", format], &[]);
+        page.run(&format!("list -e {CLOUD} -o {format}"));
     }
     page.assert("list");
 }
@@ -35,67 +35,57 @@ fn list_in_every_format() {
 #[test]
 fn sync_in_every_format() {
     let test_env = test_env();
+    let clusters = test_env.simulator.fleet().clusters;
+    let faults = test_env.simulator.faults();
+    let refused = || Fault::on(Endpoint::ListClusterUserCredential).status(403);
     for format in FORMATS {
         let mut page = Page::new(&test_env);
-        let kubeconfig = test_env.path(format).display().to_string();
-        let sync = [
-            "sync",
-            "-e",
-            CLOUD,
-            "--kubeconfig",
-            &kubeconfig,
-            "-o",
-            format,
-        ];
-        page.note("added").run(&test_env, &sync, &[]);
-        page.note("unchanged").run(&test_env, &sync, &[]);
-        let text = std::fs::read_to_string(&kubeconfig).expect("written");
-        std::fs::write(
-            &kubeconfig,
-            text.replacen("server: https://", "server: http://", 1),
-        )
-        .expect("written");
-        let clusters = test_env.simulator.fleet().clusters;
-        let faults = test_env.simulator.faults();
-        let refused = Fault::on(Endpoint::ListClusterUserCredential);
-        faults.add(refused.status(403).cluster(&clusters[1].id));
-        page.note("one updated, one failed")
-            .run(&test_env, &sync, &[]);
-        faults.clear();
-        page.note("dry run").run(
-            &test_env,
-            &[&sync[..], &["--local-accounts", "--dry-run"]].concat(),
-            &[],
+        let kubeconfig = test_env.path(format);
+        let sync = format!(
+            "sync -e {CLOUD} --kubeconfig {} -o {format}",
+            kubeconfig.display()
         );
-        page.note("all failed");
-        faults.add(Fault::on(Endpoint::ListClusterUserCredential).status(403));
-        page.run(&test_env, &sync, &[]);
+        page.note("added").run(&sync);
+        page.note("unchanged").run(&sync);
+        let text = std::fs::read_to_string(&kubeconfig).expect("written");
+        let edited = text.replacen("server: https://", "server: http://", 1);
+        std::fs::write(&kubeconfig, edited).expect("written");
+        faults.add(refused().cluster(&clusters[1].id));
+        page.note("one updated, one failed").run(&sync);
+        faults.clear();
+        let local = format!("{sync} --local-accounts --dry-run");
+        page.note("dry run").run(&local);
+        faults.add(refused());
+        page.note("all failed").run(&sync);
         faults.clear();
         page.assert(&format!("sync_{format}"));
     }
 }
 
+/// A fleet of one tenant.
+fn with_clusters(clusters: usize) -> TestEnv {
+    TestEnv::with_fleet(Fleet::generate(&FleetSpec {
+        clusters,
+        ..FleetSpec::default()
+    }))
+}
+
 #[test]
 fn sync_at_verbosity_1_and_5() {
-    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
-        clusters: 1,
-        ..FleetSpec::default()
-    }));
+    let test_env = with_clusters(1);
     let mut page = Page::new(&test_env);
-    page.run(&test_env, &["sync", "-e", CLOUD, "-v", "1"], &[]);
-    page.run(&test_env, &["sync", "-e", CLOUD, "-v", "5"], &[]);
+    for level in [1, 5] {
+        page.run(&format!("sync -e {CLOUD} -v {level}"));
+    }
     page.assert("sync_verbose");
 }
 
 #[test]
 fn list_and_sync_of_no_clusters() {
-    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
-        clusters: 0,
-        ..FleetSpec::default()
-    }));
+    let test_env = with_clusters(0);
     let mut page = Page::new(&test_env);
     for command in ["list", "sync"] {
-        page.run(&test_env, &[command, "-e", CLOUD], &[]);
+        page.run(&format!("{command} -e {CLOUD}"));
     }
     page.assert("no_clusters");
 }
@@ -104,63 +94,25 @@ fn list_and_sync_of_no_clusters() {
 fn cache_list_and_clear() {
     let test_env = test_env();
     let mut page = Page::new(&test_env);
+    let list = |page: &mut Page| {
+        for format in FORMATS {
+            page.run(&format!("cache list -o {format}"));
+        }
+    };
+    list(page.note("empty"));
+    let simulator = &test_env.simulator;
     // The table shows whole minutes.
-    test_env
-        .simulator
-        .configure(|settings| settings.user_token_lifetime = 5399);
-    page.note("empty");
-    for format in FORMATS {
-        page.run(&test_env, &["cache", "list", "-o", format], &[]);
-    }
-    let fleet = test_env.simulator.fleet();
-    let tenant = &fleet.tenants[0].id;
-    let device = [
-        "get-token",
-        "-e",
-        CLOUD,
-        "-l",
-        "devicecode",
-        "--server-id",
-        AKS_SERVER_APP,
-        "--client-id",
-        azure_sim::AKS_CLIENT_APP,
-        "-t",
-        tenant,
-    ];
-    for args in [
-        &device[..],
-        &[
-            "get-token",
-            "-e",
-            CLOUD,
-            "-l",
-            "azurecli",
-            "--server-id",
-            AKS_SERVER_APP,
-            "-t",
-            &fleet.tenants[1].id,
-        ],
+    simulator.configure(|settings| settings.user_token_lifetime = 5399);
+    let tenant = &simulator.fleet().tenants[1].id;
+    for line in [
+        person(&test_env, "devicecode"),
+        format!("get-token -e {CLOUD} -l azurecli --server-id {AKS_SERVER_APP} -t {tenant}"),
     ] {
-        assert_eq!(
-            super::run(&mut super::command(&test_env, args, &[])).code,
-            0
-        );
+        assert_eq!(run(&mut command(&test_env, &line)).code, 0);
     }
-    page.note("an account's session, its token, and a token of az");
-    for format in FORMATS {
-        page.run(&test_env, &["cache", "list", "-o", format], &[]);
-    }
-    page.run(
-        &test_env,
-        &["cache", "clear", "--account", "nobody@example.com"],
-        &[],
-    );
-    page.run(
-        &test_env,
-        &["cache", "clear", "--account", &fleet.users[0].upn],
-        &[],
-    );
-    page.run(&test_env, &["cache", "clear"], &[]);
-    page.run(&test_env, &["remove-cache-dir"], &[]);
+    list(page.note("a user session, its token, and a token of az"));
+    page.run("cache clear --account nobody@example.com");
+    page.run(&format!("cache clear --account {}", test_env.user.upn));
+    page.run("cache clear").run("remove-cache-dir");
     page.assert("cache");
 }
