@@ -34,7 +34,7 @@ use crate::{
 /// How long to wait for a lock. 50 processes at once need a few seconds.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After this time a person is told which lock is waited for.
+/// The time after which a person is told about the wait.
 const SAY_AFTER: Duration = Duration::from_secs(2);
 
 /// The age from which a lock is reported at once: no client holds one for even a second.
@@ -330,10 +330,7 @@ mod tests {
         assert!(lock_path(&path).exists());
         let second = acquire(&[&path], Duration::ZERO);
         assert!(second.is_err_and(|failure| failure.message().contains("is still locked")));
-        assert!(
-            lock_path(&path).exists(),
-            "the loser leaves the winner's lock alone"
-        );
+        assert!(lock_path(&path).exists(), "the first lock is still there");
         drop(held);
         assert!(!lock_path(&path).exists());
     }
@@ -428,7 +425,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_that_was_removed_by_hand_is_not_held_and_anothers_is_left_alone() {
+    fn a_lock_that_was_removed_by_hand_is_not_held_and_anothers_is_kept() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("config");
         let lock = acquire(&[&path], Duration::ZERO).expect("free");

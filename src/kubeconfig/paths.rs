@@ -45,7 +45,7 @@ impl Paths {
         if let Some(last) = files.last() {
             let existing = files.iter().find(|path| path.exists());
             let default = existing.unwrap_or(last).clone();
-            // kubectl would make a directory of that name, where the home directory was meant.
+            // kubectl would create a directory of that name.
             if existing.is_none() && default.starts_with("~") {
                 return Err(Failure::new(format!(
                     "`KUBECONFIG` names `{}`, in a directory called `~`",

@@ -1,5 +1,5 @@
-//! A sync of answers that mean harm: kubeconfigs that would run something or lead elsewhere,
-//! names that would drive a terminal, errors that would lie, files of others in the way.
+//! A sync with malicious answers: kubeconfigs that run a program or point to another server, names with
+//! control characters, misleading errors, and other users' files.
 
 use std::fs;
 #[cfg(unix)]
@@ -21,7 +21,7 @@ fn fleet(clusters: usize) -> Fleet {
     })
 }
 
-/// A kubeconfig as ARM answers it, with these lines in its cluster and in its user's exec entry.
+/// A kubeconfig as ARM returns it, with these lines in its cluster and in its user's exec entry.
 fn kubeconfig(server: &str, cluster: &str, args: &str, exec: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
@@ -33,7 +33,7 @@ fn kubeconfig(server: &str, cluster: &str, args: &str, exec: &str) -> String {
     )
 }
 
-/// The arguments that AKS writes, for this server application.
+/// The arguments that AKS writes for this server application.
 fn args(server_app: &str) -> String {
     format!(
         "get-token, --login, devicecode, --server-id, \"{server_app}\", --client-id, {}",
@@ -41,7 +41,7 @@ fn args(server_app: &str) -> String {
     )
 }
 
-/// The credential call of one cluster answers this kubeconfig.
+/// Makes the credential call of one cluster return this kubeconfig.
 fn answers(cluster: &Cluster, kubeconfig: &str) -> Fault {
     let value = STANDARD.encode(kubeconfig);
     let body = json!({"kubeconfigs": [{"name": "clusterUser", "value": value}]}).to_string();
@@ -74,7 +74,7 @@ fn assert_harmless(text: &str) {
 }
 
 #[test]
-fn kubeconfigs_that_would_lead_elsewhere_are_refused_one_by_one() {
+fn each_kubeconfig_that_points_to_another_server_is_refused() {
     let good = args(azure_sim::AKS_SERVER_APP);
     let at = "https://a.example:443";
     let bomb: String = (1..30)
@@ -85,7 +85,7 @@ fn kubeconfigs_that_would_lead_elsewhere_are_refused_one_by_one() {
         kubeconfig("https://user:pw@a.example", "", &good, ""),
         kubeconfig("file:///etc/passwd", "", &good, ""),
         kubeconfig(at, "    insecure-skip-tls-verify: true\n", &good, ""),
-        // A token for ARM is not for the server that this names, whoever that is.
+        // A token for ARM must not reach another server.
         kubeconfig(at, "", &args("https://management.core.windows.net/"), ""),
         kubeconfig(at, "", &args("797F4846-ba00-4fd7-ba43-dac1f8f63013"), ""),
         kubeconfig(at, "", &args("00000003-0000-0000-c000-000000000000"), ""),
@@ -115,7 +115,7 @@ fn kubeconfigs_that_would_lead_elsewhere_are_refused_one_by_one() {
 }
 
 #[test]
-fn of_a_kubeconfig_only_what_is_understood_is_taken() {
+fn only_known_fields_of_a_kubeconfig_are_used() {
     let fleet = fleet(1);
     let test_env = TestEnv::with_fleet(fleet.clone());
     let hostile = kubeconfig(
@@ -144,14 +144,14 @@ fn of_a_kubeconfig_only_what_is_understood_is_taken() {
 
 #[cfg(unix)]
 #[test]
-fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
+fn names_cannot_control_the_terminal_or_break_the_documents() {
     let mut fleet = fleet(3);
     let hostile = "evil\u{1b}[2J\u{202e}\r\n- {x: \"y\"}: ../../\u{0}\u{9b}31m";
     fleet.subscriptions[0].name = hostile.to_owned();
     fleet.tenants[0].display_name = hostile.to_owned();
     fleet.clusters[0].location = hostile.to_owned();
     fleet.clusters[1].kubernetes_version = hostile.to_owned();
-    // Two of one name, so that the subscription's name is asked for.
+    // Two with the same name, so that the subscription's name is needed.
     let twin = fleet.clusters[0].clone();
     fleet.clusters[2].name = twin.name.clone();
     fleet.clusters[2].id = fleet.clusters[2].id.replace(
@@ -185,7 +185,7 @@ fn names_of_others_cannot_drive_the_terminal_or_break_the_documents() {
 }
 
 #[test]
-fn what_a_server_says_in_an_error_is_text_and_not_endless() {
+fn a_servers_error_is_printable_and_short() {
     let fleet = fleet(3);
     let test_env = TestEnv::with_fleet(fleet.clone());
     let long = format!(
@@ -218,7 +218,7 @@ fn what_a_server_says_in_an_error_is_text_and_not_endless() {
 }
 
 #[test]
-fn entras_words_are_text_and_not_endless_either() {
+fn an_error_of_entra_is_printable_and_short() {
     let fleet = fleet(1);
     let principal = fleet.service_principals[0].clone();
     let test_env = TestEnv::with_fleet(fleet);
@@ -311,7 +311,7 @@ fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
 
 #[cfg(unix)]
 #[test]
-fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
+fn no_file_of_a_sync_is_readable_by_others_whatever_the_umask() {
     for umask in ["000", "077"] {
         let test_env = TestEnv::with_fleet(fleet(2));
         let line = format!(
@@ -340,7 +340,7 @@ fn whatever_the_umask_nothing_that_a_sync_makes_is_open_to_others() {
 }
 
 #[test]
-fn a_file_that_may_grow_no_further_ends_in_an_error_and_leaves_no_lock() {
+fn a_file_size_limit_is_an_error_and_leaves_no_lock() {
     let test_env = TestEnv::with_fleet(fleet(30));
     fs::create_dir(test_env.path(".kube")).expect("made");
     fs::write(test_env.kubeconfig(), "apiVersion: v1\n").expect("written");
@@ -402,7 +402,7 @@ fn an_entry_of_somebody_else_in_another_file_is_not_hidden_by_a_new_one() {
 
 #[cfg(unix)]
 #[test]
-fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
+fn an_administrators_key_in_a_file_that_others_can_read_is_a_warning() {
     let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
         clusters: 2,
         local_accounts: 0.5,
@@ -426,7 +426,7 @@ fn administrators_keys_in_a_file_that_others_can_read_are_warned_of() {
 
 #[cfg(unix)]
 #[test]
-fn a_token_with_a_line_break_is_sent_nowhere() {
+fn a_token_with_a_line_break_is_not_sent() {
     let test_env = TestEnv::with_fleet(fleet(1));
     let script = "#!/bin/sh\necho '{\"accessToken\":\"top\\r\\nX-Secret: hidden\",\"expires_on\":4102444800,\"tenant\":\"t\"}'\n";
     test_env.install_script("az", script);

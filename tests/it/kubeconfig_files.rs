@@ -1,5 +1,5 @@
-//! Kubeconfigs of every kind that people have: behind a lock that was left behind, mounted into a
-//! container, with attributes of their own, in UTF-16, and with nothing in them.
+//! Unusual kubeconfigs: with an abandoned lock, mounted into a container, with extended attributes, in
+//! UTF-16, and empty.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn test_env() -> TestEnv {
 }
 
 #[test]
-fn a_lock_that_was_left_behind_is_told_before_anything_is_asked_for() {
+fn an_abandoned_lock_is_reported_before_any_request() {
     let test_env = test_env();
     fs::create_dir(test_env.path(".kube")).expect("made");
     let lock = test_env.path(".kube/config.lock");
@@ -32,7 +32,7 @@ fn a_lock_that_was_left_behind_is_told_before_anything_is_asked_for() {
     assert_eq!(test_env.simulator.requests().len(), 0, "nobody was asked");
     assert!(lock.exists(), "it is not ours to remove");
 
-    // One of another file in which there are clusters of ours is told as early.
+    // So is the lock of another file that has clusters of ours.
     fs::remove_file(&lock).expect("there");
     assert_eq!(run(&mut test_env.sync(&[])).code, 0);
     test_env.simulator.reset();
@@ -58,7 +58,7 @@ fn a_lock_that_was_left_behind_is_told_before_anything_is_asked_for() {
 }
 
 #[test]
-fn a_lock_of_ours_whose_process_was_killed_needs_no_person() {
+fn the_lock_of_a_killed_process_of_ours_is_removed() {
     let test_env = TestEnv::without_az();
     test_env.write("config", &kubeconfig(300));
     for _ in 0..3 {
@@ -85,7 +85,7 @@ fn a_lock_of_ours_whose_process_was_killed_needs_no_person() {
     assert_eq!(test_env.names(), ["config"]);
 }
 
-/// Runs `convert-kubeconfig` on `config` by root's shell in a mount namespace, after `setup`.
+/// Runs `setup` and `convert-kubeconfig` on `config` in a root shell in a mount namespace.
 fn convert_in_namespace(test_env: &TestEnv, setup: &str, after: &str) -> Ran {
     let script = format!(
         "{setup}\n'{PROGRAM}' convert-kubeconfig --kubeconfig config -l msi; code=$?\n{after}\nexit $code"
@@ -121,7 +121,7 @@ fn a_kubeconfig_that_is_a_mount_point_is_written_in_place() {
         "nothing is left beside it"
     );
 
-    // A link to it, and one that is mounted read-only.
+    // Through a link, and mounted read-only.
     test_env.write("mounted", &before);
     fs::remove_file(test_env.path("config")).expect("there");
     test_env.write("real", "");
@@ -142,7 +142,7 @@ fn a_kubeconfig_that_is_a_mount_point_is_written_in_place() {
 }
 
 #[test]
-fn a_mounted_kubeconfig_on_a_full_disk_keeps_what_it_was() {
+fn a_mounted_kubeconfig_on_a_full_disk_is_not_changed() {
     if !may_mount() {
         return;
     }
@@ -151,7 +151,7 @@ fn a_mounted_kubeconfig_on_a_full_disk_keeps_what_it_was() {
     test_env.write("original", &before);
     fs::create_dir(test_env.path("small")).expect("made");
     test_env.write("config", "");
-    // The file grows by more than is free where it lies; beside its mount point there is room.
+    // The file grows by more than is free on its file system; the one with the mount point has space.
     let setup = "mount -t tmpfs -o size=32k none small; cp original small/file; \
                  dd if=/dev/zero of=small/fill bs=1k count=64 2>/dev/null; mount --bind small/file config";
     let grow = format!(
@@ -200,7 +200,7 @@ fn a_file_that_belongs_to_somebody_else_keeps_its_owner() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_listed_will_do() {
+fn a_directory_need_not_be_listable() {
     if !may_mount() {
         return;
     }
@@ -284,7 +284,7 @@ fn null_is_an_empty_kubeconfig() {
     }
 }
 
-/// The calls by which a file changes: before each of them a run is killed once.
+/// The system calls that change a file. A run is killed before each of them.
 const CALLS: [&str; 9] = [
     "write",
     "ftruncate",
@@ -298,7 +298,7 @@ const CALLS: [&str; 9] = [
 ];
 
 #[test]
-fn a_run_that_is_killed_before_any_of_its_steps_leaves_nothing_that_the_next_one_cannot_mend() {
+fn the_next_run_repairs_what_a_run_that_was_killed_at_any_step_left() {
     let Some(strace) = peer("strace") else { return };
     if !may_mount() {
         return;

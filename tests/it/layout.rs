@@ -1,6 +1,6 @@
-//! Kubeconfigs in the layouts that people and programs give them, each from a number.
+//! Generates kubeconfigs in the layouts of people and programs, each from a number.
 //!
-//! Unit tests of the crate include this file, too.
+//! Unit tests of the crate include this file too.
 
 use serde_json::{Map, Value, json};
 use std::ops::Range;
@@ -21,7 +21,7 @@ impl Random {
         (self.next() % n as u64) as usize
     }
 
-    /// True once in `n`.
+    /// True with a probability of 1/`n`.
     pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -35,11 +35,11 @@ impl Random {
 /// one that is to be converted.
 pub(crate) struct Layout {
     pub(crate) text: String,
-    /// Where the user to convert is among the users.
+    /// The index of the user to convert.
     pub(crate) target: usize,
-    /// Its bytes in the text, from its dash or bracket on.
+    /// Its bytes in the text, from its dash or bracket.
     pub(crate) range: Range<usize>,
-    /// Which user is an anchor's, and which one is the alias for it.
+    /// The index of a user with an anchor, and of the user that is its alias.
     pub(crate) alias: Option<(usize, usize)>,
 }
 
@@ -74,7 +74,7 @@ impl Layout {
     }
 }
 
-/// The values, and which user is written as an alias of which earlier one.
+/// The values, and the user that is an alias of an earlier one.
 fn kubeconfig(random: &mut Random, target: usize) -> (Value, Option<(usize, usize)>) {
     let mut users: Vec<Value> = (0..3)
         .map(|i| {
@@ -169,7 +169,7 @@ fn entra_user(random: &mut Random) -> Value {
         .map(|a| json!(a)),
     );
     if random.one_in(6) {
-        // client-go takes null for an empty string.
+        // client-go reads null as an empty string.
         args.extend([json!("--login-hint"), Value::Null]);
     }
     if random.one_in(10) {
@@ -223,13 +223,13 @@ fn other_user(random: &mut Random, i: usize) -> Value {
 struct Writer {
     out: String,
     eol: &'static str,
-    /// Blanks that a mapping is indented by below its key.
+    /// The indentation of a mapping below its key.
     step: usize,
     /// The same for a list.
     lists: usize,
-    /// Blanks behind a dash.
+    /// The number of blanks behind a dash.
     gap: usize,
-    /// One in so many collections is written in brackets; 0 for none. The same for comments and anchors.
+    /// One in this many collections is written in brackets; 0 for none. Likewise for comments and anchors.
     flow: usize,
     comments: usize,
     anchors: usize,
@@ -352,7 +352,7 @@ impl Writer {
         String::new()
     }
 
-    /// The anchor that an aliased user is named by, and whether this is the alias.
+    /// The anchor of an aliased user, and whether this is the alias.
     fn user_alias(&self) -> Option<bool> {
         let (from, to) = self.alias?;
         let at = |i: usize| self.path == ["users".to_owned(), i.to_string(), "user".to_owned()];
@@ -506,7 +506,7 @@ impl Writer {
         }
     }
 
-    /// A value in brackets; over several lines in some.
+    /// A value in brackets, sometimes over several lines.
     fn flow(&mut self, value: &Value, json: bool) {
         let wide = self.random.one_in(6);
         let (open, close) = match value {

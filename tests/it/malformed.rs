@@ -1,5 +1,4 @@
-//! Malformed kubeconfigs: nothing is added to a file that kubectl can't read, and one that it reads is
-//! not refused.
+//! Malformed kubeconfigs: a file is refused if and only if kubectl can't read it.
 
 use std::{
     fs,
@@ -15,7 +14,7 @@ use kubectl_aad::internals::Document;
 
 use crate::support::peer;
 
-/// What follows `apiVersion: v1` and `kind: Config`.
+/// Texts behind `apiVersion: v1` and `kind: Config`.
 const REST: &[&str] = &[
     "clusters:\n- name: a\n  cluster: &x {server: https://a}\n- name: b\n  cluster: *x\n",
     "a: &x\nb: *x\n",
@@ -230,18 +229,18 @@ const WHOLE: &[&str] = &[
     "~\n",
 ];
 
-/// What kubectl reads and we refuse: rare, and never changed by mistake.
+/// What kubectl reads and we refuse. It is rare.
 const REFUSED_BY_US: &[&str] = &[
-    // Decoded by kubectl, and text for most others.
+    // Decoded by kubectl, but not by most other programs.
     "clusters:\n- name: !!binary YQ==\n  cluster: {server: https://a}\n",
-    // Deeper than any kubeconfig.
+    // Deeper than any real kubeconfig.
     "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n",
-    // A tab that indents, if only within brackets.
+    // Indented by a tab, within brackets.
     "a: [\n\tb]\n",
 ];
 
 #[test]
-fn what_kubectl_can_not_read_is_refused_and_what_it_reads_is_not() {
+fn a_file_is_refused_if_and_only_if_kubectl_cannot_read_it() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
@@ -289,7 +288,7 @@ fn what_kubectl_can_not_read_is_refused_and_what_it_reads_is_not() {
 }
 
 #[test]
-fn a_file_that_kubectl_can_not_read_is_left_alone_and_the_place_is_named() {
+fn a_file_that_kubectl_cannot_read_is_not_changed_and_the_error_names_the_field() {
     let entry = "exec: {command: kubelogin, args: [get-token, --server-id, s]}";
     for (text, what) in [
         (

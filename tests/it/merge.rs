@@ -1,4 +1,4 @@
-//! What `merge` writes, read and rewritten by the real kubectl.
+//! The real kubectl reads and rewrites what `merge` writes.
 
 use std::{fs, path::Path, process::Command};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::peer;
 
-/// Names that a reader of YAML 1.1 takes for something else, unless they are in quotes.
+/// Names that are not strings in YAML 1.1 unless they are quoted.
 const NAMES: [&str; 9] = [
     "yes",
     "on",
@@ -133,7 +133,7 @@ fn kubectl_reads_what_is_written_and_what_it_rewrites_is_still_ours() {
                 );
             }
         }
-        // kubectl writes the whole file anew: its order, its defaults, no comments.
+        // kubectl rewrites the whole file: in its order, with its defaults, without comments.
         kubectl(
             &program,
             &path,

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_url_is_an_error_that_names_the_variable_and_not_the_password() {
+    fn an_invalid_value_is_an_error_that_names_the_variable_and_not_the_password() {
         for bad in [
             "http:\\\\proxy:3128",
             "http://proxy:3128 ",
@@ -314,14 +314,14 @@ mod tests {
                 let shown = failure.render();
                 assert!(shown.contains(&format!("`{name}`")), "{bad:?}: {shown}");
                 assert!(!shown.contains("hunter2"), "{shown}");
-                // What goes without a proxy goes whatever the variable says.
+                // A URL that needs no proxy is not affected.
                 assert_eq!(of(&[(name, bad)], "https://127.0.0.1").expect(bad), None);
             }
         }
     }
 
     #[test]
-    fn a_proxy_is_taken_in_every_form_that_go_takes() {
+    fn a_proxy_may_have_every_form_that_go_accepts() {
         for (given, expected) in [
             ("http://proxy:3128", "http://proxy:3128/"),
             ("https://proxy", "https://proxy/"),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_refusal_is_read_and_its_password_decoded() {
+    fn a_proxys_refusal_is_parsed_and_its_password_decoded() {
         let answer =
             parse_refusal(b"HTTP/1.1 403 Forbidden\r\nVia: squid\r\n\r\n<html>").expect("one");
         assert_eq!((answer.status, answer.header("via")), (403, Some("squid")));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn all_proxy_means_nothing_and_upper_case_comes_first() {
+    fn all_proxy_has_no_effect_and_upper_case_comes_first() {
         for name in ["ALL_PROXY", "all_proxy", "HTTP_PROXY"] {
             assert_eq!(
                 of(&[(name, "http://p")], "https://x.example").expect(name),
@@ -380,7 +380,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_makes_it_panic_or_shows_itself(value in "[ -~]{0,40}", no_proxy in "[ -~]{0,40}") {
+        fn no_value_causes_a_panic_or_is_shown(value in "[ -~]{0,40}", no_proxy in "[ -~]{0,40}") {
             let secret = format!("http://u:hunter2@{value}");
             for value in [value, secret] {
                 let vars = [("HTTPS_PROXY", value.as_str()), ("NO_PROXY", &no_proxy)];

@@ -101,7 +101,7 @@ fn names_are_as_short_as_the_fleet_allows() {
 }
 
 #[test]
-fn a_name_once_given_stays_when_a_twin_appears() {
+fn a_context_keeps_its_name_when_another_cluster_has_the_same() {
     let first = name("prod", "rg1", "s1");
     let (text, _) = run("", &imports(std::slice::from_ref(&first)));
     let fleet = [name("prod", "rg0", "s1"), first];
@@ -147,7 +147,7 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
 }
 
 #[test]
-fn whose_account_az_answers_for_is_not_left_over_from_another_mode() {
+fn the_variables_of_az_are_not_kept_from_another_mode() {
     let mut fleet = imports(&[name("prod", "rg", "s1")]);
     let of_az = json!([
         {"name": "AZURE_CONFIG_DIR", "value": "/work"},
@@ -169,7 +169,7 @@ fn whose_account_az_answers_for_is_not_left_over_from_another_mode() {
     }
 }
 
-/// Replaces one passage, which has to be there.
+/// Replaces a passage, which must exist.
 fn edited(text: &str, from: &str, to: &str) -> String {
     let edited = text.replacen(from, to, 1);
     assert_ne!(edited, text, "`{from}` is not in {text}");
@@ -216,7 +216,7 @@ fn what_a_person_chose_survives_to_the_byte() {
 }
 
 #[test]
-fn a_certificate_authority_beside_none_at_all_goes_again() {
+fn a_certificate_authority_is_removed_from_an_unverified_cluster() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
     let ca = "    certificate-authority-data: Q0E=\n";
@@ -230,7 +230,7 @@ fn a_certificate_authority_beside_none_at_all_goes_again() {
 }
 
 #[test]
-fn what_says_who_signs_in_is_never_left_over() {
+fn nothing_that_decides_who_signs_in_is_kept() {
     let mut fleet = imports(&[name("prod", "rg", "s1")]);
     let ours = |args: &[&str]| json!([&["get-token"], args].concat());
     entries(&mut fleet[0]).user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "a"]);
@@ -257,7 +257,7 @@ fn what_says_who_signs_in_is_never_left_over() {
 }
 
 #[test]
-fn a_context_that_was_led_elsewhere_stays_there_while_that_exists() {
+fn a_redirected_context_is_kept_while_its_target_exists() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
     let theirs = "users:\n- name: robot\n  user: {token: t}\n";
@@ -281,7 +281,7 @@ fn an_entry_of_somebody_else_is_never_taken_over() {
 }
 
 #[test]
-fn an_arm_id_in_other_letters_is_the_same_cluster() {
+fn the_case_of_an_arm_id_does_not_matter() {
     let (text, _) = run("", &imports(&[name("prod", "rg", "s1")]));
     let mut other = imports(&[name("prod", "rg", "s1")]);
     other[0].cluster.id = other[0].cluster.id.to_uppercase();
@@ -303,7 +303,7 @@ fn a_cluster_that_stops_using_certificates_keeps_none() {
 }
 
 #[test]
-fn a_context_that_was_deleted_comes_back_under_its_name() {
+fn a_deleted_context_is_added_with_its_old_name() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
     let document = Document::parse(&text).expect("a kubeconfig");
@@ -315,7 +315,7 @@ fn a_context_that_was_deleted_comes_back_under_its_name() {
 }
 
 #[test]
-fn what_kubectl_adds_when_it_rewrites_the_file_is_no_change() {
+fn what_kubectl_adds_when_it_rewrites_the_file_is_not_a_change() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
     let rewritten = text.replace(
@@ -326,7 +326,7 @@ fn what_kubectl_adds_when_it_rewrites_the_file_is_no_change() {
     assert_eq!((again, outcomes[0].1), (rewritten, Action::Unchanged));
 }
 
-/// Scalars that kubectl takes for strings, some of them only because of their quotes.
+/// Scalars that kubectl reads as strings, some of them only because they are quoted.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,6}",
@@ -382,7 +382,7 @@ fn foreign() -> impl Strategy<Value = (String, Value)> {
                 let block = Document::parse("")
                     .and_then(|d| d.render(&one))
                     .expect("written");
-                // JSON leaves characters as they are that YAML must have escaped.
+                // YAML requires escapes for characters that JSON does not escape.
                 let escaped = |c: char| match c {
                     '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}'..
                         if u32::from(c) <= 0xffff =>
@@ -499,7 +499,7 @@ fn names_of_one_file_are_not_given_in_another() {
 }
 
 #[test]
-fn a_user_that_a_sync_writes_anew_remembers_no_earlier_sign_in() {
+fn a_user_that_a_sync_rewrites_has_no_history() {
     let cluster = name("a", "rg", "s");
     let (text, _) = run("", &[import(&cluster)]);
     let mut root = Document::parse(&text).expect("a kubeconfig").root().clone();
@@ -522,7 +522,7 @@ fn a_user_that_a_sync_writes_anew_remembers_no_earlier_sign_in() {
 }
 
 #[test]
-fn an_entry_without_a_name_is_somebodys_and_stays_with_its_comments() {
+fn an_entry_without_a_name_is_kept_with_its_comments() {
     let text = "# mine\nclusters:\n# one without a name\n- cluster: {server: 'https://a'} # keep\n# two\n-   name: \"b\"\n    cluster: {server: https://b}\ncontexts:\n- # nothing\nusers:\n- user: {token: 't'} # no name\n";
     let (new, outcomes) = run(text, &[import(&name("x", "rg", "s"))]);
     assert_eq!(outcomes[0].1, Action::Added);

@@ -158,7 +158,7 @@ pub(super) fn flow_like(value: &Value, node: &Node<'_>, text: &str) -> String {
     }
 }
 
-/// A whole document from values alone.
+/// A whole document.
 pub(super) fn document(map: &Map<String, Value>, eol: &str) -> String {
     let mut emitter = Emitter::new(eol);
     emitter.block_map(map, 0);
@@ -176,7 +176,7 @@ pub(super) fn scalar(text: &str) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    // A flag of an argument list is the one place where a leading dash is common and harmless.
+    // A leading dash is common, and unambiguous, in the flags of an argument list.
     let rest = match text.strip_prefix("--") {
         Some(flag) if flag.starts_with(|c: char| c.is_ascii_lowercase()) => flag,
         Some(_) => return false,

@@ -38,7 +38,7 @@ fn an_entry_is_added_and_no_other_byte_changes() {
 }
 
 #[test]
-fn a_changed_field_replaces_that_field_alone() {
+fn a_changed_field_replaces_only_that_field() {
     let out = edited(MESSY, |v| {
         v["clusters"][0]["cluster"]["server"] = json!("https://z")
     });
@@ -91,7 +91,7 @@ fn entries_and_fields_are_removed_by_line() {
         Ok(MESSY.replace("    hint: |\n      x\n\n      y\n", ""))
     );
     let out = edited("- a\n", |v| *v = json!({}));
-    assert!(out.is_err(), "a list is no kubeconfig");
+    assert!(out.is_err(), "a list is not a kubeconfig");
     let text = "users:\n- user: {}\n  name: a # keep\n";
     let out = edited(text, |v| {
         v["users"][0]
@@ -160,7 +160,7 @@ fn anchors_elsewhere_stay_and_a_shared_value_is_not_changed_for_both() {
 }
 
 #[test]
-fn an_inherited_key_that_is_taken_away_is_gone() {
+fn an_inherited_key_can_be_removed() {
     let text =
         "base: &b {token: t}\nusers:\n- name: a\n  user:\n    <<: *b\n    exec: {command: x}\n";
     let out = edited(text, |v| {
@@ -177,7 +177,7 @@ fn an_inherited_key_that_is_taken_away_is_gone() {
 }
 
 #[test]
-fn what_does_not_change_stays_however_it_is_written() {
+fn an_unchanged_value_keeps_its_text_in_any_form() {
     let odd = "contexts:\n-\n  &c\n  name: x   # keep\n  context: {cluster: a, user: b}\n";
     for text in [
         odd,
@@ -242,7 +242,7 @@ fn numbers_in_unusual_notation_stay_as_written() {
     );
 }
 
-/// Entries as people and programs write them, each with a name of its own.
+/// Entries as people and programs write them, with different names.
 fn odd_entries() -> impl Strategy<Value = String> {
     let form = prop::sample::select(vec![
         "- name: N\n  user:\n    k: v\n    x: 1\n",
