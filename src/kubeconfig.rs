@@ -2,7 +2,7 @@
 //!
 //! [`merge`] and [`convert`] are pure; only [`mod@file`] writes.
 
-pub(crate) mod auth_provider;
+mod auth_provider;
 pub(crate) mod convert;
 mod document;
 mod encoding;

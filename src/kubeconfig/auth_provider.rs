@@ -1,22 +1,31 @@
-//! Reads the `azure` auth provider of kubectl before 1.26.
+//! The `azure` auth provider, which signed in with a device code until kubectl 1.26 removed it.
 
-use crate::login::{Origin, Param, Settings};
+use crate::login::{LoginMode, Origin, Param, Settings};
 
-/// The sign-in that an auth provider's `config` describes. `config-mode` absent or `0` means tokens with `spn:` in
-/// their audience.
-pub(crate) fn settings<'c>(config: impl Fn(&str) -> Option<&'c str>) -> Settings {
+/// The provider's `name` in a user's `auth-provider`.
+pub(super) const NAME: &str = "azure";
+
+/// What the provider's `config` says. Its user signs in with `devicecode`.
+pub(super) fn settings<'a>(config: impl Fn(&str) -> Option<&'a str>) -> Settings {
+    let text = |key| config(key).filter(|text| !text.is_empty());
     let mut settings = Settings::new();
+    settings.set(
+        Param::Login,
+        LoginMode::DeviceCode.name(),
+        Origin::ExecEntry,
+    );
     for (key, param) in [
         ("apiserver-id", Param::ServerId),
         ("client-id", Param::ClientId),
         ("tenant-id", Param::TenantId),
         ("environment", Param::Environment),
     ] {
-        if let Some(text) = config(key).filter(|text| !text.is_empty()) {
+        if let Some(text) = text(key) {
             settings.set(param, text, Origin::ExecEntry);
         }
     }
-    if matches!(config("config-mode"), None | Some("" | "0")) {
+    // Only `1` means tokens without `spn:` in their audience.
+    if matches!(text("config-mode"), None | Some("0")) {
         settings.set(Param::Legacy, "true", Origin::ExecEntry);
     }
     settings

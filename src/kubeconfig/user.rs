@@ -1,25 +1,25 @@
-//! What Azure Resource Manager answers for a cluster's user: a kubeconfig of one entry.
+//! Reads the kubeconfig that Azure Resource Manager returns for a cluster's user.
 //!
-//! These are bytes from elsewhere. Only the fields that are understood are taken; a file name, a
-//! command or a proxy in them is not.
+//! It is not trusted: only known fields are read, and no file name, command or proxy.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use serde_json::{Map, Value, json};
 
-use super::{document::Document, error::unexpected};
-use crate::error::Result;
+use super::{auth_provider, document::Document, error::unexpected};
+use crate::{
+    error::Result,
+    login::{ExecArgs, Settings},
+};
 
-/// Larger answers are refused. One is some 4 KB.
+/// Larger answers are refused. One has about 4 KB.
 const MAX_BYTES: usize = 1 << 20;
 
 /// One cluster and how its user signs in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct UserKubeconfig {
-    /// The API server's URL, `https://host:port`.
-    pub server: String,
     /// The cluster's value for a kubeconfig: `server`, `certificate-authority-data` and, where
     /// given, `tls-server-name`.
     pub cluster: Map<String, Value>,
@@ -27,16 +27,9 @@ pub(crate) struct UserKubeconfig {
 }
 
 /// How the user of an AKS kubeconfig signs in.
-#[derive(Clone, PartialEq)]
 pub(crate) enum UserCredential {
-    /// The arguments of an exec plugin, `kubelogin get-token …`, and its environment.
-    Exec {
-        args: Vec<String>,
-        env: Vec<(String, String)>,
-    },
-    /// The `config` of the `azure` auth provider that kubectl 1.26 gave up: `apiserver-id`,
-    /// `client-id`, `tenant-id`, `environment`, `config-mode`.
-    AzureAuthProvider { config: BTreeMap<String, String> },
+    /// With Entra ID: what the arguments of an exec plugin say, or the `azure` auth provider.
+    Entra { settings: Settings },
     /// A cluster without Entra ID: the user's value with an administrator's certificate and key, or token.
     LocalAccount { user: Map<String, Value> },
 }
@@ -45,20 +38,15 @@ pub(crate) enum UserCredential {
 impl fmt::Debug for UserCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UserCredential::Exec { args, .. } => f
-                .debug_struct("Exec")
-                .field("args", &args.len())
-                .finish_non_exhaustive(),
-            UserCredential::AzureAuthProvider { config } => f
-                .debug_struct("AzureAuthProvider")
-                .field("config", config)
-                .finish(),
+            UserCredential::Entra { settings } => {
+                f.debug_struct("Entra").field("settings", settings).finish()
+            }
             UserCredential::LocalAccount { .. } => f.write_str("LocalAccount(..)"),
         }
     }
 }
 
-/// Reads the kubeconfig that `listClusterUserCredential` answers (base64 already undone).
+/// Reads the kubeconfig in the response of `listClusterUserCredential`, decoded from base64.
 ///
 /// # Errors
 /// For what is no usable kubeconfig. No error quotes the answer.
@@ -72,9 +60,8 @@ pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig> {
         // serde's message may quote a value.
         .map_err(|_| unexpected("a field is of the wrong type"))?;
     let (cluster, user) = current(config)?;
-    let (server, cluster) = cluster_value(&cluster)?;
+    let cluster = cluster_value(&cluster)?;
     Ok(UserKubeconfig {
-        server,
         cluster,
         user: credential(user)?,
     })
@@ -117,7 +104,7 @@ fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo)> {
     Ok((cluster, user))
 }
 
-fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>)> {
+fn cluster_value(cluster: &Cluster) -> Result<Map<String, Value>> {
     let server = cluster.server.clone().unwrap_or_default();
     let url = url::Url::parse(&server).map_err(|_| unexpected("its `server` is not a URL"))?;
     if url.scheme() != "https" || !url.has_host() || !url.username().is_empty() {
@@ -144,30 +131,24 @@ fn cluster_value(cluster: &Cluster) -> Result<(String, Map<String, Value>)> {
     if let Some(name) = &cluster.tls_server_name {
         value.insert("tls-server-name".to_owned(), json!(name));
     }
-    Ok((server, value))
+    Ok(value)
 }
 
 fn credential(user: AuthInfo) -> Result<UserCredential> {
     if let Some(exec) = user.exec {
-        let env = exec
-            .env
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|mut variable| Some((variable.remove("name")?, variable.remove("value")?)));
-        return Ok(UserCredential::Exec {
-            args: exec.args.unwrap_or_default(),
-            env: env.collect(),
+        let args = exec.args.unwrap_or_default();
+        return Ok(UserCredential::Entra {
+            settings: ExecArgs::parse(&args)?.into_settings(),
         });
     }
     if let Some(provider) = user.auth_provider {
-        if provider.name != "azure" {
+        if provider.name != auth_provider::NAME {
             return Err(unexpected(
                 "its user signs in with an unknown auth provider",
             ));
         }
-        return Ok(UserCredential::AzureAuthProvider {
-            config: provider.config.into_iter().collect(),
-        });
+        let settings = auth_provider::settings(|key| provider.config.get(key).map(String::as_str));
+        return Ok(UserCredential::Entra { settings });
     }
     let value = serde_json::to_value(&user).map_err(|_| unexpected("its user can't be read"))?;
     let mut kept = Map::new();
@@ -187,6 +168,7 @@ fn credential(user: AuthInfo) -> Result<UserCredential> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::Param;
     use proptest::prelude::*;
 
     const CA: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t";
@@ -197,35 +179,40 @@ mod tests {
         )
     }
 
-    #[test]
-    fn an_exec_user_gives_its_arguments() {
-        let text = kubeconfig(
-            "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      args:\n      - get-token\n      - --login\n      - devicecode\n      command: kubelogin\n      env: null\n      provideClusterInfo: false\n",
-        );
-        let parsed = parse_user_kubeconfig(text.as_bytes()).expect("a kubeconfig");
-        assert_eq!(parsed.server, "https://a.hcp.io:443");
-        assert_eq!(parsed.cluster["certificate-authority-data"], CA);
-        let args = ["get-token", "--login", "devicecode"]
-            .map(str::to_owned)
-            .to_vec();
-        assert_eq!(
-            parsed.user,
-            UserCredential::Exec {
-                args,
-                env: Vec::new()
-            }
-        );
+    fn settings(user: &str) -> Settings {
+        let parsed = parse_user_kubeconfig(kubeconfig(user).as_bytes()).expect("a kubeconfig");
+        match parsed.user {
+            UserCredential::Entra { settings } => settings,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn an_azure_auth_provider_gives_its_config() {
-        let text = kubeconfig(
-            "    auth-provider:\n      name: azure\n      config:\n        apiserver-id: s\n        config-mode: \"1\"\n",
-        );
-        let config = [("apiserver-id", "s"), ("config-mode", "1")];
-        let config = config.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let parsed = parse_user_kubeconfig(text.as_bytes()).expect("a kubeconfig");
-        assert_eq!(parsed.user, UserCredential::AzureAuthProvider { config });
+    fn an_exec_user_gives_its_settings() {
+        let text = "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      args:\n      - get-token\n      - --login\n      - devicecode\n      command: kubelogin\n      env: null\n      provideClusterInfo: false\n";
+        let parsed = parse_user_kubeconfig(kubeconfig(text).as_bytes()).expect("a kubeconfig");
+        assert_eq!(parsed.cluster["server"], "https://a.hcp.io:443");
+        assert_eq!(parsed.cluster["certificate-authority-data"], CA);
+        assert_eq!(settings(text).get(Param::Login), Some("devicecode"));
+    }
+
+    #[test]
+    fn an_azure_auth_provider_gives_its_settings() {
+        let with = |config: &str| {
+            settings(&format!(
+                "    auth-provider:\n      name: azure\n      config:\n        apiserver-id: s\n{config}"
+            ))
+        };
+        let new = with("        config-mode: \"1\"\n");
+        assert_eq!(new.get(Param::ServerId), Some("s"));
+        assert!(!new.is_on(Param::Legacy));
+        for old in [
+            "        config-mode: \"0\"\n",
+            "        config-mode: \"\"\n",
+            "",
+        ] {
+            assert!(with(old).is_on(Param::Legacy), "{old}");
+        }
     }
 
     #[test]

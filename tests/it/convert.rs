@@ -464,6 +464,33 @@ fn what_an_entry_said_before_does_not_come_back_once_it_was_changed() {
 }
 
 #[test]
+fn an_account_is_written_to_a_devicecode_entry_and_stays_in_it() {
+    let test_env = TestEnv::without_az();
+    let more = ["--client-id", "A", "--tenant-id", "T"];
+    test_env.write("config", &user_of("devicecode", &more));
+    let convert = |flags: &[&str]| {
+        let ran = test_env.convert(&[&["--kubeconfig", "config"], flags].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+        test_env.read("config")
+    };
+    let named = convert(&["-l", "devicecode", "--login-hint", "ann@example.com"]);
+    assert!(named.contains("ann@example.com"), "{named}");
+    for flags in [
+        &["-l", "devicecode"][..],
+        &["-l", "interactive"],
+        &["-l", "devicecode", "--client-id", "B"],
+        &[],
+    ] {
+        let after = convert(flags);
+        assert!(after.contains("ann@example.com"), "{flags:?}: {after}");
+    }
+    convert(&["-l", "azurecli"]);
+    let back = convert(&["-l", "devicecode"]);
+    assert!(back.contains("ann@example.com"), "{back}");
+}
+
+#[test]
 fn another_kubelogins_users_are_left_alone_and_named_when_asked_for() {
     let test_env = TestEnv::without_az();
     let text = "contexts:\n- name: x\n  context: {cluster: c, user: o}\nusers:\n- name: o\n  user: {exec: {command: kubelogin, args: [get-token, --oidc-issuer-url=https://i]}}\n";

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     kubeconfig::auth_provider,
-    login::{ExecArgs, LoginMode, Origin, Param, Settings},
+    login::{ExecArgs, LoginMode, Param, Settings},
 };
 use serde_json::{Map, Value};
 
@@ -94,18 +94,9 @@ impl Source {
         }
     }
 
-    /// The `azure` auth provider of kubectl before 1.26, which signed in with a device code.
-    ///
-    /// `config-mode` left out, or `0`, means tokens with `spn:` in their audience.
     fn of_auth_provider(user: &Map<String, Value>) -> Self {
-        let config = |key: &str| {
-            user.get("auth-provider")
-                .and_then(|provider| provider.get("config")?.get(key))
-                .and_then(Value::as_str)
-        };
-        let mut settings = auth_provider::settings(config);
-        let mode = LoginMode::DeviceCode.name();
-        settings.set(Param::Login, mode, Origin::ExecEntry);
+        let config = user.get("auth-provider").and_then(|it| it.get("config"));
+        let settings = auth_provider::settings(|key| config?.get(key)?.as_str());
         Self {
             in_exec: false,
             mode: LoginMode::DeviceCode,
@@ -119,7 +110,7 @@ fn is_azure_auth_provider(user: &Map<String, Value>) -> bool {
     let name = user
         .get("auth-provider")
         .and_then(|provider| provider.get("name"));
-    name.and_then(Value::as_str) == Some("azure")
+    name.and_then(Value::as_str) == Some(auth_provider::NAME)
 }
 
 /// Azure's plugin under any path, as kubelogin itself finds it, or ours as a program or a `kubectl` plugin.

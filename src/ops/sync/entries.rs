@@ -10,11 +10,11 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{Cluster, Entries, State},
     kubeconfig::{
-        UserCredential, UserKubeconfig, auth_provider,
+        UserCredential, UserKubeconfig,
         convert::{EXEC_COMMAND, INSTALL_HINT},
         parse_user_kubeconfig,
     },
-    login::{AKS_SERVER_ID, ExecArgs, Param},
+    login::{AKS_SERVER_ID, Param},
     secret::Secret,
 };
 
@@ -94,10 +94,7 @@ fn user_value(
         UserCredential::LocalAccount { user } => {
             return Ok(request.local_accounts.then(|| (user.clone(), None)));
         }
-        UserCredential::Exec { args, .. } => ExecArgs::parse(args)?.into_settings(),
-        UserCredential::AzureAuthProvider { config } => {
-            auth_provider::settings(|key| config.get(key).map(String::as_str))
-        }
+        UserCredential::Entra { settings } => settings,
     };
     let server_id = wanted
         .text(Param::ServerId)
