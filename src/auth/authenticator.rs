@@ -15,7 +15,7 @@ use super::{
     cache::{CacheKey, TokenCache},
     cache_key, error_context,
     flow_context::FlowContext,
-    flows::{self, Flow, Issuer, Profile},
+    flows::{self, Flow, Issuer, Profile, azd, azurecli},
     lifetime,
     oauth::Tokens,
     pop::{self, PopKey},
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::{Failure, Result},
     host::{Host, ProcessId},
-    login::{CommandLine, PopClaims, SignIn},
+    login::{CommandLine, Login, PopClaims, SignIn},
 };
 
 /// The tenant of a person who names none: the account's home tenant.
@@ -65,6 +65,16 @@ pub(crate) struct Authenticator {
 
 #[async_trait]
 impl TokenSource for Authenticator {
+    fn sign_in_command(&self, tenant: Option<&str>) -> Option<String> {
+        let tenant = tenant.unwrap_or_default();
+        let command = match &self.sign_in.login {
+            Login::AzureCli(_) => azurecli::login_command(&self.host, tenant),
+            Login::Azd(_) => azd::login_command(&self.host, tenant),
+            _ => return None,
+        };
+        Some(command.to_string())
+    }
+
     /// From the cache, else fetched within the time limit.
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
         if let Some(token) = self.cached(request) {

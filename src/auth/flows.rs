@@ -9,8 +9,8 @@ use crate::{
     login::{Login, PopClaims},
 };
 
-mod azd;
-mod azurecli;
+pub(super) mod azd;
+pub(super) mod azurecli;
 mod azurepipelines;
 mod devicecode;
 mod interactive;

@@ -71,6 +71,11 @@ pub(crate) trait TokenSource: Send + Sync {
     /// # Errors
     /// What went wrong, with a hint.
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken>;
+
+    /// The command with which a person signs in to a tenant again, if there is one.
+    fn sign_in_command(&self, _tenant: Option<&str>) -> Option<String> {
+        None
+    }
 }
 
 #[cfg(test)]

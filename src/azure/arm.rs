@@ -251,9 +251,13 @@ impl<'a> Arm<'a> {
                 Next::Retry(wait) => tokio::time::sleep(wait).await,
                 Next::Stop | Next::NoTimeFor(_) => {
                     return Err(match sent {
-                        Ok(answer) => {
-                            error::failure(call.doing, &origin(url), &answer, &token.secret)
-                        }
+                        Ok(answer) => error::failure(
+                            call.doing,
+                            &origin(url),
+                            &answer,
+                            &token.secret,
+                            self.tokens.sign_in_command(call.tenant),
+                        ),
                         Err(why) => call.failed(why),
                     });
                 }

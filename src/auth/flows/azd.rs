@@ -57,6 +57,17 @@ impl Flow for Azd {
     }
 }
 
+/// The `azd auth login` for the directory that is used.
+pub(in crate::auth) fn login_command(host: &Host, tenant: &str) -> CommandLine {
+    command_of_azd(host, "azd auth login", tenant)
+}
+
+fn command_of_azd(host: &Host, command: &str, tenant: &str) -> CommandLine {
+    CommandLine::new(command)
+        .variable_of(host, AZD_CONFIG_DIR.variable)
+        .flag_some("--tenant-id", tenant)
+}
+
 fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
     // azd reports errors as JSON lines on standard output (`consoleMessage`).
     let told = finished
@@ -69,12 +80,7 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
         })
         .next_back();
     let said = last_lines(&told.unwrap_or_else(|| finished.stderr.clone()));
-    let azd = |command: &str| {
-        CommandLine::new(command)
-            .variable_of(cx.host, AZD_CONFIG_DIR.variable)
-            .flag_some("--tenant-id", cx.tenant)
-    };
-    let login = azd("azd auth login");
+    let login = login_command(cx.host, cx.tenant);
     if let Some(failure) = entra_failure(&said, "azd", |_| format!("type `{login}`")) {
         return failure;
     }
@@ -87,6 +93,8 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
         .because(said)
         .hint(format!(
             "type `{}` to see what azd says",
-            azd("azd auth token").flag("--scope", &cx.scope()).silent()
+            command_of_azd(cx.host, "azd auth token", cx.tenant)
+                .flag("--scope", &cx.scope())
+                .silent()
         ))
 }

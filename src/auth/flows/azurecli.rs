@@ -80,16 +80,23 @@ fn looks_like_id(tenant: &str) -> bool {
     uuid::Uuid::try_parse(tenant).is_ok()
 }
 
+/// The `az login` for the directory and the cloud that are used.
+pub(in crate::auth) fn login_command(host: &Host, tenant: &str) -> CommandLine {
+    command_of_az(host, "az login").flag_some("--tenant", tenant)
+}
+
+fn command_of_az(host: &Host, command: &str) -> CommandLine {
+    let line = CommandLine::new(command).variable_of(host, AZ_CONFIG_DIR.variable);
+    match cli_account_fingerprint::cloud_for_this_call(host) {
+        Some(cloud) => line.variable(AZ_CLOUD_VARIABLE, cloud),
+        None => line,
+    }
+}
+
 fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> Failure {
     let said = last_lines(without_advice(stderr));
-    let az = |command: &str| {
-        let line = CommandLine::new(command).variable_of(cx.host, AZ_CONFIG_DIR.variable);
-        match cli_account_fingerprint::cloud_for_this_call(cx.host) {
-            Some(cloud) => line.variable(AZ_CLOUD_VARIABLE, cloud),
-            None => line,
-        }
-    };
-    let login = az("az login").flag_some("--tenant", cx.tenant);
+    let az = |command| command_of_az(cx.host, command);
+    let login = login_command(cx.host, cx.tenant);
     let failure = |kind, message: &str| Failure::of(kind, message).because(&said);
     if let Some(failure) = entra_failure(&said, "az", |_| {
         format!("type `{}`", login.clone().flag("--scope", &cx.scope()))

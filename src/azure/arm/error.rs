@@ -58,8 +58,14 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// Turns an answer that is not 2xx into an error. `doing` completes the sentence "could not …"; the token
-/// that was sent is redacted.
-pub(super) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) -> Failure {
+/// that was sent is redacted. `sign_in_command` is the command with which a person signs in again.
+pub(super) fn failure(
+    doing: &str,
+    place: &str,
+    answer: &Answer,
+    sent: &Secret,
+    sign_in_command: Option<String>,
+) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
@@ -92,7 +98,10 @@ pub(super) fn failure(doing: &str, place: &str, answer: &Answer, sent: &Secret) 
     {
         Some(row) => failure.hint(row.hint),
         None => match answer.status {
-            401 => failure.hint("sign in again; where that is with `az`, run `az login`"),
+            401 => failure.hint(match sign_in_command {
+                Some(command) => format!("sign in again: type `{command}`"),
+                None => "sign in again".to_owned(),
+            }),
             429 => failure
                 .hint("wait a few minutes, or choose fewer subscriptions with `--subscription`"),
             500..=599 if error.is_some() => {
@@ -165,6 +174,7 @@ mod tests {
             "https://arm.example",
             &answer(status, body),
             &Secret::new("t0ken"),
+            Some("AZURE_CONFIG_DIR=/az az login".to_owned()),
         )
     }
 
@@ -179,6 +189,12 @@ mod tests {
         assert!(shown.starts_with("error: could not list the clusters\n"));
         assert!(shown.contains("403 `AuthorizationFailed`: The client has no authorization"));
         assert!(shown.contains("`Azure Kubernetes Service Cluster User Role`"));
+    }
+
+    #[test]
+    fn a_refused_token_comes_with_the_persons_own_command_to_sign_in() {
+        let shown = refused(401, r#"{"error":{"code":"ExpiredAuthenticationToken"}}"#).render();
+        assert!(shown.ends_with("hint: sign in again: type `AZURE_CONFIG_DIR=/az az login`\n"));
     }
 
     #[test]
@@ -222,7 +238,7 @@ mod tests {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };
-                prop_assert!(failure("x", "https://x", &answer, &Secret::default()).render().len() < 4_000);
+                prop_assert!(failure("x", "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
             }
         }
     }

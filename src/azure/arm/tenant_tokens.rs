@@ -107,6 +107,11 @@ impl<'a> TenantTokens<'a> {
         self.get(tenant).await
     }
 
+    /// The command with which a person signs in to a tenant again, if there is one.
+    pub(super) fn sign_in_command(&self, tenant: Option<&str>) -> Option<String> {
+        self.source.sign_in_command(tenant)
+    }
+
     /// Replaces a refused token. Returns false if it was already renewed for this reason.
     ///
     /// # Errors
