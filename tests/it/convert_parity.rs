@@ -3,11 +3,12 @@
 //! Exec entries must be equal, or differ in a way that `docs/kubelogin-compat.md` lists; and each
 //! way that it lists must turn up. The cases come from a fixed seed, so they are the same every time.
 
+mod cases;
+
 use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    process::{Command, Output},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +18,9 @@ use std::{
 
 use serde_yaml::{Mapping, Value};
 
+use self::cases::{env_of, flags_of, kubeconfig, user_of};
 use crate::{
+    env::{PROGRAM, TestEnv, run},
     layout::Random,
     support::{peer, repository},
 };
@@ -50,17 +53,16 @@ fn exec_entries_equal_kubelogins_or_differ_as_documented() {
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                let home = tempfile::tempdir().expect("a directory");
+                let test_env = TestEnv::without_az();
                 loop {
                     let number = next.fetch_add(1, Ordering::SeqCst);
                     if number >= CASES {
                         return;
                     }
                     let case = Case::new(number as u64);
-                    let theirs = case.run(&kubelogin, &[], home.path());
+                    let theirs = case.run(&test_env, &kubelogin, &[]);
                     let own = ["--exec-command", "kubelogin", "--strict"];
-                    let binary = Path::new(env!("CARGO_BIN_EXE_kubectl-aad"));
-                    let ours = case.run(binary, &own, home.path());
+                    let ours = case.run(&test_env, PROGRAM.as_ref(), &own);
                     let mut differences = BTreeSet::new();
                     let fault = case.compare(&theirs, &ours, &mut differences);
                     if theirs.succeeded {
@@ -148,7 +150,7 @@ struct User {
     args: Vec<String>,
 }
 
-struct Ran {
+struct Converted {
     succeeded: bool,
     /// Whether the file is byte for byte what it was.
     untouched: bool,
@@ -200,31 +202,32 @@ impl Case {
         }
     }
 
-    fn run(&self, program: &Path, own: &[&str], home: &Path) -> Ran {
-        let path = home.join("config");
-        fs::write(&path, &self.kubeconfig).expect("the kubeconfig can be written");
-        let Output { status, stderr, .. } = Command::new(program)
+    fn run(&self, test_env: &TestEnv, program: &Path, own: &[&str]) -> Converted {
+        let path = test_env.write("config", &self.kubeconfig);
+        let ran = run(test_env
+            .program(program)
             .arg("convert-kubeconfig")
             .arg("--kubeconfig")
             .arg(&path)
             .args(&self.flags)
             .args(own)
-            .env_clear()
-            .env("HOME", home)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .output()
-            .expect("the program runs");
-        let text = fs::read_to_string(&path).expect("the kubeconfig is there");
-        Ran {
-            succeeded: status.success(),
+            .envs(self.env.iter().map(|(name, value)| (name, value))));
+        let text = test_env.read("config");
+        Converted {
+            succeeded: ran.code == 0,
             untouched: text == self.kubeconfig,
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            stderr: ran.stderr,
             config: serde_yaml::from_str(&text).expect("the kubeconfig is YAML"),
         }
     }
 
     /// Collects the ids of the differences; returns what can't be explained.
-    fn compare(&self, theirs: &Ran, ours: &Ran, ids: &mut BTreeSet<String>) -> Option<String> {
+    fn compare(
+        &self,
+        theirs: &Converted,
+        ours: &Converted,
+        ids: &mut BTreeSet<String>,
+    ) -> Option<String> {
         let mut id = |id: &str| {
             ids.insert(id.to_owned());
         };
@@ -304,8 +307,8 @@ impl Case {
         &self,
         i: usize,
         user: &User,
-        theirs: &Ran,
-        ours: &Ran,
+        theirs: &Converted,
+        ours: &Converted,
         ids: &mut BTreeSet<String>,
     ) -> Option<String> {
         let mut id = |id: &str| {
@@ -597,319 +600,4 @@ fn user_value(config: &Value, name: &str) -> Option<Value> {
             .cloned()
             .unwrap_or(Value::Mapping(Mapping::new())),
     )
-}
-
-fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
-    const VALUES: [(&str, &[&str]); 17] = [
-        ("--server-id", &["flag-server"]),
-        ("--client-id", &["flag-client", ""]),
-        ("--tenant-id", &["flag-tenant", ""]),
-        ("-t", &["short-tenant"]),
-        ("--subscription", &["flag subscription"]),
-        (
-            "--environment",
-            &[
-                "AzureChinaCloud",
-                "AzureUSGovernmentCloud",
-                "",
-                "AzurePubicCloud",
-            ],
-        ),
-        ("--client-secret", &["flag-secret"]),
-        (
-            "--client-certificate",
-            &["flag.pem", "/flag/cert.pem", "flag.pem"],
-        ),
-        ("--client-certificate-password", &["flag-password", ""]),
-        ("--username", &["flag-user"]),
-        ("--password", &["flag-password"]),
-        ("--identity-resource-id", &["/subscriptions/flag"]),
-        ("--federated-token-file", &["/flag/token"]),
-        (
-            "--azure-pipelines-service-connection-id",
-            &["flag-connection"],
-        ),
-        (
-            "--redirect-url",
-            &["http://localhost:1", "", "http://localhost:1", "nonsense"],
-        ),
-        ("--login-hint", &["flag@example.com"]),
-        ("--azure-config-dir", &["/flag/az"]),
-    ];
-    for (flag, values) in VALUES {
-        if random.one_in(5) {
-            let value = random.pick(values);
-            if random.one_in(2) && flag.starts_with("--") {
-                flags.push(format!("{flag}={value}"));
-            } else {
-                flags.extend([flag.to_owned(), value.to_owned()]);
-            }
-        }
-    }
-    if random.one_in(8) {
-        let host = random.pick(&[
-            "https://login.example/",
-            "https://login.example/",
-            "https://login.example",
-            "http://login.example/",
-            "login.example/",
-        ]);
-        flags.extend(["--authority-host".to_owned(), host.to_owned()]);
-    }
-    if random.one_in(6) {
-        let flag = random.pick(&["--cache-dir", "--token-cache-dir"]);
-        flags.extend([flag.to_owned(), "/flag/cache".to_owned()]);
-    }
-    if random.one_in(6) {
-        flags.push(
-            random
-                .pick(&["--legacy", "--legacy=true", "--legacy=false"])
-                .to_owned(),
-        );
-    }
-    if random.one_in(6) {
-        flags.push("--pop-enabled".to_owned());
-    }
-    if random.one_in(6) {
-        if random.one_in(2) {
-            flags.push("--pop-enabled=true".to_owned());
-        }
-        flags.extend(["--pop-claims".to_owned(), "u=/flag/arm".to_owned()]);
-    }
-    for flag in ["--use-azurerm-env-vars", "--disable-instance-discovery"] {
-        if random.one_in(6) {
-            flags.push(flag.to_owned());
-        }
-    }
-    if random.one_in(6) {
-        let flag = [
-            "--disable-environment-override",
-            "--disable-environment-override=false",
-        ];
-        flags.push(random.pick(&flag).to_owned());
-    }
-    if random.one_in(10) {
-        let timeout = random.pick(&["30s", "1m30s", "0s", "-1s", "soon"]);
-        flags.push(format!("--timeout={timeout}"));
-    }
-}
-
-fn env_of(random: &mut Random, env: &mut Vec<(&'static str, String)>) {
-    const NAMES: [&str; 22] = [
-        "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
-        "AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
-        "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE",
-        "AAD_SERVICE_PRINCIPAL_CLIENT_CERTIFICATE_PASSWORD",
-        "AAD_USER_PRINCIPAL_NAME",
-        "AAD_USER_PRINCIPAL_PASSWORD",
-        "AZURE_CLIENT_ID",
-        "AZURE_CLIENT_SECRET",
-        "AZURE_CLIENT_CERTIFICATE_PATH",
-        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
-        "AZURE_USERNAME",
-        "AZURE_PASSWORD",
-        "AZURE_TENANT_ID",
-        "AZURE_FEDERATED_TOKEN_FILE",
-        "ARM_CLIENT_ID",
-        "ARM_CLIENT_SECRET",
-        "ARM_CLIENT_CERTIFICATE_PATH",
-        "ARM_CLIENT_CERTIFICATE_PASSWORD",
-        "ARM_TENANT_ID",
-        "AZURESUBSCRIPTION_TENANT_ID",
-        "AZURESUBSCRIPTION_CLIENT_ID",
-        "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
-    ];
-    if random.one_in(2) {
-        return;
-    }
-    for name in NAMES {
-        if random.one_in(4) {
-            let value = if random.one_in(6) {
-                String::new()
-            } else {
-                format!("env-{}", name.to_lowercase())
-            };
-            env.push((name, value));
-        }
-    }
-    if random.one_in(8) {
-        let host = random.pick(&["https://env.example/", "https://env.example"]);
-        env.push(("AZURE_AUTHORITY_HOST", host.to_owned()));
-    }
-    if random.one_in(8) {
-        let timeout = random.pick(&["5s", "bad", ""]);
-        env.push(("AZURE_CLI_TIMEOUT", timeout.to_owned()));
-    }
-    if random.one_in(8) {
-        env.push(("KUBECACHEDIR", "/env/cache".to_owned()));
-    }
-}
-
-/// One user's value as YAML, indented for its place.
-fn user_of(random: &mut Random, i: usize) -> (String, User) {
-    let mut user = User {
-        name: format!("user-{i}"),
-        arm_id: random.one_in(3),
-        ..User::default()
-    };
-    let text = match random.below(10) {
-        0 => "    token: foreign-token\n".to_owned(),
-        1 => "    exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws, args: [eks, get-token], env: null, provideClusterInfo: false}\n".to_owned(),
-        2 if random.one_in(2) => {
-            user.oidc = true;
-            "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: kubelogin\n      args:\n      - get-token\n      - --oidc-issuer-url=https://issuer\n      - --oidc-client-id=x\n      env: null\n      provideClusterInfo: false\n".to_owned()
-        }
-        2..=4 => auth_provider(random),
-        _ => exec_entry(random, &mut user),
-    };
-    let unknown = if random.one_in(4) {
-        "    x-unknown: {a: 1}\n"
-    } else {
-        ""
-    };
-    (format!("{text}{unknown}"), user)
-}
-
-fn auth_provider(random: &mut Random) -> String {
-    let mut text = "    auth-provider:\n      name: azure\n      config:\n".to_owned();
-    for (key, one_in) in [
-        ("apiserver-id", 12),
-        ("client-id", 6),
-        ("tenant-id", 6),
-        ("environment", 3),
-    ] {
-        if !random.one_in(one_in) {
-            text.push_str(&format!("        {key}: config-{key}\n"));
-        }
-    }
-    match random.below(3) {
-        0 => text.push_str("        config-mode: \"1\"\n"),
-        1 => text.push_str("        config-mode: \"0\"\n"),
-        _ => text.push_str("        access-token: config-token\n"),
-    }
-    text
-}
-
-fn exec_entry(random: &mut Random, user: &mut User) -> String {
-    let mut args: Vec<String> = vec!["get-token".to_owned()];
-    for (flag, one_in) in [
-        ("--environment", 2),
-        ("--server-id", 12),
-        ("--client-id", 5),
-        ("--tenant-id", 5),
-        ("--login", 8),
-        ("--redirect-url", 1),
-        ("--login-hint", 1),
-        ("--cache-dir", 1),
-        ("--token-cache-dir", 1),
-        ("--username", 1),
-        ("--client-certificate", 1),
-        ("--identity-resource-id", 1),
-        ("--authority-host", 1),
-        ("--timeout", 1),
-    ] {
-        let present = match one_in {
-            1 => random.one_in(8),
-            2 => random.one_in(2),
-            n => !random.one_in(n),
-        };
-        if !present {
-            continue;
-        }
-        let value = match flag {
-            "--login" => {
-                let mode = random.pick(&MODES);
-                user.mode = Some(mode);
-                mode.to_owned()
-            }
-            "--timeout" => "9s".to_owned(),
-            flag => format!("entry-{}", &flag[2..]),
-        };
-        if random.one_in(40) {
-            user.attached_flags = true;
-            args.push(format!("{flag}={value}"));
-        } else {
-            args.extend([flag.to_owned(), value]);
-        }
-        // Two names of one flag.
-        user.repeated_flag |=
-            flag == "--token-cache-dir" && args.iter().any(|arg| arg == "--cache-dir");
-        if random.one_in(60) && matches!(flag, "--client-id" | "--tenant-id" | "--environment") {
-            user.repeated_flag = true;
-            args.extend([flag.to_owned(), format!("second-{}", &flag[2..])]);
-        }
-    }
-    if random.one_in(4) {
-        args.push("--legacy".to_owned());
-    }
-    if random.one_in(8) {
-        args.push("--pop-enabled".to_owned());
-        if !random.one_in(4) {
-            user.pop_claims = true;
-            args.extend(["--pop-claims".to_owned(), "u=/entry/arm".to_owned()]);
-        }
-    }
-    user.mode = user.mode.or(Some("devicecode"));
-    user.args.clone_from(&args);
-    let command = random.pick(&[
-        "kubelogin",
-        "kubelogin",
-        "/usr/local/bin/kubelogin",
-        "Kubelogin.exe",
-    ]);
-    let mut text = format!("    exec:\n      command: {command}\n      args:\n");
-    for arg in args {
-        text.push_str(&format!("      - {arg:?}\n"));
-    }
-    user.v1 = random.one_in(4);
-    let version = if user.v1 { "v1" } else { "v1beta1" };
-    text.push_str(&format!(
-        "      apiVersion: client.authentication.k8s.io/{version}\n"
-    ));
-    if user.v1 || random.one_in(4) {
-        let mode = random.pick(&["IfAvailable", "Never", "Always"]);
-        user.interactive = Some(mode);
-        text.push_str(&format!("      interactiveMode: {mode}\n"));
-    }
-    user.env = random.one_in(4);
-    if user.env {
-        text.push_str("      env:\n      - name: HTTPS_PROXY\n        value: http://proxy\n");
-    }
-    user.cluster_info = random.one_in(4);
-    if user.cluster_info {
-        text.push_str("      provideClusterInfo: true\n");
-    }
-    user.hint = random.one_in(4);
-    if user.hint {
-        text.push_str("      installHint: ask the platform team\n");
-    }
-    text
-}
-
-fn kubeconfig(texts: &[String], users: &[User]) -> String {
-    let mut out =
-        "apiVersion: v1\nkind: Config\ncurrent-context: context-0\npreferences: {}\nclusters:\n"
-            .to_owned();
-    for (i, user) in users.iter().enumerate() {
-        out.push_str(&format!(
-            "- name: cluster-{i}\n  cluster:\n    server: https://{i}\n"
-        ));
-        if user.arm_id {
-            out.push_str(&format!(
-                "    extensions:\n    - name: kubectl-aad\n      extension: {{armId: /subscriptions/s/{i}}}\n"
-            ));
-        }
-    }
-    out.push_str("contexts:\n- name: userless\n  context: {cluster: cluster-0, user: \"\"}\n");
-    for (i, user) in users.iter().enumerate() {
-        out.push_str(&format!(
-            "- name: context-{i}\n  context:\n    cluster: cluster-{i}\n    user: {}\n",
-            user.name
-        ));
-    }
-    out.push_str("users:\n");
-    for (text, user) in texts.iter().zip(users) {
-        out.push_str(&format!("- name: {}\n  user:\n{text}", user.name));
-    }
-    out
 }
