@@ -45,7 +45,7 @@ pub(super) fn run(
     force_refresh: bool,
 ) -> Result<u8> {
     let version = Version::requested(host)?;
-    let messages = messages(host);
+    let messages = messages(host.terminal().stderr);
     let input = Input {
         settings,
         settings_again,
@@ -76,6 +76,6 @@ pub(super) fn refresh_command() -> Command {
 /// # Errors
 /// What went wrong.
 pub(super) fn refresh(host: &Arc<Host>) -> Result<u8> {
-    get_token::refresh_in_background(host, &messages(host))?;
+    get_token::refresh_in_background(host, &messages(host.terminal().stderr))?;
     Ok(EXIT_OK)
 }

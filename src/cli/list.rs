@@ -35,7 +35,7 @@ pub(super) fn command() -> Command {
 /// If nothing could be listed.
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let request = fleet_args::read("list", matches, host)?;
-    let progress = Progress::start(&request.host);
+    let progress = Progress::start(host.terminal().stderr);
     let report =
         host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
     drop(progress);

@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::{
     auth::Notice,
     error::{Failure, Result, printable},
-    host::Host,
     ops::get_token::Messages,
 };
 
@@ -93,22 +92,21 @@ pub(super) fn try_say(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}", printable(line))
 }
 
-/// How a sign-in reaches people.
-pub(super) fn messages(host: &Host) -> Messages {
+/// How a sign-in reaches people. `is_terminal` is whether stderr is one.
+pub(super) fn messages(is_terminal: bool) -> Messages {
     Messages {
         prompt: Arc::new(try_say),
-        notice: notice(host),
+        notice: notice(is_terminal),
     }
 }
 
 /// Returns a function that prints once that something optional failed: on a terminal, otherwise with `-v`, since nobody
 /// who reads a pipeline's log can fix it.
-pub(super) fn notice(host: &Host) -> Notice {
+pub(super) fn notice(is_terminal: bool) -> Notice {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let watched = host.terminal().stderr;
     Arc::new(move |line: &str| {
         let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        match (told.insert(line.to_owned()), watched) {
+        match (told.insert(line.to_owned()), is_terminal) {
             (false, _) => {}
             (true, true) => say(line),
             (true, false) => tracing::info!("{line}"),

@@ -13,13 +13,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{notice, try_say};
-use crate::{
-    host::Host,
-    ops::{
-        discovery::Warning,
-        get_token::Messages,
-        observer::{Event, Observer},
-    },
+use crate::ops::{
+    discovery::Warning,
+    get_token::Messages,
+    observer::{Event, Observer},
 };
 
 const SPINNER: &str = "{spinner} {msg}";
@@ -31,6 +28,7 @@ pub(super) struct Progress {
     /// What to print above the next prompt.
     heading: Arc<Mutex<Option<String>>>,
     search: Search,
+    is_terminal: bool,
 }
 
 /// How far the search for clusters is.
@@ -42,8 +40,9 @@ struct Search {
 }
 
 impl Progress {
-    pub(super) fn start(host: &Host) -> Self {
-        let target = if host.terminal().stderr {
+    /// Starts to show it if stderr `is_terminal`.
+    pub(super) fn start(is_terminal: bool) -> Self {
+        let target = if is_terminal {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
@@ -55,6 +54,7 @@ impl Progress {
             bar,
             heading: Arc::default(),
             search: Search::default(),
+            is_terminal,
         }
     }
 
@@ -144,7 +144,7 @@ impl Observer for Progress {
         }
     }
 
-    fn messages(&self, host: &Host) -> Messages {
+    fn messages(&self) -> Messages {
         let bar = self.bar.clone();
         let heading = Arc::clone(&self.heading);
         Messages {
@@ -154,7 +154,7 @@ impl Observer for Progress {
                 }
                 note(&bar, line)
             }),
-            notice: notice(host),
+            notice: notice(self.is_terminal),
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     });
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
-    let progress = Progress::start(&request.fleet.host);
+    let progress = Progress::start(host.terminal().stderr);
     let mut stop = interrupt.clone();
     let stop = async move {
         stop.heard().await;

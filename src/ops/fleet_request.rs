@@ -190,7 +190,7 @@ impl FleetRequest {
     /// A usage error if the mode lacks a parameter.
     pub(crate) fn arm_authenticator(&self, observer: &dyn Observer) -> Result<Authenticator> {
         let sign_in = self.arm_login.resolve(&self.host)?;
-        let messages = observer.messages(&self.host);
+        let messages = observer.messages();
         let mut options = auth_options(&self.host, &self.arm_login, &sign_in, &messages)?;
         options.again = Some(self.command.clone());
         let host = Arc::clone(&self.host);

@@ -1,14 +1,14 @@
 //! What a use case tells while it runs.
 
 use super::{discovery::Warning, get_token::Messages};
-use crate::{fleet::Tenant, host::Host};
+use crate::fleet::Tenant;
 
 /// Shows a person how far a use case is.
 pub(crate) trait Observer: Sync {
     fn on(&self, event: Event<'_>);
 
     /// How sign-ins reach a person while this is shown.
-    fn messages(&self, host: &Host) -> Messages;
+    fn messages(&self) -> Messages;
 }
 
 /// A step of a use case.

@@ -117,7 +117,7 @@ async fn request(
     interactive: bool,
     observer: &dyn Observer,
 ) -> Result<AccessToken> {
-    let call = Call::prepare(settings, host, &observer.messages(host))?;
+    let call = Call::prepare(settings, host, &observer.messages())?;
     let call = match interactive {
         true => call,
         false => call.non_interactive(),
