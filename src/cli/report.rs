@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::output;
 use crate::{
     error::printable,
-    fleet::{self, Cluster, ClusterRun, State},
+    fleet::{Action, Cluster, ClusterRun, State},
     host::timestamp::rfc3339,
     ops::{
         discovery::Warning,
@@ -59,20 +59,10 @@ pub(super) struct SyncRow {
     #[serde(flatten)]
     cluster: ClusterRow,
     context: Option<String>,
-    action: Action,
+    action: &'static str,
     reason: Option<String>,
     #[serde(skip)]
     hint: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Action {
-    Added,
-    Updated,
-    Unchanged,
-    Skipped,
-    Failed,
 }
 
 /// A token that was requested.
@@ -109,10 +99,9 @@ impl From<&ListReport> for ListDocument {
 
 impl From<&SyncReport> for SyncDocument {
     fn from(report: &SyncReport) -> Self {
-        let clusters: Vec<_> = report.clusters.iter().map(SyncRow::from).collect();
         Self {
-            summary: Summary::of(&clusters),
-            clusters,
+            summary: Summary::of(&report.clusters),
+            clusters: report.clusters.iter().map(SyncRow::from).collect(),
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
             interrupted: report.interrupted,
@@ -145,35 +134,31 @@ impl From<&Cluster> for ClusterRow {
 
 impl From<&ClusterRun> for SyncRow {
     fn from(run: &ClusterRun) -> Self {
-        let (action, reason) = match &run.state {
-            State::Planned(planned) => (planned.action.into(), None),
-            State::Skipped(reason) => (Action::Skipped, Some(reason.clone())),
-            State::Failed(failure) => (Action::Failed, Some(failure.to_string())),
-            State::Listed | State::Converted(_) => (Action::Skipped, Some(NOT_FETCHED.to_owned())),
-        };
-        Self {
+        let mut row = Self {
             cluster: ClusterRow::from(&run.cluster),
-            context: match &run.state {
-                State::Planned(planned) => Some(planned.context.clone()),
-                _ => None,
-            },
-            action,
-            reason,
-            hint: match &run.state {
-                State::Failed(failure) => failure.hint_text().map(str::to_owned),
-                _ => None,
-            },
+            context: None,
+            action: "skipped",
+            reason: None,
+            hint: None,
+        };
+        match &run.state {
+            State::Planned(planned) => {
+                row.context = Some(planned.context.clone());
+                row.action = match planned.action {
+                    Action::Added => "added",
+                    Action::Updated => "updated",
+                    Action::Unchanged => "unchanged",
+                };
+            }
+            State::Failed(failure) => {
+                row.action = "failed";
+                row.reason = Some(failure.to_string());
+                row.hint = failure.hint_text().map(str::to_owned);
+            }
+            State::Skipped(reason) => row.reason = Some((*reason).to_owned()),
+            State::Listed | State::Converted(_) => row.reason = Some(NOT_FETCHED.to_owned()),
         }
-    }
-}
-
-impl From<fleet::Action> for Action {
-    fn from(action: fleet::Action) -> Self {
-        match action {
-            fleet::Action::Added => Self::Added,
-            fleet::Action::Updated => Self::Updated,
-            fleet::Action::Unchanged => Self::Unchanged,
-        }
+        row
     }
 }
 
@@ -190,28 +175,18 @@ impl From<&FetchedToken> for TokenRow {
     }
 }
 
-impl Action {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 impl Summary {
-    fn of(clusters: &[SyncRow]) -> Self {
+    fn of(clusters: &[ClusterRun]) -> Self {
         let mut summary = Self::default();
-        for cluster in clusters {
-            *match cluster.action {
-                Action::Added => &mut summary.added,
-                Action::Updated => &mut summary.updated,
-                Action::Unchanged => &mut summary.unchanged,
-                Action::Skipped => &mut summary.skipped,
-                Action::Failed => &mut summary.failed,
+        for run in clusters {
+            *match &run.state {
+                State::Planned(planned) => match planned.action {
+                    Action::Added => &mut summary.added,
+                    Action::Updated => &mut summary.updated,
+                    Action::Unchanged => &mut summary.unchanged,
+                },
+                State::Failed(_) => &mut summary.failed,
+                State::Skipped(_) | State::Listed | State::Converted(_) => &mut summary.skipped,
             } += 1;
         }
         summary
@@ -245,10 +220,9 @@ impl SyncDocument {
         let rows = self.clusters.iter().map(|row| {
             let [a, b, c, d, e, f] = row.cluster.cells();
             let context = row.context.clone().unwrap_or_default();
-            let action = row.action.as_str();
             let result = match &row.reason {
-                Some(reason) => format!("{action}: {reason}"),
-                None => action.to_owned(),
+                Some(reason) => format!("{}: {reason}", row.action),
+                None => row.action.to_owned(),
             };
             [a, b, c, d, e, f, context, result]
         });

@@ -1,8 +1,5 @@
 //! A cluster, and its state in a run: the one record that every step works on.
 
-use std::path::PathBuf;
-
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::Failure;
@@ -80,7 +77,7 @@ pub enum State {
     /// ARM listed it.
     Listed,
     /// It gets no entries, for this reason.
-    Skipped(String),
+    Skipped(&'static str),
     Failed(Failure),
     /// Its user kubeconfig was converted to entries.
     Converted(Box<Entries>),
@@ -105,15 +102,12 @@ pub struct Planned {
     pub action: Action,
     /// The context that reaches the cluster.
     pub context: String,
-    /// The kubeconfig that holds the entries.
-    pub file: PathBuf,
     /// As in [`Entries`].
     pub token_args: Option<Vec<String>>,
 }
 
 /// How a cluster's entries change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Added,
     Updated,

@@ -135,7 +135,6 @@ pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterR
         run.state = State::Planned(Planned {
             action,
             context,
-            file: file.to_owned(),
             token_args: entries.token_args.clone(),
         });
     }

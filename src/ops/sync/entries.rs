@@ -39,13 +39,11 @@ const OTHER_SERVICES: [(&str, &str); 9] = [
 ];
 
 /// Why a cluster gets no entries, if that is known before its kubeconfig is.
-pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<String> {
+pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<&'static str> {
     if !cluster.aad && !request.local_accounts {
-        return Some(LOCAL_ACCOUNTS_ONLY.to_owned());
+        return Some(LOCAL_ACCOUNTS_ONLY);
     }
-    cluster
-        .is_being_deleted()
-        .then(|| "it is being deleted".to_owned())
+    cluster.is_being_deleted().then_some("it is being deleted")
 }
 
 /// Turns ARM's answer for a cluster into entries.
@@ -57,15 +55,14 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
             if cluster.is_stopped() && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
         {
             return State::Skipped(
-                "it is stopped and ARM returns no kubeconfig: sync again after `az aks start`"
-                    .to_owned(),
+                "it is stopped and ARM returns no kubeconfig: sync again after `az aks start`",
             );
         }
         Err(failure) => return State::Failed(failure),
     };
     match entries(answer.expose().as_bytes(), cluster, request) {
         Ok(Some(entries)) => State::Converted(Box::new(entries)),
-        Ok(None) => State::Skipped(LOCAL_ACCOUNTS_ONLY.to_owned()),
+        Ok(None) => State::Skipped(LOCAL_ACCOUNTS_ONLY),
         Err(failure) => State::Failed(failure),
     }
 }
