@@ -133,7 +133,7 @@ fn fixed(url: &'static str) -> Url {
 }
 
 fn authority_override(text: &str) -> Result<Url> {
-    endpoint(text).map_err(|why| why.context(format!("`{text}` can't be the authority host")))
+    endpoint(text).map_err(|why| why.context(format!("`{text}` is not a valid authority host")))
 }
 
 /// Parses an endpoint and adds a slash at its end, so that paths can be joined.

@@ -56,7 +56,7 @@ pub fn arm_flags(command: Command) -> Command {
                 .overrides_with(flag)
                 .action(ArgAction::Set)
                 .help(format!(
-                    "As --{}, for Azure Resource Manager alone",
+                    "Like --{}, but only for Azure Resource Manager",
                     row.flag
                 ))
                 .help_heading("Sign-in to Azure Resource Manager")

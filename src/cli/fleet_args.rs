@@ -39,7 +39,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .short('s')
                 .value_name("ID|NAME")
                 .action(ArgAction::Append)
-                .help("Search only this subscription; may be repeated"),
+                .help("Search only this subscription (repeatable)"),
         )
         .arg(tenant_flag())
         .arg(
@@ -48,7 +48,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .value_name("ID|DOMAIN")
                 .action(ArgAction::Append)
                 .conflicts_with(Param::TenantId.row().flag)
-                .help("Do not search this tenant; may be repeated"),
+                .help("Do not search this tenant (repeatable)"),
         )
         .arg(
             Arg::new("concurrency")
@@ -56,7 +56,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .value_name("N")
                 .value_parser(clap::value_parser!(u16).range(1..=256))
                 .default_value("16")
-                .help("Requests under way at once"),
+                .help("Requests in flight at once"),
         );
     let command = flags::login_flags(command, |param| {
         !matches!(
@@ -85,7 +85,7 @@ fn tenant_flag() -> Arg {
         .value_name("ID|DOMAIN")
         .action(ArgAction::Append)
         .help(format!(
-            "Search only this tenant, and sign in to it if necessary; may be repeated [env: {}]",
+            "Search only this tenant, and sign in to it if necessary (repeatable) [env: {}]",
             row.variable_names().join(", ")
         ))
         .help_heading("Sign-in");

@@ -29,7 +29,7 @@ pub(super) fn command() -> Command {
                 Arg::new("force-refresh")
                     .long("force-refresh")
                     .action(ArgAction::SetTrue)
-                    .help("Get a new token even where a cached one is good"),
+                    .help("Get a new token even if a cached one is valid"),
             )
         })
 }

@@ -66,7 +66,7 @@ pub(super) fn command() -> Command {
                         .value_name("ID")
                         .action(ArgAction::Append)
                         .value_parser(clap::value_parser!(uuid::Uuid))
-                        .help("Also accept this server application, besides AKS's and the one in a cluster's description; may be repeated"),
+                        .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
                 )
                 .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
                 .arg(switch("dry-run", "Report what would change, and write nothing"));

@@ -322,7 +322,7 @@ impl Settings {
             return Ok(None);
         };
         let refused = |why: &str| {
-            let failure = Failure::usage(format!("`{text}` can't be the authority host: {why}"))
+            let failure = Failure::usage(format!("`{text}` is not a valid authority host: {why}"))
                 .hint("give a URL such as `https://login.microsoftonline.com/`");
             self.blame(failure, Param::AuthorityHost)
         };
@@ -334,7 +334,7 @@ impl Settings {
             return Err(refused(why));
         }
         if !text.ends_with('/') {
-            return Err(refused("a slash is missing at its end"));
+            return Err(refused("it must end with a slash"));
         }
         crate::host::http::require_tls(&url)
             .map_err(|failure| self.blame(failure, Param::AuthorityHost))?;
@@ -348,14 +348,10 @@ impl Settings {
         match (self.is_on(Param::PopEnabled), claims) {
             (false, None) => Ok(None),
             (true, Some(claims)) => Ok(Some(claims)),
-            (true, None) => Err(
-                Failure::usage("`--pop-enabled` needs `--pop-claims` beside it")
-                    .hint(format!("add them as in `{example}`")),
-            ),
-            (false, Some(_)) => Err(Failure::usage(
-                "`--pop-claims` needs `--pop-enabled` beside it",
-            )
-            .hint(format!("add it as in `{example}`"))),
+            (true, None) => Err(Failure::usage("`--pop-enabled` needs `--pop-claims`")
+                .hint(format!("add them as in `{example}`"))),
+            (false, Some(_)) => Err(Failure::usage("`--pop-claims` needs `--pop-enabled`")
+                .hint(format!("add it as in `{example}`"))),
         }
     }
 
@@ -366,7 +362,7 @@ impl Settings {
         duration::parse(text)
             .filter(|duration| !duration.is_zero())
             .ok_or_else(|| {
-                let failure = Failure::usage(format!("`{text}` can't be a timeout"))
+                let failure = Failure::usage(format!("`{text}` is not a valid timeout"))
                     .hint("give a duration above zero, such as `90s` or `1m30s`");
                 self.blame(failure, Param::Timeout)
             })
@@ -399,7 +395,7 @@ impl PopClaims {
     pub fn parse(text: &str) -> Result<Self> {
         let refused = |why: String| {
             Failure::usage(format!(
-                "`{text}` can't be proof-of-possession claims: {why}"
+                "`{text}` are not valid proof-of-possession claims: {why}"
             ))
             .hint("give at least `u=` and the ARM id of the cluster")
         };

@@ -173,7 +173,7 @@ fn check_values(given: &Settings, host: &Host) -> Result<()> {
         let local = |host: &str| ["localhost", "127.0.0.1", "[::1]"].contains(&host);
         if !url.is_some_and(|url| url.scheme() == "http" && url.host_str().is_some_and(local)) {
             return Err(Failure::usage(format!(
-                "`{text}` can't be the redirect URL: it is not an `http://` URL of this machine"
+                "`{text}` is not a valid redirect URL: it is not an `http://` URL of this machine"
             ))
             .hint("give one such as `http://localhost:8400`"));
         }

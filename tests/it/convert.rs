@@ -358,16 +358,16 @@ fn values_that_no_sign_in_could_use_are_refused() {
             &["--pop-enabled", "--pop-claims", "u=x"],
             "`msi` has no proof-of-possession tokens",
         ),
-        (&["--timeout", "-1s"], "`-1s` can't be a timeout"),
+        (&["--timeout", "-1s"], "`-1s` is not a valid timeout"),
         (&["--environment", "AzurePubicCloud"], "AzurePubicCloud"),
         (&["--token-store", "cellar"], "cellar"),
         (
             &["--redirect-url", "nonsense"],
-            "`nonsense` can't be the redirect URL",
+            "`nonsense` is not a valid redirect URL",
         ),
         (
             &["--pop-enabled", "--pop-claims", "nonsense"],
-            "`nonsense` can't be proof-of-possession claims",
+            "`nonsense` are not valid proof-of-possession claims",
         ),
     ] {
         let ran = test_env.convert(&[&["--kubeconfig", "config", "-l", "msi"], flags].concat());
