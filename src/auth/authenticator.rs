@@ -15,7 +15,7 @@ use super::{
     cache::{CacheKey, TokenCache},
     cache_key, error_context,
     flow_context::FlowContext,
-    flows::{self, Flow, Issuer, Profile, azd, azurecli},
+    flows::{self, Flow, Profile},
     lifetime,
     oauth::Tokens,
     pop::{self, PopKey},
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::{Failure, Result},
     host::{Host, ProcessId},
-    login::{CommandLine, Login, PopClaims, SignIn},
+    login::{CommandLine, PopClaims, Principal, SignIn},
 };
 
 /// The tenant of a person who names none: the account's home tenant.
@@ -67,12 +67,8 @@ pub(crate) struct Authenticator {
 impl TokenSource for Authenticator {
     fn sign_in_command(&self, tenant: Option<&str>) -> Option<String> {
         let tenant = tenant.unwrap_or_default();
-        let command = match &self.sign_in.login {
-            Login::AzureCli(_) => azurecli::login_command(&self.host, tenant),
-            Login::Azd(_) => azd::login_command(&self.host, tenant),
-            _ => return None,
-        };
-        Some(command.to_string())
+        let command = self.profile().login_command?;
+        Some(command(&self.host, tenant).to_string())
     }
 
     /// From the cache, else fetched within the time limit.
@@ -85,9 +81,9 @@ impl TokenSource for Authenticator {
         let say = |line: &str| self.say(line);
         let cached = || self.cached(request);
         let watched = progress.watch(self.fetch(request, &progress), cached, &say);
-        let grace = match self.profile().issuer {
-            Issuer::Program => PROGRAM_GRACE,
-            Issuer::Entra | Issuer::Service => Duration::ZERO,
+        let grace = match self.runs_program() {
+            true => PROGRAM_GRACE,
+            false => Duration::ZERO,
         };
         tokio::time::timeout(progress.limit() + grace, watched)
             .await
@@ -197,7 +193,8 @@ impl Authenticator {
 
     /// Corrects a lifetime that can't be true.
     fn checked(&self, tokens: Tokens) -> Tokens {
-        let is_new = self.profile().issuer == Issuer::Entra;
+        // Others return tokens of their own cache.
+        let is_new = matches!(self.principal(), Principal::Person | Principal::Application);
         let (tokens, warning) = lifetime::checked(tokens, self.host.now(), is_new);
         if let Some(warning) = warning {
             (self.options.notice)(&warning.as_warning());
@@ -245,7 +242,7 @@ impl Authenticator {
             return None;
         }
         let key = self.cache_key(request).ok()??;
-        background_refresh::claim(self.cache.store(), &key, self.profile().issuer, now)
+        background_refresh::claim(self.cache.store(), &key, self.principal(), now)
     }
 
     /// Records the process that was started for a background refresh.
@@ -281,6 +278,10 @@ impl Authenticator {
 impl Authenticator {
     fn flow(&self) -> &dyn Flow {
         flows::of(&self.sign_in.login)
+    }
+
+    fn principal(&self) -> Principal {
+        self.sign_in.login.mode().row().principal
     }
 
     fn profile(&self) -> Profile<'_> {
@@ -386,8 +387,8 @@ impl Authenticator {
         self.options.store.is_persistent()
     }
 
-    /// Whether another program is run to get a token: see [`Issuer::Program`].
+    /// Whether another program is run to get a token. Ctrl-C does not reach it.
     pub(crate) fn runs_program(&self) -> bool {
-        self.profile().issuer == Issuer::Program
+        self.principal() == Principal::Tool
     }
 }

@@ -1,8 +1,5 @@
-//! The Entra endpoint and the addresses under it.
-//!
-//! Lives here: [`Authority`] and [`Endpoint`]. Addresses are put together by
-//! rule and never looked up: the authority is what the person or the cloud's
-//! table named, so there is nothing that a look-up could add.
+//! The Entra endpoint and the addresses below it. They are never discovered: the authority is the one that the person or
+//! the cloud's row names.
 
 use url::Url;
 
@@ -19,7 +16,7 @@ pub(crate) fn known_service(url: &Url) -> Option<&'static str> {
         .then(|| canonical_authority_host(url.host_str()?))?
 }
 
-/// What is asked of an authority.
+/// An endpoint of an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// Tokens.

@@ -1,13 +1,13 @@
 //! When a cached token is refreshed before it is needed, and in which process.
 
-use super::{AccessToken, cache::CacheKey, flows::Issuer, store::Store};
-use crate::host::ProcessId;
+use super::{AccessToken, cache::CacheKey, store::Store};
+use crate::{host::ProcessId, login::Principal};
 
 /// The cooldown after an attempt, in seconds: longer than an attempt takes, so that not each `kubectl` repeats one that
 /// fails.
 const COOLDOWN: i64 = 60;
-/// The cooldown if the issuer caches tokens, too: it returns its old token until minutes before that expires, and asking
-/// is slow.
+/// The cooldown if a service or program caches the tokens, too: it returns its old one until minutes before that expires,
+/// and asking it is slow.
 const COOLDOWN_OF_CACHES: i64 = 5 * 60;
 
 /// The record of the last process that was started for a background refresh.
@@ -31,10 +31,15 @@ pub(super) fn is_due(token: &AccessToken, now: i64) -> bool {
 ///
 /// A background process becomes a child of process 1 (or of a subreaper, prctl(2)). If that never reaps its children,
 /// like an application in a container, each leaves a zombie. After the first zombie, refreshes are in the foreground.
-pub(super) fn claim(store: &Store, key: &CacheKey, issuer: Issuer, now: i64) -> Option<RefreshIn> {
-    let cooldown = match issuer {
-        Issuer::Entra => COOLDOWN,
-        Issuer::Service | Issuer::Program => COOLDOWN_OF_CACHES,
+pub(super) fn claim(
+    store: &Store,
+    key: &CacheKey,
+    principal: Principal,
+    now: i64,
+) -> Option<RefreshIn> {
+    let cooldown = match principal {
+        Principal::Person | Principal::Application => COOLDOWN,
+        Principal::Machine | Principal::Tool => COOLDOWN_OF_CACHES,
     };
     if !store.start_cooldown(&key.cooldown_name(), cooldown, now) {
         return None;

@@ -1,9 +1,7 @@
-//! Applications that prove themselves: by a secret or by an assertion.
+//! The client credentials grant: an application signs in with a secret or an assertion.
 //!
-//! Lives here: the client credentials grant. `azure_identity` does it where it
-//! can say what has to be said; claims, proof of possession, the v1 endpoint
-//! and authorities that are not `https://host/` go through our own client.
-//! Where an assertion comes from is not known here.
+//! `azure_identity` makes the request if it can. Claims, proof of possession, the v1 endpoint and authorities other than
+//! `https://host/` go through our own client.
 
 use std::{
     fmt,
@@ -69,7 +67,7 @@ impl Proof {
 /// Gets a token for an application.
 ///
 /// # Errors
-/// What Entra said, or what stood in the way of asking.
+/// What Entra said, or why it could not be asked.
 pub(super) async fn sign_in(
     cx: FlowContext<'_>,
     client_id: &str,
@@ -100,8 +98,8 @@ pub(super) async fn sign_in(
     Ok(tokens.map_err(TokenError::of_application)?)
 }
 
-/// `azure_identity` makes the request. It is sent, sent again and read as everywhere else, so that
-/// what goes wrong is told alike: the package's own errors are texts about its layers.
+/// `azure_identity` makes the request. It is sent, retried and read by our own code, so that errors look the same: the
+/// package's errors are about its own layers.
 async fn through_azure_identity(
     cx: FlowContext<'_>,
     client_id: &str,
@@ -127,7 +125,7 @@ async fn through_azure_identity(
         Proof::Assertion(assertion) => ClientAssertionCredential::new(
             tenant,
             client_id.to_owned(),
-            Ready(assertion),
+            Prepared(assertion),
             Some(ClientAssertionCredentialOptions { client_options }),
         )
         .map_err(odd)?,
@@ -157,11 +155,11 @@ fn client_options(cx: FlowContext<'_>, transport: Arc<Recorder>) -> ClientOption
     }
 }
 
-/// What `azure_identity` is given to read in place of an answer with a token, which is read
-/// elsewhere: it loses `refresh_in`, and panics on a life that no calendar holds.
+/// What `azure_identity` gets to read instead of an answer with a token: it would lose `refresh_in`, and it panics on a
+/// lifetime that no calendar holds.
 const UNREAD: &str = r#"{"token_type":"Bearer","access_token":"-","expires_in":3600}"#;
 
-/// A transport that keeps what came of the last request.
+/// A transport that keeps the result of the last request.
 #[derive(Debug)]
 struct Recorder {
     http: Http,
@@ -224,18 +222,17 @@ impl HttpClient for Recorder {
     }
 }
 
-/// An assertion that has been made already: making one can fail in ways that
-/// `azure_identity`'s errors could not carry.
-struct Ready(Secret);
+/// An assertion that was made before: that can fail in ways that `azure_identity`'s errors can't carry.
+struct Prepared(Secret);
 
-impl fmt::Debug for Ready {
+impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ready")
+        f.write_str("Prepared")
     }
 }
 
 #[async_trait]
-impl ClientAssertion for Ready {
+impl ClientAssertion for Prepared {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
         Ok(self.0.expose().to_owned())
     }

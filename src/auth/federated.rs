@@ -34,8 +34,7 @@ pub(super) fn oidc_token(answer: &Answer, field: &str) -> Option<Secret> {
     text(&fields, field).map(Secret::new)
 }
 
-/// What is said where no token came: a service that is away is told as everywhere, and `hint` is
-/// for one that says no.
+/// The error if no token came. `hint` is for a service that refuses; one that is not available gets the usual hint.
 pub(super) fn refused(
     who: &str,
     url: &Url,

@@ -6,11 +6,11 @@ use super::{FlowContext, oauth::Tokens};
 use crate::{
     error::Result,
     host::Host,
-    login::{Login, PopClaims},
+    login::{CommandLine, Login, PopClaims},
 };
 
-pub(super) mod azd;
-pub(super) mod azurecli;
+mod azd;
+mod azurecli;
 mod azurepipelines;
 mod devicecode;
 mod interactive;
@@ -41,8 +41,8 @@ pub(super) trait Flow: Send + Sync {
     async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens>;
 }
 
-/// What the cache, the locks and the background refresh need to know about a sign-in. No field has a default, so that
-/// a new mode has to decide on each.
+/// What the cache, the locks and the prompts need to know about a sign-in, beside its mode's row. No field has a default,
+/// so that a new mode has to decide on each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Profile<'a> {
     /// The kind of sign-in in the cache key. Modes of one family share their tokens.
@@ -53,21 +53,10 @@ pub(super) struct Profile<'a> {
     pub(super) legacy: bool,
     /// The claims of a proof-of-possession token.
     pub(super) pop: Option<&'a PopClaims>,
-    /// Who issues the tokens.
-    pub(super) issuer: Issuer,
     /// The person who signs in, for the modes that ask one.
     pub(super) user: Option<User<'a>>,
-}
-
-/// Who issues the tokens of a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Issuer {
-    /// Entra, which issues each token for the request.
-    Entra,
-    /// A service of this machine. It returns a token of its own cache until minutes before that expires.
-    Service,
-    /// Another program, which caches tokens as well. It has its own time limit, and Ctrl-C does not reach it.
-    Program,
+    /// The command that signs in to a tenant (empty if none is named), for modes that use another program's account.
+    pub(super) login_command: Option<fn(&Host, &str) -> CommandLine>,
 }
 
 /// A person who signs in and whose refresh token is kept as a user session.

@@ -1,7 +1,4 @@
-//! Signed JSON (RFC 7515): what proves a certificate or a key of ours.
-//!
-//! Lives here: [`sign`] and the names of algorithms. What is signed belongs to
-//! its callers.
+//! Signs JSON with RSA keys (JWS, RFC 7515).
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -36,7 +33,7 @@ impl Algorithm {
     }
 }
 
-/// Signs a header and claims, and gives the compact form.
+/// Signs a header and claims. Returns the compact form.
 ///
 /// # Errors
 /// When the key can't sign, as one of under 2048 bits can't.

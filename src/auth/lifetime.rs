@@ -1,21 +1,14 @@
-//! How long a token that has just come is believed to live.
-//!
-//! An issuer's word is taken as far as it can be true, and by the issuer's own
-//! clock: one of this machine that is wrong must neither make a token outlive
-//! itself nor end it before it began.
+//! Corrects the lifetime of a new token if it can't be true, or if this machine's clock is wrong.
 
 use super::oauth::{Tokens, answer::seconds};
 use crate::{error::Failure, host::timestamp::LAST_SECOND, jwt};
 
-/// The longest life of a token, in seconds, that is believed without the token
-/// saying the same: Entra's live for up to 28 hours, those of managed identities
-/// for a day.
+/// The longest lifetime, in seconds, that is believed unless the token itself says the same. Entra's tokens are valid for
+/// up to 28 hours, those of managed identities for a day.
 const LONGEST_LIFE: i64 = 2 * 24 * 3600;
-/// The life of a token, in seconds, whose issuer says something that can't be
-/// true: it costs a request an hour.
+/// The lifetime of a token, in seconds, if its issuer's can't be true.
 const UNKNOWN_LIFE: i64 = 3600;
-/// By how much, in seconds, clocks may differ without a word. Entra dates its
-/// tokens five minutes back.
+/// By how much, in seconds, clocks may differ without a warning. Entra dates its tokens five minutes back.
 const CLOCKS_DIFFER: i64 = 15 * 60;
 const DATED_BACK: i64 = 5 * 60;
 
@@ -24,11 +17,8 @@ pub(super) fn issued_on(tokens: &Tokens) -> Option<i64> {
     seconds(&jwt::claims(tokens.access.secret.expose())?, "iat")
 }
 
-/// Bounds the life of a token that came at `now` (Unix seconds). `is_new` says
-/// that it was issued for this request: programs and services of the machine
-/// hand out older ones.
-///
-/// Also gives a warning where this machine's clock is wrong.
+/// Corrects the lifetime of a token that was received at `now` (Unix seconds), with a warning if this machine's clock is
+/// wrong. `is_new` says that it was issued for this request: programs and services of the machine return older ones.
 pub(super) fn checked(mut tokens: Tokens, now: i64, is_new: bool) -> (Tokens, Option<Failure>) {
     let claims = jwt::claims(tokens.access.secret.expose()).unwrap_or_default();
     let expires = seconds(&claims, "exp");
@@ -96,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_can_be_true_is_believed_and_another_is_not() {
+    fn a_lifetime_that_can_be_true_is_believed_and_another_is_not() {
         for believed in [60, 3_599, DAY, 28 * 3_600] {
             assert_eq!(life(tokens("x", believed, None), true), (believed, None));
         }
@@ -113,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_told_of_and_costs_no_life() {
+    fn a_wrong_clock_gets_a_warning_and_shortens_no_lifetime() {
         for (off, told) in [
             (100 * DAY, "100 days ahead of"),
             (3 * 3_600, "3 hours ahead of"),
@@ -128,13 +118,13 @@ mod tests {
         }
         let usual = tokens(&jwt(NOW - 300, 3_900), 3_600, None);
         assert_eq!(life(usual, true), (3_600, None));
-        // What a service of the machine hands out may be as old as it is.
+        // A token that a service of the machine returns may be old.
         let old = tokens(&jwt(NOW - DAY, DAY + 600), 600, None);
         assert_eq!(life(old, false), (600, None));
     }
 
     #[test]
-    fn a_renewal_after_the_end_is_none() {
+    fn a_refresh_time_after_the_expiry_is_ignored() {
         let renewed = |refresh_in| {
             let (tokens, _) = checked(tokens("x", 3_600, Some(refresh_in)), NOW, true);
             tokens.access.refresh_on.map(|at| at - NOW)

@@ -1,8 +1,4 @@
-//! The token endpoint: a form goes in, tokens or an [`EntraError`] come out.
-//!
-//! Lives here: `TokenEndpoint`, the one place that posts a credential to
-//! Entra for the flows that `azure_identity` does not have. What a flow sends
-//! belongs to the flow.
+//! Posts forms to Entra and reads the tokens, or the [`EntraError`], of the answer.
 
 use std::time::Duration;
 
@@ -42,17 +38,17 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
     waits_after_no_answer: false,
 };
 
-/// What stood in the way of tokens.
+/// Why there are no tokens.
 #[derive(Debug)]
-pub enum TokenError {
-    /// Entra said no, in its own words.
+pub(crate) enum TokenError {
+    /// Entra refused, in its own words.
     Refused(Box<EntraError>),
-    /// Nothing usable came back.
+    /// There was no usable answer.
     Failed(Failure),
 }
 
 impl TokenError {
-    /// The same, of an application's sign-in.
+    /// The same, for the sign-in of an application.
     #[must_use]
     pub(super) fn of_application(mut self) -> Self {
         if let Self::Refused(refused) = &mut self {
@@ -103,7 +99,7 @@ impl Form {
         self
     }
 
-    /// Adds a field where there is a value.
+    /// Adds a field if there is a value.
     #[must_use]
     pub(crate) fn with_some(self, name: &str, value: Option<&str>) -> Self {
         match value {
@@ -112,7 +108,7 @@ impl Form {
         }
     }
 
-    /// Adds a field that must not turn up in an error message.
+    /// Adds a field that must not appear in an error message.
     #[must_use]
     pub(crate) fn with_secret(mut self, name: &str, value: &Secret) -> Self {
         self.secrets.push(value.clone());
@@ -120,8 +116,7 @@ impl Form {
     }
 }
 
-/// Replaces secrets in a text of a server's: one that repeats what it was sent must not put it on
-/// a terminal.
+/// Redacts secrets in a server's text, which may repeat what was sent.
 pub(crate) fn scrub(text: &str, secrets: &[Secret]) -> String {
     secrets
         .iter()
@@ -214,8 +209,8 @@ impl<'a> TokenEndpoint<'a> {
 }
 
 /// Sends a request to Entra or another service until its answer is final. The caller bounds the whole, and
-/// learns from [`FlowContext::progress`] why it took so long; `secrets` are not shown where an answer
-/// repeats them.
+/// learns from [`FlowContext::progress`] why it took so long. `secrets` are redacted if an answer repeats
+/// them.
 ///
 /// # Errors
 /// When no answer comes, or the service asks to wait for longer than there is time.
@@ -287,10 +282,10 @@ pub(super) async fn send_by<F: Future<Output = Result<Answer>>>(
     }
 }
 
-/// Reads the tokens of an answer of Entra's.
+/// Reads the tokens of Entra's answer.
 ///
 /// # Errors
-/// [`TokenError::Refused`] with what Entra said, else what else answered.
+/// [`TokenError::Refused`] with what Entra said, else what answered instead.
 pub(super) fn read_tokens(
     cx: FlowContext<'_>,
     url: &Url,
@@ -307,7 +302,7 @@ pub(super) fn read_tokens(
 /// Reads the JSON object of a service's answer.
 ///
 /// # Errors
-/// What else answered in its place.
+/// What answered instead.
 pub(super) fn read_object(
     url: &Url,
     answer: &Answer,
@@ -333,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_encoded_and_its_secrets_do_not_come_back_in_errors() {
+    fn a_form_is_encoded_and_its_secrets_are_redacted_in_errors() {
         let form = Form::new()
             .with("scope", "a/.default openid")
             .with_secret("client_secret", &Secret::new("hunter 2+"))

@@ -180,16 +180,16 @@ mod tests {
         assert!(!progress.has_time_for(Duration::from_secs(60)));
         let long = Progress::new(Duration::from_secs(600));
         assert!(long.has_time_for(Duration::from_secs(90)));
-        let told = |seconds| {
+        let error = |seconds| {
             let wait = Duration::from_secs(seconds);
             progress.wait_error(Failure::new("no"), wait).render()
         };
         assert_eq!(
-            told(90),
+            error(90),
             "error: no\ncaused by: it asks to wait for 90 s, and all may take 60 s\n\
              hint: try again then, or give it longer with `--timeout 150s`\n"
         );
-        assert!(told(86_400).contains("try again in 1440 minutes"));
+        assert!(error(86_400).contains("try again in 1440 minutes"));
     }
 
     #[test]

@@ -41,8 +41,8 @@ fn a_browser_signs_in_and_its_page_says_how_it_went() {
 
     let other = ["--login-hint", "somebody@else.example"];
     let (ran, page, _) = visit(SignIn::Cancel, &other);
-    ran.assert_fails(1, &["cancelled in the browser"]);
-    assert!(page.contains("did not work"), "{page}");
+    ran.assert_fails(1, &["canceled in the browser"]);
+    assert!(page.contains("sign-in failed"), "{page}");
     let (ran, ..) = visit(SignIn::DeclineConsent, &other);
     ran.assert_fails(1, &["AADSTS65004", "consent"]);
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext, cli_account_fingerprint,
@@ -27,8 +27,8 @@ impl Flow for Azd {
             client_id: None,
             legacy: false,
             pop: None,
-            issuer: Issuer::Program,
             user: None,
+            login_command: Some(login_command),
         }
     }
 
@@ -58,7 +58,7 @@ impl Flow for Azd {
 }
 
 /// The `azd auth login` for the directory that is used.
-pub(in crate::auth) fn login_command(host: &Host, tenant: &str) -> CommandLine {
+fn login_command(host: &Host, tenant: &str) -> CommandLine {
     command_of_azd(host, "azd auth login", tenant)
 }
 
@@ -70,7 +70,7 @@ fn command_of_azd(host: &Host, command: &str, tenant: &str) -> CommandLine {
 
 fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
     // azd reports errors as JSON lines on standard output (`consoleMessage`).
-    let told = finished
+    let message = finished
         .stdout
         .expose()
         .lines()
@@ -79,7 +79,7 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
             Some(line.pointer("/data/message")?.as_str()?.to_owned())
         })
         .next_back();
-    let said = last_lines(&told.unwrap_or_else(|| finished.stderr.clone()));
+    let said = last_lines(&message.unwrap_or_else(|| finished.stderr.clone()));
     let login = login_command(cx.host, cx.tenant);
     if let Some(failure) = entra_failure(&said, "azd", |_| format!("type `{login}`")) {
         return failure;

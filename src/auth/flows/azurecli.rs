@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext, cli_account_fingerprint,
@@ -28,8 +28,8 @@ impl Flow for AzureCli {
             client_id: None,
             legacy: false,
             pop: None,
-            issuer: Issuer::Program,
             user: None,
+            login_command: Some(login_command),
         }
     }
 
@@ -81,7 +81,7 @@ fn looks_like_id(tenant: &str) -> bool {
 }
 
 /// The `az login` for the directory and the cloud that are used.
-pub(in crate::auth) fn login_command(host: &Host, tenant: &str) -> CommandLine {
+fn login_command(host: &Host, tenant: &str) -> CommandLine {
     command_of_az(host, "az login").flag_some("--tenant", tenant)
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reqwest::{Method, header};
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -26,8 +26,8 @@ impl Flow for AzurePipelines {
             client_id: Some(&self.client_id),
             legacy: false,
             pop: None,
-            issuer: Issuer::Entra,
             user: None,
+            login_command: None,
         }
     }
 

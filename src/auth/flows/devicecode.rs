@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Flow, Issuer, Profile, User};
+use super::{Flow, Profile, User};
 use crate::{
     auth::{
         FlowContext,
@@ -49,8 +49,8 @@ impl Flow for login::DeviceCode {
             client_id: Some(&self.client_id),
             legacy: self.legacy,
             pop: None,
-            issuer: Issuer::Entra,
             user: Some(User::new(self.login_hint.as_deref(), false)),
+            login_command: None,
         }
     }
 

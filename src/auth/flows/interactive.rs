@@ -8,7 +8,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
-use super::{Flow, Issuer, Profile, User};
+use super::{Flow, Profile, User};
 use crate::{
     auth::{
         FlowContext,
@@ -36,8 +36,8 @@ impl Flow for login::Interactive {
             client_id: Some(&self.client_id),
             legacy: false,
             pop: self.pop.as_ref(),
-            issuer: Issuer::Entra,
             user: Some(User::new(self.login_hint.as_deref(), true)),
+            login_command: None,
         }
     }
 
@@ -163,7 +163,7 @@ fn refusal(error: &str, description: &str) -> Failure {
     // Both have the same OAuth error; Entra's pages report declined consent as 65004.
     let declined = refused.codes.contains(&65_004);
     if error == "access_denied" && !declined {
-        let failure = Failure::of(Kind::Canceled, "the sign-in was cancelled in the browser")
+        let failure = Failure::of(Kind::Canceled, "the sign-in was canceled in the browser")
             .hint("run the command again to sign in");
         return match refused.description.as_str() {
             "" => failure,
@@ -178,9 +178,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cancelled_and_declined_sign_ins_are_told_apart() {
-        let cancelled = refusal("access_denied", "AADSTS50126: The user cancelled.");
-        assert_eq!(cancelled.kind(), Kind::Canceled);
+    fn a_canceled_sign_in_and_declined_consent_differ() {
+        let canceled = refusal("access_denied", "AADSTS50126: The user cancelled.");
+        assert_eq!(canceled.kind(), Kind::Canceled);
         let declined = refusal("access_denied", "AADSTS65004: User declined to consent.");
         assert_eq!(declined.kind(), Kind::Denied);
         assert!(declined.render().contains("AADSTS65004"));

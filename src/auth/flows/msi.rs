@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -68,8 +68,8 @@ impl Flow for Msi {
             client_id: None,
             legacy: false,
             pop: None,
-            issuer: Issuer::Service,
             user: None,
+            login_command: None,
         }
     }
 
@@ -107,7 +107,7 @@ impl Flow for Msi {
             read_object(&url, &answer, &secrets)?;
             return Tokens::parse(&answer.body, cx.host.now()).map_err(|e| e.because(origin(&url)));
         }
-        Err(row.refusal(cx.host, &self.identity, &url, &answer))
+        Err(row.error(cx.host, &self.identity, &url, &answer))
     }
 }
 
@@ -120,7 +120,7 @@ fn fabric_http(host: &Host) -> Result<Http> {
     Http::pinned(host.var("IDENTITY_SERVER_THUMBPRINT").unwrap_or_default())
 }
 
-/// Says early that there is no IMDS, instead of after the client's patience.
+/// Fails early if there is no IMDS, instead of after the client's timeout.
 async fn reach(url: &Url) -> Result<()> {
     let (Some(name), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Ok(());
@@ -139,7 +139,7 @@ async fn reach(url: &Url) -> Result<()> {
 }
 
 impl ServiceRow {
-    /// What is not shown where an answer repeats it.
+    /// What is redacted if an answer repeats it.
     fn secrets(&self, host: &Host) -> Vec<Secret> {
         self.secret
             .and_then(|(_, variable)| host.var(variable))
@@ -148,13 +148,7 @@ impl ServiceRow {
             .collect()
     }
 
-    fn refusal(
-        &self,
-        host: &Host,
-        identity: &IdentityChoice,
-        url: &Url,
-        answer: &Answer,
-    ) -> Failure {
+    fn error(&self, host: &Host, identity: &IdentityChoice, url: &Url, answer: &Answer) -> Failure {
         let secrets = self.secrets(host);
         let said = scrub(&said(&answer.body), &secrets);
         let failure = |kind, message: String| {
@@ -168,10 +162,10 @@ impl ServiceRow {
         match (answer.status, identity) {
             (400, IdentityChoice::System) => failure(
                 Kind::Denied,
-                format!("{} has no identity to give a token of", self.name),
+                format!("{} has no identity", self.name),
             )
             .hint(
-                "assign an identity to this machine; name a user-assigned one with `--client-id`",
+                "assign an identity to this machine, or name a user-assigned one with `--client-id`",
             ),
             (400 | 404, _) => failure(
                 Kind::Denied,
@@ -195,7 +189,7 @@ impl ServiceRow {
     }
 }
 
-/// What a service says of an error; each has its own words for it.
+/// The message in a service's error; each has its own field for it.
 fn said(body: &[u8]) -> String {
     const LIMIT: usize = 400;
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(body) else {
@@ -216,7 +210,7 @@ mod tests {
     use crate::login::{LoginMode, resolve::default_timeout};
 
     #[test]
-    fn all_retries_fit_into_the_time_that_is_allowed_unless_told_otherwise() {
+    fn all_retries_fit_into_the_default_timeout() {
         for status in [410, 503] {
             let longest = IMDS_RETRY_POLICY.longest_waits(status);
             assert!(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use url::Url;
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -24,8 +24,8 @@ impl Flow for login::Ropc {
             client_id: Some(&self.client_id),
             legacy: false,
             pop: self.pop.as_ref(),
-            issuer: Issuer::Entra,
             user: None,
+            login_command: None,
         }
     }
 

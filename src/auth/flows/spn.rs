@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -28,8 +28,8 @@ impl Flow for Spn {
             client_id: Some(&self.client_id),
             legacy: self.legacy,
             pop: self.pop.as_ref(),
-            issuer: Issuer::Entra,
             user: None,
+            login_command: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use reqwest::{Method, header};
 
-use super::{Flow, Issuer, Profile};
+use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext,
@@ -37,8 +37,8 @@ impl Flow for WorkloadIdentity {
             client_id: Some(&self.client_id),
             legacy: false,
             pop: None,
-            issuer: Issuer::Entra,
             user: None,
+            login_command: None,
         }
     }
 

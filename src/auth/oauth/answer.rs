@@ -1,7 +1,4 @@
-//! What a token endpoint answers when it says yes.
-//!
-//! Lives here: [`Tokens`], read leniently: the v1 endpoint and the managed
-//! identity services write numbers as strings.
+//! Reads the tokens of an answer, leniently: the v1 endpoint and the managed identity services send numbers as text.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -19,7 +16,7 @@ use crate::{
 pub(crate) struct Account {
     /// `uid.utid`, the same in every tenant where the person is a guest.
     pub home_id: String,
-    /// The sign-in name, where the answer told it.
+    /// The sign-in name, if the answer has it.
     pub username: Option<String>,
 }
 
@@ -30,14 +27,14 @@ impl Account {
     }
 }
 
-/// Tokens, fresh from the server.
+/// The tokens of an answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokens {
     /// The token that was asked for.
     pub access: AccessToken,
-    /// What gets the next one without a person.
+    /// The refresh token, which gets the next one without asking a person.
     pub refresh: Option<Secret>,
-    /// Who signed in, where the answer says so.
+    /// Who signed in, if the answer says so.
     pub account: Option<Account>,
 }
 
@@ -78,11 +75,10 @@ impl From<AccessToken> for Tokens {
     }
 }
 
-/// When a token ends, in Unix seconds: the earliest of the times that its issuer said and of the
-/// token's own `exp`, where it is a JWT.
+/// When a token expires, in Unix seconds: the earliest of what its issuer said and, if it is a JWT, its own `exp`.
 ///
-/// One of them alone can be too late: a managed identity service hands out tokens of its cache with
-/// the `expires_in` of the day they were issued.
+/// One alone can be too late: a managed identity service returns cached tokens with the `expires_in` of when they were
+/// issued.
 pub(crate) fn expiry(token: &str, said: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
     let own = jwt::claims(token).and_then(|claims| seconds(&claims, "exp"));
     said.into_iter().chain([own]).flatten().min()
@@ -149,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_at_the_earliest_time_that_is_told() {
+    fn a_token_expires_at_the_earliest_time_that_is_known() {
         let token = |exp: i64| {
             let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{exp}}}"#));
             format!("e30.{claims}.x")

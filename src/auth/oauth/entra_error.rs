@@ -1,21 +1,18 @@
-//! What a token endpoint answers when it says no.
-//!
-//! Lives here: [`EntraError`] and how it becomes a [`Failure`]. What a code
-//! means for a person is a row in [`super::error_codes`].
+//! Errors of token endpoints, and how they become a [`Failure`]. [`super::error_codes`] explains the codes.
 
 use serde_json::{Map, Value};
 
 use super::{answer::text, error_codes};
 use crate::error::{Failure, Kind};
 
-/// A refusal in Entra's own words.
+/// An error of Entra's.
 #[derive(Debug, Clone, Default)]
-pub struct EntraError {
+pub(crate) struct EntraError {
     /// The HTTP status.
     pub status: u16,
     /// The OAuth error, such as `invalid_grant`.
     pub error: String,
-    /// What kind of `invalid_grant` or `interaction_required` it is.
+    /// The kind of `invalid_grant` or `interaction_required`.
     pub suberror: Option<String>,
     /// The text, without its trailing ids.
     pub description: String,
@@ -23,35 +20,34 @@ pub struct EntraError {
     pub codes: Vec<u32>,
     /// A claims challenge for the next sign-in, as JSON.
     pub claims: Option<String>,
-    /// What Microsoft's support asks for.
+    /// The id that Microsoft's support asks for.
     pub trace_id: Option<String>,
-    /// What the tenant's sign-in log has it under.
+    /// The id in the tenant's sign-in log.
     pub correlation_id: Option<String>,
-    /// Whether an application was refused, for which no person can sign in.
+    /// Whether an application was refused. No person can sign in for it.
     pub of_application: bool,
 }
 
-/// What an answer to a refresh token says about that token.
-struct RefreshRefusal {
+/// What an error says about the refresh token that was sent.
+struct RefreshError {
     code: u32,
-    /// Whether the token itself is expired or revoked, for whatever it is used.
+    /// Whether the token itself has expired or was revoked.
     ends: bool,
 }
 
-const fn ends(code: u32) -> RefreshRefusal {
-    RefreshRefusal { code, ends: true }
+const fn ends(code: u32) -> RefreshError {
+    RefreshError { code, ends: true }
 }
 
-const fn stays(code: u32) -> RefreshRefusal {
-    RefreshRefusal { code, ends: false }
+const fn stays(code: u32) -> RefreshError {
+    RefreshError { code, ends: false }
 }
 
 /// The meanings are those of
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
-/// MSAL for Python keeps a refresh token whatever the answer, since a policy may
-/// be about one tenant or scope only; MSAL.js removes it on `bad_token`. Codes
-/// that neither list has go by the suberror.
-const REFRESH_REFUSALS: &[RefreshRefusal] = &[
+/// MSAL for Python keeps a refresh token whatever the answer, since a policy may concern one tenant or scope only;
+/// MSAL.js removes it on `bad_token`. For other codes the suberror decides.
+const REFRESH_ERRORS: &[RefreshError] = &[
     // Ended by a changed or expired password.
     ends(50_132),
     ends(50_133),
@@ -95,8 +91,8 @@ const REFRESH_REFUSALS: &[RefreshRefusal] = &[
     stays(70_044),
 ];
 
-/// The suberrors of answers that a person can do something about, for this
-/// request (MSAL's `InteractionRequiredAuthError`), or that are about the client.
+/// The suberrors that are about this request, which a person can resolve (MSAL's `InteractionRequiredAuthError`), or
+/// about the client.
 const ABOUT_THE_REQUEST: [&str; 8] = [
     "basic_action",
     "additional_action",
@@ -109,9 +105,8 @@ const ABOUT_THE_REQUEST: [&str; 8] = [
 ];
 
 impl EntraError {
-    /// Reads the body of an answer that is not 2xx; none where it isn't JSON
-    /// with an `error`.
-    pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
+    /// Reads the body of an answer that is not 2xx; none if it is not JSON with an `error`.
+    pub(crate) fn parse(status: u16, body: &[u8]) -> Option<Self> {
         let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let error = text(&fields, "error")?.to_owned();
         let owned = |name| text(&fields, name).map(str::to_owned);
@@ -141,8 +136,8 @@ impl EntraError {
         })
     }
 
-    /// What a browser brought back in place of a code.
-    pub fn from_redirect(error: &str, description: &str) -> Self {
+    /// The error that a browser came back with.
+    pub(crate) fn from_redirect(error: &str, description: &str) -> Self {
         Self {
             status: 400,
             error: error.to_owned(),
@@ -152,9 +147,9 @@ impl EntraError {
         }
     }
 
-    /// The same with its texts passed through `scrub`.
+    /// The same with its texts redacted by `scrub`.
     #[must_use]
-    pub fn scrubbed(mut self, scrub: impl Fn(&str) -> String) -> Self {
+    pub(crate) fn scrubbed(mut self, scrub: impl Fn(&str) -> String) -> Self {
         self.description = scrub(&self.description);
         self.error = scrub(&self.error);
         for id in [&mut self.trace_id, &mut self.correlation_id] {
@@ -163,18 +158,17 @@ impl EntraError {
         self
     }
 
-    /// Whether a person who signs in can do something about it.
-    pub fn needs_sign_in(&self) -> bool {
+    /// Whether a person can resolve it by signing in.
+    pub(crate) fn needs_sign_in(&self) -> bool {
         matches!(
             self.error.as_str(),
             "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
         )
     }
 
-    /// Whether the refresh token that was sent is of no more use in any tenant
-    /// and for any resource. An answer that is not known to say so is about the
-    /// one request, and the token stays.
-    pub fn ends_refresh_token(&self) -> bool {
+    /// Whether the refresh token that was sent can't be used any more, in any tenant and for any resource. If that is
+    /// not certain, the token is kept.
+    pub(crate) fn ends_refresh_token(&self) -> bool {
         let about_request = self
             .suberror
             .as_deref()
@@ -183,7 +177,7 @@ impl EntraError {
             return false;
         }
         let mut known = self.codes.iter().filter_map(|code| {
-            let row = REFRESH_REFUSALS.iter().find(|row| row.code == *code);
+            let row = REFRESH_ERRORS.iter().find(|row| row.code == *code);
             row.map(|row| row.ends)
         });
         match known.next() {
@@ -192,8 +186,8 @@ impl EntraError {
         }
     }
 
-    /// The failure to show, without what was being done.
-    pub fn into_failure(self) -> Failure {
+    /// The error to show, without what was being done.
+    pub(crate) fn into_failure(self) -> Failure {
         let row = self
             .codes
             .iter()
@@ -312,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_is_not_told_to_sign_in_as_a_person() {
+    fn the_hint_for_an_application_is_not_to_sign_in() {
         for body in [
             MFA,
             br#"{"error":"invalid_grant","error_description":"AADSTS1234567: unknown"}"#,
@@ -348,11 +342,11 @@ mod tests {
 
     #[test]
     fn only_an_answer_about_the_token_itself_ends_it() {
-        for row in REFRESH_REFUSALS {
+        for row in REFRESH_ERRORS {
             assert_eq!(ends("invalid_grant", &[row.code], None), row.ends);
             assert!(!ends("interaction_required", &[row.code], None));
             assert!(!ends("invalid_grant", &[row.code], Some("basic_action")));
-            let listed = REFRESH_REFUSALS.iter().filter(|r| r.code == row.code);
+            let listed = REFRESH_ERRORS.iter().filter(|r| r.code == row.code);
             assert_eq!(listed.count(), 1, "{}", row.code);
         }
         assert!(!ends("invalid_grant", &[70_043], Some("bad_token")));

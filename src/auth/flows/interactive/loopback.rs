@@ -1,7 +1,4 @@
-//! The other end of the redirect: a listener on this machine's loopback.
-//!
-//! Lives here: [`Loopback`], which answers one browser and nobody else. It
-//! ends with the sign-in; nothing goes on listening.
+//! Listens on this machine's loopback for the redirect of one sign-in.
 
 use std::{io, net::SocketAddr};
 
@@ -21,8 +18,7 @@ use crate::{
 
 /// The largest request that is read, in bytes: a code has some 1.5 KB.
 const REQUEST_LIMIT: usize = 64 << 10;
-/// How long a connection may take to send its request: browsers open some
-/// that they never use.
+/// How long a connection may take to send its request: browsers open some that they never use.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// What the browser came back with.
@@ -48,7 +44,7 @@ pub(super) struct Loopback {
 }
 
 impl Loopback {
-    /// Listens on a free port, or where `redirect_url` says.
+    /// Listens on a free port, or on that of `redirect_url`.
     ///
     /// # Errors
     /// A usage error when that URL is not on this machine's loopback, or the
@@ -73,23 +69,23 @@ impl Loopback {
             _ => return Err(refused("it is not on this machine")),
         };
         let mut listeners = Vec::new();
-        let mut trouble = None;
+        let mut last_error = None;
         for address in addresses {
             match TcpListener::bind(format!("{address}:{port}")).await {
                 Ok(listener) => listeners.push(listener),
-                Err(error) => trouble = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
         if listeners.is_empty() {
             let failure = Failure::new(format!("could not listen on port {port} for the browser"));
-            let why = trouble.map_or_else(String::new, |error| error.to_string());
+            let why = last_error.map_or_else(String::new, |error| error.to_string());
             return Err(failure
                 .because(why)
-                .hint("end what uses the port, or leave away `--redirect-url`"));
+                .hint("end what uses the port, or omit `--redirect-url`"));
         }
         Ok(Self {
             listeners,
-            // Entra compares it as text: it is sent as it was given.
+            // Entra compares it as text.
             redirect_url: text.to_owned(),
             path: url.path().to_owned(),
         })
@@ -102,7 +98,7 @@ impl Loopback {
         let first = TcpListener::bind("127.0.0.1:0").await.map_err(fail)?;
         let port = first.local_addr().map_err(fail)?.port();
         let mut listeners = vec![first];
-        // `localhost` may mean either: where IPv6 is missing, it can't be it.
+        // `localhost` may mean either; without IPv6 it can't mean this one.
         if let Ok(second) = TcpListener::bind(format!("[::1]:{port}")).await {
             listeners.push(second);
         }
@@ -113,13 +109,12 @@ impl Loopback {
         })
     }
 
-    /// The `redirect_uri` to tell Entra.
+    /// The `redirect_uri` to send to Entra.
     pub(super) fn redirect_uri(&self) -> &str {
         &self.redirect_url
     }
 
-    /// Waits for the browser to come back with this `state`, redeems what it
-    /// brings and tells the person how that went.
+    /// Waits until the browser comes back with this `state`, redeems the code and shows the person the result.
     ///
     /// # Errors
     /// What `redeem` failed with.
@@ -136,7 +131,7 @@ impl Loopback {
             let Ok(Ok(request)) = timeout(REQUEST_TIME, read(&mut stream)).await else {
                 continue;
             };
-            match self.meaning(&request, state) {
+            match self.callback(&request, state) {
                 Ok(callback) => {
                     let result = redeem(callback).await;
                     let page = match &result {
@@ -145,7 +140,7 @@ impl Loopback {
                             &["You can close this tab and go back to the terminal."],
                         ),
                         Err(failure) => page::render(
-                            "The sign-in did not work",
+                            "The sign-in failed",
                             &[
                                 failure.message(),
                                 failure.hint_text().unwrap_or_default(),
@@ -157,10 +152,9 @@ impl Loopback {
                     let _ = answer(&mut stream, "200 OK", &page).await;
                     return result;
                 }
-                // Somebody else on this machine, or a tab of an earlier try:
-                // they must not be able to end the sign-in.
+                // Another process of this machine or a tab of an earlier attempt must not be able to end the sign-in.
                 Err(status) => {
-                    let page = page::render("This is not the sign-in that is waited for", &[]);
+                    let page = page::render("This sign-in is not expected", &[]);
                     let _ = answer(&mut stream, status, &page).await;
                 }
             }
@@ -178,7 +172,7 @@ impl Loopback {
         }
     }
 
-    fn meaning(&self, request: &Request, state: &str) -> Result<Callback, &'static str> {
+    fn callback(&self, request: &Request, state: &str) -> Result<Callback, &'static str> {
         let (path, query) = request
             .target
             .split_once('?')
@@ -187,9 +181,9 @@ impl Loopback {
             return Err("404 Not Found");
         }
         let fields = match request.method.as_str() {
-            // `form_post`, which we ask for: the code gets into no history.
+            // `form_post`, which keeps the code out of the browser's history.
             "POST" => request.body.as_str(),
-            // Authorities that do not know it answer in the query.
+            // Authorities that don't know `form_post` answer in the query.
             "GET" if !query.is_empty() => query,
             _ => return Err("404 Not Found"),
         };
@@ -296,12 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn the_code_comes_in_a_form_or_in_the_query() {
+    fn the_code_is_in_a_form_or_in_the_query() {
         for request in [
             request("POST", "/", "code=c&state=s"),
             request("GET", "/?state=s&code=c", ""),
         ] {
-            match loopback().meaning(&request, "s") {
+            match loopback().callback(&request, "s") {
                 Ok(Callback::Code(code)) => assert_eq!(code.expose(), "c"),
                 other => panic!("{other:?}"),
             }
@@ -319,7 +313,7 @@ mod tests {
             request("GET", "/favicon.ico", ""),
             request("PUT", "/?code=c&state=s", ""),
         ] {
-            assert!(loopback().meaning(&bad, "s").is_err());
+            assert!(loopback().callback(&bad, "s").is_err());
         }
     }
 

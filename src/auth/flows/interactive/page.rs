@@ -1,8 +1,6 @@
-//! The page that the browser ends on.
-//!
-//! Lives here: its HTML. It loads nothing and runs nothing.
+//! The page that the browser shows at the end. It loads nothing and runs nothing.
 
-/// What a person reads at the end, once it is known.
+/// Renders a title and lines of text as HTML.
 pub(super) fn render(title: &str, lines: &[&str]) -> String {
     let mut body = String::new();
     for line in lines {
@@ -35,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_elsewhere_cannot_become_markup() {
+    fn text_is_escaped() {
         let page = render("a<b", &["<script>alert('x')</script>"]);
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;"), "{page}");

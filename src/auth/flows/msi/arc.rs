@@ -1,6 +1,4 @@
-//! Azure Arc's challenge: who can read a file of the agent's may have a token.
-//!
-//! Lives here: finding the agent, and reading the key that a challenge names.
+//! Azure Arc's challenge: whoever can read a file of the agent may have a token.
 
 use std::path::{Path, PathBuf};
 
@@ -40,11 +38,11 @@ fn key_directory(host_data: Option<&str>) -> PathBuf {
 
 /// Reads the key that a challenge names.
 ///
-/// Only a small `.key` file right in the agent's directory is read: whoever
-/// listens on the agent's port must not get the text of another file.
+/// Only a small `.key` file directly in the agent's directory is read: whoever listens on the agent's port must not get
+/// the content of another file.
 ///
 /// # Errors
-/// When the challenge or the file is not as it should be.
+/// When the challenge or the file is not valid.
 pub(super) fn key(host: &Host, answer: &Answer) -> Result<Secret> {
     let challenge = answer
         .header(header::WWW_AUTHENTICATE.as_str())
@@ -52,7 +50,7 @@ pub(super) fn key(host: &Host, answer: &Answer) -> Result<Secret> {
     let path = challenge
         .strip_prefix("Basic realm=")
         .map(|path| Path::new(path.trim_matches('"')))
-        .ok_or_else(|| Failure::new("the Azure Arc agent sent no challenge that is known"))?;
+        .ok_or_else(|| Failure::new("the Azure Arc agent sent an unknown challenge"))?;
     let directory = key_directory(host.var("ProgramData"));
     read_key(path, &directory)
 }
@@ -75,7 +73,7 @@ fn read_key(path: &Path, directory: &Path) -> Result<Secret> {
             Unreadable::NotReadable { .. } | Unreadable::NotSearchable { .. } => {
                 "run as a member of the group `himds`, or as an administrator"
             }
-            _ => "see whether the Azure Arc agent is well with `azcmagent check`",
+            _ => "check the Azure Arc agent with `azcmagent check`",
         };
         Failure::of(
             Kind::Denied,
