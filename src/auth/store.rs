@@ -32,15 +32,15 @@ mod sealed;
 const SEALED: &str = ".sealed";
 /// What the names of plain files end in.
 const PLAIN: &str = ".json";
-/// What the names of files end in that hold a cooldown, or the process that was started last.
-const TURN: &str = ".turn";
+/// What the names of files end in that hold a cooldown or a process.
+const NOTE: &str = ".turn";
 
 /// What the names of access tokens begin with.
 pub(super) const ACCESS: &str = "access-";
 /// What the names of user sessions begin with.
 pub(super) const SESSION: &str = "refresh-";
 /// What the names of notes about abandoned sign-ins begin with.
-pub(super) const GIVEN_UP: &str = "given-up-";
+pub(super) const ABANDONED_SIGN_IN: &str = "given-up-";
 
 /// Named records of secret bytes, and locks.
 ///
@@ -150,9 +150,9 @@ impl Store {
                 fallback: Some(why),
                 ..Self::in_files(directory, Encoding::Plain)
             }),
-            Err(why) => Err(Failure::new("tokens can't be kept in a keyring")
+            Err(why) => Err(Failure::new("there is no keyring for the key of stored tokens")
                 .because(why)
-                .hint("use `--token-store file` to keep them in files that you alone can read")),
+                .hint("use `--token-store file` to store tokens in plain files that you alone can read")),
         }
     }
 
@@ -207,22 +207,8 @@ impl Store {
 
     /// Where records are stored, as a line that follows "stored in".
     pub(crate) fn description(&self) -> String {
-        let directory = self
-            .directory()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
-        let what = match self.kind() {
-            StoreKind::KernelKeyring => format!(
-                "encrypted files in `{directory}`, the key in the kernel keyring: it is gone after a \
-                 reboot or three days without use, and a new sign-in is needed then"
-            ),
-            StoreKind::Keychain => {
-                format!("encrypted files in `{directory}`, the key in the Keychain")
-            }
-            StoreKind::Dpapi => format!("files in `{directory}`, encrypted for you by Windows"),
-            StoreKind::File => format!("plain files in `{directory}` that you alone can read"),
-            StoreKind::Memory => "memory: each process signs in again".to_owned(),
-        };
+        let directory = self.directory().unwrap_or(Path::new(""));
+        let what = self.kind().describe(directory);
         match &self.fallback {
             Some(why) => format!("{what} ({why})"),
             None => what,
@@ -377,7 +363,7 @@ impl Store {
         let mut records = 0;
         for file in directory.names() {
             records += usize::from(is_record(&file));
-            if is_record(&file) || file.ends_with(TURN) {
+            if is_record(&file) || file.ends_with(NOTE) {
                 directory.remove(&file);
             }
         }

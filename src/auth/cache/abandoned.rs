@@ -41,5 +41,5 @@ impl TokenCache {
 /// The name of the note: of one account, if the account is named.
 fn name(key: &SessionKey, hint: Option<&str>) -> String {
     let whole = (key, hint.map(str::to_lowercase));
-    format!("{}{}", store::GIVEN_UP, fingerprint_of(&whole))
+    format!("{}{}", store::ABANDONED_SIGN_IN, fingerprint_of(&whole))
 }

@@ -221,9 +221,9 @@ impl TokenCache {
     /// meanwhile.
     pub(crate) fn remove_ended_session(&self, key: &SessionKey, ended: &Session) {
         let _lock = self.lock_sessions(key);
-        let kept = self.session_of(key, &ended.account);
-        if let Some(kept) = kept.filter(|kept| kept.has_same_token(ended)) {
-            self.orphan_and_remove(key, &kept);
+        let stored = self.session_of(key, &ended.account);
+        if let Some(stored) = stored.filter(|stored| stored.has_same_token(ended)) {
+            self.orphan_and_remove(key, &stored);
         }
     }
 

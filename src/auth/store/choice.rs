@@ -1,6 +1,6 @@
 //! The values of `--token-store`, and the kinds of stores that they lead to.
 
-use std::str::FromStr;
+use std::{path::Path, str::FromStr};
 
 use crate::error::{Failure, Result};
 
@@ -76,6 +76,21 @@ impl StoreKind {
             Self::Dpapi => "dpapi",
             Self::File => "file",
             Self::Memory => "none",
+        }
+    }
+
+    /// Says where this kind stores its records in a directory, after "stored in".
+    pub(super) fn describe(self, directory: &Path) -> String {
+        let directory = directory.display();
+        match self {
+            Self::KernelKeyring => format!(
+                "encrypted files in `{directory}`, the key in the kernel keyring: it is gone after a \
+                 reboot or three days without use, and a new sign-in is needed then"
+            ),
+            Self::Keychain => format!("encrypted files in `{directory}`, the key in the Keychain"),
+            Self::Dpapi => format!("files in `{directory}`, encrypted for you by Windows"),
+            Self::File => format!("plain files in `{directory}` that you alone can read"),
+            Self::Memory => "memory: each process signs in again".to_owned(),
         }
     }
 

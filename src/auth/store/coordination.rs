@@ -5,7 +5,7 @@ use std::{
     io::{Read, Seek, Write},
 };
 
-use super::{Backend, Guard, Store, TURN, directory::LOCK, is_name};
+use super::{Backend, Guard, NOTE, Store, directory::LOCK, is_name};
 use crate::{
     error::{Failure, Result},
     host::ProcessId,
@@ -40,14 +40,14 @@ impl Store {
 
     /// Notes which process was started for `name`. Failing to note it does no harm.
     pub(crate) fn note_process(&self, name: &str, process: &ProcessId) {
-        if let Some(file) = self.turn_file(name) {
+        if let Some(file) = self.note_file(name) {
             let _ = rewrite(&file, process);
         }
     }
 
     /// The process that was noted for `name`.
     pub(crate) fn noted_process(&self, name: &str) -> Option<ProcessId> {
-        self.process_in(&format!("{name}{TURN}"))
+        self.process_in(&format!("{name}{NOTE}"))
     }
 
     /// Starts a cooldown, unless one is running: true for one process in `seconds`. `now` is in Unix
@@ -56,7 +56,7 @@ impl Store {
     /// If files can't be locked or written, it is false: what has a cooldown can wait.
     pub(crate) fn start_cooldown(&self, name: &str, seconds: i64, now: i64) -> bool {
         let start = || {
-            let mut file = self.turn_file(name)?;
+            let mut file = self.note_file(name)?;
             file.try_lock().ok()?;
             let mut last = String::new();
             file.read_to_string(&mut last).ok()?;
@@ -73,9 +73,9 @@ impl Store {
         start().is_some()
     }
 
-    fn turn_file(&self, name: &str) -> Option<File> {
+    fn note_file(&self, name: &str) -> Option<File> {
         let directory = self.files().filter(|_| is_name(name))?;
-        directory.lock_file(&format!("{name}{TURN}")).ok()
+        directory.lock_file(&format!("{name}{NOTE}")).ok()
     }
 
     fn process_in(&self, file: &str) -> Option<ProcessId> {

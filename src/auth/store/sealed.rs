@@ -85,7 +85,7 @@ pub(super) fn seal(key: &Key, name: &str, record: &[u8]) -> Result<Vec<u8>> {
             Aad::from(bound(name)),
             &mut *body,
         )
-        .map_err(|_| Failure::new("a token is too long to be sealed"))?;
+        .map_err(|_| Failure::new("a token is too long to be encrypted"))?;
     let mut sealed = Vec::with_capacity(MAGIC.len() + NONCE_LEN + body.len());
     sealed.extend_from_slice(MAGIC);
     sealed.extend_from_slice(&nonce);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::{ACCESS, GIVEN_UP, SEALED, SESSION, TURN, is_record},
+    super::{ABANDONED_SIGN_IN, ACCESS, NOTE, SEALED, SESSION, is_record},
     Directory, LOCK, UNFINISHED, is_own,
 };
 
@@ -37,14 +37,14 @@ impl Directory {
                 // Acquiring and releasing it removes it.
                 let _ = self.try_lock(name);
                 false
-            } else if name.ends_with(TURN) {
+            } else if name.ends_with(NOTE) {
                 self.is_older_than(name, NOTE_LIFE)
             } else if !is_record(name) {
                 false
             } else if name.starts_with(ACCESS) {
                 self.is_older_than(name, AFTER_EXPIRY)
             } else {
-                name.starts_with(GIVEN_UP) && self.is_older_than(name, NOTE_LIFE)
+                name.starts_with(ABANDONED_SIGN_IN) && self.is_older_than(name, NOTE_LIFE)
             };
             if useless {
                 self.remove(name);
