@@ -1,7 +1,4 @@
-//! Login flags, from the tables to clap and back.
-//!
-//! Lives here: [`login_flags`] and [`settings`], and [`plain_settings`], which
-//! does without clap. No flag of a sign-in is written down anywhere else.
+//! The flags of a sign-in: from the rows of `PARAMS` to clap, and back to settings.
 
 use std::ffi::OsString;
 
@@ -13,7 +10,7 @@ use crate::login::{
     settings::parse_bool,
 };
 
-/// Attaches the flags of the given parameters to a command.
+/// Adds the flags of the given parameters to a command.
 pub fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command {
     PARAMS
         .iter()
@@ -39,7 +36,7 @@ pub fn settings(matches: &ArgMatches) -> Settings {
     settings
 }
 
-/// Attaches the flags of the second sign-in, that for Azure Resource Manager.
+/// Adds the flags of the second sign-in, that for Azure Resource Manager.
 pub fn arm_flags(command: Command) -> Command {
     PARAMS.iter().fold(command, |command, row| {
         let Some(flag) = row.arm_flag else {
@@ -79,12 +76,11 @@ pub fn arm_settings(matches: &ArgMatches) -> Settings {
     settings
 }
 
-/// Reads arguments that are flags of a sign-in and nothing else, which is how
-/// kubeconfigs call `get-token`. None where there is any doubt: those are
-/// clap's to read, or to refuse.
+/// Reads arguments that are only flags of a sign-in, as in kubeconfigs, without clap. `None` if there is any doubt:
+/// then clap reads or rejects them.
 ///
-/// Building clap's tree takes more time than all else that a cached token
-/// needs. That both readers agree is a property test.
+/// Building clap's tree takes longer than everything else that a cached token needs. A property test checks that both
+/// readers agree.
 pub fn plain_settings(args: &[OsString]) -> Option<Settings> {
     let args: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
     let mut settings = Settings::new();
@@ -109,7 +105,7 @@ fn arg(row: &'static ParamRow) -> Arg {
         .long(row.flag)
         .help(help(row))
         .help_heading("Sign-in")
-        // As with kubelogin, the last one counts.
+        // Like kubelogin: the last one counts.
         .overrides_with(row.flag)
         .action(ArgAction::Set);
     if let Some(short) = row.short {

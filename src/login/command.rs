@@ -1,15 +1,14 @@
 //! The commands that hints show.
 //!
-//! Every one is made here, from the settings at hand, so that it does what the
-//! person's own would: in the same cloud, with the same cache and account. No
-//! secret gets in, and no token comes out on the screen.
+//! They are made from the settings, so that they use the same cloud, cache and account as the person's own command.
+//! They contain no secret and print no token.
 
 use std::{fmt, path::Path};
 
 use super::{Param, Settings, SignIn, Takes};
 use crate::host::{Host, file};
 
-/// A command as a shell takes it.
+/// A command, quoted for a shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
     variables: Vec<(String, String)>,
@@ -55,7 +54,7 @@ impl CommandLine {
         self.word(flag).word(value)
     }
 
-    /// Adds a flag where its value is not empty.
+    /// Adds a flag unless its value is empty.
     #[must_use]
     pub fn flag_some(self, flag: &str, value: &str) -> Self {
         match value {
@@ -64,14 +63,14 @@ impl CommandLine {
         }
     }
 
-    /// Adds all that the settings say, but for secrets.
+    /// Adds the settings, except secrets.
     #[must_use]
     pub fn settings(self, settings: &Settings) -> Self {
         let open = settings.without_secrets();
         open.to_args().iter().fold(self, |line, arg| line.word(arg))
     }
 
-    /// Throws away what it prints: a token.
+    /// Discards its output: a token.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
@@ -98,7 +97,7 @@ impl fmt::Display for CommandLine {
 }
 
 impl SignIn {
-    /// The `get-token` that signs in as this does, once, in a terminal.
+    /// The `get-token` command that does the same sign-in in a terminal.
     pub fn get_token_command(&self, tenant: &str, resource: &str) -> CommandLine {
         let mode = self.login.mode();
         let mut settings = self.settings.clone();
@@ -120,7 +119,7 @@ impl SignIn {
     }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell.
 pub(crate) fn quoted(word: &str) -> String {
     file::quoted(Path::new(word))
 }

@@ -1,11 +1,9 @@
-//! Durations as Go writes them: `90s`, `1m30s`, `1.5h`, `250ms`.
-//!
-//! Lives here: reading one (<https://pkg.go.dev/time#ParseDuration>), because
-//! kubelogin's `--timeout` and `AZURE_CLI_TIMEOUT` are written that way.
+//! Durations as Go writes them: `90s`, `1m30s`, `1.5h`, `250ms`. kubelogin's `--timeout` and `AZURE_CLI_TIMEOUT` have
+//! that form (<https://pkg.go.dev/time#ParseDuration>).
 
 use std::time::Duration;
 
-/// Reads a duration; none where it is not one or is negative.
+/// Reads a duration; `None` if it is negative or not one.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {

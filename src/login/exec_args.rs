@@ -1,11 +1,11 @@
-//! The arguments of an exec entry: `get-token`, the flags of a sign-in, and whatever else stands there.
+//! The arguments of an exec entry: `get-token`, the flags of a sign-in, and other arguments.
 
 use super::{Origin, Param, Settings, Takes};
 use crate::error::{Failure, Result};
 
 /// The subcommand that kubectl runs.
 const GET_TOKEN: &str = "get-token";
-/// What `kubectl` calls this plugin: an entry may run `kubectl aad get-token`.
+/// The plugin's name for `kubectl`: an entry may run `kubectl aad get-token`.
 const PLUGIN: &str = "aad";
 
 /// An exec entry's arguments and what they say. Holds secrets if the entry does.

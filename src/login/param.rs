@@ -528,7 +528,7 @@ impl Param {
         format!("--{}", self.row().flag)
     }
 
-    /// The second sign-in's flag with its dashes, where it has one of its own.
+    /// The flag of the second sign-in with its dashes: its own, if it has one.
     pub fn arm_dashed(self) -> String {
         format!("--{}", self.row().arm_flag.unwrap_or(self.row().flag))
     }

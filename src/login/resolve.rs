@@ -1,7 +1,6 @@
-//! From raw values to a sign-in made ready.
+//! Validates settings: from text to a sign-in.
 //!
-//! Lives here: [`Settings::resolve`] and what it refuses. What it refuses is
-//! what kubelogin refuses, in words that say what to do.
+//! It rejects what kubelogin rejects, and says what to do.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,11 +19,10 @@ use crate::{
 
 /// Kubelogin's default for `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// The default where a machine's identity service is asked: it may be updating itself for 70 s, and is to be
-/// waited for that long.
+/// The default for a machine's identity service, which may be updating itself for 70 s.
 const IDENTITY_SERVICE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
-/// How long getting a token may take in a mode, where nobody said.
+/// How long getting a token may take in a mode if nobody says.
 pub(crate) fn default_timeout(mode: LoginMode) -> Duration {
     match mode.row().principal {
         Principal::Machine => IDENTITY_SERVICE_TIMEOUT,
@@ -75,10 +73,9 @@ impl Settings {
         Ok(())
     }
 
-    /// The flags that were given and that the mode does nothing with.
+    /// The flags that were given and have no effect in the mode.
     ///
-    /// None where a variable chose the mode: then the flags were written for
-    /// another one, which is how `AAD_LOGIN_METHOD` is used.
+    /// None if a variable chose the mode: `AAD_LOGIN_METHOD` is used with flags that were written for another one.
     pub fn unused(&self) -> Vec<Param> {
         match self.mode() {
             Ok(mode) if self.is_flag(Param::Login) => self
@@ -92,8 +89,7 @@ impl Settings {
     fn login(&self, mode: LoginMode, host: &Host) -> Result<Login> {
         let legacy = self.is_on(Param::Legacy);
         let claims = self.pop_claims()?;
-        // Only a mode that uses them reads them. The v1 endpoint binds no token to a key, so there
-        // is nothing to prove; kubelogin leaves it out there, too.
+        // The v1 endpoint binds no token to a key; kubelogin ignores the claims there, too.
         let used = mode.uses(Param::PopClaims) && !(mode == LoginMode::Spn && legacy);
         let pop = claims.filter(|_| used).map(PopClaims::parse).transpose()?;
         Ok(match mode {
@@ -144,13 +140,13 @@ impl Settings {
         self.text(param).map(str::to_owned)
     }
 
-    /// A value that [`Settings::check_complete`] has seen.
+    /// A value that [`Settings::check_complete`] has checked.
     fn needed(&self, param: Param) -> Result<String> {
         self.owned(param)
             .ok_or_else(|| Failure::usage(format!("`{}` is missing", self.flag(param))))
     }
 
-    /// Checks that nothing is missing that the mode can't do without.
+    /// Checks that the mode has everything that it needs.
     ///
     /// # Errors
     /// A usage error that names all that is missing, each with its flag and the
@@ -196,15 +192,14 @@ impl Settings {
         }
     }
 
-    /// The parameters that the mode can't do without and that have no value.
+    /// The required parameters that have no value.
     pub fn missing(&self, mode: LoginMode) -> Vec<Param> {
         mode.required()
             .filter(|param| self.text(*param).is_none())
             .collect()
     }
 
-    /// The error for values that are missing: all at once, each with what can
-    /// give it in this mode with these settings.
+    /// The error for all missing values, each with the flags and variables that give it in this mode.
     pub fn incomplete(&self, mode: LoginMode, missing: &[Param], platform: &[&str]) -> Failure {
         let flags = missing
             .iter()
@@ -228,12 +223,12 @@ impl Settings {
 
     /// How a value can be given.
     fn ways(&self, param: Param) -> String {
-        // An application's secret has another form, and workload identity another source.
+        // A certificate can replace the secret.
         let other = match param {
             Param::ClientSecret => Some(Param::ClientCertificate),
             _ => None,
         };
-        // Without the older names of the same variables: the newer ones win.
+        // Without the former names of the same variables.
         let mut names: Vec<String> = Vec::new();
         for variable in self
             .counting(param)
@@ -330,7 +325,7 @@ impl Settings {
         if url.host().is_none() {
             return Err(refused("it has no host"));
         }
-        if let Some(why) = mended(text, &url) {
+        if let Some(why) = repaired(text, &url) {
             return Err(refused(why));
         }
         if !text.ends_with('/') {
@@ -341,7 +336,7 @@ impl Settings {
         Ok(Some(text.to_owned()))
     }
 
-    /// The text of the claims, which is given together with the switch or not at all.
+    /// The text of the claims. `--pop-enabled` and `--pop-claims` need each other.
     fn pop_claims(&self) -> Result<Option<&str>> {
         let claims = self.text(Param::PopClaims);
         let example = "--pop-enabled --pop-claims u=/subscriptions/…/managedClusters/NAME";
@@ -369,13 +364,13 @@ impl Settings {
     }
 }
 
-/// Why a URL is not what it looks like: a browser's rules mend a slip (`https:///x/` gets the host `x`),
-/// and a secret would go there.
-fn mended(text: &str, url: &Url) -> Option<&'static str> {
+/// Why a URL is not what it looks like. URL parsing repairs mistakes (`https:///x/` gets the host `x`), and a secret
+/// would be sent there.
+fn repaired(text: &str, url: &Url) -> Option<&'static str> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     let authority = text.split_once("://").map_or("", |(_, rest)| rest);
     if text.contains(odd) {
-        Some("it holds a blank or a backslash")
+        Some("it contains whitespace or a backslash")
     } else if authority.is_empty() || authority.starts_with(['/', ':', '?', '#', '@']) {
         Some("it has no host")
     } else if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
@@ -388,7 +383,7 @@ fn mended(text: &str, url: &Url) -> Option<&'static str> {
 }
 
 impl PopClaims {
-    /// Reads `key=value,key2=value2`; of the keys only `u` means anything.
+    /// Reads `key=value,key2=value2`; only the key `u` is used.
     ///
     /// # Errors
     /// A usage error when a pair is not one or `u` is missing.
@@ -401,7 +396,7 @@ impl PopClaims {
         };
         let mut u = None;
         for pair in text.split(',') {
-            // Kubelogin reads what stands between the first two equals signs.
+            // Like kubelogin: the value ends at a second equals sign.
             let mut parts = pair.split('=').map(str::trim);
             let (key, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             if key.is_empty() || value.is_empty() {
@@ -416,7 +411,7 @@ impl PopClaims {
     }
 }
 
-/// A list in words.
+/// A list in words: `a, b and c`.
 fn listed(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),

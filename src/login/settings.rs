@@ -1,8 +1,6 @@
-//! Raw values of a sign-in, each with its origin.
+//! The raw values of a sign-in, each with its origin: flag, variable, exec entry or default.
 //!
-//! Lives here: [`Settings`]: what flags, variables or an exec entry said, as
-//! text, before anything is made of it; and its way back to arguments. What
-//! the values mean is decided in `super::resolve`.
+//! [`super::resolve`] validates them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -80,15 +78,14 @@ impl Settings {
         self.values.insert(param, value);
     }
 
-    /// Sets a value where there is none.
+    /// Sets a value if there is none.
     pub fn set_default(&mut self, param: Param, text: impl Into<String>) {
         if !self.values.contains_key(&param) {
             self.set(param, text, Origin::Default);
         }
     }
 
-    /// The same values with paths in full: a leading `~/` and the current directory mean another place
-    /// wherever else the values are used.
+    /// The same values with absolute paths, for use in another directory or by another user.
     #[must_use]
     pub fn with_full_paths(mut self, host: &Host) -> Self {
         for row in PARAMS.iter().filter(|row| row.is_path()) {
@@ -110,12 +107,12 @@ impl Settings {
         self
     }
 
-    /// Takes a value away.
+    /// Removes a value.
     pub fn remove(&mut self, param: Param) {
         self.values.remove(&param);
     }
 
-    /// The same without the secrets.
+    /// The same values without secrets.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let open = self.values.iter().filter(|(_, value)| !value.secret);
@@ -125,12 +122,12 @@ impl Settings {
         }
     }
 
-    /// The value as given, the empty one included.
+    /// The value, which may be empty.
     pub fn get(&self, param: Param) -> Option<&str> {
         self.values.get(&param).map(|value| value.text.as_str())
     }
 
-    /// The value where it is not empty.
+    /// The value, unless it is empty.
     pub fn text(&self, param: Param) -> Option<&str> {
         self.get(param).filter(|text| !text.is_empty())
     }
@@ -164,14 +161,14 @@ impl Settings {
             .map_err(|failure| self.blame(failure, Param::Login))
     }
 
-    /// Marks these as the second sign-in's, so that errors name its flags.
+    /// Marks these as the second sign-in, so that errors name its flags.
     #[must_use]
     pub fn second(mut self) -> Self {
         self.second = true;
         self
     }
 
-    /// The parameter's flag, as it is called for this sign-in.
+    /// The parameter's flag for this sign-in.
     pub fn flag(&self, param: Param) -> String {
         if self.second {
             param.arm_dashed()
@@ -180,8 +177,7 @@ impl Settings {
         }
     }
 
-    /// Adds the variable that gave the value, where one did, to an error about
-    /// that value.
+    /// Adds to an error about a value the variable that gave it, if one did.
     pub fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.origin(param) {
             Some(Origin::Variable(name)) => super::variable::blame(failure, name),
@@ -189,7 +185,7 @@ impl Settings {
         }
     }
 
-    /// The variables that gave values which the mode uses, each once.
+    /// The variables that gave values that the mode uses.
     pub fn variables_used(&self) -> Vec<(Param, &'static str)> {
         let mode = self.mode().ok();
         self.values
@@ -202,13 +198,13 @@ impl Settings {
             .collect()
     }
 
-    /// Adds what the variables say.
+    /// Adds the values of variables.
     ///
     /// Without `--env-secrets-only` the order for `get-token` is kubelogin's
     /// (`pkg/internal/token/options.go`, v0.2.19): within a parameter the last
     /// variable that is set wins, Terraform's names replace the usual ones, the
     /// login mode is read before what depends on it, and an unreadable timeout
-    /// is passed over.
+    /// is ignored.
     #[must_use]
     pub fn with_variables(mut self, host: &Host, precedence: Precedence) -> Self {
         self.precedence = precedence;
@@ -276,7 +272,7 @@ impl Settings {
                 _ if names_win => !named && !text.is_empty(),
                 _ => true,
             };
-            // Go reads a negative one, which is refused as the flag's is.
+            // Go reads a negative duration, and it is rejected later, as from a flag.
             let positive = text.strip_prefix('-').unwrap_or(text);
             let readable = param != Param::Timeout || super::duration::parse(positive).is_some();
             if taken && readable {
@@ -285,8 +281,7 @@ impl Settings {
         }
     }
 
-    /// Drops what a variable said where a flag that was given stands for the
-    /// same thing in another way.
+    /// Drops a variable's value if a flag says the same thing in another way.
     fn drop_what_flags_replace(&mut self, host: &Host) {
         let github = PLATFORM_VARIABLES
             .iter()
@@ -295,7 +290,7 @@ impl Settings {
         let replaced = [
             (Param::ClientCertificate, self.is_flag(Param::ClientSecret)),
             (Param::AuthorityHost, self.is_flag(Param::Environment)),
-            // As kubelogin: the job's own token comes first.
+            // Like kubelogin: the job's own token comes first.
             (Param::FederatedTokenFile, github),
         ];
         for (param, replaced) in replaced {
@@ -437,7 +432,7 @@ mod tests {
         let settings =
             flags(&[(Param::Timeout, "5s")]).with_variables(&host, Precedence::VariablesFirst);
         assert_eq!(settings.get(Param::Timeout), Some("5s"));
-        // Readable, and refused later as the flag would be.
+        // Readable, and rejected later, as from a flag.
         for text in ["0s", "-1s", "-1m30s"] {
             let host = Host::with_env([("AZURE_CLI_TIMEOUT", text)]);
             let settings =

@@ -46,7 +46,7 @@ pub struct Interactive {
     pub client_id: String,
     /// Where the browser returns to; a free loopback port by default.
     pub redirect_url: Option<String>,
-    /// The account that has to sign in; it is suggested to the page.
+    /// The account that has to sign in; Entra's page suggests it.
     pub login_hint: Option<String>,
     /// Proof of possession.
     pub pop: Option<PopClaims>,
@@ -127,7 +127,7 @@ pub enum ClientCredential {
     Certificate {
         /// PEM or PFX.
         path: PathBuf,
-        /// The PFX file's password; empty where there is none.
+        /// The PFX file's password, or empty.
         password: Secret,
     },
 }
@@ -146,7 +146,7 @@ pub enum IdentityChoice {
 /// Where a federated token comes from.
 #[derive(Debug, Clone)]
 pub enum FederatedToken {
-    /// A file that Kubernetes renews.
+    /// A file that Kubernetes updates.
     File(PathBuf),
     /// GitHub Actions' OIDC endpoint.
     GitHubActions {
@@ -181,35 +181,33 @@ impl Login {
     }
 }
 
-/// A sign-in with all that is around it, ready for `auth`.
+/// A validated sign-in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// How.
+    /// The mode and its values.
     pub login: Login,
-    /// In which tenant, where one was named.
+    /// The tenant, if one was named.
     pub tenant_id: Option<String>,
-    /// The application whose tokens are wanted; empty where the caller asks
-    /// for audiences of its own.
+    /// The application that the tokens are for; empty if the caller names resources itself.
     pub server_id: String,
-    /// The Entra endpoint that was named in place of the cloud's.
+    /// The Entra endpoint to use instead of the cloud's.
     pub authority_host: Option<String>,
-    /// The cloud that was named.
+    /// The cloud, if one was named.
     pub environment: Option<String>,
     /// How long getting a token may take.
     pub timeout: Duration,
-    /// Where tokens are kept, where that was named.
+    /// The directory of the token cache, if one was named.
     pub cache_dir: Option<PathBuf>,
-    /// How tokens are kept, where that was named.
+    /// How tokens are stored, if that was said.
     pub token_store: Option<String>,
-    /// The variables that gave values, for errors that come of those.
+    /// The variables that gave values, for errors about those.
     pub variables: Vec<(Param, &'static str)>,
-    /// What all this was made of, without the secrets, for commands in hints.
+    /// The settings without the secrets, for commands in hints.
     pub settings: Settings,
 }
 
 impl SignIn {
-    /// Adds the variable that gave a value, where one did, to an error about
-    /// that value.
+    /// Adds to an error about a value the variable that gave it, if one did.
     pub fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.variables.iter().find(|(given, _)| *given == param) {
             Some((_, name)) => variable::blame(failure, name),

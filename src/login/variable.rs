@@ -14,7 +14,7 @@ pub enum When {
     Terraform,
     /// In this mode.
     Mode(LoginMode),
-    /// In this mode, and where nothing else gave a value.
+    /// In this mode, if nothing else gives a value.
     ModeIfUnset(LoginMode),
 }
 
@@ -63,7 +63,7 @@ pub struct PlatformVariable {
     pub mode: LoginMode,
 }
 
-/// What GitHub Actions and Azure Pipelines give a job, for as long as it runs.
+/// The variables that GitHub Actions and Azure Pipelines set for a job.
 pub static PLATFORM_VARIABLES: &[PlatformVariable] = &[
     PlatformVariable {
         name: "ACTIONS_ID_TOKEN_REQUEST_URL",

@@ -1,7 +1,6 @@
 //! `docs/reference/login-modes.md`: written from the tables, and its examples run.
 //!
-//! Lives here: how the page is written. What it says of modes and parameters comes from
-//! `login::MODES` and `login::PARAMS`; the examples are the one thing that is added.
+//! Modes and parameters come from `login::MODES` and `login::PARAMS`; only the examples are written here.
 
 use std::fmt::Write as _;
 
@@ -46,7 +45,7 @@ static EXAMPLES: &[Example] = &[
     },
     Example {
         mode: LoginMode::Spn,
-        says: "With a secret, which does not get onto the command line:",
+        says: "With a secret, which stays off the command line:",
         variables: &[("AZURE_CLIENT_SECRET", "SECRET")],
         arguments: "-l spn --tenant-id TENANT --client-id CLIENT",
         place: Place::Anywhere,
@@ -64,7 +63,7 @@ static EXAMPLES: &[Example] = &[
     },
     Example {
         mode: LoginMode::Spn,
-        says: "A token that only the holder of a key can use, for one cluster:",
+        says: "A proof-of-possession token, for one cluster:",
         variables: &[("AZURE_CLIENT_SECRET", "SECRET")],
         arguments: "-l spn --tenant-id TENANT --client-id CLIENT --pop-enabled --pop-claims u=CLUSTER",
         place: Place::Anywhere,
@@ -78,7 +77,7 @@ static EXAMPLES: &[Example] = &[
     },
     Example {
         mode: LoginMode::Msi,
-        says: "With the one identity of this machine:",
+        says: "With the machine's only identity:",
         variables: &[],
         arguments: "-l msi",
         place: Place::VirtualMachine,
@@ -106,7 +105,7 @@ static EXAMPLES: &[Example] = &[
     },
     Example {
         mode: LoginMode::WorkloadIdentity,
-        says: "In a pod, where the webhook has set `AZURE_CLIENT_ID` and the rest:",
+        says: "In a pod in which the webhook has set `AZURE_CLIENT_ID` and the other variables:",
         variables: &[],
         arguments: "-l workloadidentity",
         place: Place::Anywhere,
@@ -133,8 +132,8 @@ fn page() -> String {
         "# Login modes\n\n\
          Generated from the program's own tables; a test fails when it is stale.\n\n\
          `--login MODE` (or `AAD_LOGIN_METHOD`) chooses one. Flags and variables are those of Azure/kubelogin. For `get-token` \
-         a variable that is set wins over the flag, as it does there, unless `--disable-environment-override` or \
-         `--env-secrets-only` is given; for `sync` and `list` the flag wins, and [fewer variables count](#variables-and-sync). In capitals, below: what is yours to fill in.\n\n\
+         a variable wins over the flag, as in kubelogin, unless `--disable-environment-override` or \
+         `--env-secrets-only` is given; for `sync` and `list` the flag wins, and [fewer variables count](#variables-and-sync). Replace the words in capitals.\n\n\
          | mode | how | asks a person |\n| --- | --- | --- |\n",
     );
     for row in MODES {
@@ -188,10 +187,10 @@ fn variables_of_sync(out: &mut String) {
     line(
         out,
         "\n## Variables and `sync`\n\n\
-         A shell may have variables that are there for something else: an application in development, a pod's workload \
-         identity. So `sync` and `list` read a variable only in the modes that it is set for (a flag wins over it), write what \
-         it said into the entries, and add `--env-secrets-only` to them: in such an entry what is named wins over every variable, \
-         and only the variables marked *at use* count, where the entry leaves their value open. None of these chooses who signs in.\n\n\
+         A shell may have variables for other purposes: for an application in development, or a pod's workload identity. So \
+         `sync` and `list` read a variable only in the modes that it is meant for (a flag wins over it), and write its value \
+         and `--env-secrets-only` into the entries. In such an entry a flag wins over every variable, and of the variables only \
+         those marked *at use* are read, for values that the entry does not have. None of these chooses who signs in.\n\n\
          | variable | flag | `sync` reads it in | in its entries |\n| --- | --- | --- | --- |",
     );
     for row in PARAMS {
@@ -215,7 +214,7 @@ fn variables_of_sync(out: &mut String) {
             };
             let in_entries = match (row.secret, row.at_use, row.param) {
                 (true, ..) => "at use; never written",
-                (_, true, Param::FederatedTokenFile) => "written; at use where it was not known",
+                (_, true, Param::FederatedTokenFile) => "written; at use if it was not known",
                 (_, true, _) => "at use",
                 (_, _, Param::TenantId) => "the cluster's tenant is written",
                 _ => "written",
@@ -252,10 +251,10 @@ fn variables_of_sync(out: &mut String) {
     }
     line(
         out,
-        "\nWith `--arm-login` (or any flag that begins with `--arm-`) there are two sign-ins: flags without that prefix, and \
-         the variables of `--login`, are for the contexts; `--arm-client-id`, `--arm-tenant-id` and the like, and the variables \
-         of the second mode, are for Azure Resource Manager. They share the cloud, the authority host, the cache and the \
-         timeout. `--tenant-id` names the tenant to look in, too.",
+        "\nWith `--arm-login` (or any other `--arm-` flag) there are two sign-ins. Flags without that prefix, and the variables \
+         of `--login`, are for the contexts; `--arm-client-id`, `--arm-tenant-id` and so on, and the variables of the second \
+         mode, are for Azure Resource Manager. Both share the cloud, the authority host, the cache and the timeout. \
+         `--tenant-id` also names the tenant to search.",
     );
 }
 

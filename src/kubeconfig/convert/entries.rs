@@ -1,4 +1,4 @@
-//! All users of a kubeconfig that is spread over files, each converted in the file it stands in. Pure.
+//! Converts the users of all kubeconfig files, each in its own file. Pure.
 
 use super::{PluginKind, Request, Source, arm_id, convert};
 use crate::{
@@ -21,27 +21,27 @@ pub(crate) enum Selection {
     Contexts(Vec<String>),
 }
 
-/// What became of a user.
+/// What happened to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserAction {
     Converted,
-    /// It was as it is to be.
+    /// It was as requested already.
     Unchanged,
     /// It is somebody else's; the reason says whose.
     Skipped,
     Failed,
 }
 
-/// What became of a user, and where it stands.
+/// What happened to a user.
 #[derive(Debug, Clone)]
 pub(crate) struct UserOutcome {
     pub user: String,
     /// Index of the file.
     pub file: usize,
     pub action: UserAction,
-    /// How it signed in before, where that is known.
+    /// How it signed in before, if that is known.
     pub from: Option<LoginMode>,
-    /// How it signs in now, where it is one to convert.
+    /// How it signs in now, if it can be converted.
     pub to: Option<LoginMode>,
     /// Why it failed or was skipped.
     pub reason: Option<Failure>,
@@ -57,7 +57,7 @@ impl UserOutcome {
     }
 }
 
-/// What is to be written, and an outcome for each user that was selected.
+/// The new users, and an outcome for each selected user.
 pub(crate) struct Conversion {
     /// For each file the new values of its users, by their places in its list.
     pub users: Vec<Vec<(usize, Map<String, Value>)>>,

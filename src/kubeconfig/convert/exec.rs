@@ -4,25 +4,25 @@ use super::{request::Target, source};
 use crate::{login::LoginMode, tool_config};
 use serde_json::{Map, Value, json};
 
-/// The plugin that entries name unless another one is asked for.
+/// The plugin that entries name by default.
 pub(crate) const EXEC_COMMAND: &str = "kubectl-aad";
 
 pub(super) const API_VERSION: &str = "client.authentication.k8s.io/v1beta1";
 pub(super) const API_VERSION_V1: &str = "client.authentication.k8s.io/v1";
 
-/// What kubectl says where the plugin is missing.
+/// What kubectl says if the plugin is missing.
 pub(crate) const INSTALL_HINT: &str = "\
 kubectl-aad is needed to sign in to this cluster and is not on the PATH.
 Install it with: kubectl krew install aad
 ";
 
-/// What kubectl says for us where Azure's plugin is missing.
+/// What kubectl says if Azure's plugin is missing.
 const KUBELOGIN_HINT: &str = "\
 This cluster is signed in to with kubelogin, which is not installed.
 Install it as told on https://azure.github.io/kubelogin/install.html
 ";
 
-/// The exec mapping: the old one with what changes. A new one has its keys in kubectl's order.
+/// The old exec mapping with what changes. A new one has its keys in kubectl's order.
 pub(super) fn exec(
     user: &Map<String, Value>,
     args: Vec<String>,
@@ -83,8 +83,8 @@ pub(super) fn exec(
     Value::Object(exec)
 }
 
-/// Drops the empty variables by which `sync` says that az's own directory is meant: az fails with them,
-/// and only our plugin keeps them from it.
+/// Drops the empty variables by which `sync` says that az's default directory is meant. Only our plugin
+/// hides them from az, which fails with them.
 fn drop_empty_account_variables(exec: &mut Map<String, Value>) {
     let Some(Value::Array(env)) = exec.get_mut("env") else {
         return;

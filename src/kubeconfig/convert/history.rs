@@ -1,10 +1,10 @@
-//! What an entry said before it was converted, kept in its extension so that there is a way back.
+//! An entry's arguments in its earlier modes, kept in its extension so that it can be converted back.
 //!
-//! An `azurecli` entry has no client, tenant or environment; without this, converting it back to
+//! An `azurecli` entry has no client, tenant or environment: without its history, converting it back to
 //! `devicecode` would need flags that a person has to look up. Secrets are never kept.
 //!
-//! Beside it is a fingerprint of the entry as the conversion left it. Once somebody has changed how
-//! the entry signs in, what it said before is about another sign-in and does not count.
+//! A fingerprint of the entry as the conversion left it is kept, too. If somebody has changed how the
+//! entry signs in, its history is about another sign-in and is not used.
 
 use super::source::{self, Source};
 use crate::{
@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 const KEY: &str = "before";
 const FINGERPRINT: &str = "fingerprint";
 
-/// One earlier way of signing in.
+/// How the entry signed in in an earlier mode.
 #[derive(Clone)]
 pub(super) struct Before {
     pub(super) login: String,
@@ -45,8 +45,7 @@ impl Before {
     }
 }
 
-/// What a user's value remembers, the oldest first; nothing where it remembers nothing. `None` where
-/// what it remembers does not count.
+/// A user's history, the oldest first. `None` if the entry was changed since, so that it is not used.
 pub(super) fn recall(user: &Map<String, Value>) -> Option<Vec<Before>> {
     let Some(extension) = extension(user) else {
         return Some(Vec::new());
@@ -72,7 +71,7 @@ pub(super) fn recall(user: &Map<String, Value>) -> Option<Vec<Before>> {
     Some(before.collect())
 }
 
-/// Makes a user's value remember just `list`; the rest of the value is as it will stay.
+/// Replaces a user's history. The rest of the value must be final: it gets the fingerprint.
 pub(super) fn keep(user: &mut Map<String, Value>, list: &[Before]) {
     if list.is_empty() && extension(user).is_none_or(|extension| extension.get(KEY).is_none()) {
         return;
@@ -107,13 +106,13 @@ pub(super) fn keep(user: &mut Map<String, Value>, list: &[Before]) {
     }
 }
 
-/// Makes a user's value remember nothing: its sign-in was written anew.
+/// Removes a user's history: its sign-in was rewritten.
 pub(in crate::kubeconfig) fn forget(user: &mut Map<String, Value>) {
     keep(user, &[]);
 }
 
-/// How the entry signs in, in short: its arguments but for secrets, its variables, and whether it may
-/// ask. What kubectl adds when it rewrites a kubeconfig makes no difference, and neither does the
+/// A hash of how the entry signs in: its arguments without secrets, its variables, and whether it may
+/// ask a person. What kubectl adds when it rewrites a kubeconfig does not change it, and neither does the
 /// plugin's name.
 fn fingerprint(user: &Map<String, Value>) -> String {
     let exec = user.get("exec").and_then(Value::as_object);

@@ -32,8 +32,8 @@ pub(super) struct Target<'a> {
 impl Request {
     /// Checks flags and variables as kubelogin does before it looks at a kubeconfig.
     ///
-    /// Where neither a flag nor `AAD_LOGIN_METHOD` names a mode, each entry keeps its own, and with
-    /// `keep_mode` it does so whatever a variable says.
+    /// If neither a flag nor `AAD_LOGIN_METHOD` names a mode, each entry keeps its own. With `keep_mode`
+    /// it does so whatever the variable says.
     ///
     /// # Errors
     /// A usage error for an unknown mode, an unusable authority host or timeout, claims of a
@@ -71,10 +71,8 @@ impl Request {
         common.set_default(Param::Login, LoginMode::DeviceCode.name());
         common.check()?;
         if common.text(Param::PopClaims).is_some() && !common.is_on(Param::PopEnabled) {
-            return Err(
-                Failure::usage("`--pop-claims` is of no use without `--pop-enabled`")
-                    .hint("give both, or neither"),
-            );
+            return Err(Failure::usage("`--pop-claims` needs `--pop-enabled`")
+                .hint("give both, or neither"));
         }
         let request = Self {
             given,
@@ -94,7 +92,7 @@ impl Request {
         self.mode
     }
 
-    /// What an entry is converted to that signs in by `mode` if none was asked for.
+    /// What an entry is converted to; `mode` is its own, which it keeps if no other was requested.
     pub(super) fn target(&self, mode: LoginMode) -> Target<'_> {
         let mode = self.mode.unwrap_or(mode);
         let found = self.effective.iter().find(|(one, _)| *one == mode);
@@ -105,7 +103,7 @@ impl Request {
         }
     }
 
-    /// What to tell once, whatever the entries are: flags without use, secrets that get written.
+    /// What concerns all entries: flags without effect, secrets that are written.
     pub(crate) fn notes(&self) -> Vec<String> {
         match self.mode {
             Some(mode) => notes::of_flags(&self.target(mode)),
@@ -115,8 +113,8 @@ impl Request {
 }
 
 impl<'a> Target<'a> {
-    /// The same for an entry that says all this. In what `sync` wrote no variable replaces what is named,
-    /// and so none does on its way in.
+    /// The same for an entry with these settings. In an entry that `sync` wrote, no variable replaces a
+    /// flag, and so none does during the conversion.
     pub(super) fn for_entry(self, entry: &Settings) -> Self {
         if !self.keeps_env_secrets_only(entry) {
             return self;
@@ -127,8 +125,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What `sync` wrote keeps meaning what it says in the mode that it was
-    /// written for. A new mode's entry is kubelogin's, variables first.
+    /// Whether the entry keeps `--env-secrets-only`. In a new mode it becomes kubelogin's, in which variables
+    /// take precedence.
     pub(super) fn keeps_env_secrets_only(&self, entry: &Settings) -> bool {
         is_ours(&self.request.exec_command) && entry.is_on(Param::EnvSecretsOnly)
     }
@@ -139,8 +137,8 @@ impl<'a> Target<'a> {
         self.effective.get(param)
     }
 
-    /// Refuses what can't be used in this mode, and a proof of possession that it can't give: a plain
-    /// token would be sent instead.
+    /// Rejects values that can't be used, and `--pop-enabled` in a mode without PoP tokens: a plain token
+    /// would be sent instead.
     pub(super) fn check(&self) -> Result<()> {
         self.effective.check()?;
         let mode = self.mode;
@@ -154,10 +152,7 @@ impl<'a> Target<'a> {
                 .collect();
             return Err(
                 Failure::usage(format!("`{mode}` has no proof-of-possession tokens")).hint(
-                    format!(
-                        "leave `--pop-enabled` out, or use one of {}",
-                        able.join(", ")
-                    ),
+                    format!("omit `--pop-enabled`, or use one of {}", able.join(", ")),
                 ),
             );
         }

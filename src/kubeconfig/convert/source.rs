@@ -1,4 +1,4 @@
-//! What a user's entry says now, and whether it is one to convert.
+//! How a user's entry signs in now, and whether it can be converted.
 
 use crate::{
     error::Result,
@@ -7,12 +7,12 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// How a user signs in now, where that can be converted.
+/// How a user that can be converted signs in now.
 pub(crate) struct Source {
     pub mode: LoginMode,
-    /// The entry's arguments, verbatim, or those that say the same as its auth provider.
+    /// The entry's arguments, or those that say the same as its auth provider.
     pub args: ExecArgs,
-    /// It is an exec entry, and not one of the old auth provider.
+    /// Whether it is an exec entry, and not the old auth provider.
     pub(super) in_exec: bool,
     pub(super) interactive_mode: Option<String>,
 }
@@ -29,7 +29,7 @@ pub(crate) enum PluginKind {
 }
 
 impl PluginKind {
-    /// Judges a user's value.
+    /// Classifies a user's value.
     pub(crate) fn of(user: &Value) -> Self {
         user.as_object()
             .map_or(PluginKind::Foreign, PluginKind::of_item)
@@ -86,7 +86,7 @@ impl Source {
         self.args.settings()
     }
 
-    /// Fails where the entry names a mode that there is none of. One that names none has the default.
+    /// Fails if the entry names an unknown mode. One that names none has the default.
     pub(super) fn names_a_mode(&self) -> Result<()> {
         match self.settings().get(Param::Login) {
             Some(name) => LoginMode::parse(name).map(drop),
