@@ -59,14 +59,14 @@ impl Interrupt {
     pub(super) async fn or_exit<T>(mut self, work: impl Future<Output = T>) -> T {
         let stopped = tokio::select! {
             done = work => Ok(done),
-            signal = self.heard() => Err(signal),
+            signal = self.wait() => Err(signal),
         };
         stopped.unwrap_or_else(|signal| std::process::exit(signal.exit_code().into()))
     }
 
     /// Waits for the first interrupt.
-    pub(super) async fn heard(&mut self) -> Signal {
-        match self.0.wait_for(Option::is_some).await.map(|heard| *heard) {
+    pub(super) async fn wait(&mut self) -> Signal {
+        match self.0.wait_for(Option::is_some).await.map(|signal| *signal) {
             Ok(Some(signal)) => signal,
             // The listener is gone.
             _ => std::future::pending().await,
@@ -74,7 +74,7 @@ impl Interrupt {
     }
 
     /// The first interrupt, if there was one.
-    pub(super) fn so_far(&self) -> Option<Signal> {
+    pub(super) fn received(&self) -> Option<Signal> {
         *self.0.borrow()
     }
 }
@@ -116,11 +116,11 @@ impl Signals {
             (SignalKind::interrupt(), Signal::Interrupt),
             (SignalKind::terminate(), Signal::Terminate),
         ];
-        let heard = kinds
+        let signals = kinds
             .into_iter()
             .filter(|(kind, _)| !is_ignored(kind.as_raw_value()))
             .map(|(kind, meaning)| Ok((signal(kind)?, meaning)));
-        Ok(Self(heard.collect::<std::io::Result<_>>()?))
+        Ok(Self(signals.collect::<std::io::Result<_>>()?))
     }
 
     async fn next(&mut self) -> Signal {

@@ -103,10 +103,10 @@ pub(super) fn messages(is_terminal: bool) -> Messages {
 /// Returns a function that prints once that something optional failed: on a terminal, otherwise with `-v`, since nobody
 /// who reads a pipeline's log can fix it.
 pub(super) fn notice(is_terminal: bool) -> Notice {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     Arc::new(move |line: &str| {
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        match (told.insert(line.to_owned()), is_terminal) {
+        let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+        match (printed.insert(line.to_owned()), is_terminal) {
             (false, _) => {}
             (true, true) => say(line),
             (true, false) => tracing::info!("{line}"),

@@ -120,7 +120,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let progress = Progress::start(host.terminal().stderr);
     let mut stop = interrupt.clone();
     let stop = async move {
-        stop.heard().await;
+        stop.wait().await;
     };
     let stop = stop.boxed().shared();
     let report = runtime.block_on(sync(&request, &progress, stop))?;
@@ -144,7 +144,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     }
     let dry = if request.dry_run { " (dry run)" } else { "" };
     output::say(&format!("{}{dry}", document.summary.sentence()));
-    if let Some(signal) = interrupt.so_far().filter(|_| report.interrupted) {
+    if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
         output::say("error: the sync was interrupted; run it again for the rest");
         return Ok(signal.exit_code());
     }
