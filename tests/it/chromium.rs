@@ -1,6 +1,6 @@
-//! A real browser walks the sign-in: the page, its form, and the way back to the program.
+//! Signing in with a real browser: the page, its form, and the redirect to the program.
 //!
-//! Lives here: just as much of the DevTools protocol as that takes, over a pair of pipes. The
+//! It is driven by the DevTools protocol over a pair of pipes. The
 //! browser is started by our own program, as a person's would be.
 
 use std::{

@@ -206,6 +206,7 @@ impl Case {
         let path = test_env.write("config", &self.kubeconfig);
         let ran = run(test_env
             .program(program)
+            .current_dir(repository())
             .arg("convert-kubeconfig")
             .arg("--kubeconfig")
             .arg(&path)

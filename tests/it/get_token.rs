@@ -310,7 +310,7 @@ fn federated_tokens_of_kubernetes_github_and_pipelines_are_exchanged() {
 }
 
 #[test]
-fn proof_of_possession_is_signed_anew_for_each_call() {
+fn proof_of_possession_is_signed_for_each_call() {
     let test_env = TestEnv::new();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let args = test_env.spn_args(&["--pop-enabled", "--pop-claims", "u=/the/cluster"]);

@@ -1,7 +1,7 @@
 //! The end-to-end tests: the real binary in a cleared environment, against the simulator over
 //! real sockets, with real files and the real programs beside it. One binary, so it links once.
 //!
-//! What several modules share is in `support`; a test that needs no other program belongs beside
+//! What several modules share is in `env` and `support`; a test that needs no other program belongs beside
 //! the code it tests.
 
 #![cfg_attr(

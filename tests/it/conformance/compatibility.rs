@@ -1,7 +1,7 @@
 //! The differences that are wanted: the rows of `docs/kubelogin-compat.md`, section "get-token",
 //! and how each is recognised.
 //!
-//! Lives here: [`listed`], [`MATCHERS`]. A row says to people what a matcher says to the test; each
+//! A row says to people what a matcher says to the test; each
 //! needs the other, by its id.
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! Where two observations of one case part.
 //!
-//! Lives here: [`Difference`] and [`between`]. Which differences are wanted is told in
+//! Which differences are wanted is told in
 //! `compatibility`, not here.
 
 use std::collections::{BTreeMap, BTreeSet};

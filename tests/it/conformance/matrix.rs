@@ -1,7 +1,7 @@
 //! The cases: every login mode, by every way to give its parameters, with everything that can
 //! happen.
 //!
-//! Lives here: [`cases`] and what the modes share. Each mode's own cases are in a file of its own.
+//! Each mode's own cases are in a file of its own.
 
 mod common;
 mod developer_cli;

@@ -1,6 +1,6 @@
 //! What one program did in one case: its exit, what it asked for, and the credential it printed.
 //!
-//! Lives here: [`Observation`] and its making. Values that differ from run to run (nonces, codes,
+//! Values that differ from run to run (nonces, codes,
 //! ports, signatures) are masked here, so that everything kept can be compared as text.
 
 use std::collections::BTreeMap;

@@ -100,7 +100,7 @@ pub(super) const ALL: &[(&str, &[Step])] = &[
         ],
     ),
     (
-        "what an entry remembers is gone once `sync` has written it anew",
+        "what an entry remembers is gone once `sync` has written it again",
         &[
             Sync(SyncPerson(Some(Ann)), Some(Ann)),
             Convert(AsAz, Some(Cluster(One))),
