@@ -264,7 +264,7 @@ fn commands(markdown: &str) -> Vec<String> {
     spans
         .chain(blocks.iter().flat_map(|block| block.lines()))
         .map(|line| {
-            line.split(['#', '|', '>', '<'])
+            line.split(['#', '|', '>', '<', ';'])
                 .next()
                 .unwrap_or(line)
                 .trim()
