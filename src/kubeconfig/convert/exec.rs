@@ -17,7 +17,7 @@ Install it with: kubectl krew install aad
 ";
 
 /// What kubectl says if Azure's plugin is missing.
-const KUBELOGIN_HINT: &str = "\
+pub(super) const KUBELOGIN_HINT: &str = "\
 This cluster is signed in to with kubelogin, which is not installed.
 Install it as told on https://azure.github.io/kubelogin/install.html
 ";
@@ -47,15 +47,14 @@ pub(super) fn exec(
         exec.insert("args".to_owned(), json!(args));
     }
     exec.insert("command".to_owned(), json!(request.exec_command));
+    let (install_hint, other_plugin) = if is_ours(&request.exec_command) {
+        (INSTALL_HINT, "kubelogin")
+    } else {
+        (KUBELOGIN_HINT, EXEC_COMMAND)
+    };
     let hint = text(&exec, "installHint");
-    let theirs = is_ours(&request.exec_command) && hint.contains("kubelogin");
-    if hint.is_empty() || theirs {
-        let hint = if is_ours(&request.exec_command) {
-            INSTALL_HINT
-        } else {
-            KUBELOGIN_HINT
-        };
-        exec.insert("installHint".to_owned(), json!(hint));
+    if hint.is_empty() || hint.contains(other_plugin) {
+        exec.insert("installHint".to_owned(), json!(install_hint));
     }
     match interactive {
         Some(Some(mode)) => {

@@ -1,4 +1,4 @@
-use super::exec::{API_VERSION, API_VERSION_V1};
+use super::exec::{API_VERSION, API_VERSION_V1, KUBELOGIN_HINT};
 use super::*;
 use crate::host::Host;
 use crate::login::{MODES, Takes};
@@ -113,6 +113,24 @@ fn what_the_entry_says_beyond_the_sign_in_survives() {
         (&json!(true), &json!(1))
     );
     assert_eq!(converted["as"], "somebody");
+}
+
+#[test]
+fn an_install_hint_names_the_plugin_of_its_entry() {
+    let hint_after = |hint: &str, plugin: &str| {
+        let mut user = exec_user(&DEVICE);
+        user["exec"]["installHint"] = json!(hint);
+        let mut request = request(&[]);
+        request.exec_command = plugin.to_owned();
+        let converted = run(&user, &request).expect("converted").user;
+        converted["exec"]["installHint"].clone()
+    };
+    let own = "ask the platform team";
+    for (plugin, theirs) in [(EXEC_COMMAND, KUBELOGIN_HINT), ("kubelogin", INSTALL_HINT)] {
+        let written = hint_after("", plugin);
+        assert_eq!(hint_after(theirs, plugin), written, "{plugin}");
+        assert_eq!(hint_after(own, plugin), own, "{plugin}");
+    }
 }
 
 #[test]
