@@ -63,6 +63,12 @@ pub static CLOUDS: &[CloudRow] = &[
     },
 ];
 
+/// The names of all clouds, for help.
+pub fn names() -> String {
+    let known: Vec<_> = CLOUDS.iter().map(|row| row.name).collect();
+    format!("{} or AzureStackCloud", known.join(", "))
+}
+
 /// Other Entra endpoints: of Delos and GovSG, only these are known.
 const OTHER_AUTHORITY_HOSTS: &[&str] =
     &["login.sovcloud-identity.de", "login.sovcloud-identity.sg"];

@@ -30,7 +30,7 @@ pub mod internals {
             store::{Store, StoreChoice, StoreKind},
         },
         azure::cloud::CUSTOM_CLOUD,
-        clouds::CLOUDS,
+        clouds::{CLOUDS, names as cloud_names},
         fleet::{Action, Cluster, ClusterRun, Entries, Planned, State},
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},

@@ -4,10 +4,13 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
-use crate::login::{
-    MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes,
-    exec_args::{Word, words},
-    settings::parse_bool,
+use crate::{
+    clouds,
+    login::{
+        MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes,
+        exec_args::{Word, words},
+        settings::parse_bool,
+    },
 };
 
 /// Adds the flags of the given parameters to a command.
@@ -134,6 +137,9 @@ fn help(row: &ParamRow) -> String {
     if row.param == Param::Login {
         let names: Vec<_> = MODES.iter().map(|mode| mode.name).collect();
         help.push_str(&format!(": {}", names.join(", ")));
+    }
+    if row.param == Param::Environment {
+        help.push_str(&format!(": {}", clouds::names()));
     }
     let names = row.variable_names();
     if !names.is_empty() {

@@ -221,13 +221,7 @@ pub static PARAMS: &[ParamRow] = &[
     ParamRow {
         short: Some('e'),
         shared_with_arm: true,
-        ..value(
-            8,
-            Param::Environment,
-            "environment",
-            "CLOUD",
-            "Azure cloud: AzurePublicCloud, AzureUSGovernmentCloud, AzureChinaCloud, AzureBleuCloud or AzureStackCloud",
-        )
+        ..value(8, Param::Environment, "environment", "CLOUD", "Azure cloud")
     },
     ParamRow {
         variables: &[

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 
 use azure_sim::{AKS_CLIENT_APP, Place};
-use kubectl_aad::internals::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When};
+use kubectl_aad::internals::{
+    LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When, cloud_names,
+};
 
 use crate::{
     env::{INTERACTIVE, TestEnv, borrowed},
@@ -279,9 +281,13 @@ fn parameter(out: &mut String, param: Param, mode: Option<LoginMode>, required: 
     let required = if required { "**Required.** " } else { "" };
     let variables = variables(param, mode);
     let flag = format!("{short}`--{}{value}`", row.flag);
+    let clouds = match param {
+        Param::Environment => format!(": {}", cloud_names()),
+        _ => String::new(),
+    };
     line(
         out,
-        &format!("| {flag} | {variables} | {required}{} |", row.help),
+        &format!("| {flag} | {variables} | {required}{}{clouds} |", row.help),
     );
 }
 
