@@ -18,10 +18,7 @@ pub(crate) use param::ParamRow;
 pub use param::{PARAMS, Param, Takes};
 pub(crate) use resolve::no_effect;
 pub(crate) use settings::{Origin, Precedence, Settings};
-pub(crate) use sign_in::{
-    Azd, AzureCli, AzurePipelines, ClientCredential, DeviceCode, FederatedToken, IdentityChoice,
-    Interactive, Login, Msi, PopClaims, Ropc, SignIn, Spn, WorkloadIdentity,
-};
+pub(crate) use sign_in::*;
 pub(crate) use variable::Variable;
 pub use variable::{PLATFORM_VARIABLES, When};
 

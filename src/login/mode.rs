@@ -320,6 +320,8 @@ impl fmt::Display for LoginMode {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::login::PARAMS;
 
@@ -333,11 +335,35 @@ mod tests {
             assert!(std::ptr::eq(row.param.row(), row));
             assert_eq!(Param::from_flag(row.flag), Some(row.param));
         }
-        assert_eq!(PARAMS.len(), Param::EnvSecretsOnly as usize + 1);
-        assert_eq!(MODES.len(), LoginMode::AzurePipelines as usize + 1);
-        let mut positions: Vec<_> = PARAMS.iter().map(|row| row.kubelogin_position).collect();
-        positions.sort_unstable();
-        assert!(positions.into_iter().map(usize::from).eq(0..PARAMS.len()));
+        let modes = MODES.iter().map(|row| format!("{:?}", row.mode));
+        let params = PARAMS.iter().map(|row| format!("{:?}", row.param));
+        assert_eq!(
+            variants(include_str!("mode.rs"), "LoginMode"),
+            modes.collect()
+        );
+        assert_eq!(
+            variants(include_str!("param.rs"), "Param"),
+            params.collect()
+        );
+        let positions: BTreeSet<_> = PARAMS.iter().map(|row| row.kubelogin_position).collect();
+        assert!(
+            positions.into_iter().map(usize::from).eq(0..PARAMS.len()),
+            "a new parameter has position {}",
+            PARAMS.len() - 1
+        );
+    }
+
+    /// The names of an enum's variants in its source.
+    fn variants(source: &str, name: &str) -> BTreeSet<String> {
+        let (_, body) = source
+            .split_once(&format!("pub enum {name} {{"))
+            .expect("the enum");
+        body.lines()
+            .take_while(|line| *line != "}")
+            .filter_map(|line| line.trim().strip_suffix(','))
+            .filter(|line| !line.starts_with('/'))
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
