@@ -13,7 +13,7 @@ use crate::{
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Principal,
-        Settings,
+        Settings, no_effect,
     },
 };
 
@@ -271,14 +271,12 @@ fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) 
             && arm.uses(*param)
     });
     match mistaken {
-        Some(param) => Err(Failure::usage(format!(
-            "`{}` has no effect with `--login {mode}`",
-            param.dashed()
-        ))
-        .hint(format!(
-            "for `--arm-login {arm}`, use `{}`",
-            param.arm_dashed()
-        ))),
+        Some(param) => Err(
+            Failure::usage(no_effect(&param.dashed(), &format!("--login {mode}"))).hint(format!(
+                "for `--arm-login {arm}`, use `{}`",
+                param.arm_dashed()
+            )),
+        ),
         None => Ok(()),
     }
 }
