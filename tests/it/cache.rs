@@ -24,7 +24,7 @@ fn prompts<'a>(runs: impl IntoIterator<Item = &'a Ran>) -> usize {
 }
 
 #[test]
-fn a_hundred_cold_processes_make_one_sign_in() {
+fn of_a_hundred_processes_one_signs_in_and_the_others_wait_and_reuse_the_token() {
     let test_env = TestEnv::new();
     let args = test_env.user_args("devicecode", &[]);
     let children: Vec<Child> = (0..100)

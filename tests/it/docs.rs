@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use kubectl_aad::cli::command;
-use kubectl_aad::internals::{CLOUDS, CUSTOM_CLOUD, REMEDIES};
+use kubectl_aad::internals::{CLOUDS, CUSTOM_CLOUD, MODES, REMEDIES};
 
 use crate::support::repository;
 
@@ -55,6 +55,16 @@ fn the_guide_names_every_cloud() {
     let names = CLOUDS.iter().map(|row| row.name).chain([CUSTOM_CLOUD]);
     let unnamed: Vec<_> = names
         .filter(|name| !guide.contains(&format!("`{name}`")))
+        .collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
+#[test]
+fn the_readme_names_every_login_mode() {
+    let readme = read(&repository().join("README.md"));
+    let names = MODES.iter().map(|row| row.name);
+    let unnamed: Vec<_> = names
+        .filter(|name| !readme.contains(&format!("\n| `{name}` |")))
         .collect();
     assert!(unnamed.is_empty(), "{unnamed:?}");
 }
