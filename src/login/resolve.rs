@@ -6,15 +6,10 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-use super::{
-    Azd, AzureCli, AzurePipelines, ClientCredential, DeviceCode, FederatedToken, IdentityChoice,
-    Interactive, Login, LoginMode, Msi, PLATFORM_VARIABLES, Param, PopClaims, Principal, Ropc,
-    Settings, SignIn, Spn, WorkloadIdentity, duration,
-};
+use super::{LoginMode, PLATFORM_VARIABLES, Param, Principal, Settings, SignIn, duration};
 use crate::{
     error::{Failure, Result},
     host::Host,
-    secret::Secret,
 };
 
 /// Kubelogin's default for `--timeout`.
@@ -84,66 +79,6 @@ impl Settings {
                 .collect(),
             _ => Vec::new(),
         }
-    }
-
-    fn login(&self, mode: LoginMode, host: &Host) -> Result<Login> {
-        let legacy = self.is_on(Param::Legacy);
-        let claims = self.pop_claims()?;
-        // The v1 endpoint binds no token to a key; kubelogin ignores the claims there, too.
-        let used = mode.uses(Param::PopClaims) && !(mode == LoginMode::Spn && legacy);
-        let pop = claims.filter(|_| used).map(PopClaims::parse).transpose()?;
-        Ok(match mode {
-            LoginMode::DeviceCode => Login::DeviceCode(DeviceCode {
-                client_id: self.application()?,
-                legacy,
-                login_hint: self.owned(Param::LoginHint),
-            }),
-            LoginMode::Interactive => Login::Interactive(Interactive {
-                client_id: self.application()?,
-                redirect_url: self.owned(Param::RedirectUrl),
-                login_hint: self.owned(Param::LoginHint),
-                pop,
-            }),
-            LoginMode::Spn => Login::Spn(Spn {
-                client_id: self.application()?,
-                credential: self.client_credential(host)?,
-                legacy,
-                pop,
-            }),
-            LoginMode::Ropc => Login::Ropc(Ropc {
-                client_id: self.application()?,
-                username: self.needed(Param::Username)?,
-                password: Secret::new(self.needed(Param::Password)?),
-                pop,
-            }),
-            LoginMode::Msi => Login::Msi(Msi {
-                identity: self.identity(),
-            }),
-            LoginMode::AzureCli => Login::AzureCli(AzureCli {
-                subscription: self.owned(Param::Subscription),
-            }),
-            LoginMode::Azd => Login::Azd(Azd),
-            LoginMode::WorkloadIdentity => Login::WorkloadIdentity(WorkloadIdentity {
-                client_id: self.application()?,
-                federated: self.federated_token(host)?,
-            }),
-            LoginMode::AzurePipelines => Login::AzurePipelines(AzurePipelines {
-                client_id: self.application()?,
-                service_connection_id: self.needed(Param::ServiceConnectionId)?,
-                system_access_token: Secret::new(pipeline_variable(host, "SYSTEM_ACCESSTOKEN")?),
-                oidc_request_uri: pipeline_variable(host, "SYSTEM_OIDCREQUESTURI")?.to_owned(),
-            }),
-        })
-    }
-
-    fn owned(&self, param: Param) -> Option<String> {
-        self.text(param).map(str::to_owned)
-    }
-
-    /// A value that [`Settings::check_complete`] has checked.
-    fn needed(&self, param: Param) -> Result<String> {
-        self.owned(param)
-            .ok_or_else(|| Failure::usage(format!("`{}` is missing", self.flag(param))))
     }
 
     /// Checks that the mode has everything that it needs.
@@ -263,55 +198,6 @@ impl Settings {
         ways.join(" or ")
     }
 
-    /// The client id of a mode that needs a tenant beside it.
-    fn application(&self) -> Result<String> {
-        self.needed(Param::TenantId)?;
-        self.needed(Param::ClientId)
-    }
-
-    fn client_credential(&self, host: &Host) -> Result<ClientCredential> {
-        if let Some(path) = self.text(Param::ClientCertificate) {
-            return Ok(ClientCredential::Certificate {
-                path: host.path(path),
-                password: Secret::new(self.text(Param::ClientCertificatePassword).unwrap_or("")),
-            });
-        }
-        self.needed(Param::ClientSecret)
-            .map(|secret| ClientCredential::Secret(Secret::new(secret)))
-    }
-
-    fn identity(&self) -> IdentityChoice {
-        match (
-            self.text(Param::ClientId),
-            self.text(Param::IdentityResourceId),
-        ) {
-            (Some(id), _) => IdentityChoice::ClientId(id.to_owned()),
-            (None, Some(id)) => IdentityChoice::ResourceId(id.to_owned()),
-            (None, None) => IdentityChoice::System,
-        }
-    }
-
-    fn federated_token(&self, host: &Host) -> Result<FederatedToken> {
-        if self.names_win()
-            && self.is_named(Param::FederatedTokenFile)
-            && let Some(path) = self.text(Param::FederatedTokenFile)
-        {
-            return Ok(FederatedToken::File(host.path(path)));
-        }
-        let github = (
-            host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_URL"),
-            host.var_nonempty("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
-        );
-        if let (Some(url), Some(token)) = github {
-            return Ok(FederatedToken::GitHubActions {
-                request_url: url.to_owned(),
-                request_token: Secret::new(token),
-            });
-        }
-        self.needed(Param::FederatedTokenFile)
-            .map(|path| FederatedToken::File(host.path(path)))
-    }
-
     fn authority_host(&self) -> Result<Option<String>> {
         let Some(text) = self.text(Param::AuthorityHost) else {
             return Ok(None);
@@ -334,20 +220,6 @@ impl Settings {
         crate::host::http::require_tls(&url)
             .map_err(|failure| self.blame(failure, Param::AuthorityHost))?;
         Ok(Some(text.to_owned()))
-    }
-
-    /// The text of the claims. `--pop-enabled` and `--pop-claims` need each other.
-    fn pop_claims(&self) -> Result<Option<&str>> {
-        let claims = self.text(Param::PopClaims);
-        let example = "--pop-enabled --pop-claims u=/subscriptions/…/managedClusters/NAME";
-        match (self.is_on(Param::PopEnabled), claims) {
-            (false, None) => Ok(None),
-            (true, Some(claims)) => Ok(Some(claims)),
-            (true, None) => Err(Failure::usage("`--pop-enabled` needs `--pop-claims`")
-                .hint(format!("add them as in `{example}`"))),
-            (false, Some(_)) => Err(Failure::usage("`--pop-claims` needs `--pop-enabled`")
-                .hint(format!("add it as in `{example}`"))),
-        }
     }
 
     fn timeout(&self) -> Result<Duration> {
@@ -382,35 +254,6 @@ fn repaired(text: &str, url: &Url) -> Option<&'static str> {
     }
 }
 
-impl PopClaims {
-    /// Reads `key=value,key2=value2`; only the key `u` is used.
-    ///
-    /// # Errors
-    /// A usage error when a pair is not one or `u` is missing.
-    pub fn parse(text: &str) -> Result<Self> {
-        let refused = |why: String| {
-            Failure::usage(format!(
-                "`{text}` are not valid proof-of-possession claims: {why}"
-            ))
-            .hint("give at least `u=` and the ARM id of the cluster")
-        };
-        let mut u = None;
-        for pair in text.split(',') {
-            // Like kubelogin: the value ends at a second equals sign.
-            let mut parts = pair.split('=').map(str::trim);
-            let (key, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-            if key.is_empty() || value.is_empty() {
-                return Err(refused(format!("`{pair}` is not `key=value`")));
-            }
-            if key == "u" {
-                u = Some(value.to_owned());
-            }
-        }
-        u.map(|u| Self { u })
-            .ok_or_else(|| refused("`u` is missing".into()))
-    }
-}
-
 /// A list in words: `a, b and c`.
 fn listed(items: &[String], word: &str) -> String {
     match items {
@@ -420,15 +263,10 @@ fn listed(items: &[String], word: &str) -> String {
     }
 }
 
-fn pipeline_variable<'a>(host: &'a Host, name: &str) -> Result<&'a str> {
-    host.var_nonempty(name)
-        .ok_or_else(|| Failure::usage(format!("the variable `{name}` is missing")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::Origin;
+    use crate::login::{Origin, PopClaims};
 
     fn resolve(pairs: &[(Param, &str)]) -> Result<SignIn> {
         let mut settings = Settings::new();
