@@ -41,6 +41,8 @@ fn an_interrupted_demo_leaves_nothing_behind_either() {
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
+    // `wait` closes the child's standard input, which ends the demo before the signal does.
+    let _input = child.stdin.take();
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let stays = lines
         .map(|line| line.expect("text"))
