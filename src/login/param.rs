@@ -124,33 +124,13 @@ const fn value(
     param: Param,
     flag: &'static str,
     name: &'static str,
-    help: &'static str,
-) -> ParamRow {
-    row(kubelogin_position, param, flag, Takes::Value(name), help)
-}
-
-const fn switch(
-    kubelogin_position: u8,
-    param: Param,
-    flag: &'static str,
-    help: &'static str,
-) -> ParamRow {
-    row(kubelogin_position, param, flag, Takes::Nothing, help)
-}
-
-const fn row(
-    kubelogin_position: u8,
-    param: Param,
-    flag: &'static str,
-    takes: Takes,
-    help: &'static str,
 ) -> ParamRow {
     ParamRow {
         param,
         flag,
         short: None,
         retired: None,
-        takes,
+        takes: Takes::Value(name),
         variables: &[],
         secret: false,
         at_use: false,
@@ -160,7 +140,14 @@ const fn row(
         shared_with_arm: false,
         every_mode: None,
         kubelogin_position,
-        help,
+        help: "",
+    }
+}
+
+const fn switch(kubelogin_position: u8, param: Param, flag: &'static str) -> ParamRow {
+    ParamRow {
+        takes: Takes::Nothing,
+        ..value(kubelogin_position, param, flag, "")
     }
 }
 
@@ -170,17 +157,13 @@ pub static PARAMS: &[ParamRow] = &[
         short: Some('l'),
         variables: &[always("AAD_LOGIN_METHOD")],
         every_mode: Some(Unwritten),
-        ..value(0, Param::Login, "login", "MODE", "How to sign in")
+        help: "How to sign in",
+        ..value(0, Param::Login, "login", "MODE")
     },
     ParamRow {
         every_mode: Some(Needed),
-        ..value(
-            1,
-            Param::ServerId,
-            "server-id",
-            "ID",
-            "Application id of the API server (Entra server application)",
-        )
+        help: "Application id of the API server (Entra server application)",
+        ..value(1, Param::ServerId, "server-id", "ID")
     },
     ParamRow {
         variables: &[
@@ -191,13 +174,8 @@ pub static PARAMS: &[ParamRow] = &[
             pipelines("AZURESUBSCRIPTION_CLIENT_ID"),
         ],
         arm_flag: Some("arm-client-id"),
-        ..value(
-            4,
-            Param::ClientId,
-            "client-id",
-            "ID",
-            "Client id of the application or managed identity that signs in",
-        )
+        help: "Client id of the application or managed identity that signs in",
+        ..value(4, Param::ClientId, "client-id", "ID")
     },
     ParamRow {
         short: Some('t'),
@@ -210,18 +188,14 @@ pub static PARAMS: &[ParamRow] = &[
             pipelines("AZURESUBSCRIPTION_TENANT_ID"),
         ],
         arm_flag: Some("arm-tenant-id"),
-        ..value(
-            6,
-            Param::TenantId,
-            "tenant-id",
-            "ID",
-            "Entra tenant, by id or domain",
-        )
+        help: "Entra tenant, by id or domain",
+        ..value(6, Param::TenantId, "tenant-id", "ID")
     },
     ParamRow {
         short: Some('e'),
         shared_with_arm: true,
-        ..value(8, Param::Environment, "environment", "CLOUD", "Azure cloud")
+        help: "Azure cloud",
+        ..value(8, Param::Environment, "environment", "CLOUD")
     },
     ParamRow {
         variables: &[
@@ -233,13 +207,8 @@ pub static PARAMS: &[ParamRow] = &[
         at_use: true,
         kept_by_sync: true,
         arm_flag: Some("arm-client-secret"),
-        ..value(
-            12,
-            Param::ClientSecret,
-            "client-secret",
-            "SECRET",
-            "Secret of the service principal; prefer the variable",
-        )
+        help: "Secret of the service principal; prefer the variable",
+        ..value(12, Param::ClientSecret, "client-secret", "SECRET")
     },
     ParamRow {
         variables: &[
@@ -248,13 +217,8 @@ pub static PARAMS: &[ParamRow] = &[
             terraform("ARM_CLIENT_CERTIFICATE_PATH").sync(SPN),
         ],
         arm_flag: Some("arm-client-certificate"),
-        ..value(
-            13,
-            Param::ClientCertificate,
-            "client-certificate",
-            "FILE",
-            "Certificate and key of the service principal, PEM or PFX",
-        )
+        help: "Certificate and key of the service principal, PEM or PFX",
+        ..value(13, Param::ClientCertificate, "client-certificate", "FILE")
     },
     ParamRow {
         variables: &[
@@ -266,12 +230,12 @@ pub static PARAMS: &[ParamRow] = &[
         at_use: true,
         kept_by_sync: true,
         arm_flag: Some("arm-client-certificate-password"),
+        help: "Password of the PFX file; prefer the variable",
         ..value(
             14,
             Param::ClientCertificatePassword,
             "client-certificate-password",
             "PASSWORD",
-            "Password of the PFX file; prefer the variable",
         )
     },
     ParamRow {
@@ -280,13 +244,8 @@ pub static PARAMS: &[ParamRow] = &[
             always("AZURE_USERNAME").sync(ROPC),
         ],
         arm_flag: Some("arm-username"),
-        ..value(
-            15,
-            Param::Username,
-            "username",
-            "NAME",
-            "User name for ropc",
-        )
+        help: "User name for ropc",
+        ..value(15, Param::Username, "username", "NAME")
     },
     ParamRow {
         variables: &[
@@ -297,121 +256,79 @@ pub static PARAMS: &[ParamRow] = &[
         at_use: true,
         kept_by_sync: true,
         arm_flag: Some("arm-password"),
-        ..value(
-            16,
-            Param::Password,
-            "password",
-            "PASSWORD",
-            "Password for ropc; prefer the variable",
-        )
+        help: "Password for ropc; prefer the variable",
+        ..value(16, Param::Password, "password", "PASSWORD")
     },
     ParamRow {
         arm_flag: Some("arm-identity-resource-id"),
-        ..value(
-            5,
-            Param::IdentityResourceId,
-            "identity-resource-id",
-            "ID",
-            "ARM id of a user-assigned managed identity",
-        )
+        help: "ARM id of a user-assigned managed identity",
+        ..value(5, Param::IdentityResourceId, "identity-resource-id", "ID")
     },
     ParamRow {
         variables: &[workload("AZURE_FEDERATED_TOKEN_FILE")],
         at_use: true,
         arm_flag: Some("arm-federated-token-file"),
+        help: "File with the federated token for workloadidentity",
         ..value(
             10,
             Param::FederatedTokenFile,
             "federated-token-file",
             "FILE",
-            "File with the federated token for workloadidentity",
         )
     },
     ParamRow {
         variables: &[workload("AZURE_AUTHORITY_HOST")],
         shared_with_arm: true,
         every_mode: Some(Omitted),
-        ..value(
-            9,
-            Param::AuthorityHost,
-            "authority-host",
-            "URL",
-            "Entra endpoint to use instead of the cloud's, with a trailing slash",
-        )
+        help: "Entra endpoint to use instead of the cloud's, with a trailing slash",
+        ..value(9, Param::AuthorityHost, "authority-host", "URL")
     },
     ParamRow {
         variables: &[pipelines("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")],
         arm_flag: Some("arm-azure-pipelines-service-connection-id"),
+        help: "Service connection for azurepipelines",
         ..value(
             11,
             Param::ServiceConnectionId,
             "azure-pipelines-service-connection-id",
             "ID",
-            "Service connection for azurepipelines",
         )
     },
     ParamRow {
         short: Some('s'),
-        ..value(
-            7,
-            Param::Subscription,
-            "subscription",
-            "ID|NAME",
-            "Subscription that selects the account in azurecli",
-        )
+        help: "Subscription that selects the account in azurecli",
+        ..value(7, Param::Subscription, "subscription", "ID|NAME")
     },
-    switch(
-        17,
-        Param::Legacy,
-        "legacy",
-        "Use the v1 endpoint, whose tokens have `spn:` in their audience",
-    ),
-    switch(
-        18,
-        Param::PopEnabled,
-        "pop-enabled",
-        "Request a proof-of-possession token (with --pop-claims)",
-    ),
-    value(
-        19,
-        Param::PopClaims,
-        "pop-claims",
-        "K=V,...",
-        "Claims of the proof-of-possession token: at least u=<ARM id of the cluster>",
-    ),
+    ParamRow {
+        help: "Use the v1 endpoint, whose tokens have `spn:` in their audience",
+        ..switch(17, Param::Legacy, "legacy")
+    },
+    ParamRow {
+        help: "Request a proof-of-possession token (with --pop-claims)",
+        ..switch(18, Param::PopEnabled, "pop-enabled")
+    },
+    ParamRow {
+        help: "Claims of the proof-of-possession token: at least u=<ARM id of the cluster>",
+        ..value(19, Param::PopClaims, "pop-claims", "K=V,...")
+    },
     ParamRow {
         arm_flag: Some("arm-redirect-url"),
         kept_by_sync: true,
-        ..value(
-            21,
-            Param::RedirectUrl,
-            "redirect-url",
-            "URL",
-            "URL that the browser returns to in interactive",
-        )
+        help: "URL that the browser returns to in interactive",
+        ..value(21, Param::RedirectUrl, "redirect-url", "URL")
     },
     ParamRow {
         arm_flag: Some("arm-login-hint"),
-        ..value(
-            22,
-            Param::LoginHint,
-            "login-hint",
-            "NAME",
-            "Account to sign in with in devicecode and interactive; tokens of other accounts are not used",
-        )
+        help: "Account to sign in with in devicecode and interactive; tokens of other accounts are not used",
+        ..value(22, Param::LoginHint, "login-hint", "NAME")
     },
     ParamRow {
         retired: Some("token-cache-dir"),
         kept_by_sync: true,
         shared_with_arm: true,
         every_mode: Some(Kept),
-        ..value(
-            2,
-            Param::CacheDir,
-            "cache-dir",
-            "DIR",
-            "Directory of the token cache",
-        )
+        help: "Directory of the token cache",
+        ..value(2, Param::CacheDir, "cache-dir", "DIR")
     },
     ParamRow {
         variables: &[always("AAD_TOKEN_STORE")],
@@ -420,13 +337,8 @@ pub static PARAMS: &[ParamRow] = &[
         kept_by_sync: true,
         shared_with_arm: true,
         every_mode: Some(Kept),
-        ..value(
-            3,
-            Param::TokenStore,
-            "token-store",
-            "STORE",
-            "How tokens are stored: auto (encrypted if the system can keep a key, else plain files), keyring, file or none",
-        )
+        help: "How tokens are stored: auto (encrypted if the system can keep a key, else plain files), keyring, file or none",
+        ..value(3, Param::TokenStore, "token-store", "STORE")
     },
     ParamRow {
         variables: &[always("AZURE_CLI_TIMEOUT")],
@@ -435,53 +347,40 @@ pub static PARAMS: &[ParamRow] = &[
         kept_by_sync: true,
         shared_with_arm: true,
         every_mode: Some(Omitted),
-        ..value(
-            23,
-            Param::Timeout,
-            "timeout",
-            "DURATION",
-            "How long getting a token may take, such as 90s or 1m30s",
-        )
+        help: "How long getting a token may take, such as 90s or 1m30s",
+        ..value(23, Param::Timeout, "timeout", "DURATION")
     },
     ParamRow {
         shared_with_arm: true,
         every_mode: Some(Unwritten),
-        ..switch(
-            24,
-            Param::UseAzureRmEnvVars,
-            "use-azurerm-env-vars",
-            "Read Terraform's variables (ARM_CLIENT_ID and the like)",
-        )
+        help: "Read Terraform's variables (ARM_CLIENT_ID and the like)",
+        ..switch(24, Param::UseAzureRmEnvVars, "use-azurerm-env-vars")
     },
     ParamRow {
         shared_with_arm: true,
         every_mode: Some(Unwritten),
+        help: "Do not read environment variables",
         ..switch(
             20,
             Param::DisableEnvironmentOverride,
             "disable-environment-override",
-            "Do not read environment variables",
         )
     },
     ParamRow {
         kept_by_sync: true,
         shared_with_arm: true,
         every_mode: Some(Omitted),
+        help: "No effect, accepted for kubelogin's sake: the authority's metadata is never requested",
         ..switch(
             25,
             Param::DisableInstanceDiscovery,
             "disable-instance-discovery",
-            "No effect, accepted for kubelogin's sake: the authority's metadata is never requested",
         )
     },
     ParamRow {
         every_mode: Some(Omitted),
-        ..switch(
-            26,
-            Param::EnvSecretsOnly,
-            "env-secrets-only",
-            "From variables, read only secrets and what the machine supplies, and only if no flag gives them; `sync` writes this flag",
-        )
+        help: "From variables, read only secrets and what the machine supplies, and only if no flag gives them; `sync` writes this flag",
+        ..switch(26, Param::EnvSecretsOnly, "env-secrets-only")
     },
 ];
 

@@ -24,10 +24,7 @@ impl Flow for AzurePipelines {
         Profile {
             family: "pipelines",
             client_id: Some(&self.client_id),
-            legacy: false,
-            pop: None,
-            user: None,
-            login_command: None,
+            ..Profile::default()
         }
     }
 

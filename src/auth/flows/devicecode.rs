@@ -48,9 +48,8 @@ impl Flow for login::DeviceCode {
             family: USER,
             client_id: Some(&self.client_id),
             legacy: self.legacy,
-            pop: None,
             user: Some(User::new(self.login_hint.as_deref(), false)),
-            login_command: None,
+            ..Profile::default()
         }
     }
 

@@ -34,10 +34,9 @@ impl Flow for login::Interactive {
         Profile {
             family: USER,
             client_id: Some(&self.client_id),
-            legacy: false,
             pop: self.pop.as_ref(),
             user: Some(User::new(self.login_hint.as_deref(), true)),
-            login_command: None,
+            ..Profile::default()
         }
     }
 

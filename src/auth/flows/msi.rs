@@ -65,11 +65,7 @@ impl Flow for Msi {
     fn profile(&self) -> Profile<'_> {
         Profile {
             family: "managed identity",
-            client_id: None,
-            legacy: false,
-            pop: None,
-            user: None,
-            login_command: None,
+            ..Profile::default()
         }
     }
 

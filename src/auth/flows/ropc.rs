@@ -22,10 +22,8 @@ impl Flow for login::Ropc {
         Profile {
             family: PASSWORD,
             client_id: Some(&self.client_id),
-            legacy: false,
             pop: self.pop.as_ref(),
-            user: None,
-            login_command: None,
+            ..Profile::default()
         }
     }
 

@@ -28,8 +28,7 @@ impl Flow for Spn {
             client_id: Some(&self.client_id),
             legacy: self.legacy,
             pop: self.pop.as_ref(),
-            user: None,
-            login_command: None,
+            ..Profile::default()
         }
     }
 

@@ -35,10 +35,7 @@ impl Flow for WorkloadIdentity {
         Profile {
             family: "workload",
             client_id: Some(&self.client_id),
-            legacy: false,
-            pop: None,
-            user: None,
-            login_command: None,
+            ..Profile::default()
         }
     }
 

@@ -28,67 +28,31 @@ pub(crate) struct EntraError {
     pub of_application: bool,
 }
 
-/// What an error says about the refresh token that was sent.
-struct RefreshError {
-    code: u32,
-    /// Whether the token itself has expired or was revoked.
-    ends: bool,
-}
-
-const fn ends(code: u32) -> RefreshError {
-    RefreshError { code, ends: true }
-}
-
-const fn stays(code: u32) -> RefreshError {
-    RefreshError { code, ends: false }
-}
-
+/// The codes that say that a refresh token has expired or was revoked.
+///
 /// The meanings are those of
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
 /// MSAL for Python keeps a refresh token whatever the answer, since a policy may concern one tenant or scope only;
-/// MSAL.js removes it on `bad_token`. For other codes the suberror decides.
-const REFRESH_ERRORS: &[RefreshError] = &[
-    // Ended by a changed or expired password.
-    ends(50_132),
-    ends(50_133),
-    // Revoked by an administrator or by the person.
-    ends(50_173),
-    // Expired: unused for too long, older than the application allows, a single-page application's.
-    ends(70_008),
-    ends(700_081),
-    ends(700_082),
-    ends(700_084),
+/// MSAL.js removes it on `bad_token`. For codes that are in neither list the suberror decides.
+const ENDS_REFRESH_TOKEN: &[u32] = &[
+    // A changed or expired password, and a revocation by an administrator or by the person.
+    50_132, 50_133, 50_173,
+    // Unused for too long, older than the application allows, a single-page application's.
+    70_008, 700_081, 700_082, 700_084,
+];
+
+/// The codes after which a refresh token may still serve another tenant, resource or place.
+const KEEPS_REFRESH_TOKEN: &[u32] = &[
     // The account is not in this tenant, or disabled, or its password has to be changed first.
-    stays(50_020),
-    stays(50_034),
-    stays(50_055),
-    stays(50_057),
-    stays(50_144),
-    stays(51_004),
+    50_020, 50_034, 50_055, 50_057, 50_144, 51_004,
     // A second factor, a device or a further check is wanted for this resource or from this place.
-    stays(50_072),
-    stays(50_074),
-    stays(50_076),
-    stays(50_078),
-    stays(50_079),
-    stays(50_097),
-    stays(50_131),
-    stays(50_155),
-    stays(50_158),
+    50_072, 50_074, 50_076, 50_078, 50_079, 50_097, 50_131, 50_155, 50_158,
     // Blocked by a policy of conditional access.
-    stays(53_000),
-    stays(53_001),
-    stays(53_002),
-    stays(53_003),
-    stays(53_004),
-    stays(53_010),
-    stays(53_011),
+    53_000, 53_001, 53_002, 53_003, 53_004, 53_010, 53_011,
     // Nobody has consented to this resource.
-    stays(65_001),
-    stays(65_004),
+    65_001, 65_004,
     // Older than the sign-in frequency that a policy sets for this resource or tenant.
-    stays(70_043),
-    stays(70_044),
+    70_043, 70_044,
 ];
 
 /// The suberrors that are about this request, which a person can resolve (MSAL's `InteractionRequiredAuthError`), or
@@ -176,14 +140,9 @@ impl EntraError {
         if self.error != "invalid_grant" || about_request {
             return false;
         }
-        let mut known = self.codes.iter().filter_map(|code| {
-            let row = REFRESH_ERRORS.iter().find(|row| row.code == *code);
-            row.map(|row| row.ends)
-        });
-        match known.next() {
-            Some(ends) => ends && known.all(|ends| ends),
-            None => self.suberror.as_deref() == Some("bad_token"),
-        }
+        let any_in = |listed: &[u32]| self.codes.iter().any(|code| listed.contains(code));
+        let ends = any_in(ENDS_REFRESH_TOKEN) || self.suberror.as_deref() == Some("bad_token");
+        ends && !any_in(KEEPS_REFRESH_TOKEN)
     }
 
     /// The error to show, without what was being done.
@@ -342,12 +301,12 @@ mod tests {
 
     #[test]
     fn only_an_answer_about_the_token_itself_ends_it() {
-        for row in REFRESH_ERRORS {
-            assert_eq!(ends("invalid_grant", &[row.code], None), row.ends);
-            assert!(!ends("interaction_required", &[row.code], None));
-            assert!(!ends("invalid_grant", &[row.code], Some("basic_action")));
-            let listed = REFRESH_ERRORS.iter().filter(|r| r.code == row.code);
-            assert_eq!(listed.count(), 1, "{}", row.code);
+        for (codes, ended) in [(ENDS_REFRESH_TOKEN, true), (KEEPS_REFRESH_TOKEN, false)] {
+            for code in codes {
+                assert_eq!(ends("invalid_grant", &[*code], None), ended);
+                assert!(!ends("interaction_required", &[*code], None));
+                assert!(!ends("invalid_grant", &[*code], Some("basic_action")));
+            }
         }
         assert!(!ends("invalid_grant", &[70_043], Some("bad_token")));
         assert!(!ends("invalid_grant", &[700_082, 50_076], None));
