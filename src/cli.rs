@@ -27,7 +27,7 @@ mod sync;
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
 
 const MORE: &str = "\
-To start:
+Getting started:
   kubectl aad sync        after `az login`: every cluster becomes a context
   kubectl get ns          kubectl signs in with cached tokens
 
@@ -106,7 +106,7 @@ pub fn command() -> Command {
                 .value_name("LEVEL")
                 .value_parser(clap::value_parser!(u8))
                 .global(true)
-                .help("Log to stderr: 1 the steps, 5 every request; never a secret"),
+                .help("Log to stderr: 1 for steps, 5 for every request; secrets are never logged"),
         )
         .arg(
             Arg::new("logtostderr")

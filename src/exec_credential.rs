@@ -47,7 +47,7 @@ impl Version {
             .find(|version| version.as_str() == api_version)
             .ok_or_else(|| {
                 Failure::usage(format!(
-                    "`{VARIABLE}` wants `{api_version}`, which is not supported"
+                    "`{VARIABLE}` requests `{api_version}`, which is not supported"
                 ))
                 .hint(format!(
                     "set the exec entry's `apiVersion` to `{}`",

@@ -74,7 +74,7 @@ impl TokenSource for Authenticator {
     /// From the cache, else fetched within the time limit.
     async fn token(&self, request: &TokenRequest) -> Result<AccessToken> {
         if let Some(token) = self.cached(request) {
-            tracing::debug!("served from the cache");
+            tracing::debug!("using a cached token");
             return Ok(token);
         }
         let progress = Progress::new(self.time_limit(request));

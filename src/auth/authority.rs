@@ -93,7 +93,7 @@ pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(Failure::usage(format!("`{tenant}` can't be a tenant"))
+    Err(Failure::usage(format!("`{tenant}` is not a valid tenant"))
         .hint("give the tenant's id or one of its domains, such as `contoso.onmicrosoft.com`"))
 }
 

@@ -183,7 +183,7 @@ impl Recorder {
 
     async fn send(&self, request: &Request) -> Result<Answer> {
         let Body::Bytes(body) = request.body().clone() else {
-            return Err(Failure::new("a token request is no stream"));
+            return Err(Failure::new("a token request is not a stream"));
         };
         let mut sent = self
             .http

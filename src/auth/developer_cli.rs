@@ -87,8 +87,8 @@ pub(super) fn answer(
                 cx.timeout.as_secs_f32()
             ),
         )
-        .hint("give it longer with `--timeout` or `AZURE_CLI_TIMEOUT`"),
-        Ended::TooMuchOutput => Failure::new(format!("the output of `{program}` does not end")),
+        .hint("allow more time with `--timeout` or `AZURE_CLI_TIMEOUT`"),
+        Ended::TooMuchOutput => Failure::new(format!("the output of `{program}` is too long")),
         Ended::Signal(signal) => Failure::new(format!("`{program}` was killed by signal {signal}")),
         Ended::Code(_) => unexpected(program, &format!("has no JSON object with `{field}`")),
     };
@@ -147,7 +147,7 @@ pub(super) fn token(
 }
 
 fn unexpected(program: &str, why: &str) -> Failure {
-    Failure::new(format!("the answer of `{program}` {why}"))
+    Failure::new(format!("the output of `{program}` {why}"))
         .hint(format!("type `{program} version`; it may be too old"))
 }
 
@@ -159,7 +159,7 @@ pub(super) fn entra_failure(
 ) -> Option<Failure> {
     let code = *codes_in(said).first()?;
     let row = error_codes::remedy(code);
-    let meaning = row.map_or("Entra ID refused", |row| row.meaning);
+    let meaning = row.map_or("Entra ID refused the request", |row| row.meaning);
     let kind = row.map_or(Kind::SignInNeeded, |row| row.kind);
     let failure = Failure::of(
         kind,

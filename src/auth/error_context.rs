@@ -44,9 +44,9 @@ fn with_variables(failure: Failure, sign_in: &SignIn) -> Failure {
         .collect();
     match names.as_slice() {
         [] => failure,
-        [name] => failure.because(format!("a value came from the variable {name}")),
+        [name] => failure.because(format!("the environment variable {name} was used")),
         names => failure.because(format!(
-            "values came from the variables {}",
+            "the environment variables {} were used",
             names.join(", ")
         )),
     }

@@ -34,7 +34,7 @@ pub(super) fn oidc_token(answer: &Answer, field: &str) -> Option<Secret> {
     text(&fields, field).map(Secret::new)
 }
 
-/// The error if no token came. `hint` is for a service that refuses; one that is not available gets the usual hint.
+/// The error if no token was returned. `hint` is for a service that refuses; one that is not available gets the usual hint.
 pub(super) fn refused(
     who: &str,
     url: &Url,
@@ -43,7 +43,7 @@ pub(super) fn refused(
     hint: &str,
 ) -> Failure {
     let stray = stray(url, answer, secrets);
-    let message = format!("{who} gave no federated token");
+    let message = format!("{who} returned no federated token");
     // Both refuse with 401 or 403, whatever the body, and GitHub with 400 as well.
     if (400..500).contains(&answer.status) && !matches!(answer.status, 404 | 407 | 408 | 429) {
         return Failure::of(Kind::Denied, message)

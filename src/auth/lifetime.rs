@@ -53,7 +53,7 @@ fn wrong_clock(ahead: i64) -> Failure {
     Failure::new(format!(
         "this machine's clock is {by} {direction} that of Entra ID"
     ))
-    .hint("set the clock: certificates, signatures and cached tokens go by it")
+    .hint("set the clock: certificates, signatures and cached tokens depend on it")
 }
 
 #[cfg(test)]

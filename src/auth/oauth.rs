@@ -255,7 +255,7 @@ pub(super) async fn send_by<F: Future<Output = Result<Answer>>>(
 ) -> Result<(Answer, Option<Duration>)> {
     let mut retries = Retries::default();
     loop {
-        let waiting_for = WaitingFor::Source(format!("an answer of {from}"));
+        let waiting_for = WaitingFor::Source(format!("an answer from {from}"));
         cx.progress.waits_for(waiting_for);
         let sent = attempt().await;
         if let Ok(answer) = &sent {

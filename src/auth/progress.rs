@@ -104,7 +104,7 @@ impl Progress {
     /// The error if a service refused and asks for a wait that does not fit: waiting would only hide what it said.
     pub(super) fn wait_error(&self, refused: Failure, wait: Duration) -> Failure {
         let failure = refused.because(format!(
-            "it asks to wait for {} s, and all may take {} s",
+            "it asks for a wait of {} s, but the whole call may take only {} s",
             wait.as_secs_f32().ceil(),
             self.limit.as_secs_f32()
         ));
@@ -112,7 +112,7 @@ impl Progress {
             format!("try again in {} minutes", wait.as_secs().div_ceil(60))
         } else {
             format!(
-                "try again then, or give it longer with `--timeout {}s`",
+                "try again later, or allow more time with `--timeout {}s`",
                 (wait + self.limit).as_secs_f32().ceil()
             )
         })
@@ -144,21 +144,21 @@ impl Progress {
         let error = |message: String| Failure::of(Kind::Timeout, message);
         match (state.failure, state.waiting_for) {
             (Some(cause), _) => {
-                error(format!("no token came within {seconds} s")).because_of(&cause)
+                error(format!("got no token within {seconds} s")).because_of(&cause)
             }
             (None, Some(WaitingFor::Person)) => error(format!(
                 "nobody signed in within {seconds} s"
             ))
-            .hint("run the command again, and sign in then; `--timeout`, as in `--timeout 3m`, gives more time"),
+            .hint("run the command again and sign in within that time, or allow more, as in `--timeout 3m`"),
             (None, what) => {
-                let error = error(format!("no token came within {seconds} s"));
+                let error = error(format!("got no token within {seconds} s"));
                 match what {
                     Some(WaitingFor::Source(what) | WaitingFor::Process(what)) => {
-                        error.because(format!("the time ran out while waiting for {what}"))
+                        error.because(format!("timed out waiting for {what}"))
                     }
                     _ => error,
                 }
-                .hint("give it longer with `--timeout`, as in `--timeout 3m`")
+                .hint("allow more time, as in `--timeout 3m`")
             }
         }
     }
@@ -186,8 +186,8 @@ mod tests {
         };
         assert_eq!(
             error(90),
-            "error: no\ncaused by: it asks to wait for 90 s, and all may take 60 s\n\
-             hint: try again then, or give it longer with `--timeout 150s`\n"
+            "error: no\ncaused by: it asks for a wait of 90 s, but the whole call may take only 60 s\n\
+             hint: try again later, or allow more time with `--timeout 150s`\n"
         );
         assert!(error(86_400).contains("try again in 1440 minutes"));
     }
@@ -195,18 +195,18 @@ mod tests {
     #[test]
     fn the_cause_outlives_the_timeout() {
         let progress = Progress::new(Duration::from_secs(2));
-        progress.waits_for(WaitingFor::Source("an answer of `https://x`".into()));
+        progress.waits_for(WaitingFor::Source("an answer from `https://x`".into()));
         assert_eq!(
             progress.timeout_error().render(),
-            "error: no token came within 2 s\n\
-             caused by: the time ran out while waiting for an answer of `https://x`\n\
-             hint: give it longer with `--timeout`, as in `--timeout 3m`\n"
+            "error: got no token within 2 s\n\
+             caused by: timed out waiting for an answer from `https://x`\n\
+             hint: allow more time, as in `--timeout 3m`\n"
         );
         progress.note_failure(Failure::new("refused").because("deeper").hint("do this"));
         progress.waits_for(WaitingFor::Source("another answer".into()));
         assert_eq!(
             progress.timeout_error().render(),
-            "error: no token came within 2 s\ncaused by: refused\ncaused by: deeper\nhint: do this\n"
+            "error: got no token within 2 s\ncaused by: refused\ncaused by: deeper\nhint: do this\n"
         );
     }
 }

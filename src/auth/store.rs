@@ -152,7 +152,7 @@ impl Store {
             }),
             Err(why) => Err(Failure::new("there is no keyring for the key of stored tokens")
                 .because(why)
-                .hint("use `--token-store file` to store tokens in plain files that you alone can read")),
+                .hint("use `--token-store file` to store tokens in plain files that only you can read")),
         }
     }
 

@@ -256,13 +256,13 @@ impl<'a> UserSession<'a> {
         refused: Option<EntraError>,
     ) -> Failure {
         let why = match reason {
-            Reason::Ci => "nobody is asked where `CI` is set",
+            Reason::Ci => "nobody is asked to sign in because `CI` is set",
             Reason::Unseen => "nobody could see what to do: standard error goes nowhere",
-            Reason::Background => "nobody is asked in the background",
+            Reason::Background => "a background process asks nobody to sign in",
         };
         let failure = match refused {
             Some(refused) => refused.into_failure().context(format!(
-                "the earlier sign-in can't be used any more, and {why}"
+                "the earlier sign-in can no longer be used, and {why}"
             )),
             None => Failure::of(Kind::SignInNeeded, "a person has to sign in").because(why),
         };
@@ -275,7 +275,7 @@ impl<'a> UserSession<'a> {
             _ => again,
         };
         failure.hint(format!(
-            "type in a terminal, once: `{again}`; in a pipeline use `-l workloadidentity`, `-l msi` or `-l spn`"
+            "sign in once in a terminal: `{again}`; in a pipeline, use `-l workloadidentity`, `-l msi` or `-l spn`"
         ))
     }
 }

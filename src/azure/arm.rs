@@ -82,11 +82,19 @@ pub(crate) struct Arm<'a> {
     answered: AtomicBool,
 }
 
+/// The role that may list subscriptions and clusters.
+pub(crate) const READER: &str = "`Reader` on the subscription";
+/// The role that may fetch a cluster's user kubeconfig.
+pub(crate) const CLUSTER_USER: &str =
+    "`Azure Kubernetes Service Cluster User Role` on the cluster or its subscription";
+
 /// A call to ARM.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'c> {
     /// Completes the sentence "could not …" in an error.
     pub doing: &'c str,
+    /// The Azure role that allows the call and where it is assigned, for a hint.
+    pub role: &'static str,
     /// The tenant whose token is sent; by default the sign-in's own.
     pub tenant: Option<&'c str>,
     /// What the service counts the call against, such as a subscription.
@@ -252,7 +260,7 @@ impl<'a> Arm<'a> {
                 Next::Stop | Next::NoTimeFor(_) => {
                     return Err(match sent {
                         Ok(answer) => error::failure(
-                            call.doing,
+                            call,
                             &origin(url),
                             &answer,
                             &token.secret,
@@ -321,7 +329,7 @@ impl<'a> Arm<'a> {
                 format!("`{}` did not answer in time", origin(url)),
             )
             .because(format!(
-                "the answer was not whole after {} s",
+                "the answer was incomplete after {} s",
                 ATTEMPT_TIMEOUT.as_secs()
             ))),
         }

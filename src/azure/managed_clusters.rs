@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     STEPS_AT_ONCE,
-    arm::{Arm, Call},
+    arm::{Arm, CLUSTER_USER, Call, READER},
     json::{guid, text},
 };
 use crate::{
@@ -33,6 +33,7 @@ pub(crate) async fn list(
     let doing = format!("list the clusters of subscription `{}`", subscription.name);
     let call = Call {
         doing: &doing,
+        role: READER,
         tenant: subscription.arm_tenant.as_deref(),
         bucket: &subscription.id,
     };
@@ -87,6 +88,7 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
     // AKS counts these apart from listings, per subscription.
     let call = Call {
         doing: &doing,
+        role: CLUSTER_USER,
         tenant: cluster.arm_tenant.as_deref(),
         bucket: &format!("{}/credentials", cluster.subscription_id),
     };
@@ -172,7 +174,7 @@ fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
 
 /// Decodes the first kubeconfig of an answer. No error repeats any of it.
 fn decode_kubeconfig(body: &[u8]) -> Result<Secret> {
-    let invalid = |why: &str| Failure::new("ARM's answer holds no kubeconfig").because(why);
+    let invalid = |why: &str| Failure::new("ARM's answer contains no kubeconfig").because(why);
     let body: Value = serde_json::from_slice(body).map_err(|why| {
         // Serde's own text can repeat a part of what it read.
         invalid(&format!(

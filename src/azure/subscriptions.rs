@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    arm::{Arm, Call},
+    arm::{Arm, Call, READER},
     json::{guid, text},
 };
 use crate::{
@@ -21,6 +21,7 @@ pub(crate) type Listed<T> = (Vec<Result<T>>, Result<()>);
 pub(crate) async fn list_tenants(arm: &Arm<'_>) -> Listed<Tenant> {
     let call = Call {
         doing: "list the tenants",
+        role: READER,
         tenant: None,
         bucket: "tenants",
     };
@@ -35,6 +36,7 @@ pub(crate) async fn list_subscriptions(arm: &Arm<'_>, tenant: &Tenant) -> Listed
     let doing = format!("list the subscriptions of {}", tenant.label());
     let call = Call {
         doing: &doing,
+        role: READER,
         tenant: tenant.asked.as_deref(),
         bucket: &tenant.label(),
     };

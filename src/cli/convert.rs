@@ -30,7 +30,7 @@ kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's
   kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID --outfile ci.yaml
 
 Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. \
-Converting back to an earlier mode restores the arguments of that time, unless the entry was edited since.";
+Converting back to an earlier mode restores the arguments it had then, unless the entry has been edited since.";
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -77,7 +77,7 @@ fn own_flags(command: Command) -> Command {
             .conflicts_with("login"),
         )
         .arg(
-            value("exec-command", "COMMAND", "Plugin that the entries name")
+            value("exec-command", "COMMAND", "Command that the entries run")
                 .value_hint(ValueHint::CommandName)
                 .default_value(EXEC_COMMAND),
         )
@@ -85,7 +85,7 @@ fn own_flags(command: Command) -> Command {
             value(
                 "azure-config-dir",
                 "DIR",
-                "Directory of az that azurecli entries use",
+                "az configuration directory that azurecli entries use",
             )
             .value_hint(ValueHint::DirPath),
         )

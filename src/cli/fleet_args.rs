@@ -19,7 +19,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
             Arg::new("arm-login")
                 .long("arm-login")
                 .value_name("MODE")
-                .help("How to sign in to Azure Resource Manager, if not as --login says")
+                .help("How to sign in to Azure Resource Manager, if different from --login")
                 .help_heading("Sign-in"),
         )
         .arg(
@@ -30,7 +30,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 .allow_hyphen_values(true)
                 .overrides_with("azure-config-dir")
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("Configuration directory of the az whose account to use [env: AZURE_CONFIG_DIR]")
+                .help("Configuration directory of the az whose account is used [env: AZURE_CONFIG_DIR]")
                 .help_heading("Sign-in"),
         )
         .arg(

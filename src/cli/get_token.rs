@@ -20,9 +20,9 @@ pub(super) fn command() -> Command {
     Command::new("get-token")
         .about("Get a token for kubectl, as Azure/kubelogin does")
         .after_help(
-            "Prints an ExecCredential, which is what kubectl runs it for. Takes the flags, variables and precedence of \
-             Azure/kubelogin: a variable that is set wins over the flag, unless --disable-environment-override or \
-             --env-secrets-only is given.",
+            "Prints an ExecCredential for kubectl. Flags, variables and their precedence are those of Azure/kubelogin: a \
+             variable that is set wins over the flag, unless --disable-environment-override or --env-secrets-only is \
+             given.",
         )
         .defer(|command| {
             flags::login_flags(command, |_| true).arg(

@@ -23,7 +23,7 @@ pub(super) fn command() -> Command {
         .about("List the AKS clusters you can reach")
         .after_help(
             "These are the clusters that `kubectl aad sync` would sync. No kubeconfig is read or written.\n\n\
-             Exit codes: 0 done, 1 nothing could be listed, 2 wrong usage, \
+             Exit codes: 0 done, 1 nothing could be listed, 2 usage error, \
              3 some tenants or subscriptions could not be searched.",
         )
         .defer(|command| output::format_flag(fleet_args::fleet_flags(command)))

@@ -83,7 +83,7 @@ impl Progress {
     fn say_how_far_the_search_is(&self) {
         let count = |counter: &AtomicUsize| counter.load(Relaxed);
         self.say(format!(
-            "searched {} of {} subscriptions, {} clusters so far",
+            "subscriptions searched: {} of {}, clusters found: {}",
             count(&self.search.searched),
             count(&self.search.subscriptions),
             count(&self.search.clusters)

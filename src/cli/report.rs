@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Why a cluster has no result after an interrupt.
-const NOT_FETCHED: &str = "the sync was interrupted before it was fetched";
+const NOT_FETCHED: &str = "the sync was interrupted before this cluster was fetched";
 
 /// What `list` prints.
 #[derive(Serialize)]

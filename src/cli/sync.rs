@@ -32,11 +32,11 @@ Examples:
   kubectl aad sync --login spn --arm-login azurecli  find clusters as yourself, for a pipeline's contexts
   kubectl aad sync --subscription Production --dry-run
 
-Tenants in which your account is a guest are searched with the same sign-in. If one needs more than that or does not \
-let you in, sync warns and goes on; with --tenant-id it is an error.
+Tenants in which your account is a guest are searched with the same sign-in. If one requires more than that \
+or denies access, sync warns and continues; if you named it with --tenant-id, it is an error.
 
-Exit codes: 0 done, 1 nothing could be done, 2 wrong usage, 3 some clusters failed, \
-129, 130 or 143 interrupted: what had been fetched is written.";
+Exit codes: 0 done, 1 nothing could be done, 2 usage error, 3 some clusters failed, \
+129, 130 or 143 interrupted: what was already fetched is written.";
 
 /// The command's flags.
 pub(super) fn command() -> Command {
@@ -145,7 +145,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let dry = if request.dry_run { " (dry run)" } else { "" };
     output::say(&format!("{}{dry}", document.summary.sentence()));
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
-        output::say("error: the sync was interrupted; run it again for the rest");
+        output::say("error: the sync was interrupted; run it again to finish");
         return Ok(signal.exit_code());
     }
     let failed =

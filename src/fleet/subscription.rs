@@ -43,7 +43,7 @@ pub(crate) fn check_filters(found: &[Subscription], filters: &[String]) -> Resul
             return Err(
                 Failure::usage(format!("no subscription has the id or name `{filter}`"))
                     .because(format!(
-                        "it is not one of the {} subscriptions that this sign-in can see",
+                        "no match among the subscriptions that this account can see ({} in all)",
                         found.len()
                     ))
                     .hint(

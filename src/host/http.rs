@@ -152,7 +152,7 @@ impl Http {
             if body.len() + chunk.len() > ANSWER_LIMIT {
                 return Err(Failure::of(
                     Kind::Network,
-                    format!("the answer of `{origin}` is larger than 64 MiB"),
+                    format!("the answer from `{origin}` is larger than 64 MiB"),
                 ));
             }
             body.extend_from_slice(&chunk);

@@ -223,9 +223,9 @@ fn unique(items: &[Value]) -> Result<(), Problem> {
         let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
         if let Some(first) = seen.insert(name, i) {
             return Err(Problem::new(if name.is_empty() {
-                format!("has two entries without a name, {first} and {i} (counted from 0)")
+                format!("has two entries without a name, at indexes {first} and {i}")
             } else {
-                format!("has two entries with the same name, {first} and {i} (counted from 0)")
+                format!("has two entries with the same name, at indexes {first} and {i}")
             }));
         }
     }

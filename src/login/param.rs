@@ -314,12 +314,12 @@ pub static PARAMS: &[ParamRow] = &[
     ParamRow {
         arm_flag: Some("arm-redirect-url"),
         kept_by_sync: true,
-        help: "URL that the browser returns to in interactive",
+        help: "Redirect URL for interactive",
         ..value(21, Param::RedirectUrl, "redirect-url", "URL")
     },
     ParamRow {
         arm_flag: Some("arm-login-hint"),
-        help: "Account to sign in with in devicecode and interactive; tokens of other accounts are not used",
+        help: "Account for devicecode and interactive; tokens of other accounts are not used",
         ..value(22, Param::LoginHint, "login-hint", "NAME")
     },
     ParamRow {
@@ -370,7 +370,7 @@ pub static PARAMS: &[ParamRow] = &[
         kept_by_sync: true,
         shared_with_arm: true,
         every_mode: Some(Omitted),
-        help: "No effect, accepted for kubelogin's sake: the authority's metadata is never requested",
+        help: "No effect; accepted for compatibility with kubelogin: the authority's metadata is never requested",
         ..switch(
             25,
             Param::DisableInstanceDiscovery,
@@ -379,7 +379,7 @@ pub static PARAMS: &[ParamRow] = &[
     },
     ParamRow {
         every_mode: Some(Omitted),
-        help: "From variables, read only secrets and what the machine supplies, and only if no flag gives them; `sync` writes this flag",
+        help: "Read from variables only secrets and what the platform supplies, and only if no flag gives them; `sync` writes this flag",
         ..switch(26, Param::EnvSecretsOnly, "env-secrets-only")
     },
 ];

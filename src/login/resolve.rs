@@ -139,7 +139,7 @@ impl Settings {
         let flags = missing
             .iter()
             .map(|param| format!("`{}`", self.flag(*param)));
-        let variables = platform.iter().map(|name| format!("the variable `{name}`"));
+        let variables = platform.iter().map(|name| format!("`{name}`"));
         let wanted: Vec<String> = flags.chain(variables).collect();
         let failure = Failure::usage(format!(
             "login mode `{mode}` needs {}",

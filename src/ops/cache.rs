@@ -196,7 +196,7 @@ fn settings_of_context(context: &str, kubeconfig: Option<&Path>, host: &Host) ->
         return Err(Failure::new(format!(
             "context `{context}` does not sign in with `kubectl-aad` or `kubelogin`"
         ))
-        .hint("nothing of it is cached here"));
+        .hint("nothing is cached for it"));
     };
     let own = user
         .and_then(|user| user.pointer("/exec/env"))

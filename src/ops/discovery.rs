@@ -208,7 +208,7 @@ impl<'a> Discovery<'a> {
     pub(crate) fn check(&self) -> Result<()> {
         let Some((first, _)) = self.tenants.first() else {
             return Err(
-                Failure::usage("every tenant is excluded").hint("omit an `--exclude-tenant`")
+                Failure::usage("every tenant is excluded").hint("remove an `--exclude-tenant`")
             );
         };
         let failures: Vec<_> = self

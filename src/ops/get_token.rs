@@ -259,5 +259,5 @@ fn refresh(
     let call = Call::prepare_for(settings, host, messages, true)?;
     host::runtime()?
         .block_on(async { timeout(limit, call.authenticator.refresh(&call.request)).await })
-        .map_err(|_| Failure::of(Kind::Timeout, "no token came in time"))?
+        .map_err(|_| Failure::of(Kind::Timeout, "got no token in time"))?
 }

@@ -169,7 +169,7 @@ fn a_service_that_asks_for_a_long_wait_is_not_waited_for() {
     let report = azure.sync(&[]).json(1);
     let why = report["clusters"][0]["reason"].as_str().expect("a reason");
     assert!(why.contains("429 `Throttled`"), "{why}");
-    assert!(why.contains("asks to wait for 3600 s"), "{why}");
+    assert!(why.contains("asks for a wait of 3600 s"), "{why}");
     assert_eq!(azure.calls(Endpoint::ListClusterUserCredential), 1);
 }
 

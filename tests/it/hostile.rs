@@ -256,7 +256,7 @@ fn a_server_that_asks_for_a_wait_of_years_is_not_waited_for() {
         let ran = get_token(&test_env, &principal, &secret);
         assert_eq!(ran.code, 1);
         assert!(
-            !ran.stderr.contains("no token came within"),
+            !ran.stderr.contains("got no token within"),
             "{}",
             ran.stderr
         );

@@ -293,7 +293,7 @@ fn a_file_that_kubectl_cannot_read_is_not_changed_and_the_error_names_the_field(
     for (text, what) in [
         (
             format!("users:\n- name: u\n  user: {{{entry}}}\n- name: u\n  user: {{}}\n"),
-            "`users` has two entries with the same name, 0 and 1 (counted from 0)",
+            "`users` has two entries with the same name, at indexes 0 and 1",
         ),
         (
             format!("kind: config\nusers:\n- name: u\n  user: {{{entry}}}\n"),

@@ -133,7 +133,7 @@ const PAGES: [Page; 4] = [
         fault: |fault| fault.body(200, "text/html", "<!DOCTYPE html><html>Welcome"),
         said: [
             "status 200 OK",
-            "it is a web page",
+            "the body is a web page",
             "the network's sign-in page",
         ],
     },
@@ -306,7 +306,7 @@ fn a_timeout_tells_the_trouble_that_it_came_of() {
     let busy = test_env.get_token(&test_env.spn_args(&["--timeout", "4s"]), &[secret]);
     faults.clear();
     for said in [
-        "asks to wait for 30 s, and all may take 4 s",
+        "asks for a wait of 30 s, but the whole call may take only 4 s",
         "status 503",
         "titled `No server`",
         "try again",
@@ -318,7 +318,7 @@ fn a_timeout_tells_the_trouble_that_it_came_of() {
     faults.clear();
     for said in [
         "within 0.4 s",
-        "waiting for an answer of `https://127.0.0.1:",
+        "waiting for an answer from `https://127.0.0.1:",
         "--timeout",
     ] {
         assert!(
@@ -370,7 +370,7 @@ fn the_answer_of_az_and_azd_is_found_in_whatever_they_print() {
         }
         for (script, said) in [
             ("kill -9 $$", "was killed by signal 9"),
-            ("yes", "does not end"),
+            ("yes", "is too long"),
             ("echo hm >&2", "it said: hm"),
             ("echo slow >&2; sleep 600", "did not answer within 2 s"),
             (

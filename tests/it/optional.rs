@@ -145,7 +145,7 @@ const CASES: &[Case] = &[
         setup: "mkdir -p $C; mount -t tmpfs -o size=16k,mode=700,uid=65534 none $C; \
                 dd if=/dev/zero of=$C/fill bs=1k count=64 2>/dev/null",
         said: "No space left on device",
-        hint: "make room there",
+        hint: "free some space there",
         ..PLAIN
     },
     Case {

@@ -107,7 +107,7 @@ fn a_proxy_variable_that_is_no_url_is_an_error_and_nothing_leaves_past_the_proxy
             let ran = test_env.at_authority("https://login.example.test", &[(variable, bad)]);
             assert_eq!(ran.code, 2, "{bad:?}: {}", ran.stderr);
             for said in [
-                &format!("error: `{variable}` does not name a proxy"),
+                &format!("error: `{variable}` does not name a usable proxy"),
                 why,
                 "hint: ",
             ] {

@@ -202,9 +202,9 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
     let path = |name: &str| directory.join(name).display().to_string();
     let empty = test_env.empty_kubeconfig();
     for (certificate, file, said) in [
-        // Trusted, and then it is a web page that openssl answers.
-        ("authority.pem", "authority.pem", "it is a web page"),
-        ("leaf.pem", "leaf.pem", "it is a web page"),
+        // Trusted, and openssl answers with a web page.
+        ("authority.pem", "authority.pem", "the body is a web page"),
+        ("leaf.pem", "leaf.pem", "the body is a web page"),
         ("authority.pem", "leaf.pem", "self-signed, by `CN=private`"),
         ("authority.pem", "authority.der", "openssl x509 -inform der"),
         ("name.pem", "name.pem", "another server may have answered"),
@@ -238,7 +238,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
             .envs(env));
         assert_eq!(
             theirs.stderr.contains("x509: "),
-            !ran.stderr.contains("it is a web page"),
+            !ran.stderr.contains("the body is a web page"),
             "{certificate} by {file}: kubectl says {}{}",
             theirs.stdout,
             theirs.stderr

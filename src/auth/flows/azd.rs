@@ -86,7 +86,7 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
             .because(said)
             .hint(format!("type `{login}`"));
     }
-    Failure::new("`azd` gave no token")
+    Failure::new("`azd` returned no token")
         .because(said)
         .hint(format!(
             "type `{}` to see what azd says",

@@ -104,7 +104,7 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
     if lower.contains("managed identity account") || lower.contains("cloud shell account") {
         return failure(
             Kind::Denied,
-            "`az` is signed in with an identity that gets tokens of its own tenant alone",
+            "`az` is signed in with an identity that gets tokens only for its own tenant",
         )
         .hint(format!("sign in with another account: `{login}`"));
     }
@@ -119,7 +119,7 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
         return failure(Kind::SignInNeeded, "nobody is signed in to `az`")
             .hint(format!("type `{login}`"));
     }
-    failure(Kind::Other, "`az` gave no token").hint(format!(
+    failure(Kind::Other, "`az` returned no token").hint(format!(
         "type `{}` to see what az says",
         az("az account get-access-token")
             .flag("--resource", cx.resource)

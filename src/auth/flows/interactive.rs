@@ -74,7 +74,7 @@ async fn show(cx: FlowContext<'_>, url: &Url) -> Result<()> {
     match cx.host.open_browser(url).await {
         // The browser is visible, whether this line is or not.
         Ok(()) => {
-            let _ = cx.show("waiting for the sign-in in the browser; Ctrl-C ends it");
+            let _ = cx.show("waiting for the sign-in in the browser; press Ctrl-C to cancel");
             Ok(())
         }
         Err(why) if cx.host.stderr() == Sink::Nowhere => Err(cannot_show(&why)),
@@ -152,7 +152,7 @@ fn random() -> Result<Secret> {
     let mut bytes = [0; 32];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| Failure::new("the system gave no random numbers"))?;
+        .map_err(|_| Failure::new("the system returned no random numbers"))?;
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 

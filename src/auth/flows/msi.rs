@@ -174,13 +174,13 @@ impl ServiceRow {
             )
             .hint("check the network policy of this container or pod"),
             (410, _) => failure(Kind::Network, format!("{} is being updated", self.name))
-                .because(format!("that takes up to {} s", IMDS_UPDATE.as_secs()))
-                .hint("try again in a minute, or give it longer with `--timeout 2m`"),
+                .because(format!("an update takes up to {} s", IMDS_UPDATE.as_secs()))
+                .hint("try again in a minute, or allow more time with `--timeout 2m`"),
             (status, _) if status >= 500 || status == 429 => {
                 failure(Kind::Network, format!("{} is not available", self.name))
                     .hint("try again in a minute")
             }
-            _ => failure(Kind::Other, format!("{} gave no token", self.name)),
+            _ => failure(Kind::Other, format!("{} returned no token", self.name)),
         }
     }
 }

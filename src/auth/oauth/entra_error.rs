@@ -157,8 +157,8 @@ impl EntraError {
         };
         let message = match (row, self.codes.first()) {
             (Some(row), _) => format!("AADSTS{}: {}", row.code, row.meaning),
-            (None, Some(code)) => format!("Entra ID refused with AADSTS{code}"),
-            (None, None) => format!("Entra ID refused with `{}`", self.error),
+            (None, Some(code)) => format!("Entra ID answered with AADSTS{code}"),
+            (None, None) => format!("Entra ID answered with `{}`", self.error),
         };
         let mut failure = Failure::of(kind, message);
         if !self.description.is_empty() {

@@ -89,7 +89,7 @@ impl StoreKind {
             ),
             Self::Keychain => format!("encrypted files in `{directory}`, the key in the Keychain"),
             Self::Dpapi => format!("files in `{directory}`, encrypted for you by Windows"),
-            Self::File => format!("plain files in `{directory}` that you alone can read"),
+            Self::File => format!("plain files in `{directory}` that only you can read"),
             Self::Memory => "memory: each process signs in again".to_owned(),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn location(host: &Host, named: Option<&Path>, from_entry: bool) -> R
     let typed = !from_entry && from != "`HOME`";
     if parent.is_relative() && !typed {
         return Err(Failure::new(format!(
-            "{from} is the relative path `{}`, and tokens are not stored in whatever directory is the current one",
+            "{from} is the relative path `{}`, and tokens are never stored relative to the current directory",
             named.unwrap_or(&parent).display()
         ))
         .hint(format!("make {from} an absolute path")));

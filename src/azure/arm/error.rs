@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::Call;
 use crate::{
     error::{Failure, Kind, printable},
     host::http::{Answer, stray_answer},
@@ -20,7 +21,7 @@ struct ArmError {
     pub message: String,
 }
 
-/// What to do about a code.
+/// What to do about a code. `{role}` stands for [`Call::role`].
 struct Remedy {
     code: &'static str,
     hint: &'static str,
@@ -29,7 +30,7 @@ struct Remedy {
 const REMEDIES: &[Remedy] = &[
     Remedy {
         code: "AuthorizationFailed",
-        hint: "ask for the role `Azure Kubernetes Service Cluster User Role` on the cluster or its subscription; after a new role assignment, wait a few minutes and sign in again",
+        hint: "ask for the role {role}; after a new role assignment, wait a few minutes and sign in again",
     },
     Remedy {
         code: "InvalidAuthenticationTokenTenant",
@@ -57,10 +58,9 @@ const REMEDIES: &[Remedy] = &[
     },
 ];
 
-/// Turns an answer that is not 2xx into an error. `doing` completes the sentence "could not …"; the token
-/// that was sent is redacted. `sign_in_command` is the command with which a person signs in again.
+/// Turns an answer that is not 2xx into an error. The token that was sent is redacted. `sign_in_command` is the command with which a person signs in again.
 pub(super) fn failure(
-    doing: &str,
+    call: Call<'_>,
     place: &str,
     answer: &Answer,
     sent: &Secret,
@@ -68,7 +68,7 @@ pub(super) fn failure(
 ) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
-    let failure = Failure::of(kind_of(answer.status), format!("could not {doing}"));
+    let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing));
     let failure = match &error {
         Some(ArmError { code, message }) => failure.because(format!(
             "ARM answered {} `{}`: {}",
@@ -81,7 +81,7 @@ pub(super) fn failure(
     // Only seconds: a date is hard to read.
     let failure = match answer.header("retry-after") {
         Some(wait) if answer.status == 429 && wait.parse::<u32>().is_ok() => {
-            failure.because(format!("it asks to wait for {wait} s"))
+            failure.because(format!("it asks for a wait of {wait} s"))
         }
         _ => failure,
     };
@@ -96,7 +96,7 @@ pub(super) fn failure(
         .iter()
         .find(|row| row.code.eq_ignore_ascii_case(code))
     {
-        Some(row) => failure.hint(row.hint),
+        Some(row) => failure.hint(row.hint.replace("{role}", call.role)),
         None => match answer.status {
             401 => failure.hint(match sign_in_command {
                 Some(command) => format!("sign in again: type `{command}`"),
@@ -168,9 +168,16 @@ mod tests {
         }
     }
 
+    const CALL: Call<'_> = Call {
+        doing: "list the clusters",
+        role: super::super::READER,
+        tenant: None,
+        bucket: "",
+    };
+
     fn refused(status: u16, body: &str) -> Failure {
         failure(
-            "list the clusters",
+            CALL,
             "https://arm.example",
             &answer(status, body),
             &Secret::new("t0ken"),
@@ -188,7 +195,7 @@ mod tests {
         let shown = failure.render();
         assert!(shown.starts_with("error: could not list the clusters\n"));
         assert!(shown.contains("403 `AuthorizationFailed`: The client has no authorization"));
-        assert!(shown.contains("`Azure Kubernetes Service Cluster User Role`"));
+        assert!(shown.contains("hint: ask for the role `Reader` on the subscription; "));
     }
 
     #[test]
@@ -238,7 +245,7 @@ mod tests {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body };
-                prop_assert!(failure("x", "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
+                prop_assert!(failure(CALL, "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
             }
         }
     }

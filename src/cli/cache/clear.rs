@@ -21,8 +21,8 @@ pub(super) fn command() -> Command {
                 .value_name("NAME")
                 .conflicts_with_all(["tenant", "account"])
                 .help(
-                    "Delete the access token of this context: the next command gets a new one, without asking \
-                     if possible",
+                    "Delete the access token of this context: the next command gets a new one, without \
+                     prompting if possible",
                 ),
         )
         .arg(
@@ -31,21 +31,25 @@ pub(super) fn command() -> Command {
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .requires("context")
-                .help("Kubeconfig of the context, instead of kubectl's"),
+                .help("Kubeconfig that has the context [default: kubectl's]"),
         )
 }
 
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = super::settings(matches, host);
     let cleared = cache::clear(settings, &selection(matches, host), host)?;
-    say(&format!(
-        "deleted {}",
-        counted(cleared.records, "record", "records")
-    ));
+    match (cleared.records, cleared.unreadable) {
+        (0, 0) => say("nothing to delete"),
+        (0, _) => {}
+        (records, _) => say(&format!(
+            "deleted {}",
+            counted(records, "record", "records")
+        )),
+    }
     if cleared.unreadable > 0 {
         say(&format!(
-            "deleted {} that could not be read here, whoever's they were: encrypted with another machine's key or a \
-             lost one, or damaged",
+            "deleted {} that could not be read here, of whatever account: damaged, or encrypted with another machine's \
+             key or a lost one",
             counted(cleared.unreadable, "record", "records")
         ));
     }

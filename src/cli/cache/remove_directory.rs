@@ -14,14 +14,14 @@ use crate::{
 /// kubelogin's `remove-cache-dir`.
 pub(in crate::cli) fn command() -> Command {
     Command::new("remove-cache-dir")
-        .about("Remove the directory of cached tokens, like kubelogin's command of this name")
+        .about("Remove the token cache directory, like the kubelogin command of the same name")
         .arg(directory_flag("cache-dir"))
 }
 
 /// kubelogin's older name for it.
 pub(in crate::cli) fn deprecated_command() -> Command {
     Command::new("remove-tokens")
-        .about("Remove the directory of cached tokens (use remove-cache-dir)")
+        .about("Remove the token cache directory (use remove-cache-dir)")
         .hide(true)
         .arg(directory_flag("token-cache-dir"))
 }
@@ -31,7 +31,7 @@ fn directory_flag(name: &'static str) -> Arg {
         .long(name)
         .value_name("DIR")
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Directory that `get-token` was given as --cache-dir")
+        .help("Cache directory, as passed to `get-token` with --cache-dir")
 }
 
 /// Runs either of them; `flag` is the name of its flag.

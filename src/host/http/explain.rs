@@ -44,7 +44,7 @@ fn through_proxy(origin: &str, proxy: &Proxy, reason: &str, error: &reqwest::Err
             Kind::Denied,
             format!("the proxy {shown} requires a user name and a password"),
         )
-        .because(format!("it did not let a connection to `{origin}` through"))
+        .because(format!("it did not allow a connection to `{origin}`"))
         .hint(format!(
             "set them as in `{variable}=http://USER:PASSWORD@proxy.example.com:3128`"
         )),
@@ -149,26 +149,26 @@ fn looks(answer: &Answer) -> String {
     }
     let body = answer.body.trim_ascii();
     if body.is_empty() {
-        return "it is empty".to_owned();
+        return "the body is empty".to_owned();
     }
     if serde_json::from_slice::<serde_json::Value>(body).is_ok() {
-        return "it is JSON, but not this service's".to_owned();
+        return "the body is JSON, but not this service's".to_owned();
     }
     let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
     let lower = text.to_ascii_lowercase();
     let kind = answer.header("content-type").unwrap_or_default();
     if kind.contains("html") || lower.starts_with("<!doctype html") || lower.contains("<html") {
         return match title(&text, &lower) {
-            Some(title) => format!("it is a web page titled `{title}`"),
-            None => "it is a web page".to_owned(),
+            Some(title) => format!("the body is a web page titled `{title}`"),
+            None => "the body is a web page".to_owned(),
         };
     }
     if matches!(body[0], b'{' | b'[') {
-        return "it is broken or incomplete JSON".to_owned();
+        return "the body is broken or incomplete JSON".to_owned();
     }
     match kind.split(';').next().unwrap_or_default().trim() {
-        "" => "it is not JSON".to_owned(),
-        kind => format!("it is `{kind}`, not JSON"),
+        "" => "the body is not JSON".to_owned(),
+        kind => format!("the body is `{kind}`, not JSON"),
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(
             said(503, None, ""),
             "error: `https://login.example` answered with status 503 Service Unavailable\n\
-             caused by: it is empty\n\
+             caused by: the body is empty\n\
              hint: try again in a minute\n"
         );
         let page = "<!DOCTYPE html><html><head><TITLE lang=en>\n Access\n denied hunter2</TITLE>";
@@ -230,7 +230,7 @@ mod tests {
             "{portal}"
         );
         assert!(portal.contains("the network's sign-in page"), "{portal}");
-        assert!(said(200, None, "<html>").contains("it is a web page\n"));
+        assert!(said(200, None, "<html>").contains("the body is a web page\n"));
         assert!(said(200, None, "{\"a\":").contains("broken or incomplete"));
         assert!(said(404, None, "{}").contains("not this service's"));
         assert!(said(200, Some(("content-type", "text/plain")), "no").contains("`text/plain`"));

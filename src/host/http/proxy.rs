@@ -161,7 +161,7 @@ impl Proxies {
         let refused = |why: &str| {
             Failure::of(
                 Kind::Variable,
-                format!("`{variable}` does not name a proxy that can be used"),
+                format!("`{variable}` does not name a usable proxy"),
             )
             .because(why)
             .hint(format!(

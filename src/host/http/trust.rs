@@ -86,7 +86,7 @@ pub(super) fn explain(origin: &str, error: &CertificateError) -> Failure {
     match why {
         CertificateError::UnknownIssuer => unknown_issuer(failure, refused),
         CertificateError::BadSignature => unknown_issuer(failure, refused)
-            .because("a trusted authority of that name has another key"),
+            .because("a trusted authority has the same name but a different key"),
         CertificateError::ExpiredContext { time, not_after } => out_of_time(
             failure,
             &format!("it expired at {}", shown(*not_after)),

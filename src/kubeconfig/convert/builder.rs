@@ -157,7 +157,7 @@ impl Builder<'_> {
                 "`--pop-claims` is required with `--pop-enabled`",
             )
             .because("the entry does not say which cluster it is for")
-            .hint("give `--pop-claims u=<ARM id of the cluster>`, and `--context` for this cluster alone")),
+            .hint("give `--pop-claims u=<ARM id of the cluster>`, and `--context` for only this cluster")),
             (false, true, _) => Err(Failure::usage(
                 "`--pop-enabled` is required with `--pop-claims`",
             )),
@@ -185,7 +185,7 @@ impl Builder<'_> {
         } else {
             failure
         };
-        failure.hint(format!("give {it} as `{}`", given.join(" ")))
+        failure.hint(format!("add `{}`", given.join(" ")))
     }
 }
 

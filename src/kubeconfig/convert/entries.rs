@@ -121,7 +121,7 @@ fn one(
         outcome.reason = Some(Failure::new(match PluginKind::of(user) {
             PluginKind::OidcLogin => "it signs in with `kubectl oidc-login`, another kubelogin",
             PluginKind::Foreign | PluginKind::Convertible => {
-                "it signs in neither with Azure's kubelogin nor with `kubectl-aad`"
+                "it does not sign in with Azure's kubelogin or `kubectl-aad`"
             }
         }));
         return (outcome, None);

@@ -233,7 +233,7 @@ fn a_missing_parameter_is_named() {
         failure.render(),
         "error: `--client-id` and `--tenant-id` are required\n\
          caused by: `devicecode` needs them and the entry does not have them\n\
-         hint: give them as `--client-id ID --tenant-id ID`\n"
+         hint: add `--client-id ID --tenant-id ID`\n"
     );
     let user = exec_user(&["get-token"]);
     let failure = run(&user, &request(&[(Param::Login, "msi")]))

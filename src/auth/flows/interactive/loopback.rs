@@ -54,7 +54,7 @@ impl Loopback {
             return Self::on_free_port().await;
         };
         let refused = |why: &str| {
-            Failure::usage(format!("`{text}` can't be the redirect URL: {why}"))
+            Failure::usage(format!("`{text}` is not a valid redirect URL: {why}"))
                 .hint("give one such as `http://localhost:8400`")
         };
         let url = Url::parse(text).map_err(|_| refused("it is not a URL"))?;
@@ -81,7 +81,7 @@ impl Loopback {
             let why = last_error.map_or_else(String::new, |error| error.to_string());
             return Err(failure
                 .because(why)
-                .hint("end what uses the port, or omit `--redirect-url`"));
+                .hint("stop the program that uses the port, or omit `--redirect-url`"));
         }
         Ok(Self {
             listeners,

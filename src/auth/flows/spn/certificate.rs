@@ -195,7 +195,7 @@ type Block<'a> = (&'a str, Zeroizing<Vec<u8>>);
 
 /// The blocks of a PEM text (RFC 7468), each with its label.
 fn pem_blocks(text: &str) -> Result<Vec<Block<'_>>> {
-    let damaged = || Failure::new("its PEM text is damaged");
+    let damaged = || Failure::new("it is not valid PEM");
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("-----BEGIN ") {

@@ -59,7 +59,7 @@ impl Directory {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => access_hint(self.existing().unwrap_or(&self.path)),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                format!("make room there, {}", or_elsewhere())
+                format!("free some space there, {}", or_elsewhere())
             }
             _ => elsewhere(),
         };
