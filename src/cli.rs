@@ -13,7 +13,7 @@ use crate::{
 
 mod cache;
 mod convert;
-pub mod flags;
+mod flags;
 mod fleet_args;
 mod get_token;
 mod interrupt;

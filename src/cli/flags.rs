@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Adds the flags of the given parameters to a command.
-pub fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command {
+pub(super) fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command {
     PARAMS
         .iter()
         .filter(|row| wanted(row.param))
@@ -22,7 +22,7 @@ pub fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command 
 }
 
 /// Collects the values that these flags were given.
-pub fn settings(matches: &ArgMatches) -> Settings {
+pub(super) fn settings(matches: &ArgMatches) -> Settings {
     let mut settings = Settings::new();
     for row in PARAMS {
         let given = matches
@@ -40,7 +40,7 @@ pub fn settings(matches: &ArgMatches) -> Settings {
 }
 
 /// Adds the flags of the second sign-in, that for Azure Resource Manager.
-pub fn arm_flags(command: Command) -> Command {
+pub(super) fn arm_flags(command: Command) -> Command {
     PARAMS.iter().fold(command, |command, row| {
         let Some(flag) = row.arm_flag else {
             return command;
@@ -66,7 +66,7 @@ pub fn arm_flags(command: Command) -> Command {
 }
 
 /// Collects the values that the flags of the second sign-in were given.
-pub fn arm_settings(matches: &ArgMatches) -> Settings {
+pub(super) fn arm_settings(matches: &ArgMatches) -> Settings {
     let mut settings = Settings::new().second();
     for row in PARAMS {
         let given = row
@@ -84,7 +84,7 @@ pub fn arm_settings(matches: &ArgMatches) -> Settings {
 ///
 /// Building clap's tree takes longer than everything else that a cached token needs. A property test checks that both
 /// readers agree.
-pub fn plain_settings(args: &[OsString]) -> Option<Settings> {
+pub(super) fn plain_settings(args: &[OsString]) -> Option<Settings> {
     let args: Vec<&str> = args.iter().map(|arg| arg.to_str()).collect::<Option<_>>()?;
     let mut settings = Settings::new();
     for word in words(&args) {

@@ -10,7 +10,7 @@ use crate::host::{Host, file};
 
 /// A command, quoted for a shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     variables: Vec<(String, String)>,
     words: Vec<String>,
     silent: bool,
@@ -18,7 +18,7 @@ pub struct CommandLine {
 
 impl CommandLine {
     /// A program with its subcommands, as they are typed.
-    pub fn new(program: &str) -> Self {
+    pub(crate) fn new(program: &str) -> Self {
         Self {
             words: vec![program.to_owned()],
             ..Self::default()
@@ -27,14 +27,14 @@ impl CommandLine {
 
     /// Sets a variable for this command.
     #[must_use]
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Sets a variable that the host has, unless it is empty.
     #[must_use]
-    pub fn variable_of(self, host: &Host, name: &str) -> Self {
+    pub(crate) fn variable_of(self, host: &Host, name: &str) -> Self {
         match host.var_nonempty(name) {
             Some(value) => self.variable(name, value),
             None => self,
@@ -43,20 +43,20 @@ impl CommandLine {
 
     /// Adds a word.
     #[must_use]
-    pub fn word(mut self, word: &str) -> Self {
+    pub(crate) fn word(mut self, word: &str) -> Self {
         self.words.push(quoted(word));
         self
     }
 
     /// Adds a flag with its value.
     #[must_use]
-    pub fn flag(self, flag: &str, value: &str) -> Self {
+    pub(crate) fn flag(self, flag: &str, value: &str) -> Self {
         self.word(flag).word(value)
     }
 
     /// Adds a flag unless its value is empty.
     #[must_use]
-    pub fn flag_some(self, flag: &str, value: &str) -> Self {
+    pub(crate) fn flag_some(self, flag: &str, value: &str) -> Self {
         match value {
             "" => self,
             value => self.flag(flag, value),
@@ -65,14 +65,14 @@ impl CommandLine {
 
     /// Adds the settings, except secrets.
     #[must_use]
-    pub fn settings(self, settings: &Settings) -> Self {
+    pub(crate) fn settings(self, settings: &Settings) -> Self {
         let open = settings.without_secrets();
         open.to_args().iter().fold(self, |line, arg| line.word(arg))
     }
 
     /// Discards its output: a token.
     #[must_use]
-    pub fn silent(mut self) -> Self {
+    pub(crate) fn silent(mut self) -> Self {
         self.silent = true;
         self
     }
@@ -98,7 +98,7 @@ impl fmt::Display for CommandLine {
 
 impl SignIn {
     /// The `get-token` command that does the same sign-in in a terminal.
-    pub fn get_token_command(&self, tenant: &str, resource: &str) -> CommandLine {
+    pub(crate) fn get_token_command(&self, tenant: &str, resource: &str) -> CommandLine {
         let mode = self.login.mode();
         let mut settings = self.settings.clone();
         for param in self.settings.params() {

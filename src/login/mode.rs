@@ -334,6 +334,11 @@ mod tests {
         for row in PARAMS {
             assert!(std::ptr::eq(row.param.row(), row));
             assert_eq!(Param::from_flag(row.flag), Some(row.param));
+            assert!(
+                MODES.iter().any(|mode| mode.mode.uses(row.param)),
+                "no mode takes `--{}`",
+                row.flag
+            );
         }
         let modes = MODES.iter().map(|row| format!("{:?}", row.mode));
         let params = PARAMS.iter().map(|row| format!("{:?}", row.param));

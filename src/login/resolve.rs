@@ -36,7 +36,7 @@ impl Settings {
     /// # Errors
     /// A usage error that names the missing or unusable parameter, with the
     /// flag and the variables that set it.
-    pub fn resolve(&self, host: &Host) -> Result<SignIn> {
+    pub(crate) fn resolve(&self, host: &Host) -> Result<SignIn> {
         let mode = self.mode()?;
         let authority_host = self.authority_host()?;
         let timeout = self.timeout()?;
@@ -61,7 +61,7 @@ impl Settings {
     ///
     /// # Errors
     /// A usage error that names the unusable one.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.mode()?;
         self.authority_host()?;
         self.timeout()?;
@@ -71,7 +71,7 @@ impl Settings {
     /// The flags that were given and have no effect in the mode.
     ///
     /// None if a variable chose the mode: `AAD_LOGIN_METHOD` is used with flags that were written for another one.
-    pub fn unused(&self) -> Vec<Param> {
+    pub(crate) fn unused(&self) -> Vec<Param> {
         match self.mode() {
             Ok(mode) if self.is_flag(Param::Login) => self
                 .params()
@@ -128,14 +128,19 @@ impl Settings {
     }
 
     /// The required parameters that have no value.
-    pub fn missing(&self, mode: LoginMode) -> Vec<Param> {
+    pub(crate) fn missing(&self, mode: LoginMode) -> Vec<Param> {
         mode.required()
             .filter(|param| self.text(*param).is_none())
             .collect()
     }
 
     /// The error for all missing values, each with the flags and variables that give it in this mode.
-    pub fn incomplete(&self, mode: LoginMode, missing: &[Param], platform: &[&str]) -> Failure {
+    pub(crate) fn incomplete(
+        &self,
+        mode: LoginMode,
+        missing: &[Param],
+        platform: &[&str],
+    ) -> Failure {
         let flags = missing
             .iter()
             .map(|param| format!("`{}`", self.flag(*param)));

@@ -14,7 +14,7 @@ use crate::{
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A flag on this command line.
     Flag,
     /// A variable.
@@ -27,7 +27,7 @@ pub enum Origin {
 
 /// Which of flag and variable wins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Precedence {
+pub(crate) enum Precedence {
     /// Kubelogin's: a variable that is set, even to nothing, replaces the flag.
     #[default]
     VariablesFirst,
@@ -54,7 +54,7 @@ impl Drop for Value {
 
 /// Raw values, each with its origin. Secret ones are redacted in `Debug`.
 #[derive(Clone, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     values: BTreeMap<Param, Value>,
     precedence: Precedence,
     /// Whether this is the second sign-in of `sync` and `list`, whose flags
@@ -64,12 +64,12 @@ pub struct Settings {
 
 impl Settings {
     /// No values.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Sets a value.
-    pub fn set(&mut self, param: Param, text: impl Into<String>, origin: Origin) {
+    pub(crate) fn set(&mut self, param: Param, text: impl Into<String>, origin: Origin) {
         let value = Value {
             text: text.into(),
             origin,
@@ -79,7 +79,7 @@ impl Settings {
     }
 
     /// Sets a value if there is none.
-    pub fn set_default(&mut self, param: Param, text: impl Into<String>) {
+    pub(crate) fn set_default(&mut self, param: Param, text: impl Into<String>) {
         if !self.values.contains_key(&param) {
             self.set(param, text, Origin::Default);
         }
@@ -87,7 +87,7 @@ impl Settings {
 
     /// The same values with absolute paths, for use in another directory or by another user.
     #[must_use]
-    pub fn with_full_paths(mut self, host: &Host) -> Self {
+    pub(crate) fn with_full_paths(mut self, host: &Host) -> Self {
         for row in PARAMS.iter().filter(|row| row.is_path()) {
             let Some(value) = self
                 .values
@@ -108,13 +108,13 @@ impl Settings {
     }
 
     /// Removes a value.
-    pub fn remove(&mut self, param: Param) {
+    pub(crate) fn remove(&mut self, param: Param) {
         self.values.remove(&param);
     }
 
     /// The same values without secrets.
     #[must_use]
-    pub fn without_secrets(&self) -> Self {
+    pub(crate) fn without_secrets(&self) -> Self {
         let open = self.values.iter().filter(|(_, value)| !value.secret);
         Self {
             values: open.map(|(param, value)| (*param, value.clone())).collect(),
@@ -123,32 +123,32 @@ impl Settings {
     }
 
     /// The value, which may be empty.
-    pub fn get(&self, param: Param) -> Option<&str> {
+    pub(crate) fn get(&self, param: Param) -> Option<&str> {
         self.values.get(&param).map(|value| value.text.as_str())
     }
 
     /// The value, unless it is empty.
-    pub fn text(&self, param: Param) -> Option<&str> {
+    pub(crate) fn text(&self, param: Param) -> Option<&str> {
         self.get(param).filter(|text| !text.is_empty())
     }
 
     /// Whether a switch is on.
-    pub fn is_on(&self, param: Param) -> bool {
+    pub(crate) fn is_on(&self, param: Param) -> bool {
         self.get(param).and_then(parse_bool).unwrap_or(false)
     }
 
     /// Where the value came from.
-    pub fn origin(&self, param: Param) -> Option<Origin> {
+    pub(crate) fn origin(&self, param: Param) -> Option<Origin> {
         self.values.get(&param).map(|value| value.origin)
     }
 
     /// Whether a flag of this command line gave the value.
-    pub fn is_flag(&self, param: Param) -> bool {
+    pub(crate) fn is_flag(&self, param: Param) -> bool {
         self.origin(param) == Some(Origin::Flag)
     }
 
     /// The parameters that have a value.
-    pub fn params(&self) -> impl Iterator<Item = Param> + '_ {
+    pub(crate) fn params(&self) -> impl Iterator<Item = Param> + '_ {
         self.values.keys().copied()
     }
 
@@ -156,20 +156,20 @@ impl Settings {
     ///
     /// # Errors
     /// A usage error when the name is unknown.
-    pub fn mode(&self) -> Result<LoginMode> {
+    pub(crate) fn mode(&self) -> Result<LoginMode> {
         LoginMode::parse(self.get(Param::Login).unwrap_or_default())
             .map_err(|failure| self.blame(failure, Param::Login))
     }
 
     /// Marks these as the second sign-in, so that errors name its flags.
     #[must_use]
-    pub fn second(mut self) -> Self {
+    pub(crate) fn second(mut self) -> Self {
         self.second = true;
         self
     }
 
     /// The parameter's flag for this sign-in.
-    pub fn flag(&self, param: Param) -> String {
+    pub(crate) fn flag(&self, param: Param) -> String {
         if self.second {
             param.arm_dashed()
         } else {
@@ -178,7 +178,7 @@ impl Settings {
     }
 
     /// Adds to an error about a value the variable that gave it, if one did.
-    pub fn blame(&self, failure: Failure, param: Param) -> Failure {
+    pub(crate) fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.origin(param) {
             Some(Origin::Variable(name)) => super::variable::blame(failure, name),
             _ => failure,
@@ -186,7 +186,7 @@ impl Settings {
     }
 
     /// The variables that gave values that the mode uses.
-    pub fn variables_used(&self) -> Vec<(Param, &'static str)> {
+    pub(crate) fn variables_used(&self) -> Vec<(Param, &'static str)> {
         let mode = self.mode().ok();
         self.values
             .iter()
@@ -206,7 +206,7 @@ impl Settings {
     /// login mode is read before what depends on it, and an unreadable timeout
     /// is ignored.
     #[must_use]
-    pub fn with_variables(mut self, host: &Host, precedence: Precedence) -> Self {
+    pub(crate) fn with_variables(mut self, host: &Host, precedence: Precedence) -> Self {
         self.precedence = precedence;
         self.read_variables(Param::Login, host);
         for row in PARAMS.iter().filter(|row| row.param != Param::Login) {
@@ -220,7 +220,7 @@ impl Settings {
 
     /// The variables that can set a parameter with these settings; the last one
     /// that is set wins.
-    pub fn counting(&self, param: Param) -> impl Iterator<Item = &'static Variable> + use<> {
+    pub(crate) fn counting(&self, param: Param) -> impl Iterator<Item = &'static Variable> + use<> {
         let row = param.row();
         let off = self.is_on(Param::DisableEnvironmentOverride)
             || (self.is_on(Param::EnvSecretsOnly) && !row.at_use);
@@ -303,7 +303,7 @@ impl Settings {
     /// Writes the values as arguments of `get-token`.
     ///
     /// Reading them again with [`super::ExecArgs::parse`] gives these values.
-    pub fn to_args(&self) -> Vec<String> {
+    pub(crate) fn to_args(&self) -> Vec<String> {
         let mut args = Vec::new();
         let mut values: Vec<_> = self.values.iter().collect();
         values.sort_by_key(|(param, _)| param.row().kubelogin_position);

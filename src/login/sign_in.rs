@@ -11,7 +11,7 @@ use crate::{
 
 /// A validated login mode with just the values that it needs.
 #[derive(Debug, Clone)]
-pub enum Login {
+pub(crate) enum Login {
     /// See [`LoginMode::DeviceCode`].
     DeviceCode(DeviceCode),
     /// See [`LoginMode::Interactive`].
@@ -34,7 +34,7 @@ pub enum Login {
 
 /// The values of `devicecode`.
 #[derive(Debug, Clone)]
-pub struct DeviceCode {
+pub(crate) struct DeviceCode {
     /// The application that signs in.
     pub client_id: String,
     /// Whether to use the v1 endpoint.
@@ -45,7 +45,7 @@ pub struct DeviceCode {
 
 /// The values of `interactive`.
 #[derive(Debug, Clone)]
-pub struct Interactive {
+pub(crate) struct Interactive {
     /// The application that signs in.
     pub client_id: String,
     /// Where the browser returns to; a free loopback port by default.
@@ -58,7 +58,7 @@ pub struct Interactive {
 
 /// The values of `spn`.
 #[derive(Debug, Clone)]
-pub struct Spn {
+pub(crate) struct Spn {
     /// The application.
     pub client_id: String,
     /// How it proves itself.
@@ -71,7 +71,7 @@ pub struct Spn {
 
 /// The values of `ropc`.
 #[derive(Debug, Clone)]
-pub struct Ropc {
+pub(crate) struct Ropc {
     /// The application that signs in.
     pub client_id: String,
     /// The user.
@@ -84,25 +84,25 @@ pub struct Ropc {
 
 /// The values of `msi`.
 #[derive(Debug, Clone)]
-pub struct Msi {
+pub(crate) struct Msi {
     /// Which identity.
     pub identity: IdentityChoice,
 }
 
 /// The values of `azurecli`.
 #[derive(Debug, Clone)]
-pub struct AzureCli {
+pub(crate) struct AzureCli {
     /// The subscription that selects the account.
     pub subscription: Option<String>,
 }
 
 /// `azd`, which has no values.
 #[derive(Debug, Clone)]
-pub struct Azd;
+pub(crate) struct Azd;
 
 /// The values of `workloadidentity`.
 #[derive(Debug, Clone)]
-pub struct WorkloadIdentity {
+pub(crate) struct WorkloadIdentity {
     /// The application.
     pub client_id: String,
     /// Where the federated token comes from.
@@ -111,7 +111,7 @@ pub struct WorkloadIdentity {
 
 /// The values of `azurepipelines`.
 #[derive(Debug, Clone)]
-pub struct AzurePipelines {
+pub(crate) struct AzurePipelines {
     /// The application.
     pub client_id: String,
     /// The service connection.
@@ -124,7 +124,7 @@ pub struct AzurePipelines {
 
 /// How a service principal proves itself.
 #[derive(Debug, Clone)]
-pub enum ClientCredential {
+pub(crate) enum ClientCredential {
     /// A shared secret.
     Secret(Secret),
     /// A certificate with its key.
@@ -138,7 +138,7 @@ pub enum ClientCredential {
 
 /// Which managed identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IdentityChoice {
+pub(crate) enum IdentityChoice {
     /// The system-assigned one, or the only one there is.
     System,
     /// By client id.
@@ -149,7 +149,7 @@ pub enum IdentityChoice {
 
 /// Where a federated token comes from.
 #[derive(Debug, Clone)]
-pub enum FederatedToken {
+pub(crate) enum FederatedToken {
     /// A file that Kubernetes updates.
     File(PathBuf),
     /// GitHub Actions' OIDC endpoint.
@@ -163,14 +163,14 @@ pub enum FederatedToken {
 
 /// The claims of a proof-of-possession token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PopClaims {
+pub(crate) struct PopClaims {
     /// `u`: the ARM id of the cluster.
     pub u: String,
 }
 
 impl Login {
     /// The mode this is.
-    pub fn mode(&self) -> LoginMode {
+    pub(crate) fn mode(&self) -> LoginMode {
         match self {
             Self::DeviceCode(_) => LoginMode::DeviceCode,
             Self::Interactive(_) => LoginMode::Interactive,
@@ -316,7 +316,7 @@ impl PopClaims {
     ///
     /// # Errors
     /// A usage error when a pair is not one or `u` is missing.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let refused = |why: String| {
             Failure::usage(format!(
                 "`{text}` are not valid proof-of-possession claims: {why}"
@@ -347,7 +347,7 @@ fn pipeline_variable<'a>(host: &'a Host, name: &str) -> Result<&'a str> {
 
 /// A validated sign-in.
 #[derive(Debug, Clone)]
-pub struct SignIn {
+pub(crate) struct SignIn {
     /// The mode and its values.
     pub login: Login,
     /// The tenant, if one was named.
@@ -372,7 +372,7 @@ pub struct SignIn {
 
 impl SignIn {
     /// Adds to an error about a value the variable that gave it, if one did.
-    pub fn blame(&self, failure: Failure, param: Param) -> Failure {
+    pub(crate) fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.variables.iter().find(|(given, _)| *given == param) {
             Some((_, name)) => variable::blame(failure, name),
             None => failure,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use kubectl_aad::internals::{CLOUDS, MODES};
+use kubectl_aad::internals::{CLOUDS, MODES, PARAMS, Param};
 
 use crate::{docs::files_in, support::repository};
 
@@ -78,6 +78,22 @@ fn a_sign_in_flag_is_known_to_the_files_of_its_recipe_alone() {
         .map(|file| file.replace("MODE", "ropc"))
         .collect();
     assert_eq!(knows, listed);
+}
+
+#[test]
+fn every_sign_in_flag_is_used_where_it_is_not_declared() {
+    let unused: Vec<_> = PARAMS
+        .iter()
+        .filter(|row| row.param != Param::DisableInstanceDiscovery)
+        .filter(|row| {
+            let name = format!("Param::{:?}", row.param);
+            let mut users = sources_that(|text| text.contains(&name));
+            users.retain(|file| !["src/login/param.rs", "src/login/mode.rs"].contains(&&**file));
+            users.is_empty()
+        })
+        .map(|row| row.flag)
+        .collect();
+    assert!(unused.is_empty(), "{unused:?}");
 }
 
 #[test]
