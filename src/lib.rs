@@ -2,6 +2,8 @@
 //!
 //! `docs/architecture.md` lists the modules and which may import which.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 pub mod cli;
 
 mod auth;

@@ -8,7 +8,7 @@ use super::{
     flow_context::FlowContext,
     flows::Flow,
     lifetime::issued_on,
-    oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::text},
+    oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::user_name},
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -303,10 +303,7 @@ fn name_in(tokens: &Tokens) -> Option<String> {
     let account = tokens.account.as_ref();
     account.and_then(|a| a.username.clone()).or_else(|| {
         let claims = jwt::claims(tokens.access.secret.expose())?;
-        ["preferred_username", "upn", "unique_name"]
-            .iter()
-            .find_map(|name| text(&claims, name))
-            .map(str::to_owned)
+        user_name(&claims).map(str::to_owned)
     })
 }
 

@@ -11,9 +11,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::{
-    auth::Notice,
     error::{Failure, Result, printable},
-    ops::get_token::Messages,
+    ops::get_token::{Messages, Notice},
 };
 
 /// The format of what goes to standard output.

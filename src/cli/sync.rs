@@ -16,7 +16,10 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
     host::{self, Host},
     login::no_effect,
-    ops::sync::{SyncRequest, sync},
+    ops::{
+        fleet_request::FleetRequest,
+        sync::{SyncRequest, sync},
+    },
 };
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
@@ -98,23 +101,8 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
             param.dashed()
         ));
     }
-    let request = Arc::new(SyncRequest {
-        kubeconfig: matches
-            .get_one::<PathBuf>("kubeconfig")
-            .map(|path| fleet.host.path(path)),
-        local_accounts: matches.get_flag("local-accounts"),
-        public_fqdn: matches.get_flag("public-fqdn"),
-        allowed_servers: matches
-            .get_many::<uuid::Uuid>("allow-server-id")
-            .into_iter()
-            .flatten()
-            .map(|id| id.hyphenated().to_string())
-            .collect(),
-        // Contexts that still need a secret get no tokens.
-        fetch_tokens: !matches.get_flag("no-warm") && secrets.is_empty(),
-        dry_run: matches.get_flag("dry-run"),
-        fleet,
-    });
+    // Contexts that still need a secret get no tokens.
+    let request = Arc::new(request(matches, fleet, secrets.is_empty()));
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
     let progress = Progress::start(host.terminal().stderr);
@@ -155,4 +143,23 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         (true, 0) => EXIT_FAILED,
         (true, _) => EXIT_PARTIAL,
     })
+}
+
+fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) -> SyncRequest {
+    SyncRequest {
+        kubeconfig: matches
+            .get_one::<PathBuf>("kubeconfig")
+            .map(|path| fleet.host.path(path)),
+        local_accounts: matches.get_flag("local-accounts"),
+        public_fqdn: matches.get_flag("public-fqdn"),
+        allowed_servers: matches
+            .get_many::<uuid::Uuid>("allow-server-id")
+            .into_iter()
+            .flatten()
+            .map(|id| id.hyphenated().to_string())
+            .collect(),
+        fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
+        dry_run: matches.get_flag("dry-run"),
+        fleet,
+    }
 }

@@ -26,7 +26,7 @@ use crate::{
     error::{Failure, Result},
     host::{
         ProcessId,
-        file::quoted,
+        file::{is_at, quoted},
         signals::{self, Deferred},
     },
 };
@@ -258,23 +258,6 @@ fn remove_ended(file: &Path) -> bool {
         && is_at(&handle, file)
         && holder(file).is_some_and(|holder| holder.has_ended())
         && fs::remove_file(file).is_ok()
-}
-
-/// Whether an open file is the one at a path.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(open), Ok(there)) => id(open) == id(there),
-        _ => false,
-    }
-}
-
-/// On Windows nobody else can remove an open file.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 fn is_abandoned(file: &Path) -> bool {

@@ -103,17 +103,7 @@ impl FleetRequest {
         let environment = cloud.environment_argument();
         let environment =
             (environment != PUBLIC_CLOUD && !only_az_knows_it).then(|| environment.to_owned());
-        // A tenant for ARM alone is searched rather than one for both.
-        let mut tenants = flags.tenants;
-        let arm_tenant = arm_login.text(Param::TenantId);
-        if tenants.first().map(String::as_str) != arm_tenant {
-            tenants = arm_tenant.map(str::to_owned).into_iter().collect();
-        }
-        let tenants = match (tenants.is_empty(), arm_mode.row().principal) {
-            (false, _) => Tenants::Named(tenants),
-            (true, Principal::Machine) => Tenants::Own,
-            (true, _) => Tenants::Every,
-        };
+        let tenants = tenants(flags.tenants, &arm_login, arm_mode);
         arm_login.remove(Param::Legacy);
         if arm_mode.row().principal == Principal::Person {
             // The one public client that gets tokens for ARM and for AKS from a single sign-in.
@@ -239,6 +229,19 @@ impl FleetRequest {
             true => command.variable("CI", ""),
             false => command,
         })
+    }
+}
+
+/// The tenants to search. A tenant for ARM alone is searched rather than one for both.
+fn tenants(mut named: Vec<String>, arm_login: &Settings, arm_mode: LoginMode) -> Tenants {
+    let arm_tenant = arm_login.text(Param::TenantId);
+    if named.first().map(String::as_str) != arm_tenant {
+        named = arm_tenant.map(str::to_owned).into_iter().collect();
+    }
+    match (named.is_empty(), arm_mode.row().principal) {
+        (false, _) => Tenants::Named(named),
+        (true, Principal::Machine) => Tenants::Own,
+        (true, _) => Tenants::Every,
     }
 }
 

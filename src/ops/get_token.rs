@@ -6,9 +6,10 @@ use futures::future::LocalBoxFuture;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+pub(crate) use crate::auth::Notice;
 use crate::{
     auth::{
-        AccessToken, AuthOptions, Authenticator, Interaction, Notice, Prompt, RefreshIn, Situation,
+        AccessToken, AuthOptions, Authenticator, Interaction, Prompt, RefreshIn, Situation,
         TokenRequest, TokenSource, opens_browser,
         store::{self, Store, StoreChoice},
     },

@@ -14,8 +14,6 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
-            "auth",
-            "azure",
             "clouds",
             "error",
             "exec_credential",
@@ -24,8 +22,6 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "kubeconfig",
             "login",
             "ops",
-            "secret",
-            "tool_config",
         ],
     ),
     (
@@ -38,14 +34,13 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "exec_credential",
             "fleet",
             "host",
-            "jwt",
             "kubeconfig",
             "login",
             "secret",
             "tool_config",
         ],
     ),
-    ("fleet", &["error", "login", "secret"]),
+    ("fleet", &["error"]),
     (
         "azure",
         &[
@@ -73,10 +68,10 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ),
     (
         "kubeconfig",
-        &["error", "fleet", "host", "login", "secret", "tool_config"],
+        &["error", "fleet", "host", "login", "tool_config"],
     ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
-    ("login", &["clouds", "error", "host", "secret"]),
+    ("login", &["error", "host", "secret"]),
     ("host", &["error", "secret"]),
     ("clouds", &[]),
     ("error", &[]),

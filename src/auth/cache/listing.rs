@@ -2,7 +2,10 @@
 
 use super::{Entry, PASSWORD, TokenCache, USER, session};
 use crate::{
-    auth::{oauth::answer::text, store},
+    auth::{
+        oauth::answer::{text, user_name},
+        store,
+    },
     jwt,
 };
 
@@ -80,13 +83,14 @@ impl Entry {
         // Nothing else tells whose the tokens of az and azd are.
         let claimed = || {
             let claims = jwt::claims(&self.access_token)?;
-            let names = ["preferred_username", "upn", "unique_name"];
-            let applications: &[&str] = match key.client.is_empty() {
-                true => &["appid", "azp"],
-                false => &[],
+            let application = || {
+                let claim = |name| text(&claims, name);
+                claim("appid").or_else(|| claim("azp"))
             };
-            let mut claimed = names.iter().chain(applications);
-            let name = claimed.find_map(|name| text(&claims, name));
+            let name = match key.client.is_empty() {
+                true => user_name(&claims).or_else(application),
+                false => user_name(&claims),
+            };
             name.map(str::to_owned)
         };
         known.or_else(named).or_else(claimed)

@@ -1,6 +1,6 @@
 //! The values of `--token-store`, and the kinds of stores that they lead to.
 
-use std::{path::Path, str::FromStr};
+use std::path::Path;
 
 use crate::error::{Failure, Result};
 
@@ -27,20 +27,13 @@ impl StoreChoice {
     /// # Errors
     /// A usage error when it is none of [`StoreChoice::WORDS`].
     pub fn named(word: Option<&str>) -> Result<Self> {
-        word.map_or(Ok(Self::default()), str::parse)
-    }
-}
-
-impl FromStr for StoreChoice {
-    type Err = Failure;
-
-    fn from_str(word: &str) -> Result<Self> {
         Ok(match word {
-            "auto" => Self::Auto,
-            "keyring" => Self::Keyring,
-            "file" => Self::File,
-            "none" => Self::None,
-            other => {
+            None => Self::default(),
+            Some("auto") => Self::Auto,
+            Some("keyring") => Self::Keyring,
+            Some("file") => Self::File,
+            Some("none") => Self::None,
+            Some(other) => {
                 return Err(
                     Failure::usage(format!("`{other}` is not a token store")).hint(format!(
                         "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",

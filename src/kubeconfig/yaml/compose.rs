@@ -90,10 +90,10 @@ where
                     if first
                         && version.is_some_and(|version| (version.major, version.minor) != (1, 1))
                     {
-                        return Err(YamlError::Unsupported {
-                            line: span.start.line(),
-                            reason: "kubectl reads YAML 1.1, and the file says that it is of another version",
-                        });
+                        return Err(unsupported(
+                            span.start.line(),
+                            "kubectl reads YAML 1.1, and the file says that it is of another version",
+                        ));
                     }
                     self.anchors.clear();
                 }
@@ -102,10 +102,7 @@ where
         }
         let root = root.filter(|node| !is_absent(node));
         if let Some(line) = root.as_ref().and_then(|root| tab_line(self.text, root)) {
-            return Err(YamlError::Unsupported {
-                line,
-                reason: "a tab is where only blanks are allowed",
-            });
+            return Err(unsupported(line, "a tab is where only blanks are allowed"));
         }
         let mut comments = std::mem::take(&mut self.comments);
         comments.sort_by_key(|comment| comment.start);
@@ -161,10 +158,7 @@ where
             Event::MappingStart(style, ..) => self.mapping(style == StructureStyle::Flow, at)?,
             Event::Alias(id) => self.alias(id, span)?,
             _ => {
-                return Err(YamlError::Unsupported {
-                    line,
-                    reason: "this YAML construct is not supported",
-                });
+                return Err(unsupported(line, "this YAML construct is not supported"));
             }
         };
         let node = Node {
@@ -178,10 +172,10 @@ where
         }
         self.nodes += 1;
         if self.nodes > MAX_NODES || node.weight > MAX_NODES || node.depth > MAX_DEPTH {
-            return Err(YamlError::Unsupported {
+            return Err(unsupported(
                 line,
-                reason: "the file is too large, or its aliases nest or multiply",
-            });
+                "the file is too large, or its aliases nest or multiply",
+            ));
         }
         if anchor == 0 {
             return Ok(node);
@@ -192,14 +186,12 @@ where
     }
 
     fn alias(&mut self, id: usize, span: &Span) -> Result<Node<'t>, YamlError> {
-        let target = self
-            .anchors
-            .get(&id)
-            .cloned()
-            .ok_or(YamlError::Unsupported {
-                line: span.start.line(),
-                reason: "an alias is inside the value that it names",
-            })?;
+        let target = self.anchors.get(&id).cloned().ok_or_else(|| {
+            unsupported(
+                span.start.line(),
+                "an alias is inside the value that it names",
+            )
+        })?;
         self.lossy.get_or_insert("it uses anchors");
         Ok(Node {
             span: range(span),
@@ -226,10 +218,7 @@ where
         });
         let binary = tag.is_some_and(|tag| tag.parts() == ("tag:yaml.org,2002:", "binary"));
         match refused_scalar(text, style, typed, binary, &self.text[range(span)]) {
-            Some(reason) => Err(YamlError::Unsupported {
-                line: span.start.line(),
-                reason,
-            }),
+            Some(reason) => Err(unsupported(span.start.line(), reason)),
             None => Ok(tag.is_none() || typed),
         }
     }
@@ -286,10 +275,7 @@ where
             let line = span.start.line();
             let item = self.node(event, &span)?;
             if !flow && is_indented_by_tab(self.text, item.span.start) {
-                return Err(YamlError::Unsupported {
-                    line,
-                    reason: "a tab is where only blanks are allowed",
-                });
+                return Err(unsupported(line, "a tab is where only blanks are allowed"));
             }
             weight = weight.saturating_add(item.weight);
             depth = depth.max(item.depth + 1);
@@ -317,15 +303,12 @@ where
             let line = span.start.line();
             let key = self.node(event, &span)?;
             if !matches!(key.kind, Kind::Scalar { .. }) {
-                return Err(YamlError::Unsupported {
-                    line,
-                    reason: "a mapping's key is not a plain name",
-                });
+                return Err(unsupported(line, "a mapping's key is not a plain name"));
             }
             let (event, span) = self.child()?;
             let mut value = self.node(event, &span)?;
             if let Some(reason) = refused_entry(&key, &value) {
-                return Err(YamlError::Unsupported { line, reason });
+                return Err(unsupported(line, reason));
             }
             if value.span.is_empty() && is_absent(&value) {
                 value.span = self.absent_value(&key, &value);
@@ -378,6 +361,10 @@ fn is_absent(node: &Node<'_>) -> bool {
 fn range(span: &Span) -> Range<usize> {
     span.byte_range()
         .expect("a parser over a string knows byte positions")
+}
+
+fn unsupported(line: usize, reason: &'static str) -> YamlError {
+    YamlError::Unsupported { line, reason }
 }
 
 /// `SimpleKeyExpected { name: "x" }` -> `simple key expected`, without the fields, which may quote the

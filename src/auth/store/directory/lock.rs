@@ -5,13 +5,16 @@ use std::fs;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use super::{ATTEMPTS, Directory};
 use crate::{
     error::Result,
-    host::{file::Owner, signals::survive_file_limit},
+    host::{
+        file::{Owner, is_at},
+        signals::survive_file_limit,
+    },
 };
 
 /// What the names of locks end in.
@@ -95,22 +98,6 @@ impl Directory {
         }
         .map_err(|e| self.failure(e))
     }
-}
-
-/// Whether a file is still the one of its name.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(held), Ok(named)) => same(held, named),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 #[cfg(all(test, unix))]
