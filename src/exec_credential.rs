@@ -37,7 +37,7 @@ impl Version {
         let api_version = parse(text).map_err(|why| {
             Failure::usage(format!("`{VARIABLE}` is not an ExecCredential"))
                 .because(why)
-                .hint(format!("kubectl sets it; type `unset {VARIABLE}`"))
+                .hint(format!("kubectl sets it; run `unset {VARIABLE}`"))
         })?;
         if api_version.is_empty() {
             return Ok(Self::V1Beta1);

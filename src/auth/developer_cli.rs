@@ -148,7 +148,7 @@ pub(super) fn token(
 
 fn unexpected(program: &str, why: &str) -> Failure {
     Failure::new(format!("the output of `{program}` {why}"))
-        .hint(format!("type `{program} version`; it may be too old"))
+        .hint(format!("run `{program} version`; it may be too old"))
 }
 
 /// Explains an Entra error that the program passed on.

@@ -277,7 +277,7 @@ impl<'a> Discovery<'a> {
             return why;
         }
         let sign_in = match (self.request.sign_in_command(name), why.hint_text()) {
-            (Some(command), _) => format!("to sign in there, type `{command}`"),
+            (Some(command), _) => format!("to sign in there, run `{command}`"),
             (None, Some(hint)) => hint.to_owned(),
             (None, None) => return why,
         };

@@ -409,7 +409,7 @@ fn each_store_keeps_what_it_says() {
     let again = test_env.get_token(&args, &[secret, file]);
     assert_ne!(again.token(), unused.token(), "it was not written");
     assert!(
-        unused.stderr.contains("type `chmod 700 "),
+        unused.stderr.contains("run `chmod 700 "),
         "{}",
         unused.stderr
     );

@@ -166,7 +166,7 @@ fn every_command_shown_is_one_that_the_program_takes() {
 
 #[test]
 fn a_command_is_found_in_code_and_in_a_line_of_prose() {
-    let page = "Type `kubectl aad list`, not kubectl aad this.\n```sh\n\
+    let page = "Run `kubectl aad list`, not kubectl aad this.\n```sh\n\
                 kubectl aad sync -o json | jq .   # all\nkubectl get ns\n```\n";
     assert_eq!(
         commands(page),

@@ -301,7 +301,7 @@ fn a_cache_that_others_can_reach_is_not_used_and_does_not_stop_a_sync() {
         assert_eq!(ran.stderr.matches("warning: ").count(), 1, "{}", ran.stderr);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     };
-    synced("type `chmod 700 ");
+    synced("run `chmod 700 ");
     fs::remove_dir(&cache).expect("empty: nothing was written into it");
     symlink(&elsewhere, &cache).expect("linked");
     synced("it is a symbolic link");

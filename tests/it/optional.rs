@@ -39,49 +39,49 @@ const CASES: &[Case] = &[
         name: "left by sudo",
         setup: "mkdir -p $C; chmod 700 $C; chown 0:0 $C",
         said: "it belongs to another user (uid 0)",
-        hint: "type `sudo rm -r H/.kube/cache/kubectl-aad`",
+        hint: "run `sudo rm -r H/.kube/cache/kubectl-aad`",
         ..PLAIN
     },
     Case {
         name: "open to others",
         setup: "mkdir -p $C; chmod 755 $C; chown 65534 $C",
         said: "other users can reach it (its mode is 755)",
-        hint: "type `chmod 700 H/.kube/cache/kubectl-aad`",
+        hint: "run `chmod 700 H/.kube/cache/kubectl-aad`",
         ..PLAIN
     },
     Case {
         name: "a link",
         setup: "ln -sfn /tmp $C",
         said: "it is a symbolic link",
-        hint: "type `rm H/.kube/cache/kubectl-aad`",
+        hint: "run `rm H/.kube/cache/kubectl-aad`",
         ..PLAIN
     },
     Case {
         name: "a file",
         setup: ": > $C",
         said: "it is not a directory",
-        hint: "type `rm H/.kube/cache/kubectl-aad`",
+        hint: "run `rm H/.kube/cache/kubectl-aad`",
         ..PLAIN
     },
     Case {
         name: "a file above",
         setup: "rmdir $HOME/.kube/cache 2>/dev/null; : > $HOME/.kube/cache",
         said: "`H/.kube/cache` is not a directory",
-        hint: "type `rm H/.kube/cache`",
+        hint: "run `rm H/.kube/cache`",
         ..PLAIN
     },
     Case {
         name: "an unsearchable directory above, left by sudo",
         setup: "chown 0:0 $HOME/.kube/cache; chmod 700 $HOME/.kube/cache",
         said: "the directory `H/.kube/cache` may not be searched (of uid 0, mode 700)",
-        hint: "type `sudo chown -R \"$(id -u)\" H/.kube/cache`",
+        hint: "run `sudo chown -R \"$(id -u)\" H/.kube/cache`",
         ..PLAIN
     },
     Case {
         name: "an unwritable directory above, left by sudo",
         setup: "chown 0:0 $HOME/.kube/cache; chmod 755 $HOME/.kube/cache",
         said: "Permission denied",
-        hint: "type `sudo chown -R \"$(id -u)\" H/.kube/cache`",
+        hint: "run `sudo chown -R \"$(id -u)\" H/.kube/cache`",
         ..PLAIN
     },
     Case {
@@ -123,7 +123,7 @@ const CASES: &[Case] = &[
         name: "unwritable",
         setup: "mkdir -p $C; chmod 500 $C; chown 65534 $C",
         said: "Permission denied",
-        hint: "type `chmod u+rwx H/.kube/cache/kubectl-aad`",
+        hint: "run `chmod u+rwx H/.kube/cache/kubectl-aad`",
         ..PLAIN
     },
     Case {

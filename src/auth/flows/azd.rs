@@ -17,7 +17,7 @@ use crate::{
     tool_config::AZD_CONFIG_DIR,
 };
 
-const AZD_MISSING: &str = "install the Azure Developer CLI (https://aka.ms/azd) and type `azd auth login`, or choose another `--login`";
+const AZD_MISSING: &str = "install the Azure Developer CLI (https://aka.ms/azd) and run `azd auth login`, or choose another `--login`";
 
 #[async_trait]
 impl Flow for Azd {
@@ -78,18 +78,18 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
         .next_back();
     let said = last_lines(&message.unwrap_or_else(|| finished.stderr.clone()));
     let login = login_command(cx.host, cx.tenant);
-    if let Some(failure) = entra_failure(&said, "azd", |_| format!("type `{login}`")) {
+    if let Some(failure) = entra_failure(&said, "azd", |_| format!("run `{login}`")) {
         return failure;
     }
     if said.contains("not logged in") || said.contains("azd auth login") {
         return Failure::of(Kind::SignInNeeded, "nobody is signed in to `azd`")
             .because(said)
-            .hint(format!("type `{login}`"));
+            .hint(format!("run `{login}`"));
     }
     Failure::new("`azd` returned no token")
         .because(said)
         .hint(format!(
-            "type `{}` to see what azd says",
+            "run `{}` to see what azd says",
             command_of_azd(cx.host, "azd auth token", cx.tenant)
                 .flag("--scope", &cx.scope())
                 .silent()

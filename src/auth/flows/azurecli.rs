@@ -18,7 +18,7 @@ use crate::{
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR},
 };
 
-const AZ_MISSING: &str = "install the Azure CLI (https://aka.ms/azure-cli) and type `az login`, or choose another `--login`";
+const AZ_MISSING: &str = "install the Azure CLI (https://aka.ms/azure-cli) and run `az login`, or choose another `--login`";
 
 #[async_trait]
 impl Flow for AzureCli {
@@ -96,7 +96,7 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
     let login = login_command(cx.host, cx.tenant);
     let failure = |kind, message: &str| Failure::of(kind, message).because(&said);
     if let Some(failure) = entra_failure(&said, "az", |_| {
-        format!("type `{}`", login.clone().flag("--scope", &cx.scope()))
+        format!("run `{}`", login.clone().flag("--scope", &cx.scope()))
     }) {
         return failure;
     }
@@ -117,10 +117,10 @@ fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> 
     }
     if lower.contains("az login") || lower.contains("does not exist in msal token cache") {
         return failure(Kind::SignInNeeded, "nobody is signed in to `az`")
-            .hint(format!("type `{login}`"));
+            .hint(format!("run `{login}`"));
     }
     failure(Kind::Other, "`az` returned no token").hint(format!(
-        "type `{}` to see what az says",
+        "run `{}` to see what az says",
         az("az account get-access-token")
             .flag("--resource", cx.resource)
             .flag_some("--subscription", subscription.unwrap_or_default())

@@ -99,7 +99,7 @@ pub(super) fn failure(
         Some(row) => failure.hint(row.hint.replace("{role}", call.role)),
         None => match answer.status {
             401 => failure.hint(match sign_in_command {
-                Some(command) => format!("sign in again: type `{command}`"),
+                Some(command) => format!("sign in again: run `{command}`"),
                 None => "sign in again".to_owned(),
             }),
             429 => failure
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_refused_token_comes_with_the_persons_own_command_to_sign_in() {
         let shown = refused(401, r#"{"error":{"code":"ExpiredAuthenticationToken"}}"#).render();
-        assert!(shown.ends_with("hint: sign in again: type `AZURE_CONFIG_DIR=/az az login`\n"));
+        assert!(shown.ends_with("hint: sign in again: run `AZURE_CONFIG_DIR=/az az login`\n"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl ToolCloud {
             self.tool, self.name, other.tool, other.name
         ))
         .hint(format!(
-            "type `{} {}`",
+            "run `{} {}`",
             typed("azd config set cloud.name"),
             other.name
         )))
@@ -144,12 +144,12 @@ impl ToolCloud {
                 .because(format!("it is the value of the variable `{variable}`"))
                 .hint(format!("set `{variable}={name}`, or omit `--environment`")),
             (None, "az") => failure.hint(format!(
-                "type `{} {name}` and `{}`, or omit `--environment`",
+                "run `{} {name}` and `{}`, or omit `--environment`",
                 typed("az cloud set --name"),
                 typed("az login")
             )),
             (None, _) => failure.hint(format!(
-                "type `{} {name}` and `{}`, or omit `--environment`",
+                "run `{} {name}` and `{}`, or omit `--environment`",
                 typed("azd config set cloud.name"),
                 typed("azd auth login")
             )),

@@ -165,7 +165,7 @@ impl Proxies {
             )
             .because(why)
             .hint(format!(
-                "set it as in `{variable}=http://proxy.example.com:3128`, or type `unset {variable}`"
+                "set it as in `{variable}=http://proxy.example.com:3128`, or run `unset {variable}`"
             ))
         };
         if url.scheme() == "http" && self.cgi {

@@ -114,13 +114,13 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
     assert_eq!(
         told(&["sync", "-e", "AzureUSGovernmentCloud"], &none),
         "error: `az` is set to the cloud `Simulated`, but `--environment AzureUSGovernmentCloud` was asked for\n\
-         hint: type `az cloud set --name AzureUSGovernment` and `az login`, or omit `--environment`\n"
+         hint: run `az cloud set --name AzureUSGovernment` and `az login`, or omit `--environment`\n"
     );
     let elsewhere = [("AZURE_CONFIG_DIR", "/my az")].map(|(name, dir)| pair(name, dir));
     assert_eq!(
         told(&["sync", "-e", "AzureChinaCloud"], &elsewhere.to_vec()),
         "error: `az` is set to the cloud `AzureCloud`, but `--environment AzureChinaCloud` was asked for\n\
-         hint: type `AZURE_CONFIG_DIR='/my az' az cloud set --name AzureChinaCloud` and `AZURE_CONFIG_DIR='/my az' az login`, or omit `--environment`\n"
+         hint: run `AZURE_CONFIG_DIR='/my az' az cloud set --name AzureChinaCloud` and `AZURE_CONFIG_DIR='/my az' az login`, or omit `--environment`\n"
     );
     let variable = vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")];
     let refused = told(&["list", "-e", CLOUD], &variable);
@@ -145,7 +145,7 @@ fn a_command_for_az_is_for_the_account_that_the_context_means() {
     let used = use_entry(&test_env, &[&plain]);
     assert_eq!(used.code, 1, "{}", used.stderr);
     let hint = format!(
-        "hint: type `AZURE_CONFIG_DIR={other} az login --tenant {}`\n",
+        "hint: run `AZURE_CONFIG_DIR={other} az login --tenant {}`\n",
         test_env.tenant
     );
     assert!(used.stderr.contains(&hint), "{hint}\n{}", used.stderr);

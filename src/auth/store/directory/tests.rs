@@ -69,7 +69,7 @@ fn a_directory_that_others_can_reach_is_refused_with_the_command_that_closes_it(
     for mode in [0o755, 0o770, 0o701] {
         set_mode(directory.path(), mode);
         let failure = directory.write("a", b"y", None).expect_err("refused");
-        assert!(failure.render().contains("type `chmod 700 "), "{failure}");
+        assert!(failure.render().contains("run `chmod 700 "), "{failure}");
     }
 }
 
@@ -98,7 +98,7 @@ fn a_link_or_a_file_in_the_directorys_place_is_refused() {
         .expect_err("refused");
     let render = failure.render();
     assert!(render.contains("file` is not a directory"), "{render}");
-    assert!(render.contains("hint: type `rm /"), "{render}");
+    assert!(render.contains("hint: run `rm /"), "{render}");
 }
 
 const DAY: u64 = 24 * 3600;

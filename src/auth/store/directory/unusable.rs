@@ -28,7 +28,7 @@ impl Directory {
                 true => "it is a symbolic link",
                 false => "it is not a directory",
             };
-            let hint = format!("type `rm {}`, {}", quoted(&self.path), or_elsewhere());
+            let hint = format!("run `rm {}`, {}", quoted(&self.path), or_elsewhere());
             return Err(self.unusable(&what).hint(hint));
         }
         if !is_own(&meta) {
@@ -40,7 +40,7 @@ impl Directory {
         if others_may(&meta) {
             let mode = Owner::of(&self.path).map_or(0, |owner| owner.mode);
             let why = format!("other users can reach it (its mode is {mode:o})");
-            let hint = format!("type `chmod 700 {}`", quoted(&self.path));
+            let hint = format!("run `chmod 700 {}`", quoted(&self.path));
             return Err(self.unusable(&why).hint(hint));
         }
         Ok(true)
@@ -86,7 +86,7 @@ fn unreadable_hint(why: &Unreadable) -> String {
         Unreadable::NotSearchable { directory, .. } => access_hint(directory),
         // A home such as `/dev/null`, which some accounts have, is nothing to remove.
         Unreadable::NotADirectory { part } if fs::metadata(part).is_ok_and(|m| m.is_file()) => {
-            format!("type `rm {}`, {}", quoted(part), or_elsewhere())
+            format!("run `rm {}`, {}", quoted(part), or_elsewhere())
         }
         Unreadable::NotADirectory { .. } => home_hint(),
         _ => elsewhere(),
@@ -97,11 +97,11 @@ fn unreadable_hint(why: &Unreadable) -> String {
 fn access_hint(directory: &Path) -> String {
     match Owner::of(directory) {
         Some(owner) if owner.is_us() && owner.mode & 0o700 != 0o700 => {
-            format!("type `chmod u+rwx {}`", quoted(directory))
+            format!("run `chmod u+rwx {}`", quoted(directory))
         }
         Some(owner) if owner.is_us() => elsewhere(),
         Some(_) if is_below_ours(directory) => {
-            format!("type `sudo chown -R \"$(id -u)\" {}`", quoted(directory))
+            format!("run `sudo chown -R \"$(id -u)\" {}`", quoted(directory))
         }
         _ => home_hint(),
     }
@@ -115,7 +115,7 @@ fn home_hint() -> String {
 /// would become ones that we trust.
 fn foreign_hint(directory: &Path) -> String {
     if is_below_ours(directory) {
-        return format!("type `sudo rm -r {}`", quoted(directory));
+        return format!("run `sudo rm -r {}`", quoted(directory));
     }
     if own_uid() == 0 {
         return format!(

@@ -136,18 +136,18 @@ impl Found {
         let (problem, remedy) = match fs::read(file) {
             Err(error) => (
                 format!("can't be read: {error}"),
-                "name a PEM file in `SSL_CERT_FILE`, or type `unset SSL_CERT_FILE`".to_owned(),
+                "name a PEM file in `SSL_CERT_FILE`, or run `unset SSL_CERT_FILE`".to_owned(),
             ),
             Ok(content) if self.add(&content) > 0 => return,
             Ok(content) if is_der(&content) => (
                 "is a DER file, not PEM".to_owned(),
                 format!(
-                    "type `openssl x509 -inform der -in '{shown}' -out '{shown}.pem'`, and name `{shown}.pem` in `SSL_CERT_FILE`"
+                    "run `openssl x509 -inform der -in '{shown}' -out '{shown}.pem'`, and name `{shown}.pem` in `SSL_CERT_FILE`"
                 ),
             ),
             Ok(_) => (
                 "contains no PEM certificate (`-----BEGIN CERTIFICATE-----`)".to_owned(),
-                "name a PEM file in `SSL_CERT_FILE`, or type `unset SSL_CERT_FILE`".to_owned(),
+                "name a PEM file in `SSL_CERT_FILE`, or run `unset SSL_CERT_FILE`".to_owned(),
             ),
         };
         self.problem(format!("`SSL_CERT_FILE` names `{shown}`, which {problem}"));
