@@ -187,7 +187,7 @@ fn a_token_near_its_end_is_served_at_once_and_renewed_by_one_process() {
 }
 
 #[test]
-fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
+fn a_background_refresh_that_fails_is_not_tried_again_by_every_call() {
     let test_env = TestEnv::new();
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.user_token_lifetime = 590);
@@ -208,7 +208,7 @@ fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
 
 /// Whoever reads the process list sees no secret of a renewal: it is in no argument.
 #[test]
-fn a_renewal_gets_its_secrets_through_a_pipe() {
+fn a_background_refresh_gets_its_secrets_through_a_pipe() {
     let test_env = TestEnv::new();
     let simulator = &test_env.simulator;
     simulator.configure(|settings| settings.service_token_lifetime = 590);

@@ -454,7 +454,7 @@ fn uuid_like() -> String {
 }
 
 #[test]
-fn kubectl_finds_what_was_fetched_ahead_in_every_shell() {
+fn kubectl_finds_the_tokens_that_sync_fetched_in_every_shell() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
