@@ -98,7 +98,7 @@ impl TokenSource for Authenticator {
 }
 
 impl Authenticator {
-    /// Neither reads, sends nor asks anything yet. `authority` is the Entra endpoint of `--environment` or
+    /// Reads, sends and asks for nothing yet. `authority` is the Entra endpoint of `--environment` or
     /// `--authority-host`.
     pub(crate) fn new(
         host: Arc<Host>,
@@ -163,7 +163,7 @@ impl Authenticator {
     }
 
     /// Runs the flow, after the refresh token if a person signs in. `waited_since` is when this call began, in Unix
-    /// seconds, if another process was fetching the same token meanwhile.
+    /// seconds, if another process was fetching the same token at the time.
     async fn sign_in(
         &self,
         request: &TokenRequest,
@@ -203,7 +203,7 @@ impl Authenticator {
     }
 
     /// Caches the tokens, unless it is unknown whose they are: the key depends on files, and another account may have
-    /// signed in meanwhile. A cache that can't be written is reported and costs no token.
+    /// signed in since. A cache that can't be written is reported and costs no token.
     fn store(&self, request: &TokenRequest, key: &CacheKey, tokens: &Tokens) -> Result<()> {
         let account_changed = self.cache_key(request)?.as_ref() != Some(key)
             || self

@@ -164,7 +164,7 @@ impl TokenCache {
         Ok(())
     }
 
-    /// The store, for what is stored beside tokens.
+    /// The store, for what is stored besides tokens.
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

@@ -56,7 +56,7 @@ impl CliAccount {
     }
 }
 
-/// The account of `az`; none if it can't be told, and then nothing may be cached.
+/// The account of `az`; `None` if it is unknown, and then nothing may be cached.
 pub(super) fn of_az(host: &Host) -> Option<CliAccount> {
     let mut digest = Digest::new(host, AZ_CONFIG_DIR)?;
     // It chooses another of az's clouds, and with it the accounts.
@@ -84,7 +84,7 @@ pub(super) fn of_az(host: &Host) -> Option<CliAccount> {
     })
 }
 
-/// The account of `azd`; none if it can't be told. `azd` may be configured to use az's (`auth.useAzCliAuth`), so that
+/// The account of `azd`; `None` if it is unknown. `azd` may be configured to use az's (`auth.useAzCliAuth`), so that
 /// counts, too. If an editor runs it, it uses the editor's (azd's `docs/external-authentication.md`), which is in no
 /// file.
 pub(super) fn of_azd(host: &Host) -> Option<CliAccount> {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_cannot_be_told_is_none() {
+    fn an_unknown_account_is_none() {
         let az = Az::signed_in();
         az.write("msal_token_cache.json", "not json");
         assert_eq!(az.account(), None);

@@ -45,8 +45,8 @@ pub(super) async fn run(
         })
 }
 
-/// On Windows `az` is a batch file, and its interpreter parses arguments once more: refuses whatever it might not take
-/// as text.
+/// Refuses arguments that might not be taken as text: on Windows `az` is a batch file, whose interpreter parses them
+/// again.
 fn check_arguments(args: &[&str]) -> Result<()> {
     let bad = |arg: &&&str| {
         arg.chars()
@@ -68,8 +68,8 @@ impl Finished {
     }
 }
 
-/// The JSON document with the token, among whatever else the program printed. It also counts if the program did not
-/// end by itself.
+/// The JSON document with the token, among whatever else the program printed. It also counts if the program was
+/// stopped.
 pub(super) fn answer(
     cx: FlowContext<'_>,
     finished: &Finished,

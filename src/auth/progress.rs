@@ -9,9 +9,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::error::{Failure, Kind, Result};
 
-/// After how long a person is told what is waited for.
+/// How long to wait before telling the user what this call is waiting for.
 const SAID_AFTER: Duration = Duration::from_secs(5);
-/// How often it is checked what is waited for.
+/// How often to check what this call is waiting for.
 const CHECK: Duration = Duration::from_millis(500);
 /// The longest wait for which a longer `--timeout` is advised.
 const LONGEST_ADVISED: Duration = Duration::from_secs(15 * 60);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::host::ProcessId;
 
-/// After how long a person is told which process is waited for.
+/// How long to wait before telling the user which process this one is waiting for.
 const SAID_AFTER: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);

@@ -61,7 +61,7 @@ impl<'a> UserSession<'a> {
 
     /// Gets the person's tokens. Asks the person only if the request is `interactive`.
     ///
-    /// `waited_since` is when this call began, in Unix seconds, if another process asked a person meanwhile: a person who
+    /// `waited_since` is when this call began, in Unix seconds, if another process asked a person at the time: a person who
     /// declined there is not asked again by each process that waited.
     pub(super) async fn tokens(
         &self,
@@ -98,7 +98,7 @@ impl<'a> UserSession<'a> {
                 })?;
         self.check_account(&tokens)?;
         let name = name_in(&tokens);
-        // Without an account it could not be told apart from others' sessions.
+        // Without an account, it could not be distinguished from others' sessions.
         if let Some(account) = &mut tokens.account {
             account.username = name;
         }
@@ -185,7 +185,7 @@ impl<'a> UserSession<'a> {
     }
 
     /// Why a person is not asked again: they just declined in a process that this one waited for, or kubectl, which calls
-    /// up to six times for one command, was just told that nobody signed in.
+    /// up to six times for one command, just got the answer that nobody signed in.
     fn asked_before(&self, waited_since: Option<i64>) -> Option<Failure> {
         let note = self.cache.abandoned(&self.key, self.login_hint)?;
         let elsewhere = !note.timed_out && waited_since.is_some_and(|since| note.at >= since);
@@ -228,7 +228,8 @@ impl<'a> UserSession<'a> {
         )))
     }
 
-    /// Whether the session of these tokens was removed meanwhile or, if no account was named, somebody else signed in.
+    /// Whether the session of these tokens has since been removed or, if no account was named, somebody else has signed
+    /// in.
     pub(super) fn was_replaced(&self, tenant: &str, tokens: &Tokens) -> bool {
         let Some(account) = tokens.account.as_ref().filter(|_| tokens.refresh.is_some()) else {
             return false;

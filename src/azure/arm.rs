@@ -60,7 +60,7 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
     longest_wait: Duration::from_secs(60),
     waits_after_no_answer: true,
 };
-/// Until ARM has answered anything, so that a machine without a network learns that soon.
+/// Used until ARM has answered a call, so that a machine without a network fails soon.
 const FIRST_CONTACT: RetryPolicy = RetryPolicy {
     after_no_answer: FIRST_CONTACT_RETRIES,
     ..RETRY_POLICY
@@ -159,7 +159,7 @@ impl<'a> Arm<'a> {
         Ok(tenant_of(&token.secret))
     }
 
-    /// Whose token the one for `tenant` is.
+    /// Whom the token for `tenant` belongs to.
     ///
     /// # Errors
     /// Those of the sign-in.
@@ -315,7 +315,7 @@ impl<'a> Arm<'a> {
         if *method == Method::POST {
             request = request.header(CONTENT_LENGTH, "0");
         }
-        // Without the query: a page's token says more than a log should.
+        // Without the query: a page token tells more than a log should.
         tracing::debug!("{method} {}{}", origin(url), url.path());
         match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
             Ok(sent) => {
@@ -336,7 +336,7 @@ impl<'a> Arm<'a> {
     }
 }
 
-/// What came of sending a call once.
+/// The result of sending a call once.
 struct Attempt {
     ticket: Ticket,
     token: TenantToken,
@@ -347,7 +347,7 @@ fn is_throttled(sent: &Result<Answer>) -> bool {
     sent.as_ref().is_ok_and(|answer| answer.status == 429)
 }
 
-/// Refuses what isn't ARM's: a captive portal answers everything with its page.
+/// Refuses answers that are not from ARM: a captive portal answers every request with its page.
 fn check_json(answer: &Answer, url: &Url, token: &Secret) -> Result<()> {
     match serde_json::from_slice::<IgnoredAny>(&answer.body) {
         Ok(_) => Ok(()),

@@ -45,7 +45,7 @@ pub(crate) async fn list(
         .iter()
         .map(|item| decode_cluster(item, subscription))
         .collect();
-    // A cluster that is created meanwhile can be on two pages.
+    // If a cluster is created during the listing, another can be on two pages.
     let mut known = HashSet::new();
     clusters.retain(|run| matches!(run.state, State::Failed(_)) || known.insert(run.cluster.key()));
     (clusters, listing.cut_short.map_or(Ok(()), Err))

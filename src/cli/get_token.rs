@@ -34,7 +34,7 @@ pub(super) fn command() -> Command {
         })
 }
 
-/// Gets a token and prints the `ExecCredential`. `settings` are the flags; `settings_again` reads them once more.
+/// Gets a token and prints the `ExecCredential`. `settings` are the flags; `settings_again` reads them again.
 ///
 /// # Errors
 /// Why there is no token. Nothing was printed then.

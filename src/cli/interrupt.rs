@@ -42,7 +42,7 @@ impl Signal {
 pub(super) struct Interrupt(watch::Receiver<Option<Signal>>);
 
 impl Interrupt {
-    /// Listens on a thread of its own, so that a second interrupt works while the command is busy. A signal that was
+    /// Listens on its own thread, so that a second interrupt works while the command is busy. A signal that was
     /// ignored when the process started (`nohup`) stays ignored.
     ///
     /// If that fails, signals do what they do to any program.

@@ -78,12 +78,12 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a line to standard error without control characters. If that fails, nobody could be told.
+/// Prints a line to standard error without control characters. Ignores errors: there is nowhere to report them.
 pub(super) fn say(line: &str) {
     let _ = try_say(line);
 }
 
-/// As [`say`], for what a person must have read before the command goes on.
+/// Like [`say`], for what a person must have seen before the command continues.
 ///
 /// # Errors
 /// If it can't be written.

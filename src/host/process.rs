@@ -333,7 +333,7 @@ mod tests {
             (Ended::OutOfTime, "there\n")
         );
         let pid = std::fs::read_to_string(pid).expect("written");
-        // Dead, or dead and not yet reaped by who adopted it; that takes its moment.
+        // Dead, or dead and not yet reaped by the process that adopted it, which takes a moment.
         let path = format!("/proc/{}/stat", pid.trim());
         let lives = || std::fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
         let end = std::time::Instant::now() + AMPLE;

@@ -1,7 +1,7 @@
 //! Converts one user's entry to sign in in another way. Pure.
 //!
 //! For the same flags and variables it writes what Azure/kubelogin v0.2.19 writes: a mode's row says
-//! which parameters come from the entry, and which from flags alone (`ModeParam::kubelogin`). What
+//! which parameters come from the entry, and which only from flags (`ModeParam::kubelogin`). What
 //! kubelogin drops is kept: the entry's `env`, `interactiveMode`, unknown fields, and in [`history`] the
 //! arguments that the new mode does not use, so that there is a way back. An entry that has the wanted
 //! mode already keeps its arguments, except those that a flag replaces.

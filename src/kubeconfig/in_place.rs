@@ -181,7 +181,7 @@ mod tests {
             recover(&path).expect("recovered");
             let after = fs::read(&path).expect("there");
             prop_assert_eq!(&seen, &after, "a reader sees what will be there");
-            // Where all was written that was to be, it is as good as done.
+            // If everything was written, the write counts as done.
             prop_assert!(after == old || after == new, "{:?}", after);
             prop_assert_eq!(names(dir.path()), ["config"]);
         }

@@ -34,7 +34,7 @@ use crate::{
 /// How long to wait for a lock. 50 processes at once need a few seconds.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The time after which a person is told about the wait.
+/// How long to wait before telling the user about it.
 const SAY_AFTER: Duration = Duration::from_secs(2);
 
 /// The age from which a lock is reported at once: no client holds one for even a second.
@@ -197,7 +197,7 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// Creates the lock file, with its text from the first moment if the file system can do that: a process
-/// that is killed meanwhile leaves no lock that names nobody.
+/// that is killed in between leaves no lock without a name.
 #[cfg(not(windows))]
 fn create(file: &Path, path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(file).is_ok() {

@@ -19,7 +19,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Finds the files: `explicit` (`--kubeconfig`) alone, else those that the variable `KUBECONFIG`
+    /// Finds the files: only `explicit` (`--kubeconfig`) if given, else those that the variable `KUBECONFIG`
     /// lists, else `.kube/config` in the home directory.
     ///
     /// New entries go to the first listed file that exists, else to the last one listed.

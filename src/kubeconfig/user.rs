@@ -49,7 +49,7 @@ impl fmt::Debug for UserCredential {
 /// Reads the kubeconfig in the response of `listClusterUserCredential`, decoded from base64.
 ///
 /// # Errors
-/// For what is no usable kubeconfig. No error quotes the answer.
+/// If the text is not a usable kubeconfig. No error quotes the answer.
 pub(crate) fn parse_user_kubeconfig(bytes: &[u8]) -> Result<UserKubeconfig> {
     if bytes.len() > MAX_BYTES {
         return Err(unexpected("it is larger than 1 MiB"));

@@ -48,7 +48,7 @@ pub(crate) enum ValueSource {
     Needed,
     /// From a flag, else from the entry.
     Kept,
-    /// From a flag alone: the entry's was meant for another mode.
+    /// Only from a flag: the entry's value was meant for another mode.
     FlagOnly,
     /// From nowhere: the parameter is not written. It only says how to convert.
     Unwritten,
@@ -111,7 +111,7 @@ pub struct ModeRow {
     pub(crate) principal: Principal,
     /// Whether a person may be asked to sign in.
     pub interactive: bool,
-    /// What it takes, beside the parameters that every mode has (`ParamRow::every_mode`). One of
+    /// What it takes, besides the parameters that every mode has (`ParamRow::every_mode`). One of
     /// those is here only if conversion treats it in another way than in the other modes.
     pub params: &'static [ModeParam],
 }

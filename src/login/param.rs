@@ -67,7 +67,7 @@ pub enum Param {
     DisableEnvironmentOverride,
     /// No look-up of the authority's metadata.
     DisableInstanceDiscovery,
-    /// Variables for secrets and for what the machine supplies, and no others.
+    /// Only variables for secrets and for what the platform supplies.
     EnvSecretsOnly,
 }
 

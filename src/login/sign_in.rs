@@ -247,7 +247,7 @@ impl Settings {
             .ok_or_else(|| Failure::usage(format!("`{}` is missing", self.flag(param))))
     }
 
-    /// The client id of a mode that needs a tenant beside it.
+    /// The client id of a mode that also needs a tenant.
     fn application(&self) -> Result<String> {
         self.needed(Param::TenantId)?;
         self.needed(Param::ClientId)

@@ -54,7 +54,7 @@ impl Variable {
     }
 }
 
-/// A variable that a platform sets for each run, beside those of a parameter.
+/// A variable that a platform sets for each run and that belongs to no parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct PlatformVariable {
     /// Its name.

@@ -140,7 +140,7 @@ fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
 /// `--cache-dir`.
 ///
 /// # Errors
-/// When it can't be removed. A missing directory is no error.
+/// When it can't be removed. A missing directory is not an error.
 pub(crate) fn remove_directory(named: Option<&Path>, host: &Host) -> Result<()> {
     let path = store::location(host, named, false)?;
     let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];

@@ -21,7 +21,7 @@ use crate::{
 const TENANTS_AT_ONCE: usize = 4;
 
 /// A search for clusters, in rounds: first everything that the first sign-in reaches, then each named tenant that
-/// needs a sign-in of its own. So an unanswered sign-in costs the others nothing.
+/// needs its own sign-in. So an unanswered sign-in costs the others nothing.
 pub(crate) struct Discovery<'a> {
     arm: &'a Arm<'a>,
     request: &'a FleetRequest,
@@ -98,7 +98,7 @@ impl<'a> Discovery<'a> {
         Ok(found)
     }
 
-    /// Searches a tenant once more; a person may be asked to sign in to it.
+    /// Searches a tenant again; a person may be asked to sign in to it.
     async fn sign_in(&mut self, tenant: Tenant) -> Vec<ClusterRun> {
         self.tenants.retain(|(other, _)| *other != tenant);
         match self.arm.sign_in(tenant.asked.as_deref()).await {

@@ -157,7 +157,7 @@ impl FleetRequest {
         }
     }
 
-    /// What an entry needs and neither a cluster nor the machine that uses the entry can supply.
+    /// What an entry needs that neither its cluster nor the machine that uses it can supply.
     fn missing_in_entries(&self) -> Vec<Param> {
         let of_cluster = |param: &Param| match param {
             Param::TenantId => true,

@@ -67,7 +67,7 @@ pub(crate) struct Output {
 /// Gets the token that kubectl asks for.
 ///
 /// # Errors
-/// A usage error if the settings are no valid sign-in, else why there is no token.
+/// A usage error if the settings are not a valid sign-in, else why there is no token.
 pub(crate) fn run(input: Input<'_>, host: &Arc<Host>) -> Result<Output> {
     let mut call = Call::prepare(input.settings, host, input.messages)?;
     call.request.force_refresh = input.force_refresh;
@@ -99,7 +99,7 @@ impl Call {
     /// Prepares what `get-token` does with these flags or arguments, under the same cache key.
     ///
     /// # Errors
-    /// A usage error if they and the variables are no valid sign-in.
+    /// A usage error if they and the variables are not a valid sign-in.
     pub(crate) fn prepare(
         settings: Settings,
         host: &Arc<Host>,

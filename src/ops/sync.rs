@@ -56,7 +56,7 @@ pub(crate) struct SyncReport {
 
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
 ///
-/// Once `stop` is ready, what was fetched before is written, and no token is fetched.
+/// Once `stop` is ready, writes what has been fetched and fetches no tokens.
 ///
 /// # Errors
 /// If the kubeconfig can't be read or written, or nothing could be searched.
@@ -153,7 +153,7 @@ async fn fetch(
     while converted.next().await.is_some() {}
 }
 
-/// Converts one answer on a thread of its own, so that a fleet's are converted on every core.
+/// Converts one answer on its own thread, so that those of a fleet use every core.
 async fn convert(cluster: Cluster, answer: Result<Secret>, request: &Arc<SyncRequest>) -> State {
     let request = Arc::clone(request);
     let state =

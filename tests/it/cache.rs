@@ -1,4 +1,4 @@
-//! The token cache from outside: whom it serves, what it costs, and what a crash leaves.
+//! The token cache, end to end: who gets which token, what it costs, and what a crash leaves.
 
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
@@ -198,7 +198,11 @@ fn a_background_refresh_that_fails_is_not_tried_again_by_every_call() {
     for _ in 0..10 {
         let ran = test_env.get_token(&args, &[INTERACTIVE]);
         assert_eq!(ran.token(), old);
-        assert_eq!(prompts([&ran]), 0, "what is good is served without a word");
+        assert_eq!(
+            prompts([&ran]),
+            0,
+            "a valid token is returned without a prompt"
+        );
     }
     wait_until("the renewal is tried", || {
         simulator.counters().tokens("refresh_token") == 1
@@ -287,7 +291,7 @@ fn listed(test_env: &TestEnv, args: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn what_is_cached_is_listed_and_forgotten_by_tenant_account_and_context() {
+fn what_is_cached_is_listed_and_cleared_by_tenant_account_and_context() {
     let (test_env, people, _) = two_people_in_two_tenants();
     let simulator = &test_env.simulator;
     let accounts = |records: &[Value]| -> BTreeSet<String> {
@@ -395,7 +399,7 @@ fn each_store_keeps_what_it_says() {
         let mode = path.metadata().expect("there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", path.display());
     }
-    // Another mode lets others in: nothing is read there any more, and nothing written.
+    // If its mode gives others access, nothing is read from it or written to it.
     let names = || {
         let entries = fs::read_dir(&cache).expect("it was made");
         let names = entries.map(|entry| entry.expect("readable").file_name());

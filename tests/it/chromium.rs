@@ -138,7 +138,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends by itself once its pipes are closed; this is sooner.
+        // It ends on its own once its pipes are closed; this is sooner.
         let _ = self
             .commands
             .write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");

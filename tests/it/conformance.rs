@@ -34,7 +34,7 @@ use self::runner::{Program, Runner};
 use crate::env::PROGRAM;
 use crate::support::peer;
 
-/// Cases under way at once. They mostly wait for one another's programs, so more than the cores.
+/// Cases that run at once: more than there are cores, because they mostly wait for other programs.
 const RUNNERS: usize = 6;
 
 /// What both programs did in a case.

@@ -1,4 +1,4 @@
-//! Signing in with a device code: whom it serves, how it ends, and who asks for it.
+//! Signing in with a device code: who gets the token, how it ends, and who asks for it.
 
 use std::process::Child;
 
@@ -19,7 +19,7 @@ fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
     assert!(first.stderr.contains("enter the code"), "{}", first.stderr);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 1);
 
-    // Nobody is there any more, and nobody is needed.
+    // Nobody is there to sign in anymore, and nobody is needed.
     simulator.configure(|settings| settings.single_use_refresh_tokens = true);
     let other = simulator.fleet().tenants[1].id.clone();
     let in_other = test_env.user_args("devicecode", &["--tenant-id", &other]);

@@ -1,5 +1,5 @@
 //! What is printed when something common is wrong: what happened, why, what to type next, and the
-//! exit code that a script goes by.
+//! exit code that a script relies on.
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, PowerState};
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::env::{CLOUD, Ran, TIMEOUT, TestEnv, finished, run, start};
 
-/// Requests under way at once, if nothing else is said.
+/// The default of `--concurrency`.
 const CONCURRENCY: u64 = 16;
 
 /// A fleet, and a user whose name and password are sent for each token.
@@ -179,7 +179,7 @@ fn a_fleet_larger_than_the_bucket_gets_through_with_few_refused_calls() {
     let throttle = Throttle::credentials(20.0, 40.0);
     azure.0.simulator.throttle(throttle);
     assert_eq!(azure.sync(&[]).json(0)["summary"]["added"], 120);
-    // Those that were under way at the first refusal, and a few while the
+    // Those that were in flight at the first refusal, and a few while the
     // interval is being found; not each call that was waiting.
     let calls = azure.calls(Endpoint::ListClusterUserCredential);
     let most = 120 + CONCURRENCY + 14;

@@ -214,7 +214,7 @@ fn every_managed_identity_service_gives_its_token() {
 }
 
 #[test]
-fn the_account_of_az_is_used_and_forgotten_when_it_signs_out() {
+fn the_account_of_az_is_used_until_it_signs_out() {
     let test_env = TestEnv::new();
     let args = ["-l", "azurecli", "--tenant-id", &test_env.tenant];
     let first = test_env.get_token(&args, &[]);

@@ -262,7 +262,7 @@ fn a_subscription_in_a_tenant_that_was_read_is_enough() {
         let found = all.find(|s| s.tenant_id == tenant.id);
         found.expect("each tenant has one").id.clone()
     };
-    // An outage in another tenant counts for those alone who want what is there.
+    // An outage in another tenant counts only for those who asked for that tenant.
     let out = Fault::on(Endpoint::Token).tenant(&tenants[2].id);
     let faults = test_env.simulator.faults();
     faults.add(out.retry_after(503, "0"));
@@ -273,7 +273,7 @@ fn a_subscription_in_a_tenant_that_was_read_is_enough() {
     assert_eq!(report["summary"]["added"], 2);
     assert_eq!(report["warnings"].as_array().map(Vec::len), Some(2));
     faults.clear();
-    // One that is nowhere to be seen may be where nobody could look.
+    // One that is not found may be in a tenant that could not be searched.
     let missing = run(&mut test_env.sync(&["-s", &of(&tenants[1])]));
     assert_eq!(missing.code, 2, "{}", missing.stderr);
     assert!(missing.stderr.contains("AADSTS50076"), "{}", missing.stderr);

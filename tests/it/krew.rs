@@ -67,7 +67,7 @@ fn the_committed_manifest_is_of_this_version_and_installs_nothing_unreleased() {
 }
 
 /// The validator's full run: it has krew download and install the archive of each platform, and
-/// looks for the licence among what was installed.
+/// looks for the license among what was installed.
 #[test]
 fn krew_downloads_and_installs_the_archive_of_every_platform() {
     let (Some(validate), Some(test_env)) = (peer("validate-krew-manifest"), with_krew()) else {
@@ -102,9 +102,9 @@ fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
         concat!("kubectl-aad ", env!("CARGO_PKG_VERSION"), "\n")
     );
 
-    let licence = concat!("store/aad/v", env!("CARGO_PKG_VERSION"), "/LICENSE");
+    let license = concat!("store/aad/v", env!("CARGO_PKG_VERSION"), "/LICENSE");
     assert_eq!(
-        fs::read(krew_root(&test_env).join(licence)).expect("krew extracts the licence"),
+        fs::read(krew_root(&test_env).join(license)).expect("krew extracts the license"),
         fs::read(repository().join("LICENSE")).expect("it is committed")
     );
 
@@ -174,7 +174,7 @@ fn with_krew() -> Option<TestEnv> {
     Some(test_env)
 }
 
-/// A file to pack in place of the plugin, where a test is about the archive alone: the plugin is
+/// A file to pack instead of the plugin, if a test is only about the archive: the plugin is
 /// large before it is stripped, and there is none here for another platform.
 fn stand_in(test_env: &TestEnv) -> PathBuf {
     test_env.write("stand-in", &"a plugin's place".repeat(1024))

@@ -92,7 +92,7 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("io::stderr", &["cli", "cli.rs", "host.rs"]),
     ("env::var", &["host", "host.rs"]),
     ("process::Command::new", &["host"]),
-    // Beside the host's clock, ages of files are told by the clock that stamped them.
+    // Besides the host's clock, the age of a file depends on the clock that stamped it.
     (
         "SystemTime::now",
         &["host.rs", "auth/store/directory", "kubeconfig/lock.rs"],

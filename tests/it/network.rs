@@ -1,5 +1,5 @@
 //! What stands between this program and a token: services, proxies, certificates and other
-//! programs that answer late, wrong or not at all, and what a person is told then.
+//! programs that answer late, wrong or not at all, and the errors that follow.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! What is optional never ends a `get-token`: whatever keeps the cache from being used, the token
 //! is given, with one line for a person, and only `--token-store keyring` insists.
 //!
-//! Each case acts as a user of its own in a mount namespace of its own, so this needs root.
+//! Each case acts as its own user in its own mount namespace, so this needs root.
 
 use azure_sim::AKS_SERVER_APP;
 
@@ -341,7 +341,7 @@ fn where_files_cannot_be_locked_tokens_are_cached_all_the_same() {
 }
 
 #[test]
-fn a_token_that_cannot_be_removed_is_not_said_to_be_forgotten() {
+fn a_token_that_cannot_be_removed_is_not_reported_as_deleted() {
     if !may_mount() {
         return;
     }

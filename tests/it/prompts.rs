@@ -244,7 +244,7 @@ fn a_stopped_sign_in_holds_nobody_up() {
         test_env.claims(&finished(child));
     }
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
-    // Nor is the stopped one's own prompt needed any more.
+    // The stopped one's own prompt is no longer needed, either.
     stopped.signal("-CONT");
     test_env.claims(&finished(stopped.into_child()));
 }
@@ -314,7 +314,7 @@ fn those_who_wait_for_a_sign_in_say_whose_on_any_stderr() {
     let start = |env: &[(&str, &str)]| start(&mut test_env.get_token_command(&args, env));
     let holder = start(&[]);
     let code = simulator.wait_for_user_code(TIMEOUT);
-    // Where nobody can be asked, too: the sign-in under way serves it.
+    // Where nobody can be asked, too: the sign-in in progress serves it.
     let mut waits = start(&[NON_INTERACTIVE]);
     let said = first_words(&mut waits, &["waiting for process", "error"]);
     assert!(said.contains("waiting for process"), "{said}");
@@ -397,7 +397,7 @@ fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
         args.join(" ")
     );
     let mut shell = shell(&test_env, &line);
-    // It ends though the refresh goes on: nothing holds the pipe open.
+    // It ends although the refresh continues: nothing holds the pipe open.
     let ran = run(&mut shell);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     hold.wait_for(1, TIMEOUT);

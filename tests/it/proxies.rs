@@ -1,4 +1,4 @@
-//! Proxies: which one is used, and what is said of one that does not work.
+//! Proxies: which one is used, and the errors for one that does not work.
 
 use std::{
     fs,

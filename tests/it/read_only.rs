@@ -128,7 +128,7 @@ fn listing_the_cache_creates_no_key() {
     let test_env = TestEnv::new();
     let home = test_env.path("home");
     fs::create_dir(&home).expect("created");
-    // A user whom no other test is, so that the key is not there yet.
+    // A user that no other test uses, so that the key does not exist yet.
     let uid = 1_000_000 + std::process::id();
     for path in [test_env.home(), &home] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");

@@ -371,7 +371,7 @@ fn every_example_of_the_page_gets_a_token() {
         found.map_or_else(|| word.to_owned(), |(_, value)| value.clone())
     };
     for example in EXAMPLES {
-        // A browser is walked through in tests of its own.
+        // `interactive` has its own tests with a browser.
         if example.mode == LoginMode::Interactive {
             continue;
         }

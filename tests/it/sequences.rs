@@ -123,7 +123,7 @@ fn sequences_that_failed_once_hold() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Where the calls come that change files; a run with more of them ends by itself before.
+/// Where the calls come that change files; a run with more of them ends before.
 const CALLS: std::ops::RangeInclusive<u8> = 1..=12;
 
 #[test]

@@ -1,4 +1,4 @@
-//! User sessions (refresh tokens) from outside: whom they serve, and what ends them.
+//! User sessions (refresh tokens), end to end: which contexts they serve, and what ends them.
 
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
@@ -133,7 +133,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_failure() {
         office.is_refused(one);
         office.is_refused(two);
     }
-    // The named context goes on, and who signs in again is who the context stands for.
+    // The named context still works, and the context stands for whoever signs in next.
     office.is(&office.silent(one, Some(&office.bob)), &office.bob, one);
     office.signs_in(&office.ann, one, None);
     office.is(&office.silent(one, None), &office.ann, one);
@@ -521,12 +521,12 @@ fn a_service_principals_token_is_renewed_when_its_issuer_says() {
 }
 
 #[test]
-fn a_clock_that_is_ahead_ends_no_session_and_is_told_of() {
+fn a_clock_that_is_ahead_ends_no_session_and_is_reported() {
     let office = Office::open();
     let test_env = &office.test_env;
     let one = &office.tenants[0];
     office.signs_in(&office.ann, one, None);
-    // To a clock that is 100 days ahead, all that was written is as old as that.
+    // To a clock that is 100 days ahead, everything looks 100 days old.
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
     let directory = test_env.path(".kube/cache/kubectl-aad");
     let mut sessions = 0;

@@ -16,7 +16,7 @@ pub(crate) fn user(name: &str) -> String {
     )
 }
 
-/// A kubeconfig with `count` users, each in a context of its own.
+/// A kubeconfig with `count` users, each with its own context.
 pub(crate) fn kubeconfig(count: usize) -> String {
     let mut text = "apiVersion: v1\nkind: Config\nclusters:\n".to_owned();
     for i in 0..count {

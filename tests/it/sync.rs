@@ -340,7 +340,7 @@ fn a_context_in_the_report_is_the_one_that_kubectl_sees() {
     let Some(kubectl) = peer("kubectl") else {
         return;
     };
-    // Two clusters of one name, each synced alone and so called the same, in a file of its own.
+    // Two clusters with the same name, each synced separately into its own file, so that their contexts have the same name.
     let mut fleet = fleet(2, 1, 2);
     let taken = fleet.clusters[0].name.clone();
     let id = fleet.clusters[1].id.clone();

@@ -5,7 +5,7 @@ use azure_sim::AKS_SERVER_APP;
 
 use crate::{env::TestEnv, support::may_mount};
 
-/// What is wrong with the file `$F` in the directory `$D`, and what is said of it.
+/// What is wrong with the file `$F` in the directory `$D`, and the error for it.
 const WRONG: [(&str, &str); 7] = [
     (":", MISSING),
     (

@@ -7,14 +7,14 @@ use crate::auth::{
     store::{self, Store},
 };
 
-/// How many tokens of earlier sign-ins and of other jobs stay beside the newest.
+/// How many tokens of earlier sign-ins and of other jobs are kept in addition to the newest.
 const EARLIER: usize = 7;
 
 /// Everything that distinguishes one token from another. Requests with equal keys may be given the
 /// same token, requests with different keys never are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CacheKey {
-    /// The authority; aliases are one.
+    /// The authority; its aliases count as the same.
     pub authority: String,
     /// The tenant, in lower case.
     pub tenant: String,

@@ -167,7 +167,7 @@ impl TokenCache {
         Some(Self::new(self.store().beside()?.into()))
     }
 
-    /// The entry of a record; none if it is neither a token nor a session.
+    /// The entry of a record; `None` if it is neither a token nor a session.
     fn entry(&self, name: String) -> Option<CacheEntry> {
         match name.starts_with(store::ACCESS) {
             true => self.access_token_entry(name),

@@ -183,7 +183,7 @@ impl TokenCache {
     }
 
     /// Stores the refresh token that replaces that of `used`, and which tenant the session served
-    /// unnamed. A session that was removed or replaced meanwhile stays so.
+    /// unnamed. A session that has been removed or replaced in the meantime stays so.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -208,7 +208,7 @@ impl TokenCache {
         }
         if let Some(unnamed) = unnamed {
             let tenant = unnamed.tenant.to_lowercase();
-            // If somebody else signed in meanwhile, the tenant is theirs.
+            // If somebody else has signed in since, the tenant is theirs.
             if unnamed::choose(&sessions, &tenant) == Some(at) {
                 let now = unnamed::latest(&sessions, &tenant, unnamed.now);
                 session.tenants.insert(tenant, now);

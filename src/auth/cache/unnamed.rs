@@ -45,7 +45,7 @@ pub(super) fn latest(sessions: &[Session], tenant: &str, now: i64) -> i64 {
     claims.fold(now, |now, at| now.max(at.saturating_add(1)))
 }
 
-/// Tenants whose unnamed contexts stand for an account that has no session any more, with that
+/// Tenants whose unnamed contexts stand for an account that no longer has a session, with that
 /// account's fingerprint. They ask until somebody signs in.
 #[derive(Default, Serialize, Deserialize)]
 struct Orphans {
@@ -104,8 +104,7 @@ impl TokenCache {
     }
 
     /// Makes a session the one that the unnamed contexts of a tenant stand for, and those of all tenants
-    /// that stood for its account before it was removed. They are served no other account's token any
-    /// more.
+    /// that stood for its account before it was removed. They are not served another account's token.
     pub(super) fn take_over(&self, key: &SessionKey, session: &mut Session, unnamed: Unnamed<'_>) {
         let sessions = self.sessions(key);
         let tenant = unnamed.tenant.to_lowercase();

@@ -77,7 +77,7 @@ impl From<AccessToken> for Tokens {
 
 /// When a token expires, in Unix seconds: the earliest of what its issuer said and, if it is a JWT, its own `exp`.
 ///
-/// One alone can be too late: a managed identity service returns cached tokens with the `expires_in` of when they were
+/// Either can be too late: a managed identity service returns cached tokens with the `expires_in` of when they were
 /// issued.
 pub(crate) fn expiry(token: &str, said: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
     let own = jwt::claims(token).and_then(|claims| seconds(&claims, "exp"));

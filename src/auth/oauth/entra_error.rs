@@ -130,7 +130,7 @@ impl EntraError {
         )
     }
 
-    /// Whether the refresh token that was sent can't be used any more, in any tenant and for any resource. If that is
+    /// Whether the refresh token that was sent can no longer be used, in any tenant and for any resource. If that is
     /// not certain, the token is kept.
     pub(crate) fn ends_refresh_token(&self) -> bool {
         let about_request = self

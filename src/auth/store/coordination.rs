@@ -27,7 +27,7 @@ impl Store {
         };
         let lock = directory.try_lock(&format!("{name}{LOCK}"))?;
         Ok(lock.map(|lock| {
-            // The lock holds without this: it only tells others whom they wait for.
+            // The lock works without this, which only tells others which process they are waiting for.
             let _ = rewrite(lock.file(), &ProcessId::current());
             Guard::holding(lock)
         }))

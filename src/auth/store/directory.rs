@@ -65,7 +65,7 @@ impl Directory {
         }
     }
 
-    /// Says why no file can be written, from looking alone: nothing is written.
+    /// Says why no file can be written, without writing anything.
     ///
     /// # Errors
     /// When the directory, or the one that it would be created in, is not writable or is full.
@@ -115,7 +115,7 @@ impl Directory {
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempfile_in(&self.path)?;
-        // The lock tells the cleanup of other processes that the writer lives. Without locks, the
+        // The lock tells the cleanup of other processes that the writer is alive. Without locks, the
         // file's age does.
         let _ = file.as_file().try_lock();
         file.write_all(bytes)?;
@@ -160,7 +160,7 @@ impl Directory {
     }
 }
 
-/// Creates directories for the owner alone from the start. On Windows the user's profile already
+/// Creates directories that are private to their owner from the start. On Windows the user's profile already
 /// keeps others out.
 fn private_directory() -> DirBuilder {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are Unix's"))]

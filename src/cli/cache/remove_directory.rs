@@ -37,7 +37,7 @@ fn directory_flag(name: &'static str) -> Arg {
 /// Runs either of them; `flag` is the name of its flag.
 ///
 /// # Errors
-/// When the directory can't be removed. A missing one is no error.
+/// When the directory can't be removed. A missing one is not an error.
 pub(in crate::cli) fn run(matches: &ArgMatches, flag: &str, host: &Host) -> Result<u8> {
     if flag == "token-cache-dir" {
         say("warning: `remove-tokens` is deprecated; use `remove-cache-dir`");

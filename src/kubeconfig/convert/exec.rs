@@ -42,7 +42,7 @@ pub(super) fn exec(
     if ![API_VERSION, API_VERSION_V1].contains(&text(&exec, "apiVersion").as_str()) {
         exec.insert("apiVersion".to_owned(), json!(API_VERSION));
     }
-    // A null that stays one is no change.
+    // A null that stays null is not a change.
     if !keeps || source::strings(&exec) != args {
         exec.insert("args".to_owned(), json!(args));
     }

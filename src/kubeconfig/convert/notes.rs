@@ -41,7 +41,7 @@ pub(super) fn of_secrets(target: &Target<'_>, written: &Settings) -> Vec<String>
         .collect()
 }
 
-/// The old arguments that are neither written nor remembered.
+/// The old arguments that are neither written nor stored in the extension.
 pub(super) fn of_losses(
     source: &Source,
     written: &Settings,

@@ -182,7 +182,7 @@ fn what_sync_wrote_keeps_its_meaning_in_its_mode_and_nowhere_else() {
     let named = [(Param::Login, "spn"), (Param::ClientId, "d")];
     let back = run(&there, &request(&named)).expect("converted").user;
     assert!(args(&back).contains(&flag));
-    // What is typed gets in, and not what the shell has for something else.
+    // What is typed is written, and not what the shell has for another purpose.
     let typed = [(Param::Login, "spn"), (Param::TenantId, "typed")];
     let shell = [("AZURE_TENANT_ID", "foreign")];
     let foreign = request_with(&typed, &shell).expect("valid");
@@ -438,7 +438,7 @@ fn without_a_mode_each_entry_keeps_its_own_and_a_variable_may_name_one() {
     );
     let unknown = exec_user(&["get-token", "--login", "pigeon"]);
     assert!(run(&unknown, &request(&[])).is_err());
-    // A flag that only some modes have is told for the others.
+    // A flag that only some modes have is reported for the others.
     let request = request(&[(Param::Username, "u")]);
     let converted = run(&user, &request).expect("converted");
     assert!(

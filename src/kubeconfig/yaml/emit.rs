@@ -330,7 +330,7 @@ mod tests {
         }
     }
 
-    /// Why `serde_yaml` does not write our kubeconfigs: kubectl reads YAML 1.1, where these are no strings.
+    /// Why `serde_yaml` does not write our kubeconfigs: kubectl reads YAML 1.1, where these are not strings.
     #[test]
     fn serde_yaml_leaves_strings_bare_that_kubectl_takes_for_booleans() {
         for text in ["yes", "on", "off", "y", "1_000"] {

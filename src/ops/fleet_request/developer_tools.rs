@@ -113,7 +113,7 @@ pub(super) fn entry_variables(mode: LoginMode, host: &Host) -> Vec<(&'static str
     let az = [dir(AZ_CONFIG_DIR), (AZ_CLOUD_VARIABLE, cloud.to_owned())];
     match mode {
         LoginMode::AzureCli => az.to_vec(),
-        // azd can be told to ask az.
+        // azd can be configured to ask az.
         LoginMode::Azd => [&[dir(AZD_CONFIG_DIR)], &az[..]].concat(),
         _ => Vec::new(),
     }

@@ -56,7 +56,7 @@ impl<'a> Kubeconfig<'a> {
     /// Merges the clusters into their target files under client-go's locks, or plans it for a dry run. Returns the
     /// clusters as planned.
     ///
-    /// The other files are not locked, because they may be where nobody may write: they count as they were before.
+    /// The other files are not locked, because their directories may not be writable: they count as they were before.
     ///
     /// # Errors
     /// If a file can't be read, locked or written.

@@ -1,4 +1,4 @@
-//! A browser's stand-in: an `xdg-open` that hands the address to the test, which signs in there
+//! A stand-in for the browser: an `xdg-open` that passes the address to the test, which signs in there
 //! and takes the answer back to the program's loopback address, as a browser would.
 
 use std::fs::{File, OpenOptions};

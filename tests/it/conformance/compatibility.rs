@@ -1,5 +1,5 @@
 //! The differences that are wanted: the rows of `docs/kubelogin-compat.md`, section "get-token",
-//! and how each is recognised.
+//! and how each is recognized.
 //!
 //! A row says to people what a matcher says to the test; each
 //! needs the other, by its id.
@@ -342,7 +342,7 @@ fn only_we_succeed(difference: &Difference) -> bool {
     )
 }
 
-/// Only kubectl-aad can read a file, so it alone goes on to ask for a token.
+/// Only kubectl-aad can read a file, so only it continues and asks for a token.
 fn reads_the_file(difference: &Difference) -> bool {
     only_we_succeed(difference) || matches!(difference, Difference::OnlyWeCall(_))
 }

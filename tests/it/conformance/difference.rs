@@ -1,6 +1,6 @@
 //! Where two observations of one case part.
 //!
-//! Which differences are wanted is told in
+//! The intended differences are listed in
 //! `compatibility`, not here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,7 +106,7 @@ impl fmt::Display for Difference {
 }
 
 /// Lists every difference, in the order of a reader's interest: the exit, the requests, the
-/// credential. Where one of the two fails, its missing credential is not a difference of its own.
+/// credential. Where one of the two fails, its missing credential is not a separate difference.
 pub(super) fn between(kubelogin: &Observation, ours: &Observation) -> Vec<Difference> {
     let mut differences = Vec::new();
     if kubelogin.exit != ours.exit {

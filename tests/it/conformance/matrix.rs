@@ -1,7 +1,7 @@
 //! The cases: every login mode, by every way to give its parameters, with everything that can
 //! happen.
 //!
-//! Each mode's own cases are in a file of its own.
+//! Each mode's own cases are in a separate file.
 
 mod common;
 mod developer_cli;

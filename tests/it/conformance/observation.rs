@@ -103,7 +103,7 @@ impl Observation {
     }
 }
 
-/// Takes a command line apart, its arguments parted by `|`: flags by name, the rest as `words`.
+/// Parses a command line whose arguments are separated by `|`: flags by name, the rest as `words`.
 fn arguments(line: &str) -> Fields {
     let mut fields = Fields::new();
     let mut words = Vec::new();
@@ -140,7 +140,7 @@ fn key(request: &Recorded, named: &dyn Fn(&str) -> String) -> String {
     key.trim().to_owned()
 }
 
-/// Headers that say how a message travels, or by whom it was sent, rather than what it asks.
+/// Headers that say how a message travels, or who sent it, rather than what it asks for.
 const TRANSPORT: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -199,7 +199,7 @@ fn insert(fields: &mut Fields, kind: &str, name: &str, value: &str) {
         "authorization" if value.starts_with("Basic ") => {
             fields.insert(at, "Basic <key>".to_owned());
         }
-        // The character set of a form is UTF-8 whether it is said or not.
+        // The character set of a form is UTF-8 whether it is given or not.
         "content-type" => {
             let kind = value.split(';').next().unwrap_or_default();
             fields.insert(at, kind.trim().to_owned());
@@ -252,7 +252,7 @@ fn decode_json(text: &str) -> Option<Value> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Times are masked wherever they stand in a token.
+/// Times are masked wherever they are in a token.
 const TIMES: &[&str] = &["exp", "nbf", "iat", "ts", "xms_ftd"];
 
 fn flatten(fields: &mut Fields, at: &str, value: &Value, fresh: &[&str]) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::TestEnv;
 
-/// Installs a browser that hands its address over to the test; returns its name and the file that
+/// Installs a browser that passes its address to the test; returns its name and the file that
 /// the address is in.
 #[cfg(unix)]
 pub(crate) fn browser_that_tells(test_env: &TestEnv) -> (String, PathBuf) {

@@ -115,7 +115,7 @@ pub(crate) fn first_words(child: &mut Child, words: &[&str]) -> String {
 }
 
 /// Makes programs that are started from here end at SIGINT, as at a terminal. A script's background
-/// job ignores it and hands that down, and `kubectl-aad` leaves it so. A handler is not handed down.
+/// job ignores it, which its children inherit, and `kubectl-aad` leaves it so. A handler is not inherited.
 pub(super) fn let_programs_be_interrupted() {
     #[cfg(unix)]
     {

@@ -24,7 +24,7 @@ impl TestEnv {
         self.start_at_a_terminal(args).finish()
     }
 
-    /// Starts it and goes on.
+    /// Starts it without waiting for its end.
     pub(crate) fn start_at_a_terminal(&self, args: &[&str]) -> AtATerminal {
         let [out, pid] = ["stdout", "pid"].map(|name| self.home().join(name));
         let line = format!(

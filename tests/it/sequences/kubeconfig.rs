@@ -264,7 +264,7 @@ impl Read {
         self.contexts.len()
     }
 
-    /// What a context links; none where there is none of that name.
+    /// The cluster and user of a context; `None` if there is no context of that name.
     ///
     /// # Errors
     /// That it can't be read.
@@ -416,7 +416,7 @@ fn entry(text: &str, list: &str, name: &str) -> Option<Range<usize>> {
     all.find(|(found, _)| found == name).map(|(_, range)| range)
 }
 
-/// Edits a user's or a context's lines; none where the edit has no place there.
+/// Edits a user's or a context's lines; `None` if the edit does not apply to them.
 fn edit_lines(
     text: &str,
     list: &str,
@@ -438,14 +438,14 @@ fn place_of(lines: &[String], begins: &str) -> Option<usize> {
     lines.iter().position(|line| line.starts_with(begins))
 }
 
-/// Replaces the value of a flag; none where it is not there.
+/// Replaces the value of a flag; `None` if the flag is missing.
 fn replace_flag(lines: &mut [String], flag: &str, value: &str) -> Option<()> {
     let at = place_of(lines, &format!("      - {flag}"))?;
     *lines.get_mut(at + 1)? = format!("      - {value}");
     Some(())
 }
 
-/// The text after an edit, numbered `count`; none where there is nothing to edit.
+/// The text after an edit, numbered `count`; `None` if there is nothing to edit.
 pub(super) fn edited(
     machine: &Machine,
     text: &str,

@@ -166,7 +166,7 @@ impl Machine {
         self.test_env.simulator.restart();
         self.test_env.renew_home();
         self.test_env.install("az", &demo());
-        // Under a name of its own, so that its processes are told from those of other machines.
+        // Under its own name, to distinguish its processes from those of other machines.
         self.program = self.test_env.bin("kubectl-aad");
         fs::hard_link(PROGRAM, &self.program)
             .or_else(|_| fs::copy(PROGRAM, &self.program).map(drop))
@@ -376,7 +376,7 @@ impl Machine {
     }
 
     pub(super) fn kill(started: &mut Started) {
-        // It may have ended by itself.
+        // It may have ended on its own.
         let _ = started.0.kill();
     }
 

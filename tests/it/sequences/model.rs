@@ -44,7 +44,7 @@ impl Entry {
         }
     }
 
-    /// What it says once it is converted, and what it remembers then; none where it lacks what the
+    /// What it says once it is converted, and what it remembers then; `None` if it lacks what the
     /// mode needs.
     pub(super) fn converted(&self, mode: Mode) -> Option<(Says, Vec<Says>)> {
         let by_flags = |says: Says| match mode {
@@ -216,7 +216,7 @@ impl Model {
                 sure: true,
             };
             let old = self.stands.insert((client, tenant), stands);
-            // What a killed command may have changed is told by the next sign-in alone.
+            // Only the next sign-in shows what a killed command changed.
             if old.is_some_and(|old| old.who == who && !old.sure) {
                 self.stands
                     .entry((client, tenant))

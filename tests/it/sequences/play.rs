@@ -147,7 +147,7 @@ impl<'a> Play<'a> {
         let Some(says) = self.says(context) else {
             return Ok(());
         };
-        // What an application is told by hand is no business of its secret.
+        // An application's secret is for its own tenant, so no entry is moved to another one.
         if matches!(says.mode, AsApp(_)) && edit == OtherTenant {
             return Ok(());
         }
@@ -267,7 +267,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// Reads the kubeconfig as a whole, and asks once more for each context, with nobody there.
+    /// Reads the kubeconfig as a whole, and gets a token for each context again, with nobody to sign in.
     fn at_the_end(&mut self) -> Result<(), Wrong> {
         self.read.is_good()?;
         let contexts: Vec<Context> = self.model.entries.keys().copied().collect();

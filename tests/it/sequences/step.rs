@@ -36,7 +36,7 @@ pub(super) enum Context {
     Of(Person, Tenant),
     /// `azurecli`.
     Az(Tenant),
-    /// `azurecli` with an `AZURE_CONFIG_DIR` of its own.
+    /// `azurecli` with its own `AZURE_CONFIG_DIR`.
     AzApart(Tenant),
     /// `spn`, the secret in a variable.
     App(Tenant),
@@ -123,7 +123,7 @@ pub(super) enum Forget {
 }
 pub(super) use Forget::*;
 
-/// How the time goes on, for Entra and this machine alike.
+/// How time passes, both for Entra and for this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
     /// A token of now is about to end, and is renewed in the background.

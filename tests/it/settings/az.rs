@@ -6,7 +6,7 @@ use super::{Variables, call_entry, entry, forget_kubeconfig, pair, sync, test_en
 use crate::env::{CLOUD, TestEnv, run};
 use crate::support::peer;
 
-/// Signs the service principal in to az, in a directory of its own.
+/// Signs the service principal in to az, in its own directory.
 fn second_account_of_az(test_env: &TestEnv) -> String {
     let directory = test_env.path("other-azure").display().to_string();
     let variables = [("AZURE_CONFIG_DIR", directory.as_str())];
@@ -42,7 +42,7 @@ fn a_context_uses_the_account_of_az_that_sync_used() {
     ] {
         let synced = sync(&test_env, &[flags, &["-o", "json"]].concat(), &[synced_in]);
         assert_eq!(synced.json(0)["tokens"][0]["error"], Value::Null);
-        // What was fetched ahead is found, and no other account's.
+        // The token that sync fetched is found, and no other account's.
         test_env.simulator.reset();
         let (_, own) = entry(&test_env);
         let warm = call_entry(&test_env, &[used_in]);

@@ -1,4 +1,4 @@
-//! What is said of a setting that is missing, wrong or without effect, and the commands to paste.
+//! The errors for a setting that is missing, wrong or without effect, and the commands to paste.
 
 use azure_sim::AKS_CLIENT_APP;
 

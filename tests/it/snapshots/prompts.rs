@@ -94,7 +94,7 @@ fn a_sign_in_that_fails() {
     let child = start(&test_env, &line);
     assert!(simulator.decline_device(&simulator.wait_for_user_code(TIMEOUT)));
     page.ran(&line, &finished(child));
-    // No poll is under way when the time is over.
+    // No poll is in flight when the time is over.
     simulator.configure(|settings| settings.device_interval = 60);
     page.note("not finished in time");
     page.run(&format!("{line} --timeout 2500ms"));

@@ -155,7 +155,7 @@ fn tls(issued: &Issued, clients: Option<RootCertStore>) -> Arc<ServerConfig> {
         ),
     };
     let chain = vec![CertificateDer::from(issued.certificate_der.clone())];
-    let key = PrivateKeyDer::try_from(issued.key_der.clone()).expect("rcgen serialises PKCS#8");
+    let key = PrivateKeyDer::try_from(issued.key_der.clone()).expect("rcgen serializes PKCS#8");
     let mut config = builder
         .with_single_cert(chain, key)
         .expect("the key belongs to the certificate");

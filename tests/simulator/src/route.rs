@@ -18,7 +18,7 @@ pub(crate) enum Service {
     Kubernetes,
     /// Plain HTTP: the metadata endpoints, the pipelines' OIDC endpoints and the control of the simulator.
     Metadata,
-    /// Service Fabric's identity endpoint, with a certificate of its own.
+    /// Service Fabric's identity endpoint, with its own certificate.
     Fabric,
 }
 

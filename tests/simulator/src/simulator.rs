@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 /// A simulated Azure that is being served. Dropping it ends it and frees its ports.
 ///
 /// The interface is blocking and works in plain tests and inside an async runtime alike: the
-/// simulator runs on a thread and runtime of its own.
+/// simulator runs on its own thread and runtime.
 pub struct Simulator {
     state: Arc<State>,
     service_fabric: SelfSigned,
@@ -336,7 +336,7 @@ fn serve(listeners: Vec<Listener>, state: &Arc<State>, stopped: oneshot::Receive
     for listener in listeners {
         runtime.spawn(accept(listener, state.clone()));
     }
-    // Ends when told to, and also when the simulator is gone without a word.
+    // Ends when told to, and also when the simulator has died without telling it.
     let _ = runtime.block_on(stopped);
     runtime.shutdown_timeout(Duration::from_secs(1));
 }

@@ -1,4 +1,4 @@
-//! Which session serves whom, and what happens to sessions meanwhile.
+//! Which session serves which context, and what concurrent changes do to sessions.
 
 use super::*;
 

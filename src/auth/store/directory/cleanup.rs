@@ -10,24 +10,24 @@ use super::{
     Directory, LOCK, UNFINISHED, is_own,
 };
 
-/// The age at which nobody can be writing an unfinished file any more. It counts only where files
+/// The age at which an unfinished file no longer has a writer. It counts only if files
 /// can't be locked.
 const ABANDONED: Duration = Duration::from_secs(600);
-/// How long after its expiry an access token stays: other machines that share the directory may have
+/// How long an access token is kept after its expiry: other machines that share the directory may have
 /// other clocks, and older versions stamped files with the time of writing.
 const AFTER_EXPIRY: Duration = Duration::from_secs(3600);
-/// How long a note stays that only counts for minutes.
+/// How long a note is kept, although it counts only for minutes.
 const NOTE_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// How long a session lives without use: Entra's refresh tokens end after as long, and each use
+/// How long an unused session is kept: Entra's refresh tokens end after as long, and each use
 /// writes the session again.
 const SESSION_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How many encrypted files of one record stay: those of machines that share the directory, each
+/// How many encrypted files of one record are kept: those of machines that share the directory, each
 /// with a key of its own, and of keys that are lost.
 pub(super) const COPIES: usize = 16;
 
 impl Directory {
-    /// Removes what killed writers and lock holders left, and what is of no more use, except
-    /// sessions: this goes by the local clock, which may be wrong.
+    /// Removes what killed writers and lock holders left, and what is no longer of use, except
+    /// sessions: this depends on the local clock, which may be wrong.
     pub(in super::super) fn sweep(&self) {
         let names = self.names();
         for name in &names {

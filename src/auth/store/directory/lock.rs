@@ -112,7 +112,7 @@ mod tests {
         let held = directory.try_lock("a.lock").expect("locks").expect("free");
         assert!(directory.try_lock("a.lock").expect("locks").is_none());
         drop(held);
-        // Who had the file open before gets a lock that is worth nothing, and sees that.
+        // A process that had the old file open gets a useless lock, and detects that.
         old.try_lock().expect("free");
         assert!(!is_at(&old, &directory.path().join("a.lock")));
         let held = directory.try_lock("a.lock").expect("locks");

@@ -1,4 +1,4 @@
-//! Checks that the directory is ours alone, and says what to do where it is not, or can't be written.
+//! Checks that only we have access to the directory, and says what to do if others have or if it can't be written.
 
 use std::{fs, io, path::Path};
 

@@ -224,7 +224,7 @@ fn modes() -> Vec<Case> {
     ]
 }
 
-/// As people call it: neither an authority nor anything about discovery is said.
+/// As people call it: without an authority or anything about discovery.
 fn standard() -> Vec<Case> {
     let base = |mode: &str| {
         super::from_kubectl(

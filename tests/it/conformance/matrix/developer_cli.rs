@@ -7,7 +7,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::form
 use super::super::case::Case;
 use super::{at_server, with_exec_info};
 
-/// Notes the arguments, parted by `|`, and goes on with the rest of the script.
+/// Records the arguments, separated by `|`, and continues with the rest of the script.
 fn noting(name: &str, rest: &str) -> String {
     format!(
         "#!/bin/sh\n{{ for a in \"$@\"; do printf '%s|' \"$a\"; done; echo; }} >> '{{home}}/{name}.calls'\n{rest}\n"

@@ -21,7 +21,7 @@ use crate::sequences::{
 type Ended<'a> = (Context, Option<Person>, &'a Ran);
 
 impl Play<'_> {
-    /// A command like kubectl's for a context; none where there is no such context.
+    /// A command like kubectl's for a context; `None` if there is no such context.
     pub(super) fn get_token(&self, context: Context, who: Option<Person>) -> Option<Command> {
         let exec = self.read.exec(&self.machine.known, &self.name(context));
         let exec = exec.expect("it was read before")?;

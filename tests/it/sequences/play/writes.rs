@@ -98,7 +98,7 @@ impl Play<'_> {
         }
         let done = matches!(ran.code, Some(0 | 3));
         if let (SyncPerson(account), Some(who), true) = (how, who, ran.asked()) {
-            // A token that could not be fetched ahead is a warning: the sync went on without one.
+            // A token that could not be fetched is a warning: the sync continued without one.
             let taken = !ran.stderr.contains("was asked for");
             if account.is_some_and(|account| account != who) && ran.code == Some(0) && taken {
                 return Err(format!(
@@ -138,7 +138,7 @@ impl Play<'_> {
             let Some(expected) = self.synced(how, tenant) else {
                 continue;
             };
-            // A tenant that lets the person in by a prompt alone is left out.
+            // A tenant that requires a prompt is skipped.
             let left_out = asks_a_person(expected.mode) && self.model.is_refused(tenant);
             let all = all && !left_out;
             if self.read.link(&self.machine.known, &name)?.is_none() {

@@ -1,4 +1,4 @@
-//! Kubeconfigs as AKS hands them out.
+//! Kubeconfigs as AKS returns them.
 
 use crate::fleet::{Cluster, ClusterAuth};
 use crate::state::State;

@@ -204,7 +204,7 @@ fn held_requests_wait_together_and_go_together() {
 }
 
 #[test]
-fn requests_are_recorded_with_their_form_and_forgotten_on_reset() {
+fn requests_are_recorded_with_their_form_and_cleared_on_reset() {
     let simulator = start(FleetSpec::default());
     let token = service_token(&simulator, 0, &arm_scope(&simulator));
     assert_eq!(status(&simulator, &token, 0), 200);
