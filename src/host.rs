@@ -90,17 +90,6 @@ fn stderr_goes_nowhere() -> bool {
     std::io::stderr().as_raw_handle().is_null()
 }
 
-fn machine_name() -> String {
-    #[cfg(unix)]
-    let name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    #[cfg(not(unix))]
-    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
-    name
-}
-
 /// The machine, as it was when the program started.
 #[derive(Debug)]
 pub struct Host {
@@ -138,16 +127,13 @@ impl Host {
     /// The machine as this process sees it.
     pub fn from_process() -> Self {
         Self {
-            env: std::env::vars_os().collect(),
-            frozen_clock: None,
-            frozen_uptime: None,
-            http: OnceLock::new(),
             terminal: Terminal {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
             },
             stderr: OnceLock::new(),
+            ..Self::with_env(std::env::vars_os())
         }
     }
 
@@ -250,7 +236,14 @@ impl Host {
 
     /// The name of this machine or container; may be empty.
     pub fn machine_name(&self) -> String {
-        machine_name()
+        #[cfg(unix)]
+        let name = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        #[cfg(not(unix))]
+        let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+        name
     }
 
     /// The same machine with this uptime.

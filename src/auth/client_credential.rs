@@ -26,7 +26,7 @@ use azure_identity::{
 use super::{
     FlowContext,
     authority::Endpoint,
-    oauth::{Form, TokenEndpoint, TokenError, Tokens, read_tokens, scrub, send},
+    oauth::{Form, TokenError, Tokens, read_tokens, scrub, send},
 };
 use crate::{
     error::{Failure, Result},
@@ -93,8 +93,7 @@ pub(super) async fn sign_in(
             .with_some("claims", cx.claims);
         (cx.endpoint(Endpoint::Token)?, cx.bound(form))
     };
-    let endpoint = TokenEndpoint::new(cx);
-    let tokens = endpoint.tokens(&url, &proof.on(form)).await;
+    let tokens = cx.post_for_tokens(&url, &proof.on(form)).await;
     Ok(tokens.map_err(TokenError::of_application)?)
 }
 

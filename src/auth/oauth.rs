@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, header};
+use reqwest::{Method, header};
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -126,73 +126,53 @@ pub(crate) fn scrub(text: &str, secrets: &[Secret]) -> String {
         })
 }
 
-/// Posts forms to Entra.
-#[derive(Clone, Copy)]
-pub(super) struct TokenEndpoint<'a> {
-    cx: FlowContext<'a>,
-}
-
-impl<'a> TokenEndpoint<'a> {
-    /// A client for one token.
-    pub(super) fn new(cx: FlowContext<'a>) -> Self {
-        Self { cx }
-    }
-
-    /// Gets tokens.
+impl FlowContext<'_> {
+    /// Posts a form and gets tokens.
     ///
     /// # Errors
     /// [`TokenError::Refused`] with what Entra said, else what failed.
-    pub(super) async fn tokens(&self, url: &Url, form: &Form) -> Result<Tokens, TokenError> {
-        let answer = self.post(url, form).await?;
-        read_tokens(self.cx, url, &answer, &form.secrets)
-    }
-
-    /// Gets a JSON object.
-    ///
-    /// # Errors
-    /// As [`TokenEndpoint::tokens`].
-    pub(super) async fn get(&self, url: &Url) -> Result<Map<String, Value>, TokenError> {
-        let make = || self.cx.host.http()?.request(Method::GET, url);
-        let answer = self.send(url, &Form::new(), make).await?;
-        Ok(read_object(url, &answer, &[])?)
+    pub(super) async fn post_for_tokens(
+        self,
+        url: &Url,
+        form: &Form,
+    ) -> Result<Tokens, TokenError> {
+        let answer = self.exchange(Method::POST, url, form).await?;
+        read_tokens(self, url, &answer, &form.secrets)
     }
 
     /// Posts a form and gets a JSON object.
     ///
     /// # Errors
-    /// As [`TokenEndpoint::tokens`].
-    pub(super) async fn object(
-        &self,
+    /// As [`FlowContext::post_for_tokens`].
+    pub(super) async fn post_for_object(
+        self,
         url: &Url,
         form: &Form,
     ) -> Result<Map<String, Value>, TokenError> {
-        let answer = self.post(url, form).await?;
+        let answer = self.exchange(Method::POST, url, form).await?;
         Ok(read_object(url, &answer, &form.secrets)?)
     }
 
-    async fn post(&self, url: &Url, form: &Form) -> Result<Answer, TokenError> {
-        let make = || {
-            Ok(self
-                .cx
-                .host
-                .http()?
-                .request(Method::POST, url)?
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.text.as_bytes().to_vec()))
-        };
-        self.send(url, form, make).await
+    /// Gets a JSON object.
+    ///
+    /// # Errors
+    /// As [`FlowContext::post_for_tokens`].
+    pub(super) async fn get_object(self, url: &Url) -> Result<Map<String, Value>, TokenError> {
+        let answer = self.exchange(Method::GET, url, &Form::new()).await?;
+        Ok(read_object(url, &answer, &[])?)
     }
 
     /// The answer is one of 2xx.
-    async fn send(
-        &self,
-        url: &Url,
-        form: &Form,
-        make: impl Fn() -> Result<RequestBuilder>,
-    ) -> Result<Answer, TokenError> {
-        let http = self.cx.host.http()?;
+    async fn exchange(self, method: Method, url: &Url, form: &Form) -> Result<Answer, TokenError> {
+        let http = self.host.http()?;
         let attempt = || async {
-            let request = make()?
+            let mut request = http.request(method.clone(), url)?;
+            if method == Method::POST {
+                request = request
+                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(form.text.as_bytes().to_vec());
+            }
+            let request = request
                 .header(header::ACCEPT, "application/json")
                 .header("client-request-id", uuid::Uuid::new_v4().to_string())
                 .header("return-client-request-id", "false")
@@ -200,7 +180,7 @@ impl<'a> TokenEndpoint<'a> {
                 .header("x-client-ver", env!("CARGO_PKG_VERSION"));
             http.send(request).await
         };
-        let answer = send(self.cx, url, &form.secrets, attempt).await?;
+        let answer = send(self, url, &form.secrets, attempt).await?;
         if answer.is_success() {
             return Ok(answer);
         }

@@ -8,7 +8,7 @@ use super::{
     flow_context::FlowContext,
     flows::Flow,
     lifetime::issued_on,
-    oauth::{Account, EntraError, Form, TokenEndpoint, TokenError, Tokens, answer::user_name},
+    oauth::{Account, EntraError, Form, TokenError, Tokens, answer::user_name},
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -153,7 +153,7 @@ impl<'a> UserSession<'a> {
             (Endpoint::Token, form)
         };
         let url = cx.endpoint(endpoint)?;
-        let mut tokens = TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?;
+        let mut tokens = cx.post_for_tokens(&url, &cx.bound(form)).await?;
         let other = |account: &Account| account.home_id != session.account.home_id;
         // The v1 endpoint gives an account another id in each tenant.
         if !self.key.legacy && tokens.account.as_ref().is_some_and(other) {

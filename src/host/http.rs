@@ -96,10 +96,14 @@ impl Http {
     /// The same client without proxies, for services of this machine or its link, such as IMDS.
     #[must_use]
     pub fn without_proxies(&self) -> Self {
+        Self::direct(self.direct.clone())
+    }
+
+    fn direct(client: Client) -> Self {
         Self {
-            proxied: self.direct.clone(),
-            direct: self.direct.clone(),
-            proxies: Proxies::none(),
+            proxied: client.clone(),
+            direct: client,
+            proxies: Proxies::default(),
         }
     }
 

@@ -23,12 +23,8 @@ pub(crate) struct ProcessId {
 impl ProcessId {
     /// This process.
     pub(crate) fn current() -> Self {
-        static CURRENT: LazyLock<ProcessId> = LazyLock::new(ProcessId::read);
+        static CURRENT: LazyLock<ProcessId> = LazyLock::new(|| ProcessId::of(std::process::id()));
         CURRENT.clone()
-    }
-
-    fn read() -> Self {
-        Self::of(std::process::id())
     }
 
     /// A process of this machine.

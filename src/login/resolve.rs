@@ -107,24 +107,19 @@ impl Settings {
             })
             .map(|variable| variable.name)
             .collect();
-        match (missing.as_slice(), platform.as_slice()) {
-            ([], []) => Ok(()),
-            (missing, platform) => {
-                let failure = self.incomplete(mode, missing, platform);
-                let in_github = host.var("GITHUB_ACTIONS") == Some("true");
-                Err(
-                    if in_github && missing.contains(&Param::FederatedTokenFile) {
-                        let others = failure.hint_text().unwrap_or_default().to_owned();
-                        failure.hint(format!(
-                        "give the job `permissions: id-token: write`, so that GitHub Actions sets `ACTIONS_ID_TOKEN_REQUEST_URL` \
-                         and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`; otherwise {others}"
-                    ))
-                    } else {
-                        failure
-                    },
-                )
-            }
+        if missing.is_empty() && platform.is_empty() {
+            return Ok(());
         }
+        let failure = self.incomplete(mode, &missing, &platform);
+        let in_github = host.var("GITHUB_ACTIONS") == Some("true");
+        if !in_github || !missing.contains(&Param::FederatedTokenFile) {
+            return Err(failure);
+        }
+        let others = failure.hint_text().unwrap_or_default().to_owned();
+        Err(failure.hint(format!(
+            "give the job `permissions: id-token: write`, so that GitHub Actions sets `ACTIONS_ID_TOKEN_REQUEST_URL` \
+             and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`; otherwise {others}"
+        )))
     }
 
     /// The required parameters that have no value.
@@ -181,25 +176,14 @@ impl Settings {
                 names.push(name);
             }
         }
-        let flags = match (param.row().secret, other) {
-            (true, Some(other)) => vec![format!("`{}`", self.flag(other))],
-            (true, None) => Vec::new(),
-            (false, _) => vec![format!("`{}`", self.flag(param))],
+        let flag = match (param.row().secret, other) {
+            (true, Some(other)) => Some(other),
+            (true, None) if !names.is_empty() => None,
+            _ => Some(param),
         };
-        let mut ways = Vec::new();
-        if !names.is_empty() {
-            ways.push(format!("set {}", listed(&names, "or")));
-        }
-        if !flags.is_empty() || names.is_empty() {
-            let flag = flags.first().cloned();
-            ways.insert(
-                0,
-                format!(
-                    "add {}",
-                    flag.unwrap_or_else(|| format!("`{}`", self.flag(param)))
-                ),
-            );
-        }
+        let add = flag.map(|flag| format!("add `{}`", self.flag(flag)));
+        let set = (!names.is_empty()).then(|| format!("set {}", listed(&names, "or")));
+        let ways: Vec<String> = add.into_iter().chain(set).collect();
         ways.join(" or ")
     }
 

@@ -13,7 +13,7 @@ use crate::{
         authority::Endpoint,
         cache::USER,
         oauth::{
-            Form, TokenEndpoint, TokenError, Tokens,
+            Form, TokenError, Tokens,
             answer::{seconds, text},
         },
         progress::WaitingFor,
@@ -109,7 +109,7 @@ async fn poll(
         if Instant::now() >= code.expires_at {
             return Err(expired());
         }
-        let refused = match TokenEndpoint::new(cx).tokens(&url, &form).await {
+        let refused = match cx.post_for_tokens(&url, &form).await {
             Ok(tokens) => return Ok(tokens),
             // A network that comes and goes must not cost the person the code.
             Err(TokenError::Failed(failure))
@@ -145,7 +145,7 @@ async fn start(cx: FlowContext<'_>, client_id: &str, legacy: bool) -> Result<Pen
             form.with("scope", &cx.user_scope()),
         )
     };
-    let fields = TokenEndpoint::new(cx).object(&url, &form).await?;
+    let fields = cx.post_for_object(&url, &form).await?;
     PendingCode::parse(&fields)
         .ok_or_else(|| Failure::new("the answer with the device code is not readable"))
 }

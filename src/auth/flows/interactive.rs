@@ -14,7 +14,7 @@ use crate::{
         FlowContext,
         authority::Endpoint,
         cache::USER,
-        oauth::{EntraError, Form, TokenEndpoint, Tokens},
+        oauth::{EntraError, Form, Tokens},
         progress::WaitingFor,
     },
     error::{Failure, Kind, Result},
@@ -143,7 +143,7 @@ impl AuthCodeRequest<'_> {
             .with_secret("code", code)
             .with_secret("code_verifier", &self.verifier);
         let url = cx.endpoint(Endpoint::Token)?;
-        Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
+        Ok(cx.post_for_tokens(&url, &cx.bound(form)).await?)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         FlowContext,
         authority::Endpoint,
         cache::PASSWORD,
-        oauth::{Form, TokenEndpoint, TokenError, Tokens, answer::text},
+        oauth::{Form, TokenError, Tokens, answer::text},
     },
     error::{Failure, Kind, Result},
     host::Host,
@@ -45,7 +45,7 @@ impl Flow for login::Ropc {
             .with_secret("password", &self.password)
             .with_some("claims", cx.claims);
         let url = cx.endpoint(Endpoint::Token)?;
-        Ok(TokenEndpoint::new(cx).tokens(&url, &cx.bound(form)).await?)
+        Ok(cx.post_for_tokens(&url, &cx.bound(form)).await?)
     }
 }
 
@@ -57,7 +57,7 @@ async fn check_realm(cx: FlowContext<'_>, username: &str) -> Result<()> {
         .pop_if_empty()
         .extend(["common", "UserRealm", username]);
     url.query_pairs_mut().append_pair("api-version", "1.0");
-    let fields = match TokenEndpoint::new(cx).get(&url).await {
+    let fields = match cx.get_object(&url).await {
         Ok(fields) => fields,
         Err(TokenError::Refused(refused)) => return Err(refused.into_failure()),
         Err(TokenError::Failed(failure)) => return Err(failure),

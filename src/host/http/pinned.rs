@@ -11,7 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT, proxy::Proxies};
+use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT};
 use crate::error::{Failure, Kind, Result};
 
 impl Http {
@@ -42,11 +42,7 @@ impl Http {
             .no_proxy()
             .build()
             .map_err(|e| set_up(&super::deepest(&e)))?;
-        Ok(Self {
-            proxied: client.clone(),
-            direct: client,
-            proxies: Proxies::none(),
-        })
+        Ok(Self::direct(client))
     }
 }
 

@@ -23,7 +23,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 const REFUSAL_LIMIT: u64 = 64 << 10;
 
 /// The proxies that the environment names, and the hosts that need none.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Proxies {
     http: Option<Setting>,
     https: Option<Setting>,
@@ -129,16 +129,6 @@ impl Proxies {
             cgi: host
                 .var_os("REQUEST_METHOD")
                 .is_some_and(|method| !method.is_empty()),
-        }
-    }
-
-    /// No proxy at all.
-    pub(super) fn none() -> Self {
-        Self {
-            http: None,
-            https: None,
-            no_proxy: NoProxy::default(),
-            cgi: false,
         }
     }
 

@@ -16,7 +16,6 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
-use std::fmt::Write as _;
 
 const KEY: &str = "before";
 const FINGERPRINT: &str = "fingerprint";
@@ -137,11 +136,9 @@ fn fingerprint(user: &Map<String, Value>) -> String {
         mode => mode,
     };
     let said = json!([args, env, interactive]).to_string();
-    let mut out = String::new();
-    for byte in &digest(&SHA256, said.as_bytes()).as_ref()[..8] {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    let bytes = digest(&SHA256, said.as_bytes());
+    let digits = bytes.as_ref()[..8].iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 fn to_value(before: &Before) -> Value {
