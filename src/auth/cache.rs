@@ -47,7 +47,7 @@ const LEAST_NOTICE: i64 = 10 * 60;
 
 /// An access token as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct TokenRecord {
     version: u32,
     key: CacheKey,
     access_token: String,
@@ -58,13 +58,13 @@ struct Entry {
     account: Option<Account>,
 }
 
-impl Drop for Entry {
+impl Drop for TokenRecord {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.access_token);
     }
 }
 
-impl Entry {
+impl TokenRecord {
     /// Reads a record; none if it can't be read or is not an access token's.
     fn read(store: &Store, name: &str) -> Option<Self> {
         let bytes = store.read(name)?;
@@ -124,7 +124,7 @@ impl TokenCache {
     /// A record that can't be read, is not ours or has another key counts as absent: the worst that a
     /// bad cache may cost is a sign-in.
     pub(crate) fn get(&self, key: &CacheKey, host: &Host) -> Option<AccessToken> {
-        let entry = Entry::read(&self.store, &key.name())?;
+        let entry = TokenRecord::read(&self.store, &key.name())?;
         if entry.key != *key || !entry.is_valid(host) || entry.access_token.is_empty() {
             return None;
         }
@@ -146,7 +146,7 @@ impl TokenCache {
         account: Option<&Account>,
         host: &Host,
     ) -> Result<()> {
-        let entry = Entry {
+        let entry = TokenRecord {
             version: VERSION,
             key: key.clone(),
             access_token: token.secret.expose().to_owned(),

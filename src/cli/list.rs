@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 
-use super::{
-    fleet_args,
-    interrupt::Interrupt,
-    output::{self, Format},
-    progress::Progress,
-    report::ListDocument,
-};
+use super::{fleet_args, interrupt::Interrupt, output, progress::Progress, report::ListDocument};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
     host::{self, Host},
@@ -40,12 +34,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
     drop(progress);
     let document = ListDocument::from(&report);
-    output::print(&match Format::of(matches) {
-        Format::Table => document.table(),
-        Format::Json => output::json(&document),
-        Format::Yaml => output::yaml(&document)?,
-        Format::Name => document.names(),
-    })?;
+    output::print_document(matches, &document, || document.table(), || document.names())?;
     let complete = report.warnings.iter().all(|warning| !warning.incomplete);
     Ok(match (complete, report.clusters.is_empty()) {
         (true, _) => EXIT_OK,

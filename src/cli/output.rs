@@ -17,7 +17,7 @@ use crate::{
 
 /// The format of what goes to standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Format {
+enum Format {
     /// Columns for people.
     #[default]
     Table,
@@ -44,13 +44,6 @@ impl clap::ValueEnum for Format {
     }
 }
 
-impl Format {
-    /// What `-o` says.
-    pub(super) fn of(matches: &ArgMatches) -> Self {
-        matches.get_one("output").copied().unwrap_or_default()
-    }
-}
-
 /// Attaches `-o`.
 pub(super) fn format_flag(command: Command) -> Command {
     command.arg(
@@ -62,6 +55,25 @@ pub(super) fn format_flag(command: Command) -> Command {
             .default_value("table")
             .help("Format of the result on stdout"),
     )
+}
+
+/// Prints a document in the format that `--output` names.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn print_document(
+    matches: &ArgMatches,
+    document: &impl Serialize,
+    table: impl FnOnce() -> String,
+    names: impl FnOnce() -> String,
+) -> Result<()> {
+    let format = matches.get_one("output").copied();
+    print(&match format.unwrap_or_default() {
+        Format::Table => table(),
+        Format::Json => json(document),
+        Format::Yaml => yaml(document)?,
+        Format::Name => names(),
+    })
 }
 
 /// Writes a result to standard output.
@@ -125,7 +137,7 @@ pub(super) fn json(document: &impl Serialize) -> String {
 ///
 /// # Errors
 /// If the emitter fails.
-pub(super) fn yaml(document: &impl Serialize) -> Result<String> {
+fn yaml(document: &impl Serialize) -> Result<String> {
     serde_saphyr::to_string(document).map_err(|e| Failure::new("could not write YAML").because(e))
 }
 

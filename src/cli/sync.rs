@@ -5,13 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::FutureExt;
 
-use super::{
-    fleet_args,
-    interrupt::Interrupt,
-    output::{self, Format},
-    progress::Progress,
-    report::SyncDocument,
-};
+use super::{fleet_args, interrupt::Interrupt, output, progress::Progress, report::SyncDocument};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
     host::{self, Host},
@@ -114,12 +108,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let report = runtime.block_on(sync(&request, &progress, stop))?;
     drop(progress);
     let document = SyncDocument::from(&report);
-    output::print(&match Format::of(matches) {
-        Format::Table => document.table(),
-        Format::Json => output::json(&document),
-        Format::Yaml => output::yaml(&document)?,
-        Format::Name => document.names(),
-    })?;
+    output::print_document(matches, &document, || document.table(), || document.names())?;
     for error in document
         .tokens
         .iter()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::yaml::{Kind, Node, Tree};
+use super::yaml::{Node, NodeKind, Tree};
 
 /// The text with each secret replaced by `[redacted]`.
 ///
@@ -80,7 +80,7 @@ fn mentions_secret(comment: &str) -> bool {
 
 fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
-        Kind::Map { entries, .. } => {
+        NodeKind::Map { entries, .. } => {
             for entry in entries {
                 match is_secret_key(entry.name()) {
                     true => hide(&entry.value, hidden),
@@ -88,7 +88,7 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
                 }
             }
         }
-        Kind::Seq { items, .. } => {
+        NodeKind::Seq { items, .. } => {
             let mut follows_secret_flag = false;
             for item in items {
                 match follows_secret_flag {
@@ -98,19 +98,19 @@ fn collect(node: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
                 follows_secret_flag = !follows_secret_flag && takes_secret_next(item);
             }
         }
-        Kind::Scalar { text, .. } if has_password(text) => hide(node, hidden),
-        Kind::Scalar { .. } | Kind::Alias(_) => {}
+        NodeKind::Scalar { text, .. } if has_password(text) => hide(node, hidden),
+        NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
     }
 }
 
 /// Whether an item is a flag whose value, the next item, is a secret.
 fn takes_secret_next(item: &Node<'_>) -> bool {
-    matches!(&resolved(item).kind, Kind::Scalar { text, .. } if is_secret_flag(text) && !text.contains('='))
+    matches!(&resolved(item).kind, NodeKind::Scalar { text, .. } if is_secret_flag(text) && !text.contains('='))
 }
 
 /// As [`collect`], for an item of a list, which may be an argument.
 fn collect_item(item: &Node<'_>, text: &str, hidden: &mut Vec<Range<usize>>) {
-    let Kind::Scalar { text: arg, .. } = &resolved(item).kind else {
+    let NodeKind::Scalar { text: arg, .. } = &resolved(item).kind else {
         return collect(item, text, hidden);
     };
     match arg.split_once('=') {
@@ -140,7 +140,7 @@ fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
         hidden.push(node.span.clone());
     }
     // The value is where the anchor is.
-    if let Kind::Alias(target) = &node.kind {
+    if let NodeKind::Alias(target) = &node.kind {
         hide(target, hidden);
     }
 }
@@ -148,7 +148,7 @@ fn hide(node: &Node<'_>, hidden: &mut Vec<Range<usize>>) {
 /// The value that an alias stands for.
 fn resolved<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
     match &node.kind {
-        Kind::Alias(target) => resolved(target),
+        NodeKind::Alias(target) => resolved(target),
         _ => node,
     }
 }

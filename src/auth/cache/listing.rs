@@ -1,6 +1,6 @@
 //! Lists what is in the cache, except the tokens, and removes what a filter selects.
 
-use super::{Entry, PASSWORD, TokenCache, USER, session};
+use super::{PASSWORD, TokenCache, TokenRecord, USER, session};
 use crate::{
     auth::{
         oauth::answer::{text, user_name},
@@ -71,7 +71,7 @@ impl Filter {
     }
 }
 
-impl Entry {
+impl TokenRecord {
     /// Whose token it is: a sign-in name, or the id of an application; none if nothing tells.
     fn account_name(&self) -> Option<String> {
         let key = &self.key;
@@ -176,7 +176,7 @@ impl TokenCache {
     }
 
     fn access_token_entry(&self, name: String) -> Option<CacheEntry> {
-        let entry = Entry::read(self.store(), &name)?;
+        let entry = TokenRecord::read(self.store(), &name)?;
         let key = entry.key.clone();
         Some(CacheEntry {
             name,

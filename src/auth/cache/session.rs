@@ -106,7 +106,7 @@ pub(crate) struct Issued<'a> {
 
 /// A session as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct SessionRecord {
     version: u32,
     key: SessionKey,
     account: Account,
@@ -117,7 +117,7 @@ struct Entry {
     tenants: BTreeMap<String, i64>,
 }
 
-impl Drop for Entry {
+impl Drop for SessionRecord {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.refresh_token);
     }
@@ -260,7 +260,7 @@ impl TokenCache {
         session: &Session,
         used_on: Option<i64>,
     ) -> Result<()> {
-        let entry = Entry {
+        let entry = SessionRecord {
             version: VERSION,
             key: key.clone(),
             account: session.account.clone(),
@@ -310,7 +310,7 @@ impl TokenCache {
 /// Reads a record; none if it can't be read or is not a session's.
 pub(super) fn read(store: &Store, name: &str) -> Option<(SessionKey, Session)> {
     let bytes = store.read(name)?;
-    let mut entry: Entry = serde_json::from_slice(&bytes).ok()?;
+    let mut entry: SessionRecord = serde_json::from_slice(&bytes).ok()?;
     let is_valid = entry.version == VERSION
         && entry.key.name(&entry.account) == name
         && !entry.refresh_token.is_empty();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CacheKey, Entry, Session, SessionKey, TokenCache, Unnamed, VERSION};
+use super::{CacheKey, Session, SessionKey, TokenCache, TokenRecord, Unnamed, VERSION};
 use crate::auth::store;
 
 /// The session that serves the unnamed contexts of a tenant (in lower case): the one that served it
@@ -140,7 +140,7 @@ impl TokenCache {
                 && cached.identity.is_empty()
         };
         for name in self.store().names(store::ACCESS) {
-            let Some(token) = Entry::read(self.store(), &name) else {
+            let Some(token) = TokenRecord::read(self.store(), &name) else {
                 continue;
             };
             let account = token.account.as_ref();

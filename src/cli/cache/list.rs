@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::counted;
 use crate::{
-    cli::output::{self, Format, say},
+    cli::output::{self, say},
     error::{EXIT_OK, Result},
     host::{Host, timestamp::rfc3339},
     login::{CommandLine, Param, Settings},
@@ -20,13 +20,12 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = super::settings(matches, host);
     let listing = cache::list(&settings, &super::filter(matches), host)?;
-    let format = matches.get_one::<Format>("output").copied();
-    output::print(&match format.unwrap_or_default() {
-        Format::Table => table(&listing.entries, host.now()),
-        Format::Json => output::json(&Document::from(&listing)),
-        Format::Yaml => output::yaml(&Document::from(&listing))?,
-        Format::Name => listing.entries.iter().map(name).collect(),
-    })?;
+    output::print_document(
+        matches,
+        &CacheDocument::from(&listing),
+        || table(&listing.entries, host.now()),
+        || listing.entries.iter().map(name).collect(),
+    )?;
     say(&format!(
         "tokens are stored in {}",
         listing.store.description()
@@ -69,15 +68,15 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings) {
 /// The report for scripts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    store: Store,
-    records: Vec<Record<'a>>,
+struct CacheDocument<'a> {
+    store: StoreRow,
+    records: Vec<RecordRow<'a>>,
     unreadable: usize,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Store {
+struct StoreRow {
     kind: &'static str,
     directory: Option<String>,
     survives_reboot: bool,
@@ -87,7 +86,7 @@ struct Store {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Record<'a> {
+struct RecordRow<'a> {
     kind: &'static str,
     login: &'a str,
     tenants: &'a [String],
@@ -97,10 +96,10 @@ struct Record<'a> {
     expires_on: Option<String>,
 }
 
-impl<'a> From<&'a Listing> for Document<'a> {
+impl<'a> From<&'a Listing> for CacheDocument<'a> {
     fn from(listing: &'a Listing) -> Self {
         let store = &listing.store;
-        let record = |entry: &'a CacheEntry| Record {
+        let record = |entry: &'a CacheEntry| RecordRow {
             kind: kind(entry),
             login: &entry.family,
             tenants: &entry.tenants,
@@ -110,7 +109,7 @@ impl<'a> From<&'a Listing> for Document<'a> {
             expires_on: entry.expires_on.and_then(rfc3339),
         };
         Self {
-            store: Store {
+            store: StoreRow {
                 kind: store.kind().as_str(),
                 directory: store.directory().map(|path| path.display().to_string()),
                 survives_reboot: store.kind().survives_reboot(),

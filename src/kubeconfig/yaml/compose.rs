@@ -6,7 +6,7 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, T
 
 use super::{
     YamlError,
-    node::{Entry, Kind, Node, Tree, has_duplicates},
+    node::{Entry, Node, NodeKind, Tree, has_duplicates},
     refused::{check_characters, is_indented_by_tab, refused_entry, refused_scalar, tab_line},
 };
 
@@ -197,7 +197,7 @@ where
             span: range(span),
             weight: target.weight,
             depth: target.depth + 1,
-            kind: Kind::Alias(target),
+            kind: NodeKind::Alias(target),
             decorated: false,
         })
     }
@@ -254,7 +254,7 @@ where
         }
         Node {
             span,
-            kind: Kind::Scalar {
+            kind: NodeKind::Scalar {
                 text: if absent { Cow::Borrowed("") } else { text },
                 plain: style == ScalarStyle::Plain && may_be_plain,
             },
@@ -285,7 +285,7 @@ where
         at.end = end_of(flow, &end, items.last(), at.end);
         Ok(Node {
             span: at,
-            kind: Kind::Seq { flow, items },
+            kind: NodeKind::Seq { flow, items },
             decorated: false,
             weight,
             depth,
@@ -302,7 +302,7 @@ where
             }
             let line = span.start.line();
             let key = self.node(event, &span)?;
-            if !matches!(key.kind, Kind::Scalar { .. }) {
+            if !matches!(key.kind, NodeKind::Scalar { .. }) {
                 return Err(unsupported(line, "a mapping's key is not a plain name"));
             }
             let (event, span) = self.child()?;
@@ -324,7 +324,7 @@ where
         }
         Ok(Node {
             span: at,
-            kind: Kind::Map { flow, entries },
+            kind: NodeKind::Map { flow, entries },
             decorated: false,
             weight,
             depth,
@@ -355,7 +355,7 @@ fn end_of(flow: bool, end: &Span, last: Option<&Node<'_>>, start: usize) -> usiz
 }
 
 fn is_absent(node: &Node<'_>) -> bool {
-    matches!(&node.kind, Kind::Scalar { text, plain: true } if text.is_empty())
+    matches!(&node.kind, NodeKind::Scalar { text, plain: true } if text.is_empty())
 }
 
 fn range(span: &Span) -> Range<usize> {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::node::{Kind, Node};
+use super::node::{Node, NodeKind};
 
 /// Collects text with the given line ending.
 pub(super) struct Emitter<'a> {
@@ -127,10 +127,12 @@ pub(super) fn flow(value: &Value) -> String {
 /// notation (`0x1F`).
 pub(super) fn flow_like(value: &Value, node: &Node<'_>, text: &str) -> String {
     match (&node.kind, value) {
-        (Kind::Scalar { plain: true, .. }, _) if node.equals(value) && !node.span.is_empty() => {
+        (NodeKind::Scalar { plain: true, .. }, _)
+            if node.equals(value) && !node.span.is_empty() =>
+        {
             text[node.span.clone()].to_owned()
         }
-        (Kind::Map { entries, .. }, Value::Object(map)) => {
+        (NodeKind::Map { entries, .. }, Value::Object(map)) => {
             let fields: Vec<_> = map
                 .iter()
                 .map(|(key, value)| {
@@ -144,7 +146,7 @@ pub(super) fn flow_like(value: &Value, node: &Node<'_>, text: &str) -> String {
                 .collect();
             format!("{{{}}}", fields.join(", "))
         }
-        (Kind::Seq { items, .. }, Value::Array(values)) => {
+        (NodeKind::Seq { items, .. }, Value::Array(values)) => {
             let values: Vec<_> = values
                 .iter()
                 .map(|value| match items.iter().find(|item| item.equals(value)) {

@@ -20,7 +20,7 @@ pub(crate) struct Tree<'t> {
 pub(crate) struct Node<'t> {
     /// Byte positions, without anchor and tag. Empty if the value is omitted.
     pub(crate) span: Range<usize>,
-    pub(crate) kind: Kind<'t>,
+    pub(crate) kind: NodeKind<'t>,
     /// Whether the node has an anchor or a tag.
     pub(crate) decorated: bool,
     /// Number of nodes in it, aliases expanded.
@@ -30,7 +30,7 @@ pub(crate) struct Node<'t> {
 }
 
 #[derive(Clone)]
-pub(crate) enum Kind<'t> {
+pub(crate) enum NodeKind<'t> {
     Scalar { text: Cow<'t, str>, plain: bool },
     Seq { flow: bool, items: Vec<Node<'t>> },
     Map { flow: bool, entries: Vec<Entry<'t>> },
@@ -46,7 +46,7 @@ pub(crate) struct Entry<'t> {
 impl Entry<'_> {
     pub(crate) fn name(&self) -> &str {
         match &self.key.kind {
-            Kind::Scalar { text, .. } => text,
+            NodeKind::Scalar { text, .. } => text,
             _ => "",
         }
     }
@@ -57,7 +57,7 @@ impl Entry<'_> {
 
     /// A YAML 1.1 merge key, `<<: *base`.
     pub(crate) fn is_merge(&self) -> bool {
-        matches!(&self.key.kind, Kind::Scalar { text, plain: true } if text == "<<")
+        matches!(&self.key.kind, NodeKind::Scalar { text, plain: true } if text == "<<")
     }
 }
 
@@ -65,33 +65,33 @@ impl Node<'_> {
     /// The value, with aliases and merge keys resolved. Of equal keys the last one counts, as for kubectl.
     pub(crate) fn to_json(&self) -> Value {
         match &self.kind {
-            Kind::Scalar { text, plain } => match resolve(text, *plain) {
+            NodeKind::Scalar { text, plain } => match resolve(text, *plain) {
                 Scalar::Null => Value::Null,
                 Scalar::Bool(bool) => Value::Bool(bool),
                 Scalar::Number(number) => Value::Number(number),
                 Scalar::Text => Value::String(text.as_ref().to_owned()),
             },
-            Kind::Seq { items, .. } => Value::Array(items.iter().map(Node::to_json).collect()),
-            Kind::Map { entries, .. } => Value::Object(object(entries)),
-            Kind::Alias(target) => target.to_json(),
+            NodeKind::Seq { items, .. } => Value::Array(items.iter().map(Node::to_json).collect()),
+            NodeKind::Map { entries, .. } => Value::Object(object(entries)),
+            NodeKind::Alias(target) => target.to_json(),
         }
     }
 
     /// Whether this equals `value`, ignoring key order, without building the value.
     pub(crate) fn equals(&self, value: &Value) -> bool {
         match (&self.kind, value) {
-            (Kind::Alias(target), _) => target.equals(value),
-            (Kind::Scalar { text, plain }, _) => match (resolve(text, *plain), value) {
+            (NodeKind::Alias(target), _) => target.equals(value),
+            (NodeKind::Scalar { text, plain }, _) => match (resolve(text, *plain), value) {
                 (Scalar::Null, Value::Null) => true,
                 (Scalar::Bool(ours), Value::Bool(theirs)) => ours == *theirs,
                 (Scalar::Number(ours), Value::Number(theirs)) => ours == *theirs,
                 (Scalar::Text, Value::String(theirs)) => text == theirs,
                 _ => false,
             },
-            (Kind::Seq { items, .. }, Value::Array(values)) => {
+            (NodeKind::Seq { items, .. }, Value::Array(values)) => {
                 items.len() == values.len() && items.iter().zip(values).all(|(n, v)| n.equals(v))
             }
-            (Kind::Map { .. }, Value::Object(map)) => self.equals_object(map),
+            (NodeKind::Map { .. }, Value::Object(map)) => self.equals_object(map),
             _ => false,
         }
     }
@@ -99,8 +99,8 @@ impl Node<'_> {
     /// Whether this equals the mapping `map`, ignoring key order.
     pub(crate) fn equals_object(&self, map: &Map<String, Value>) -> bool {
         match &self.kind {
-            Kind::Alias(target) => target.equals_object(map),
-            Kind::Map { entries, .. } => {
+            NodeKind::Alias(target) => target.equals_object(map),
+            NodeKind::Map { entries, .. } => {
                 // Most are in the same order: then no key is looked up.
                 let in_order = entries.len() == map.len()
                     && entries.iter().zip(map.keys()).all(|(e, k)| e.name() == k);
@@ -125,16 +125,16 @@ impl Node<'_> {
     /// The `name` of a mapping, which identifies an entry of a kubeconfig's list.
     pub(crate) fn entry_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Map { entries, .. } => {
+            NodeKind::Map { entries, .. } => {
                 entries
                     .iter()
                     .rfind(|e| e.name() == "name")
                     .and_then(|e| match &e.value.kind {
-                        Kind::Scalar { text, .. } => Some(text.as_ref()),
+                        NodeKind::Scalar { text, .. } => Some(text.as_ref()),
                         _ => None,
                     })
             }
-            Kind::Alias(target) => target.entry_name(),
+            NodeKind::Alias(target) => target.entry_name(),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use granit_parser::ScalarStyle;
 
 use super::{
     YamlError,
-    node::{Kind, Node},
+    node::{Node, NodeKind},
 };
 
 /// Checks for characters that go-yaml refuses, and for line breaks that only YAML 1.1 has.
@@ -67,19 +67,19 @@ pub(super) fn refused_scalar(
 
 /// Why kubectl refuses an entry of a mapping.
 pub(super) fn refused_entry(key: &Node<'_>, value: &Node<'_>) -> Option<&'static str> {
-    let Kind::Scalar { text, plain: true } = &key.kind else {
+    let NodeKind::Scalar { text, plain: true } = &key.kind else {
         return None;
     };
     let is_map = |node: &Node<'_>| match &node.kind {
-        Kind::Map { .. } => true,
-        Kind::Alias(target) => matches!(target.kind, Kind::Map { .. }),
+        NodeKind::Map { .. } => true,
+        NodeKind::Alias(target) => matches!(target.kind, NodeKind::Map { .. }),
         _ => false,
     };
     match text.as_ref() {
         "" | "~" | "null" | "Null" | "NULL" => Some("a key is null"),
         "<<" => {
             let merges = match &value.kind {
-                Kind::Seq { items, .. } => items.iter().all(is_map),
+                NodeKind::Seq { items, .. } => items.iter().all(is_map),
                 _ => is_map(value),
             };
             (!merges).then_some("`<<` takes a mapping, or a list of them")
@@ -94,10 +94,10 @@ fn may_hold_tabs(node: &Node<'_>, at: usize) -> bool {
         return false;
     }
     match &node.kind {
-        Kind::Scalar { .. } | Kind::Alias(_) => true,
-        Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. } => true,
-        Kind::Seq { items, .. } => items.iter().any(|item| may_hold_tabs(item, at)),
-        Kind::Map { entries, .. } => entries
+        NodeKind::Scalar { .. } | NodeKind::Alias(_) => true,
+        NodeKind::Seq { flow: true, .. } | NodeKind::Map { flow: true, .. } => true,
+        NodeKind::Seq { items, .. } => items.iter().any(|item| may_hold_tabs(item, at)),
+        NodeKind::Map { entries, .. } => entries
             .iter()
             .any(|e| may_hold_tabs(&e.key, at) || may_hold_tabs(&e.value, at)),
     }

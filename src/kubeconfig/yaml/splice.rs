@@ -18,7 +18,7 @@ use super::{
     YamlError,
     compose::parse,
     emit::{self, Emitter},
-    node::{Entry, Kind, Node, Tree, has_duplicates},
+    node::{Entry, Node, NodeKind, Tree, has_duplicates},
 };
 
 /// Returns `text` (whose tree is `tree`) with its first document's value changed to `new`.
@@ -185,13 +185,13 @@ impl Splicer<'_> {
     /// Edits the root as [`Splicer::value`] does. It is replaced only if it is empty.
     fn root(&mut self, node: &Node<'_>, new: &Map<String, Value>) -> bool {
         match &node.kind {
-            Kind::Map { flow, entries } if can_be_compared(entries, new) => {
+            NodeKind::Map { flow, entries } if can_be_compared(entries, new) => {
                 self.map(*flow, entries, new)
             }
-            Kind::Map { entries, .. } if entries.is_empty() && !new.is_empty() => {
+            NodeKind::Map { entries, .. } if entries.is_empty() && !new.is_empty() => {
                 self.replace_root(node, new)
             }
-            Kind::Scalar { .. } if node.equals(&Value::Null) => {
+            NodeKind::Scalar { .. } if node.equals(&Value::Null) => {
                 new.is_empty() || self.replace_root(node, new)
             }
             _ => node.equals_object(new),
@@ -218,10 +218,12 @@ impl Splicer<'_> {
     fn value(&mut self, node: &Node<'_>, new: &Value, in_flow: bool) -> bool {
         let made = self.edits.len();
         let done = match (&node.kind, new) {
-            (Kind::Map { flow, entries }, Value::Object(map)) if can_be_compared(entries, map) => {
+            (NodeKind::Map { flow, entries }, Value::Object(map))
+                if can_be_compared(entries, map) =>
+            {
                 self.map(*flow, entries, map)
             }
-            (Kind::Seq { flow, items }, Value::Array(values))
+            (NodeKind::Seq { flow, items }, Value::Array(values))
                 if !items.is_empty() && !values.is_empty() =>
             {
                 self.seq(*flow, items, values)
@@ -236,8 +238,8 @@ impl Splicer<'_> {
         // its line.
         let bracketed = matches!(
             &node.kind,
-            Kind::Map { flow: true, entries } if !entries.is_empty()
-        ) || matches!(&node.kind, Kind::Seq { flow: true, items } if !items.is_empty());
+            NodeKind::Map { flow: true, entries } if !entries.is_empty()
+        ) || matches!(&node.kind, NodeKind::Seq { flow: true, items } if !items.is_empty());
         if (in_flow || bracketed) && !node.span.is_empty() && self.is_replaceable(node, new) {
             self.edit(node.span.clone(), emit::flow_like(new, node, self.text));
             return true;
@@ -283,11 +285,11 @@ fn can_be_compared(entries: &[Entry<'_>], new: &Map<String, Value>) -> bool {
 /// Whether the value is, or holds, a list of mappings, as the lists of a kubeconfig are.
 fn holds_entries(node: &Node<'_>) -> bool {
     match &node.kind {
-        Kind::Scalar { .. } | Kind::Alias(_) => false,
-        Kind::Map { entries, .. } => entries.iter().any(|e| holds_entries(&e.value)),
-        Kind::Seq { items, .. } => items
+        NodeKind::Scalar { .. } | NodeKind::Alias(_) => false,
+        NodeKind::Map { entries, .. } => entries.iter().any(|e| holds_entries(&e.value)),
+        NodeKind::Seq { items, .. } => items
             .iter()
-            .any(|item| matches!(item.kind, Kind::Map { .. }) || holds_entries(item)),
+            .any(|item| matches!(item.kind, NodeKind::Map { .. }) || holds_entries(item)),
     }
 }
 

@@ -172,7 +172,7 @@ impl Loopback {
         }
     }
 
-    fn callback(&self, request: &Request, state: &str) -> Result<Callback, &'static str> {
+    fn callback(&self, request: &HttpRequest, state: &str) -> Result<Callback, &'static str> {
         let (path, query) = request
             .target
             .split_once('?')
@@ -209,14 +209,14 @@ impl Loopback {
     }
 }
 
-struct Request {
+struct HttpRequest {
     method: String,
     target: String,
     body: String,
 }
 
 /// Reads one HTTP/1.1 request with a body of known length.
-async fn read(stream: &mut TcpStream) -> io::Result<Request> {
+async fn read(stream: &mut TcpStream) -> io::Result<HttpRequest> {
     let odd = || io::Error::from(io::ErrorKind::InvalidData);
     let mut bytes = Vec::new();
     let head_end = loop {
@@ -240,7 +240,7 @@ async fn read(stream: &mut TcpStream) -> io::Result<Request> {
         read_more(stream, &mut bytes).await?;
     }
     let body = String::from_utf8(bytes[head_end + 4..end].to_vec()).map_err(|_| odd())?;
-    Ok(Request {
+    Ok(HttpRequest {
         method,
         target,
         body,
@@ -281,8 +281,8 @@ mod tests {
         }
     }
 
-    fn request(method: &str, target: &str, body: &str) -> Request {
-        Request {
+    fn request(method: &str, target: &str, body: &str) -> HttpRequest {
+        HttpRequest {
             method: method.into(),
             target: target.into(),
             body: body.into(),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     super::{
         emit::{self, Emitter},
-        node::{Kind, Node},
+        node::{Node, NodeKind},
     },
     Splicer,
     align::{Change, align},
@@ -135,10 +135,10 @@ impl Splicer<'_> {
         }
         let mut emitter = Emitter::new(self.eol);
         match (&item.kind, new) {
-            (Kind::Map { .. }, Value::Object(map)) if !map.is_empty() => {
+            (NodeKind::Map { .. }, Value::Object(map)) if !map.is_empty() => {
                 emitter.block_map(map, self.column(item.span.start));
             }
-            (Kind::Scalar { .. }, value) if !value.is_object() && !value.is_array() => {
+            (NodeKind::Scalar { .. }, value) if !value.is_object() && !value.is_array() => {
                 emitter.out.push_str(&emit::inline(value));
             }
             _ => return false,
@@ -160,5 +160,5 @@ impl Splicer<'_> {
 }
 
 fn is_scalar(node: &Node<'_>) -> bool {
-    matches!(node.kind, Kind::Scalar { .. })
+    matches!(node.kind, NodeKind::Scalar { .. })
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         emit::{self, Emitter},
-        node::{Entry, Kind, inherited},
+        node::{Entry, NodeKind, inherited},
     },
     Splicer,
 };
@@ -125,7 +125,7 @@ impl Splicer<'_> {
             && !self.text[old.span.clone()].ends_with('\n')
             && !matches!(
                 old.kind,
-                Kind::Map { flow: false, .. } | Kind::Seq { flow: false, .. }
+                NodeKind::Map { flow: false, .. } | NodeKind::Seq { flow: false, .. }
             );
         if is_part && !old.decorated && is_line(new) {
             self.edit(old.span.clone(), emit::inline(new));
