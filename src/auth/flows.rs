@@ -41,8 +41,7 @@ pub(super) trait Flow: Send + Sync {
     async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens>;
 }
 
-/// What the cache, the locks and the prompts need to know about a sign-in, in addition to its mode's row. No field has
-/// a default, so that a new mode has to decide on each.
+/// What the cache, the locks and the prompts need to know about a sign-in, in addition to its mode's row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Profile<'a> {
     /// The kind of sign-in in the cache key. Modes of one family share their tokens.

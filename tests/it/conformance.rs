@@ -108,7 +108,7 @@ fn every_difference_from_kubelogin_is_listed() {
             .collect();
         assert!(
             idle.is_empty(),
-            "docs/kubelogin-compat.md lists what no case shows any more: {idle:?}"
+            "docs/kubelogin-compat.md lists what no case shows anymore: {idle:?}"
         );
     }
     let both = outcomes

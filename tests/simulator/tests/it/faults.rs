@@ -199,7 +199,7 @@ fn held_requests_wait_together_and_go_together() {
     assert_eq!(
         status(&simulator, &token, 0),
         200,
-        "nothing is held any more"
+        "nothing is held anymore"
     );
 }
 
