@@ -247,7 +247,8 @@ impl Authenticator {
 
     /// Records the process that was started for a background refresh.
     pub(crate) fn note_refresh_process(&self, pid: u32) {
-        background_refresh::note_process(self.cache.store(), &ProcessId::of(pid));
+        let store = self.cache.store();
+        store.note_process(background_refresh::PROCESS, &ProcessId::of(pid));
     }
 
     /// Refreshes a token that is due, unless another process is doing so. Asks nobody.

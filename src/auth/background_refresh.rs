@@ -1,7 +1,7 @@
 //! When a cached token is refreshed before it is needed, and in which process.
 
 use super::{AccessToken, cache::CacheKey, store::Store};
-use crate::{host::ProcessId, login::Principal};
+use crate::login::Principal;
 
 /// The cooldown after an attempt, in seconds: longer than an attempt takes, so that not each `kubectl` repeats one that
 /// fails.
@@ -11,7 +11,7 @@ const COOLDOWN: i64 = 60;
 const COOLDOWN_OF_CACHES: i64 = 5 * 60;
 
 /// The record of the last process that was started for a background refresh.
-const PROCESS: &str = "refresher";
+pub(super) const PROCESS: &str = "refresher";
 
 /// Which process refreshes a cached token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,4 @@ pub(super) fn claim(
     } else {
         RefreshIn::Background
     })
-}
-
-/// Records the process that was started for a background refresh.
-pub(super) fn note_process(store: &Store, process: &ProcessId) {
-    store.note_process(PROCESS, process);
 }

@@ -222,11 +222,13 @@ fn unique(items: &[Value]) -> Result<(), Problem> {
     for (i, item) in items.iter().enumerate() {
         let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
         if let Some(first) = seen.insert(name, i) {
-            return Err(Problem::new(if name.is_empty() {
-                format!("has two entries without a name, at indexes {first} and {i}")
+            let alike = if name.is_empty() {
+                "without a name"
             } else {
-                format!("has two entries with the same name, at indexes {first} and {i}")
-            }));
+                "with the same name"
+            };
+            let what = format!("has two entries {alike}, at indexes {first} and {i}");
+            return Err(Problem::new(what));
         }
     }
     Ok(())

@@ -75,24 +75,14 @@ fn current(config: Kubeconfig) -> Result<(Cluster, AuthInfo)> {
         .into_iter()
         .find(|named| named.name == current)
         .and_then(|named| named.context);
+    let mut clusters = config.clusters.into_iter();
+    let mut users = config.auth_infos.into_iter();
     let (cluster, user) = match context {
-        Some(context) => {
-            let user = context.user;
-            (
-                config
-                    .clusters
-                    .into_iter()
-                    .find(|c| c.name == context.cluster),
-                config
-                    .auth_infos
-                    .into_iter()
-                    .find(|u| Some(&u.name) == user.as_ref()),
-            )
-        }
-        None if config.clusters.len() == 1 && config.auth_infos.len() == 1 => (
-            config.clusters.into_iter().next(),
-            config.auth_infos.into_iter().next(),
+        Some(context) => (
+            clusters.find(|named| named.name == context.cluster),
+            users.find(|named| Some(&named.name) == context.user.as_ref()),
         ),
+        None if clusters.len() == 1 && users.len() == 1 => (clusters.next(), users.next()),
         None => (None, None),
     };
     let cluster = cluster

@@ -86,8 +86,7 @@ where
                 Event::DocumentStart(_, version) => {
                     documents += 1;
                     // go-yaml reads only this version.
-                    let first = documents == 1;
-                    if first
+                    if documents == 1
                         && version.is_some_and(|version| (version.major, version.minor) != (1, 1))
                     {
                         return Err(unsupported(
