@@ -194,6 +194,11 @@ impl Host {
         self.env.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// A variable's bytes, if there are any.
+    pub fn var_os_nonempty(&self, name: &str) -> Option<&OsStr> {
+        self.var_os(name).filter(|value| !value.is_empty())
+    }
+
     /// All variables, for a child process.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.env.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
@@ -206,7 +211,7 @@ impl Host {
     pub fn home(&self) -> Result<PathBuf> {
         ["HOME", "USERPROFILE"]
             .iter()
-            .find_map(|name| self.var_os(name).filter(|v| !v.is_empty()))
+            .find_map(|name| self.var_os_nonempty(name))
             .map(PathBuf::from)
             .ok_or_else(|| {
                 Failure::new("the home directory is unknown")

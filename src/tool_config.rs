@@ -40,18 +40,13 @@ impl ConfigDir {
     /// # Errors
     /// When the home directory is unknown.
     pub(crate) fn find(self, host: &Host) -> Result<PathBuf> {
-        match named_dir(host, self.variable) {
+        // For the tools a relative path is below their current directory, and we start them in the root.
+        let named = host.var_os_nonempty(self.variable);
+        match named.and_then(|dir| std::path::absolute(host.path(dir)).ok()) {
             Some(named) => Ok(named),
             None => Ok(host.home()?.join(self.default)),
         }
     }
-}
-
-/// The absolute path of the directory that `variable` names: for the tools a relative one is below
-/// their current directory, and we start them in the root.
-fn named_dir(host: &Host, variable: &str) -> Option<PathBuf> {
-    let dir = host.var_os(variable).filter(|value| !value.is_empty())?;
-    std::path::absolute(host.path(dir)).ok()
 }
 
 /// The sections of a file by name, as Python's `configparser` reads them.

@@ -88,10 +88,7 @@ pub(super) fn of_az(host: &Host) -> Option<CliAccount> {
 /// counts, too. If an editor runs it, it uses the editor's (azd's `docs/external-authentication.md`), which is in no
 /// file.
 pub(super) fn of_azd(host: &Host) -> Option<CliAccount> {
-    if host
-        .var_os(AZD_AUTH_ENDPOINT)
-        .is_some_and(|endpoint| !endpoint.is_empty())
-    {
+    if host.var_os_nonempty(AZD_AUTH_ENDPOINT).is_some() {
         tracing::info!(
             "no token of azd is cached: `{AZD_AUTH_ENDPOINT}` says that another program signs in"
         );

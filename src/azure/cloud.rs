@@ -162,8 +162,7 @@ struct CustomCloud {
 impl CustomCloud {
     fn read(host: &Host) -> Result<Self> {
         let path = host
-            .var_os(CUSTOM_CLOUD_VARIABLE)
-            .filter(|path| !path.is_empty())
+            .var_os_nonempty(CUSTOM_CLOUD_VARIABLE)
             .map(Path::new)
             .ok_or_else(|| {
                 Failure::usage(format!(

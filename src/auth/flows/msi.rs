@@ -78,7 +78,9 @@ impl Flow for Msi {
         tracing::debug!("asking {} for a managed identity's token", row.name);
         let url = row.url(cx, &self.identity)?;
         let http = if row.service == Service::Fabric {
-            fabric_http(cx.host)?
+            // Its certificate is known by this SHA-1 alone, whatever its name and issuer.
+            let thumbprint = cx.host.var("IDENTITY_SERVER_THUMBPRINT");
+            Http::pinned(thumbprint.unwrap_or_default())?
         } else {
             // No proxy stands between a machine and its own identity.
             cx.host.http()?.without_proxies()
@@ -105,15 +107,6 @@ impl Flow for Msi {
         }
         Err(row.error(cx.host, &self.identity, &url, &answer))
     }
-}
-
-/// A client that trusts just the certificate whose SHA-1 thumbprint is in `IDENTITY_SERVER_THUMBPRINT`, whatever its name
-/// and issuer: Service Fabric's own.
-///
-/// # Errors
-/// When that is not a thumbprint, or the client can't be built.
-fn fabric_http(host: &Host) -> Result<Http> {
-    Http::pinned(host.var("IDENTITY_SERVER_THUMBPRINT").unwrap_or_default())
 }
 
 /// Fails early if there is no IMDS, instead of after the client's timeout.

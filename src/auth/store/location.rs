@@ -18,7 +18,7 @@ use crate::{
 /// When the home directory is needed and unknown, and for a path that would put tokens into the
 /// current directory by accident.
 pub(crate) fn location(host: &Host, named: Option<&Path>, from_entry: bool) -> Result<PathBuf> {
-    let variable = host.var_os("KUBECACHEDIR").filter(|path| !path.is_empty());
+    let variable = host.var_os_nonempty("KUBECACHEDIR");
     let (parent, from) = match (named, variable) {
         (Some(path), _) => (host.path(path), "`--cache-dir`"),
         (None, Some(path)) => (host.path(path), "`KUBECACHEDIR`"),

@@ -21,39 +21,31 @@ struct ArmError {
     pub message: String,
 }
 
-/// What to do about a code. `{role}` stands for [`Call::role`].
+/// What to do about some codes. `{role}` stands for [`Call::role`].
 struct Remedy {
-    code: &'static str,
+    codes: &'static [&'static str],
     hint: &'static str,
 }
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
-        code: "AuthorizationFailed",
+        codes: &["AuthorizationFailed"],
         hint: "ask for the role {role}; after a new role assignment, wait a few minutes and sign in again",
     },
     Remedy {
-        code: "InvalidAuthenticationTokenTenant",
+        codes: &["InvalidAuthenticationTokenTenant"],
         hint: "the subscription belongs to another tenant: name it with `--tenant-id`",
     },
     Remedy {
-        code: "SubscriptionNotFound",
+        codes: &["SubscriptionNotFound"],
         hint: "this account can't see the subscription: check the account and `--tenant-id`",
     },
     Remedy {
-        code: "ResourceNotFound",
+        codes: &["ResourceNotFound", "ResourceGroupNotFound"],
         hint: "it has been deleted in the meantime: run the command again",
     },
     Remedy {
-        code: "ResourceGroupNotFound",
-        hint: "it has been deleted in the meantime: run the command again",
-    },
-    Remedy {
-        code: "NoRegisteredProviderFound",
-        hint: "this cloud does not support the requested API version",
-    },
-    Remedy {
-        code: "InvalidApiVersionParameter",
+        codes: &["NoRegisteredProviderFound", "InvalidApiVersionParameter"],
         hint: "this cloud does not support the requested API version",
     },
 ];
@@ -92,10 +84,8 @@ pub(super) fn failure(
         }
         _ => failure,
     };
-    match REMEDIES
-        .iter()
-        .find(|row| row.code.eq_ignore_ascii_case(code))
-    {
+    let is_it = |known: &&str| known.eq_ignore_ascii_case(code);
+    match REMEDIES.iter().find(|row| row.codes.iter().any(is_it)) {
         Some(row) => failure.hint(row.hint.replace("{role}", call.role)),
         None => match answer.status {
             401 => failure.hint(match sign_in_command {

@@ -110,7 +110,7 @@ impl Proxies {
     pub fn from_env(host: &Host) -> Self {
         let setting = |names: [&'static str; 2]| {
             names.into_iter().find_map(|variable| {
-                let value = host.var_os(variable).filter(|value| !value.is_empty())?;
+                let value = host.var_os_nonempty(variable)?;
                 let proxy = match value.to_str() {
                     Some(text) => parse_proxy(text),
                     None => Err("it is not UTF-8".to_owned()),
@@ -120,15 +120,13 @@ impl Proxies {
         };
         let no_proxy = ["NO_PROXY", "no_proxy"]
             .into_iter()
-            .find_map(|name| host.var_os(name).filter(|value| !value.is_empty()))
+            .find_map(|name| host.var_os_nonempty(name))
             .unwrap_or_default();
         Self {
             http: setting(["HTTP_PROXY", "http_proxy"]),
             https: setting(["HTTPS_PROXY", "https_proxy"]),
             no_proxy: NoProxy::parse(&no_proxy.to_string_lossy()),
-            cgi: host
-                .var_os("REQUEST_METHOD")
-                .is_some_and(|method| !method.is_empty()),
+            cgi: host.var_os_nonempty("REQUEST_METHOD").is_some(),
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn pinned(
     // An entry can't name a directory that is not UTF-8, and must not mean the default directory instead.
     let used = uses(LoginMode::AzureCli) || uses(LoginMode::Azd);
     for dir in [AZ_CONFIG_DIR, AZD_CONFIG_DIR] {
-        let named = host.var_os(dir.variable).filter(|text| !text.is_empty());
+        let named = host.var_os_nonempty(dir.variable);
         let unusable = |path: &&Path| path.is_relative() || path.to_str().is_none();
         if let Some(path) = named.map(Path::new).filter(unusable)
             && used

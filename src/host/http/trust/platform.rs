@@ -12,7 +12,7 @@ pub(super) struct Roots(Vec<Certificate>);
 
 impl Roots {
     pub(super) fn load(host: &Host) -> Result<Self> {
-        let Some(path) = host.var_os("SSL_CERT_FILE").filter(|v| !v.is_empty()) else {
+        let Some(path) = host.var_os_nonempty("SSL_CERT_FILE") else {
             return Ok(Self(Vec::new()));
         };
         let fail = |reason: String| {

@@ -44,7 +44,7 @@ impl Roots {
     /// directories, independently of each other. An empty variable counts as unset. What can't be read
     /// is skipped, and mentioned if a certificate is refused.
     pub(super) fn load(host: &Host) -> Result<Self> {
-        let named = |name| host.var_os(name).filter(|value| !value.is_empty());
+        let named = |name| host.var_os_nonempty(name);
         let mut found = Found::default();
         match named("SSL_CERT_FILE") {
             Some(file) => found.read_named_file(file),
