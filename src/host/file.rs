@@ -323,7 +323,7 @@ mod tests {
         symlink("nowhere", path("dangling")).expect("linked");
         symlink("dangling", path("twice")).expect("linked");
         symlink("loop", path("loop")).expect("linked");
-        let told = |name: &str| {
+        let explanation = |name: &str| {
             let path = path(name);
             let why = read_content(&path, 8).expect_err(name);
             let plain = dir.path().display().to_string();
@@ -360,19 +360,23 @@ mod tests {
             if name == "loop" && !cfg!(target_os = "linux") {
                 continue;
             }
-            assert_eq!(told(name), (words.to_owned(), hint.to_owned()), "{name}");
+            assert_eq!(
+                explanation(name),
+                (words.to_owned(), hint.to_owned()),
+                "{name}"
+            );
         }
         // Root may read and search everything; the end-to-end tests run as another user.
         if !rustix::process::geteuid().is_root() {
             assert_eq!(
-                told("closed"),
+                explanation("closed"),
                 (
                     "it may not be read (yours, mode 000)".to_owned(),
                     "you need permission to read it: see `ls -l D/closed`".to_owned()
                 )
             );
             assert_eq!(
-                told("unsearchable/file"),
+                explanation("unsearchable/file"),
                 (
                     "the directory `D/unsearchable` may not be searched (yours, mode 600)"
                         .to_owned(),

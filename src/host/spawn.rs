@@ -207,10 +207,10 @@ mod tests {
         std::fs::write(dir.path().join("az"), "").expect("written");
         let host = Host::with_env([("PATH", dir.path())]);
         assert!(host.find_program("az").is_none());
-        let told = host.not_found("az").to_string();
+        let error = host.not_found("az").to_string();
         assert!(
-            told.ends_with("az` exists, but may not be executed"),
-            "{told}"
+            error.ends_with("az` exists, but may not be executed"),
+            "{error}"
         );
         assert_eq!(host.not_found("azd").causes(), [] as [String; 0]);
     }

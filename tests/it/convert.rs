@@ -59,7 +59,7 @@ fn a_user_is_converted_and_the_rest_of_the_file_stays() {
 }
 
 #[test]
-fn a_file_without_a_final_line_break_changes_in_its_user_alone() {
+fn a_file_without_a_final_line_break_changes_only_in_its_user() {
     let test_env = TestEnv::without_az();
     let before = "apiVersion: v1\nkind: Config\nusers:\n  - name: \"z\"\n    user: {token: t}\n  - name: u\n    user:\n      exec:\n        apiVersion: client.authentication.k8s.io/v1beta1\n        command: kubelogin\n        args:\n          - get-token\n          - --server-id\n          - s";
     test_env.write("config", before);
@@ -295,7 +295,7 @@ fn a_conversion_that_runs_twice_as_after_a_wait_for_the_lock_loses_nothing() {
 }
 
 #[test]
-fn without_login_the_plugin_alone_is_changed() {
+fn without_login_only_the_plugin_is_changed() {
     for (mode, more) in [
         ("msi", &["--client-id", "c"][..]),
         ("azurecli", &["--tenant-id", "t", "--subscription", "s"]),

@@ -134,7 +134,7 @@ fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
 }
 
 #[test]
-fn what_v_promises_is_told_the_steps_and_every_request() {
+fn v_logs_the_steps_and_every_request_as_promised() {
     let test_env = TestEnv::with_fleet(fleet(2));
     let steps = run(&mut test_env.sync(&["-v", "1"])).stderr;
     assert!(steps.contains("signing in to Azure\n"), "{steps}");

@@ -247,7 +247,7 @@ fn clusters_that_fail_are_named_and_the_others_are_synced() {
 }
 
 #[test]
-fn a_malformed_cluster_fails_alone() {
+fn only_the_malformed_cluster_fails() {
     let azure = Azure::new(1, 1, 1);
     let cluster = azure.fleet().clusters[0].clone();
     let page = json!({"value": [

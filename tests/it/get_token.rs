@@ -53,7 +53,7 @@ fn a_secret_gets_a_token_once_and_the_cache_gives_it_after_that() {
 }
 
 #[test]
-fn trouble_that_passes_is_waited_for_and_the_rest_is_explained() {
+fn transient_errors_are_retried_and_others_are_explained() {
     let test_env = TestEnv::new();
     let faults = test_env.simulator.faults();
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());

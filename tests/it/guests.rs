@@ -62,7 +62,7 @@ fn at_the_prompt(test_env: &TestEnv, running: AtATerminal) -> AtATerminal {
 }
 
 #[test]
-fn a_guest_tenant_that_lets_nobody_in_is_a_warning_with_its_command() {
+fn a_guest_tenant_that_denies_access_is_a_warning_with_its_command() {
     for (close, code) in [
         (wants_mfa as fn(&mut Tenant), "AADSTS50076"),
         (blocks, "AADSTS53003"),
@@ -247,8 +247,8 @@ fn tenants_are_left_out_by_id_or_by_domain() {
     let unknown = ["--exclude-tenant", "contoso.invalid", "--dry-run"];
     let unknown = run(&mut test_env.sync(&unknown));
     assert_eq!(unknown.code, 0, "{}", unknown.stderr);
-    let told = "`--exclude-tenant contoso.invalid`";
-    assert!(unknown.stderr.contains(told), "{}", unknown.stderr);
+    let expected = "`--exclude-tenant contoso.invalid`";
+    assert!(unknown.stderr.contains(expected), "{}", unknown.stderr);
     let all = tenants.iter().flat_map(|t| ["--exclude-tenant", &t.id]);
     assert_eq!(run(&mut test_env.sync(&all.collect::<Vec<_>>())).code, 2);
 }

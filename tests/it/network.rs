@@ -143,7 +143,7 @@ const PAGES: [Page; 4] = [
 type Case<'a> = (&'a str, Vec<String>, Vec<(&'a str, &'a str)>, Endpoint);
 
 #[test]
-fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
+fn an_answer_that_is_not_azures_is_reported_the_same_way_in_every_mode() {
     let test_env = TestEnv::new();
     let simulator = &test_env.simulator;
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
@@ -251,12 +251,12 @@ fn an_answer_that_is_not_azures_is_told_alike_in_every_mode() {
             simulator.faults().add((page.fault)(Fault::on(*endpoint)));
             let ran = test_env.get_token(&args, env);
             simulator.faults().clear();
-            told(name, &page, &ran, "://127.0.0.1:");
+            assert_explains(name, &page, &ran, "://127.0.0.1:");
         }
     }
 }
 
-fn told(name: &str, page: &Page, ran: &Ran, host: &str) {
+fn assert_explains(name: &str, page: &Page, ran: &Ran, host: &str) {
     let error: String = format!("{}{}", ran.stdout, ran.stderr)
         .lines()
         .skip_while(|line| !line.starts_with("error: ") && !line.contains("could not "))
@@ -280,7 +280,7 @@ fn told(name: &str, page: &Page, ran: &Ran, host: &str) {
 }
 
 #[test]
-fn an_answer_that_is_not_arms_is_told_as_well() {
+fn an_answer_that_is_not_arms_is_reported_too() {
     let test_env = TestEnv::new();
     for endpoint in [Endpoint::Subscriptions, Endpoint::ListClusterUserCredential] {
         for page in PAGES {
@@ -288,7 +288,7 @@ fn an_answer_that_is_not_arms_is_told_as_well() {
             faults.add((page.fault)(Fault::on(endpoint)));
             let ran = crate::env::run(&mut test_env.sync(&["--timeout", "20s"]));
             faults.clear();
-            told("sync", &page, &ran, "https://127.0.0.1:");
+            assert_explains("sync", &page, &ran, "https://127.0.0.1:");
         }
     }
 }
@@ -330,7 +330,7 @@ fn a_timeout_tells_the_trouble_that_it_came_of() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_told_without_a_page_for_programmers() {
+fn a_truncated_answer_is_reported_without_a_link_to_docs_rs() {
     let test_env = TestEnv::new();
     let cut_off = Fault::on(Endpoint::Token).truncated();
     test_env.simulator.faults().add(cut_off);
@@ -451,7 +451,7 @@ fn an_application_is_never_told_to_sign_in_as_a_person_does() {
 }
 
 #[test]
-fn github_actions_without_its_variables_is_told_which_permission_is_missing() {
+fn github_actions_without_its_variables_gets_the_name_of_the_missing_permission() {
     let test_env = TestEnv::new();
     let args = [
         "-l",

@@ -189,10 +189,10 @@ fn whatever_is_wrong_with_the_cache_the_token_is_given_with_one_line_for_a_perso
         );
         test_env.claims(&quiet);
 
-        let told = get_token(&test_env, case, true, &[]);
-        test_env.claims(&told);
-        let lines: Vec<_> = told.stderr.lines().collect();
-        assert_eq!(lines.len(), 1, "{name}: {}", told.stderr);
+        let ran = get_token(&test_env, case, true, &[]);
+        test_env.claims(&ran);
+        let lines: Vec<_> = ran.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "{name}: {}", ran.stderr);
         assert!(lines[0].starts_with("warning: "), "{name}: {}", lines[0]);
         assert!(lines[0].contains(case.said), "{name}: {}", lines[0]);
         assert!(lines[0].contains(case.hint), "{name}: {}", lines[0]);
@@ -230,20 +230,20 @@ fn proof_of_possession_needs_no_disk() {
     }
     let test_env = TestEnv::new();
     for case in CASES {
-        let told = get_token(
+        let ran = get_token(
             &test_env,
             case,
             true,
             &["--pop-enabled", "--pop-claims", "u=/cluster"],
         );
-        assert_eq!(told.code, 0, "{}: {}", case.name, told.stderr);
-        told.token();
+        assert_eq!(ran.code, 0, "{}: {}", case.name, ran.stderr);
+        ran.token();
         assert_eq!(
-            told.stderr.lines().count(),
+            ran.stderr.lines().count(),
             1,
             "{}: {}",
             case.name,
-            told.stderr
+            ran.stderr
         );
     }
 }
@@ -260,14 +260,14 @@ fn a_limit_of_the_size_of_files_ends_no_call() {
         ..PLAIN
     };
     for store in ["auto", "file"] {
-        let told = get_token(
+        let ran = get_token(
             &test_env,
             &case,
             false,
             &["--token-store", store, "-v", "1"],
         );
-        told.token();
-        assert!(told.stderr.contains("File too large"), "{}", told.stderr);
+        ran.token();
+        assert!(ran.stderr.contains("File too large"), "{}", ran.stderr);
     }
 }
 

@@ -49,7 +49,7 @@ fn every_file_that_the_page_for_contributors_names_exists() {
 }
 
 #[test]
-fn a_login_mode_is_known_to_the_files_of_its_recipe_alone() {
+fn only_the_files_of_its_recipe_know_a_login_mode() {
     let knows = |mode: &str, variant: &str| {
         sources_that(|text| {
             text.contains(&format!("::{variant}"))
@@ -69,7 +69,7 @@ fn a_login_mode_is_known_to_the_files_of_its_recipe_alone() {
 }
 
 #[test]
-fn a_sign_in_flag_is_known_to_the_files_of_its_recipe_alone() {
+fn only_the_files_of_its_recipe_know_a_sign_in_flag() {
     let knows =
         sources_that(|text| text.contains("Param::Username") || text.contains("self.username"));
     let listed = listed_sources("A sign-in flag");
@@ -97,7 +97,7 @@ fn every_sign_in_flag_is_used_where_it_is_not_declared() {
 }
 
 #[test]
-fn a_cloud_is_known_to_the_files_of_its_recipe_alone() {
+fn only_the_files_of_its_recipe_know_a_cloud() {
     let knows = CLOUDS
         .iter()
         .map(|row| sources_that(|text| text.contains(&format!("\"{}\"", row.name))));

@@ -316,7 +316,7 @@ fn an_answer_about_the_token_itself_ends_its_session() {
 }
 
 #[test]
-fn a_refused_token_that_was_replaced_meanwhile_is_not_the_one_that_is_forgotten() {
+fn a_refused_token_that_was_already_replaced_does_not_remove_the_new_one() {
     let office = Office::open();
     let [one, two] = &office.tenants;
     let simulator = &office.test_env.simulator;
@@ -445,11 +445,11 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     assert!(note.contains("2 more records can't be read here"), "{note}");
     let cleared = cache(&["clear", "--account", &office.ann.upn]);
     assert_eq!(cleared.code, 0, "{}", cleared.stderr);
-    let told = format!(
+    let expected = format!(
         "deleted {} records\ndeleted 2 records that could not be read",
         2 * kinds
     );
-    assert!(cleared.stderr.starts_with(&told), "{}", cleared.stderr);
+    assert!(cleared.stderr.starts_with(&expected), "{}", cleared.stderr);
     assert!(!foreign.exists() && !damaged.exists());
     assert_eq!(listed(&office.ann).0, 0);
     assert_eq!(listed(&office.bob).0, 2 * kinds, "bob's stay");
@@ -547,8 +547,8 @@ fn a_clock_that_is_ahead_ends_no_session_and_is_reported() {
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let ran = test_env.get_token(&test_env.spn_args(&[]), &[secret]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let told = "clock is 100 days ahead of that of Entra ID";
-    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let expected = "clock is 100 days ahead of that of Entra ID";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     simulator.reset();
     assert_eq!(
         test_env.get_token(&test_env.spn_args(&[]), &[secret]).code,

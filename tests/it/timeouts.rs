@@ -29,7 +29,7 @@ fn get_token(test_env: &TestEnv, mode: &str, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_wait_for_which_there_is_no_time_is_told_and_not_begun() {
+fn a_wait_for_which_there_is_no_time_is_reported_and_not_begun() {
     let test_env = test_env();
     let asked = test_env
         .simulator
@@ -50,7 +50,7 @@ fn a_wait_for_which_there_is_no_time_is_told_and_not_begun() {
 }
 
 #[test]
-fn an_identity_service_that_updates_itself_is_told_apart() {
+fn an_identity_service_that_is_being_updated_has_its_own_error() {
     let test_env = test_env();
     let updating = Fault::on(Endpoint::Imds).retry_after(410, "30");
     let asked = test_env.simulator.faults().add(updating);

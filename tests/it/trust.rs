@@ -65,7 +65,7 @@ impl TestEnv {
 }
 
 #[test]
-fn a_refused_certificate_is_told_at_once_with_its_issuer_and_the_variable() {
+fn a_refused_certificate_is_reported_at_once_with_its_issuer_and_the_variable() {
     let test_env = TestEnv::new();
     let other = TestEnv::new();
     let ca = other.files.ca.display().to_string();

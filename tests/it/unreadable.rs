@@ -124,13 +124,13 @@ fn each_reason_has_its_own_words_for_each_kind_of_file() {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let setup = format!("D=d F={}; mkdir $D; {wrong}", kind.file);
             let ran = test_env.run_as_other_user(&name, &setup, false, &variables, &args);
-            let told = &ran.stderr;
+            let stderr = &ran.stderr;
             if kind.fine.contains(said) {
-                assert!(!told.contains(kind.error), "{name}: {told}");
+                assert!(!stderr.contains(kind.error), "{name}: {stderr}");
                 continue;
             }
             for part in [kind.error, said, "hint: "] {
-                assert!(told.contains(part), "{name} `{part}`: {told}");
+                assert!(stderr.contains(part), "{name} `{part}`: {stderr}");
             }
             assert_ne!(ran.code, 0, "{name}");
         }

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_means_access_tokens_alone() {
+    fn a_resource_selects_only_access_tokens() {
         let cache = cache();
         let filter = Filter {
             resource: Some("r".into()),

@@ -302,9 +302,9 @@ fn a_directory_that_cannot_be_used_stores_nothing_and_says_so() {
             let store = Store::open(directory.clone(), choice).expect("a cache is optional");
             assert_eq!(store.kind(), StoreKind::Memory);
             store.write("a", b"x").expect("for the length of the run");
-            let problem = store.write_problem().expect("told");
-            let told = problem.to_string().to_lowercase();
-            assert!(told.contains(&why.to_lowercase()), "{told}");
+            let problem = store.write_problem().expect("a problem");
+            let shown = problem.to_string().to_lowercase();
+            assert!(shown.contains(&why.to_lowercase()), "{shown}");
             assert!(problem.hint_text().is_some(), "{problem}");
         }
         let failure = Store::open(directory, StoreChoice::Keyring).expect_err("insisted");

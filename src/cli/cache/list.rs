@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_left_is_told_in_the_unit_that_fits() {
+    fn time_left_is_shown_in_the_unit_that_fits() {
         assert_eq!(left(1_000, 1_000), "expired");
         assert_eq!(left(1_060, 1_000), "in 60s");
         assert_eq!(left(4_600, 1_000), "in 60m");

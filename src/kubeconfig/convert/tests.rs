@@ -494,7 +494,7 @@ fn what_an_entry_said_before_counts_while_it_is_as_the_conversion_left_it() {
 }
 
 #[test]
-fn a_secret_that_is_written_and_a_flag_without_use_are_told() {
+fn a_secret_that_is_written_and_a_flag_without_effect_are_reported() {
     let notes = request(&[
         (Param::Login, "spn"),
         (Param::ClientSecret, "hunter2"),

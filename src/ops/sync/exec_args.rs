@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn no_variable_of_any_mode_changes_what_a_sync_was_told() {
+    fn no_variable_of_any_mode_overrides_the_flags_of_a_sync() {
         for row in MODES {
             let flags = named(row.mode);
             let quiet = args(row.mode, &flags, &[]);

@@ -9,13 +9,13 @@ use super::TestEnv;
 /// the address is in.
 #[cfg(unix)]
 pub(crate) fn browser_that_tells(test_env: &TestEnv) -> (String, PathBuf) {
-    let told = test_env.home().join("address");
+    let address = test_env.home().join("address");
     let text = format!(
         "#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n",
-        told.display()
+        address.display()
     );
     test_env.install_script("tell", &text);
-    ("tell".to_owned(), told)
+    ("tell".to_owned(), address)
 }
 
 /// Follows the sign-in page's answer to the program: posts the form as a browser would.

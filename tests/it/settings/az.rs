@@ -101,7 +101,7 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
     assert!(!entry(&test_env).0.contains(&"--environment".to_owned()));
 
     test_env.simulator.reset();
-    let told = |args: &[&str], variables: &Variables| {
+    let error_of = |args: &[&str], variables: &Variables| {
         let mut command = test_env.aad(args);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let ran = run(&mut command);
@@ -112,21 +112,21 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
     };
     let none = Variables::new();
     assert_eq!(
-        told(&["sync", "-e", "AzureUSGovernmentCloud"], &none),
+        error_of(&["sync", "-e", "AzureUSGovernmentCloud"], &none),
         "error: `az` is set to the cloud `Simulated`, but `--environment AzureUSGovernmentCloud` was asked for\n\
          hint: run `az cloud set --name AzureUSGovernment` and `az login`, or omit `--environment`\n"
     );
     let elsewhere = [("AZURE_CONFIG_DIR", "/my az")].map(|(name, dir)| pair(name, dir));
     assert_eq!(
-        told(&["sync", "-e", "AzureChinaCloud"], &elsewhere.to_vec()),
+        error_of(&["sync", "-e", "AzureChinaCloud"], &elsewhere.to_vec()),
         "error: `az` is set to the cloud `AzureCloud`, but `--environment AzureChinaCloud` was asked for\n\
          hint: run `AZURE_CONFIG_DIR='/my az' az cloud set --name AzureChinaCloud` and `AZURE_CONFIG_DIR='/my az' az login`, or omit `--environment`\n"
     );
     let variable = vec![pair("AZURE_CLOUD_NAME", "AzureChinaCloud")];
-    let refused = told(&["list", "-e", CLOUD], &variable);
+    let refused = error_of(&["list", "-e", CLOUD], &variable);
     assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
     let unknown = vec![pair("AZURE_CLOUD_NAME", "nonsense")];
-    let refused = told(&["sync"], &unknown);
+    let refused = error_of(&["sync"], &unknown);
     assert!(refused.contains("`AZURE_CLOUD_NAME`"), "{refused}");
 }
 

@@ -98,7 +98,7 @@ fn a_way_to_give_a_value_is_named_once() {
 }
 
 #[test]
-fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl() {
+fn a_flag_without_effect_is_reported_when_it_is_written_and_not_at_each_call_of_kubectl() {
     let test_env = TestEnv::new();
     let authority = test_env.simulator.authority_url();
     // az's entry with `devicecode` replaced by `azurecli`.
@@ -119,10 +119,10 @@ fn a_flag_without_use_is_told_when_it_is_written_and_not_at_each_call_of_kubectl
     ];
     let quiet = run(&mut test_env.aad(&args));
     assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""));
-    let told = run(test_env.aad(&args).args(["-v", "1"]));
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let verbose = run(test_env.aad(&args).args(["-v", "1"]));
+    assert_eq!(verbose.code, 0, "{}", verbose.stderr);
     for flag in ["`--environment`", "`--client-id`"] {
-        assert!(told.stderr.contains(flag), "{}", told.stderr);
+        assert!(verbose.stderr.contains(flag), "{}", verbose.stderr);
     }
     let synced = sync(&test_env, &["-l", "azurecli", "--legacy"], &[]);
     assert!(

@@ -181,7 +181,7 @@ fn the_last_sign_in_counts_whatever_the_clock_says() {
 }
 
 #[test]
-fn what_was_removed_or_replaced_meanwhile_stays_so() {
+fn a_session_that_another_process_removed_or_replaced_stays_so() {
     let cache = cache(&[]);
     sign_in(&cache, "ann", "one", Some("one"), 1);
     let account = session("ann", "one", &[]).account;

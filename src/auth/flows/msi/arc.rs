@@ -118,11 +118,11 @@ mod tests {
         assert_eq!(read_key(&good, dir.path()).expect("a key").expose(), "k");
         let other = tempfile::tempdir().expect("a temporary directory");
         assert!(read_key(&good, other.path()).is_err());
-        let told = |path: &Path| read_key(path, dir.path()).expect_err("refused").render();
-        let missing = told(&dir.path().join("missing.key"));
+        let explanation = |path: &Path| read_key(path, dir.path()).expect_err("refused").render();
+        let missing = explanation(&dir.path().join("missing.key"));
         assert!(missing.contains("there is no such file"), "{missing}");
         assert!(missing.contains("azcmagent check"), "{missing}");
-        assert!(told(&write("empty.key", "")).contains("it is empty"));
+        assert!(explanation(&write("empty.key", "")).contains("it is empty"));
         assert!(read_key(&write("a.txt", "k"), dir.path()).is_err());
         assert!(read_key(&write("big.key", &"k".repeat(5000)), dir.path()).is_err());
         assert!(read_key(&dir.path().join("../x/a.key"), dir.path()).is_err());

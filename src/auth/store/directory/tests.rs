@@ -18,7 +18,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn files_are_for_the_owner_alone_and_nothing_else_stays() {
+fn files_are_private_to_the_owner_and_nothing_else_is_left() {
     let (_temp, directory) = directory();
     directory.write("a", b"one", None).expect("written");
     directory.write("a", b"two", None).expect("replaced");
