@@ -83,7 +83,7 @@ fn az_signed_in_as_a_managed_identity_gets_no_context_for_another_tenants_cluste
     assert_eq!(signed_in.code, 0, "{}", signed_in.stderr);
     let synced = run(&mut test_env.sync(&["-o", "json"]));
     only_the_first_tenants_are_written(&test_env, &synced);
-    let said = "own tenant alone";
+    let said = "only for its own tenant";
     assert!(synced.stdout.contains(said), "{}", synced.stdout);
 }
 
