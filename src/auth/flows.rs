@@ -41,8 +41,9 @@ pub(super) trait Flow: Send + Sync {
     async fn sign_in(&self, cx: FlowContext<'_>) -> Result<Tokens>;
 }
 
-/// What the cache, the locks and the prompts need to know about a sign-in, in addition to its mode's row.
-#[derive(Debug, Clone, Copy, Default)]
+/// What the cache, the locks and the prompts need to know about a sign-in, in addition to its mode's row. No field has
+/// a default: a new mode decides on each.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Profile<'a> {
     /// The kind of sign-in in the cache key. Modes of one family share their tokens.
     pub(super) family: &'static str,

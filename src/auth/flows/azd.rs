@@ -24,8 +24,11 @@ impl Flow for Azd {
     fn profile(&self) -> Profile<'_> {
         Profile {
             family: "azd",
+            client_id: None,
+            legacy: false,
+            pop: None,
+            user: None,
             login_command: Some(login_command),
-            ..Profile::default()
         }
     }
 

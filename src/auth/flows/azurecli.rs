@@ -25,8 +25,11 @@ impl Flow for AzureCli {
     fn profile(&self) -> Profile<'_> {
         Profile {
             family: "az",
+            client_id: None,
+            legacy: false,
+            pop: None,
+            user: None,
             login_command: Some(login_command),
-            ..Profile::default()
         }
     }
 

@@ -24,7 +24,10 @@ impl Flow for AzurePipelines {
         Profile {
             family: "pipelines",
             client_id: Some(&self.client_id),
-            ..Profile::default()
+            legacy: false,
+            pop: None,
+            user: None,
+            login_command: None,
         }
     }
 

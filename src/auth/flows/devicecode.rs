@@ -48,8 +48,9 @@ impl Flow for login::DeviceCode {
             family: USER,
             client_id: Some(&self.client_id),
             legacy: self.legacy,
+            pop: None,
             user: Some(User::new(self.login_hint.as_deref(), false)),
-            ..Profile::default()
+            login_command: None,
         }
     }
 

@@ -34,9 +34,10 @@ impl Flow for login::Interactive {
         Profile {
             family: USER,
             client_id: Some(&self.client_id),
+            legacy: false,
             pop: self.pop.as_ref(),
             user: Some(User::new(self.login_hint.as_deref(), true)),
-            ..Profile::default()
+            login_command: None,
         }
     }
 

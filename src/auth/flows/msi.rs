@@ -65,7 +65,11 @@ impl Flow for Msi {
     fn profile(&self) -> Profile<'_> {
         Profile {
             family: "managed identity",
-            ..Profile::default()
+            client_id: None,
+            legacy: false,
+            pop: None,
+            user: None,
+            login_command: None,
         }
     }
 

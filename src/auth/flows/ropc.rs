@@ -22,8 +22,10 @@ impl Flow for login::Ropc {
         Profile {
             family: PASSWORD,
             client_id: Some(&self.client_id),
+            legacy: false,
             pop: self.pop.as_ref(),
-            ..Profile::default()
+            user: None,
+            login_command: None,
         }
     }
 

@@ -28,7 +28,8 @@ impl Flow for Spn {
             client_id: Some(&self.client_id),
             legacy: self.legacy,
             pop: self.pop.as_ref(),
-            ..Profile::default()
+            user: None,
+            login_command: None,
         }
     }
 

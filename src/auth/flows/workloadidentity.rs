@@ -35,7 +35,10 @@ impl Flow for WorkloadIdentity {
         Profile {
             family: "workload",
             client_id: Some(&self.client_id),
-            ..Profile::default()
+            legacy: false,
+            pop: None,
+            user: None,
+            login_command: None,
         }
     }
 
