@@ -39,7 +39,7 @@ fn a_wait_for_which_there_is_no_time_is_reported_and_not_begun() {
         let got = get_token(&test_env, "spn", args);
         assert_eq!(got.code, 1, "{}", got.stderr);
         assert!(
-            got.stderr.contains("asks to wait for 300 s"),
+            got.stderr.contains("asks for a wait of 300 s"),
             "{}",
             got.stderr
         );
