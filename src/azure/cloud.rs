@@ -17,7 +17,7 @@ pub(crate) use tools::ToolCloud;
 
 /// The variable that names the file of a custom cloud.
 pub(crate) const CUSTOM_CLOUD_VARIABLE: &str = "AZURE_ENVIRONMENT_FILEPATH";
-/// The `--environment` of a custom cloud, which the file in [`CUSTOM_CLOUD_VARIABLE`] describes.
+/// The `--environment` of a custom cloud, which the file in `CUSTOM_CLOUD_VARIABLE` describes.
 pub const CUSTOM_CLOUD: &str = "AzureStackCloud";
 /// The largest file that is read for a custom cloud, in bytes: real ones have about 3 KB.
 const CUSTOM_CLOUD_LIMIT: u64 = 1 << 20;

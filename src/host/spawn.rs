@@ -92,7 +92,7 @@ impl Host {
     /// Starts this program again in the background and returns its process id. `input` goes to its
     /// standard input, because other processes can read arguments.
     ///
-    /// The new process calls [`detach`] first, so that it outlives the command that started it.
+    /// The new process calls `detach` first, so that it outlives the command that started it.
     ///
     /// # Errors
     /// If it can't be started.

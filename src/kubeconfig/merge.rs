@@ -1,7 +1,7 @@
 //! Adds and updates clusters in a kubeconfig. Pure: values in, values out.
 //!
 //! Our entries are found by the ARM id in their extension, whatever their name is now. Only the fields
-//! that a sync manages are set (see [`overlay`]). `current-context` is not changed: with hundreds of
+//! that a sync manages are set (see `overlay`). `current-context` is not changed: with hundreds of
 //! clusters there is no obvious choice.
 
 mod overlay;
