@@ -136,21 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let names = fs::read_dir(dir).expect("a directory");
-        let mut names: Vec<_> = names
-            .map(|entry| {
-                entry
-                    .expect("readable")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        names.sort();
-        names
-    }
+    use crate::kubeconfig::siblings::names;
 
     /// A file that holds `now` after a run was killed while it replaced `old` by `new`.
     fn interrupted(dir: &Path, old: &[u8], new: &[u8], now: &[u8]) -> PathBuf {

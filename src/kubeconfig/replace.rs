@@ -158,21 +158,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let names = fs::read_dir(dir).expect("a directory");
-        let mut names: Vec<_> = names
-            .map(|entry| {
-                entry
-                    .expect("readable")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        names.sort();
-        names
-    }
+    use crate::kubeconfig::siblings::names;
 
     #[test]
     fn in_place_it_stays_the_same_file_and_nothing_is_left_beside_it() {

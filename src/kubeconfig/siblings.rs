@@ -60,6 +60,23 @@ pub(super) fn sync_directory(path: &Path) {
 #[cfg(not(unix))]
 pub(super) fn sync_directory(_: &Path) {}
 
+/// The names in a directory, sorted.
+#[cfg(all(test, unix))]
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .expect("a directory")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
+use crate::kubeconfig::siblings::names;
 
 fn update(path: &Path, mut edit: impl FnMut(&str) -> Result<String>) -> Result<()> {
     update_all(&[path.to_owned()], &|_| (), |texts| {
@@ -16,21 +17,6 @@ fn append(text: &str) -> Result<String> {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("a file").permissions().mode() & 0o777
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir)
-        .expect("a directory")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]
