@@ -80,6 +80,11 @@ impl Authority {
     }
 }
 
+/// Whether a tenant is named by its id, not by a domain.
+pub(crate) fn is_tenant_id(tenant: &str) -> bool {
+    uuid::Uuid::try_parse(tenant).is_ok()
+}
+
 /// Refuses a tenant that could change the path of a request.
 ///
 /// # Errors

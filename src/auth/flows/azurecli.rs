@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use super::{Flow, Profile};
 use crate::{
     auth::{
-        FlowContext, cli_account_fingerprint,
+        FlowContext,
+        authority::is_tenant_id,
+        cli_account_fingerprint,
         developer_cli::{answer, entra_failure, last_lines, run, token},
         oauth::{
             Tokens,
@@ -59,8 +61,8 @@ impl Flow for AzureCli {
         let token = token(&fields, "az", "accessToken", seconds(&fields, "expires_on"))?;
         let tenant = text(&fields, "tenant").unwrap_or_default();
         if subscription.is_some()
-            && looks_like_id(cx.tenant)
-            && looks_like_id(tenant)
+            && is_tenant_id(cx.tenant)
+            && is_tenant_id(tenant)
             && !tenant.eq_ignore_ascii_case(cx.tenant)
         {
             return Err(Failure::of(
@@ -74,10 +76,6 @@ impl Flow for AzureCli {
         }
         Ok(token)
     }
-}
-
-fn looks_like_id(tenant: &str) -> bool {
-    uuid::Uuid::try_parse(tenant).is_ok()
 }
 
 /// The `az login` for the directory and the cloud that are used.

@@ -13,6 +13,7 @@ use super::{
     tokens::request_silently,
 };
 use crate::{
+    auth::authority::is_tenant_id,
     azure::{Arm, arm::Identity},
     error::{Failure, Kind},
     fleet::{ClusterRun, State},
@@ -54,7 +55,7 @@ impl<'a> HomeTenant<'a> {
                 None => None,
             },
         };
-        let id = tenant.filter(|tenant| is_id(tenant))?;
+        let id = tenant.filter(|tenant| is_tenant_id(tenant))?;
         Some(Self {
             id,
             request,
@@ -69,7 +70,7 @@ impl<'a> HomeTenant<'a> {
         for run in clusters {
             let tenant = &run.cluster.tenant_id;
             if let Some(args) = run.entries().and_then(|entries| entries.token_args.clone())
-                && is_id(tenant)
+                && is_tenant_id(tenant)
                 && !tenant.eq_ignore_ascii_case(&self.id)
             {
                 foreign.entry(args).or_default().push(run);
@@ -131,8 +132,4 @@ async fn identity_of_contexts(request: &SyncRequest, observer: &dyn Observer) ->
     );
     let token = request_silently(&fleet.host, &args, observer).await.ok()?;
     Some(Identity::of(&token.secret))
-}
-
-fn is_id(tenant: &str) -> bool {
-    uuid::Uuid::try_parse(tenant).is_ok()
 }
