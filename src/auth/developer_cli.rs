@@ -19,6 +19,10 @@ use crate::{
     tool_config::ACCOUNT_VARIABLES,
 };
 
+mod messages;
+
+pub(super) use messages::summary;
+
 pub(super) async fn run(
     cx: FlowContext<'_>,
     program: &str,
@@ -94,7 +98,7 @@ pub(super) fn answer(
     };
     Err(match finished.stderr.trim() {
         "" => failure,
-        said => failure.because(format!("it said: {}", last_lines(said))),
+        said => failure.because(format!("it said: {}", summary(said))),
     })
 }
 
@@ -172,17 +176,6 @@ pub(super) fn entra_failure(
     })
 }
 
-/// The end of what a program wrote, on one line.
-pub(super) fn last_lines(text: &str) -> String {
-    const LIMIT: usize = 600;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth_back(LIMIT) {
-        Some((at, _)) => format!("…{}", &line[at..]),
-        None if line.is_empty() => "it said nothing".to_owned(),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,12 +214,5 @@ mod tests {
         }
         assert!(find_answer(&"{".repeat(1 << 20), "accessToken").is_none());
         assert!(find_answer(&r#"{"a":"#.repeat(1 << 18), "accessToken").is_none());
-    }
-
-    #[test]
-    fn the_beginning_of_long_output_is_cut() {
-        let said = last_lines(&format!("{} end\n of it", "x ".repeat(2000)));
-        assert!(said.starts_with('…') && said.ends_with("end of it"));
-        assert!(said.len() < 700);
     }
 }

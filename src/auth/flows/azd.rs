@@ -8,7 +8,7 @@ use super::{Flow, Profile};
 use crate::{
     auth::{
         FlowContext, cli_account_fingerprint,
-        developer_cli::{answer, entra_failure, last_lines, run, token},
+        developer_cli::{answer, entra_failure, run, summary, token},
         oauth::{Tokens, answer::text},
     },
     error::{Failure, Kind, Result},
@@ -79,7 +79,7 @@ fn azd_failure(cx: FlowContext<'_>, finished: &Finished) -> Failure {
             Some(line.pointer("/data/message")?.as_str()?.to_owned())
         })
         .next_back();
-    let said = last_lines(&message.unwrap_or_else(|| finished.stderr.clone()));
+    let said = summary(&message.unwrap_or_else(|| finished.stderr.clone()));
     let login = login_command(cx.host, cx.tenant);
     if let Some(failure) = entra_failure(&said, "azd", |_| format!("run `{login}`")) {
         return failure;

@@ -8,7 +8,7 @@ use crate::{
         FlowContext,
         authority::is_tenant_id,
         cli_account_fingerprint,
-        developer_cli::{answer, entra_failure, last_lines, run, token},
+        developer_cli::{answer, entra_failure, run, summary, token},
         oauth::{
             Tokens,
             answer::{seconds, text},
@@ -92,7 +92,7 @@ fn command_of_az(host: &Host, command: &str) -> CommandLine {
 }
 
 fn az_failure(cx: FlowContext<'_>, subscription: Option<&str>, stderr: &str) -> Failure {
-    let said = last_lines(without_advice(stderr));
+    let said = summary(without_advice(stderr));
     let az = |command| command_of_az(cx.host, command);
     let login = login_command(cx.host, cx.tenant);
     let failure = |kind, message: &str| Failure::of(kind, message).because(&said);

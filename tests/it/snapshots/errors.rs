@@ -79,6 +79,9 @@ fn sign_in_with_az_and_azd() {
     let script = format!("#!/bin/sh\necho '{message}' >&2\nexit 1\n");
     test_env.install_script("az", &script);
     page.run(&az);
+    page.note("az fails with a traceback");
+    test_env.install_script("az", &failing_with(AZ_TRACEBACK));
+    page.run(&az);
     page.note("az answers with something else");
     test_env.install_script("az", "#!/bin/sh\necho hello\n");
     page.run(&az);
@@ -89,7 +92,35 @@ fn sign_in_with_az_and_azd() {
     page.note("nobody is signed in to azd");
     test_env.install_azd();
     page.run(&azd);
+    page.note("azd asks an az that fails with a traceback");
+    test_env.install_script("azd", &failing_with(AZ_TRACEBACK));
+    page.run(&azd);
     page.assert("errors_developer_tools");
+}
+
+/// What az prints when it fails in an unexpected way, as on Windows.
+const AZ_TRACEBACK: &str = "\
+WARNING: You have 2 updates available. Consider updating your CLI installation with 'az upgrade'\r
+ERROR: The command failed with an unexpected error. Here is the traceback:\r
+ERROR: HTTPSConnectionPool(port=443): Max retries exceeded\r
+Traceback (most recent call last):\r
+  File \"urllib3/connection.py\", line 174, in _new_conn\r
+    conn = connection.create_connection(\r
+socket.gaierror: [Errno -2] Name or service not known\r
+\r
+During handling of the above exception, another exception occurred:\r
+\r
+Traceback (most recent call last):\r
+  File \"requests/adapters.py\", line 501, in send\r
+    raise ConnectionError(e, request=request)\r
+requests.exceptions.ConnectionError: HTTPSConnectionPool(port=443): Max retries exceeded\r
+To check existing issues, please visit: https://github.com/Azure/azure-cli/issues\r
+To open a new issue, please run `az feedback`\r
+";
+
+/// A script that prints `text` on stderr and fails.
+fn failing_with(text: &str) -> String {
+    format!("#!/bin/sh\ncat >&2 <<'EOF'\n{text}EOF\nexit 1\n")
 }
 
 #[test]
