@@ -1,0 +1,202 @@
+//! The documents of `-o json` and `-o yaml`. Their field names are stable.
+
+use serde::Serialize;
+
+use crate::{
+    fleet::{Action, Cluster, ClusterRun, State},
+    host::timestamp::rfc3339,
+    ops::{
+        discovery::Warning,
+        list::ListReport,
+        sync::{FetchedToken, SyncReport},
+    },
+};
+
+/// Why a cluster has no result after an interrupt.
+const NOT_FETCHED: &str = "the sync was interrupted before this cluster was fetched";
+
+/// What `list` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct ListDocument {
+    pub(in crate::cli) clusters: Vec<ClusterRow>,
+    pub(in crate::cli) warnings: Vec<String>,
+}
+
+/// What `sync` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct SyncDocument {
+    pub(in crate::cli) clusters: Vec<SyncRow>,
+    pub(in crate::cli) tokens: Vec<TokenRow>,
+    pub(in crate::cli) summary: Summary,
+    pub(in crate::cli) warnings: Vec<String>,
+    pub(in crate::cli) interrupted: bool,
+}
+
+/// A cluster as ARM lists it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct ClusterRow {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) resource_group: String,
+    pub(super) subscription_id: String,
+    pub(super) subscription: String,
+    pub(super) tenant_id: String,
+    pub(super) location: String,
+    pub(super) kubernetes_version: Option<String>,
+    pub(super) power_state: Option<String>,
+}
+
+/// A cluster and what a sync did about it.
+#[derive(Serialize)]
+pub(in crate::cli) struct SyncRow {
+    #[serde(flatten)]
+    pub(super) cluster: ClusterRow,
+    pub(super) context: Option<String>,
+    pub(super) action: &'static str,
+    pub(super) reason: Option<String>,
+    #[serde(skip)]
+    pub(super) hint: Option<String>,
+}
+
+/// A token that was requested.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct TokenRow {
+    tenant_id: Option<String>,
+    server_id: String,
+    login: String,
+    /// RFC 3339.
+    expires_on: Option<String>,
+    pub(in crate::cli) error: Option<String>,
+}
+
+/// How many clusters had which outcome.
+#[derive(Default, Serialize)]
+pub(in crate::cli) struct Summary {
+    added: usize,
+    updated: usize,
+    unchanged: usize,
+    skipped: usize,
+    pub(in crate::cli) failed: usize,
+}
+
+impl From<&ListReport> for ListDocument {
+    fn from(report: &ListReport) -> Self {
+        let clusters = report.clusters.iter();
+        Self {
+            clusters: clusters.map(|run| ClusterRow::from(&run.cluster)).collect(),
+            warnings: lines(&report.warnings),
+        }
+    }
+}
+
+impl From<&SyncReport> for SyncDocument {
+    fn from(report: &SyncReport) -> Self {
+        Self {
+            summary: Summary::of(&report.clusters),
+            clusters: report.clusters.iter().map(SyncRow::from).collect(),
+            tokens: report.tokens.iter().map(TokenRow::from).collect(),
+            warnings: lines(&report.warnings),
+            interrupted: report.interrupted,
+        }
+    }
+}
+
+fn lines(warnings: &[Warning]) -> Vec<String> {
+    let warnings = warnings.iter();
+    warnings
+        .map(|warning| warning.failure.to_string())
+        .collect()
+}
+
+impl From<&Cluster> for ClusterRow {
+    fn from(cluster: &Cluster) -> Self {
+        Self {
+            id: cluster.id.clone(),
+            name: cluster.name.clone(),
+            resource_group: cluster.resource_group.clone(),
+            subscription_id: cluster.subscription_id.clone(),
+            subscription: cluster.subscription_name.clone(),
+            tenant_id: cluster.tenant_id.clone(),
+            location: cluster.location.clone(),
+            kubernetes_version: cluster.kubernetes_version.clone(),
+            power_state: cluster.power_state.clone(),
+        }
+    }
+}
+
+impl From<&ClusterRun> for SyncRow {
+    fn from(run: &ClusterRun) -> Self {
+        let mut row = Self {
+            cluster: ClusterRow::from(&run.cluster),
+            context: None,
+            action: "skipped",
+            reason: None,
+            hint: None,
+        };
+        match &run.state {
+            State::Planned(planned) => {
+                row.context = Some(planned.context.clone());
+                row.action = match planned.action {
+                    Action::Added => "added",
+                    Action::Updated => "updated",
+                    Action::Unchanged => "unchanged",
+                };
+            }
+            State::Failed(failure) => {
+                row.action = "failed";
+                row.reason = Some(failure.to_string());
+                row.hint = failure.hint_text().map(str::to_owned);
+            }
+            State::Skipped(reason) => row.reason = Some((*reason).to_owned()),
+            State::Listed | State::Converted(_) => row.reason = Some(NOT_FETCHED.to_owned()),
+        }
+        row
+    }
+}
+
+impl From<&FetchedToken> for TokenRow {
+    fn from(token: &FetchedToken) -> Self {
+        let expires_on = token.expires_on.as_ref();
+        Self {
+            tenant_id: token.tenant_id.clone(),
+            server_id: token.server_id.clone(),
+            login: token.login.clone(),
+            expires_on: expires_on.ok().and_then(|unix| rfc3339(*unix)),
+            error: expires_on.err().map(ToString::to_string),
+        }
+    }
+}
+
+impl Summary {
+    fn of(clusters: &[ClusterRun]) -> Self {
+        let mut summary = Self::default();
+        for run in clusters {
+            *match &run.state {
+                State::Planned(planned) => match planned.action {
+                    Action::Added => &mut summary.added,
+                    Action::Updated => &mut summary.updated,
+                    Action::Unchanged => &mut summary.unchanged,
+                },
+                State::Failed(_) => &mut summary.failed,
+                State::Skipped(_) | State::Listed | State::Converted(_) => &mut summary.skipped,
+            } += 1;
+        }
+        summary
+    }
+
+    /// How many clusters have a context.
+    pub(in crate::cli) fn written(&self) -> usize {
+        self.added + self.updated + self.unchanged
+    }
+
+    pub(in crate::cli) fn sentence(&self) -> String {
+        format!(
+            "{} added, {} updated, {} unchanged, {} skipped, {} failed",
+            self.added, self.updated, self.unchanged, self.skipped, self.failed
+        )
+    }
+}

@@ -1,0 +1,77 @@
+//! The tables of `sync` and `list`, and the names of `-o name`.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::output,
+    document::{ClusterRow, ListDocument, SyncDocument},
+};
+use crate::error::printable;
+
+const HEADINGS: [&str; 6] = [
+    "CLUSTER",
+    "SUBSCRIPTION",
+    "GROUP",
+    "LOCATION",
+    "VERSION",
+    "POWER",
+];
+
+impl SyncDocument {
+    pub(in crate::cli) fn table(&self) -> String {
+        let [a, b, c, d, e, f] = HEADINGS;
+        let rows = self.clusters.iter().map(|row| {
+            let [a, b, c, d, e, f] = row.cluster.cells();
+            let context = row.context.clone().unwrap_or_default();
+            let result = match &row.reason {
+                Some(reason) => format!("{}: {reason}", row.action),
+                None => row.action.to_owned(),
+            };
+            [a, b, c, d, e, f, context, result]
+        });
+        output::table([a, b, c, d, e, f, "CONTEXT", "RESULT"], rows)
+    }
+
+    /// What can be done about the failures, each hint once.
+    pub(in crate::cli) fn hints(&self) -> BTreeSet<&str> {
+        let rows = self.clusters.iter();
+        rows.filter_map(|row| row.hint.as_deref()).collect()
+    }
+
+    /// The contexts that lead to the fleet's clusters.
+    pub(in crate::cli) fn names(&self) -> String {
+        names(
+            self.clusters
+                .iter()
+                .filter_map(|row| row.context.as_deref()),
+        )
+    }
+}
+
+impl ListDocument {
+    pub(in crate::cli) fn table(&self) -> String {
+        output::table(HEADINGS, self.clusters.iter().map(ClusterRow::cells))
+    }
+
+    /// The clusters' names.
+    pub(in crate::cli) fn names(&self) -> String {
+        names(self.clusters.iter().map(|row| row.name.as_str()))
+    }
+}
+
+impl ClusterRow {
+    fn cells(&self) -> [String; 6] {
+        [
+            self.name.clone(),
+            self.subscription.clone(),
+            self.resource_group.clone(),
+            self.location.clone(),
+            self.kubernetes_version.clone().unwrap_or_default(),
+            self.power_state.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("{}\n", printable(name))).collect()
+}
