@@ -22,6 +22,8 @@ mod log;
 mod output;
 mod progress;
 mod report;
+#[expect(dead_code, unused_imports, reason = "the screens that use it follow")]
+mod screen;
 mod sync;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
