@@ -16,6 +16,7 @@ mod host;
 mod jwt;
 mod kubeconfig;
 mod login;
+mod near;
 mod ops;
 mod secret;
 mod tool_config;

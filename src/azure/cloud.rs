@@ -9,6 +9,7 @@ use crate::{
     clouds::{CLOUDS, CloudRow},
     error::{Failure, Kind, Result},
     host::{self, Host, http::require_tls},
+    near,
 };
 
 mod tools;
@@ -120,11 +121,14 @@ fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
         })
         .map(Some)
         .ok_or_else(|| {
-            let names: Vec<_> = CLOUDS.iter().map(|row| format!("`{}`", row.name)).collect();
-            Failure::usage(format!("`{name}` is not a known Azure cloud")).hint(format!(
+            let names = CLOUDS.iter().map(|row| row.name);
+            let quoted: Vec<_> = names.clone().map(|name| format!("`{name}`")).collect();
+            let all = format!(
                 "use {} or `{CUSTOM_CLOUD}` (described by the file that `{CUSTOM_CLOUD_VARIABLE}` names)",
-                names.join(", ")
-            ))
+                quoted.join(", ")
+            );
+            Failure::usage(format!("`{name}` is not a known Azure cloud"))
+                .hint(near::hint(name, names.chain([CUSTOM_CLOUD]), &all))
         })
 }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::Param;
-use crate::error::{Failure, Result};
+use crate::{
+    error::{Failure, Result},
+    near,
+};
 
 /// A way to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -284,8 +287,9 @@ impl LoginMode {
             .map(|row| row.mode)
             .ok_or_else(|| {
                 let names: Vec<_> = MODES.iter().map(|row| row.name).collect();
+                let all = format!("use one of {}", names.join(", "));
                 Failure::usage(format!("`{name}` is not a login mode"))
-                    .hint(format!("use one of {}", names.join(", ")))
+                    .hint(near::hint(name, names, &all))
             })
     }
 

@@ -10,7 +10,7 @@ use std::{
 use crate::support::repository;
 
 /// A module and the modules that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
@@ -21,6 +21,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "host",
             "kubeconfig",
             "login",
+            "near",
             "ops",
         ],
     ),
@@ -36,11 +37,12 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "host",
             "kubeconfig",
             "login",
+            "near",
             "secret",
             "tool_config",
         ],
     ),
-    ("fleet", &["error"]),
+    ("fleet", &["error", "near"]),
     (
         "azure",
         &[
@@ -50,6 +52,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "fleet",
             "host",
             "jwt",
+            "near",
             "secret",
             "tool_config",
         ],
@@ -62,20 +65,22 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "host",
             "jwt",
             "login",
+            "near",
             "secret",
             "tool_config",
         ],
     ),
     (
         "kubeconfig",
-        &["error", "fleet", "host", "login", "tool_config"],
+        &["error", "fleet", "host", "login", "near", "tool_config"],
     ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
-    ("login", &["error", "host", "secret"]),
+    ("login", &["error", "host", "near", "secret"]),
     ("host", &["error", "secret"]),
     ("clouds", &[]),
     ("error", &[]),
     ("jwt", &[]),
+    ("near", &[]),
     ("secret", &[]),
     ("tool_config", &["error", "host"]),
 ];

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::error::{Failure, Result};
+use crate::{
+    error::{Failure, Result},
+    near,
+};
 
 /// Where tokens are to be stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,12 +37,12 @@ impl StoreChoice {
             Some("file") => Self::File,
             Some("none") => Self::None,
             Some(other) => {
-                return Err(
-                    Failure::usage(format!("`{other}` is not a token store")).hint(format!(
-                        "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",
-                        Self::WORDS.join("`, `")
-                    )),
+                let all = format!(
+                    "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",
+                    Self::WORDS.join("`, `")
                 );
+                return Err(Failure::usage(format!("`{other}` is not a token store"))
+                    .hint(near::hint(other, Self::WORDS, &all)));
             }
         })
     }
