@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+mod code;
+
+pub use code::{CODES, Code};
+
 /// Everything succeeded.
 pub(crate) const EXIT_OK: u8 = 0;
 /// The command failed.
@@ -52,6 +56,8 @@ pub struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// If the kind's own is too general.
+    code: Option<Code>,
 }
 
 impl Failure {
@@ -72,6 +78,7 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            code: None,
         }
     }
 
@@ -100,6 +107,13 @@ impl Failure {
         self
     }
 
+    /// Sets a code that tells more than that of the kind.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     /// Sets what failed as the message. The old message becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
@@ -119,6 +133,11 @@ impl Failure {
     /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The stable code that reports show to scripts.
+    pub fn stable_code(&self) -> Code {
+        self.code.unwrap_or(self.kind.into())
     }
 
     /// The message, without causes.

@@ -6,7 +6,7 @@ mod names;
 mod scope;
 mod subscription;
 
-pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, State};
+pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
 pub(crate) use id::ClusterId;
 pub(crate) use names::ContextNames;
 pub(crate) use scope::Tenant;

@@ -3,6 +3,7 @@
 //! [`merge`] and [`convert`] are pure; only [`mod@file`] writes.
 
 mod auth_provider;
+mod cluster_contexts;
 pub(crate) mod convert;
 mod document;
 mod encoding;

@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     auth::TokenSource,
     azure::Cloud,
-    error::{Failure, Kind, Result},
+    error::{Code, Failure, Kind, Result},
     host::{
         Host,
         http::{
@@ -200,7 +200,7 @@ impl<'a> Arm<'a> {
     }
 
     async fn read_pages(&self, call: Call<'_>, first: Url, items: &mut Vec<Value>) -> Result<()> {
-        let stopped = |why: Failure| call.failed(why);
+        let stopped = |why: Failure| call.failed(why.code(Code::InvalidAnswer));
         let mut visited = HashSet::new();
         let mut at = first;
         while visited.insert(at.as_str().to_owned()) {

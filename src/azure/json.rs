@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::error::{Failure, Result};
+use crate::error::{Code, Failure, Result};
 
 /// A field's text; none if it is missing, empty or of another type.
 pub(super) fn text(value: &Value, name: &str) -> Option<String> {
@@ -19,7 +19,9 @@ pub(super) fn text(value: &Value, name: &str) -> Option<String> {
 /// If it is missing or not a GUID.
 pub(super) fn guid(value: &Value, name: &str, what: &str) -> Result<String> {
     let invalid = |why: String| {
-        Failure::new(format!("ARM's description of a {what} can't be read")).because(why)
+        Failure::new(format!("ARM's description of a {what} can't be read"))
+            .code(Code::InvalidAnswer)
+            .because(why)
     };
     let text =
         text(value, name).ok_or_else(|| invalid(format!("`{name}` is missing or not text")))?;

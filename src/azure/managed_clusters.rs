@@ -12,7 +12,7 @@ use super::{
     json::{guid, text},
 };
 use crate::{
-    error::{Failure, Result},
+    error::{Code, Failure, Result},
     fleet::{Cluster, ClusterId, ClusterRun, State, Subscription},
     secret::Secret,
 };
@@ -127,9 +127,12 @@ fn decode_cluster(item: &Value, subscription: &Subscription) -> ClusterRun {
     };
     let state = match complete(&mut cluster, item) {
         Ok(()) => State::Listed,
-        Err(why) => State::Failed(why.context("ARM's description of the cluster can't be read")),
+        Err(why) => State::Failed(
+            why.context("ARM's description of the cluster can't be read")
+                .code(Code::InvalidAnswer),
+        ),
     };
-    ClusterRun { cluster, state }
+    ClusterRun::new(cluster, state)
 }
 
 /// Decodes the rest. A field that only people read may be missing or of another type; one that decides how to sign in
@@ -174,7 +177,11 @@ fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
 
 /// Decodes the first kubeconfig of an answer. No error repeats any of it.
 fn decode_kubeconfig(body: &[u8]) -> Result<Secret> {
-    let invalid = |why: &str| Failure::new("ARM's answer contains no kubeconfig").because(why);
+    let invalid = |why: &str| {
+        Failure::new("ARM's answer contains no kubeconfig")
+            .code(Code::InvalidAnswer)
+            .because(why)
+    };
     let body: Value = serde_json::from_slice(body).map_err(|why| {
         // Serde's own text can repeat a part of what it read.
         invalid(&format!(
@@ -297,6 +304,7 @@ mod tests {
             ClusterRun {
                 cluster,
                 state: State::Failed(why),
+                ..
             } => (cluster, why.to_string()),
             run => panic!("{run:?}"),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 
 /// A managed cluster, as ARM describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +69,8 @@ fn is(state: &Option<String>, word: &str) -> bool {
 pub struct ClusterRun {
     pub cluster: Cluster,
     pub state: State,
+    /// The context that leads to it in the kubeconfig, from an earlier sync.
+    pub known_context: Option<String>,
 }
 
 /// How far a run has come with a cluster.
@@ -76,13 +78,56 @@ pub struct ClusterRun {
 pub enum State {
     /// ARM listed it.
     Listed,
-    /// It gets no entries, for this reason.
-    Skipped(&'static str),
+    Skipped(Skip),
     Failed(Failure),
     /// Its user kubeconfig was converted to entries.
     Converted(Box<Entries>),
     /// Its entries are part of the new kubeconfig.
     Planned(Planned),
+}
+
+/// Why a cluster gets no entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// It has no Entra ID: its kubeconfig holds an administrator's certificate.
+    LocalAccount,
+    /// ARM returns no kubeconfig for it.
+    Stopped,
+    Deleting,
+    /// The run ended before it was fetched.
+    Interrupted,
+}
+
+impl Skip {
+    /// The reason, about the cluster as `it`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::LocalAccount => "it only has local accounts",
+            Self::Stopped => "it is stopped and ARM returns no kubeconfig",
+            Self::Deleting => "it is being deleted",
+            Self::Interrupted => "the sync was interrupted before this cluster was fetched",
+        }
+    }
+
+    /// What to do about it, if anything.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::LocalAccount => {
+                Some("include clusters with local accounts with `--local-accounts`")
+            }
+            Self::Stopped => Some("start stopped clusters with `az aks start`, then sync again"),
+            Self::Deleting | Self::Interrupted => None,
+        }
+    }
+
+    pub fn code(self) -> Code {
+        match self {
+            Self::LocalAccount => Code::LocalAccount,
+            Self::Stopped => Code::Stopped,
+            Self::Deleting => Code::Deleting,
+            Self::Interrupted => Code::Interrupted,
+        }
+    }
 }
 
 /// A cluster's entries in a kubeconfig.
@@ -116,7 +161,28 @@ pub enum Action {
 
 impl ClusterRun {
     pub fn new(cluster: Cluster, state: State) -> Self {
-        Self { cluster, state }
+        Self {
+            cluster,
+            state,
+            known_context: None,
+        }
+    }
+
+    /// The context that leads to it, if there is one.
+    pub fn context(&self) -> Option<&str> {
+        match &self.state {
+            State::Planned(planned) => Some(&planned.context),
+            _ => self.known_context.as_deref(),
+        }
+    }
+
+    /// Why it was skipped: also what an interrupted run has not come to.
+    pub fn skip(&self) -> Option<Skip> {
+        match &self.state {
+            State::Skipped(skip) => Some(*skip),
+            State::Listed | State::Converted(_) => Some(Skip::Interrupted),
+            State::Failed(_) | State::Planned(_) => None,
+        }
     }
 
     pub fn entries(&self) -> Option<&Entries> {

@@ -14,6 +14,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    cluster_contexts::ClusterContexts,
     convert,
     document::{Document, Section, entries, entry_name},
     owner,
@@ -96,7 +97,7 @@ pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
 }
 
 /// The name of an entry, and its cluster's ARM id in lower case. `None` if it is not ours.
-fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
+pub(super) fn own(entry: &Value, section: Section) -> Option<(&str, String)> {
     let arm_id = entry.get(section.item()).and_then(owner::arm_id)?;
     Some((entry_name(entry)?, arm_id.to_ascii_lowercase()))
 }
@@ -121,6 +122,7 @@ pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterR
     let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
     let mut mergers: BTreeMap<&Path, Merger> = BTreeMap::new();
     let mut clusters = clusters.to_vec();
+    ClusterContexts::find(files).tell(&mut clusters);
     let mut by_name: Vec<_> = clusters.iter_mut().collect();
     by_name.sort_by_cached_key(|run| (run.cluster.name.clone(), run.cluster.key()));
     for run in by_name {

@@ -43,6 +43,10 @@ pub(crate) struct Warning {
     pub(crate) failure: Failure,
     /// Whether the run is incomplete because of it.
     pub(crate) incomplete: bool,
+    /// The id of the tenant, or of the subscription's tenant, if it is known.
+    pub(crate) tenant_id: Option<String>,
+    /// The id of the subscription, if it is one that could not be searched.
+    pub(crate) subscription_id: Option<String>,
 }
 
 impl<'a> Discovery<'a> {
@@ -234,20 +238,25 @@ impl<'a> Discovery<'a> {
             Some(Warning {
                 incomplete: self.is_incomplete_without(tenant, why),
                 failure: self.with_command(why.clone(), tenant),
+                tenant_id: tenant.id.clone(),
+                subscription_id: None,
             })
         });
-        let failed = self
-            .searched
-            .iter()
-            .filter_map(|(_, read)| read.as_ref().err());
-        let failed = failed.map(|why| (why, true));
-        let others = self.failures.iter();
-        let others = others.map(|why| (why, self.request.scope.subscriptions.is_empty()));
-        let subscriptions = failed.chain(others).map(|(why, incomplete)| Warning {
-            failure: why.clone(),
-            incomplete,
+        let subscriptions = self.searched.iter().filter_map(|(subscription, read)| {
+            Some(Warning {
+                failure: read.as_ref().err()?.clone(),
+                incomplete: true,
+                tenant_id: Some(subscription.tenant_id.clone()).filter(|id| !id.is_empty()),
+                subscription_id: Some(subscription.id.clone()),
+            })
         });
-        tenants.chain(subscriptions).collect()
+        let others = self.failures.iter().map(|why| Warning {
+            failure: why.clone(),
+            incomplete: self.request.scope.subscriptions.is_empty(),
+            tenant_id: None,
+            subscription_id: None,
+        });
+        tenants.chain(subscriptions).chain(others).collect()
     }
 
     /// Whether the run is incomplete without a tenant that failed. A named tenant always counts; if subscriptions are

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use kubectl_aad::cli::command;
-use kubectl_aad::internals::{CLOUDS, CUSTOM_CLOUD, MODES, REMEDIES};
+use kubectl_aad::internals::{CLOUDS, CODES, CUSTOM_CLOUD, MODES, REMEDIES};
 
 use crate::support::repository;
 
@@ -136,6 +136,29 @@ fn the_page_of_entra_errors_is_what_the_table_says() {
     assert!(
         fs::read_to_string(&path).unwrap_or_default() == page,
         "`{}` is stale; write it with `AAD_WRITE_REFERENCE=1 cargo test --test it entra_errors`",
+        path.display()
+    );
+}
+
+#[test]
+fn the_page_of_report_codes_is_what_the_enum_says() {
+    let mut page = String::from(
+        "# Codes in reports\n\n\
+         Generated from the program's own table; a test fails when it is stale. In `-o json` and `-o yaml`, `code` says why\n\
+         a cluster failed or was skipped (`clusters`), a token could not be fetched (`tokens`), or something could not be\n\
+         searched (`problems`). A code keeps its meaning; new ones may be added.\n\n\
+         | code | meaning |\n| --- | --- |\n",
+    );
+    for (code, meaning) in CODES {
+        page.push_str(&format!("| `{}` | {meaning} |\n", code.name()));
+    }
+    let path = repository().join("docs/reference/report-codes.md");
+    if std::env::var_os("AAD_WRITE_REFERENCE").is_some() {
+        fs::write(&path, &page).expect("docs/ can be written");
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == page,
+        "`{}` is stale; write it with `AAD_WRITE_REFERENCE=1 cargo test --test it report_codes`",
         path.display()
     );
 }

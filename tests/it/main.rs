@@ -28,6 +28,7 @@ mod convert_parity;
 mod demo;
 mod device_code;
 mod docs;
+mod documents;
 mod env;
 mod failures;
 mod fleet;

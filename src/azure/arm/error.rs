@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::{
-    error::{Failure, Kind, printable},
+    error::{Code, Failure, Kind, printable},
     host::http::{Answer, stray_answer},
     secret::Secret,
 };
@@ -61,6 +61,11 @@ pub(super) fn failure(
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing));
+    let failure = match answer.status {
+        429 => failure.code(Code::Throttled),
+        500..=599 => failure.code(Code::Unavailable),
+        _ => failure,
+    };
     let failure = match &error {
         Some(ArmError { code, message }) => failure.because(format!(
             "ARM answered {} `{}`: {}",

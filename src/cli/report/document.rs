@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    fleet::{Action, Cluster, ClusterRun, State},
+    error::{Code, Failure},
+    fleet::{Action, Cluster, ClusterRun, Skip, State},
     host::timestamp::rfc3339,
     ops::{
         discovery::Warning,
@@ -12,15 +13,13 @@ use crate::{
     },
 };
 
-/// Why a cluster has no result after an interrupt.
-const NOT_FETCHED: &str = "the sync was interrupted before this cluster was fetched";
-
 /// What `list` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ListDocument {
     pub(in crate::cli) clusters: Vec<ClusterRow>,
     pub(in crate::cli) warnings: Vec<String>,
+    problems: Vec<ProblemRow>,
 }
 
 /// What `sync` prints.
@@ -31,6 +30,7 @@ pub(in crate::cli) struct SyncDocument {
     pub(in crate::cli) tokens: Vec<TokenRow>,
     pub(in crate::cli) summary: Summary,
     pub(in crate::cli) warnings: Vec<String>,
+    problems: Vec<ProblemRow>,
     pub(in crate::cli) interrupted: bool,
 }
 
@@ -57,7 +57,8 @@ pub(in crate::cli) struct SyncRow {
     pub(super) context: Option<String>,
     pub(super) action: &'static str,
     pub(super) reason: Option<String>,
-    #[serde(skip)]
+    /// Of what failed or was skipped.
+    pub(super) code: Option<Code>,
     pub(super) hint: Option<String>,
 }
 
@@ -71,6 +72,23 @@ pub(in crate::cli) struct TokenRow {
     /// RFC 3339.
     expires_on: Option<String>,
     pub(in crate::cli) error: Option<String>,
+    code: Option<Code>,
+    hint: Option<String>,
+    /// The contexts that use it.
+    contexts: Vec<String>,
+}
+
+/// A warning, in the order of `warnings`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProblemRow {
+    message: String,
+    code: Code,
+    hint: Option<String>,
+    /// Whether clusters may be missing because of it.
+    incomplete: bool,
+    tenant_id: Option<String>,
+    subscription_id: Option<String>,
 }
 
 /// How many clusters had which outcome.
@@ -89,6 +107,7 @@ impl From<&ListReport> for ListDocument {
         Self {
             clusters: clusters.map(|run| ClusterRow::from(&run.cluster)).collect(),
             warnings: lines(&report.warnings),
+            problems: report.warnings.iter().map(ProblemRow::from).collect(),
         }
     }
 }
@@ -100,6 +119,7 @@ impl From<&SyncReport> for SyncDocument {
             clusters: report.clusters.iter().map(SyncRow::from).collect(),
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
+            problems: report.warnings.iter().map(ProblemRow::from).collect(),
             interrupted: report.interrupted,
         }
     }
@@ -132,14 +152,14 @@ impl From<&ClusterRun> for SyncRow {
     fn from(run: &ClusterRun) -> Self {
         let mut row = Self {
             cluster: ClusterRow::from(&run.cluster),
-            context: None,
+            context: run.context().map(str::to_owned),
             action: "skipped",
             reason: None,
+            code: None,
             hint: None,
         };
         match &run.state {
             State::Planned(planned) => {
-                row.context = Some(planned.context.clone());
                 row.action = match planned.action {
                     Action::Added => "added",
                     Action::Updated => "updated",
@@ -149,10 +169,14 @@ impl From<&ClusterRun> for SyncRow {
             State::Failed(failure) => {
                 row.action = "failed";
                 row.reason = Some(failure.to_string());
+                row.code = Some(failure.stable_code());
                 row.hint = failure.hint_text().map(str::to_owned);
             }
-            State::Skipped(reason) => row.reason = Some((*reason).to_owned()),
-            State::Listed | State::Converted(_) => row.reason = Some(NOT_FETCHED.to_owned()),
+            State::Skipped(_) | State::Listed | State::Converted(_) => {
+                row.reason = run.skip().map(|skip| skip.reason().to_owned());
+                row.code = run.skip().map(Skip::code);
+                row.hint = run.skip().and_then(Skip::hint).map(str::to_owned);
+            }
         }
         row
     }
@@ -167,6 +191,26 @@ impl From<&FetchedToken> for TokenRow {
             login: token.login.clone(),
             expires_on: expires_on.ok().and_then(|unix| rfc3339(*unix)),
             error: expires_on.err().map(ToString::to_string),
+            code: expires_on.err().map(Failure::stable_code),
+            hint: expires_on
+                .err()
+                .and_then(Failure::hint_text)
+                .map(str::to_owned),
+            contexts: token.contexts.clone(),
+        }
+    }
+}
+
+impl From<&Warning> for ProblemRow {
+    fn from(warning: &Warning) -> Self {
+        let failure = &warning.failure;
+        Self {
+            message: failure.to_string(),
+            code: failure.stable_code(),
+            hint: failure.hint_text().map(str::to_owned),
+            incomplete: warning.incomplete,
+            tenant_id: warning.tenant_id.clone(),
+            subscription_id: warning.subscription_id.clone(),
         }
     }
 }

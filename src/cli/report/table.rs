@@ -38,13 +38,10 @@ impl SyncDocument {
         rows.filter_map(|row| row.hint.as_deref()).collect()
     }
 
-    /// The contexts that lead to the fleet's clusters.
+    /// The contexts of the clusters that are in the kubeconfig as ARM describes them now.
     pub(in crate::cli) fn names(&self) -> String {
-        names(
-            self.clusters
-                .iter()
-                .filter_map(|row| row.context.as_deref()),
-        )
+        let synced = self.clusters.iter().filter(|row| row.reason.is_none());
+        names(synced.filter_map(|row| row.context.as_deref()))
     }
 }
 

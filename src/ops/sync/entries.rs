@@ -7,8 +7,8 @@ use super::{
     exec_args::{ClusterSignIn, exec_args},
 };
 use crate::{
-    error::{Failure, Kind, Result},
-    fleet::{Cluster, Entries, State},
+    error::{Code, Failure, Kind, Result},
+    fleet::{Cluster, Entries, Skip, State},
     kubeconfig::{
         UserCredential, UserKubeconfig,
         convert::{EXEC_COMMAND, INSTALL_HINT},
@@ -17,9 +17,6 @@ use crate::{
     login::{AKS_SERVER_ID, Param},
     secret::Secret,
 };
-
-/// Why a cluster without Entra ID is skipped: its kubeconfig holds an administrator's certificate.
-const LOCAL_ACCOUNTS_ONLY: &str = "it only has local accounts: include it with `--local-accounts`";
 
 /// Microsoft's services whose tokens open more than a cluster. The list only makes the error clearer: any application
 /// that is not known to be the cluster's is refused.
@@ -39,11 +36,11 @@ const OTHER_SERVICES: [(&str, &str); 9] = [
 ];
 
 /// Why a cluster gets no entries, if that is known before its kubeconfig is.
-pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<&'static str> {
+pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<Skip> {
     if !cluster.aad && !request.local_accounts {
-        return Some(LOCAL_ACCOUNTS_ONLY);
+        return Some(Skip::LocalAccount);
     }
-    cluster.is_being_deleted().then_some("it is being deleted")
+    cluster.is_being_deleted().then_some(Skip::Deleting)
 }
 
 /// Turns ARM's answer for a cluster into entries.
@@ -54,15 +51,13 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
         Err(failure)
             if cluster.is_stopped() && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
         {
-            return State::Skipped(
-                "it is stopped and ARM returns no kubeconfig: sync again after `az aks start`",
-            );
+            return State::Skipped(Skip::Stopped);
         }
         Err(failure) => return State::Failed(failure),
     };
     match entries(answer.expose().as_bytes(), cluster, request) {
         Ok(Some(entries)) => State::Converted(Box::new(entries)),
-        Ok(None) => State::Skipped(LOCAL_ACCOUNTS_ONLY),
+        Ok(None) => State::Skipped(Skip::LocalAccount),
         Err(failure) => State::Failed(failure),
     }
 }
@@ -70,7 +65,7 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
 /// The entries of a cluster; none for a local account that is not wanted.
 fn entries(answer: &[u8], cluster: &Cluster, request: &SyncRequest) -> Result<Option<Entries>> {
     let theirs = parse_user_kubeconfig(answer)
-        .map_err(|e| Failure::new("ARM's kubeconfig for it can't be used").because(e))?;
+        .map_err(|e| unusable("ARM's kubeconfig for it can't be used").because(e))?;
     let user = user_value(&theirs, cluster, request)?;
     Ok(user.map(|(user, token_args)| Entries {
         cluster: theirs.cluster,
@@ -95,7 +90,7 @@ fn user_value(
     };
     let server_id = wanted
         .text(Param::ServerId)
-        .ok_or_else(|| Failure::new("ARM's kubeconfig for it names no server application"))?;
+        .ok_or_else(|| unusable("ARM's kubeconfig for it names no server application"))?;
     let sign_in = ClusterSignIn {
         tenant_id: cluster.tenant_id.clone(),
         server_id: server_application(server_id, cluster, request)?,
@@ -144,7 +139,7 @@ fn server_application(id: &str, cluster: &Cluster, request: &SyncRequest) -> Res
     if id == AKS_SERVER_ID || own || request.allowed_servers.contains(&id) {
         return Ok(id);
     }
-    Err(match service {
+    let failure = match service {
         Some((_, service)) => Failure::of(
             Kind::Denied,
             format!("ARM's kubeconfig for it asks for tokens for {service}, which no cluster should get"),
@@ -159,15 +154,20 @@ fn server_application(id: &str, cluster: &Cluster, request: &SyncRequest) -> Res
         .hint(format!(
             "if that is the cluster's own application, allow it with `--allow-server-id {id}`"
         )),
-    })
+    };
+    Err(failure.code(Code::UnexpectedServer))
 }
 
 /// An application's id in lower case, as AKS writes it.
 fn application(id: &str) -> Result<String> {
     match uuid::Uuid::try_parse(id) {
         Ok(id) => Ok(id.hyphenated().to_string()),
-        Err(_) => Err(Failure::new(format!(
+        Err(_) => Err(unusable(&format!(
             "ARM's kubeconfig for it names the application `{id}`, which is not a GUID"
         ))),
     }
+}
+
+fn unusable(message: &str) -> Failure {
+    Failure::new(message).code(Code::InvalidAnswer)
 }

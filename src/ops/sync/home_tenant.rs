@@ -15,7 +15,7 @@ use super::{
 use crate::{
     auth::authority::is_tenant_id,
     azure::{Arm, arm::Identity},
-    error::{Failure, Kind},
+    error::{Code, Failure, Kind},
     fleet::{ClusterRun, State},
     login::{AKS_SERVER_ID, Param, Principal},
     ops::observer::Observer,
@@ -97,10 +97,11 @@ impl<'a> HomeTenant<'a> {
                 continue;
             };
             for run in runs {
-                run.state = State::Failed(why.clone().context(format!(
+                let why = why.clone().context(format!(
                     "its tokens are from tenant `{}`, where the identity of tenant `{}` gets none",
                     run.cluster.tenant_id, self.id
-                )));
+                ));
+                run.state = State::Failed(why.code(Code::OtherTenant));
             }
         }
     }
@@ -113,6 +114,7 @@ impl<'a> HomeTenant<'a> {
                 self.id
             ),
         )
+        .code(Code::OtherTenant)
         .hint("sync such clusters with another `--login`, such as `workloadidentity` or `azurecli`")
     }
 }

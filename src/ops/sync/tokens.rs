@@ -3,7 +3,7 @@
 //! The arguments of the exec entries are read back as `get-token` reads them, so that kubectl finds what is stored here.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,6 +26,8 @@ pub(crate) struct FetchedToken {
     pub(crate) tenant_id: Option<String>,
     pub(crate) server_id: String,
     pub(crate) login: String,
+    /// The contexts that use it, in the order of reports.
+    pub(crate) contexts: Vec<String>,
     /// When it expires, in Unix seconds.
     pub(crate) expires_on: Result<i64>,
 }
@@ -38,31 +40,34 @@ pub(super) async fn fetch(
     may_ask: impl Fn(Option<&str>) -> bool,
     observer: &dyn Observer,
 ) -> Vec<FetchedToken> {
-    let distinct: BTreeSet<_> = clusters
-        .iter()
-        .filter_map(|run| match &run.state {
-            State::Planned(planned) => planned.token_args.as_ref(),
-            _ => None,
-        })
-        .collect();
+    let mut distinct: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for run in clusters {
+        if let State::Planned(planned) = &run.state
+            && let Some(args) = &planned.token_args
+        {
+            let contexts = distinct.entry(args).or_default();
+            contexts.push(planned.context.clone());
+        }
+    }
     let mut sign_ins: Vec<_> = distinct
         .into_iter()
-        .map(|args| {
+        .map(|(args, contexts)| {
             let args = ExecArgs::parse(args).expect("written by `exec_args`");
             let settings = args.into_settings();
             let interactive = may_ask(settings.text(Param::TenantId));
-            (settings, interactive)
+            (settings, contexts, interactive)
         })
         .collect();
-    sign_ins.sort_by_key(|(_, interactive)| !interactive);
+    sign_ins.sort_by_key(|(_, _, interactive)| !interactive);
     let at_once = match fleet.mode.row().principal {
         Principal::Person => 1,
         _ => fleet.concurrency,
     };
     let gave_up = &AtomicBool::new(false);
     stream::iter(sign_ins)
-        .map(|(settings, interactive)| async move {
-            fetch_one(&fleet.host, settings, interactive, gave_up, observer).await
+        .map(|(settings, contexts, interactive)| async move {
+            let token = fetch_one(&fleet.host, settings, interactive, gave_up, observer).await;
+            FetchedToken { contexts, ..token }
         })
         .buffered(at_once)
         .collect()
@@ -94,6 +99,7 @@ async fn fetch_one(
         tenant_id,
         server_id: server_id.unwrap_or_default(),
         login: login.unwrap_or_default(),
+        contexts: Vec::new(),
         expires_on: token.map(|token| token.expires_on),
     }
 }

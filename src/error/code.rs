@@ -1,0 +1,89 @@
+//! Stable codes that tell scripts why something failed or was skipped.
+
+use serde::{Serialize, Serializer};
+
+use super::Kind;
+
+/// Declares the codes: each variant with its name in reports and what it means.
+macro_rules! codes {
+    ($($variant:ident $name:literal $meaning:literal,)*) => {
+        /// Why something failed or was skipped. Names are never changed, and new ones may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        /// All codes with their meaning, by name.
+        pub const CODES: &[(Code, &str)] = &[$((Code::$variant, $meaning),)*];
+
+        impl Code {
+            /// Its name in reports.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Canceled "canceled" "a person canceled the sign-in",
+    Deleting "deleting" "the cluster is being deleted",
+    Forbidden "forbidden" "the server refused: a role, a consent or what conditional access demands is missing",
+    Interrupted "interrupted" "the run was interrupted before the cluster was fetched",
+    InvalidAnswer "invalidAnswer" "ARM's answer can't be used",
+    InvalidInput "invalidInput" "a flag or a variable is invalid",
+    LocalAccount "localAccount" "the cluster only has local accounts, and `--local-accounts` was not given",
+    Network "network" "the network failed",
+    NotFound "notFound" "it does not exist (any more), or this account can't see it",
+    NotInstalled "notInstalled" "a required program is not installed",
+    NotSignedIn "notSignedIn" "a person has to sign in, and could not be asked, or the sign-in was refused",
+    Other "other" "anything else: the text tells",
+    OtherTenant "otherTenant" "the cluster is in a tenant where the contexts' identity gets no tokens",
+    Stopped "stopped" "the cluster is stopped, and ARM returns no kubeconfig",
+    Throttled "throttled" "the service asked for a longer wait than the run had",
+    Timeout "timeout" "the time was over",
+    Unavailable "unavailable" "the service failed (a status from 500 on)",
+    UnexpectedServer "unexpectedServer" "ARM's kubeconfig asks for tokens for an application that is not known to be the cluster's",
+    UnreadableKubeconfig "unreadableKubeconfig" "a kubeconfig can't be read, so that contexts are unknown",
+    UntrustedCertificate "untrustedCertificate" "the certificate of a server is not trusted",
+}
+
+impl From<Kind> for Code {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Usage | Kind::Variable => Self::InvalidInput,
+            Kind::SignInNeeded => Self::NotSignedIn,
+            Kind::Denied => Self::Forbidden,
+            Kind::NotFound => Self::NotFound,
+            Kind::Network => Self::Network,
+            Kind::Untrusted => Self::UntrustedCertificate,
+            Kind::Timeout => Self::Timeout,
+            Kind::Canceled => Self::Canceled,
+            Kind::NotInstalled => Self::NotInstalled,
+            Kind::Other => Self::Other,
+        }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_in_camel_case_each_once_in_order() {
+        let names: Vec<_> = CODES.iter().map(|(code, _)| code.name()).collect();
+        assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+        for name in names {
+            assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphabetic()), "{name}");
+        }
+    }
+}
