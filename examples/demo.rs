@@ -1,21 +1,29 @@
-//! `kubectl aad sync` on a simulated Azure: 200 clusters in 5 subscriptions and 2 tenants.
+//! `kubectl aad` on a simulated Azure: a first sync, kubectl, a later sync with failures, a conversion.
 //!
-//! Starts the simulator in this process, signs in through a stand-in for `az`, syncs into a
-//! kubeconfig in a temporary directory and, if kubectl is installed, runs it against a few
-//! clusters. Nothing outside the directory is read or written, and the directory is deleted.
+//! Starts the simulator in this process and signs in through a stand-in for `az`. Nothing outside a temporary
+//! directory is read or written, and the directory is deleted. The exit code is 0 if every step ends as it says.
 
 use std::{
     env,
     error::Error,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    process::{self, Command, ExitCode, ExitStatus, Stdio},
+    process::{self, Command, ExitCode, Stdio},
     thread,
     time::Duration,
 };
 
-use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Simulator};
+use azure_sim::{
+    AKS_CLIENT_APP, AKS_SERVER_APP, Cluster, Endpoint, Fault, Files, Fleet, FleetSpec, PowerState,
+    Simulator, User,
+};
 use kubectl_aad::{Host, cli};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// What `sync` returns if some clusters failed.
+const SOME_FAILED: i32 = 3;
 
 fn main() -> ExitCode {
     // Under the name `az` or `azd` this program stands in for that tool: the demo and the tests put
@@ -32,147 +40,256 @@ fn main() -> ExitCode {
     {
         return ExitCode::from(cli::main(env::args_os(), Host::from_process()));
     }
-    match demo() {
-        Ok(code) => code,
+    match demo(args.iter().any(|arg| arg == "--stay")) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: the demo could not run: {error}");
+            eprintln!("error: the demo failed: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn demo() -> Result<ExitCode, Box<dyn Error>> {
-    let keep_running = env::args().any(|arg| arg == "--stay");
-    println!("A simulated Azure: 200 AKS clusters in 5 subscriptions and 2 tenants.");
-    let fleet = Fleet::generate(&FleetSpec {
-        tenants: 2,
-        subscriptions: 5,
-        clusters: 200,
-        local_accounts: 0.03,
-        private: 0.1,
-        stopped: 0.05,
-        same_name: 0.1,
-        azure_format: 0.1,
-        ..FleetSpec::default()
-    });
-    let person = fleet.users[0].clone();
-    let samples: Vec<String> = fleet
-        .tenants
-        .iter()
-        .flat_map(|tenant| {
-            let reachable = fleet.clusters.iter().filter(|cluster| {
+fn demo(stay: bool) -> Result {
+    println!("A simulated Azure in a temporary directory: about ten seconds, and nothing remains.");
+    let demo = Demo::start()?;
+    demo.sign_in()?;
+    demo.first_sync()?;
+    demo.kubectl()?;
+    demo.later_sync()?;
+    demo.convert()?;
+    if stay {
+        demo.stay()?;
+    }
+    println!("\nDone. The simulated Azure, its kubeconfig and its tokens are gone.");
+    Ok(())
+}
+
+/// A simulated Azure, and a home directory in which a person uses it.
+struct Demo {
+    simulator: Simulator,
+    files: Files,
+    person: User,
+    /// A cluster that is created after the first sync.
+    newcomer: Cluster,
+    bin: PathBuf,
+    path: OsString,
+    home: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start() -> Result<Self> {
+        let mut fleet = Fleet::generate(&FleetSpec {
+            tenants: 2,
+            subscriptions: 4,
+            clusters: 13,
+            local_accounts: 0.08,
+            ..FleetSpec::default()
+        });
+        let person = fleet.users[0].clone();
+        let newcomer = fleet.clusters.pop().ok_or("the fleet is empty")?;
+        let simulator = Simulator::start(fleet);
+        // The latency of a near Azure region, so that there is something to watch.
+        let slow = Fault::on(Endpoint::ListClusterUserCredential);
+        simulator
+            .faults()
+            .add(slow.latency(Duration::from_millis(300)));
+        // For `sync --login devicecode`, which `--stay` invites to.
+        simulator
+            .configure(|settings| settings.device_auto_approve = Some((2, person.upn.clone())));
+
+        let home = tempfile::Builder::new()
+            .prefix("kubectl-aad-demo-")
+            .tempdir()?;
+        delete_on_ctrl_c(home.path().to_owned())?;
+        let files = simulator.write_files(home.path())?;
+        let bin = home.path().join("bin");
+        fs::create_dir(&bin)?;
+        for name in ["kubectl-aad", "az"] {
+            link_self(&bin.join(format!("{name}{}", env::consts::EXE_SUFFIX)))?;
+        }
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let path =
+            env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&inherited)))?;
+        Ok(Self {
+            simulator,
+            files,
+            person,
+            newcomer,
+            bin,
+            path,
+            home,
+        })
+    }
+
+    fn sign_in(&self) -> Result {
+        self.say("Sign in to a stand-in for az:", "az login");
+        for words in self.simulator.az_cloud_calls("Simulated") {
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            self.ends_with(0, self.our("az", &words).stdout(Stdio::null()))?;
+        }
+        let words = ["login", "-u", &self.person.upn, "-p", &self.person.password];
+        self.ends_with(0, self.our("az", &words).stdout(Stdio::null()))?;
+        println!("signed in as {}", self.person.upn);
+        Ok(())
+    }
+
+    fn first_sync(&self) -> Result {
+        self.say(
+            "Every cluster of every subscription, in two tenants:",
+            "kubectl aad sync",
+        );
+        self.ends_with(0, &mut self.our("kubectl-aad", &["sync"]))
+    }
+
+    /// kubectl on one cluster of each tenant.
+    fn kubectl(&self) -> Result {
+        let probe = ["version", "--client"];
+        if self
+            .command("kubectl", &probe)
+            .stdout(Stdio::null())
+            .status()
+            .is_err()
+        {
+            println!("\nkubectl is not installed: each context would answer now.");
+            return Ok(());
+        }
+        let fleet = self.simulator.fleet();
+        for tenant in &fleet.tenants {
+            let cluster = fleet.clusters.iter().find(|cluster| {
                 cluster.tenant_id == tenant.id
                     && cluster.is_aad()
-                    && cluster.power_state == azure_sim::PowerState::Running
+                    && cluster.power_state == PowerState::Running
             });
-            reachable
-                .take(2)
-                .map(|cluster| cluster.id.clone())
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let simulator = Simulator::start(fleet);
-    // The stand-in signs in without a code; a device code is approved on the second poll.
-    simulator.configure(|settings| settings.device_auto_approve = Some((2, person.upn.clone())));
-    // The latency of a near Azure region, so that there is something to watch.
-    simulator
-        .faults()
-        .add(Fault::on(Endpoint::ListClusterUserCredential).latency(Duration::from_millis(150)));
+            let context = &cluster.ok_or("no cluster of the tenant is running")?.name;
+            self.say(
+                &format!(
+                    "The token is in the cache already ({}):",
+                    tenant.display_name
+                ),
+                &format!("kubectl --context {context} get ns"),
+            );
+            let words = ["--context", context, "get", "ns"];
+            self.ends_with(0, &mut self.command("kubectl", &words))?;
+        }
+        Ok(())
+    }
 
-    let home = tempfile::Builder::new()
-        .prefix("kubectl-aad-demo-")
-        .tempdir()?;
-    leave_nothing_on_ctrl_c(home.path().to_owned())?;
-    let files = simulator.write_files(home.path())?;
-    let bin = home.path().join("bin");
-    fs::create_dir(&bin)?;
-    link_self(&bin.join(PLUGIN))?;
-    link_self(&bin.join(AZ))?;
-    let path = env::join_paths(
-        std::iter::once(bin.clone())
-            .chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
-    )?;
-    let kubeconfig = home.path().join("kubeconfig");
-    let command = |program: &str| {
+    /// A sync after a cluster was created and the right to fetch some credentials was lost.
+    fn later_sync(&self) -> Result {
+        let lost = self.simulator.update(|fleet| {
+            fleet.clusters.push(self.newcomer.clone());
+            let subscription = fleet.clusters[1].subscription_id.clone();
+            let denied = fleet
+                .clusters
+                .iter()
+                .filter(move |cluster| cluster.is_aad() && cluster.subscription_id == subscription);
+            denied.map(|cluster| cluster.id.clone()).collect::<Vec<_>>()
+        });
+        for id in lost {
+            let denied = Fault::on(Endpoint::ListClusterUserCredential).cluster(id);
+            self.simulator.faults().add(denied.status(403));
+        }
+        self.say(
+            "A week later, a cluster is new, and in one subscription a role was taken away:",
+            "kubectl aad sync",
+        );
+        self.ends_with(SOME_FAILED, &mut self.our("kubectl-aad", &["sync"]))?;
+        println!("(exit code {SOME_FAILED}: some failed)");
+        Ok(())
+    }
+
+    /// A kubeconfig that `az aks get-credentials` and kubelogin made.
+    fn convert(&self) -> Result {
+        fs::write(self.home.path().join("old"), self.kubeconfig_of_kubelogin())?;
+        let words = ["convert-kubeconfig", "--kubeconfig", "old"];
+        self.say(
+            "A kubeconfig that runs kubelogin runs this plugin instead:",
+            &format!("kubectl aad {}", words.join(" ")),
+        );
+        self.ends_with(0, &mut self.our("kubectl-aad", &words))
+    }
+
+    fn kubeconfig_of_kubelogin(&self) -> String {
+        let fleet = self.simulator.fleet();
+        let (name, tenant) = (&fleet.clusters[0].name, &fleet.tenants[0].id);
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {name}\n\
+             clusters:\n- name: {name}\n  cluster:\n    server: https://{name}.example\n\
+             contexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n\
+             users:\n- name: {name}\n  user:\n    exec:\n      \
+             apiVersion: client.authentication.k8s.io/v1beta1\n      command: kubelogin\n      args:\n      \
+             - get-token\n      - --login\n      - devicecode\n      - --server-id\n      - {AKS_SERVER_APP}\n      \
+             - --client-id\n      - {AKS_CLIENT_APP}\n      - --tenant-id\n      - {tenant}\n"
+        )
+    }
+
+    fn stay(&self) -> Result {
+        println!("\nThe simulator goes on. In another shell:");
+        println!("  export PATH={}:$PATH", self.bin.display());
+        for (name, value) in self.variables() {
+            println!("  export {name}={}", value.display());
+        }
+        println!("  kubectl aad list");
+        println!("  kubectl aad sync --login devicecode --dry-run");
+        println!("Press Enter here to end it.");
+        io::stdin().read_line(&mut String::new())?;
+        Ok(())
+    }
+
+    /// Prints what comes next and the command that does it.
+    fn say(&self, what: &str, line: &str) {
+        println!("\n{what}\n$ {line}");
+    }
+
+    /// A program of the demo's own.
+    fn our(&self, name: &str, words: &[&str]) -> Command {
+        self.command(self.bin.join(name), words)
+    }
+
+    /// A program in an environment that has only what the demo needs.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>, words: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
+            .args(words)
             .env_clear()
-            .env("PATH", &path)
-            .env("HOME", home.path())
-            .env("KUBECONFIG", &kubeconfig)
-            .env("SSL_CERT_FILE", &files.ca)
-            .env("AZURE_ENVIRONMENT_FILEPATH", &files.cloud)
-            .env("AZURE_SIM_CONTROL", simulator.control_url())
-            .env("NO_PROXY", "127.0.0.1,localhost");
-        for name in ["TERM", "SYSTEMROOT", "COLUMNS"] {
+            .env("PATH", &self.path)
+            .envs(self.variables())
+            .current_dir(self.home.path());
+        // How the terminal shows text.
+        let terminal = ["TERM", "COLUMNS", "LC_ALL", "LC_CTYPE", "LANG"];
+        let colors = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"];
+        for name in terminal.into_iter().chain(colors).chain(["SYSTEMROOT"]) {
             if let Some(value) = env::var_os(name) {
                 command.env(name, value);
             }
         }
         command
-    };
-    let sync = ["sync", "--environment", "AzureStackCloud"];
-    println!(
-        "\n$ az login                     # a stand-in, as {}",
-        person.upn
-    );
-    let az = bin.join(AZ).display().to_string();
-    for words in simulator.az_cloud_calls("Simulated") {
-        let set = command(&az).args(words).stdout(Stdio::null()).status()?;
-        if !set.success() {
-            return Ok(code(set));
-        }
     }
-    let signed_in = command(&az)
-        .args([
-            "login",
-            "--username",
-            &person.upn,
-            "--password",
-            &person.password,
-        ])
-        .stdout(Stdio::null())
-        .status()?;
-    if !signed_in.success() {
-        return Ok(code(signed_in));
-    }
-    println!("\n$ kubectl aad {}", sync.join(" "));
-    let plugin = bin.join(PLUGIN).display().to_string();
-    let synced = command(&plugin).args(sync).status()?;
-    if !synced.success() {
-        return Ok(code(synced));
-    }
-    kubectl(&command, &kubeconfig, &samples)?;
 
-    if keep_running {
-        println!("\nThe simulator goes on. In another shell:");
-        println!(
-            "  export PATH={}:$PATH HOME={}",
-            bin.display(),
-            home.path().display()
-        );
-        println!("  export KUBECONFIG={}", kubeconfig.display());
-        println!("  export SSL_CERT_FILE={}", files.ca.display());
-        println!(
-            "  export AZURE_ENVIRONMENT_FILEPATH={}",
-            files.cloud.display()
-        );
-        println!("  export AZURE_SIM_CONTROL={}", simulator.control_url());
-        println!("  kubectl aad list -e AzureStackCloud");
-        println!("  kubectl aad sync -e AzureStackCloud -l devicecode --dry-run");
-        println!("Press Enter here to end it.");
-        io::stdin().read_line(&mut String::new())?;
-    } else {
-        println!(
-            "\nTry more: `cargo run --release --example demo -- --stay` keeps the simulator running and says how."
-        );
+    fn variables(&self) -> [(&'static str, PathBuf); 6] {
+        let home = self.home.path();
+        [
+            ("HOME", home.to_owned()),
+            ("KUBECONFIG", home.join("kubeconfig")),
+            ("SSL_CERT_FILE", self.files.ca.clone()),
+            ("AZURE_ENVIRONMENT_FILEPATH", self.files.cloud.clone()),
+            ("AZURE_SIM_CONTROL", self.simulator.control_url().into()),
+            ("NO_PROXY", "127.0.0.1,localhost".into()),
+        ]
     }
-    println!("Done: the temporary kubeconfig, token cache and simulator are gone.");
-    Ok(ExitCode::SUCCESS)
+
+    /// Runs a command that must end with this exit code.
+    fn ends_with(&self, expected: i32, command: &mut Command) -> Result {
+        let status = command.status()?;
+        if status.code() == Some(expected) {
+            return Ok(());
+        }
+        Err(format!("{command:?} ended with {status}").into())
+    }
 }
 
 /// Deletes the directory if the demo is interrupted.
-fn leave_nothing_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
+fn delete_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -192,72 +309,6 @@ fn leave_nothing_on_ctrl_c(directory: PathBuf) -> io::Result<()> {
     });
     Ok(())
 }
-
-/// Runs kubectl with the contexts of a few clusters.
-fn kubectl(
-    command: &dyn Fn(&str) -> Command,
-    kubeconfig: &Path,
-    cluster_ids: &[String],
-) -> Result<(), Box<dyn Error>> {
-    if command("kubectl")
-        .arg("version")
-        .arg("--client")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        println!("\nkubectl is not installed: with it, each context would answer now.");
-        return Ok(());
-    }
-    let text = fs::read_to_string(kubeconfig)?;
-    for id in cluster_ids {
-        let Some(context) = context_of(&text, id) else {
-            return Err(format!("no context was written for {id}").into());
-        };
-        println!("\n$ kubectl --context {context} get ns");
-        let status = command("kubectl")
-            .args(["--context", &context, "get", "ns"])
-            .status()?;
-        if !status.success() {
-            return Err(format!("kubectl could not get in to {id}").into());
-        }
-    }
-    Ok(())
-}
-
-/// Finds the context whose extension names the cluster.
-fn context_of(kubeconfig: &str, cluster_id: &str) -> Option<String> {
-    let parsed = kube::config::Kubeconfig::from_yaml(kubeconfig).ok()?;
-    parsed.contexts.into_iter().find_map(|named| {
-        let ours = named
-            .context
-            .as_ref()?
-            .extensions
-            .as_ref()?
-            .iter()
-            .any(|extension| {
-                extension.name == "kubectl-aad"
-                    && extension.extension["armId"]
-                        .as_str()
-                        .is_some_and(|id| id.eq_ignore_ascii_case(cluster_id))
-            });
-        ours.then_some(named.name)
-    })
-}
-
-fn code(status: ExitStatus) -> ExitCode {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    ExitCode::from(code.unwrap_or(1))
-}
-
-#[cfg(unix)]
-const PLUGIN: &str = "kubectl-aad";
-#[cfg(unix)]
-const AZ: &str = "az";
-#[cfg(not(unix))]
-const PLUGIN: &str = "kubectl-aad.exe";
-#[cfg(not(unix))]
-const AZ: &str = "az.exe";
 
 #[cfg(unix)]
 fn link_self(link: &Path) -> io::Result<()> {
