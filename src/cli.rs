@@ -108,7 +108,9 @@ pub fn command() -> Command {
                 .value_name("LEVEL")
                 .value_parser(clap::value_parser!(u8))
                 .global(true)
-                .help("Log to stderr: 1 for steps, 5 for every request; secrets are never logged"),
+                .help(
+                    "Log to stderr in UTC: 1 steps, 5 requests, 8 requests as sent; never secrets",
+                ),
         )
         .arg(
             Arg::new("logtostderr")

@@ -53,6 +53,11 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|e| Failure::new("could not start the network runtime").because(e))
 }
 
+/// The time of day in UTC, such as `15:04:05.123Z`, for a log.
+pub(crate) fn time_of_day() -> String {
+    timestamp::time_of_day(SystemTime::now())
+}
+
 /// How many processes are running or waiting for each core, at least 1. 1 if unknown.
 pub(crate) fn load_per_core() -> u32 {
     #[cfg(target_os = "linux")]

@@ -30,7 +30,6 @@ pub(super) async fn run(
     missing: &str,
 ) -> Result<Finished> {
     check_arguments(args)?;
-    tracing::debug!("running {program}");
     cx.progress
         .waits_for(WaitingFor::Source(format!("`{program}`")));
     let run = Run {

@@ -12,7 +12,7 @@ use crate::{
     error::{Failure, Result},
     host::http::{
         Answer, origin,
-        retry::{Limit, Next, Retries, RetryPolicy},
+        retry::{self, Limit, Next, Retries, RetryPolicy},
         stray_answer,
     },
     secret::Secret,
@@ -206,10 +206,6 @@ pub(super) async fn send<F: Future<Output = Result<Answer>>>(
         format!(" through the proxy {}", proxy.shown())
     });
     let explain = |answer: &Answer| refusal(url, answer, secrets).into();
-    let attempt = || {
-        tracing::debug!("asking {origin}{}", url.path());
-        attempt()
-    };
     let from = format!("`{origin}`{through}");
     let (answer, asked) = send_by(&RETRY_POLICY, cx, &from, explain, attempt).await?;
     match asked {
@@ -237,10 +233,7 @@ pub(super) async fn send_by<F: Future<Output = Result<Answer>>>(
     loop {
         let waiting_for = WaitingFor::Source(format!("an answer from {from}"));
         cx.progress.waits_for(waiting_for);
-        let sent = attempt().await;
-        if let Ok(answer) = &sent {
-            tracing::debug!("{} from {from}", answer.status);
-        }
+        let sent = retry::numbered(retries.attempt(), attempt()).await;
         let has_time_for = |wait| cx.progress.has_time_for(wait);
         match (
             retries.next(policy, &sent, cx.host.now(), has_time_for),

@@ -23,7 +23,7 @@ use crate::{
         Host,
         http::{
             Answer, Http, origin,
-            retry::{Limit, Next, Retries, RetryPolicy},
+            retry::{self, Limit, Next, Retries, RetryPolicy},
         },
     },
     secret::Secret,
@@ -228,7 +228,7 @@ impl<'a> Arm<'a> {
                 ticket,
                 token,
                 sent,
-            } = self.attempt(&method, call, url).await?;
+            } = retry::numbered(retries.attempt(), self.attempt(&method, call, url)).await?;
             match &sent {
                 Ok(answer) if answer.is_success() => {
                     check_json(answer, url, &token.secret).map_err(|why| call.failed(why))?;
@@ -315,15 +315,8 @@ impl<'a> Arm<'a> {
         if *method == Method::POST {
             request = request.header(CONTENT_LENGTH, "0");
         }
-        // Without the query: a page token tells more than a log should.
-        tracing::debug!("{method} {}{}", origin(url), url.path());
         match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
-            Ok(sent) => {
-                if let Ok(answer) = &sent {
-                    tracing::debug!("{} from {}{}", answer.status, origin(url), url.path());
-                }
-                sent
-            }
+            Ok(sent) => sent,
             Err(_) => Err(Failure::of(
                 Kind::Timeout,
                 format!("`{}` did not answer in time", origin(url)),

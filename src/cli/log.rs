@@ -1,4 +1,4 @@
-//! The log of `-v`: a `tracing` subscriber that writes our own events to stderr, one per line.
+//! The log of `-v`: a `tracing` subscriber that writes our own events to stderr, one per line, each after the time in UTC.
 //!
 //! Events of other crates are not shown, because they may contain secrets.
 
@@ -10,13 +10,13 @@ use tracing::{
     span,
 };
 
-use crate::error::printable;
+use crate::{error::printable, host::time_of_day};
 
 struct Log {
     level: Level,
 }
 
-/// Starts the log: the steps from level 1, details from 5, everything from 8.
+/// Starts the log: the steps from level 1, each request that was answered from 5, each that is sent from 8.
 pub(super) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => return,
@@ -44,7 +44,12 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        let _ = writeln!(std::io::stderr(), "{}", printable(&line.0));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{} {}",
+            time_of_day(),
+            printable(&line.0)
+        );
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -40,9 +40,9 @@ struct Search {
 }
 
 impl Progress {
-    /// Starts to show it if stderr `is_terminal`.
+    /// Starts to show it if stderr `is_terminal`. With `-v` each step is a line of the log instead.
     pub(super) fn start(is_terminal: bool) -> Self {
-        let target = if is_terminal {
+        let target = if is_terminal && !tracing::enabled!(tracing::Level::INFO) {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()

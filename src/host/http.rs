@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, redirect::Policy};
+use reqwest::{Client, Method, Request, RequestBuilder, header::HeaderMap, redirect::Policy};
 use url::{Host as UrlHost, Url};
 
 mod explain;
 mod pinned;
 pub(crate) mod proxy;
+mod request_log;
 pub(crate) mod retry;
 mod trust;
 
@@ -16,6 +17,7 @@ pub(crate) use explain::stray_answer;
 use super::Host;
 use crate::error::{Failure, Kind, Result};
 use proxy::{Proxies, Proxy};
+use request_log::RequestLog;
 use trust::Trust;
 
 /// The timeout for a connection.
@@ -122,7 +124,7 @@ impl Http {
         self.proxies.of(url).ok().flatten()
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request, reads the whole answer and logs both.
     ///
     /// # Errors
     /// [`Kind::Network`], [`Kind::Timeout`] or [`Kind::Untrusted`]. The text contains the host and the
@@ -131,6 +133,16 @@ impl Http {
         let (client, request) = request.build_split();
         let request =
             request.map_err(|e| Failure::new("could not make a request").because(deepest(&e)))?;
+        let log = RequestLog::start(request.method(), request.url());
+        let sent = self.exchange(&client, request).await;
+        match &sent {
+            Ok(answer) => log.answered(answer),
+            Err(failure) => log.failed(failure),
+        }
+        sent
+    }
+
+    async fn exchange(&self, client: &Client, request: Request) -> Result<Answer> {
         let url = request.url().clone();
         let origin = origin(&url);
         let proxy = self.proxy(&url);

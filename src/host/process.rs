@@ -105,9 +105,61 @@ impl Host {
             started => started,
         }
         .map_err(|error| cannot_start(&program, &error))?;
-        follow(child, run.timeout).await.map_err(|error| {
+        let log = RunLog::start(&run);
+        let finished = follow(child, run.timeout).await.map_err(|error| {
             Failure::new(format!("could not run `{}`", program.display())).because(error)
-        })
+        })?;
+        log.ended(finished.ended);
+        Ok(finished)
+    }
+}
+
+/// The log line of a run: what ran, for how long and how it ended. If it is dropped before, the log says so.
+struct RunLog {
+    /// The program and its subcommand: what follows may be a secret.
+    command: String,
+    started: Instant,
+    has_ended: bool,
+}
+
+impl RunLog {
+    fn start(run: &Run<'_>) -> Self {
+        let is_word = |arg: &&str| !arg.starts_with('-');
+        let args = run.args.iter().map_while(|arg| arg.to_str());
+        let words: Vec<_> = [run.program]
+            .into_iter()
+            .chain(args.take_while(is_word))
+            .collect();
+        let command = words.join(" ");
+        tracing::trace!("running {command}");
+        Self {
+            command,
+            started: Instant::now(),
+            has_ended: false,
+        }
+    }
+
+    fn ended(mut self, how: Ended) {
+        self.end(&match how {
+            Ended::Code(code) => format!("exit {code}"),
+            Ended::Signal(signal) => format!("killed by signal {signal}"),
+            Ended::OutOfTime => "killed at the timeout".to_owned(),
+            Ended::TooMuchOutput => "killed because of its long output".to_owned(),
+        });
+    }
+
+    fn end(&mut self, how: &str) {
+        self.has_ended = true;
+        let took = self.started.elapsed().as_millis();
+        tracing::debug!("ran {} in {took} ms, {how}", self.command);
+    }
+}
+
+impl Drop for RunLog {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end("given up");
+        }
     }
 }
 

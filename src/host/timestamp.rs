@@ -1,5 +1,7 @@
 //! Timestamps of RFC 3339, to and from Unix seconds.
 
+use std::time::SystemTime;
+
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The last second of the year 9999, the last one that a timestamp can hold.
@@ -11,6 +13,12 @@ pub(crate) fn rfc3339(unix: i64) -> Option<String> {
     at.format(&Rfc3339).ok()
 }
 
+/// Formats the time of day in UTC, such as `15:04:05.123Z`.
+pub(super) fn time_of_day(at: SystemTime) -> String {
+    let (hour, minute, second, millisecond) = OffsetDateTime::from(at).to_hms_milli();
+    format!("{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+}
+
 /// Parses a timestamp of any time zone.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -19,7 +27,16 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
+
+    #[test]
+    fn a_time_of_day_has_milliseconds() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_767_279_845_007);
+        assert_eq!(time_of_day(at), "15:04:05.007Z");
+        assert_eq!(time_of_day(UNIX_EPOCH), "00:00:00.000Z");
+    }
 
     #[test]
     fn what_is_formatted_is_parsed_up_to_the_last_second() {

@@ -141,9 +141,9 @@ fn v_logs_the_steps_and_every_request_as_promised() {
     assert!(steps.contains("writing the kubeconfig\n"), "{steps}");
     assert!(!steps.contains("GET "), "{steps}");
     let requests = run(&mut test_env.sync(&["-v", "5"])).stderr;
-    let posts = requests
-        .lines()
-        .filter(|line| line.starts_with("POST ") && line.ends_with("/listClusterUserCredential"));
+    let posts = requests.lines().filter(|line| {
+        line.contains("Z POST ") && line.contains("/listClusterUserCredential 200 in ")
+    });
     assert_eq!(posts.count(), 2, "{requests}");
     assert!(
         requests.contains("GET ") && !requests.contains('?'),

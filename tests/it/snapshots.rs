@@ -128,7 +128,7 @@ impl<'a> Page<'a> {
                 Some("GUID".to_owned())
             } else if word.starts_with("eyJ") && word.len() > 40 {
                 Some("TOKEN".to_owned())
-            } else if is_timestamp(word) {
+            } else if is_timestamp(word) || is_time_of_day(word) {
                 Some("TIME".to_owned())
             } else {
                 None
@@ -143,6 +143,7 @@ impl<'a> Page<'a> {
         let text = replace_after(&text, "/authorize?", |c| !c.is_whitespace(), "…");
         let text = replace_number_after(&text, "127.0.0.1:", "PORT");
         let text = replace_number_after(&text, "localhost:", "PORT");
+        let text = replace_milliseconds(&text);
         replace_number_after(&text, "process ", "PID")
     }
 }
@@ -218,6 +219,30 @@ fn is_timestamp(word: &str) -> bool {
             })
 }
 
+/// As in a log: `15:04:05.123Z`.
+fn is_time_of_day(word: &str) -> bool {
+    word.len() == 13
+        && word
+            .bytes()
+            .zip(b"00:00:00.000Z".iter())
+            .all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                _ => byte == *shape,
+            })
+}
+
+/// Replaces the durations of a log, such as `in 81 ms`.
+fn replace_milliseconds(text: &str) -> String {
+    let mut words: Vec<&str> = text.split(' ').collect();
+    for at in 1..words.len() {
+        let is_number = words[at - 1].bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && words[at].starts_with("ms") {
+            words[at - 1] = "N";
+        }
+    }
+    words.join(" ")
+}
+
 fn replace_number_after(text: &str, before: &str, name: &str) -> String {
     replace_after(text, before, |c| c.is_ascii_digit(), name)
 }
@@ -243,8 +268,8 @@ fn what_differs_from_run_to_run_is_replaced() {
     assert_eq!(
         page.stable(
             "/tmp/x/a: process 12 at 2026-11-26T17:20:32Z. http://127.0.0.1:4711/ \
-             00000000-0000-4000-8000-000000000001: `on`..."
+             00000000-0000-4000-8000-000000000001: `on`...\n12:00:01.123Z GET x in 81 ms\n12:00:02.000Z y"
         ),
-        "/home/ann/a: process PID at TIME. http://127.0.0.1:PORT/ GUID: `on`..."
+        "/home/ann/a: process PID at TIME. http://127.0.0.1:PORT/ GUID: `on`...\nTIME GET x in N ms\nTIME y"
     );
 }

@@ -40,6 +40,20 @@ pub(crate) enum Limit {
     Waiting(Duration),
 }
 
+tokio::task_local! {
+    static ATTEMPT: u32;
+}
+
+/// Runs an attempt whose log line has this number, from 1.
+pub(crate) async fn numbered<T>(number: u32, attempt: impl Future<Output = T>) -> T {
+    ATTEMPT.scope(number, attempt).await
+}
+
+/// The number of the attempt that runs.
+pub(super) fn attempt() -> u32 {
+    ATTEMPT.try_with(|number| *number).unwrap_or(1)
+}
+
 /// What to do after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -60,6 +74,11 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
+    /// The number of the next attempt, from 1.
+    pub(crate) fn attempt(&self) -> u32 {
+        1 + self.after_answers + self.after_no_answer
+    }
+
     /// Decides after an attempt, and counts the retry. `now` is in Unix seconds; `has_time_for` says
     /// whether there is time for a wait.
     ///

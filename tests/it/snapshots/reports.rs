@@ -80,6 +80,32 @@ fn sync_at_verbosity_1_and_5() {
     page.assert("sync_verbose");
 }
 
+/// One line for each request and each run of az, with what support asks for.
+#[test]
+fn requests_at_verbosity_5_and_8() {
+    let test_env = with_clusters(1);
+    let mut page = Page::new(&test_env);
+    let list = format!("list -e {CLOUD} -o name");
+    page.note("az is run, and what is sent is logged, too")
+        .run(&format!("{list} -v 8"));
+    let faults = test_env.simulator.faults();
+    let clusters = || Fault::on(Endpoint::ManagedClusters);
+    faults.add(clusters().retry_after(503, "0").times(1));
+    page.note("a request is sent again")
+        .run(&format!("{list} -v 5"));
+    let id = |last: char| format!("00000000-0000-4000-8000-00000000000{last}");
+    let body = r#"{"error":{"code":"AuthorizationFailed","message":"no"}}"#;
+    let refused = clusters().body(403, "application/json", body);
+    let refused = refused.header("x-ms-request-id", id('a'));
+    faults.add(refused.header("x-ms-correlation-request-id", id('b')));
+    page.note("a request is refused")
+        .run(&format!("{list} -v 5"));
+    page.note("Entra is asked");
+    let get_token = person(&test_env, "devicecode");
+    page.run(&format!("{get_token} -v 5"));
+    page.assert("verbose_requests");
+}
+
 #[test]
 fn list_and_sync_of_no_clusters() {
     let test_env = with_clusters(0);
