@@ -6,6 +6,7 @@ mod names;
 mod scope;
 mod subscription;
 
+pub(crate) use cluster::Change;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
 pub(crate) use id::ClusterId;
 pub(crate) use names::ContextNames;

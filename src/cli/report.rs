@@ -1,5 +1,6 @@
 //! What `sync` and `list` print at their end.
 
+mod changes;
 mod document;
 mod table;
 

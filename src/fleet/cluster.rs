@@ -145,6 +145,8 @@ pub struct Entries {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     pub action: Action,
+    /// What an update changed; empty for other actions.
+    pub changes: Vec<Change>,
     /// The context that reaches the cluster.
     pub context: String,
     /// As in [`Entries`].
@@ -157,6 +159,26 @@ pub enum Action {
     Added,
     Updated,
     Unchanged,
+}
+
+/// What an update changed in a cluster's entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The API server's address.
+    Server,
+    CertificateAuthority,
+    LoginMode {
+        was: String,
+        now: String,
+    },
+    /// Something else in the user.
+    SignIn,
+    /// The cluster or user that the context names.
+    Context,
+    /// An entry was missing and was added.
+    Missing,
+    /// Something that no program but this one looks at, or that none of the above names.
+    Other,
 }
 
 impl ClusterRun {

@@ -4,6 +4,7 @@
 //! that a sync manages are set (see `overlay`). `current-context` is not changed: with hundreds of
 //! clusters there is no obvious choice.
 
+mod changes;
 mod overlay;
 
 use std::{
@@ -19,7 +20,7 @@ use super::{
     document::{Document, Section, entries, entry_name},
     owner,
 };
-use crate::fleet::{Action, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
+use crate::fleet::{Action, Change, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
 use overlay::{overlay_cluster, overlay_context, overlay_user};
 
 pub(super) use overlay::is_same;
@@ -133,9 +134,10 @@ pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterR
         let merger = mergers
             .entry(file)
             .or_insert_with(|| Merger::new(files, file));
-        let (action, context) = merger.import(&run.cluster, entries, &names);
+        let (action, context, changes) = merger.import(&run.cluster, entries, &names);
         run.state = State::Planned(Planned {
             action,
+            changes,
             context,
             token_args: entries.token_args.clone(),
         });
@@ -196,13 +198,13 @@ impl Merger {
             .expect("every section has a list from the start")
     }
 
-    /// Adds or updates a cluster's entries. Returns what changed and the context's name.
+    /// Adds or updates a cluster's entries. Returns what was done, the context's name, and what an update changed.
     fn import(
         &mut self,
         imported: &Cluster,
         entries: &Entries,
         names: &ContextNames,
-    ) -> (Action, String) {
+    ) -> (Action, String, Vec<Change>) {
         let key = imported.key();
         let [cluster, context, user] =
             Section::ALL.map(|section| self.lists[&section].name_of(&key));
@@ -251,12 +253,16 @@ impl Merger {
                 }
             }),
         ];
-        let action = match (fresh, changes.contains(&true)) {
-            (true, _) => Action::Added,
-            (false, true) => Action::Updated,
-            (false, false) => Action::Unchanged,
+        let changes = match fresh {
+            true => Vec::new(),
+            false => changes::distinct(changes),
         };
-        (action, context)
+        let action = match (fresh, changes.is_empty()) {
+            (true, _) => Action::Added,
+            (false, false) => Action::Updated,
+            (false, true) => Action::Unchanged,
+        };
+        (action, context, changes)
     }
 
     /// Whether a person changed the context's `field`, `cluster` or `user`, to an existing entry that is
@@ -327,14 +333,14 @@ impl List {
         entry_name(entry).map(str::to_owned)
     }
 
-    /// Sets the entry of the cluster `key`, or adds it as `name`. Returns whether anything changed.
+    /// Sets the entry of the cluster `key`, or adds it as `name`. Returns what changed.
     fn put(
         &mut self,
         key: &str,
         arm_id: &str,
         name: &str,
         set: impl FnOnce(&mut Map<String, Value>),
-    ) -> bool {
+    ) -> Vec<Change> {
         let item = self.section.item();
         let Some(&i) = self.ours.get(key) else {
             let mut value = Map::new();
@@ -344,19 +350,20 @@ impl List {
             self.ours.insert(key.to_owned(), self.entries.len());
             self.names.insert(name.to_owned());
             self.entries.push(json!({ item: value, "name": name }));
-            return true;
+            return vec![Change::Missing];
         };
         let Some(Value::Object(old)) = self.entries[i].get_mut(item) else {
-            return false;
+            return Vec::new();
         };
         let mut new = old.clone();
         set(&mut new);
         owner::mark(&mut new, arm_id);
         if is_same(old, &new) {
-            return false;
+            return Vec::new();
         }
+        let changes = changes::between(self.section, old, &new);
         *old = new;
-        true
+        changes
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::changes;
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Cluster, ClusterRun, Skip, State},
@@ -56,6 +57,8 @@ pub(in crate::cli) struct SyncRow {
     pub(super) cluster: ClusterRow,
     pub(super) context: Option<String>,
     pub(super) action: &'static str,
+    /// What an update changed: words that stay the same.
+    changes: Vec<&'static str>,
     pub(super) reason: Option<String>,
     /// Of what failed or was skipped.
     pub(super) code: Option<Code>,
@@ -154,12 +157,14 @@ impl From<&ClusterRun> for SyncRow {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
             action: "skipped",
+            changes: Vec::new(),
             reason: None,
             code: None,
             hint: None,
         };
         match &run.state {
             State::Planned(planned) => {
+                row.changes = planned.changes.iter().map(changes::word).collect();
                 row.action = match planned.action {
                     Action::Added => "added",
                     Action::Updated => "updated",

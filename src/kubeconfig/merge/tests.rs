@@ -147,6 +147,72 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
 }
 
 #[test]
+fn an_update_says_what_it_changed() {
+    let fleet = imports(&[name("prod", "rg", "s1")]);
+    let (text, _) = run("", &fleet);
+    let changes = |text: &str, edit: &dyn Fn(&mut Entries)| {
+        let mut fleet = fleet.clone();
+        edit(entries(&mut fleet[0]));
+        let files = files(&[text]);
+        let targets = TargetFiles::find(&files, "0".into(), |_| true);
+        match merge(&files, &targets, &fleet).clusters.remove(0).state {
+            State::Planned(planned) => planned.changes,
+            state => panic!("{state:?}"),
+        }
+    };
+    let moved = |new: &mut Entries| {
+        new.cluster
+            .insert("server".to_owned(), json!("https://new:443"));
+    };
+    let renewed = |new: &mut Entries| {
+        let data = "certificate-authority-data".to_owned();
+        new.cluster.insert(data, json!("bmV3"));
+    };
+    let args = |new: &mut Entries, args: &[&str]| new.user["exec"]["args"] = json!(args);
+    let without_context = text.replace("    user: prod\n", "    user: nobody\n");
+    assert_eq!(changes("", &|_| {}), [], "added");
+    assert_eq!(changes(&text, &|_| {}), [], "unchanged");
+    assert_eq!(changes(&text, &moved), [Change::Server]);
+    assert_eq!(
+        changes(&text, &|new| {
+            moved(new);
+            renewed(new);
+        }),
+        [Change::Server, Change::CertificateAuthority]
+    );
+    assert_eq!(
+        changes(&text, &|new| args(
+            new,
+            &["get-token", "--login", "devicecode"]
+        )),
+        [Change::LoginMode {
+            was: "azurecli".to_owned(),
+            now: "devicecode".to_owned()
+        }]
+    );
+    assert_eq!(
+        changes(&text, &|new| args(
+            new,
+            &["get-token", "--login", "azurecli", "--tenant-id", "t"]
+        )),
+        [Change::SignIn]
+    );
+    assert_eq!(changes(&without_context, &|_| {}), [Change::Context]);
+    let deleted = text.replace("contexts:\n", "others:\n");
+    assert_eq!(changes(&deleted, &|_| {}), [Change::Missing]);
+    let old_cluster = text.replacen(
+        "    server: https",
+        "    tls-server-name: x\n    server: https",
+        1,
+    );
+    let named = |new: &mut Entries| {
+        let field = "tls-server-name".to_owned();
+        new.cluster.insert(field, json!("y"));
+    };
+    assert_eq!(changes(&old_cluster, &named), [Change::Other]);
+}
+
+#[test]
 fn the_variables_of_az_are_not_kept_from_another_mode() {
     let mut fleet = imports(&[name("prod", "rg", "s1")]);
     let of_az = json!([
