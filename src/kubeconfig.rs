@@ -21,6 +21,7 @@ mod siblings;
 pub(crate) mod user;
 mod yaml;
 
+pub(crate) use cluster_contexts::ClusterContexts;
 pub use document::Document;
 pub(crate) use document::Section;
 pub(crate) use lock::exit_without_lock;

@@ -129,7 +129,7 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
 }
 
 /// The command as typed, without secrets and the flags in `without`.
-fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> CommandLine {
+pub(super) fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> CommandLine {
     let is_secret = |id: &str| {
         PARAMS
             .iter()

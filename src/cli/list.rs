@@ -1,14 +1,20 @@
 //! `kubectl aad list`: shows the fleet and changes nothing.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 
-use super::{fleet_args, interrupt::Interrupt, output, progress::Progress, report::ListDocument};
+use super::{
+    fleet_args,
+    interrupt::Interrupt,
+    output::{self, Format},
+    progress::Progress,
+    report::ListDocument,
+};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
     host::{self, Host},
-    ops::list::list,
+    ops::list::{ListRequest, list},
 };
 
 /// The command's flags.
@@ -16,11 +22,20 @@ pub(super) fn command() -> Command {
     Command::new("list")
         .about("List the AKS clusters you can reach")
         .after_help(
-            "These are the clusters that `kubectl aad sync` would sync. No kubeconfig is read or written.\n\n\
+            "These are the clusters that `kubectl aad sync` would sync, with the contexts that it wrote for them. Nothing is written.\n\n\
              Exit codes: 0 done, 1 nothing could be listed, 2 usage error, \
              3 some tenants or subscriptions could not be searched.",
         )
-        .defer(|command| output::format_flag(fleet_args::fleet_flags(command)))
+        .defer(|command| {
+            let command = command.arg(
+                Arg::new("kubeconfig")
+                    .long("kubeconfig")
+                    .value_name("FILE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Kubeconfig to look for contexts in, instead of those that kubectl reads"),
+            );
+            output::format_flag(fleet_args::fleet_flags(command))
+        })
 }
 
 /// Runs the command.
@@ -28,17 +43,42 @@ pub(super) fn command() -> Command {
 /// # Errors
 /// If nothing could be listed.
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
-    let request = fleet_args::read("list", matches, host)?;
+    let fleet = fleet_args::read("list", matches, host)?;
+    let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
+    let request = ListRequest {
+        kubeconfig: kubeconfig.map(|path| host.path(path)),
+        fleet,
+    };
     let progress = Progress::start(host.terminal().stderr);
     let report =
         host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
     drop(progress);
     let document = ListDocument::from(&report);
     output::print_document(matches, &document, || document.table(), || document.names())?;
+    if let Some(hint) = missing_contexts(matches, &document) {
+        output::say(&hint);
+    }
     let complete = report.warnings.iter().all(|warning| !warning.incomplete);
     Ok(match (complete, report.clusters.is_empty()) {
         (true, _) => EXIT_OK,
         (false, false) => EXIT_PARTIAL,
         (false, true) => EXIT_FAILED,
+    })
+}
+
+/// How to get the contexts that clusters lack: if only names are shown, since those clusters are not, and else if no
+/// cluster has one.
+fn missing_contexts(matches: &ArgMatches, document: &ListDocument) -> Option<String> {
+    let (missing, all) = (document.without_context(), document.clusters.len());
+    let told = match output::format(matches) {
+        Format::Name => missing > 0,
+        Format::Table => all > 0 && missing == all,
+        Format::Json | Format::Yaml => false,
+    };
+    let sync = fleet_args::typed("sync", matches, &["output"]);
+    told.then(|| {
+        format!(
+            "hint: clusters without a context: {missing} of {all}; `{sync}` writes the missing ones"
+        )
     })
 }

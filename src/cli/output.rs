@@ -17,7 +17,7 @@ use crate::{
 
 /// The format of what goes to standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     /// Columns for people.
     #[default]
     Table,
@@ -57,6 +57,11 @@ pub(super) fn format_flag(command: Command) -> Command {
     )
 }
 
+/// The format that `--output` names.
+pub(super) fn format(matches: &ArgMatches) -> Format {
+    matches.get_one("output").copied().unwrap_or_default()
+}
+
 /// Prints a document in the format that `--output` names.
 ///
 /// # Errors
@@ -67,8 +72,7 @@ pub(super) fn print_document(
     table: impl FnOnce() -> String,
     names: impl FnOnce() -> String,
 ) -> Result<()> {
-    let format = matches.get_one("output").copied();
-    print(&match format.unwrap_or_default() {
+    print(&match format(matches) {
         Format::Table => table(),
         Format::Json => json(document),
         Format::Yaml => yaml(document)?,

@@ -1,16 +1,31 @@
-//! `list`: finds the clusters of a fleet.
+//! `list`: finds the clusters of a fleet, and the contexts that lead to them.
+
+use std::path::{Path, PathBuf};
 
 use super::{
     discovery::{Discovery, Warning},
     fleet_request::FleetRequest,
     observer::{Event, Observer},
 };
-use crate::{azure::Arm, error::Result, fleet::ClusterRun};
+use crate::{
+    azure::Arm,
+    error::{Code, Failure, Result},
+    fleet::ClusterRun,
+    kubeconfig::{ClusterContexts, Document, Paths, file},
+};
+
+/// What to list.
+pub(crate) struct ListRequest {
+    pub(crate) fleet: FleetRequest,
+    /// The kubeconfig to look for contexts in, rather than those that kubectl reads.
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
 
 /// What was found.
 pub(crate) struct ListReport {
     /// In the order of reports.
     pub(crate) clusters: Vec<ClusterRun>,
+    /// What could not be searched, and kubeconfigs that could not be read.
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -18,21 +33,80 @@ pub(crate) struct ListReport {
 ///
 /// # Errors
 /// If nothing could be searched.
-pub(crate) async fn list(request: &FleetRequest, observer: &dyn Observer) -> Result<ListReport> {
-    let source = request.arm_authenticator(observer)?;
-    let arm = Arm::new(&request.host, &request.cloud, &source, request.concurrency)?;
-    let mut discovery = Discovery::new(&arm, request, observer);
+pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Result<ListReport> {
+    let fleet = &request.fleet;
+    let source = fleet.arm_authenticator(observer)?;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency)?;
+    let mut discovery = Discovery::new(&arm, fleet, observer);
     let mut clusters = Vec::new();
     while let Some(round) = discovery.next_round().await? {
         clusters.extend(round);
     }
     discovery.check()?;
-    let warnings = discovery.warnings();
+    let mut warnings = discovery.warnings();
     observer.on(Event::Discovered {
         warnings: &warnings,
         clusters: clusters.len(),
         subscriptions: discovery.searched(),
     });
+    let unread = tell_contexts(request, &mut clusters);
+    for warning in &unread {
+        observer.on(Event::Note(&warning.failure.as_warning()));
+    }
+    warnings.extend(unread);
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
     Ok(ListReport { clusters, warnings })
+}
+
+/// Sets the contexts of clusters. A kubeconfig that can't be read is a warning: the list needs none.
+fn tell_contexts(request: &ListRequest, clusters: &mut [ClusterRun]) -> Vec<Warning> {
+    let explicit = request.kubeconfig.as_deref();
+    let (texts, mut failures): (Vec<_>, Vec<_>) =
+        match Paths::from_host(&request.fleet.host, explicit) {
+            Ok(paths) => {
+                let read = paths.files.into_iter().map(|path| {
+                    let text = read(&path, explicit.is_some())?;
+                    Ok((path, text))
+                });
+                partition(read)
+            }
+            Err(why) => (Vec::new(), vec![why]),
+        };
+    let parsed = texts
+        .iter()
+        .map(|(path, text)| Document::parse_file(path, text));
+    let (documents, broken): (Vec<_>, Vec<_>) = partition(parsed);
+    failures.extend(broken);
+    ClusterContexts::find(&documents).tell(clusters);
+    failures.into_iter().map(contexts_unknown).collect()
+}
+
+/// Reads a kubeconfig. One that does not exist is empty, unless a person `named` it.
+fn read(path: &Path, named: bool) -> Result<String> {
+    if named {
+        file::check_there(path)?;
+    }
+    file::read(path)
+}
+
+fn partition<T>(results: impl Iterator<Item = Result<T>>) -> (Vec<T>, Vec<Failure>) {
+    let mut parts = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => parts.0.push(value),
+            Err(why) => parts.1.push(why),
+        }
+    }
+    parts
+}
+
+fn contexts_unknown(why: Failure) -> Warning {
+    Warning {
+        failure: why
+            .context("the clusters' contexts are not known")
+            .code(Code::UnreadableKubeconfig),
+        incomplete: false,
+        tenant_id: None,
+        subscription_id: None,
+    }
 }

@@ -217,3 +217,98 @@ fn failures_are_on_stderr_in_every_format() {
         }
     }
 }
+
+/// The lines of stdout.
+fn lines(ran: &Ran) -> Vec<&str> {
+    ran.stdout.lines().collect()
+}
+
+fn contexts(report: &Value) -> BTreeSet<String> {
+    let rows = rows(report, "clusters").iter();
+    rows.filter_map(|row| row["context"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn list_shows_the_contexts_that_sync_wrote_whatever_their_names_are_now() {
+    let test_env = with_clusters(3);
+    let clusters = test_env.simulator.fleet().clusters;
+    let refused = Fault::on(Endpoint::ListClusterUserCredential);
+    let fault = refused.cluster(&clusters[2].id).status(403);
+    test_env.simulator.faults().add(fault);
+    aad(&test_env, &["sync", "-o", "json"]).json(3);
+    let text = test_env.kubeconfig_text();
+    let (old, id) = (&clusters[0].name, &clusters[0].id);
+    let renamed = text
+        .replace(&format!("name: {old}"), "name: mine")
+        .replace(id, &id.to_uppercase());
+    assert_ne!(renamed, text);
+    fs::write(test_env.kubeconfig(), &renamed).expect("written");
+
+    let report = aad(&test_env, &["list", "-o", "json"]).json(0);
+    assert_eq!(row(&report, &clusters[0].id)["context"], "mine");
+    assert_eq!(row(&report, &clusters[1].id)["context"], *clusters[1].name);
+    assert_eq!(row(&report, &clusters[2].id)["context"], Value::Null);
+    let names = aad(&test_env, &["list", "-o", "name"]);
+    assert_eq!(names.code, 0, "{}", names.stderr);
+    let shown: BTreeSet<_> = lines(&names).into_iter().map(str::to_owned).collect();
+    assert_eq!(shown, contexts(&report));
+    let hint = format!(
+        "hint: clusters without a context: 1 of 3; `kubectl aad sync --environment {CLOUD}` writes"
+    );
+    assert!(names.stderr.contains(&hint), "{}", names.stderr);
+    assert_eq!(test_env.kubeconfig_text(), renamed, "nothing is written");
+}
+
+#[cfg(unix)]
+#[test]
+fn list_reads_every_file_that_kubectl_reads_or_the_one_that_is_named() {
+    let test_env = with_clusters(2);
+    let [one, two] = ["one", "two"].map(|name| test_env.path(name));
+    let only = |n: usize| {
+        let clusters = test_env.simulator.fleet().clusters;
+        let refused = Fault::on(Endpoint::ListClusterUserCredential);
+        test_env.simulator.faults().clear();
+        test_env
+            .simulator
+            .faults()
+            .add(refused.cluster(&clusters[1 - n].id).status(403));
+    };
+    for (n, file) in [&one, &two].into_iter().enumerate() {
+        only(n);
+        let file = file.display().to_string();
+        aad(&test_env, &["sync", "--kubeconfig", &file, "-o", "json"]).json(3);
+    }
+    let list = |args: &[&str], variable: &str| {
+        let mut command = test_env.aad(&[&["list", "-o", "json", "-e", CLOUD], args].concat());
+        contexts(&run(command.env("KUBECONFIG", variable)).json(0)).len()
+    };
+    let (one, two) = (one.display().to_string(), two.display().to_string());
+    assert_eq!(list(&[], &format!("{one}:/missing:{two}")), 2);
+    assert_eq!(list(&[], &one), 1);
+    assert_eq!(list(&["--kubeconfig", &two], &format!("{one}:{two}")), 1);
+}
+
+#[test]
+fn a_kubeconfig_that_can_not_be_read_is_a_warning_of_list() {
+    let test_env = with_clusters(1);
+    let broken = test_env.path("broken");
+    fs::write(&broken, "clusters: [").expect("written");
+    for file in [broken, test_env.path("missing")] {
+        let file = file.display().to_string();
+        for format in FORMATS {
+            let ran = aad(&test_env, &["list", "-o", format, "--kubeconfig", &file]);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            let warning = "warning: the clusters' contexts are not known: ";
+            assert!(ran.stderr.contains(warning), "{format}: {}", ran.stderr);
+            assert!(ran.stderr.contains(&file), "{format}: {}", ran.stderr);
+        }
+        let report = aad(&test_env, &["list", "-o", "json", "--kubeconfig", &file]).json(0);
+        assert_eq!(rows(&report, "clusters").len(), 1);
+        assert_eq!(report["problems"][0]["code"], "unreadableKubeconfig");
+        assert_eq!(report["problems"][0]["incomplete"], false);
+    }
+    // Before the first sync there is none.
+    let report = aad(&test_env, &["list", "-o", "json"]).json(0);
+    assert_eq!(report["problems"], json!([]));
+}

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ListDocument {
-    pub(in crate::cli) clusters: Vec<ClusterRow>,
+    pub(in crate::cli) clusters: Vec<ListRow>,
     pub(in crate::cli) warnings: Vec<String>,
     problems: Vec<ProblemRow>,
 }
@@ -48,6 +48,14 @@ pub(in crate::cli) struct ClusterRow {
     pub(super) location: String,
     pub(super) kubernetes_version: Option<String>,
     pub(super) power_state: Option<String>,
+}
+
+/// A cluster and its context.
+#[derive(Serialize)]
+pub(in crate::cli) struct ListRow {
+    #[serde(flatten)]
+    pub(super) cluster: ClusterRow,
+    pub(super) context: Option<String>,
 }
 
 /// A cluster and what a sync did about it.
@@ -108,7 +116,7 @@ impl From<&ListReport> for ListDocument {
     fn from(report: &ListReport) -> Self {
         let clusters = report.clusters.iter();
         Self {
-            clusters: clusters.map(|run| ClusterRow::from(&run.cluster)).collect(),
+            clusters: clusters.map(ListRow::from).collect(),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
         }
@@ -147,6 +155,15 @@ impl From<&Cluster> for ClusterRow {
             location: cluster.location.clone(),
             kubernetes_version: cluster.kubernetes_version.clone(),
             power_state: cluster.power_state.clone(),
+        }
+    }
+}
+
+impl From<&ClusterRun> for ListRow {
+    fn from(run: &ClusterRun) -> Self {
+        Self {
+            cluster: ClusterRow::from(&run.cluster),
+            context: run.context().map(str::to_owned),
         }
     }
 }

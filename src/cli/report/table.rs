@@ -47,12 +47,27 @@ impl SyncDocument {
 
 impl ListDocument {
     pub(in crate::cli) fn table(&self) -> String {
-        output::table(HEADINGS, self.clusters.iter().map(ClusterRow::cells))
+        let [a, b, c, d, e, f] = HEADINGS;
+        let rows = self.clusters.iter().map(|row| {
+            let [a, b, c, d, e, f] = row.cluster.cells();
+            [a, b, c, d, e, f, row.context.clone().unwrap_or_default()]
+        });
+        output::table([a, b, c, d, e, f, "CONTEXT"], rows)
     }
 
-    /// The clusters' names.
+    /// The clusters' contexts.
     pub(in crate::cli) fn names(&self) -> String {
-        names(self.clusters.iter().map(|row| row.name.as_str()))
+        names(
+            self.clusters
+                .iter()
+                .filter_map(|row| row.context.as_deref()),
+        )
+    }
+
+    /// How many clusters have no context.
+    pub(in crate::cli) fn without_context(&self) -> usize {
+        let rows = self.clusters.iter();
+        rows.filter(|row| row.context.is_none()).count()
     }
 }
 

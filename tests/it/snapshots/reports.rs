@@ -26,6 +26,11 @@ fn test_env() -> TestEnv {
 fn list_in_every_format() {
     let test_env = test_env();
     let mut page = Page::new(&test_env);
+    page.note("before the first sync")
+        .run(&format!("list -e {CLOUD}"));
+    let sync = format!("sync -e {CLOUD}");
+    assert_eq!(run(&mut command(&test_env, &sync)).code, 0);
+    page.note("after it");
     for format in FORMATS {
         page.run(&format!("list -e {CLOUD} -o {format}"));
     }
