@@ -4,10 +4,7 @@ use std::process::Child;
 
 use azure_sim::{AKS_SERVER_APP, Endpoint};
 
-use crate::{
-    env::{INTERACTIVE, NON_INTERACTIVE, TIMEOUT, TestEnv, finished, first_words, start},
-    support::peer,
-};
+use crate::env::{INTERACTIVE, NON_INTERACTIVE, TIMEOUT, TestEnv, finished, first_words, start};
 
 #[test]
 fn one_device_code_serves_every_tenant_and_server_until_it_is_revoked() {
@@ -98,9 +95,6 @@ fn in_a_pipeline_nobody_is_asked_and_the_error_says_why() {
 #[cfg(unix)]
 #[test]
 fn at_a_terminal_a_person_is_asked_without_kubectl() {
-    let Some(_) = peer("script") else {
-        return;
-    };
     let test_env = TestEnv::new();
     let authority = test_env.simulator.authority_url();
     let mut args = vec!["get-token", "--server-id", AKS_SERVER_APP];

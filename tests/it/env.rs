@@ -27,7 +27,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 #[cfg(unix)]
-pub(crate) use self::{browser::browser_that_tells, terminal::AtATerminal};
+pub(crate) use self::{
+    browser::browser_that_tells,
+    process::signal,
+    terminal::{AtATerminal, Size, run_at_a_terminal, run_with_stderr_at_a_terminal},
+};
 pub(crate) use self::{
     browser::walk,
     process::{Ran, TIMEOUT, finished, first_words, run, start, wait_for_file, wait_until},

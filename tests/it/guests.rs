@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Tenant};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::env::{AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, finished, run, start};
+use crate::env::{self, AtATerminal, CLOUD, Ran, TIMEOUT, TestEnv, finished, run, start};
 
 /// Three tenants with a subscription each, in which the first user sees two clusters: one at home,
 /// one that `close` closes, and one that is open to guests.
@@ -172,7 +172,7 @@ fn what_was_fetched_before_ctrl_c_at_a_prompt_is_written() {
     let named = ["-t", &tenants[1].id, "-t", &tenants[0].id];
     let running = at_the_prompt(&test_env, test_env.start_at_a_terminal(&device(&named)));
     running.interrupt();
-    let synced = running.finish();
+    let synced = running.finish().into_ran();
     let report = synced.json(130);
     assert_eq!(report["interrupted"], true);
     assert_eq!(report["summary"]["added"], 2);
@@ -197,8 +197,7 @@ fn stopped_by(signal: Signal) -> (TestEnv, Ran) {
         assert!(Instant::now() < end, "the others did not come");
         std::thread::yield_now();
     }
-    let pid = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a process id"), signal).expect("it lives");
+    env::signal(&running, signal);
     let synced = finished(running);
     drop(hold);
     (test_env, synced)

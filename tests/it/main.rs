@@ -18,6 +18,8 @@ mod browser;
 mod cache;
 #[cfg(unix)]
 mod cache_kills;
+#[cfg(target_os = "linux")]
+mod captures;
 mod certificates;
 #[cfg(unix)]
 mod chromium;
@@ -62,7 +64,6 @@ mod reference;
 mod sequences;
 mod sessions;
 mod settings;
-#[cfg(target_os = "linux")]
 #[cfg(target_os = "linux")]
 mod snapshots;
 mod support;

@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::env::{PROGRAM, Ran, TestEnv, run};
+use crate::env::{PROGRAM, Ran, TestEnv, run, run_with_stderr_at_a_terminal};
 
 /// What kubectl says where nobody is there.
 const KUBECTL: (&str, &str) = (
@@ -47,34 +47,18 @@ impl TestEnv {
                 "sh",
             ])
             .args(variables);
-        let out = self.path("stdout");
-        if terminal {
-            let words: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
-            let line = format!(
-                "exec 3>'{}'; '{PROGRAM}' {} >&3",
-                out.display(),
-                words.join(" ")
-            );
-            fs::write(&out, "").expect("written");
-            std::os::unix::fs::chown(&out, Some(65534), None).expect("root");
-            command.args([
-                "script",
-                "--quiet",
-                "--return",
-                "--command",
-                &line,
-                "/dev/null",
-            ]);
-        } else {
-            command.arg(PROGRAM).args(args);
-        }
-        let mut ran = run(command
+        command
+            .arg(PROGRAM)
+            .args(args)
             .env("AZURE_CLIENT_SECRET", self.principal.secret())
-            .env(KUBECTL.0, KUBECTL.1));
-        if terminal {
-            ran.stderr = std::mem::take(&mut ran.stdout).replace('\r', "");
-            ran.stdout = fs::read_to_string(out).expect("made");
-        }
+            .env(KUBECTL.0, KUBECTL.1);
+        let mut ran = if terminal {
+            let mut ran = run_with_stderr_at_a_terminal(command, &self.path("stdout"));
+            ran.stderr.retain(|c| c != '\r');
+            ran
+        } else {
+            run(&mut command)
+        };
         ran.stderr = ran.stderr.replace(&home.display().to_string(), "H");
         ran
     }

@@ -3,26 +3,26 @@
 
 use std::{
     fmt::Write as _,
-    fs,
+    fs::{self, File},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, SignIn};
 use kubectl_aad::internals::{Interaction, LoginMode, Sink, Situation};
+use rustix::process::Signal;
 
 use crate::{
     env::{
-        NON_INTERACTIVE, PROGRAM, Ran, TIMEOUT, TestEnv, browser_that_tells, finished, first_words,
-        run, start, wait_for_file, walk,
+        self, NON_INTERACTIVE, PROGRAM, Ran, TIMEOUT, TestEnv, browser_that_tells, finished,
+        first_words, run, run_at_a_terminal, start, wait_for_file, walk,
     },
-    support::{peer, repository},
+    support::repository,
 };
 
 /// One cluster in a kubeconfig that `sync` wrote, whose people sign in by device code, and nobody
-/// signed in. `None` where kubectl, or the program that makes pseudo-terminals, is missing.
+/// signed in. `None` where kubectl is missing.
 fn with_kubectl() -> Option<TestEnv> {
-    peer("script")?;
     let test_env = TestEnv::builder().peer("kubectl")?.build();
     let args = ["--login", "devicecode", "--arm-login", "azurecli"];
     let synced = run(test_env.sync(&args).args(["--no-warm", "-o", "name"]));
@@ -42,10 +42,8 @@ fn shell(test_env: &TestEnv, line: &str) -> Command {
 }
 
 /// The same at a terminal; all that is shown there comes back as standard output.
-fn shell_at_a_terminal(test_env: &TestEnv, line: &str) -> Command {
-    // A file, so that the line needs no quotes.
-    let inner = test_env.write("inner.sh", &format!("{line}\n"));
-    test_env.terminal(&format!("/bin/sh '{}'", inner.display()))
+fn shell_at_a_terminal(test_env: &TestEnv, line: &str) -> Ran {
+    run_at_a_terminal(shell(test_env, line))
 }
 
 fn sign_out(test_env: &TestEnv) {
@@ -96,7 +94,7 @@ fn kubectl_signs_a_person_in_wherever_what_to_do_can_be_seen() {
     let mut wrong = String::new();
     for (line, asks) in AT_A_TERMINAL {
         sign_out(&test_env);
-        let ran = run(&mut shell_at_a_terminal(&test_env, line));
+        let ran = shell_at_a_terminal(&test_env, line);
         check(&test_env, line, *asks, &ran, &mut wrong);
     }
     for (line, asks) in WITHOUT_A_TERMINAL {
@@ -215,7 +213,7 @@ fn a_stopped_sign_in_holds_nobody_up() {
     let start = || start(&mut test_env.get_token_command(&args, &[]));
     let stopped = Stopped::new(start());
     let first_code = simulator.wait_for_user_code(TIMEOUT);
-    stopped.signal("-STOP");
+    stopped.signal(Signal::STOP);
     // Nobody can be asked here, so there is nothing to wait for.
     let refused = run(&mut test_env.get_token_command(&args, &[NON_INTERACTIVE]));
     assert_eq!(refused.code, 1);
@@ -245,7 +243,7 @@ fn a_stopped_sign_in_holds_nobody_up() {
     }
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 2);
     // The stopped one's own prompt is no longer needed, either.
-    stopped.signal("-CONT");
+    stopped.signal(Signal::CONT);
     test_env.claims(&finished(stopped.into_child()));
 }
 
@@ -262,7 +260,7 @@ fn a_stopped_process_does_not_keep_others_from_a_token_that_needs_no_person() {
         .expect("the program starts");
     let stopped = Stopped::new(child);
     hold.wait_for(1, TIMEOUT);
-    stopped.signal("-STOP");
+    stopped.signal(Signal::STOP);
     hold.release();
     let ran = run(&mut test_env.get_token_command(&args, &[]));
     test_env.claims(&ran);
@@ -290,9 +288,8 @@ impl Stopped {
         self.0.take().expect("it was not taken")
     }
 
-    fn signal(&self, signal: &str) {
-        let ran = run(Command::new("kill").args([signal, &self.id()]));
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    fn signal(&self, signal: Signal) {
+        env::signal(self.0.as_ref().expect("it was not taken"), signal);
     }
 }
 
@@ -390,22 +387,21 @@ fn a_background_refresh_keeps_no_pipe_no_lock_and_no_directory() {
     let place = test_env.path("place");
     fs::create_dir(&place).expect("made");
     let authority = test_env.simulator.authority_url();
+    let lock = File::create(test_env.path("lock")).expect("made");
+    lock.lock().expect("nobody else has it");
     let line = format!(
-        "cd place && exec 9>../lock && flock 9 && \
+        "cd place && exec 9<&0 && \
          '{}' get-token --server-id {AKS_SERVER_APP} --authority-host {authority} {} 3>&1 >../token",
         PROGRAM,
         args.join(" ")
     );
-    let mut shell = shell(&test_env, &line);
-    // It ends although the refresh continues: nothing holds the pipe open.
-    let ran = run(&mut shell);
+    // The lock is the shell's and its children's now.
+    let ran = run(shell(&test_env, &line).stdin(lock));
+    // It ended although the refresh continues: nothing holds the pipe open.
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     hold.wait_for(1, TIMEOUT);
-    let free = run(Command::new("flock")
-        .args(["--nonblock"])
-        .arg(test_env.path("lock"))
-        .arg("true"));
-    assert_eq!(free.code, 0, "the lock is free");
+    let lock = File::open(test_env.path("lock")).expect("made");
+    assert!(lock.try_lock().is_ok(), "the lock is free");
     let pid = holder(&test_env);
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let session = stat

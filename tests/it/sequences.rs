@@ -21,7 +21,6 @@ use std::{
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::support::peer;
 use machine::Machine;
 use step::{Step, sequence};
 
@@ -77,7 +76,6 @@ fn play_many(seed: u32, most: u32, played: &AtomicU32) -> Result<(), String> {
 
 #[test]
 fn whatever_happens_each_context_stays_who_it_is_and_nothing_is_lost() {
-    let Some(_) = peer("script") else { return };
     let most = number("AAD_SEQUENCES", SEQUENCES);
     let seed = number("AAD_SEQUENCES_SEED", 1);
     let workers =
@@ -112,7 +110,6 @@ fn whatever_happens_each_context_stays_who_it_is_and_nothing_is_lost() {
 
 #[test]
 fn sequences_that_failed_once_hold() {
-    let Some(_) = peer("script") else { return };
     let mut machine = Machine::new();
     let mut wrong = String::new();
     for (name, steps) in regressions::ALL {
@@ -129,7 +126,6 @@ const CALLS: std::ops::RangeInclusive<u8> = 1..=12;
 #[test]
 fn a_command_that_is_killed_at_any_of_its_writes_loses_nothing() {
     use step::*;
-    let Some(_) = peer("script") else { return };
     let mut machine = Machine::new();
     for call in CALLS {
         let steps = [

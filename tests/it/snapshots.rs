@@ -20,7 +20,7 @@ mod prompts;
 mod reports;
 
 /// A transcript.
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     test_env: Option<&'a TestEnv>,
     text: String,
     literal: Vec<(String, String)>,
@@ -29,7 +29,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(test_env: &'a TestEnv) -> Self {
+    pub(crate) fn new(test_env: &'a TestEnv) -> Self {
         let simulator = &test_env.simulator;
         let hosts = [
             (simulator.authority_url(), "login.example"),
@@ -64,11 +64,11 @@ impl<'a> Page<'a> {
     }
 
     /// Shows `text` as `name`.
-    fn hide(&mut self, text: &str, name: &str) {
+    pub(crate) fn hide(&mut self, text: &str, name: &str) {
         self.literal.push((text.to_owned(), name.to_owned()));
     }
 
-    fn note(&mut self, note: &str) -> &mut Self {
+    pub(crate) fn note(&mut self, note: &str) -> &mut Self {
         let gap = if self.text.is_empty() { "" } else { "\n" };
         writeln!(self.text, "{gap}# {note}").expect("a string");
         self
@@ -103,13 +103,13 @@ impl<'a> Page<'a> {
         self.add(&format!("$ cat {}\n{text}", path.display()))
     }
 
-    fn add(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn add(&mut self, text: &str) -> &mut Self {
         let text = self.stable(text);
         self.text.push_str(&text);
         self
     }
 
-    fn assert(&self, name: &str) {
+    pub(crate) fn assert(&self, name: &str) {
         insta::with_settings!({
             snapshot_path => "snapshots",
             prepend_module_to_snapshot => false,

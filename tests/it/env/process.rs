@@ -76,6 +76,13 @@ fn ran(output: Output) -> Ran {
     }
 }
 
+/// Sends a signal to a program that was started here.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)
+        .expect("nobody has waited for its end");
+}
+
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + TIMEOUT;
     while !done() {

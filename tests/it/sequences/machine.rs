@@ -21,7 +21,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{kubeconfig::Known, step::*};
-use crate::env::{AZ_CLOUD, CLOUD, NON_INTERACTIVE, PROGRAM, TIMEOUT, TestEnv, demo};
+use crate::env::{
+    AZ_CLOUD, AtATerminal, CLOUD, NON_INTERACTIVE, PROGRAM, Size, TIMEOUT, TestEnv, demo,
+};
 
 /// An application whose tokens some contexts are edited to ask for.
 pub(super) const OTHER_SERVER: &str = "7c2f0a5e-6f0b-4f2e-9c55-0d7f9a2b4c11";
@@ -326,16 +328,6 @@ impl Machine {
         self.prepared(self.test_env.program(&self.program), who)
     }
 
-    /// Our program at a terminal, which is its standard error; its standard output is thrown away.
-    pub(super) fn at_a_terminal(&self, args: &[&str], who: Person) -> Command {
-        let line = format!(
-            "'{}' {} > /dev/null",
-            self.program.display(),
-            args.join(" ")
-        );
-        self.prepared(self.test_env.terminal(&line), Some(who))
-    }
-
     fn prepared(&self, mut command: Command, who: Option<Person>) -> Command {
         let exec_info = json!({
             "kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
@@ -398,6 +390,20 @@ impl Machine {
 
     pub(super) fn run(&self, command: Command) -> Ran {
         self.finish(self.start(command))
+    }
+
+    /// Runs it at a terminal, which is its standard error; its standard output is thrown away.
+    pub(super) fn run_at_a_terminal(&self, command: Command) -> Ran {
+        let started = AtATerminal::start_into(command, Size::WIDE, Path::new("/dev/null"));
+        let pid = started.id();
+        self.watch.begin(pid);
+        let (status, seen) = started.finish_anyhow();
+        self.watch.end(pid);
+        Ran {
+            code: status.code(),
+            stdout: seen.stdout,
+            stderr: seen.raw,
+        }
     }
 
     /// Waits for what commands left running in the background.

@@ -83,19 +83,13 @@ impl Play<'_> {
         let args = self.sync_args(how);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let who = who.filter(|_| matches!(how, SyncPerson(_)));
-        let mut command = match who {
-            Some(person) => self.machine.at_a_terminal(&args, person),
-            None => self.machine.command(None),
+        let mut command = self.machine.command(who);
+        command.args(&args).envs(self.sync_env(how));
+        let ran = match who {
+            Some(_) => self.machine.run_at_a_terminal(command),
+            None => self.machine.run(command),
         };
-        if who.is_none() {
-            command.args(&args);
-        }
-        command.envs(self.sync_env(how));
-        let mut ran = self.machine.run(command);
         self.machine.settle();
-        if who.is_some() {
-            ran.stderr = std::mem::take(&mut ran.stdout);
-        }
         let done = matches!(ran.code, Some(0 | 3));
         if let (SyncPerson(account), Some(who), true) = (how, who, ran.asked()) {
             // A token that could not be fetched is a warning: the sync continued without one.
