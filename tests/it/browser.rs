@@ -1,11 +1,12 @@
 //! Signing in with a browser that the test acts as.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use azure_sim::SignIn;
+use rustix::process::Signal;
 
 use crate::env::{
-    INTERACTIVE, TestEnv, browser_that_tells, finished, run, start, wait_for_file, walk,
+    INTERACTIVE, TestEnv, browser_that_tells, finished, signal, start, wait_for_file, walk,
 };
 
 #[test]
@@ -77,8 +78,7 @@ fn an_interrupted_sign_in_leaves_nothing_listening() {
         .expect("on loopback")
         .to_owned();
     assert!(std::net::TcpStream::connect(&place).is_ok(), "{place}");
-    let pid = child.id().to_string();
-    run(Command::new("kill").args(["-INT", &pid]));
+    signal(&child, Signal::INT);
     assert!(!child.wait().expect("it ends").success());
     assert!(std::net::TcpStream::connect(&place).is_err(), "{place}");
 }

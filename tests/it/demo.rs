@@ -84,11 +84,7 @@ fn an_interrupted_demo_leaves_nothing_behind_either() {
         .any(|line| line.starts_with("Press Enter"));
     assert!(stays, "the demo ended by itself");
     assert!(place.path().read_dir().expect("readable").next().is_some());
-    let id = i32::try_from(child.id()).ok();
-    let pid = id
-        .and_then(rustix::process::Pid::from_raw)
-        .expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it lives");
+    crate::env::signal(&child, rustix::process::Signal::INT);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
     let left: Vec<_> = place.path().read_dir().expect("readable").collect();
     assert!(left.is_empty(), "{left:?}");

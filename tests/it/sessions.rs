@@ -152,8 +152,7 @@ fn an_unnamed_context_does_not_run_as_a_named_account_after_a_canceled_prompt() 
     let args = Office::args(one, None);
     let mut asked = start(&mut office.test_env.get_token_command(&args, &[INTERACTIVE]));
     simulator.wait_for_user_code(TIMEOUT);
-    let pid = rustix::process::Pid::from_child(&asked);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it lives");
+    crate::env::signal(&asked, rustix::process::Signal::INT);
     assert!(!asked.wait().expect("it ends").success());
     office.is_refused(one);
     let mut again = start(&mut office.test_env.get_token_command(&args, &[INTERACTIVE]));

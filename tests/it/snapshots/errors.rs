@@ -3,10 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Place};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::{CLOUD, Page, Ran, TestEnv, command, ids, person};
-use crate::env::{TIMEOUT, finished, first_words, start};
+use crate::env::{TIMEOUT, finished, first_words, signal, start};
 
 /// `get-token` for the fleet's first service principal.
 fn application(test_env: &TestEnv) -> String {
@@ -288,7 +288,7 @@ fn interrupted() {
         let hold = test_env.simulator.hold(Fault::on(endpoint));
         let child = start(&mut command(&test_env, &line));
         hold.wait_for(1, TIMEOUT);
-        kill_process(Pid::from_child(&child), Signal::INT).expect("ours");
+        signal(&child, Signal::INT);
         page.ran(&line, &finished(child));
     }
     page.assert("errors_interrupted");
