@@ -2,10 +2,10 @@
 
 use std::{ffi::OsString, io::Write, sync::Arc};
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
 use crate::{
-    error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Result},
+    error::{EXIT_OK, EXIT_USAGE, Result},
     host::Host,
     login::Settings,
     ops::get_token::REFRESH_COMMAND,
@@ -25,6 +25,7 @@ mod report;
 #[expect(dead_code, unused_imports, reason = "the screens that use it follow")]
 mod screen;
 mod sync;
+mod usage;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
 
@@ -44,14 +45,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
             let again = || called_by_kubectl(&args[1..]).unwrap_or_default();
             get_token::run(&Arc::new(host), settings, &again, false)
         }
-        None => {
-            let matches = match command().try_get_matches_from(args) {
-                Ok(matches) => matches,
-                Err(error) => return parse_failure(&error),
-            };
-            log::start(matches.get_one::<u8>("v").copied().unwrap_or(0));
-            run(&matches, Arc::new(host))
-        }
+        None => match parse(&args) {
+            Ok(matches) => {
+                log::start(&matches);
+                run(&matches, Arc::new(host))
+            }
+            Err(stopped) => show(&stopped, &args),
+        },
     };
     match done {
         Ok(code) => code,
@@ -101,17 +101,7 @@ pub fn command() -> Command {
         .after_help(MORE)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(
-            Arg::new("v")
-                .short('v')
-                .long("v")
-                .value_name("LEVEL")
-                .value_parser(clap::value_parser!(u8))
-                .global(true)
-                .help(
-                    "Log to stderr in UTC: 1 steps, 5 requests, 8 requests as sent; never secrets",
-                ),
-        )
+        .arg(log::flag())
         .arg(
             Arg::new("logtostderr")
                 .long("logtostderr")
@@ -133,13 +123,31 @@ pub fn command() -> Command {
         .subcommand(get_token::refresh_command())
 }
 
-/// Shows help, the version or the error in the arguments.
-fn parse_failure(error: &clap::Error) -> u8 {
-    let shown = error.print();
-    match (error.use_stderr(), shown) {
-        (false, Ok(())) => EXIT_OK,
-        (false, Err(_)) => EXIT_FAILED,
-        (true, _) => EXIT_USAGE,
+/// Reads the arguments, the program's name first.
+fn parse(args: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
+    let read = command().try_get_matches_from(args);
+    match (read, log::with_levels(args)) {
+        (Err(_), Some(args)) => command().try_get_matches_from(args),
+        (read, _) => read,
+    }
+}
+
+/// Shows the help or the version that the arguments ask for.
+///
+/// # Errors
+/// What is wrong with the arguments.
+fn show(stopped: &clap::Error, args: &[OsString]) -> Result<u8> {
+    match stopped.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output::print(&stopped.to_string())?;
+            Ok(EXIT_OK)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // If stderr is closed, there is no way to report it.
+            let _ = write!(std::io::stderr(), "{stopped}");
+            Ok(EXIT_USAGE)
+        }
+        _ => Err(usage::failure(stopped, args)),
     }
 }
 

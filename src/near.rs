@@ -4,12 +4,14 @@
 const LIMIT: usize = 3;
 /// The least similarity of a suggestion: the share of characters that stay, from 0 to 1.
 const SIMILAR: f64 = 0.6;
+/// The similarity of a name to a candidate that begins with it, at least.
+const BEGINNING: f64 = 0.85;
 /// How much less similar than the nearest one a suggestion may be.
 const RANGE: f64 = 0.2;
-/// The fewest characters of a name that suggest all names which contain it.
+/// The fewest characters that two names must have in common if one contains the other.
 const PART: usize = 3;
 
-/// The candidates that are similar to `name` or contain it, the nearest first, at most three. Letter case does not count.
+/// The candidates that are similar to `name`, contain it or are its beginning, the nearest first, at most three. Letter case does not count.
 pub(crate) fn near<'a, S: AsRef<str> + ?Sized + 'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a S>,
@@ -37,9 +39,14 @@ pub(crate) fn did_you_mean<'a, S: AsRef<str> + ?Sized + 'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a S>,
 ) -> Option<String> {
-    let names: Vec<String> = near(name, candidates)
-        .into_iter()
-        .map(|name| format!("`{name}`"))
+    question(&near(name, candidates))
+}
+
+/// Asks whether one of these names was meant.
+pub(crate) fn question<S: AsRef<str>>(names: &[S]) -> Option<String> {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
         .collect();
     match names.as_slice() {
         [] => None,
@@ -56,8 +63,7 @@ pub(crate) fn hint<'a, S: AsRef<str> + ?Sized + 'a>(
     otherwise: &str,
 ) -> String {
     let near = near(name, candidates);
-    let question = did_you_mean(name, near.iter().copied()).filter(|_| near.len() == 1);
-    match question {
+    match question(&near).filter(|_| near.len() == 1) {
         Some(question) => format!("{question} otherwise {otherwise}"),
         None => otherwise.to_owned(),
     }
@@ -65,12 +71,18 @@ pub(crate) fn hint<'a, S: AsRef<str> + ?Sized + 'a>(
 
 /// From 0 to 1, if they are similar enough. Both are in lower case.
 fn similarity(name: &str, candidate: &str) -> Option<f64> {
-    let score = strsim::normalized_damerau_levenshtein(name, candidate);
-    let contains = name.chars().count() >= PART && candidate.contains(name);
-    match score >= SIMILAR {
-        true => Some(score),
-        false => contains.then_some(SIMILAR),
-    }
+    let is_part = |part: &str| part.chars().count() >= PART;
+    let known = if is_part(name) && candidate.starts_with(name) {
+        BEGINNING
+    } else if is_part(name) && candidate.contains(name)
+        || is_part(candidate) && name.starts_with(candidate)
+    {
+        SIMILAR
+    } else {
+        0.0
+    };
+    let score = strsim::normalized_damerau_levenshtein(name, candidate).max(known);
+    (score >= SIMILAR).then_some(score)
 }
 
 #[cfg(test)]

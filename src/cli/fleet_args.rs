@@ -54,7 +54,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
             Arg::new("concurrency")
                 .long("concurrency")
                 .value_name("N")
-                .value_parser(clap::value_parser!(u16).range(1..=256))
+                .value_parser(concurrency)
                 .default_value("16")
                 .help("Requests in flight at once"),
         );
@@ -93,6 +93,13 @@ fn tenant_flag() -> Arg {
         Some(short) => flag.short(short),
         None => flag,
     }
+}
+
+fn concurrency(text: &str) -> Result<u16, &'static str> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=256).contains(number))
+        .ok_or("give a number from 1 to 256")
 }
 
 fn all(matches: &ArgMatches, flag: &str) -> Vec<String> {

@@ -62,13 +62,18 @@ pub(super) fn command() -> Command {
                         .long("allow-server-id")
                         .value_name("ID")
                         .action(ArgAction::Append)
-                        .value_parser(clap::value_parser!(uuid::Uuid))
+                        .value_parser(application)
                         .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
                 )
                 .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
                 .arg(switch("dry-run", "Report what would change, and write nothing"));
             output::format_flag(fleet_args::fleet_flags(command))
         })
+}
+
+fn application(text: &str) -> Result<uuid::Uuid, &'static str> {
+    text.parse()
+        .map_err(|_| "give the application's id, a GUID")
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {

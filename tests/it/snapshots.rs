@@ -18,6 +18,7 @@ mod errors;
 mod help;
 mod prompts;
 mod reports;
+mod usage;
 
 /// A transcript.
 pub(crate) struct Page<'a> {
