@@ -304,6 +304,11 @@ impl LoginMode {
         required.map(|row| row.param)
     }
 
+    /// Whether a person signs in, so that AKS's public client can replace a missing `--client-id`.
+    pub fn has_default_client(self) -> bool {
+        self.row().principal == Principal::Person
+    }
+
     /// Where conversion to this mode takes a parameter's value from.
     pub(crate) fn value_source(self, param: Param) -> ValueSource {
         let own = self.row().param(param).map(|row| row.kubelogin);

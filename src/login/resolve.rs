@@ -38,6 +38,11 @@ impl Settings {
     /// flag and the variables that set it.
     pub(crate) fn resolve(&self, host: &Host) -> Result<SignIn> {
         let mode = self.mode()?;
+        if let Some(client) = self.default_client(mode) {
+            let mut settings = self.clone();
+            settings.set_default(Param::ClientId, client);
+            return settings.resolve(host);
+        }
         let authority_host = self.authority_host()?;
         let timeout = self.timeout()?;
         self.check_complete(mode, host)?;
@@ -110,7 +115,12 @@ impl Settings {
         if missing.is_empty() && platform.is_empty() {
             return Ok(());
         }
-        let failure = self.incomplete(mode, &missing, &platform);
+        let mut failure = self.incomplete(mode, &missing, &platform);
+        if missing.contains(&Param::ClientId)
+            && let Some(why) = self.why_no_default_client(mode)
+        {
+            failure = failure.because(why);
+        }
         let in_github = host.var("GITHUB_ACTIONS") == Some("true");
         if !in_github || !missing.contains(&Param::FederatedTokenFile) {
             return Err(failure);
@@ -255,7 +265,7 @@ fn listed(items: &[String], word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{Origin, PopClaims};
+    use crate::login::{AKS_CLIENT_ID, Origin, PopClaims};
 
     fn resolve(pairs: &[(Param, &str)]) -> Result<SignIn> {
         let mut settings = Settings::new();
@@ -276,6 +286,36 @@ mod tests {
         let shown = failure.render();
         assert!(shown.contains("`--client-secret`"), "{shown}");
         assert!(shown.contains("AZURE_CLIENT_SECRET"), "{shown}");
+    }
+
+    #[test]
+    fn a_person_signs_in_to_akss_server_through_akss_client_unless_one_is_named() {
+        let client = |mode: &str, more: &[(Param, &str)]| {
+            let base = [
+                (Param::Login, mode),
+                (Param::TenantId, "t"),
+                (Param::ServerId, "6DAE42F8-4368-4678-94FF-3960E28E3630"),
+                (Param::Username, "u"),
+                (Param::Password, "p"),
+                (Param::ClientSecret, "s"),
+            ];
+            let sign_in = resolve(&[&base[..], more].concat());
+            sign_in.map(|it| it.settings.text(Param::ClientId).map(str::to_owned))
+        };
+        let is_aks = |found: Result<Option<String>>| {
+            found.ok().flatten().is_some_and(|id| id == AKS_CLIENT_ID)
+        };
+        for mode in ["devicecode", "interactive", "ropc"] {
+            assert!(is_aks(client(mode, &[])), "{mode}");
+            let named = client(mode, &[(Param::ClientId, "c")]).expect("complete");
+            assert_eq!(named.as_deref(), Some("c"));
+            assert!(client(mode, &[(Param::ClientId, "")]).is_err());
+            let failure = client(mode, &[(Param::ServerId, "x")]).expect_err("no client");
+            assert!(failure.render().contains("which `x` is not"));
+        }
+        assert!(client("spn", &[]).is_err());
+        let machine = client("msi", &[]).expect("complete");
+        assert_eq!(machine, None);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt};
 
 use zeroize::Zeroize;
 
-use super::{LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Takes, Variable, When};
+use super::{
+    AKS_CLIENT_ID, AKS_SERVER_ID, LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Takes, Variable,
+    When,
+};
 use crate::{
     error::{Failure, Result},
     host::Host,
@@ -105,6 +108,27 @@ impl Settings {
             }
         }
         self
+    }
+
+    /// The client for a sign-in of this mode in which nothing names one: AKS's own, for AKS's own server application.
+    /// An empty value names one that is missing, such as that of an unset variable in a script.
+    pub(crate) fn default_client(&self, mode: LoginMode) -> Option<&'static str> {
+        (mode.has_default_client() && self.get(Param::ClientId).is_none() && self.is_for_aks())
+            .then_some(AKS_CLIENT_ID)
+    }
+
+    /// Whether the tokens are for AKS's own server application.
+    fn is_for_aks(&self) -> bool {
+        self.get(Param::ServerId)
+            .is_some_and(|id| id.eq_ignore_ascii_case(AKS_SERVER_ID))
+    }
+
+    /// Why a missing client has no default, if the server application is the reason.
+    pub(crate) fn why_no_default_client(&self, mode: LoginMode) -> Option<String> {
+        let server = self.text(Param::ServerId)?;
+        (mode.has_default_client() && !self.is_for_aks()).then(|| {
+            format!("AKS's public client is the default only for AKS's own server application, which `{server}` is not")
+        })
     }
 
     /// Removes a value.

@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP};
 use serde_json::Value;
 
 use crate::{
@@ -328,6 +329,83 @@ fn without_login_only_the_plugin_is_changed() {
     let test_env = TestEnv::without_az();
     let ran = test_env.convert(&["--keep-mode", "-l", "msi"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
+}
+
+/// A user of `login` at AKS's own server application, without a client.
+fn aks_user(login: &str, more: &[&str]) -> String {
+    user_of(login, more).replace("\"server\"", &format!("{AKS_SERVER_APP:?}"))
+}
+
+#[test]
+fn an_entry_of_akss_own_server_gets_akss_public_client() {
+    for mode in ["devicecode", "interactive", "ropc"] {
+        for cloud in [
+            "AzurePublicCloud",
+            "AzureUSGovernmentCloud",
+            "AzureChinaCloud",
+        ] {
+            let test_env = TestEnv::without_az();
+            test_env.write("config", &aks_user("azurecli", &[]));
+            let ran = test_env.convert(&[
+                "--kubeconfig",
+                "config",
+                "-l",
+                mode,
+                "--tenant-id",
+                "T",
+                "--environment",
+                cloud,
+            ]);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            let after = test_env.read("config");
+            let client = format!("\"--client-id\", \"{AKS_CLIENT_APP}\"");
+            assert!(after.contains(&client), "{after}");
+        }
+    }
+}
+
+#[test]
+fn a_client_is_not_guessed_for_another_server_or_another_mode_or_in_place_of_an_empty_one() {
+    let aks = aks_user("azurecli", &[]);
+    for (text, flags, why) in [
+        (
+            user_of("azurecli", &[]),
+            &["-l", "devicecode"][..],
+            "caused by: AKS's public client is the default only for AKS's own server application, which `server` is not\n\
+             hint: add `--client-id ID`\n",
+        ),
+        (aks.clone(), &["-l", "spn"], "hint: add `--client-id ID`\n"),
+        (
+            aks,
+            &["-l", "interactive", "--client-id", ""],
+            "hint: add `--client-id ID`\n",
+        ),
+    ] {
+        let test_env = TestEnv::without_az();
+        test_env.write("config", &text);
+        let flags = [&["--kubeconfig", "config", "--tenant-id", "T"], flags].concat();
+        let ran = test_env.convert(&flags);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+        assert_eq!(test_env.read("config"), text);
+    }
+}
+
+#[test]
+fn an_entry_that_relies_on_the_default_client_works_with_kubelogin_after_a_conversion_to_it() {
+    let test_env = TestEnv::without_az();
+    let more = ["--tenant-id", "T"];
+    test_env.write("config", &aks_user("devicecode", &more));
+    let to_ours = test_env.convert(&["--kubeconfig", "config"]);
+    assert_eq!(to_ours.code, 0, "{}", to_ours.stderr);
+    assert!(!test_env.read("config").contains("--client-id"));
+    let flags = ["--kubeconfig", "config", "--exec-command", "kubelogin"];
+    let back = test_env.convert(&flags);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    let after = test_env.read("config");
+    assert!(after.contains(AKS_CLIENT_APP), "{after}");
+    assert_eq!(test_env.convert(&flags).code, 0);
+    assert_eq!(test_env.read("config"), after);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::{
     thread,
 };
 
+use azure_sim::AKS_SERVER_APP;
 use serde_yaml::{Mapping, Value};
 
 use self::cases::{env_of, flags_of, kubeconfig, user_of};
@@ -144,6 +145,10 @@ struct User {
     repeated_flag: bool,
     arm_id: bool,
     pop_claims: bool,
+    /// Whether the entry's server application is AKS's own.
+    is_for_aks: bool,
+    /// Whether the entry names a client.
+    client: bool,
     /// The mode of an exec entry of Azure's kubelogin.
     mode: Option<&'static str>,
     /// The arguments of such an entry.
@@ -287,7 +292,12 @@ impl Case {
                 if self.users.iter().any(|user| kept(&user)) {
                     id(self.kept_id());
                 }
-                let explained = self.users.iter().any(|user| kept(&user))
+                let aks_client = self.users.iter().any(|user| self.gets_aks_client(user));
+                if aks_client {
+                    id("aks-client");
+                }
+                let explained = aks_client
+                    || self.users.iter().any(|user| kept(&user))
                     || self
                         .users
                         .iter()
@@ -413,10 +423,14 @@ impl Case {
             id("provide-cluster-info");
         }
         if exec(&theirs, "env") != exec(&ours, "env") {
-            if !user.env {
+            // An entry that keeps `azurecli` gets az's directory, which kubelogin has no use for in `devicecode`.
+            let kept = self.mode().is_none() && user.mode == Some("azurecli");
+            if !user.env && !kept {
                 return Some(format!("{}: the environment differs", user.name));
             }
-            id("env");
+            if user.env {
+                id("env");
+            }
         }
         if ours.get("extensions") != theirs.get("extensions") {
             id("way-back");
@@ -513,6 +527,22 @@ impl Case {
             Some(_) => "same-mode",
             None => "no-login",
         }
+    }
+
+    /// Whether a user needs a client in its new mode and AKS's own is the default.
+    fn gets_aks_client(&self, user: &User) -> bool {
+        let mode = self.mode().or(user.mode).unwrap_or("devicecode");
+        let words = [&["convert-kubeconfig".to_owned()], &self.flags[..]].concat();
+        let given = pairs(&words);
+        let value = |flag: &str| given.iter().find(|pair| pair.0 == flag);
+        let is_for_aks = match value("--server-id") {
+            Some((_, server)) => server == AKS_SERVER_APP,
+            None => user.is_for_aks,
+        };
+        ["devicecode", "interactive", "ropc"].contains(&mode)
+            && is_for_aks
+            && value("--client-id").is_none()
+            && !user.client
     }
 
     fn asks_for_proof(&self) -> bool {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use azure_sim::{AKS_CLIENT_APP, Place};
+use azure_sim::Place;
 use kubectl_aad::internals::{
     LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When, cloud_names,
 };
@@ -35,14 +35,14 @@ static EXAMPLES: &[Example] = &[
         mode: LoginMode::DeviceCode,
         says: "On a machine without a browser:",
         variables: &[],
-        arguments: "-l devicecode --tenant-id TENANT --client-id AKS-CLIENT",
+        arguments: "-l devicecode --tenant-id TENANT",
         place: Place::Anywhere,
     },
     Example {
         mode: LoginMode::Interactive,
         says: "With the browser of this machine, for one account of several:",
         variables: &[],
-        arguments: "-l interactive --tenant-id TENANT --client-id AKS-CLIENT --login-hint USER",
+        arguments: "-l interactive --tenant-id TENANT --login-hint USER",
         place: Place::Anywhere,
     },
     Example {
@@ -74,7 +74,7 @@ static EXAMPLES: &[Example] = &[
         mode: LoginMode::Ropc,
         says: "For an account without a second factor:",
         variables: &[("AZURE_USERNAME", "USER"), ("AZURE_PASSWORD", "PASSWORD")],
-        arguments: "-l ropc --tenant-id TENANT --client-id AKS-CLIENT",
+        arguments: "-l ropc --tenant-id TENANT",
         place: Place::Anywhere,
     },
     Example {
@@ -278,7 +278,14 @@ fn parameter(out: &mut String, param: Param, mode: Option<LoginMode>, required: 
         Takes::Nothing => String::new(),
     };
     let short = row.short.map_or(String::new(), |c| format!("`-{c}`, "));
-    let required = if required { "**Required.** " } else { "" };
+    let has_default = param == Param::ClientId && mode.is_some_and(LoginMode::has_default_client);
+    let required = match (required, has_default) {
+        (true, true) => {
+            "**Required** unless the server application is AKS's own; then AKS's public client is the default. "
+        }
+        (true, false) => "**Required.** ",
+        (false, _) => "",
+    };
     let variables = variables(param, mode);
     let flag = format!("{short}`--{}{value}`", row.flag);
     let clouds = match param {
@@ -354,7 +361,6 @@ fn every_example_of_the_page_gets_a_token() {
     let identity = identity.iter().find(|identity| !identity.system);
     let values = [
         ("TENANT", test_env.tenant.clone()),
-        ("AKS-CLIENT", AKS_CLIENT_APP.to_owned()),
         ("CLIENT", test_env.principal.client_id.clone()),
         ("SECRET", test_env.principal.secret().to_owned()),
         ("USER", test_env.user.upn.clone()),

@@ -1,6 +1,6 @@
 //! The settings of an entry in its new mode.
 
-use super::{Source, history, request::Target};
+use super::{Source, exec::is_ours, history, request::Target};
 use crate::{
     error::{Failure, Result},
     login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource},
@@ -43,6 +43,9 @@ impl Builder<'_> {
                 continue;
             }
             let value = match row.takes {
+                Takes::Value(_) if param == Param::ClientId => self
+                    .value(param, source)
+                    .or_else(|| self.default_client(&out)),
                 Takes::Value(_) => self.value(param, source),
                 Takes::Nothing => self.switch(param, source).then(|| "true".to_owned()),
             };
@@ -53,7 +56,10 @@ impl Builder<'_> {
             }
         }
         if !missing.is_empty() {
-            return Err(self.missing(&missing));
+            return Err(self.missing(&missing, &out));
+        }
+        if self.keeps && !is_ours(&self.target.request.exec_command) {
+            self.name_the_client(&mut out);
         }
         self.one_credential(&mut out);
         if mode.converts(Param::PopEnabled) {
@@ -100,6 +106,20 @@ impl Builder<'_> {
             Some("") if source != ValueSource::FlagOnly => None,
             Some(text) => Some(text.to_owned()),
             None => self.value_of_entry(param, source),
+        }
+    }
+
+    /// AKS's own client, if neither a flag nor the entry names one for AKS's own server application, which `out` has.
+    fn default_client(&self, out: &Settings) -> Option<String> {
+        let named = self.target.flag(Param::ClientId).is_some();
+        let client = out.default_client(self.target.mode);
+        client.filter(|_| !named).map(str::to_owned)
+    }
+
+    /// Writes the client that `get-token` uses by default: kubelogin has no default.
+    fn name_the_client(&self, out: &mut Settings) {
+        if let Some(client) = self.default_client(out) {
+            out.set(Param::ClientId, client, Origin::ExecEntry);
         }
     }
 
@@ -166,7 +186,7 @@ impl Builder<'_> {
     }
 
     /// The error for all that the mode needs and nothing gives.
-    fn missing(&self, params: &[Param]) -> Failure {
+    fn missing(&self, params: &[Param], out: &Settings) -> Failure {
         let mode = self.target.mode;
         let flags: Vec<String> = params.iter().map(|p| format!("`{}`", p.dashed())).collect();
         let given: Vec<String> = params
@@ -180,6 +200,10 @@ impl Builder<'_> {
         let failure = Failure::usage(format!("{} {are} required", flags.join(" and "))).because(
             format!("`{mode}` needs {it} and the entry does not have {it}"),
         );
+        let failure = match out.why_no_default_client(mode) {
+            Some(why) if params.contains(&Param::ClientId) => failure.because(why),
+            _ => failure,
+        };
         let failure = if self.stale {
             failure.because("the entry was changed since it was converted, so its earlier arguments are not used")
         } else {

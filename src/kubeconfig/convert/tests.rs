@@ -233,6 +233,7 @@ fn a_missing_parameter_is_named() {
         failure.render(),
         "error: `--client-id` and `--tenant-id` are required\n\
          caused by: `devicecode` needs them and the entry does not have them\n\
+         caused by: AKS's public client is the default only for AKS's own server application, which `s` is not\n\
          hint: add `--client-id ID --tenant-id ID`\n"
     );
     let user = exec_user(&["get-token"]);

@@ -163,6 +163,13 @@ pub(super) const MATCHERS: &[Matcher] = &[
         },
     },
     Matcher {
+        id: "aks-client",
+        explains: |case, difference| {
+            case.has("no-client")
+                && (only_we_succeed(difference) || matches!(difference, Difference::OnlyWeCall(_)))
+        },
+    },
+    Matcher {
         id: "cli-characters",
         explains: |case, difference| {
             [

@@ -1,11 +1,13 @@
 //! The kubeconfigs, flags and variables that both programs get, drawn at random.
 
+use azure_sim::AKS_SERVER_APP;
+
 use super::{MODES, User};
 use crate::layout::Random;
 
 pub(super) fn flags_of(random: &mut Random, flags: &mut Vec<String>) {
     const VALUES: [(&str, &[&str]); 17] = [
-        ("--server-id", &["flag-server"]),
+        ("--server-id", &["flag-server", AKS_SERVER_APP]),
         ("--client-id", &["flag-client", ""]),
         ("--tenant-id", &["flag-tenant", ""]),
         ("-t", &["short-tenant"]),
@@ -163,7 +165,7 @@ pub(super) fn user_of(random: &mut Random, i: usize) -> (String, User) {
             user.oidc = true;
             "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: kubelogin\n      args:\n      - get-token\n      - --oidc-issuer-url=https://issuer\n      - --oidc-client-id=x\n      env: null\n      provideClusterInfo: false\n".to_owned()
         }
-        2..=4 => auth_provider(random),
+        2..=4 => auth_provider(random, &mut user),
         _ => exec_entry(random, &mut user),
     };
     let unknown = if random.one_in(4) {
@@ -174,7 +176,7 @@ pub(super) fn user_of(random: &mut Random, i: usize) -> (String, User) {
     (format!("{text}{unknown}"), user)
 }
 
-fn auth_provider(random: &mut Random) -> String {
+fn auth_provider(random: &mut Random, user: &mut User) -> String {
     let mut text = "    auth-provider:\n      name: azure\n      config:\n".to_owned();
     for (key, one_in) in [
         ("apiserver-id", 12),
@@ -182,7 +184,14 @@ fn auth_provider(random: &mut Random) -> String {
         ("tenant-id", 6),
         ("environment", 3),
     ] {
-        if !random.one_in(one_in) {
+        if random.one_in(one_in) {
+            continue;
+        }
+        user.client |= key == "client-id";
+        if key == "apiserver-id" && random.one_in(3) {
+            user.is_for_aks = true;
+            text.push_str(&format!("        {key}: {AKS_SERVER_APP}\n"));
+        } else {
             text.push_str(&format!("        {key}: config-{key}\n"));
         }
     }
@@ -227,8 +236,13 @@ fn exec_entry(random: &mut Random, user: &mut User) -> String {
                 mode.to_owned()
             }
             "--timeout" => "9s".to_owned(),
+            "--server-id" if random.one_in(3) => {
+                user.is_for_aks = true;
+                AKS_SERVER_APP.to_owned()
+            }
             flag => format!("entry-{}", &flag[2..]),
         };
+        user.client |= flag == "--client-id";
         if random.one_in(40) {
             user.attached_flags = true;
             args.push(format!("{flag}={value}"));
@@ -246,7 +260,7 @@ fn exec_entry(random: &mut Random, user: &mut User) -> String {
     if random.one_in(4) {
         args.push("--legacy".to_owned());
     }
-    if random.one_in(8) {
+    if random.one_in(5) {
         args.push("--pop-enabled".to_owned());
         if !random.one_in(4) {
             user.pop_claims = true;
