@@ -1,6 +1,7 @@
 //! What a fleet is, as values: clusters, tenants, subscriptions, filters and context names. Nothing here does I/O.
 
 mod cluster;
+mod findings;
 mod id;
 mod names;
 mod scope;
@@ -8,6 +9,8 @@ mod subscription;
 
 pub(crate) use cluster::Change;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
+pub use findings::Coverage;
+pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;
 pub(crate) use names::ContextNames;
 pub(crate) use scope::Tenant;

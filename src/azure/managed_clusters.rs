@@ -159,6 +159,10 @@ fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
         .or_else(|| text(properties, "kubernetesVersion"));
     cluster.power_state = properties.get("powerState").and_then(|p| text(p, "code"));
     cluster.provisioning_state = text(properties, "provisioningState");
+    cluster.hosts = ["fqdn", "privateFQDN"]
+        .iter()
+        .filter_map(|name| text(properties, name))
+        .collect();
     match properties.get("aadProfile") {
         None | Some(Value::Null) => {}
         Some(profile @ Value::Object(_)) => {
@@ -288,6 +292,7 @@ mod tests {
             "properties": {
                 "provisioningState": "Succeeded", "powerState": {"code": "Stopped"},
                 "kubernetesVersion": "1.33", "currentKubernetesVersion": "1.33.2",
+                "fqdn": "one.hcp.example", "privateFQDN": "one.private.example",
                 "aadProfile": {"managed": true, "tenantID": OTHER_TENANT},
             },
         })
@@ -319,6 +324,7 @@ mod tests {
         assert_eq!(read.arm_tenant.as_deref(), Some(TENANT));
         assert_eq!(read.kubernetes_version.as_deref(), Some("1.33.2"));
         assert!(read.aad && read.is_stopped());
+        assert_eq!(read.hosts, ["one.hcp.example", "one.private.example"]);
     }
 
     #[test]

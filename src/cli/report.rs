@@ -2,6 +2,8 @@
 
 mod changes;
 mod document;
+mod findings;
 mod table;
 
 pub(super) use document::{ListDocument, SyncDocument};
+pub(super) use findings::FindingsLines;

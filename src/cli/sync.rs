@@ -5,7 +5,13 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::FutureExt;
 
-use super::{fleet_args, interrupt::Interrupt, output, progress::Progress, report::SyncDocument};
+use super::{
+    fleet_args,
+    interrupt::Interrupt,
+    output,
+    progress::Progress,
+    report::{FindingsLines, SyncDocument},
+};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
     host::{self, Host},
@@ -21,7 +27,8 @@ const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig"
 const MORE: &str = "\
 Finds the clusters in every subscription that you can see and writes a context for each, whose user gets tokens from \
 `kubectl aad get-token`. Then it fetches the tokens, so that kubectl finds them in the cache. Entries that sync did not \
-write and your current context stay as they are.
+write stay as they are. A current context that is set stays; if none is and exactly one cluster comes, it becomes the \
+current one.
 
 Examples:
   kubectl aad sync                                   with the account of `az login`
@@ -126,6 +133,16 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     }
     let dry = if request.dry_run { " (dry run)" } else { "" };
     output::say(&format!("{}{dry}", document.summary.sentence()));
+    let lines = FindingsLines::new(
+        &report.findings,
+        host,
+        request.kubeconfig.as_deref(),
+        request.fleet.mode,
+        request.dry_run,
+    );
+    for line in lines.lines() {
+        output::say(&line);
+    }
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
         output::say("error: the sync was interrupted; run it again to finish");
         return Ok(signal.exit_code());

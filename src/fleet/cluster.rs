@@ -32,6 +32,8 @@ pub struct Cluster {
     pub aad: bool,
     /// The cluster's own server application, if it was created with one: a GUID in lower case.
     pub server_app: Option<String>,
+    /// The host names of its API server, public and private, as far as the listing has them.
+    pub hosts: Vec<String>,
 }
 
 impl Cluster {

@@ -1,10 +1,12 @@
 //! Adds and updates clusters in a kubeconfig. Pure: values in, values out.
 //!
 //! Our entries are found by the ARM id in their extension, whatever their name is now. Only the fields
-//! that a sync manages are set (see `overlay`). `current-context` is not changed: with hundreds of
-//! clusters there is no obvious choice.
+//! that a sync manages are set (see `overlay`). `current-context` is set where there is none and the run adds the only
+//! cluster: among several there is no obvious choice.
 
 mod changes;
+mod findings;
+mod merged;
 mod overlay;
 
 use std::{
@@ -20,10 +22,18 @@ use super::{
     document::{Document, Section, entries, entry_name},
     owner,
 };
-use crate::fleet::{Action, Change, Cluster, ClusterRun, ContextNames, Entries, Planned, State};
+use crate::fleet::{
+    Action, Change, Cluster, ClusterRun, ContextNames, Coverage, CurrentContext, Entries, Findings,
+    Planned, State,
+};
+use findings::Addresses;
+use merged::Merged;
 use overlay::{overlay_cluster, overlay_context, overlay_user};
 
 pub(super) use overlay::is_same;
+
+/// The key of the current context in a kubeconfig.
+const CURRENT_CONTEXT: &str = "current-context";
 
 /// Which of several kubeconfig files holds a cluster's entries.
 pub struct TargetFiles {
@@ -109,17 +119,31 @@ pub struct Plan {
     pub files: BTreeMap<PathBuf, Map<String, Value>>,
     /// The clusters, in the order given; those that were converted are now planned.
     pub clusters: Vec<ClusterRun>,
+    pub(crate) findings: Findings,
+}
+
+impl Plan {
+    /// Whether the current context is set.
+    pub(crate) fn sets_current_context(&self) -> bool {
+        matches!(self.findings.current_context, CurrentContext::Set(_))
+    }
 }
 
 /// Merges the converted ones of `clusters` into their target files; `files` are those of a `KUBECONFIG` in their order.
 ///
 /// `clusters` are all of the fleet, so that one that could not be read today does not change the others' names. Their
-/// order makes no difference.
+/// order makes no difference. `coverage` says which clusters may be missing.
 ///
 /// A new entry gets no name that an entry in any of the files has: of two entries with the same name kubectl sees only
 /// the first.
 #[must_use]
-pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterRun]) -> Plan {
+pub fn merge(
+    files: &[Document<'_>],
+    targets: &TargetFiles,
+    clusters: &[ClusterRun],
+    coverage: &Coverage,
+) -> Plan {
+    let addresses = Addresses::of(clusters);
     let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
     let mut mergers: BTreeMap<&Path, Merger> = BTreeMap::new();
     let mut clusters = clusters.to_vec();
@@ -142,13 +166,42 @@ pub fn merge(files: &[Document<'_>], targets: &TargetFiles, clusters: &[ClusterR
             token_args: entries.token_args.clone(),
         });
     }
-    let files = mergers.into_iter();
+    let merged_files = mergers.into_iter();
+    let mut new: BTreeMap<PathBuf, _> = merged_files
+        .map(|(path, merger)| (path.to_owned(), merger.finish()))
+        .collect();
+    let set = set_current_context(files, &mut new, targets, &clusters, coverage);
+    let merged = Merged::new(files, &new);
+    let findings = Findings {
+        current_context: findings::current_context(&merged, set.as_deref()),
+        suggestion: findings::suggestion(&clusters),
+        gone: findings::gone(&merged, &clusters, coverage),
+        duplicates: addresses.duplicates(&merged, &clusters),
+    };
     Plan {
-        files: files
-            .map(|(path, merger)| (path.to_owned(), merger.finish()))
-            .collect(),
+        files: new,
         clusters,
+        findings,
     }
+}
+
+/// Sets the current context if no file has one, in the file in which `kubectl config use-context` would: the one that
+/// new entries are written to. Returns it.
+fn set_current_context(
+    files: &[Document<'_>],
+    new: &mut BTreeMap<PathBuf, Map<String, Value>>,
+    targets: &TargetFiles,
+    clusters: &[ClusterRun],
+    coverage: &Coverage,
+) -> Option<String> {
+    let mut files = files.iter();
+    if files.any(|file| merged::current_context(file.root()).is_some()) {
+        return None;
+    }
+    let name = findings::context_to_set(clusters, coverage)?;
+    let root = new.get_mut(&targets.default)?;
+    root.insert(CURRENT_CONTEXT.to_owned(), json!(name));
+    Some(name.to_owned())
 }
 
 struct Merger {

@@ -309,6 +309,15 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// The ids of the subscriptions whose clusters were listed to the end.
+    pub(crate) fn listed_whole(&self) -> HashSet<String> {
+        let searched = self.searched.iter();
+        searched
+            .filter(|(_, read)| read.is_ok())
+            .map(|(subscription, _)| subscription.id.clone())
+            .collect()
+    }
+
     /// How many subscriptions were searched.
     pub(crate) fn searched(&self) -> usize {
         self.searched.len()

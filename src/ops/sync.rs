@@ -13,7 +13,7 @@ use super::{
 use crate::{
     azure::{Arm, managed_clusters},
     error::{Failure, Result},
-    fleet::{Cluster, ClusterRun, State},
+    fleet::{Cluster, ClusterId, ClusterRun, Coverage, Findings, State},
     secret::Secret,
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct SyncReport {
     pub(crate) tokens: Vec<FetchedToken>,
     /// What could not be searched.
     pub(crate) warnings: Vec<Warning>,
+    /// What else was found out about the kubeconfig.
+    pub(crate) findings: Findings,
     pub(crate) interrupted: bool,
 }
 
@@ -71,10 +73,10 @@ pub(crate) async fn sync(
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
     let mut clusters = Vec::new();
-    tokio::select! {
-        done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done?,
-        () = stop.clone() => {}
-    }
+    let all_found = tokio::select! {
+        done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done.map(|()| true)?,
+        () = stop.clone() => false,
+    };
     let is_stopped = || stop.clone().now_or_never().is_some();
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
     let warnings = discovery.warnings();
@@ -86,7 +88,11 @@ pub(crate) async fn sync(
         });
     }
     observer.on(Event::Writing);
-    let clusters = kubeconfig.write(&clusters)?;
+    let coverage = match all_found {
+        true => coverage(&discovery, &clusters),
+        false => Coverage::default(),
+    };
+    let (clusters, findings) = kubeconfig.write(&clusters, &coverage)?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();
@@ -102,8 +108,30 @@ pub(crate) async fn sync(
         clusters,
         tokens,
         warnings,
+        findings,
         interrupted: is_stopped(),
     })
+}
+
+/// What a run knows that was not interrupted. A listing with an item that names no cluster of its subscription is not
+/// whole.
+fn coverage(discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
+    let mut subscriptions = discovery.listed_whole();
+    for Cluster {
+        id,
+        subscription_id,
+        ..
+    } in clusters.iter().map(|run| &run.cluster)
+    {
+        let is_its = |id: ClusterId| id.subscription_id.eq_ignore_ascii_case(subscription_id);
+        if !ClusterId::parse(id).is_ok_and(is_its) {
+            subscriptions.remove(subscription_id);
+        }
+    }
+    Coverage {
+        subscriptions,
+        may_set_current_context: true,
+    }
 }
 
 /// Finds the clusters, round by round, and fetches and converts the kubeconfigs of each round.

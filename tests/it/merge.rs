@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use kubectl_aad::internals::{
-    Action, Cluster, ClusterRun, Document, Entries, Planned, State,
+    Action, Cluster, ClusterRun, Coverage, Document, Entries, Planned, State,
     merge::{TargetFiles, merge},
 };
 use serde_json::{Map, Value, json};
@@ -61,7 +61,7 @@ fn merged(text: &str) -> (String, Vec<Planned>) {
     let path = Path::new("config");
     let files = [Document::parse_file(path, text).expect("a kubeconfig")];
     let targets = TargetFiles::find(&files, path.to_owned(), |_| true);
-    let plan = merge(&files, &targets, &clusters());
+    let plan = merge(&files, &targets, &clusters(), &Coverage::default());
     let [file] = files;
     let text = file.render(&plan.files[path]).expect("written");
     let planned = |run: ClusterRun| match run.state {

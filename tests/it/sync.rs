@@ -214,7 +214,17 @@ fn the_report_has_the_promised_fields_and_no_others() {
             .cloned()
             .collect()
     };
-    let promised = ["clusters", "tokens", "summary", "warnings", "interrupted"];
+    let promised = [
+        "clusters",
+        "tokens",
+        "summary",
+        "warnings",
+        "problems",
+        "currentContext",
+        "gone",
+        "duplicates",
+        "interrupted",
+    ];
     assert_eq!(keys(&report), promised);
     assert_eq!(
         keys(&report["clusters"][0]),
@@ -230,18 +240,36 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "powerState",
             "context",
             "action",
-            "reason"
+            "changes",
+            "reason",
+            "code",
+            "hint"
         ]
     );
     assert_eq!(
         keys(&report["tokens"][0]),
-        ["tenantId", "serverId", "login", "expiresOn", "error"]
+        [
+            "tenantId",
+            "serverId",
+            "login",
+            "expiresOn",
+            "error",
+            "code",
+            "hint",
+            "contexts"
+        ]
     );
     assert_eq!(
         keys(&report["summary"]),
         ["added", "updated", "unchanged", "skipped", "failed"]
     );
-    assert_eq!(report["warnings"], json!([]));
+    for empty in ["warnings", "problems", "gone", "duplicates"] {
+        assert_eq!(report[empty], json!([]));
+    }
+    assert_eq!(
+        keys(&report["currentContext"]),
+        ["name", "action", "exists"]
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::changes;
+use super::{changes, findings::FindingsRows};
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Cluster, ClusterRun, Skip, State},
@@ -32,6 +32,8 @@ pub(in crate::cli) struct SyncDocument {
     pub(in crate::cli) summary: Summary,
     pub(in crate::cli) warnings: Vec<String>,
     problems: Vec<ProblemRow>,
+    #[serde(flatten)]
+    findings: FindingsRows,
     pub(in crate::cli) interrupted: bool,
 }
 
@@ -131,6 +133,7 @@ impl From<&SyncReport> for SyncDocument {
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
+            findings: FindingsRows::from(&report.findings),
             interrupted: report.interrupted,
         }
     }

@@ -88,7 +88,7 @@ pub(super) fn overlay_user(old: &mut Map<String, Value>, new: &Map<String, Value
 
 /// Whether a command is this program, by name or path. People write the path for dashboards that have no
 /// `PATH`.
-fn is_our_command(command: &Value) -> bool {
+pub(super) fn is_our_command(command: &Value) -> bool {
     let name = command
         .as_str()
         .and_then(|path| path.rsplit(['/', '\\']).next())

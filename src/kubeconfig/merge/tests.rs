@@ -69,7 +69,7 @@ fn outcomes(plan: Plan) -> Vec<(String, Action)> {
 fn run(text: &str, imports: &[ClusterRun]) -> (String, Vec<(String, Action)>) {
     let files = files(&[text]);
     let targets = TargetFiles::find(&files, "0".into(), |_| true);
-    let plan = merge(&files, &targets, imports);
+    let plan = merge(&files, &targets, imports, &Coverage::default());
     let written = match plan.files.get(Path::new("0")) {
         Some(root) => document(text).render(root).expect("written"),
         None => text.to_owned(),
@@ -155,7 +155,11 @@ fn an_update_says_what_it_changed() {
         edit(entries(&mut fleet[0]));
         let files = files(&[text]);
         let targets = TargetFiles::find(&files, "0".into(), |_| true);
-        match merge(&files, &targets, &fleet).clusters.remove(0).state {
+        match merge(&files, &targets, &fleet, &Coverage::default())
+            .clusters
+            .remove(0)
+            .state
+        {
             State::Planned(planned) => planned.changes,
             state => panic!("{state:?}"),
         }
@@ -557,7 +561,7 @@ fn names_of_one_file_are_not_given_in_another() {
     let (a, _) = run("", &imports[..1]);
     let files = files(&["kind: Config\n", &a]);
     let targets = TargetFiles::find(&files, "0".into(), |path| path == Path::new("0"));
-    let plan = merge(&files, &targets, &imports);
+    let plan = merge(&files, &targets, &imports, &Coverage::default());
     assert_eq!(plan.files.keys().collect::<Vec<_>>(), [Path::new("0")]);
     let outcomes = outcomes(plan);
     assert_ne!(outcomes[0].0, "a");

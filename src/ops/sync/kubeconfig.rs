@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::ClusterRun,
+    fleet::{ClusterRun, Coverage, Findings},
     kubeconfig::{
         Document, Paths, file,
-        merge::{TargetFiles, has_entries_of_ours, merge},
+        merge::{Plan, TargetFiles, has_entries_of_ours, merge},
     },
 };
 
@@ -54,13 +54,17 @@ impl<'a> Kubeconfig<'a> {
     }
 
     /// Merges the clusters into their target files under client-go's locks, or plans it for a dry run. Returns the
-    /// clusters as planned.
+    /// clusters as planned, and what was found out beside them.
     ///
     /// The other files are not locked, because their directories may not be writable: they count as they were before.
     ///
     /// # Errors
     /// If a file can't be read, locked or written.
-    pub(super) fn write(&self, clusters: &[ClusterRun]) -> Result<Vec<ClusterRun>> {
+    pub(super) fn write(
+        &self,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+    ) -> Result<(Vec<ClusterRun>, Findings)> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files(&texts)?;
@@ -73,26 +77,22 @@ impl<'a> Kubeconfig<'a> {
             .collect();
         if self.request.dry_run || locked.is_empty() {
             let documents = Document::parse_all(&texts, files)?;
-            return Ok(merge(&documents, &targets, clusters).clusters);
+            let plan = merge(&documents, &targets, clusters, coverage);
+            return Ok((plan.clusters, plan.findings));
         }
         let say = |line: &str| self.observer.on(Event::Note(line));
-        let clusters = file::update_all(&locked, &say, |current| {
+        let planned = file::update_all(&locked, &say, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);
                 if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
                     text.clone_from(current);
                 }
             }
-            let documents = Document::parse_all(&texts, files)?;
-            let plan = merge(&documents, &targets, clusters);
-            let new = documents.into_iter().filter_map(|document| {
-                let root = plan.files.get(document.path()?)?;
-                Some(document.render(root))
-            });
-            Ok((new.collect::<Result<_>>()?, plan.clusters))
+            let (new, plan) = plan(&texts, files, &targets, clusters, coverage)?;
+            Ok((new, (plan.clusters, plan.findings)))
         })?;
         self.warn_of_readable_keys(&locked);
-        Ok(clusters)
+        Ok(planned)
     }
 
     fn target_files(&self, texts: &[String]) -> Result<TargetFiles> {
@@ -116,5 +116,38 @@ impl<'a> Kubeconfig<'a> {
                 path.display()
             )));
         }
+    }
+}
+
+/// Plans the new kubeconfig. Returns the new texts of the target files, in the order of `files`.
+///
+/// If only the current context can't be set in the layout of its file, everything else still is.
+fn plan(
+    texts: &[String],
+    files: &[PathBuf],
+    targets: &TargetFiles,
+    clusters: &[ClusterRun],
+    coverage: &Coverage,
+) -> Result<(Vec<String>, Plan)> {
+    let plan = |coverage: &Coverage| -> Result<(Result<Vec<String>>, Plan)> {
+        let documents = Document::parse_all(texts, files)?;
+        let plan = merge(&documents, targets, clusters, coverage);
+        let new = documents.into_iter().filter_map(|document| {
+            let root = plan.files.get(document.path()?)?;
+            Some(document.render(root))
+        });
+        Ok((new.collect(), plan))
+    };
+    match plan(coverage)? {
+        (Ok(new), plan) => Ok((new, plan)),
+        (Err(why), tried) if tried.sets_current_context() => {
+            let without = Coverage {
+                may_set_current_context: false,
+                ..coverage.clone()
+            };
+            let (new, plan) = plan(&without)?;
+            Ok((new.map_err(|_| why)?, plan))
+        }
+        (Err(why), _) => Err(why),
     }
 }

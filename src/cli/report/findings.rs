@@ -1,0 +1,332 @@
+//! What a sync tells about the kubeconfig beside the clusters' own entries: in the document, and as lines at the end.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{
+    fleet::{CurrentContext, Duplicate, Findings, GoneContext},
+    host::Host,
+    login::{CommandLine, LoginMode, Principal, command::quoted},
+};
+
+/// How many contexts a line names.
+const NAMED: usize = 10;
+/// How many pairs of contexts a line names.
+const PAIRS: usize = 3;
+
+/// The findings in a document. The field names are stable.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct FindingsRows {
+    current_context: CurrentContextRow,
+    gone: Vec<GoneRow>,
+    duplicates: Vec<DuplicateRow>,
+}
+
+#[derive(Serialize)]
+struct CurrentContextRow {
+    name: Option<String>,
+    action: &'static str,
+    /// Whether there is such a context.
+    exists: bool,
+}
+
+#[derive(Serialize)]
+struct GoneRow {
+    context: String,
+    /// To be removed with the context, like `user`: entries of ours that nothing else uses.
+    cluster: Option<String>,
+    user: Option<String>,
+    id: String,
+    file: String,
+}
+
+#[derive(Serialize)]
+struct DuplicateRow {
+    context: String,
+    server: String,
+    id: String,
+    ours: String,
+    /// Whether it signs in with an administrator's certificate or token.
+    admin: bool,
+}
+
+impl From<&Findings> for FindingsRows {
+    fn from(findings: &Findings) -> Self {
+        let current = &findings.current_context;
+        let (name, action) = match current {
+            CurrentContext::None => (None, "none"),
+            CurrentContext::Set(name) => (Some(name), "set"),
+            CurrentContext::Kept { name, .. } => (Some(name), "kept"),
+        };
+        Self {
+            current_context: CurrentContextRow {
+                name: name.cloned(),
+                action,
+                exists: current.is_usable(),
+            },
+            gone: findings.gone.iter().map(GoneRow::from).collect(),
+            duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
+        }
+    }
+}
+
+impl From<&GoneContext> for GoneRow {
+    fn from(gone: &GoneContext) -> Self {
+        Self {
+            context: gone.context.clone(),
+            cluster: gone.cluster.clone(),
+            user: gone.user.clone(),
+            id: gone.id.clone(),
+            file: gone.file.display().to_string(),
+        }
+    }
+}
+
+impl From<&Duplicate> for DuplicateRow {
+    fn from(duplicate: &Duplicate) -> Self {
+        Self {
+            context: duplicate.context.clone(),
+            server: duplicate.server.clone(),
+            id: duplicate.id.clone(),
+            ours: duplicate.ours.clone(),
+            admin: duplicate.admin,
+        }
+    }
+}
+
+/// Words the findings as lines for a person, with commands for the kubeconfig of this run.
+pub(in crate::cli) struct FindingsLines<'a> {
+    findings: &'a Findings,
+    /// The programs, with the kubeconfig if kubectl would use another one.
+    kubectl: CommandLine,
+    convert: CommandLine,
+    login: LoginMode,
+    dry_run: bool,
+    windows: bool,
+}
+
+impl<'a> FindingsLines<'a> {
+    /// `kubeconfig` is the value of `--kubeconfig`, `login` how the contexts sign in.
+    pub(in crate::cli) fn new(
+        findings: &'a Findings,
+        host: &Host,
+        kubeconfig: Option<&Path>,
+        login: LoginMode,
+        dry_run: bool,
+    ) -> Self {
+        let for_kubeconfig = |line: CommandLine| match kubeconfig {
+            Some(file) => line.flag_some("--kubeconfig", &file.display().to_string()),
+            None => line.variable_of(host, "KUBECONFIG"),
+        };
+        Self {
+            findings,
+            kubectl: for_kubeconfig(CommandLine::new("kubectl")),
+            convert: for_kubeconfig(CommandLine::new("kubectl aad convert-kubeconfig")),
+            login,
+            dry_run,
+            windows: cfg!(windows),
+        }
+    }
+
+    /// All lines.
+    pub(in crate::cli) fn lines(&self) -> Vec<String> {
+        [self.duplicates(), self.gone(), self.current_context()].concat()
+    }
+
+    fn current_context(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match &self.findings.current_context {
+            CurrentContext::Set(name) if self.dry_run => {
+                lines.push(format!("the current context would be set to `{name}`"));
+            }
+            CurrentContext::Set(name) => {
+                let next = self.kubectl.clone().word("get").word("ns");
+                lines.push(format!("the current context is now `{name}`: try `{next}`"));
+            }
+            CurrentContext::Kept {
+                name,
+                exists: false,
+            } => lines.push(format!(
+                "warning: the current context `{name}` does not exist"
+            )),
+            CurrentContext::None | CurrentContext::Kept { .. } => {}
+        }
+        if let Some(name) = &self.findings.suggestion
+            && !self.findings.current_context.is_usable()
+            && !self.dry_run
+        {
+            let choose = self.config("use-context", &[name]);
+            lines.push(format!("hint: to choose a context: `{choose}`"));
+        }
+        lines
+    }
+
+    fn gone(&self) -> Vec<String> {
+        let gone = &self.findings.gone;
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        let what = match gone.len() {
+            1 => "1 context leads to a cluster that no longer exists or that you may no longer see"
+                .to_owned(),
+            n => format!(
+                "{n} contexts lead to clusters that no longer exist or that you may no longer see"
+            ),
+        };
+        let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
+        let which = match gone.len() {
+            1 => "if it was deleted, remove its entries".to_owned(),
+            n if n <= NAMED => "if they were deleted, remove their entries".to_owned(),
+            _ => format!("if they were deleted, remove the entries of the first {NAMED}"),
+        };
+        let shown = &gone[..gone.len().min(NAMED)];
+        vec![
+            format!("{what}: {}", listed(&names, NAMED)),
+            format!("hint: {which}: `{}`", self.removal(shown)),
+        ]
+    }
+
+    /// A command that removes the entries of contexts.
+    fn removal(&self, gone: &[GoneContext]) -> String {
+        let names = |of: fn(&GoneContext) -> Option<&String>| {
+            let mut names: Vec<&str> = Vec::new();
+            for name in gone.iter().filter_map(of) {
+                if !names.contains(&name.as_str()) {
+                    names.push(name);
+                }
+            }
+            names
+        };
+        let contexts = names(|one| Some(&one.context));
+        let clusters = names(|one| one.cluster.as_ref());
+        let users = names(|one| one.user.as_ref());
+        if contexts == clusters && contexts == users {
+            return self.delete(&["context", "cluster", "user"], &contexts);
+        }
+        let kinds = [
+            ("context", contexts),
+            ("cluster", clusters),
+            ("user", users),
+        ];
+        let kinds = kinds.iter().filter(|(_, names)| !names.is_empty());
+        let commands: Vec<_> = kinds
+            .map(|(kind, names)| self.delete(&[kind], names))
+            .collect();
+        commands.join("; ")
+    }
+
+    /// A command that deletes entries of several kinds, all with the same names.
+    fn delete(&self, kinds: &[&str], names: &[&str]) -> String {
+        if let [name] = names {
+            let commands = kinds
+                .iter()
+                .map(|kind| self.config(&format!("delete-{kind}"), &[name]).to_string());
+            return commands.collect::<Vec<_>>().join("; ");
+        }
+        let kubectl = &self.kubectl;
+        if self.windows {
+            let list = |words: &[&str]| {
+                let words = words.iter();
+                let words = words.map(|word| format!("'{}'", word.replace('\'', "''")));
+                words.collect::<Vec<_>>().join(",")
+            };
+            return format!(
+                "foreach ($name in {}) {{ foreach ($kind in {}) {{ {kubectl} config \"delete-$kind\" $name }} }}",
+                list(names),
+                list(kinds)
+            );
+        }
+        let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+        let names = names.join(" ");
+        match kinds {
+            [kind] => {
+                format!("for name in {names}; do {kubectl} config delete-{kind} \"$name\"; done")
+            }
+            kinds => format!(
+                "for name in {names}; do for kind in {}; do {kubectl} config \"delete-$kind\" \"$name\"; done; done",
+                kinds.join(" ")
+            ),
+        }
+    }
+
+    /// Only those for which this run adds a context: the others are no news.
+    fn duplicates(&self) -> Vec<String> {
+        let new = self.findings.duplicates.iter().filter(|one| one.added);
+        let (admins, people): (Vec<_>, Vec<_>) = new.partition(|one| one.admin);
+        let mut lines = Vec::new();
+        let (adds, has) = match self.dry_run {
+            true => ("would add", "would have"),
+            false => ("added", "has"),
+        };
+        if !people.is_empty() {
+            let pairs: Vec<_> = people
+                .iter()
+                .map(|one| format!("{} and {}", one.context, one.ours))
+                .collect();
+            let pairs: Vec<_> = pairs.iter().map(String::as_str).collect();
+            let what = match people.len() {
+                1 => format!(
+                    "1 context was already there for a cluster that now {has} two, since sync {adds} its own"
+                ),
+                n => format!(
+                    "{n} contexts were already there for clusters that now {} two, since sync {adds} its own",
+                    has.replace("has", "have")
+                ),
+            };
+            lines.push(format!("{what}: {}", listed(&pairs, PAIRS)));
+        }
+        if !admins.is_empty() {
+            let names: Vec<_> = admins.iter().map(|one| one.context.as_str()).collect();
+            let what = match admins.len() {
+                1 => "1 context with an administrator's credential leads to one of these clusters, too".to_owned(),
+                n => format!("{n} contexts with administrators' credentials lead to these clusters, too"),
+            };
+            lines.push(format!("{what}: {}", listed(&names, PAIRS)));
+        }
+        if let Some(first) = people.first().filter(|_| !self.dry_run) {
+            lines.push(self.how_to_merge(first));
+        }
+        lines
+    }
+
+    fn how_to_merge(&self, duplicate: &Duplicate) -> String {
+        let Duplicate { context, ours, .. } = duplicate;
+        let mut hint = format!(
+            "hint: to keep only sync's context, under the old name: `{}; {}`",
+            self.config("delete-context", &[context]),
+            self.config("rename-context", &[ours, context]),
+        );
+        if duplicate.convertible && converts_without_flags(self.login) {
+            let convert = self.convert.clone().flag("--context", context);
+            let convert = convert.flag("--login", self.login.name());
+            hint.push_str(&format!(
+                "; to keep the old one too, without kubelogin: `{convert}`"
+            ));
+        }
+        hint
+    }
+
+    fn config(&self, command: &str, names: &[&str]) -> CommandLine {
+        let line = self.kubectl.clone().word("config").word(command);
+        names.iter().fold(line, |line, name| line.word(name))
+    }
+}
+
+/// Whether a conversion to the mode takes all that it needs from the entry.
+fn converts_without_flags(mode: LoginMode) -> bool {
+    matches!(mode.row().principal, Principal::Person | Principal::Tool)
+        && mode
+            .required()
+            .all(|param| mode.value_source(param).reads_entry())
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[&str], limit: usize) -> String {
+    let shown = names[..names.len().min(limit)].join(", ");
+    match names.len().saturating_sub(limit) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a sync finds out about the kubeconfig beside the clusters' own entries.
+
+use std::{collections::HashSet, path::PathBuf};
+
+/// What a run knows about the fleet beside its clusters.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage {
+    /// The ids, in lower case, of the subscriptions whose clusters were listed whole.
+    pub subscriptions: HashSet<String>,
+    /// Whether the current context may be set: not by a run that ended early, and not if the kubeconfig's layout does
+    /// not allow it.
+    pub may_set_current_context: bool,
+}
+
+/// What a sync finds out about the kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    pub(crate) current_context: CurrentContext,
+    /// A context of the fleet to use next, if none is current: a new one rather than another, and no stopped cluster's.
+    pub(crate) suggestion: Option<String>,
+    /// Sorted by context.
+    pub(crate) gone: Vec<GoneContext>,
+    /// Sorted by context.
+    pub(crate) duplicates: Vec<Duplicate>,
+}
+
+/// The kubeconfig's current context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum CurrentContext {
+    /// It has none.
+    #[default]
+    None,
+    /// It had none, and the sync sets the context that it adds.
+    Set(String),
+    /// It is as it was; `exists` is whether there is such a context.
+    Kept { name: String, exists: bool },
+}
+
+impl CurrentContext {
+    /// Whether `kubectl` without `--context` finds a context.
+    pub(crate) fn is_usable(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Set(_) => true,
+            Self::Kept { exists, .. } => *exists,
+        }
+    }
+}
+
+/// A context of ours whose cluster is no longer listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GoneContext {
+    pub(crate) context: String,
+    /// Its cluster and its user, if they are ours and no other context uses them.
+    pub(crate) cluster: Option<String>,
+    pub(crate) user: Option<String>,
+    /// The ARM id, as written.
+    pub(crate) id: String,
+    /// The file that the context is in.
+    pub(crate) file: PathBuf,
+}
+
+/// A context that no sync wrote, and that leads to a cluster of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Duplicate {
+    pub(crate) context: String,
+    /// As written.
+    pub(crate) server: String,
+    /// The cluster's ARM id.
+    pub(crate) id: String,
+    /// Our context for the cluster.
+    pub(crate) ours: String,
+    /// Whether this run adds our context.
+    pub(crate) added: bool,
+    /// Whether its user signs in with an administrator's certificate or token.
+    pub(crate) admin: bool,
+    /// Whether `convert-kubeconfig` would make its user get tokens from this program.
+    pub(crate) convertible: bool,
+}

@@ -1,0 +1,211 @@
+//! Finds out what else a sync should tell: the current context, contexts whose cluster is gone, and contexts of others
+//! for clusters of the fleet. Takes time in proportion to the number of entries.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    super::{convert::PluginKind, document::Section, owner},
+    merged::{Item, Merged},
+    overlay::is_our_command,
+};
+use crate::fleet::{
+    Action, Cluster, ClusterId, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext,
+    Planned, State,
+};
+
+/// How the users of administrators are called by AKS.
+const ADMIN_USER: &str = "clusterAdmin_";
+
+/// The context to make the current one: that of the only cluster with a context, if this run adds it. One that was there
+/// before is left alone, since a person may have unset the current context on purpose.
+pub(super) fn context_to_set<'a>(
+    clusters: &'a [ClusterRun],
+    coverage: &Coverage,
+) -> Option<&'a str> {
+    let mut with_context = planned(clusters).map(|(_, planned)| planned);
+    match (with_context.next(), with_context.next()) {
+        (Some(only), None) if only.action == Action::Added && coverage.may_set_current_context => {
+            Some(&only.context)
+        }
+        _ => None,
+    }
+}
+
+/// The current context of the new kubeconfig; `set` is the one that this run sets.
+pub(super) fn current_context(merged: &Merged<'_>, set: Option<&str>) -> CurrentContext {
+    match (set, merged.current_context()) {
+        (Some(name), _) => CurrentContext::Set(name.to_owned()),
+        (None, None) => CurrentContext::None,
+        (None, Some(name)) => CurrentContext::Kept {
+            name: name.to_owned(),
+            exists: merged.item(Section::Contexts, name).is_some(),
+        },
+    }
+}
+
+/// The context to use next: a new one first, and no stopped cluster's.
+pub(super) fn suggestion(clusters: &[ClusterRun]) -> Option<String> {
+    let running = planned(clusters).filter(|(cluster, _)| !cluster.is_stopped());
+    running
+        .map(|(_, planned)| (planned.action != Action::Added, &planned.context))
+        .min()
+        .map(|(_, context)| context.clone())
+}
+
+/// Our contexts for clusters that are missing in a subscription that was listed whole.
+pub(super) fn gone(
+    merged: &Merged<'_>,
+    clusters: &[ClusterRun],
+    coverage: &Coverage,
+) -> Vec<GoneContext> {
+    let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
+    let is_gone = |id: &str| {
+        let key = id.to_ascii_lowercase();
+        let in_reach = ClusterId::parse(&key)
+            .is_ok_and(|id| coverage.subscriptions.contains(&id.subscription_id));
+        in_reach && !listed.contains(&key)
+    };
+    let (gone, staying): (Vec<_>, Vec<_>) = merged
+        .contexts()
+        .map(|(name, item)| (name, item, owner::arm_id(item.value)))
+        .partition(|(_, _, id)| id.is_some_and(is_gone));
+    let used: HashSet<(Section, &str)> = staying
+        .iter()
+        .flat_map(|(_, item, _)| LINKS.map(|section| Some((section, link(*item, section)?))))
+        .flatten()
+        .collect();
+    let mut found: Vec<_> = gone
+        .into_iter()
+        .filter_map(|(context, item, id)| {
+            let id = id?;
+            let own = |section| {
+                let name = link(item, section).filter(|name| !used.contains(&(section, name)))?;
+                let other = owner::arm_id(merged.item(section, name)?.value)?;
+                other.eq_ignore_ascii_case(id).then(|| name.to_owned())
+            };
+            Some(GoneContext {
+                context: context.to_owned(),
+                cluster: own(Section::Clusters),
+                user: own(Section::Users),
+                id: id.to_owned(),
+                file: item.file.to_owned(),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| a.context.cmp(&b.context));
+    found
+}
+
+/// The addresses of the fleet's API servers: those in ARM's kubeconfigs and those in its listing.
+pub(super) struct Addresses {
+    /// An address to its cluster's key.
+    clusters: HashMap<String, String>,
+}
+
+impl Addresses {
+    /// Those of the converted ones of `clusters`.
+    pub(super) fn of(clusters: &[ClusterRun]) -> Self {
+        let mut by_address = HashMap::new();
+        for run in clusters {
+            let Some(entries) = run.entries() else {
+                continue;
+            };
+            let written = entries.cluster.get("server").and_then(Value::as_str);
+            let listed = run.cluster.hosts.iter();
+            let listed = listed.filter_map(|host| address(&format!("https://{host}")));
+            for address in written.and_then(address).into_iter().chain(listed) {
+                by_address.insert(address, run.cluster.key());
+            }
+        }
+        Self {
+            clusters: by_address,
+        }
+    }
+
+    /// The contexts of others that lead to one of them, beside ours for the same cluster.
+    pub(super) fn duplicates(
+        &self,
+        merged: &Merged<'_>,
+        clusters: &[ClusterRun],
+    ) -> Vec<Duplicate> {
+        let ours: HashMap<String, (&Cluster, &Planned)> = planned(clusters)
+            .map(|(cluster, planned)| (cluster.key(), (cluster, planned)))
+            .collect();
+        let theirs = merged.contexts();
+        let theirs = theirs.filter(|(_, item)| owner::arm_id(item.value).is_none());
+        let mut found: Vec<_> = theirs
+            .filter_map(|(context, item)| {
+                let cluster = merged.item(Section::Clusters, link(item, Section::Clusters)?)?;
+                // A person's own context for our entry.
+                if owner::arm_id(cluster.value).is_some() {
+                    return None;
+                }
+                let server = cluster.value.get("server")?.as_str()?;
+                let (cluster, planned) = ours.get(self.clusters.get(&address(server)?)?)?;
+                let user = link(item, Section::Users);
+                let user_item = user.and_then(|name| merged.item(Section::Users, name));
+                Some(Duplicate {
+                    context: context.to_owned(),
+                    server: server.to_owned(),
+                    id: cluster.id.clone(),
+                    ours: planned.context.clone(),
+                    added: planned.action == Action::Added,
+                    admin: user.is_some_and(|name| name.starts_with(ADMIN_USER))
+                        || user_item.is_some_and(|item| has_own_credential(item.value)),
+                    convertible: user_item.is_some_and(|item| is_convertible(item.value)),
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.context.cmp(&b.context));
+        found
+    }
+}
+
+/// What a context names beside its namespace.
+const LINKS: [Section; 2] = [Section::Clusters, Section::Users];
+
+/// The name of a context's cluster or user.
+fn link<'a>(context: Item<'a>, section: Section) -> Option<&'a str> {
+    context.value.get(section.item())?.as_str()
+}
+
+/// Whether a user is a certificate or a token, as those of administrators are.
+fn has_own_credential(user: &Value) -> bool {
+    let has = |key: &str| user.get(key).is_some_and(|value| !value.is_null());
+    let credentials = [
+        "client-certificate",
+        "client-certificate-data",
+        "token",
+        "tokenFile",
+    ];
+    !has("exec") && !has("auth-provider") && credentials.into_iter().any(has)
+}
+
+/// Whether a user gets tokens from kubelogin, or from the auth provider before it.
+fn is_convertible(user: &Value) -> bool {
+    let command = user.get("exec").and_then(|exec| exec.get("command"));
+    PluginKind::of(user) == PluginKind::Convertible && !command.is_some_and(is_our_command)
+}
+
+/// The scheme, host, port and path of an API server, so that two ways to write them are equal; none for what is no such
+/// URL.
+fn address(server: &str) -> Option<String> {
+    let url = Url::parse(server.trim()).ok()?;
+    Some(format!(
+        "{}://{}:{}{}",
+        url.scheme(),
+        url.host_str()?.trim_end_matches('.'),
+        url.port_or_known_default()?,
+        url.path().trim_end_matches('/'),
+    ))
+}
+
+fn planned(clusters: &[ClusterRun]) -> impl Iterator<Item = (&Cluster, &Planned)> {
+    clusters.iter().filter_map(|run| match &run.state {
+        State::Planned(planned) => Some((&run.cluster, planned)),
+        _ => None,
+    })
+}
