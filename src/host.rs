@@ -22,10 +22,12 @@ pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod timestamp;
 pub(crate) mod uptime;
+pub(crate) mod waiting;
 
 pub(crate) use http::Http;
 pub(crate) use running::ProcessId;
 pub(crate) use uptime::Uptime;
+pub(crate) use waiting::Waits;
 
 /// Keeps this process's memory, and the tokens in it, out of core dumps, if the system allows it.
 pub fn keep_out_of_core_dumps() {

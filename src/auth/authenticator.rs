@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    host::{Host, ProcessId},
+    host::{Host, ProcessId, Waits},
     login::{CommandLine, PopClaims, Principal, SignIn},
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct AuthOptions {
     pub prompt: Prompt,
     /// Reports that something optional failed, such as the cache.
     pub notice: Notice,
+    /// Reports what is waited for.
+    pub waits: Waits,
     /// The process that wants the token, if it may call again for the same command.
     pub caller: Option<u32>,
     /// The command that a hint shows for signing in; by default the `get-token` of this sign-in.
@@ -77,7 +79,7 @@ impl TokenSource for Authenticator {
             tracing::debug!("using a cached token");
             return Ok(token);
         }
-        let progress = Progress::new(self.time_limit(request));
+        let progress = self.progress(self.time_limit(request));
         let say = |line: &str| self.say(line);
         let cached = || self.cached(request);
         let watched = progress.watch(self.fetch(request, &progress), cached, &say);
@@ -267,7 +269,7 @@ impl Authenticator {
         if cached.is_some_and(|token| !background_refresh::is_due(&token, self.host.now())) {
             return Ok(());
         }
-        let progress = Progress::new(self.sign_in.timeout);
+        let progress = self.progress(self.sign_in.timeout);
         let tokens = tokio::time::timeout(progress.limit(), self.sign_in(request, None, &progress))
             .await
             .unwrap_or_else(|_| Err(progress.timeout_error()))?;
@@ -376,6 +378,10 @@ impl Authenticator {
             None if self.profile().client_id.is_some() => HOME_TENANT.to_owned(),
             None => String::new(),
         }
+    }
+
+    fn progress(&self, limit: Duration) -> Progress {
+        Progress::new(limit, self.options.waits.clone())
     }
 
     /// Shows a line that need not be read.

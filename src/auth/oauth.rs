@@ -240,9 +240,11 @@ pub(super) async fn send_by<F: Future<Output = Result<Answer>>>(
             sent,
         ) {
             (Next::Retry(wait), sent) => {
+                let cause = retry::cause_of_wait(from, &sent);
                 let failure = sent.map_or_else(|failure| failure, |answer| explain(&answer));
                 tracing::debug!("sending again in {wait:?}: {failure}");
                 cx.progress.note_failure(failure);
+                let _waiting = cx.progress.waits_to_retry(cause, wait);
                 tokio::time::sleep(wait).await;
             }
             (_, Err(failure)) => return Err(failure),

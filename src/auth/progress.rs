@@ -7,7 +7,13 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::error::{Failure, Kind, Result};
+use crate::{
+    error::{Failure, Kind, Result},
+    host::{
+        Waits,
+        waiting::{Cause, Waiting},
+    },
+};
 
 /// How long to wait before telling the user what this call is waiting for.
 const SAID_AFTER: Duration = Duration::from_secs(5);
@@ -21,6 +27,7 @@ const LONGEST_ADVISED: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Progress {
     limit: Duration,
     until: Option<Instant>,
+    waits: Waits,
     state: Mutex<State>,
 }
 
@@ -28,6 +35,10 @@ pub(super) struct Progress {
 struct State {
     failure: Option<Failure>,
     waiting_for: Option<WaitingFor>,
+    /// The reported wait for that.
+    waiting: Option<Waiting>,
+    /// The reported wait for a person, who is still to act while a service is asked whether that has happened.
+    person: Option<Waiting>,
 }
 
 /// What a sign-in is waiting for.
@@ -43,10 +54,11 @@ pub(super) enum WaitingFor {
 
 impl Progress {
     /// For a call that may take `limit` from now.
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration, waits: Waits) -> Self {
         Self {
             limit,
             until: Instant::now().checked_add(limit),
+            waits,
             state: Mutex::default(),
         }
     }
@@ -87,7 +99,7 @@ impl Progress {
                 Some(WaitingFor::Source(what)) => waited = (what, Duration::ZERO),
                 _ => {}
             }
-            if !said && waited.1 >= SAID_AFTER {
+            if !said && waited.1 >= SAID_AFTER && !self.waits.are_live() {
                 let seconds = self.limit.as_secs_f32();
                 say(&format!("waiting for {}, up to {seconds} s", waited.0));
                 said = true;
@@ -130,7 +142,31 @@ impl Progress {
 
     /// Sets what is waited for from now on.
     pub(super) fn waits_for(&self, what: WaitingFor) {
-        self.state().waiting_for = Some(what);
+        let mut state = self.state();
+        if state.waiting_for.as_ref() == Some(&what) {
+            return;
+        }
+        match &what {
+            WaitingFor::Person => {
+                if state.person.is_none() {
+                    state.person = Some(self.waits.begin(Cause::Person, None));
+                }
+            }
+            WaitingFor::Source(text) | WaitingFor::Process(text) => {
+                state.waiting = Some(self.waits.begin(Cause::For(text.clone()), None));
+            }
+        }
+        state.waiting_for = Some(what);
+    }
+
+    /// Reports a wait before a request is sent again.
+    pub(super) fn waits_to_retry(&self, cause: Cause, length: Duration) -> Waiting {
+        self.waits.begin(cause, Some(length))
+    }
+
+    /// Whether a person sees each wait while it lasts.
+    pub(super) fn is_live(&self) -> bool {
+        self.waits.are_live()
     }
 
     fn waiting_for(&self) -> Option<WaitingFor> {
@@ -175,10 +211,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_fits_if_more_time_than_it_is_left() {
-        let progress = Progress::new(Duration::from_secs(60));
+        let progress = Progress::new(Duration::from_secs(60), Waits::default());
         assert!(progress.has_time_for(Duration::from_secs(30)));
         assert!(!progress.has_time_for(Duration::from_secs(60)));
-        let long = Progress::new(Duration::from_secs(600));
+        let long = Progress::new(Duration::from_secs(600), Waits::default());
         assert!(long.has_time_for(Duration::from_secs(90)));
         let error = |seconds| {
             let wait = Duration::from_secs(seconds);
@@ -194,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_cause_outlives_the_timeout() {
-        let progress = Progress::new(Duration::from_secs(2));
+        let progress = Progress::new(Duration::from_secs(2), Waits::default());
         progress.waits_for(WaitingFor::Source("an answer from `https://x`".into()));
         assert_eq!(
             progress.timeout_error().render(),

@@ -91,7 +91,7 @@ impl SingleFlight<'_> {
                 goes_on_at += (end - goes_on_at) / 2;
                 continue;
             }
-            if !said && !own && start.elapsed() >= SAID_AFTER {
+            if !said && !own && start.elapsed() >= SAID_AFTER && !self.progress.is_live() {
                 let seconds = self.progress.limit().as_secs();
                 (self.say)(&format!("waiting for {who}, up to {seconds} s"));
                 said = true;

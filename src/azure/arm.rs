@@ -20,11 +20,12 @@ use crate::{
     azure::Cloud,
     error::{Code, Failure, Kind, Result},
     host::{
-        Host,
+        Host, Waits,
         http::{
             Answer, Http, origin,
             retry::{self, Limit, Next, Retries, RetryPolicy},
         },
+        waiting::{Cause, Waiting},
     },
     secret::Secret,
 };
@@ -78,6 +79,7 @@ pub(crate) struct Arm<'a> {
     tokens: TenantTokens<'a>,
     in_flight: Semaphore,
     rate_limiter: RateLimiter,
+    waits: Waits,
     /// Whether ARM has answered anything in this run.
     answered: AtomicBool,
 }
@@ -99,6 +101,8 @@ pub(crate) struct Call<'c> {
     pub tenant: Option<&'c str>,
     /// What the service counts the call against, such as a subscription.
     pub bucket: &'c str,
+    /// The name of that, for a person.
+    pub whose: &'c str,
 }
 
 /// A listing, complete or not.
@@ -117,7 +121,7 @@ impl Call<'_> {
 }
 
 impl<'a> Arm<'a> {
-    /// Creates a client that has at most `concurrency` calls in flight.
+    /// Creates a client that has at most `concurrency` calls in flight and reports what it waits for.
     ///
     /// # Errors
     /// When the HTTP client can't be built.
@@ -126,6 +130,7 @@ impl<'a> Arm<'a> {
         cloud: &'a Cloud,
         source: &'a dyn TokenSource,
         concurrency: usize,
+        waits: Waits,
     ) -> Result<Self> {
         Ok(Self {
             http: host.http()?,
@@ -134,6 +139,7 @@ impl<'a> Arm<'a> {
             tokens: TenantTokens::new(source, host, &cloud.arm_audience),
             in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             rate_limiter: RateLimiter::default(),
+            waits,
             answered: AtomicBool::new(false),
         })
     }
@@ -256,7 +262,12 @@ impl<'a> Arm<'a> {
                 Next::Retry(wait) if is_throttled(&sent) => {
                     self.rate_limiter.throttled(call.bucket, ticket, wait);
                 }
-                Next::Retry(wait) => tokio::time::sleep(wait).await,
+                Next::Retry(wait) => {
+                    let _waiting = self
+                        .waits
+                        .begin(retry::cause_of_wait(&origin(url), &sent), Some(wait));
+                    tokio::time::sleep(wait).await;
+                }
                 Next::Stop | Next::NoTimeFor(_) => {
                     return Err(match sent {
                         Ok(answer) => error::failure(
@@ -279,7 +290,10 @@ impl<'a> Arm<'a> {
     /// Those of the sign-in.
     async fn attempt(&self, method: &Method, call: Call<'_>, url: &Url) -> Result<Attempt> {
         loop {
-            let ticket = self.rate_limiter.acquire(call.bucket).await;
+            let ticket = self
+                .rate_limiter
+                .acquire(call.bucket, |wait| self.throttled(call, wait))
+                .await;
             let _permit = self
                 .in_flight
                 .acquire()
@@ -301,6 +315,11 @@ impl<'a> Arm<'a> {
                 sent,
             });
         }
+    }
+
+    fn throttled(&self, call: Call<'_>, wait: Duration) -> Waiting {
+        let whose = call.whose.to_owned();
+        self.waits.begin(Cause::Throttled { whose }, Some(wait))
     }
 
     async fn exchange(&self, method: &Method, url: &Url, token: &Secret) -> Result<Answer> {

@@ -36,6 +36,7 @@ pub(crate) async fn list(
         role: READER,
         tenant: subscription.arm_tenant.as_deref(),
         bucket: &subscription.id,
+        whose: &subscription.name,
     };
     let path = [&["subscriptions", &subscription.id], &PROVIDER[..]].concat();
     let url = arm.url(&path, &[("api-version", AKS_API_VERSION)]);
@@ -91,6 +92,7 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
         role: CLUSTER_USER,
         tenant: cluster.arm_tenant.as_deref(),
         bucket: &format!("{}/credentials", cluster.subscription_id),
+        whose: &cluster.subscription_name,
     };
     let answer = arm.post(call, &url).await?;
     decode_kubeconfig(&answer.body).map_err(|why| why.context(format!("could not {doing}")))

@@ -24,6 +24,7 @@ pub(crate) async fn list_tenants(arm: &Arm<'_>) -> Listed<Tenant> {
         role: READER,
         tenant: None,
         bucket: "tenants",
+        whose: "the list of tenants",
     };
     let url = arm.url(&["tenants"], &[("api-version", API_VERSION)]);
     let listing = arm.list(call, url).await;
@@ -39,6 +40,7 @@ pub(crate) async fn list_subscriptions(arm: &Arm<'_>, tenant: &Tenant) -> Listed
         role: READER,
         tenant: tenant.asked.as_deref(),
         bucket: &tenant.label(),
+        whose: &tenant.label(),
     };
     let url = arm.url(&["subscriptions"], &[("api-version", API_VERSION)]);
     let listing = arm.list(call, url).await;

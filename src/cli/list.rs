@@ -49,7 +49,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         kubeconfig: kubeconfig.map(|path| host.path(path)),
         fleet,
     };
-    let progress = Progress::start(host.terminal().stderr);
+    let progress = Progress::start(host);
     let report =
         host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
     drop(progress);

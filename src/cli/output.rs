@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Failure, Result, printable},
+    host::Waits,
     ops::get_token::{Messages, Notice},
 };
 
@@ -111,13 +112,14 @@ pub(super) fn try_say(line: &str) -> io::Result<()> {
 pub(super) fn messages(is_terminal: bool) -> Messages {
     Messages {
         prompt: Arc::new(try_say),
-        notice: notice(is_terminal),
+        notice: notice(is_terminal, Arc::new(say)),
+        waits: Waits::default(),
     }
 }
 
-/// Returns a function that prints once that something optional failed: on a terminal, otherwise with `-v`, since nobody
-/// who reads a pipeline's log can fix it.
-pub(super) fn notice(is_terminal: bool) -> Notice {
+/// Returns a function that prints once, by `say`, that something optional failed: on a terminal, otherwise with `-v`,
+/// since nobody who reads a pipeline's log can fix it.
+pub(super) fn notice(is_terminal: bool, say: Notice) -> Notice {
     static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     Arc::new(move |line: &str| {
         let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);

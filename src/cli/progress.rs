@@ -1,109 +1,135 @@
-//! Shows progress on stderr if it is a terminal.
+//! Shows on stderr how far a command is: as one line at a terminal, as lines of the log with `-v`, and else only what
+//! takes very long.
 
 use std::{
     collections::BTreeSet,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError},
     },
-    time::Duration,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{notice, try_say};
-use crate::ops::{
-    discovery::Warning,
-    get_token::Messages,
-    observer::{Event, Observer},
+use self::{
+    steps::{Step, Steps},
+    waits::ActiveWaits,
+};
+use super::{
+    output::{notice, try_say},
+    screen::{Screen, Stream, columns_of_stderr, shorten, width, wrap},
+};
+use crate::{
+    error::printable,
+    host::{
+        Host, Waits,
+        waiting::{ShowWaits, Wait},
+    },
+    ops::{
+        discovery::Warning,
+        get_token::Messages,
+        observer::{Event, Observer},
+    },
 };
 
-const SPINNER: &str = "{spinner} {msg}";
-const BAR: &str = "{spinner} {msg} [{bar:30}] {pos}/{len}";
+mod steps;
+mod waits;
 
-/// One line that says what is being done, cleared when dropped.
+/// A command that is done sooner shows nothing.
+const QUIET: Duration = Duration::from_millis(150);
+/// How often the line is drawn.
+const TICK: Duration = Duration::from_millis(100);
+/// The columns to the right of the line. The terminal writes `^C` there.
+const MARGIN: usize = 3;
+
+/// Shows the progress until it is dropped, which leaves nothing of it.
 pub(super) struct Progress {
-    bar: ProgressBar,
-    /// What to print above the next prompt.
-    heading: Arc<Mutex<Option<String>>>,
-    search: Search,
+    view: Arc<View>,
     is_terminal: bool,
+    /// The thread that draws the line, and what ends it.
+    drawing: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
-/// How far the search for clusters is.
+/// Where the progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// In one line that is drawn again and again.
+    Line,
+    /// In the log.
+    Log,
+    /// Nowhere, unless it takes very long.
+    Quiet,
+}
+
+/// What is shown.
+struct View {
+    mode: Mode,
+    stream: Stream,
+    bar: ProgressBar,
+    started: Instant,
+    state: Mutex<State>,
+}
+
 #[derive(Default)]
-struct Search {
-    subscriptions: AtomicUsize,
-    searched: AtomicUsize,
-    clusters: AtomicUsize,
+struct State {
+    steps: Steps,
+    waits: ActiveWaits,
+    /// Who holds the kubeconfig's lock, if it is waited for.
+    lock: Option<String>,
+    /// What to print above the next prompt.
+    heading: Option<String>,
+    /// What the line shows; none before it is first drawn.
+    drawn: Option<String>,
 }
 
 impl Progress {
-    /// Starts to show it if stderr `is_terminal`. With `-v` each step is a line of the log instead.
-    pub(super) fn start(is_terminal: bool) -> Self {
-        let target = if is_terminal && !tracing::enabled!(tracing::Level::INFO) {
-            ProgressDrawTarget::stderr()
+    /// Starts to show it, with `-v` in the log.
+    pub(super) fn start(host: &Host) -> Self {
+        let stream = Screen::of(host).err;
+        let is_terminal = stream.size.is_some();
+        let mode = if tracing::enabled!(tracing::Level::INFO) {
+            Mode::Log
+        } else if is_terminal && host.var("TERM") != Some("dumb") {
+            Mode::Line
         } else {
-            ProgressDrawTarget::hidden()
+            Mode::Quiet
         };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(style(SPINNER));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
+        let view = Arc::new(View {
+            mode,
+            stream,
             bar,
-            heading: Arc::default(),
-            search: Search::default(),
+            started: Instant::now(),
+            state: Mutex::default(),
+        });
+        let drawing = (mode == Mode::Line)
+            .then(|| start_drawing(Arc::clone(&view)).ok())
+            .flatten();
+        Self {
+            view,
             is_terminal,
+            drawing,
         }
-    }
-
-    /// Says what is being done.
-    fn say(&self, message: impl Into<String>) {
-        let message = message.into();
-        if self.bar.is_hidden() {
-            tracing::info!("{message}");
-        }
-        self.bar.set_style(style(SPINNER));
-        self.bar.set_message(message);
-    }
-
-    fn count_to(&self, total: usize, message: &'static str) {
-        self.bar.set_style(style(BAR));
-        self.bar.set_length(total as u64);
-        self.bar.set_position(0);
-        self.bar.set_message(message);
-    }
-
-    /// Prints a line that stays, above the progress.
-    fn note(&self, line: &str) {
-        let _ = note(&self.bar, line);
-    }
-
-    fn say_how_far_the_search_is(&self) {
-        let count = |counter: &AtomicUsize| counter.load(Relaxed);
-        self.say(format!(
-            "subscriptions searched: {} of {}, clusters found: {}",
-            count(&self.search.searched),
-            count(&self.search.subscriptions),
-            count(&self.search.clusters)
-        ));
     }
 
     /// Prints what could not be searched, and each hint once. If nothing was found, says what to check.
     fn warn(&self, warnings: &[Warning], clusters: usize, subscriptions: usize) {
         for warning in warnings {
-            self.note(&format!("warning: {}", warning.failure));
+            self.view.note(&format!("warning: {}", warning.failure));
         }
         let hints: BTreeSet<_> = warnings
             .iter()
             .filter_map(|warning| warning.failure.hint_text())
             .collect();
         for hint in hints {
-            self.note(&format!("hint: {hint}"));
+            self.view.note(&format!("hint: {hint}"));
         }
         if clusters == 0 && warnings.is_empty() {
-            self.note(&format!(
+            self.view.note(&format!(
                 "hint: no AKS cluster was found (subscriptions searched: {subscriptions}): \
                  if you expect one, check the account, its roles and `--tenant-id`"
             ));
@@ -114,65 +140,221 @@ impl Progress {
 impl Observer for Progress {
     fn on(&self, event: Event<'_>) {
         match event {
-            Event::SigningIn => self.say("signing in to Azure"),
+            Event::SigningIn => self.view.step(|steps| {
+                steps.now = Step::SigningIn("Azure".to_owned());
+            }),
             Event::SigningInTo(tenant) => {
-                self.say(format!("signing in to {}", tenant.label()));
-                *lock(&self.heading) = Some(format!("sign in to {}:", tenant.label()));
+                let label = tenant.label();
+                self.view.state().heading = Some(format!("sign in to {label}:"));
+                self.view.step(|steps| steps.now = Step::SigningIn(label));
             }
-            Event::SignInEnded => *lock(&self.heading) = None,
-            Event::Tenants(count) => self.say(format!("tenants to search: {count}")),
-            Event::SearchingTenant(tenant) => self.say(format!("searching {}", tenant.label())),
-            Event::Subscriptions(count) => {
-                self.search.subscriptions.store(count, Relaxed);
-                self.say_how_far_the_search_is();
-            }
-            Event::Subscription { clusters } => {
-                self.search.searched.fetch_add(1, Relaxed);
-                self.search.clusters.fetch_add(clusters, Relaxed);
-                self.say_how_far_the_search_is();
-            }
+            Event::SignInEnded => self.view.state().heading = None,
+            Event::Tenants(count) => self.view.step(|steps| {
+                steps.now = Step::SearchingTenants;
+                steps.tenants.add(count);
+            }),
+            Event::Tenant => self.view.step(|steps| steps.tenants.step()),
+            Event::Subscriptions(count) => self.view.step(|steps| {
+                steps.now = Step::SearchingSubscriptions;
+                steps.subscriptions.add(count);
+            }),
+            Event::Subscription { clusters } => self.view.step(|steps| {
+                steps.subscriptions.step();
+                steps.clusters += clusters;
+            }),
             Event::Discovered {
                 warnings,
                 clusters,
                 subscriptions,
             } => self.warn(warnings, clusters, subscriptions),
-            Event::Kubeconfigs(count) => self.count_to(count, "fetching kubeconfigs"),
-            Event::Kubeconfig => self.bar.inc(1),
-            Event::Writing => self.say("writing the kubeconfig"),
-            Event::FetchingTokens => self.say("fetching tokens"),
-            Event::Note(line) => self.note(line),
+            Event::Kubeconfigs(count) => self.view.step(|steps| {
+                steps.now = Step::FetchingKubeconfigs;
+                steps.kubeconfigs.add(count);
+            }),
+            Event::Kubeconfig => self.view.step(|steps| steps.kubeconfigs.step()),
+            Event::Writing => self.view.step(|steps| steps.now = Step::WritingKubeconfig),
+            Event::Tokens(count) => self.view.step(|steps| {
+                steps.now = Step::FetchingTokens;
+                steps.tokens.add(count);
+            }),
+            Event::Token => self.view.step(|steps| steps.tokens.step()),
+            Event::WaitingForLock(line) => self.view.wait_for_lock(line),
+            Event::Note(line) => self.view.note(line),
         }
     }
 
     fn messages(&self) -> Messages {
-        let bar = self.bar.clone();
-        let heading = Arc::clone(&self.heading);
+        let view = Arc::clone(&self.view);
+        let noting = Arc::clone(&self.view);
         Messages {
-            prompt: Arc::new(move |line| {
-                if let Some(heading) = lock(&heading).take() {
-                    note(&bar, &heading)?;
-                }
-                note(&bar, line)
-            }),
-            notice: notice(self.is_terminal),
+            prompt: Arc::new(move |line| view.prompt(line)),
+            notice: notice(self.is_terminal, Arc::new(move |line| noting.note(line))),
+            waits: Waits::shown_by(Arc::clone(&self.view) as Arc<dyn ShowWaits>),
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        if let Some((end, thread)) = self.drawing.take() {
+            drop(end);
+            let _ = thread.join();
+        }
+        if self.view.state().drawn.is_some() {
+            self.view.bar.finish_and_clear();
+        }
     }
 }
 
-fn lock(heading: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
-    heading.lock().unwrap_or_else(PoisonError::into_inner)
+fn start_drawing(view: Arc<View>) -> io::Result<(mpsc::Sender<()>, JoinHandle<()>)> {
+    let (end, ended) = mpsc::channel();
+    let draw = move || {
+        let mut pause = QUIET;
+        while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            view.draw();
+            pause = TICK;
+        }
+    };
+    let thread = thread::Builder::new()
+        .name("progress".to_owned())
+        .spawn(draw)?;
+    Ok((end, thread))
 }
 
-fn note(bar: &ProgressBar, line: &str) -> io::Result<()> {
-    bar.suspend(|| try_say(line))
+impl View {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, change: impl FnOnce(&mut Steps)) {
+        let mut state = self.state();
+        state.lock = None;
+        change(&mut state.steps);
+        if self.mode == Mode::Log && state.steps.is_logged() {
+            tracing::info!("{}", state.steps.text(", "));
+        }
+    }
+
+    fn wait_for_lock(&self, line: &str) {
+        match self.mode {
+            Mode::Line => self.state().lock = Some(line.to_owned()),
+            Mode::Log => tracing::info!("{line}"),
+            Mode::Quiet => self.note(line),
+        }
+    }
+
+    /// Prints a line that stays, above the progress.
+    fn note(&self, line: &str) {
+        let _ = self.print(&[line.to_owned()], &mut self.state());
+    }
+
+    /// Shows a person what to do.
+    fn prompt(&self, line: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let lines = state.heading.take().into_iter().chain([line.to_owned()]);
+        let lines: Vec<_> = match self.stream.width() {
+            // A terminal would break an address in two.
+            Some(_) => lines
+                .flat_map(|line| wrap(&printable(&line), columns_of_stderr(), 0))
+                .collect(),
+            None => lines.collect(),
+        };
+        self.print(&lines, &mut state)
+    }
+
+    fn print(&self, lines: &[String], state: &mut State) -> io::Result<()> {
+        let print = || lines.iter().try_for_each(|line| try_say(line));
+        match state.drawn {
+            Some(_) => self.bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn draw(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let text = line(
+            &state,
+            self.stream,
+            now - self.started,
+            now,
+            columns_of_stderr(),
+        );
+        if state.drawn.as_ref() != Some(&text) {
+            self.bar.set_message(text.clone());
+            state.drawn = Some(text);
+        }
+    }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates above are valid")
+impl ShowWaits for View {
+    fn begun(&self, id: u64, wait: Wait) {
+        let mut state = self.state();
+        let is_new = state.waits.begin(id, wait, Instant::now());
+        match self.mode {
+            Mode::Line => {}
+            Mode::Log => {
+                if is_new && let Some(text) = state.waits.text(Instant::now()) {
+                    tracing::info!("{text}");
+                }
+            }
+            Mode::Quiet => {
+                if let Some(why) = state.waits.long(id) {
+                    let left = state.steps.left();
+                    let left = left.map_or_else(String::new, |left| format!(", {left}"));
+                    let line = format!("waiting for Azure: {why}{left}");
+                    let _ = self.print(&[line], &mut state);
+                }
+            }
+        }
+    }
+
+    fn over(&self, id: u64) {
+        self.state().waits.end(id);
+    }
+
+    fn is_live(&self) -> bool {
+        self.mode == Mode::Line
+    }
 }
+
+/// What is shown `after` the start in a terminal this wide: the step and what holds it up. It is fitted, since a line that
+/// wraps can't be removed again.
+fn line(state: &State, stream: Stream, after: Duration, now: Instant, columns: usize) -> String {
+    let room = columns.saturating_sub(MARGIN);
+    if state.waits.is_for_a_person() {
+        // It stands still, so that the code can be copied.
+        return shorten("waiting for you to sign in", room, stream.ellipsis());
+    }
+    let spinner = spinner(stream, after);
+    let room = room.saturating_sub(width(&spinner));
+    let separator = stream.separator();
+    let step = state.steps.text(separator);
+    let wait = state.lock.clone().or_else(|| state.waits.text(now));
+    let candidates = match wait {
+        None => vec![step],
+        Some(wait) if step.is_empty() => vec![wait],
+        Some(wait) => vec![
+            format!("{step}{separator}{wait}"),
+            format!("{}{separator}{wait}", state.steps.short_text()),
+        ],
+    };
+    let candidates: Vec<_> = candidates.iter().map(|text| printable(text)).collect();
+    let fitting = candidates.iter().find(|text| width(text) <= room);
+    let shortest = candidates.last().expect("there is one");
+    let text = fitting.unwrap_or(shortest);
+    format!("{spinner}{}", shorten(text, room, stream.ellipsis()))
+}
+
+fn spinner(stream: Stream, after: Duration) -> String {
+    const DOTS: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+    const ASCII: [char; 4] = ['|', '/', '-', '\\'];
+    let frames: &[char] = if stream.utf8 { &DOTS } else { &ASCII };
+    let frame = after.as_millis() / TICK.as_millis();
+    let count = u128::try_from(frames.len()).expect("a few");
+    let at = usize::try_from(frame % count).expect("less than the count");
+    format!("{} ", frames[at])
+}
+
+#[cfg(test)]
+mod tests;

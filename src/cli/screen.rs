@@ -71,6 +71,11 @@ impl Screen {
     }
 }
 
+/// The columns that standard error's terminal has now: a person may have changed its window.
+pub(super) fn columns_of_stderr() -> usize {
+    size_of(&Term::stderr()).width
+}
+
 fn size_of(term: &Term) -> Size {
     // On Windows this also makes an older console understand colors.
     #[cfg(windows)]

@@ -111,7 +111,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let request = Arc::new(request(matches, fleet, secrets.is_empty()));
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
-    let progress = Progress::start(host.terminal().stderr);
+    let progress = Progress::start(host);
     let mut stop = interrupt.clone();
     let stop = async move {
         stop.wait().await;

@@ -177,7 +177,7 @@ impl<'a> Discovery<'a> {
         let mut known: HashSet<String> = self.known.iter().map(|one| one.id.clone()).collect();
         let mut new = Vec::new();
         while let Some((tenant, listed, read)) = listings.next().await {
-            self.observer.on(Event::SearchingTenant(&tenant));
+            self.observer.on(Event::Tenant);
             let listed = self.without_failures(listed);
             new.extend(listed.filter(|one| known.insert(one.id.clone())));
             self.tenants.push((tenant, read));

@@ -16,7 +16,7 @@ use crate::{
     azure::Cloud,
     error::{Failure, Kind, Result},
     exec_credential,
-    host::{self, Host, Sink, spawn},
+    host::{self, Host, Sink, Waits, spawn},
     login::{ExecArgs, Param, Precedence, Settings, SignIn, no_effect},
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Messages {
     pub prompt: Prompt,
     /// Reports that something optional failed.
     pub notice: Notice,
+    /// Reports what is waited for.
+    pub waits: Waits,
 }
 
 /// What kubectl, or a person, asks for.
@@ -180,6 +182,7 @@ pub(crate) fn auth_options(
         interaction: interaction(host, settings, sign_in, false),
         prompt: Arc::clone(&messages.prompt),
         notice: Arc::clone(&messages.notice),
+        waits: messages.waits.clone(),
         caller: by_kubectl.then(|| host.parent()),
         again: None,
     })

@@ -36,7 +36,8 @@ pub(crate) struct ListReport {
 pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Result<ListReport> {
     let fleet = &request.fleet;
     let source = fleet.arm_authenticator(observer)?;
-    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency)?;
+    let waits = observer.messages().waits;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
     let mut clusters = Vec::new();
     while let Some(round) = discovery.next_round().await? {

@@ -20,7 +20,8 @@ pub(crate) enum Event<'e> {
     SignInEnded,
     /// This many tenants will be searched.
     Tenants(usize),
-    SearchingTenant(&'e Tenant),
+    /// The subscriptions of one were listed.
+    Tenant,
     /// This many subscriptions will be searched.
     Subscriptions(usize),
     /// A subscription was searched.
@@ -38,7 +39,12 @@ pub(crate) enum Event<'e> {
     /// One was fetched.
     Kubeconfig,
     Writing,
-    FetchingTokens,
+    /// This many tokens will be fetched.
+    Tokens(usize),
+    /// One was fetched, or could not be.
+    Token,
+    /// The kubeconfig's lock is waited for; a line says who holds it.
+    WaitingForLock(&'e str),
     /// A line to read.
     Note(&'e str),
 }

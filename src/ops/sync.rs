@@ -70,7 +70,8 @@ pub(crate) async fn sync(
     let fleet = &request.fleet;
     let kubeconfig = Kubeconfig::open(request, observer)?;
     let source = fleet.arm_authenticator(observer)?;
-    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency)?;
+    let waits = observer.messages().waits;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
     let mut clusters = Vec::new();
     let all_found = tokio::select! {
@@ -97,7 +98,6 @@ pub(crate) async fn sync(
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();
     if fetch_tokens && !is_stopped() {
-        observer.on(Event::FetchingTokens);
         let may_ask = |tenant: Option<&str>| discovery.may_ask(tenant);
         tokio::select! {
             fetched = tokens::fetch(fleet, &clusters, may_ask, observer) => tokens = fetched,

@@ -51,6 +51,8 @@ mod optional;
 #[cfg(unix)]
 mod other_user;
 mod paths;
+#[cfg(unix)]
+mod progress;
 #[cfg(target_os = "linux")]
 mod prompts;
 mod proxies;

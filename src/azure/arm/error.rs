@@ -168,6 +168,7 @@ mod tests {
         role: super::super::READER,
         tenant: None,
         bucket: "",
+        whose: "Production",
     };
 
     fn refused(status: u16, body: &str) -> Failure {

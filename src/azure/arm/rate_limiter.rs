@@ -40,14 +40,16 @@ pub(super) struct Ticket {
 }
 
 impl RateLimiter {
-    /// Waits until a call of this bucket may start.
-    pub(super) async fn acquire(&self, bucket: &str) -> Ticket {
+    /// Waits until a call of this bucket may start. `report` gets the length of a wait, and what it returns lives as
+    /// long as the wait lasts.
+    pub(super) async fn acquire<W>(&self, bucket: &str, report: impl Fn(Duration) -> W) -> Ticket {
         loop {
             let now = Instant::now();
             let (at, ticket) = self.with(bucket, |s| s.reserve(now));
             if at <= now {
                 return ticket;
             }
+            let _waiting = report(at - now);
             sleep_until(at).await;
             if self.is_current(bucket, ticket) {
                 return ticket;

@@ -12,7 +12,10 @@ use reqwest::header::RETRY_AFTER;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::Answer;
-use crate::error::{Failure, Kind, Result};
+use crate::{
+    error::{Failure, Kind, Result},
+    host::waiting::Cause,
+};
 
 /// When one service's requests are sent again.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,18 @@ pub(crate) async fn numbered<T>(number: u32, attempt: impl Future<Output = T>) -
 /// The number of the attempt that runs.
 pub(super) fn attempt() -> u32 {
     ATTEMPT.try_with(|number| *number).unwrap_or(1)
+}
+
+/// Why a request that was sent to this address and answered like this waits before it is sent again.
+pub(crate) fn cause_of_wait(to: &str, sent: &Result<Answer>) -> Cause {
+    let from = to.to_owned();
+    match sent {
+        Ok(answer) => Cause::Unavailable {
+            from,
+            status: answer.status,
+        },
+        Err(_) => Cause::NoAnswer { from },
+    }
 }
 
 /// What to do after an attempt.

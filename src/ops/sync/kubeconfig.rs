@@ -48,7 +48,7 @@ impl<'a> Kubeconfig<'a> {
         }
         if !request.dry_run {
             file::check_writable(default)?;
-            file::check_lock(&to_lock, &|line| observer.on(Event::Note(line)))?;
+            file::check_lock(&to_lock, &|line| observer.on(Event::WaitingForLock(line)))?;
         }
         Ok(kubeconfig)
     }
@@ -80,7 +80,7 @@ impl<'a> Kubeconfig<'a> {
             let plan = merge(&documents, &targets, clusters, coverage);
             return Ok((plan.clusters, plan.findings));
         }
-        let say = |line: &str| self.observer.on(Event::Note(line));
+        let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
         let planned = file::update_all(&locked, &say, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);

@@ -18,7 +18,11 @@ use crate::{
     fleet::{ClusterRun, State},
     host::Host,
     login::{ExecArgs, Param, Principal, Settings},
-    ops::{fleet_request::FleetRequest, get_token::Call, observer::Observer},
+    ops::{
+        fleet_request::FleetRequest,
+        get_token::Call,
+        observer::{Event, Observer},
+    },
 };
 
 /// A token that was requested.
@@ -64,12 +68,14 @@ pub(super) async fn fetch(
         _ => fleet.concurrency,
     };
     let gave_up = &AtomicBool::new(false);
+    observer.on(Event::Tokens(sign_ins.len()));
     stream::iter(sign_ins)
         .map(|(settings, contexts, interactive)| async move {
             let token = fetch_one(&fleet.host, settings, interactive, gave_up, observer).await;
             FetchedToken { contexts, ..token }
         })
         .buffered(at_once)
+        .inspect(|_| observer.on(Event::Token))
         .collect()
         .await
 }

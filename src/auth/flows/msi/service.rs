@@ -268,7 +268,10 @@ mod tests {
     use std::sync::Arc as Shared;
     use std::time::Duration;
 
-    use crate::auth::{authority::Authority, progress::Progress};
+    use crate::{
+        auth::{authority::Authority, progress::Progress},
+        host::Waits,
+    };
 
     fn url(vars: &[(&str, &str)], identity: &IdentityChoice) -> Result<String> {
         let host = Host::with_env(vars.iter().copied());
@@ -285,7 +288,7 @@ mod tests {
             req_cnf: None,
             timeout: Duration::from_secs(1),
             prompt: &prompt,
-            progress: &Progress::new(Duration::from_secs(1)),
+            progress: &Progress::new(Duration::from_secs(1), Waits::default()),
         };
         let row = Service::detect(&host).row();
         row.url(cx, identity).map(|url| url.to_string())
