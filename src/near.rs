@@ -2,6 +2,8 @@
 
 /// How many names are suggested at most.
 const LIMIT: usize = 3;
+/// How many names are shown of all that there are.
+const SHOWN: usize = 6;
 /// The least similarity of a suggestion: the share of characters that stay, from 0 to 1.
 const SIMILAR: f64 = 0.6;
 /// The similarity of a name to a candidate that begins with it, at least.
@@ -66,6 +68,20 @@ pub(crate) fn hint<'a, S: AsRef<str> + ?Sized + 'a>(
     match question(&near).filter(|_| near.len() == 1) {
         Some(question) => format!("{question} otherwise {otherwise}"),
         None => otherwise.to_owned(),
+    }
+}
+
+/// Names in a sentence, at most [`SHOWN`] of them: `` `a`, `b` and 3 more ``.
+pub(crate) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    match (names.len().saturating_sub(SHOWN), quoted.as_slice()) {
+        (0, [first @ .., last]) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        (0, _) => quoted.concat(),
+        (more, _) => format!("{} and {more} more", quoted.join(", ")),
     }
 }
 
@@ -161,5 +177,14 @@ mod tests {
             "did you mean `azd`? otherwise ask"
         );
         assert_eq!(hint("x", ["azd"], "ask"), "ask");
+    }
+
+    #[test]
+    fn of_many_names_some_are_shown() {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        assert_eq!(some_of(&names[..0]), "");
+        assert_eq!(some_of(&names[..1]), "`a`");
+        assert_eq!(some_of(&names[..3]), "`a`, `b` and `c`");
+        assert_eq!(some_of(&names), "`a`, `b`, `c`, `d`, `e`, `f` and 2 more");
     }
 }

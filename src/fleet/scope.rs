@@ -87,6 +87,14 @@ impl Tenant {
             .any(|name| name.eq_ignore_ascii_case(id_or_domain.trim()))
     }
 
+    /// What it can be called in flags: its domains, else its id.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self.domains.is_empty() {
+            true => self.argument().map(str::to_owned).into_iter().collect(),
+            false => self.domains.clone(),
+        }
+    }
+
     /// The id or domain to give to `--tenant-id`.
     pub(crate) fn argument(&self) -> Option<&str> {
         self.asked.as_deref().or(self.id.as_deref())

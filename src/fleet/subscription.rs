@@ -1,6 +1,11 @@
 //! Subscriptions, and the filter that `--subscription` gives.
 
-use crate::error::{Failure, Result};
+use std::collections::BTreeSet;
+
+use crate::{
+    error::{Failure, Result},
+    near,
+};
 
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +45,7 @@ pub(crate) fn check_filters(found: &[Subscription], filters: &[String]) -> Resul
     for filter in filters.iter().map(|filter| filter.trim()) {
         let matching: Vec<_> = found.iter().filter(|one| one.matches(filter)).collect();
         let Some(first) = matching.first() else {
-            return Err(
-                Failure::usage(format!("no subscription has the id or name `{filter}`"))
-                    .because(format!(
-                        "no match among the subscriptions that this account can see ({} in all)",
-                        found.len()
-                    ))
-                    .hint(
-                        "check the spelling and the account, or name its tenant with `--tenant-id`",
-                    ),
-            );
+            return Err(no_match(filter, found));
         };
         if !matching.iter().any(|one| one.is_enabled()) {
             return Err(Failure::usage(format!(
@@ -60,6 +56,27 @@ pub(crate) fn check_filters(found: &[Subscription], filters: &[String]) -> Resul
         }
     }
     Ok(())
+}
+
+/// A filter that matches none of the subscriptions, with the nearest names and some of those that there are.
+fn no_match(filter: &str, found: &[Subscription]) -> Failure {
+    let names = found.iter().map(|one| &one.name);
+    let names: Vec<_> = names.collect::<BTreeSet<_>>().into_iter().collect();
+    let ids = found.iter().map(|one| &one.id);
+    let question = near::did_you_mean(filter, names.iter().copied().chain(ids));
+    let visible = match found.len() {
+        1 => format!("one subscription is visible: {}", near::some_of(&names)),
+        count => format!(
+            "{count} subscriptions are visible: {}",
+            near::some_of(&names)
+        ),
+    };
+    let elsewhere = "for another one, check the account, or name its tenant with `--tenant-id`";
+    let hint = match question {
+        Some(question) => format!("{question} {visible}"),
+        None => format!("{visible}; {elsewhere}"),
+    };
+    Failure::usage(format!("no subscription has the id or name `{filter}`")).hint(hint)
 }
 
 /// Returns the enabled subscriptions that match any of the filters, or all enabled ones without filters. The

@@ -122,6 +122,11 @@ impl<'t> Document<'t> {
         entries(&self.root, section)
     }
 
+    /// The names of a list's entries, in order.
+    pub(crate) fn names(&self, section: Section) -> impl Iterator<Item = &str> {
+        self.entries(section).iter().filter_map(entry_name)
+    }
+
     /// The value (`cluster`, `context` or `user`) of the entry called `name`.
     #[must_use]
     pub fn item(&self, section: Section, name: &str) -> Option<&Value> {

@@ -1,14 +1,16 @@
 //! The errors about a kubeconfig file. None of them quotes the file, which may hold secrets.
 
 use std::{
+    collections::BTreeSet,
     io::{self, ErrorKind},
     path::Path,
 };
 
 use super::yaml::YamlError;
 use crate::{
-    error::Failure,
+    error::{Failure, Kind},
     host::file::{Unreadable, quoted},
+    near,
 };
 
 /// Names the file that an error is about, if it is known.
@@ -17,6 +19,21 @@ pub(super) fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
         Some(path) => failure.context(format!("could not use the kubeconfig `{}`", path.display())),
         None => failure,
     }
+}
+
+/// There is no context of this name among `contexts`.
+pub(crate) fn no_such_context<'a>(name: &str, contexts: impl Iterator<Item = &'a str>) -> Failure {
+    let contexts: Vec<_> = contexts.collect::<BTreeSet<_>>().into_iter().collect();
+    let there = match contexts.len() {
+        0 => "the kubeconfig has no contexts".to_owned(),
+        1 => format!("the only one is {}", near::some_of(&contexts)),
+        count => format!("there are {count}: {}", near::some_of(&contexts)),
+    };
+    let hint = match near::did_you_mean(name, contexts.iter().copied()) {
+        Some(question) => format!("{question} {there}"),
+        None => there,
+    };
+    Failure::of(Kind::NotFound, format!("there is no context `{name}`")).hint(hint)
 }
 
 /// The text is YAML, but not the kubeconfig that was expected.

@@ -4,6 +4,7 @@
 //! expires.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,9 +19,9 @@ use crate::{
         cache::TokenCache,
         store::{self, Store, StoreChoice},
     },
-    error::{Failure, Kind, Result},
+    error::{Failure, Result},
     host::Host,
-    kubeconfig::{self, Document, Paths, Section, convert::Source},
+    kubeconfig::{self, Document, Paths, Section, convert::Source, no_such_context},
     login::{Origin, Param, Precedence, Settings},
 };
 
@@ -73,6 +74,8 @@ pub(crate) struct Cleared {
     pub records: usize,
     /// Those that can't be read here: they may be among the selected ones.
     pub unreadable: usize,
+    /// The accounts that have records, if the selected one has none.
+    pub other_accounts: Vec<String>,
 }
 
 /// Clears the cache that `get-token` uses with the same settings, or with those of the context.
@@ -116,9 +119,20 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         0 => Ok(Cleared {
             records,
             unreadable,
+            other_accounts: match filter.account.is_some() && records == 0 {
+                true => accounts(&cache),
+                false => Vec::new(),
+            },
         }),
         left => Err(not_cleared(left, store.write_problem())),
     }
+}
+
+/// The accounts of all records, each once.
+fn accounts(cache: &TokenCache) -> Vec<String> {
+    let entries = cache.list(&Filter::default()).into_iter();
+    let accounts: BTreeSet<_> = entries.filter_map(|entry| entry.account).collect();
+    accounts.into_iter().collect()
 }
 
 fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
@@ -183,10 +197,8 @@ fn settings_of_context(context: &str, kubeconfig: Option<&Path>, host: &Host) ->
         .collect::<Result<Vec<_>, _>>()?;
     let find = |section, name: &str| documents.iter().find_map(|d| d.item(section, name));
     let Some(found) = find(Section::Contexts, context) else {
-        return Err(
-            Failure::of(Kind::NotFound, format!("there is no context `{context}`"))
-                .hint("`kubectl config get-contexts` lists them"),
-        );
+        let contexts = documents.iter().flat_map(|d| d.names(Section::Contexts));
+        return Err(no_such_context(context, contexts));
     };
     let user = found
         .get("user")
@@ -243,7 +255,7 @@ mod tests {
                 .expect_err("refused")
                 .render()
         };
-        assert!(failure("none").contains("kubectl config get-contexts"));
+        assert!(failure("othr").contains("did you mean `other`? there are 2: `other` and `x`"));
         assert!(failure("other").contains("does not sign in with"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A step that fails is kept with its tenant, subscription or cluster, and does not stop the others.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use futures::{StreamExt, stream};
 
@@ -15,6 +15,7 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{ClusterRun, Subscription, Tenant, Tenants, check_filters, select},
     login::command::quoted,
+    near,
 };
 
 /// How many tenants are signed in to at once: with `az` each is a process.
@@ -91,13 +92,13 @@ impl<'a> Discovery<'a> {
     /// Searches the tenants in scope, the sign-in's own first. A person is asked to sign in to that one at most.
     async fn first_round(&mut self) -> Result<Vec<ClusterRun>> {
         let tenants = self.find_tenants().await?;
+        let names: BTreeSet<String> = tenants.iter().flat_map(Tenant::names).collect();
         let (tenants, unmatched) = self.request.scope.without_excluded(tenants);
         self.observer.on(Event::Tenants(tenants.len()));
         let found = self.search(tenants).await;
         for tenant in unmatched {
-            self.observer.on(Event::Note(&format!(
-                "warning: `--exclude-tenant {tenant}` matches no tenant that this sign-in can see"
-            )));
+            self.observer
+                .on(Event::Note(&matches_no_tenant(&tenant, &names)));
         }
         Ok(found)
     }
@@ -322,6 +323,18 @@ impl<'a> Discovery<'a> {
     pub(crate) fn searched(&self) -> usize {
         self.searched.len()
     }
+}
+
+/// An exclusion without effect, with the nearest names and some of those that there are.
+fn matches_no_tenant(tenant: &str, names: &BTreeSet<String>) -> String {
+    let question = near::did_you_mean(tenant, names);
+    let question = question.map(|question| format!("; {question}"));
+    let names: Vec<_> = names.iter().collect();
+    format!(
+        "warning: `--exclude-tenant {tenant}` matches no tenant that this sign-in can see ({}){}",
+        near::some_of(&names),
+        question.unwrap_or_default()
+    )
 }
 
 /// Whether a person could change the outcome by signing in.

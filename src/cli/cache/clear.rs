@@ -9,6 +9,7 @@ use crate::{
     cli::output::say,
     error::{EXIT_OK, Result},
     host::Host,
+    near,
     ops::cache::{self, Selection},
 };
 
@@ -38,8 +39,17 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = super::settings(matches, host);
     let cleared = cache::clear(settings, &selection(matches, host), host)?;
+    let filter = super::filter(matches);
     match (cleared.records, cleared.unreadable) {
-        (0, 0) => say("nothing to delete"),
+        (0, 0) => {
+            say("nothing to delete");
+            if let Some(hint) = filter
+                .account
+                .and_then(|account| other_accounts(&account, &cleared.other_accounts))
+            {
+                say(&hint);
+            }
+        }
         (0, _) => {}
         (records, _) => say(&format!(
             "deleted {}",
@@ -69,4 +79,16 @@ fn selection(matches: &ArgMatches, host: &Host) -> Selection {
         true => Selection::All,
         false => Selection::Filter(filter),
     }
+}
+
+/// Whose records there are, if `account` has none.
+fn other_accounts(account: &str, others: &[String]) -> Option<String> {
+    if others.is_empty() {
+        return None;
+    }
+    let there = format!("accounts with records: {}", near::some_of(others));
+    Some(match near::did_you_mean(account, others) {
+        Some(question) => format!("hint: {question} {there}"),
+        None => format!("hint: {there}"),
+    })
 }

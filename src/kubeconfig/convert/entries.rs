@@ -7,6 +7,7 @@ use crate::{
         Document, Section,
         document::{entries, entry_name},
         merge::is_same,
+        no_such_context,
     },
     login::LoginMode,
 };
@@ -177,10 +178,10 @@ impl<'a> View<'a> {
         };
         let mut users = HashSet::new();
         for name in names {
-            let context = self.contexts.get(name.as_str()).ok_or_else(|| {
-                Failure::new(format!("there is no context `{name}`"))
-                    .hint("see `kubectl config get-contexts -o name`")
-            })?;
+            let context = self
+                .contexts
+                .get(name.as_str())
+                .ok_or_else(|| no_such_context(name, self.contexts.keys().copied()))?;
             match context.get("user").and_then(Value::as_str) {
                 Some(user) if !user.is_empty() => users.insert(user),
                 _ => return Err(Failure::new(format!("the context `{name}` has no user"))),

@@ -112,6 +112,40 @@ fn requests_at_verbosity_5_and_8() {
 }
 
 #[test]
+fn a_name_that_matches_nothing_is_answered_with_near_ones_and_with_what_there_is() {
+    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
+        tenants: 2,
+        subscriptions: 9,
+        clusters: 9,
+        ..FleetSpec::default()
+    }));
+    let mut page = Page::new(&test_env);
+    let other = &test_env.simulator.fleet().tenants[1].id;
+    for command in ["sync", "list"] {
+        page.note("a subscription");
+        page.run(&format!("{command} -e {CLOUD} --subscription Contso-03"));
+        page.run(&format!("{command} -e {CLOUD} --subscription nothing"));
+        page.run(&format!("{command} -e {CLOUD} -t {other} -s nothing"));
+    }
+    page.note("a tenant");
+    page.run(&format!(
+        "list -e {CLOUD} -o name --exclude-tenant fabrikan.onmicrosoft.com"
+    ));
+    page.note("a context");
+    page.run("convert-kubeconfig --context prod");
+    page.run("cache clear --context prod");
+    let sync = format!("sync -e {CLOUD} -l devicecode");
+    let mut sync = command(&test_env, &sync);
+    assert_eq!(run(sync.env("CI", "false")).code, 0);
+    page.run("convert-kubeconfig --context aks-ledger-tst-0001");
+    page.run("cache clear --context nothing");
+    page.note("an account");
+    page.run("cache clear --account ada@contoso.example");
+    page.run("cache clear --account nothing");
+    page.assert("near_names");
+}
+
+#[test]
 fn list_and_sync_of_no_clusters() {
     let test_env = with_clusters(0);
     let mut page = Page::new(&test_env);
