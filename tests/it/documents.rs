@@ -183,13 +183,15 @@ fn the_documents_have_the_documented_keys_in_json_and_in_yaml() {
         for row in rows(&report, "clusters") {
             assert_eq!(keys(row), cluster);
         }
-        for list in ["tokens", "problems"] {
+        for list in ["tokens", "problems", "gone", "duplicates"] {
             for row in report[list].as_array().into_iter().flatten() {
                 assert_eq!(keys(row), documented(&format!("`{list}`")));
             }
         }
         if command == "sync" {
-            assert_eq!(keys(&report["summary"]), documented("`summary`"));
+            for part in ["summary", "currentContext"] {
+                assert_eq!(keys(&report[part]), documented(&format!("`{part}`")));
+            }
             assert_eq!(rows(&report, "tokens").len(), 1);
         }
         assert_eq!(rows(&report, "problems").len(), 1);
