@@ -33,6 +33,8 @@ mod docs;
 mod documents;
 mod env;
 mod failures;
+#[cfg(unix)]
+mod findings;
 mod fleet;
 mod get_token;
 #[cfg(unix)]
