@@ -22,7 +22,6 @@ mod log;
 mod output;
 mod progress;
 mod report;
-#[expect(dead_code, unused_imports, reason = "the screens that use it follow")]
 mod screen;
 mod sync;
 mod usage;

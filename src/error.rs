@@ -58,6 +58,7 @@ pub struct Failure {
     hint: Option<String>,
     /// If the kind's own is too general.
     code: Option<Code>,
+    brief: Option<String>,
 }
 
 impl Failure {
@@ -79,6 +80,7 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             code: None,
+            brief: None,
         }
     }
 
@@ -114,6 +116,13 @@ impl Failure {
         self
     }
 
+    /// Sets what failed in a few words that do not name the cluster, for lists of clusters.
+    #[must_use]
+    pub fn brief(mut self, brief: impl Into<String>) -> Self {
+        self.brief = Some(brief.into());
+        self
+    }
+
     /// Sets what failed as the message. The old message becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {
@@ -125,7 +134,11 @@ impl Failure {
     /// The error as one line, for a warning.
     pub fn as_warning(&self) -> String {
         match &self.hint {
-            Some(hint) => format!("warning: {self}; {hint}"),
+            Some(hint) => {
+                let failure = self.to_string();
+                let failure = failure.strip_suffix('.').unwrap_or(&failure);
+                format!("warning: {failure}; {hint}")
+            }
             None => format!("warning: {self}"),
         }
     }
@@ -143,6 +156,11 @@ impl Failure {
     /// The message, without causes.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What failed in a few words: the brief text if there is one, else the message.
+    pub fn in_brief(&self) -> &str {
+        self.brief.as_deref().unwrap_or(&self.message)
     }
 
     /// The causes, from the nearest to the root cause.
@@ -181,15 +199,24 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.message))?;
-        for cause in &self.causes {
-            write!(f, ": {}", shown(cause))?;
-        }
-        Ok(())
+        f.write_str(&joined([&self.message].into_iter().chain(&self.causes)))
     }
 }
 
 impl std::error::Error for Failure {}
+
+/// A message and its causes as one line. A full stop, which servers' sentences have, is only shown at the end.
+pub(crate) fn joined<'t>(parts: impl Iterator<Item = &'t String>) -> String {
+    let mut line = String::new();
+    for part in parts {
+        if !line.is_empty() {
+            line.truncate(line.strip_suffix('.').unwrap_or(&line).len());
+            line.push_str(": ");
+        }
+        line.push_str(&shown(part));
+    }
+    line
+}
 
 /// A line, printable and not too long.
 fn shown(text: &str) -> String {
@@ -245,6 +272,16 @@ mod tests {
             "error: high\ncaused by: low\ncaused by: lowest\nhint: try `x`\n"
         );
         assert_eq!(failure.to_string(), "high: low: lowest");
+    }
+
+    #[test]
+    fn a_full_stop_is_shown_only_at_the_end_of_a_line() {
+        let failure = Failure::new("high").because("It is slow.").because("Wait.");
+        assert_eq!(failure.to_string(), "high: It is slow: Wait.");
+        assert_eq!(
+            failure.hint("wait").as_warning(),
+            "warning: high: It is slow: Wait; wait"
+        );
     }
 
     #[test]

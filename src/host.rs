@@ -8,7 +8,7 @@ use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
     sync::OnceLock,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::error::{Failure, Result};
@@ -101,6 +101,7 @@ fn stderr_goes_nowhere() -> bool {
 #[derive(Debug)]
 pub struct Host {
     env: BTreeMap<OsString, OsString>,
+    started: Instant,
     frozen_clock: Option<i64>,
     frozen_uptime: Option<Uptime>,
     http: OnceLock<Http>,
@@ -153,6 +154,7 @@ impl Host {
                 .into_iter()
                 .map(|(k, v)| (k.into(), v.into()))
                 .collect(),
+            started: Instant::now(),
             frozen_clock: None,
             frozen_uptime: None,
             http: OnceLock::new(),
@@ -171,6 +173,7 @@ impl Host {
         env.extend(vars.into_iter().map(|(k, v)| (k.into(), v.into())));
         Self {
             env,
+            started: self.started,
             frozen_clock: self.frozen_clock,
             frozen_uptime: self.frozen_uptime.clone(),
             http: OnceLock::new(),
@@ -244,6 +247,14 @@ impl Host {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
         })
+    }
+
+    /// How long this program has been running; nothing where the clock is stopped.
+    pub fn elapsed(&self) -> Duration {
+        match self.frozen_clock {
+            Some(_) => Duration::ZERO,
+            None => self.started.elapsed(),
+        }
     }
 
     /// The name of this machine or container; may be empty.

@@ -95,6 +95,8 @@ pub(crate) const CLUSTER_USER: &str =
 pub(crate) struct Call<'c> {
     /// Completes the sentence "could not …" in an error.
     pub doing: &'c str,
+    /// The same without names: completes "could not …" and "may not …".
+    pub brief: &'static str,
     /// The Azure role that allows the call and where it is assigned, for a hint.
     pub role: &'static str,
     /// The tenant whose token is sent; by default the sign-in's own.
@@ -115,8 +117,9 @@ pub(crate) struct Listing {
 }
 
 impl Call<'_> {
-    fn failed(&self, why: Failure) -> Failure {
+    pub(super) fn failed(&self, why: Failure) -> Failure {
         why.context(format!("could not {}", self.doing))
+            .brief(format!("could not {}", self.brief))
     }
 }
 
@@ -171,6 +174,11 @@ impl<'a> Arm<'a> {
     /// Those of the sign-in.
     pub(crate) async fn identity(&self, tenant: Option<&str>) -> Result<Identity> {
         Ok(Identity::of(&self.tokens.get(tenant).await?.secret))
+    }
+
+    /// The sign-in's name: a person's, or an application's id. None before the first token, and if that does not tell.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.tokens.account()
     }
 
     /// Like [`Arm::signed_in_tenant`], but from now on a person may be asked to sign in to this tenant.

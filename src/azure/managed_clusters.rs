@@ -33,6 +33,7 @@ pub(crate) async fn list(
     let doing = format!("list the clusters of subscription `{}`", subscription.name);
     let call = Call {
         doing: &doing,
+        brief: "list clusters",
         role: READER,
         tenant: subscription.arm_tenant.as_deref(),
         bucket: &subscription.id,
@@ -89,13 +90,14 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
     // AKS counts these apart from listings, per subscription.
     let call = Call {
         doing: &doing,
+        brief: "fetch credentials",
         role: CLUSTER_USER,
         tenant: cluster.arm_tenant.as_deref(),
         bucket: &format!("{}/credentials", cluster.subscription_id),
         whose: &cluster.subscription_name,
     };
     let answer = arm.post(call, &url).await?;
-    decode_kubeconfig(&answer.body).map_err(|why| why.context(format!("could not {doing}")))
+    decode_kubeconfig(&answer.body).map_err(|why| call.failed(why))
 }
 
 /// Sorts clusters: the first of each subscription, then the second of each, and so on.

@@ -21,6 +21,7 @@ pub(crate) type Listed<T> = (Vec<Result<T>>, Result<()>);
 pub(crate) async fn list_tenants(arm: &Arm<'_>) -> Listed<Tenant> {
     let call = Call {
         doing: "list the tenants",
+        brief: "list tenants",
         role: READER,
         tenant: None,
         bucket: "tenants",
@@ -37,6 +38,7 @@ pub(crate) async fn list_subscriptions(arm: &Arm<'_>, tenant: &Tenant) -> Listed
     let doing = format!("list the subscriptions of {}", tenant.label());
     let call = Call {
         doing: &doing,
+        brief: "list subscriptions",
         role: READER,
         tenant: tenant.asked.as_deref(),
         bucket: &tenant.label(),

@@ -10,6 +10,7 @@ use super::{
     output::{self, Format},
     progress::Progress,
     report::ListDocument,
+    screen::Screen,
 };
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
@@ -49,12 +50,14 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         kubeconfig: kubeconfig.map(|path| host.path(path)),
         fleet,
     };
-    let progress = Progress::start(host);
+    let progress = Progress::start(host, false);
     let report =
         host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
     drop(progress);
     let document = ListDocument::from(&report);
-    output::print_document(matches, &document, || document.table(), || document.names())?;
+    let format = output::format(matches);
+    let table = || document.table(format.width(&Screen::of(host).out));
+    output::print_as(format, &document, table, || document.names())?;
     if let Some(hint) = missing_contexts(matches, &document) {
         output::say(&hint);
     }
@@ -72,7 +75,7 @@ fn missing_contexts(matches: &ArgMatches, document: &ListDocument) -> Option<Str
     let (missing, all) = (document.without_context(), document.clusters.len());
     let told = match output::format(matches) {
         Format::Name => missing > 0,
-        Format::Table => all > 0 && missing == all,
+        Format::Table | Format::Wide => all > 0 && missing == all,
         Format::Json | Format::Yaml => false,
     };
     let sync = fleet_args::typed("sync", matches, &["output"]);

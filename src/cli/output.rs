@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use clap::{Arg, ArgMatches, Command, builder::PossibleValue};
+use clap::{Arg, ArgMatches, Command, builder::PossibleValue, parser::ValueSource};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::screen::Stream;
 use crate::{
     error::{Failure, Result, printable},
     host::Waits,
@@ -19,9 +20,11 @@ use crate::{
 /// The format of what goes to standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Columns for people.
+    /// Columns for people, as many as a terminal has room for.
     #[default]
     Table,
+    /// All columns, also on a terminal.
+    Wide,
     /// One JSON document.
     Json,
     /// The same document as YAML.
@@ -32,17 +35,34 @@ pub(super) enum Format {
 
 impl clap::ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Table, Self::Json, Self::Yaml, Self::Name]
+        &[Self::Table, Self::Wide, Self::Json, Self::Yaml, Self::Name]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(match self {
             Self::Table => "table",
+            Self::Wide => "wide",
             Self::Json => "json",
             Self::Yaml => "yaml",
             Self::Name => "name",
         }))
     }
+}
+
+impl Format {
+    /// The columns that a table may take; none if that does not matter.
+    pub(super) fn width(self, stream: &Stream) -> Option<usize> {
+        match self {
+            Self::Table => stream.width(),
+            _ => None,
+        }
+    }
+}
+
+/// The format that a person asked for, if any.
+pub(super) fn given_format(matches: &ArgMatches) -> Option<Format> {
+    let is_given = matches.value_source("output") == Some(ValueSource::CommandLine);
+    is_given.then(|| matches.get_one("output").copied())?
 }
 
 /// Attaches `-o`.
@@ -54,7 +74,7 @@ pub(super) fn format_flag(command: Command) -> Command {
             .value_name("FORMAT")
             .value_parser(clap::value_parser!(Format))
             .default_value("table")
-            .help("Format of the result on stdout"),
+            .help("Format of the result on stdout: `wide` is a table with all columns"),
     )
 }
 
@@ -73,12 +93,38 @@ pub(super) fn print_document(
     table: impl FnOnce() -> String,
     names: impl FnOnce() -> String,
 ) -> Result<()> {
-    print(&match format(matches) {
-        Format::Table => table(),
+    print_as(format(matches), document, table, names)
+}
+
+/// Prints a document in a format.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn print_as(
+    format: Format,
+    document: &impl Serialize,
+    table: impl FnOnce() -> String,
+    names: impl FnOnce() -> String,
+) -> Result<()> {
+    print(&match format {
+        Format::Table | Format::Wide => table(),
         Format::Json => json(document),
         Format::Yaml => yaml(document)?,
         Format::Name => names(),
     })
+}
+
+/// Writes the lines of a result to standard output.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_lines(lines: &[String]) -> Result<()> {
+    print(
+        &lines
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+    )
 }
 
 /// Writes a result to standard output.
@@ -98,6 +144,12 @@ pub(super) fn print(text: &str) -> Result<()> {
 /// Prints a line to standard error without control characters. Ignores errors: there is nowhere to report them.
 pub(super) fn say(line: &str) {
     let _ = try_say(line);
+}
+
+/// Prints lines to standard error that are printable and may be colored. Ignores errors, as [`say`] does.
+pub(super) fn say_lines(lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Like [`say`], for what a person must have seen before the command continues.
@@ -148,17 +200,21 @@ fn yaml(document: &impl Serialize) -> Result<String> {
 }
 
 /// Renders rows under headings, as kubectl does: no lines, nothing wrapped.
-pub(super) fn table<const N: usize>(
-    headings: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+pub(super) fn table<H: AsRef<str>, R: IntoIterator<Item = String>>(
+    headings: impl IntoIterator<Item = H>,
+    rows: impl IntoIterator<Item = R>,
 ) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(headings);
+        .set_header(
+            headings
+                .into_iter()
+                .map(|heading| heading.as_ref().to_owned()),
+        );
     for row in rows {
-        table.add_row(row.map(|cell| printable(&cell)));
+        table.add_row(row.into_iter().map(|cell| printable(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

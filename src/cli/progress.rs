@@ -86,13 +86,13 @@ struct State {
 }
 
 impl Progress {
-    /// Starts to show it, with `-v` in the log.
-    pub(super) fn start(host: &Host) -> Self {
+    /// Starts to show it, with `-v` in the log, and if `quiet` only what takes very long.
+    pub(super) fn start(host: &Host, quiet: bool) -> Self {
         let stream = Screen::of(host).err;
         let is_terminal = stream.size.is_some();
         let mode = if tracing::enabled!(tracing::Level::INFO) {
             Mode::Log
-        } else if is_terminal && host.var("TERM") != Some("dumb") {
+        } else if is_terminal && !quiet && host.var("TERM") != Some("dumb") {
             Mode::Line
         } else {
             Mode::Quiet

@@ -1,9 +1,15 @@
 //! What `sync` and `list` print at their end.
 
+mod changed;
 mod changes;
+mod counts;
 mod document;
 mod findings;
+mod fitted;
+mod groups;
+mod sync;
 mod table;
 
 pub(super) use document::{ListDocument, SyncDocument};
 pub(super) use findings::FindingsLines;
+pub(super) use sync::SyncOutput;

@@ -2,7 +2,7 @@
 
 use console::Term;
 
-use crate::host::Host;
+use crate::{error::printable, host::Host};
 
 mod fit;
 
@@ -137,6 +137,12 @@ impl Stream {
             Paint::Yellow => "33",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// The lines of a text, broken between words where a terminal ends, and its label painted.
+    pub(super) fn wrapped(&self, text: &str) -> Vec<String> {
+        let lines = wrap(&printable(text), self.width().unwrap_or(usize::MAX), 2);
+        lines.iter().map(|line| self.paint_label(line)).collect()
     }
 
     /// Paints the word that says what a line is: `error:`, `warning:`, `hint:`. The line is printable.

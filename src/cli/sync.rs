@@ -10,7 +10,8 @@ use super::{
     interrupt::Interrupt,
     output,
     progress::Progress,
-    report::{FindingsLines, SyncDocument},
+    report::{FindingsLines, SyncDocument, SyncOutput},
+    screen::Screen,
 };
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
@@ -73,7 +74,14 @@ pub(super) fn command() -> Command {
                         .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
                 )
                 .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
-                .arg(switch("dry-run", "Report what would change, and write nothing"));
+                .arg(switch("dry-run", "Report what would change, and write nothing"))
+                .arg(
+                    switch(
+                        "quiet",
+                        "Print only what failed: no table, no progress, no counts; `-o json`, `yaml` and `name` print their result",
+                    )
+                    .short('q'),
+                );
             output::format_flag(fleet_args::fleet_flags(command))
         })
 }
@@ -111,7 +119,8 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let request = Arc::new(request(matches, fleet, secrets.is_empty()));
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
-    let progress = Progress::start(host);
+    let quiet = matches.get_flag("quiet");
+    let progress = Progress::start(host, quiet);
     let mut stop = interrupt.clone();
     let stop = async move {
         stop.wait().await;
@@ -120,29 +129,23 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let report = runtime.block_on(sync(&request, &progress, stop))?;
     drop(progress);
     let document = SyncDocument::from(&report);
-    output::print_document(matches, &document, || document.table(), || document.names())?;
-    for error in document
-        .tokens
-        .iter()
-        .filter_map(|token| token.error.as_ref())
-    {
-        output::say(&format!("warning: a token could not be fetched: {error}"));
-    }
-    for hint in document.hints() {
-        output::say(&format!("hint: {hint}"));
-    }
-    let dry = if request.dry_run { " (dry run)" } else { "" };
-    output::say(&format!("{}{dry}", document.summary.sentence()));
-    let lines = FindingsLines::new(
+    let findings = FindingsLines::new(
         &report.findings,
         host,
         request.kubeconfig.as_deref(),
         request.fleet.mode,
         request.dry_run,
     );
-    for line in lines.lines() {
-        output::say(&line);
-    }
+    let output = SyncOutput {
+        report: &report,
+        document: &document,
+        screen: Screen::of(host),
+        format: output::given_format(matches),
+        findings: findings.lines(),
+        dry_run: request.dry_run,
+        quiet,
+    };
+    output.print()?;
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
         output::say("error: the sync was interrupted; run it again to finish");
         return Ok(signal.exit_code());

@@ -1,6 +1,6 @@
 //! `sync`: brings the clusters of a fleet into the kubeconfig.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
 
@@ -54,6 +54,17 @@ pub(crate) struct SyncReport {
     /// What else was found out about the kubeconfig.
     pub(crate) findings: Findings,
     pub(crate) interrupted: bool,
+    pub(crate) search: Search,
+    /// From the program's start.
+    pub(crate) elapsed: Duration,
+}
+
+/// Who searched, and how much.
+pub(crate) struct Search {
+    /// A person's sign-in name or an application's id, if ARM's token tells.
+    pub(crate) account: Option<String>,
+    /// How many subscriptions were searched.
+    pub(crate) subscriptions: usize,
 }
 
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
@@ -110,6 +121,11 @@ pub(crate) async fn sync(
         warnings,
         findings,
         interrupted: is_stopped(),
+        search: Search {
+            account: arm.account().map(str::to_owned),
+            subscriptions: discovery.searched(),
+        },
+        elapsed: fleet.host.elapsed(),
     })
 }
 

@@ -129,7 +129,10 @@ fn a_missing_role_is_a_failure_even_where_the_cluster_is_stopped() {
         .add(Fault::on(Endpoint::ListClusterUserCredential).status(403));
     let ran = run(&mut test_env.sync(&["-o", "json"]));
     assert_eq!(ran.json(1)["summary"]["failed"], 4);
-    let hints = ran.stderr.lines().filter(|line| line.starts_with("hint: "));
+    let hints = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("  hint: "));
     assert_eq!(hints.count(), 1, "{}", ran.stderr);
 }
 

@@ -142,6 +142,7 @@ impl<'a> Page<'a> {
             "CODE",
         );
         let text = replace_after(&text, "/authorize?", |c| !c.is_whitespace(), "…");
+        let text = replace_durations(&text);
         let text = replace_number_after(&text, "127.0.0.1:", "PORT");
         let text = replace_number_after(&text, "localhost:", "PORT");
         let text = replace_milliseconds(&text);
@@ -242,6 +243,15 @@ fn replace_milliseconds(text: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+/// Replaces how long a sync took, which is the end of its last line.
+fn replace_durations(text: &str) -> String {
+    let shown = |line: &str| match line.trim_end().rsplit_once(" | ") {
+        Some((rest, time)) if time.ends_with(" s") => format!("{rest} | 1.0 s\n"),
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(shown).collect()
 }
 
 fn replace_number_after(text: &str, before: &str, name: &str) -> String {

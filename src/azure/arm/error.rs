@@ -60,7 +60,8 @@ pub(super) fn failure(
 ) -> Failure {
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
-    let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing));
+    let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing))
+        .brief(brief(call, answer.status));
     let failure = match answer.status {
         429 => failure.code(Code::Throttled),
         500..=599 => failure.code(Code::Unavailable),
@@ -105,6 +106,15 @@ pub(super) fn failure(
             _ => failure,
         },
     }
+}
+
+fn brief(call: Call<'_>, status: u16) -> String {
+    let verb = if status == 403 {
+        "may not"
+    } else {
+        "could not"
+    };
+    format!("{verb} {} ({status})", call.brief)
 }
 
 /// Explains an answer that is not ARM's, with the token redacted.
@@ -165,6 +175,7 @@ mod tests {
 
     const CALL: Call<'_> = Call {
         doing: "list the clusters",
+        brief: "list clusters",
         role: super::super::READER,
         tenant: None,
         bucket: "",

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub(super) struct TenantTokens<'a> {
     resource: String,
     /// By tenant; `None` is the sign-in's own.
     slots: Mutex<HashMap<Option<String>, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// Whom the first token belongs to.
+    first: OnceLock<Identity>,
 }
 
 /// A token, with what is needed to renew it only once.
@@ -68,7 +70,13 @@ impl<'a> TenantTokens<'a> {
             host,
             resource: resource.to_owned(),
             slots: Mutex::default(),
+            first: OnceLock::new(),
         }
+    }
+
+    /// The name of whom the first token belongs to, if it tells.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.first.get()?.account.as_deref()
     }
 
     /// Returns the token for a tenant, by default the sign-in's own.
@@ -159,6 +167,7 @@ impl<'a> TenantTokens<'a> {
         match self.source.token(&request).await {
             Ok(token) => {
                 slot.serial += 1;
+                self.first.get_or_init(|| Identity::of(&token.secret));
                 let token = TenantToken {
                     secret: token.secret,
                     expires_on: token.expires_on,
@@ -211,18 +220,32 @@ pub(crate) struct Identity {
     pub tenant: Option<String>,
     /// Whether it belongs to an application or a managed identity (`idtyp`).
     pub application: bool,
+    /// A person's sign-in name (`upn`, `unique_name`, `preferred_username`), or an application's id (`appid`, `azp`).
+    pub account: Option<String>,
 }
 
 impl Identity {
     /// Reads a token's claims; a token that is not a JWT has none.
     pub(crate) fn of(token: &Secret) -> Self {
         let claims = jwt::claims(token.expose()).unwrap_or_default();
-        let tenant = claims.get("tid").and_then(Value::as_str);
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let tenant = text("tid");
+        let application = text("idtyp") == Some("app");
+        let person = ["upn", "unique_name", "preferred_username"];
+        let names: &[&str] = if application {
+            &["appid", "azp"]
+        } else {
+            &person
+        };
         Self {
             tenant: tenant
                 .filter(|tenant| uuid::Uuid::try_parse(tenant).is_ok())
                 .map(str::to_lowercase),
-            application: claims.get("idtyp").and_then(Value::as_str) == Some("app"),
+            application,
+            account: names
+                .iter()
+                .find_map(|name| text(name).filter(|text| !text.is_empty()))
+                .map(str::to_owned),
         }
     }
 }
@@ -240,6 +263,29 @@ mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
     const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+    #[test]
+    fn an_account_is_a_persons_name_or_an_applications_id_and_never_guessed() {
+        for (claims, account) in [
+            (
+                r#"{"upn":"ann@x","unique_name":"b","appid":"a"}"#,
+                Some("ann@x"),
+            ),
+            (
+                r#"{"unique_name":"live.com#ann@x","appid":"a"}"#,
+                Some("live.com#ann@x"),
+            ),
+            (r#"{"upn":"","preferred_username":"ann@x"}"#, Some("ann@x")),
+            (r#"{"idtyp":"app","appid":"a"}"#, Some("a")),
+            (r#"{"idtyp":"app","azp":"a","upn":"ann@x"}"#, Some("a")),
+            (r#"{"appid":"a","oid":"o"}"#, None),
+            (r#"{"upn":7}"#, None),
+        ] {
+            let token = Secret::new(format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims)));
+            assert_eq!(Identity::of(&token).account.as_deref(), account, "{claims}");
+        }
+        assert_eq!(Identity::of(&Secret::new("opaque")), Identity::default());
+    }
 
     /// Counts its requests and remembers them.
     #[derive(Default)]

@@ -14,3 +14,61 @@ pub(super) fn word(change: &Change) -> &'static str {
         Change::Other => "other",
     }
 }
+
+/// What changed, for a person: `the API server's address and the certificate authority changed`.
+pub(super) fn sentence(changes: &[Change]) -> String {
+    if changes == [Change::Missing] {
+        return "an entry was missing".to_owned();
+    }
+    let named: Vec<_> = changes.iter().filter_map(noun).collect();
+    let subject = match named.as_slice() {
+        [] => "its entries",
+        [one] => one,
+        [first @ .., last] => &format!("{} and {last}", first.join(", ")),
+    };
+    let modes = changes.iter().find_map(|change| match change {
+        Change::LoginMode { was, now } => Some(format!(": {now}, was {was}")),
+        _ => None,
+    });
+    format!("{subject} changed{}", modes.unwrap_or_default())
+}
+
+fn noun(change: &Change) -> Option<&'static str> {
+    match change {
+        Change::Server => Some("the API server's address"),
+        Change::CertificateAuthority => Some("the certificate authority"),
+        Change::LoginMode { .. } => Some("the login mode"),
+        Change::SignIn => Some("its sign-in"),
+        Change::Context => Some("its context"),
+        Change::Missing | Change::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_one_sentence() {
+        let mode = || Change::LoginMode {
+            was: "devicecode".to_owned(),
+            now: "azurecli".to_owned(),
+        };
+        for (changes, text) in [
+            (vec![Change::Server], "the API server's address changed"),
+            (
+                vec![mode()],
+                "the login mode changed: azurecli, was devicecode",
+            ),
+            (
+                vec![Change::Server, Change::CertificateAuthority, mode()],
+                "the API server's address, the certificate authority and the login mode changed: azurecli, was devicecode",
+            ),
+            (vec![Change::Missing], "an entry was missing"),
+            (vec![Change::Missing, Change::Other], "its entries changed"),
+            (vec![Change::SignIn], "its sign-in changed"),
+        ] {
+            assert_eq!(sentence(&changes), text);
+        }
+    }
+}

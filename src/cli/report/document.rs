@@ -70,6 +70,9 @@ pub(in crate::cli) struct SyncRow {
     /// What an update changed: words that stay the same.
     changes: Vec<&'static str>,
     pub(super) reason: Option<String>,
+    /// The reason in a few words, for a table.
+    #[serde(skip)]
+    pub(super) in_brief: Option<String>,
     /// Of what failed or was skipped.
     pub(super) code: Option<Code>,
     pub(super) hint: Option<String>,
@@ -112,6 +115,9 @@ pub(in crate::cli) struct Summary {
     unchanged: usize,
     skipped: usize,
     pub(in crate::cli) failed: usize,
+    account: Option<String>,
+    /// How many were searched.
+    subscriptions: usize,
 }
 
 impl From<&ListReport> for ListDocument {
@@ -128,7 +134,7 @@ impl From<&ListReport> for ListDocument {
 impl From<&SyncReport> for SyncDocument {
     fn from(report: &SyncReport) -> Self {
         Self {
-            summary: Summary::of(&report.clusters),
+            summary: Summary::of(report),
             clusters: report.clusters.iter().map(SyncRow::from).collect(),
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
@@ -179,6 +185,7 @@ impl From<&ClusterRun> for SyncRow {
             action: "skipped",
             changes: Vec::new(),
             reason: None,
+            in_brief: None,
             code: None,
             hint: None,
         };
@@ -194,11 +201,13 @@ impl From<&ClusterRun> for SyncRow {
             State::Failed(failure) => {
                 row.action = "failed";
                 row.reason = Some(failure.to_string());
+                row.in_brief = Some(failure.in_brief().to_owned());
                 row.code = Some(failure.stable_code());
                 row.hint = failure.hint_text().map(str::to_owned);
             }
             State::Skipped(_) | State::Listed | State::Converted(_) => {
                 row.reason = run.skip().map(|skip| skip.reason().to_owned());
+                row.in_brief.clone_from(&row.reason);
                 row.code = run.skip().map(Skip::code);
                 row.hint = run.skip().and_then(Skip::hint).map(str::to_owned);
             }
@@ -241,9 +250,13 @@ impl From<&Warning> for ProblemRow {
 }
 
 impl Summary {
-    fn of(clusters: &[ClusterRun]) -> Self {
-        let mut summary = Self::default();
-        for run in clusters {
+    fn of(report: &SyncReport) -> Self {
+        let mut summary = Self {
+            account: report.search.account.clone(),
+            subscriptions: report.search.subscriptions,
+            ..Self::default()
+        };
+        for run in &report.clusters {
             *match &run.state {
                 State::Planned(planned) => match planned.action {
                     Action::Added => &mut summary.added,
@@ -262,10 +275,22 @@ impl Summary {
         self.added + self.updated + self.unchanged
     }
 
+    /// Those that are not 0; at least one.
     pub(in crate::cli) fn sentence(&self) -> String {
-        format!(
-            "{} added, {} updated, {} unchanged, {} skipped, {} failed",
-            self.added, self.updated, self.unchanged, self.skipped, self.failed
-        )
+        let counts = [
+            (self.added, "added"),
+            (self.updated, "updated"),
+            (self.unchanged, "unchanged"),
+            (self.skipped, "skipped"),
+            (self.failed, "failed"),
+        ];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        match counts.is_empty() {
+            true => "0 clusters".to_owned(),
+            false => counts.join(", "),
+        }
     }
 }

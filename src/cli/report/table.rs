@@ -1,41 +1,38 @@
 //! The tables of `sync` and `list`, and the names of `-o name`.
 
-use std::collections::BTreeSet;
-
 use super::{
     super::output,
     document::{ClusterRow, ListDocument, SyncDocument},
+    fitted::{Column, fit},
 };
 use crate::error::printable;
 
-const HEADINGS: [&str; 6] = [
-    "CLUSTER",
-    "SUBSCRIPTION",
-    "GROUP",
-    "LOCATION",
-    "VERSION",
-    "POWER",
+/// The columns of a cluster, and how late each is omitted where a terminal is narrow.
+const COLUMNS: [Column; 6] = [
+    Column::new("CLUSTER", 7),
+    Column::new("SUBSCRIPTION", 4),
+    Column::new("GROUP", 2),
+    Column::new("LOCATION", 5),
+    Column::new("VERSION", 3),
+    Column::new("POWER", 1),
 ];
+const CONTEXT: Column = Column::new("CONTEXT", 6);
+const RESULT: Column = Column::new("RESULT", 8);
 
 impl SyncDocument {
-    pub(in crate::cli) fn table(&self) -> String {
-        let [a, b, c, d, e, f] = HEADINGS;
+    /// The table, in at most `width` columns.
+    pub(in crate::cli) fn table(&self, width: Option<usize>) -> String {
         let rows = self.clusters.iter().map(|row| {
-            let [a, b, c, d, e, f] = row.cluster.cells();
-            let context = row.context.clone().unwrap_or_default();
-            let result = match &row.reason {
+            let mut cells = row.cluster.cells().to_vec();
+            cells.push(row.context.clone().unwrap_or_default());
+            cells.push(match &row.in_brief {
                 Some(reason) => format!("{}: {reason}", row.action),
                 None => row.action.to_owned(),
-            };
-            [a, b, c, d, e, f, context, result]
+            });
+            cells
         });
-        output::table([a, b, c, d, e, f, "CONTEXT", "RESULT"], rows)
-    }
-
-    /// What can be done about the failures, each hint once.
-    pub(in crate::cli) fn hints(&self) -> BTreeSet<&str> {
-        let rows = self.clusters.iter();
-        rows.filter_map(|row| row.hint.as_deref()).collect()
+        let columns = [&COLUMNS[..], &[CONTEXT, RESULT]].concat();
+        table(&columns, rows.collect(), width)
     }
 
     /// The contexts of the clusters that are in the kubeconfig as ARM describes them now.
@@ -46,13 +43,15 @@ impl SyncDocument {
 }
 
 impl ListDocument {
-    pub(in crate::cli) fn table(&self) -> String {
-        let [a, b, c, d, e, f] = HEADINGS;
+    /// The table, in at most `width` columns.
+    pub(in crate::cli) fn table(&self, width: Option<usize>) -> String {
         let rows = self.clusters.iter().map(|row| {
-            let [a, b, c, d, e, f] = row.cluster.cells();
-            [a, b, c, d, e, f, row.context.clone().unwrap_or_default()]
+            let mut cells = row.cluster.cells().to_vec();
+            cells.push(row.context.clone().unwrap_or_default());
+            cells
         });
-        output::table([a, b, c, d, e, f, "CONTEXT"], rows)
+        let columns = [&COLUMNS[..], &[CONTEXT]].concat();
+        table(&columns, rows.collect(), width)
     }
 
     /// The clusters' contexts.
@@ -82,6 +81,15 @@ impl ClusterRow {
             self.power_state.clone().unwrap_or_default(),
         ]
     }
+}
+
+fn table(columns: &[Column], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let headings = columns.iter().map(|column| column.heading);
+    let Some(width) = width else {
+        return output::table(headings, rows);
+    };
+    let (headings, rows) = fit(columns, rows, width);
+    output::table(headings, rows)
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -1,0 +1,77 @@
+//! The last line of a sync: how many clusters had which outcome, and who looked where.
+
+use std::time::Duration;
+
+use super::{
+    super::screen::{Stream, shorten, width, wrap},
+    document::Summary,
+};
+use crate::{error::printable, ops::sync::SyncReport};
+
+/// The least that a shortened account takes, in columns.
+const ACCOUNT_WIDTH: usize = 12;
+
+/// The line. Of the account, the subscriptions and the time it has what fits.
+pub(super) fn lines(
+    report: &SyncReport,
+    summary: &Summary,
+    dry_run: bool,
+    stream: &Stream,
+) -> Vec<String> {
+    let dry_run = if dry_run { "dry run: " } else { "" };
+    let counts = format!("{dry_run}{}", summary.sentence());
+    let account = report.search.account.as_deref().map(printable);
+    let subscriptions = match report.search.subscriptions {
+        1 => "1 subscription".to_owned(),
+        n => format!("{n} subscriptions"),
+    };
+    let others = [subscriptions, seconds(report.elapsed)];
+    let separator = stream.separator();
+    let Some(columns) = stream.width() else {
+        let parts = [counts].into_iter().chain(account).chain(others);
+        return vec![parts.collect::<Vec<_>>().join(separator)];
+    };
+    if width(&counts) > columns {
+        return wrap(&counts, columns, 2);
+    }
+    let mut line = counts;
+    let room = |line: &str| columns.saturating_sub(width(line) + width(separator));
+    if let Some(account) = account.filter(|_| room(&line) >= ACCOUNT_WIDTH) {
+        let account = shorten(&account, room(&line), stream.ellipsis());
+        line = format!("{line}{separator}{account}");
+    }
+    for part in others {
+        if width(&part) <= room(&line) {
+            line = format!("{line}{separator}{part}");
+        }
+    }
+    vec![line]
+}
+
+/// A time for people: `0.4 s`, `2.1 s`, `1 min 5 s`.
+fn seconds(time: Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    match tenths {
+        ..600 => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ => format!("{} min {} s", tenths / 600, tenths / 10 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_tenths_below_a_minute() {
+        for (milliseconds, text) in [
+            (0, "0.0 s"),
+            (2_149, "2.1 s"),
+            (2_150, "2.2 s"),
+            (59_949, "59.9 s"),
+            (59_950, "1 min 0 s"),
+            (125_000, "2 min 5 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Prints the result of a sync: the changes on a terminal, the whole table elsewhere; what failed; the counts.
+
+use super::{
+    super::{
+        output::{self, Format},
+        screen::Screen,
+    },
+    changed, counts,
+    document::SyncDocument,
+    groups,
+};
+use crate::{error::Result, ops::sync::SyncReport};
+
+/// The result of a sync, and how to show it.
+pub(in crate::cli) struct SyncOutput<'a> {
+    pub(in crate::cli) report: &'a SyncReport,
+    pub(in crate::cli) document: &'a SyncDocument,
+    pub(in crate::cli) screen: Screen,
+    /// The format that was asked for.
+    pub(in crate::cli) format: Option<Format>,
+    /// What else there is to say about the kubeconfig, and what to do next.
+    pub(in crate::cli) findings: Vec<String>,
+    pub(in crate::cli) dry_run: bool,
+    /// Whether only failures are shown to people.
+    pub(in crate::cli) quiet: bool,
+}
+
+impl SyncOutput<'_> {
+    /// Prints all of it, in the order in which a person reads it.
+    ///
+    /// # Errors
+    /// If stdout can't be written.
+    pub(in crate::cli) fn print(&self) -> Result<()> {
+        let Screen { out, err } = &self.screen;
+        let clusters = &self.report.clusters;
+        let skipped = groups::skipped(clusters);
+        let on_screen = self.format.is_none() && out.size.is_some();
+        if on_screen && !self.quiet {
+            output::print_lines(&changed::lines(clusters, out))?;
+        } else {
+            let format = self.format.unwrap_or_default();
+            let table = || match self.quiet {
+                true => String::new(),
+                false => self.document.table(format.width(out)),
+            };
+            output::print_as(format, self.document, table, || self.document.names())?;
+        }
+        output::say_lines(&groups::lines(&groups::failed(clusters), err));
+        match (self.quiet, on_screen) {
+            (true, _) => {}
+            (false, true) => output::print_lines(&groups::lines(&skipped, out))?,
+            (false, false) => {
+                for hint in groups::hints(&skipped) {
+                    output::say_lines(&err.wrapped(&format!("hint: {hint}")));
+                }
+            }
+        }
+        output::say_lines(&groups::lines(&groups::tokens(&self.report.tokens), err));
+        if !self.quiet {
+            let summary = &self.document.summary;
+            output::say_lines(&counts::lines(self.report, summary, self.dry_run, err));
+            for line in &self.findings {
+                output::say_lines(&err.wrapped(line));
+            }
+        }
+        Ok(())
+    }
+}
