@@ -1,15 +1,19 @@
 //! `kubectl aad convert-kubeconfig`: its flags, and how its report is printed.
 
 mod diff;
+mod document;
+mod names;
 mod report;
+mod summary;
 
 use std::{io::Write as _, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
 
-use super::{flags, output};
+use self::report::View;
+use super::{flags, output, screen::Screen};
 use crate::{
-    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
+    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
     kubeconfig::convert::{EXEC_COMMAND, UserAction},
     login::Param,
@@ -31,6 +35,30 @@ kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's
 
 Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. \
 Converting back to an earlier mode restores the arguments it had then, unless the entry has been edited since.";
+
+/// The format of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Diff,
+    Json,
+}
+
+impl clap::ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Diff, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("a summary on stderr"),
+            Self::Diff => {
+                PossibleValue::new("diff").help("also the changed lines on stdout, without secrets")
+            }
+            Self::Json => PossibleValue::new("json").help("a report on stdout"),
+        })
+    }
+}
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -63,7 +91,7 @@ fn own_flags(command: Command) -> Command {
         ))
         .arg(switch(
             "dry-run",
-            "Write nothing; show the changes as a diff without secrets",
+            "Write nothing, and report what would be converted",
         ))
         .arg(switch(
             "strict",
@@ -92,12 +120,10 @@ fn own_flags(command: Command) -> Command {
         .arg(
             value("output", "FORMAT", "Format of the report")
                 .short('o')
-                .value_parser([
-                    PossibleValue::new("text").help("a summary on stderr"),
-                    PossibleValue::new("json").help("a report on stdout"),
-                ])
+                .value_parser(clap::value_parser!(Format))
                 .default_value("text"),
         )
+        .arg(switch("quiet", "Print only failures and warnings").short('q'))
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -128,23 +154,28 @@ fn file(name: &'static str, help: &'static str) -> Arg {
 /// # Errors
 /// When nothing could be done.
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
-    let input = input(matches, host);
+    let input = input(matches, host)?;
+    let format = format(matches);
     let by_context = !input.contexts.is_empty();
     let report = convert(input, host, &output::say)?;
     if let Some(kubeconfig) = &report.text {
         output::print(kubeconfig)?;
     }
-    let is_json = matches
-        .get_one::<String>("output")
-        .is_some_and(|form| form == "json");
-    // The kubeconfig has stdout to itself.
-    if is_json && !goes_to_stdout(matches) {
-        output::print(&output::json(&report::json(&report)?))?;
+    let stderr = Screen::of(host).err;
+    if format == Format::Json {
+        output::print(&output::json(&document::json(&report)?))?;
+        say(&report::failure_lines(&report, &stderr));
     } else {
-        let diff = report::diff(&report)?;
-        // Without stderr there is nobody to tell.
-        let _ = write!(std::io::stderr(), "{}", report::text(&report, by_context));
+        let diff = diff::of_all(&report.changes)?;
         output::print(&diff)?;
+        let view = View {
+            report: &report,
+            by_context,
+            quiet: matches.get_flag("quiet"),
+            with_diff: format == Format::Diff,
+            home: host.home().ok(),
+        };
+        say(&view.lines(&stderr));
     }
     Ok(match report.count(UserAction::Failed) {
         0 => EXIT_OK,
@@ -153,11 +184,40 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     })
 }
 
-fn input(matches: &ArgMatches, host: &Host) -> Input {
+fn say(lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    // Without stderr there is nobody to tell.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn format(matches: &ArgMatches) -> Format {
+    let format = matches.get_one("output").copied();
+    format.unwrap_or(Format::Text)
+}
+
+fn input(matches: &ArgMatches, host: &Host) -> Result<Input> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let path = |name: &str| matches.get_one::<PathBuf>(name).map(|path| host.path(path));
     let contexts = matches.get_many::<String>("context");
-    Input {
+    let dry_run = matches.get_flag("dry-run");
+    let format = format(matches);
+    let destination = match path("outfile") {
+        None => Destination::InPlace,
+        Some(path) if path.as_os_str() == "-" => Destination::Caller,
+        Some(path) => Destination::File(path),
+    };
+    if destination == Destination::Caller && !dry_run && format != Format::Text {
+        let name = if format == Format::Json {
+            "json"
+        } else {
+            "diff"
+        };
+        return Err(Failure::usage(format!(
+            "`--outfile -` and `-o {name}` both print to standard output"
+        ))
+        .hint("write the kubeconfig to a file: `--outfile FILE`"));
+    }
+    Ok(Input {
         kubeconfig: path("kubeconfig"),
         contexts: contexts
             .into_iter()
@@ -169,18 +229,9 @@ fn input(matches: &ArgMatches, host: &Host) -> Input {
         keep_mode: matches.get_flag("keep-mode"),
         exec_command: text("exec-command").unwrap_or_else(|| EXEC_COMMAND.to_owned()),
         azure_config_dir: text("azure-config-dir"),
-        destination: match path("outfile") {
-            outfile if matches.get_flag("dry-run") => Destination::Nowhere(outfile),
-            None => Destination::InPlace,
-            Some(_) if goes_to_stdout(matches) => Destination::Caller,
-            Some(outfile) => Destination::File(outfile),
-        },
+        destination,
         strict: matches.get_flag("strict"),
-    }
-}
-
-fn goes_to_stdout(matches: &ArgMatches) -> bool {
-    matches
-        .get_one::<PathBuf>("outfile")
-        .is_some_and(|path| path.as_os_str() == "-")
+        dry_run,
+        with_changes: format == Format::Diff || (format == Format::Json && dry_run),
+    })
 }

@@ -20,10 +20,10 @@ mod source;
 mod tests;
 
 pub(crate) use entries::{Conversion, Selection, UserAction, UserOutcome, convert_all};
-pub(crate) use exec::{EXEC_COMMAND, INSTALL_HINT};
+pub(crate) use exec::{EXEC_COMMAND, INSTALL_HINT, is_ours};
 pub(super) use history::forget;
 pub(crate) use request::Request;
-pub(crate) use source::{PluginKind, Source};
+pub(crate) use source::{PluginKind, Source, SourcePlugin};
 
 use super::owner;
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     login::{ExecArgs, LoginMode, Origin, PARAMS, Param, Settings, ValueSource},
 };
 use builder::{Builder, carried};
-use exec::{exec, is_ours};
+use exec::exec;
 use request::Target;
 use serde_json::{Map, Value};
 

@@ -254,7 +254,7 @@ fn repaired(text: &str, url: &Url) -> Option<&'static str> {
 }
 
 /// A list in words: `a, b and c`.
-fn listed(items: &[String], word: &str) -> String {
+pub(crate) fn listed(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),

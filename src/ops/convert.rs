@@ -36,11 +36,16 @@ pub(crate) struct Input {
     pub azure_config_dir: Option<String>,
     /// Where to write the result.
     pub destination: Destination,
+    /// Whether to write nothing.
+    pub dry_run: bool,
+    /// Whether the report is to have the [`Change`]s.
+    pub with_changes: bool,
     /// Whether a user that can't be converted is an error, and nothing is written.
     pub strict: bool,
 }
 
 /// Where the converted kubeconfig goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// To the files that it was read from.
     InPlace,
@@ -48,8 +53,6 @@ pub(crate) enum Destination {
     File(PathBuf),
     /// To the caller, in [`Report::text`].
     Caller,
-    /// Nowhere: the report has the changes. The file is named in them if it is not the one that was read.
-    Nowhere(Option<PathBuf>),
 }
 
 /// What happened to each user.
@@ -59,12 +62,16 @@ pub(crate) struct Report {
     pub files: Vec<PathBuf>,
     /// The mode that the users were converted to; `None` if each kept its own.
     pub mode: Option<LoginMode>,
+    /// The plugin that converted users run.
+    pub exec_command: String,
     /// What concerns all users.
     pub warnings: Vec<String>,
-    /// The other file that was written.
-    pub outfile: Option<PathBuf>,
-    /// The changes that were not written, for [`Destination::Nowhere`].
-    pub changes: Option<Vec<Change>>,
+    /// Where the result went, or would have gone.
+    pub destination: Destination,
+    /// Whether nothing was written, because that was asked for.
+    pub dry_run: bool,
+    /// Each file's change, if they were asked for.
+    pub changes: Vec<Change>,
     /// The converted kubeconfig, for [`Destination::Caller`].
     pub text: Option<String>,
 }
@@ -110,33 +117,23 @@ pub(crate) fn convert(input: Input, host: &Host, say: &dyn Fn(&str)) -> Result<R
             names if names.is_empty() => Selection::All,
             names => Selection::Contexts(names),
         },
+        destination: input.destination,
         strict: input.strict,
+        dry_run: input.dry_run,
+        with_changes: input.with_changes,
         files,
     };
-    let goes_to_one_file = match &input.destination {
-        Destination::File(_) | Destination::Caller => true,
-        Destination::Nowhere(outfile) => outfile.is_some(),
-        Destination::InPlace => false,
-    };
-    if goes_to_one_file && task.files.len() > 1 {
+    if task.destination != Destination::InPlace && task.files.len() > 1 {
         return Err(Failure::usage(
             "`--outfile` takes one kubeconfig, and `KUBECONFIG` names several",
         )
         .hint("name the one to convert with `--kubeconfig FILE`"));
     }
-    match input.destination {
+    match &task.destination {
+        _ if task.dry_run || task.files.is_empty() => task.dry_run(),
         Destination::InPlace => task.in_place(say),
-        Destination::Nowhere(outfile) => task.dry_run(outfile),
-        Destination::Caller => {
-            let (new, mut report) = task.convert(&file::read_all(&task.files)?)?;
-            // As with a file, nothing is better than a kubeconfig in which every user failed.
-            report.text = new
-                .into_iter()
-                .next()
-                .filter(|_| !report.has_only_failures());
-            Ok(report)
-        }
         Destination::File(outfile) => task.write_to(outfile, say),
+        Destination::Caller => task.to_caller(),
     }
 }
 
@@ -185,7 +182,10 @@ fn check_values(given: &Settings, host: &Host) -> Result<()> {
 struct Task {
     request: Request,
     selection: Selection,
+    destination: Destination,
     strict: bool,
+    dry_run: bool,
+    with_changes: bool,
     files: Vec<PathBuf>,
 }
 
@@ -195,34 +195,44 @@ impl Task {
         let documents = Document::parse_all(texts, &self.files)?;
         let Conversion { users, outcomes } =
             convert_all(&documents, &self.selection, &self.request)?;
-        let failed = outcomes
-            .iter()
-            .find_map(|outcome| Some((&outcome.user, outcome.failure()?)));
-        if let Some((user, why)) = failed.filter(|_| self.strict) {
-            return Err(Failure::new(format!(
-                "nothing was converted: the user `{user}` can't be: {}",
-                why.message()
-            ))
-            .hint(
-                why.hint_text()
-                    .unwrap_or("omit `--strict` to convert the others"),
-            ));
+        if self.strict {
+            refuse_failures(&outcomes)?;
         }
         let new: Result<Vec<String>> = documents
             .into_iter()
             .zip(users)
             .map(|(document, users)| document.replace(Section::Users, users))
             .collect();
+        let new = new?;
         let report = Report {
             users: outcomes,
             files: self.files.clone(),
             mode: self.request.mode(),
+            exec_command: self.request.exec_command().to_owned(),
             warnings: self.request.notes(),
-            outfile: None,
-            changes: None,
+            destination: self.destination.clone(),
+            dry_run: self.dry_run,
+            changes: match self.with_changes {
+                true => self.changes(texts, &new),
+                false => Vec::new(),
+            },
             text: None,
         };
-        Ok((new?, report))
+        Ok((new, report))
+    }
+
+    fn changes(&self, old: &[String], new: &[String]) -> Vec<Change> {
+        let files = self.files.iter().zip(old.iter().zip(new));
+        let path = |read: &PathBuf| match &self.destination {
+            Destination::File(outfile) => outfile.clone(),
+            Destination::InPlace | Destination::Caller => read.clone(),
+        };
+        let changes = files.map(|(read, (old, new))| Change {
+            path: path(read),
+            old: old.clone(),
+            new: new.clone(),
+        });
+        changes.collect()
     }
 
     /// Converts users in their files. A file without a change is only read, and not locked.
@@ -270,27 +280,29 @@ impl Task {
         }
     }
 
-    fn dry_run(&self, outfile: Option<PathBuf>) -> Result<Report> {
-        let texts = file::read_all(&self.files)?;
-        let (new, mut report) = self.convert(&texts)?;
-        let changes = self.files.iter().zip(texts).zip(new);
-        let changes = changes.map(|((path, old), new)| Change {
-            path: outfile.as_ref().unwrap_or(path).clone(),
-            old,
-            new,
-        });
-        report.changes = Some(changes.collect());
+    fn dry_run(&self) -> Result<Report> {
+        let (_, report) = self.convert(&file::read_all(&self.files)?)?;
         Ok(report)
     }
 
-    fn write_to(&self, outfile: PathBuf, say: &dyn Fn(&str)) -> Result<Report> {
+    fn to_caller(&self) -> Result<Report> {
+        let (new, mut report) = self.convert(&file::read_all(&self.files)?)?;
+        // As with a file, nothing is better than a kubeconfig in which every user failed.
+        report.text = new
+            .into_iter()
+            .next()
+            .filter(|_| !report.has_only_failures());
+        Ok(report)
+    }
+
+    fn write_to(&self, outfile: &Path, say: &dyn Fn(&str)) -> Result<Report> {
         let (new, mut report) = self.convert(&file::read_all(&self.files)?)?;
         if report.has_only_failures() {
             // What an earlier run wrote there is better than nothing.
             return Ok(report);
         }
         let text = new.first().map_or("", String::as_str);
-        file::write(&outfile, say, text)?;
+        file::write(outfile, say, text)?;
         let moved = self
             .files
             .first()
@@ -300,9 +312,27 @@ impl Task {
                 "the kubeconfig names files by relative paths, which mean other files in the directory of the new one".to_owned(),
             );
         }
-        report.outfile = Some(outfile);
         Ok(report)
     }
+}
+
+/// Fails if a user can't be converted. Its reason stands for those of all.
+fn refuse_failures(outcomes: &[UserOutcome]) -> Result<()> {
+    let mut failed = outcomes
+        .iter()
+        .filter_map(|outcome| Some((&outcome.user, outcome.failure()?)));
+    let Some((user, why)) = failed.next() else {
+        return Ok(());
+    };
+    let who = match failed.count() {
+        0 => format!("the user `{user}`"),
+        others => format!("the user `{user}` and {others} more"),
+    };
+    let failure = Failure::new(format!("nothing was converted: {who} can't be")).because_of(why);
+    Err(match failure.hint_text() {
+        Some(_) => failure,
+        None => failure.hint("omit `--strict` to convert the others"),
+    })
 }
 
 /// Whether a kubeconfig names a file by a path relative to itself.

@@ -27,7 +27,8 @@ fn a_user_is_converted_and_the_rest_of_the_file_stays() {
     let ran = test_env.convert(&["--kubeconfig", "config", "-l", "azurecli"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("converted 1 user to `azurecli`"),
+        ran.stderr
+            .contains("converted 1 user to azurecli in config"),
         "{}",
         ran.stderr
     );
@@ -171,13 +172,12 @@ fn kubectl_reads_what_was_meant_whatever_the_layout() {
 }
 
 #[test]
-fn a_dry_run_writes_nothing_and_shows_a_diff_without_secrets() {
+fn a_diff_shows_what_would_change_or_was_changed_without_secrets() {
     let test_env = TestEnv::without_az();
     let before = format!(
         "{}- name: mine\n  user: {{token: hunter2}}\n",
         kubeconfig(1)
     );
-    test_env.write("config", &before);
     let args = [
         "--kubeconfig",
         "config",
@@ -185,20 +185,64 @@ fn a_dry_run_writes_nothing_and_shows_a_diff_without_secrets() {
         "spn",
         "--client-secret",
         "hunter3",
-        "--dry-run",
     ];
-    let ran = test_env.convert(&args);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(test_env.read("config"), before);
-    assert_eq!(test_env.names(), ["config"]);
-    let shown = ran.stdout;
+    let mut diffs = Vec::new();
+    for more in [
+        &["-o", "diff", "--dry-run"][..],
+        &["-o", "diff"],
+        &["-o", "diff", "--outfile", "config"],
+        &["--dry-run"],
+    ] {
+        test_env.write("config", &before);
+        let ran = test_env.convert(&[&args[..], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let is_dry = more.contains(&"--dry-run");
+        assert_eq!(test_env.read("config") == before, is_dry);
+        assert_eq!(test_env.names(), ["config"]);
+        let all = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!all.contains("hunter"), "{all}");
+        assert!(all.contains("`AZURE_CLIENT_SECRET`"), "{all}");
+        diffs.push(ran.stdout);
+    }
     assert!(
-        shown.contains("+      - spn\n") && shown.contains("-      - devicecode\n"),
-        "{shown}"
+        diffs[0].contains("+      - spn\n") && diffs[0].contains("-      - devicecode\n"),
+        "{}",
+        diffs[0]
     );
-    let all = format!("{shown}{}", ran.stderr);
-    assert!(!all.contains("hunter"), "{all}");
-    assert!(all.contains("`AZURE_CLIENT_SECRET`"), "{all}");
+    assert_eq!((&diffs[1], &diffs[2]), (&diffs[0], &diffs[0]));
+    assert_eq!(diffs[3], "");
+}
+
+#[test]
+fn standard_output_has_one_document() {
+    let test_env = TestEnv::without_az();
+    test_env.write("config", &kubeconfig(1));
+    let args = [
+        "--kubeconfig",
+        "config",
+        "-l",
+        "azd",
+        "--outfile",
+        "-",
+        "-o",
+    ];
+    for format in ["diff", "json"] {
+        let ran = test_env.convert(&[&args[..], &[format]].concat());
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+        let ran = test_env.convert(&[&args[..], &[format, "--dry-run"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains("kubectl-aad"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn without_a_kubeconfig_no_outfile_is_written() {
+    let test_env = TestEnv::without_az();
+    let ran = test_env.convert(&["-l", "azurecli", "--outfile", "out"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.stderr, "nothing to convert: there is no kubeconfig\n");
+    assert!(test_env.names().is_empty());
 }
 
 #[test]
@@ -320,7 +364,7 @@ fn without_login_only_the_plugin_is_changed() {
             let again = test_env.convert(&args);
             assert_eq!(test_env.read("config"), after, "{}", again.stderr);
             assert!(
-                again.stderr.contains("already as requested"),
+                again.stderr.contains("nothing to do: 1 user already uses"),
                 "{}",
                 again.stderr
             );
@@ -511,7 +555,8 @@ fn a_dry_run_shows_no_secret_however_it_is_written() {
         "config",
         "# token: hunter1\nusers:\n- name: u # was --client-secret=hunter2\n  user:\n    exec:\n      command: kubelogin\n      args:\n      - get-token\n      # - --password\n      # - hunter3\n      - --server-id\n      - s\n      - \"--client-secret\\u003dhunter4\"\n      - --login\n      - spn\n",
     );
-    let ran = test_env.convert(&["--kubeconfig", "config", "-l", "msi", "--dry-run"]);
+    let args = ["--kubeconfig", "config", "-l", "msi", "--dry-run"];
+    let ran = test_env.convert(&[&args[..], &["-o", "diff"]].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let shown = format!("{}{}", ran.stdout, ran.stderr);
     assert!(shown.contains("+      - msi"), "{shown}");

@@ -146,7 +146,8 @@ fn the_page_of_report_codes_is_what_the_enum_says() {
         "# Codes in reports\n\n\
          Generated from the program's own table; a test fails when it is stale. In `-o json` and `-o yaml`, `code` says why\n\
          a cluster failed or was skipped (`clusters`), a token could not be fetched (`tokens`), or something could not be\n\
-         searched (`problems`). A code keeps its meaning; new ones may be added.\n\n\
+         searched (`problems`); `convert-kubeconfig` says why a user was not converted (`users`). A code keeps its meaning;\n\
+         new ones may be added.\n\n\
          | code | meaning |\n| --- | --- |\n",
     );
     for (code, meaning) in CODES {

@@ -7,7 +7,19 @@ use similar::TextDiff;
 use crate::{
     error::{Result, printable},
     kubeconfig::Document,
+    ops::convert::Change,
 };
+
+/// The diffs of all files.
+///
+/// # Errors
+/// As [`unified`].
+pub(super) fn of_all(changes: &[Change]) -> Result<String> {
+    let diffs = changes.iter();
+    diffs
+        .map(|change| unified(&change.path, &change.old, &change.new))
+        .collect()
+}
 
 /// A unified diff; empty if they are equal.
 ///

@@ -1,161 +1,111 @@
-//! The report of a conversion: sentences for people, a document for programs.
+//! The report of a conversion for people: what failed, once for each reason; warnings; the summary.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
-
-use super::diff;
+use super::{
+    super::screen::{Stream, wrap},
+    names::{grouped, quoted},
+    summary,
+};
 use crate::{
-    error::{Result, printable},
-    kubeconfig::convert::UserAction,
-    login::LoginMode,
+    error::{Failure, printable},
+    kubeconfig::convert::{UserAction, UserOutcome},
     ops::convert::Report,
 };
 
-/// The diffs of a dry run; empty in any other.
-///
-/// # Errors
-/// When a kubeconfig can't be read, so that its secrets can't be found.
-pub(super) fn diff(report: &Report) -> Result<String> {
-    let changes = report.changes.iter().flatten();
-    changes
-        .map(|change| diff::unified(&change.path, &change.old, &change.new))
+/// What to say about a report.
+pub(super) struct View<'a> {
+    pub(super) report: &'a Report,
+    /// Whether the users were selected, so that those left alone are named.
+    pub(super) by_context: bool,
+    /// Whether only failures and warnings are said.
+    pub(super) quiet: bool,
+    /// Whether the changes themselves are shown as well.
+    pub(super) with_diff: bool,
+    /// The home directory, which paths show as `~`.
+    pub(super) home: Option<PathBuf>,
+}
+
+impl View<'_> {
+    /// All lines, fitted to the stream.
+    pub(super) fn lines(&self, stream: &Stream) -> Vec<String> {
+        let mut lines = failures(self.report);
+        lines.extend(self.warnings());
+        if !self.quiet {
+            if self.by_context {
+                lines.extend(left_alone(self.report));
+            }
+            lines.extend(summary::lines(self));
+        }
+        fitted(&lines, stream)
+    }
+
+    /// What concerns all users, then the notes about some, once for all users alike.
+    fn warnings(&self) -> Vec<String> {
+        let all = self.report.warnings.iter();
+        let all = all.map(|warning| format!("warning: {}", printable(warning)));
+        let notes = self.report.users.iter().flat_map(|user| {
+            let notes = user.notes.iter();
+            notes.map(move |note| (note.as_str(), user.user.as_str()))
+        });
+        let notes = grouped(notes).into_iter();
+        let notes =
+            notes.map(|(note, users)| format!("warning: {}: {}", quoted(&users), printable(note)));
+        all.chain(notes).collect()
+    }
+}
+
+/// The failures, fitted to the stream.
+pub(super) fn failure_lines(report: &Report, stream: &Stream) -> Vec<String> {
+    fitted(&failures(report), stream)
+}
+
+/// The failures, one for each reason. No reason has the user's name.
+fn failures(report: &Report) -> Vec<String> {
+    let failed = report.users.iter().filter_map(|user| {
+        let failure = user.failure()?;
+        let reason = (failure.to_string(), failure.hint_text());
+        Some((reason, (failure, user.user.as_str())))
+    });
+    let groups = grouped(failed).into_iter();
+    groups
+        .filter_map(|(_, users)| {
+            let (failure, _) = *users.first()?;
+            let names: Vec<&str> = users.iter().map(|(_, name)| *name).collect();
+            Some(shared(failure, &names))
+        })
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect()
 }
 
-/// The lines for a person. Users that were skipped are listed only if they were asked for `by_context`.
-pub(super) fn text(report: &Report, by_context: bool) -> String {
-    let mut out = String::new();
-    for (user, failure) in report.users.iter().filter_map(|u| Some((u, u.failure()?))) {
-        let name = printable(&user.user);
-        let failure = failure
-            .clone()
-            .context(format!("could not convert the user `{name}`"));
-        out.push_str(&failure.render());
-    }
-    for warning in &report.warnings {
-        out.push_str(&format!("warning: {}\n", printable(warning)));
-    }
-    for (note, users) in notes(report) {
-        let (users, note) = (names(&users), printable(note));
-        out.push_str(&format!("warning: {users}: {note}\n"));
-    }
-    let skipped = report.users.iter().filter(|_| by_context);
-    for user in skipped.filter(|user| user.action == UserAction::Skipped) {
-        let reason = user.reason.as_ref().map_or("", |reason| reason.message());
-        let name = printable(&user.user);
-        out.push_str(&format!("left the user `{name}` alone: {reason}\n"));
-    }
-    out.push_str(&summary(report));
-    out
+/// The failure of several users.
+fn shared(failure: &Failure, names: &[&str]) -> String {
+    let who = match names {
+        [name] => format!("the user `{}`", printable(name)),
+        names => format!("{} users: {}", names.len(), quoted(names)),
+    };
+    let failure = failure.clone();
+    failure.context(format!("could not convert {who}")).render()
 }
 
-/// Notes with the users that they are about: one line for 2,000 users alike.
-fn notes(report: &Report) -> BTreeMap<&str, Vec<&str>> {
-    let mut notes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for user in &report.users {
-        for note in &user.notes {
-            notes.entry(note).or_default().push(&user.user);
-        }
-    }
-    notes
-}
-
-fn summary(report: &Report) -> String {
-    let place = match (&report.outfile, report.files.as_slice()) {
-        (Some(file), _) | (None, [file]) => format!("`{}`", file.display()),
-        (None, []) => return "there is no kubeconfig to convert\n".to_owned(),
-        (None, files) => format!("{} files", files.len()),
-    };
-    let tense = match report.changes {
-        None => "converted",
-        Some(_) => "would convert",
-    };
-    let mode = match report.mode {
-        Some(mode) => format!(" to `{mode}`"),
-        None => ", each in its own mode,".to_owned(),
-    };
-    let converted = report.count(UserAction::Converted);
-    let unchanged = report.count(UserAction::Unchanged);
-    match (converted, unchanged, report.count(UserAction::Failed)) {
-        (0, 0, 0) => format!(
-            "nothing to convert in {place}: no user signs in with Azure's kubelogin, the `azure` auth provider or kubectl-aad\n"
-        ),
-        (0, 0, _) => String::new(),
-        (0, unchanged, _) => format!("{} already as requested in {place}\n", users(unchanged)),
-        (converted, 0, _) => format!("{tense} {}{mode} in {place}\n", users(converted)),
-        (converted, unchanged, _) => format!(
-            "{tense} {}{mode} in {place}; {unchanged} already as requested\n",
-            users(converted)
-        ),
-    }
-}
-
-/// The document for programs.
-///
-/// # Errors
-/// As [`diff`].
-pub(super) fn json(report: &Report) -> Result<Value> {
-    let users: Vec<Value> = report
-        .users
-        .iter()
-        .map(|user| {
-            json!({
-                "name": user.user,
-                "file": report.files.get(user.file),
-                "action": match user.action {
-                    UserAction::Converted => "converted",
-                    UserAction::Unchanged => "unchanged",
-                    UserAction::Skipped => "skipped",
-                    UserAction::Failed => "failed",
-                },
-                "from": user.from.map(LoginMode::name),
-                "to": user.to.map(LoginMode::name),
-                "reason": user.reason.as_ref().map(ToString::to_string),
-                "notes": user.notes,
-            })
-        })
-        .collect();
-    let mut document = json!({
-        "users": users,
-        "warnings": report.warnings,
-        "summary": {
-            "converted": report.count(UserAction::Converted),
-            "unchanged": report.count(UserAction::Unchanged),
-            "skipped": report.count(UserAction::Skipped),
-            "failed": report.count(UserAction::Failed),
-        },
+/// The users that were asked for and are somebody else's.
+fn left_alone(report: &Report) -> Vec<String> {
+    let skipped = |user: &&UserOutcome| user.action == UserAction::Skipped;
+    let skipped = report.users.iter().filter(skipped).map(|user| {
+        let reason = user.reason.as_ref().map_or("", Failure::message);
+        (reason, user.user.as_str())
     });
-    if let Some(changes) = report
-        .changes
-        .as_ref()
-        .filter(|changes| !changes.is_empty())
-    {
-        let diffs = changes.iter().map(|change| {
-            let diff = diff::unified(&change.path, &change.old, &change.new)?;
-            Ok(json!({"file": change.path, "diff": diff}))
-        });
-        document["diffs"] = diffs.collect::<Result<Value>>()?;
-    }
-    Ok(document)
+    let groups = grouped(skipped).into_iter();
+    groups
+        .map(|(reason, users)| format!("left {} alone: {reason}", quoted(&users)))
+        .collect()
 }
 
-fn users(count: usize) -> String {
-    match count {
-        1 => "1 user".to_owned(),
-        count => format!("{count} users"),
-    }
-}
-
-/// The first few names.
-fn names(users: &[&str]) -> String {
-    let shown: Vec<_> = users
-        .iter()
-        .take(3)
-        .map(|user| format!("`{}`", printable(user)))
-        .collect();
-    match users.len().saturating_sub(3) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+/// The lines, broken between words where a terminal is too narrow, with their labels painted.
+fn fitted(lines: &[String], stream: &Stream) -> Vec<String> {
+    let broken = lines.iter().flat_map(|line| match stream.width() {
+        Some(columns) => wrap(line, columns, 2),
+        None => vec![line.clone()],
+    });
+    broken.map(|line| stream.paint_label(&line)).collect()
 }

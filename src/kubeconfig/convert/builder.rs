@@ -2,8 +2,8 @@
 
 use super::{Source, exec::is_ours, history, request::Target};
 use crate::{
-    error::{Failure, Result},
-    login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource},
+    error::{Code, Failure, Result},
+    login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource, listed},
 };
 
 /// Collects the settings of an entry in its new mode.
@@ -197,9 +197,10 @@ impl Builder<'_> {
             [_] => ("is", "it"),
             _ => ("are", "them"),
         };
-        let failure = Failure::usage(format!("{} {are} required", flags.join(" and "))).because(
-            format!("`{mode}` needs {it} and the entry does not have {it}"),
-        );
+        let flags = listed(&flags, "and");
+        let failure = Failure::usage(format!("{flags} {are} required")).because(format!(
+            "`{mode}` needs {it} and the entry does not have {it}"
+        ));
         let failure = match out.why_no_default_client(mode) {
             Some(why) if params.contains(&Param::ClientId) => failure.because(why),
             _ => failure,
@@ -209,7 +210,9 @@ impl Builder<'_> {
         } else {
             failure
         };
-        failure.hint(format!("add `{}`", given.join(" ")))
+        failure
+            .code(Code::MissingInput)
+            .hint(format!("add `{}`", given.join(" ")))
     }
 }
 

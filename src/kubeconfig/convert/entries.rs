@@ -1,8 +1,8 @@
 //! Converts the users of all kubeconfig files, each in its own file. Pure.
 
-use super::{PluginKind, Request, Source, arm_id, convert};
+use super::{PluginKind, Request, Source, SourcePlugin, arm_id, convert};
 use crate::{
-    error::{Failure, Result},
+    error::{Code, Failure, Result},
     kubeconfig::{
         Document, Section,
         document::{entries, entry_name},
@@ -40,6 +40,8 @@ pub(crate) struct UserOutcome {
     /// Index of the file.
     pub file: usize,
     pub action: UserAction,
+    /// What signed it in before, if it can be converted.
+    pub from_plugin: Option<SourcePlugin>,
     /// How it signed in before, if that is known.
     pub from: Option<LoginMode>,
     /// How it signs in now, if it can be converted.
@@ -112,6 +114,7 @@ fn one(
         user: name.to_owned(),
         file,
         action: UserAction::Skipped,
+        from_plugin: None,
         from: None,
         to: None,
         reason: None,
@@ -119,14 +122,18 @@ fn one(
     };
     let user = user.unwrap_or(&Value::Null);
     let (Some(source), Value::Object(old)) = (Source::of(user), user) else {
-        outcome.reason = Some(Failure::new(match PluginKind::of(user) {
-            PluginKind::OidcLogin => "it signs in with `kubectl oidc-login`, another kubelogin",
-            PluginKind::Foreign | PluginKind::Convertible => {
-                "it does not sign in with Azure's kubelogin or `kubectl-aad`"
+        let reason = match PluginKind::of(user) {
+            PluginKind::OidcLogin => {
+                "signed in by `kubectl oidc-login`, which is another kubelogin"
             }
-        }));
+            PluginKind::Foreign | PluginKind::Convertible => {
+                "signed in by neither Azure's kubelogin nor `kubectl-aad`"
+            }
+        };
+        outcome.reason = Some(Failure::new(reason).code(Code::OtherPlugin));
         return (outcome, None);
     };
+    outcome.from_plugin = Some(source.plugin);
     outcome.from = Some(source.mode);
     outcome.to = Some(request.mode().unwrap_or(source.mode));
     match convert(old, &source, arm_id(view.items_of(name, user)), request) {

@@ -101,7 +101,7 @@ fn drop_empty_account_variables(exec: &mut Map<String, Value>) {
 }
 
 /// Whether a command is this plugin.
-pub(super) fn is_ours(command: &str) -> bool {
+pub(crate) fn is_ours(command: &str) -> bool {
     source::program(command) == EXEC_COMMAND
 }
 

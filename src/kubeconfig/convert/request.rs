@@ -92,6 +92,11 @@ impl Request {
         self.mode
     }
 
+    /// The plugin that converted entries run.
+    pub(crate) fn exec_command(&self) -> &str {
+        &self.exec_command
+    }
+
     /// What an entry is converted to; `mode` is its own, which it keeps if no other was requested.
     pub(super) fn target(&self, mode: LoginMode) -> Target<'_> {
         let mode = self.mode.unwrap_or(mode);

@@ -9,12 +9,24 @@ use serde_json::{Map, Value};
 
 /// How a user that can be converted signs in now.
 pub(crate) struct Source {
+    pub plugin: SourcePlugin,
     pub mode: LoginMode,
     /// The entry's arguments, or those that say the same as its auth provider.
     pub args: ExecArgs,
     /// Whether it is an exec entry, and not the old auth provider.
     pub(super) in_exec: bool,
     pub(super) interactive_mode: Option<String>,
+}
+
+/// What signs in a user that can be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SourcePlugin {
+    /// Azure's kubelogin.
+    Kubelogin,
+    /// `kubectl-aad`.
+    Ours,
+    /// The `azure` auth provider, which kubectl had until 1.25.
+    AuthProvider,
 }
 
 /// Whose plugin a user's entry names.
@@ -71,6 +83,10 @@ impl Source {
         let exec = user.get("exec")?.as_object()?;
         let args = ExecArgs::parse_lossy(&strings(exec));
         Some(Self {
+            plugin: match names_kubelogin(&command(exec)) {
+                true => SourcePlugin::Kubelogin,
+                false => SourcePlugin::Ours,
+            },
             in_exec: true,
             mode: args.settings().mode().unwrap_or(LoginMode::DeviceCode),
             args,
@@ -98,6 +114,7 @@ impl Source {
         let config = user.get("auth-provider").and_then(|it| it.get("config"));
         let settings = auth_provider::settings(|key| config?.get(key)?.as_str());
         Self {
+            plugin: SourcePlugin::AuthProvider,
             in_exec: false,
             mode: LoginMode::DeviceCode,
             args: ExecArgs::new(settings),
@@ -113,9 +130,14 @@ fn is_azure_auth_provider(user: &Map<String, Value>) -> bool {
     name.and_then(Value::as_str) == Some(auth_provider::NAME)
 }
 
-/// Azure's plugin under any path, as kubelogin itself finds it, or ours as a program or a `kubectl` plugin.
-fn names_plugin(command: &str, args: &[String]) -> bool {
+/// Azure's plugin under any path, as kubelogin itself finds it.
+fn names_kubelogin(command: &str) -> bool {
     command.to_lowercase().contains("kubelogin")
+}
+
+/// Azure's plugin, or ours as a program or a `kubectl` plugin.
+fn names_plugin(command: &str, args: &[String]) -> bool {
+    names_kubelogin(command)
         || program(command) == super::EXEC_COMMAND
         || (program(command) == "kubectl" && args.first().is_some_and(|arg| arg == "aad"))
 }
