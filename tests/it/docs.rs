@@ -217,7 +217,7 @@ fn a_link_to_a_missing_file_or_heading_is_found() {
 }
 
 /// Every page under docs/, and those at the root.
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let root = [
         "README.md",
         "CONTRIBUTING.md",

@@ -30,7 +30,7 @@ use tempfile::TempDir;
 pub(crate) use self::{
     browser::browser_that_tells,
     process::signal,
-    terminal::{AtATerminal, Size, run_at_a_terminal, run_with_stderr_at_a_terminal},
+    terminal::{AtATerminal, Screen, Size, run_at_a_terminal, run_with_stderr_at_a_terminal},
 };
 pub(crate) use self::{
     browser::walk,

@@ -54,6 +54,8 @@ mod optional;
 mod other_user;
 mod paths;
 #[cfg(unix)]
+mod pictures;
+#[cfg(unix)]
 mod progress;
 #[cfg(target_os = "linux")]
 mod prompts;
