@@ -7,14 +7,13 @@ use std::{
     fs::File,
     io::{Read, Write},
     path::{Path, PathBuf},
-    process::Command,
     sync::mpsc::{Receiver, channel},
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    env::{INTERACTIVE, TIMEOUT, TestEnv, finished, start},
+    env::{INTERACTIVE, TIMEOUT, TestEnv, finished, make_pipe, start},
     support::peer,
 };
 
@@ -159,8 +158,7 @@ fn script(test_env: &TestEnv, chromium: &Path) -> Pipes {
         answers: home.join("answers"),
     };
     for path in [&pipes.commands, &pipes.answers] {
-        let made = Command::new("mkfifo").arg(path).status();
-        assert!(made.expect("mkfifo runs").success());
+        make_pipe(path);
     }
     let text = format!(
         "#!/bin/sh\nexec '{}' {FLAGS} --user-data-dir='{}' \"$1\" 3<'{}' 4>'{}' 2>/dev/null\n",

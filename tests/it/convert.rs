@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     env::{PROGRAM, TestEnv, run},
     layout::Layout,
-    support::{kubeconfig, peer, user},
+    support::{kubeconfig, peer, peer_for_more, user},
 };
 
 #[test]
@@ -854,7 +854,7 @@ fn fifty_conversions_at_once_beside_kubectl_lose_nothing() {
         return;
     };
     let ours = crowd(Path::new(PROGRAM), &kubectl, &[]);
-    if let Some(kubelogin) = peer("kubelogin") {
+    if let Some(kubelogin) = peer_for_more("kubelogin") {
         let theirs = crowd(&kubelogin, &kubectl, &[]);
         for (name, it) in [("kubectl-aad", &ours), ("kubelogin", &theirs)] {
             eprintln!(

@@ -26,6 +26,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::process::make_pipe;
 #[cfg(unix)]
 pub(crate) use self::{
     browser::browser_that_tells,

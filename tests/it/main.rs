@@ -21,9 +21,9 @@ mod cache_kills;
 #[cfg(target_os = "linux")]
 mod captures;
 mod certificates;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod chromium;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod conformance;
 mod convert;
 mod convert_parity;
@@ -53,6 +53,8 @@ mod optional;
 #[cfg(unix)]
 mod other_user;
 mod paths;
+#[cfg(target_os = "linux")]
+mod peers;
 #[cfg(unix)]
 mod pictures;
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-pub(crate) use azure_sim::{may_mount, peer};
+pub(crate) use azure_sim::{may_mount, peer, peer_for_more};
 
 /// The root of the repository.
 pub(crate) fn repository() -> &'static Path {

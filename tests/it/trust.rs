@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     env::{TestEnv, run},
-    support::peer,
+    support::{peer, peer_for_more},
 };
 
 /// A server with the certificate and the key of these files in a directory, by openssl.
@@ -129,7 +129,7 @@ fn the_certificate_variables_mean_what_they_mean_to_go() {
     let theirs = other.files.ca.display().to_string();
     let ours = test_env.files.ca.display().to_string();
     let server = test_env.simulator.authority_url();
-    let kubectl = peer("kubectl");
+    let kubectl = peer_for_more("kubectl");
     let empty = test_env.empty_kubeconfig();
     for (file, dir, trusted, said) in [
         (ours.as_str(), "", true, ""),
@@ -219,7 +219,7 @@ fn certificates_of_private_clouds_work_as_in_go_or_say_what_to_do() {
             "{certificate} by {file}: `{said}` in\n{}",
             ran.stderr
         );
-        let Some(kubectl) = peer("kubectl") else {
+        let Some(kubectl) = peer_for_more("kubectl") else {
             continue;
         };
         let theirs = run(test_env

@@ -4,10 +4,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread::{self, JoinHandle};
 
-use crate::env::TestEnv;
+use crate::env::{TestEnv, make_pipe};
 
 /// A browser that waits for an address.
 pub(super) struct StandIn {
@@ -18,14 +17,7 @@ pub(super) struct StandIn {
 /// Installs `xdg-open` and waits for what it is called with.
 pub(super) fn stand_in(test_env: &TestEnv) -> StandIn {
     let pipe = test_env.path("browser");
-    let made = Command::new("mkfifo")
-        .arg(&pipe)
-        .status()
-        .expect("mkfifo is installed");
-    assert!(
-        made.success(),
-        "mkfifo makes a pipe in a temporary directory"
-    );
+    make_pipe(&pipe);
     test_env.install_script(
         "xdg-open",
         &format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > '{}'\n", pipe.display()),

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::support::peer;
+
 /// Certificate files by name.
 pub(super) struct Certificates(Vec<(&'static str, Vec<u8>)>);
 
@@ -49,13 +51,14 @@ const JOINED: &[(&str, &[&str])] = &[
 pub(super) fn certificates() -> &'static Certificates {
     static MADE: OnceLock<Certificates> = OnceLock::new();
     MADE.get_or_init(|| {
+        let openssl = peer("openssl").expect("no case is run without it");
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         for line in COMMANDS {
-            let run = Command::new("openssl")
+            let run = Command::new(&openssl)
                 .args(line.split(' '))
                 .current_dir(directory.path())
                 .output()
-                .expect("openssl is installed");
+                .expect("openssl starts");
             assert!(
                 run.status.success(),
                 "openssl {line}: {}",

@@ -83,6 +83,13 @@ pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
         .expect("nobody has waited for its end");
 }
 
+/// Makes a pipe that has a name.
+#[cfg(target_os = "linux")]
+pub(crate) fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).expect("a pipe can be made here");
+}
+
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + TIMEOUT;
     while !done() {

@@ -2,8 +2,7 @@
 //! in on a page. Nothing else of the simulator depends on it.
 
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +10,8 @@ use std::time::{Duration, Instant};
 /// A running browser with one page. Dropping it ends it.
 pub struct Chromium {
     child: Child,
-    commands: File,
-    answers: BufReader<File>,
+    commands: PipeWriter,
+    answers: BufReader<PipeReader>,
     last_id: u64,
     session: String,
 }
@@ -24,14 +23,11 @@ impl Chromium {
     /// # Errors
     /// Where the browser does not start or does not speak its protocol.
     pub fn start(program: &Path, directory: &Path) -> io::Result<Chromium> {
-        let (to, from) = (directory.join("commands"), directory.join("answers"));
-        let made = Command::new("mkfifo").arg(&to).arg(&from).status()?;
-        if !made.success() {
-            return Err(io::Error::other("mkfifo failed"));
-        }
+        let (its_commands, commands) = io::pipe()?;
+        let (answers, its_answers) = io::pipe()?;
         // The browser's pipe is its descriptors 3 and 4, which only a shell can set without unsafe code.
         let child = Command::new("sh")
-            .args(["-c", r#"exec "$0" "$@" 3<commands 4>answers"#])
+            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#])
             .arg(program)
             .args([
                 "--headless=new",
@@ -52,17 +48,14 @@ impl Chromium {
             .args(["--remote-debugging-pipe", "about:blank"])
             .current_dir(directory)
             .env("HOME", directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(its_commands)
+            .stdout(its_answers)
             .stderr(Stdio::null())
             .spawn()?;
-        // In the shell's order: each open waits for the other side's.
-        let commands = File::options().write(true).open(to)?;
-        let answers = BufReader::new(File::open(from)?);
         let mut browser = Chromium {
             child,
             commands,
-            answers,
+            answers: BufReader::new(answers),
             last_id: 0,
             session: String::new(),
         };

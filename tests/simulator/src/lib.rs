@@ -45,7 +45,7 @@ pub use fleet::{
 };
 pub use hold::Hold;
 pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};
-pub use peer::{may_mount, peer};
+pub use peer::{may_mount, peer, peer_for_more};
 pub use record::{Counters, Recorded};
 pub use route::Endpoint;
 pub use settings::{Settings, SignIn};

@@ -1,14 +1,24 @@
-//! The real programs that tests run besides ours, and which tests checked nothing without them.
+//! The real programs that tests run besides ours, and which tests checked nothing, or less, without them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     path::PathBuf,
+    process::{Command, Stdio},
     sync::Mutex,
 };
 
-/// The tests that checked nothing, by the program that is missing.
-static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
+/// What a test does without a program.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Then {
+    Nothing,
+    Less,
+}
+
+/// The tests that lacked something, by what they did then and what it is.
+type Lacking = BTreeMap<(Then, &'static str), BTreeSet<String>>;
+
+static LACKING: Mutex<Lacking> = Mutex::new(BTreeMap::new());
 
 /// Finds the real program `name`: what `AAD_PEER_<NAME>` names, else the one on `PATH`.
 ///
@@ -17,7 +27,19 @@ static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap:
 ///
 /// # Panics
 /// If the variable names no file, or if the program is missing and `AAD_REQUIRE_PEERS=1`.
-pub fn peer(name: &str) -> Option<PathBuf> {
+pub fn peer(name: &'static str) -> Option<PathBuf> {
+    find(name, Then::Nothing)
+}
+
+/// The same for a test that checks what it can without the program.
+///
+/// # Panics
+/// As [`peer`] does.
+pub fn peer_for_more(name: &'static str) -> Option<PathBuf> {
+    find(name, Then::Less)
+}
+
+fn find(name: &'static str, then: Then) -> Option<PathBuf> {
     let variable = format!("AAD_PEER_{}", name.to_uppercase().replace('-', "_"));
     if let Some(path) = env::var_os(&variable).map(PathBuf::from) {
         assert!(
@@ -31,67 +53,63 @@ pub fn peer(name: &str) -> Option<PathBuf> {
         .map(|directory| directory.join(format!("{name}{}", env::consts::EXE_SUFFIX)))
         .find(|path| path.is_file());
     if found.is_none() {
-        assert!(
-            env::var_os("AAD_REQUIRE_PEERS").is_none_or(|value| value != "1"),
-            "`{name}` is missing; `.ci/peers` installs it"
-        );
-        skip(name);
+        lacks(name, then, "`.ci/peers` installs what it can");
     }
     found
 }
 
 /// Whether this process may mount file systems and act as other users, in a mount namespace of its
 /// own. If not, the test returns, and the run ends with a line that names it.
+///
+/// # Panics
+/// If it may not and `AAD_REQUIRE_PEERS=1`.
 pub fn may_mount() -> bool {
-    let mount = [
-        "--mount",
-        "--propagation=private",
-        "mount",
-        "-t",
-        "tmpfs",
-        "none",
-        "/mnt",
-    ];
-    let may = std::process::Command::new("unshare")
-        .args(mount)
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation=private"]);
+    command.args(["mount", "-t", "tmpfs", "none", "/mnt"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let may = command.status().is_ok_and(|status| status.success());
     if !may {
-        skip("mount as root");
+        lacks("mount as root", Then::Nothing, "run the tests as root");
     }
     may
 }
 
-/// Remembers that the current test checks nothing without `what`.
-fn skip(what: &str) {
+/// Remembers what the current test lacks, or fails it if it may lack nothing.
+fn lacks(what: &'static str, then: Then, remedy: &str) {
+    assert!(
+        env::var_os("AAD_REQUIRE_PEERS").is_none_or(|value| value != "1"),
+        "`{what}` is missing; {remedy}"
+    );
     let test = std::thread::current().name().unwrap_or("?").to_owned();
-    let mut skipped = SKIPPED.lock().expect("no test panics while it holds this");
-    skipped.entry(what.to_owned()).or_default().insert(test);
+    let mut lacking = LACKING.lock().expect("no test panics while it holds this");
+    lacking.entry((then, what)).or_default().insert(test);
 }
 
-/// The line that ends a run, or `None` if every test had its programs.
-fn summary(skipped: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
-    if skipped.is_empty() {
-        return None;
-    }
-    let lacking: Vec<_> = skipped
-        .iter()
-        .map(|(name, tests)| {
-            let tests: Vec<_> = tests.iter().map(String::as_str).collect();
-            format!("without `{name}`: {}", tests.join(", "))
-        })
-        .collect();
-    Some(format!(
-        "these tests checked nothing (`.ci/peers` installs what they need): {}",
-        lacking.join("; ")
-    ))
+/// The line that ends a run, or `None` if every test had what it needs.
+fn summary(lacking: &Lacking) -> Option<String> {
+    let of = |then: Then, words: &str| {
+        let programs: Vec<_> = lacking
+            .iter()
+            .filter(|((done, _), _)| *done == then)
+            .map(|((_, what), tests)| {
+                let tests: Vec<_> = tests.iter().map(String::as_str).collect();
+                format!("without `{what}`: {}", tests.join(", "))
+            })
+            .collect();
+        (!programs.is_empty()).then(|| format!("{words}: {}", programs.join("; ")))
+    };
+    let nothing = of(Then::Nothing, "these tests checked nothing");
+    let less = of(Then::Less, "these tests checked less");
+    let parts: Vec<_> = nothing.into_iter().chain(less).collect();
+    (!parts.is_empty()).then(|| format!("{} (`.ci/peers` installs programs)", parts.join("; ")))
 }
 
 /// Runs when the test binary ends, however it ends.
 #[dtor::dtor(unsafe)]
-fn say_what_was_skipped() {
-    let Ok(skipped) = SKIPPED.lock() else { return };
-    if let Some(line) = summary(&skipped) {
+fn say_what_was_lacking() {
+    let Ok(lacking) = LACKING.lock() else { return };
+    if let Some(line) = summary(&lacking) {
         // The test harness no longer captures output.
         eprintln!("\n{line}");
     }
@@ -102,16 +120,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_names_each_test_that_checked_nothing() {
-        let mut skipped = BTreeMap::new();
-        assert_eq!(summary(&skipped), None);
+    fn the_last_line_names_each_test_that_checked_nothing_or_less() {
+        let mut lacking = BTreeMap::new();
+        assert_eq!(summary(&lacking), None);
         let tests = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        skipped.insert("az".to_owned(), tests(&["a::b", "c"]));
-        skipped.insert("kubectl".to_owned(), tests(&["d"]));
-        let line = summary(&skipped).expect("there is something to say");
-        assert!(
-            line.ends_with("without `az`: a::b, c; without `kubectl`: d"),
-            "{line}"
+        lacking.insert((Then::Less, "kubectl"), tests(&["e"]));
+        assert_eq!(
+            summary(&lacking).as_deref(),
+            Some("these tests checked less: without `kubectl`: e (`.ci/peers` installs programs)")
+        );
+        lacking.insert((Then::Nothing, "az"), tests(&["a::b", "c"]));
+        lacking.insert((Then::Nothing, "kubectl"), tests(&["d"]));
+        assert_eq!(
+            summary(&lacking).as_deref(),
+            Some(
+                "these tests checked nothing: without `az`: a::b, c; without `kubectl`: d; \
+                 these tests checked less: without `kubectl`: e (`.ci/peers` installs programs)"
+            )
         );
     }
 }

@@ -60,12 +60,14 @@ fn the_program_serves_until_it_is_interrupted() {
     .send()
     .json();
     assert_eq!(identities["users"].as_array().map(Vec::len), Some(2));
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill runs");
-    assert!(killed.success());
-    assert_eq!(child.wait().expect("the program ends").code(), Some(0));
+    #[cfg(unix)]
+    {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        assert_eq!(child.wait().expect("the program ends").code(), Some(0));
+    }
+    #[cfg(windows)]
+    child.kill().expect("it runs");
 }
 
 #[test]
