@@ -173,3 +173,53 @@ fn adding_changing_and_removing_an_entry_changes_no_other_byte_in_every_layout()
         "{refused} of {LAYOUTS} were refused"
     );
 }
+
+/// Sets the current context of a text, as `sync` does. Also returns the value that the result must have.
+fn with_current_context(text: &str, value: Option<Value>) -> (Value, Result<String>) {
+    let document = Document::parse(text).expect("a kubeconfig");
+    let mut root = document.root().clone();
+    match value {
+        Some(value) => root.insert("current-context".to_owned(), value),
+        None => root.shift_remove("current-context"),
+    };
+    let out = document.render(&root);
+    (Value::Object(root), out)
+}
+
+#[test]
+fn setting_the_current_context_changes_only_its_value_in_every_layout() {
+    let mut refused = 0;
+    for number in 0..LAYOUTS {
+        let layout = Layout::new(number);
+        let before = [Some(json!("x0")), Some(json!("")), Some(Value::Null), None];
+        let before = before[number as usize % before.len()].clone();
+        let Ok(text) = with_current_context(&layout.text, before).1 else {
+            refused += 1;
+            continue;
+        };
+        let (expected, out) = with_current_context(&text, Some(json!("new")));
+        let out = match out {
+            Ok(out) => out,
+            Err(failure) if is_refusal(&failure) && may_refuse(&layout) => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => panic!("layout {number}: {error}\n{text}"),
+        };
+        assert_eq!(read_by_another(&out), expected, "layout {number}:\n{out}");
+        let same = |(a, b): &(u8, u8)| a == b;
+        let head = text.bytes().zip(out.bytes()).take_while(same).count();
+        let rest = (text[head..].bytes().rev()).zip(out[head..].bytes().rev());
+        let tail = rest.take_while(same).count();
+        // With its anchor or tag, if it has one.
+        let changed = &text[head..text.len() - tail];
+        assert!(
+            changed.len() <= "!!str 'null'".len() && !changed.contains(['\n', '#', ':']),
+            "layout {number}: {changed:?} of\n{text}\n=>\n{out}"
+        );
+    }
+    assert!(
+        refused < LAYOUTS / 20,
+        "{refused} of {LAYOUTS} were refused"
+    );
+}

@@ -209,3 +209,6 @@ fn planned(clusters: &[ClusterRun]) -> impl Iterator<Item = (&Cluster, &Planned)
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

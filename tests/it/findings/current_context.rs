@@ -211,17 +211,20 @@ fn the_current_context_is_set_in_every_layout_and_nothing_else_changes() {
 fn a_current_context_that_the_layout_does_not_allow_costs_no_cluster() {
     let test_env = test_env(1, 1);
     fs::create_dir_all(test_env.path(".kube")).expect("made");
-    let before = "kind: Config\nnobody: &none ''\ncurrent-context: *none\n";
+    // Something else has the same value, by an anchor.
+    let before = "kind: Config\ncurrent-context: &none ''\nnobody: *none\n";
     fs::write(test_env.kubeconfig(), before).expect("written");
     let synced = sync(&test_env, &[]);
     let report = synced.json(0);
     assert_eq!(report["summary"]["added"], 1);
+    assert_eq!(action(&report), "none");
     let after = test_env.kubeconfig_text();
-    assert!(after.contains("nobody: &none ''\n"), "{after}");
-    assert_eq!(
-        action(&report) == "set",
-        !after.contains("current-context: *none\n"),
-        "{after}"
+    assert!(after.starts_with(before), "{after}");
+    let name = report["clusters"][0]["context"].as_str().expect("a name");
+    let choose = hinted(&synced, "to choose a context")[0];
+    assert!(
+        choose.ends_with(&format!(" use-context {name}")),
+        "{choose}"
     );
 }
 
