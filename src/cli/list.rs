@@ -59,7 +59,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let table = || document.table(format.width(&Screen::of(host).out));
     output::print_as(format, &document, table, || document.names())?;
     if let Some(hint) = missing_contexts(matches, &document) {
-        output::say(&hint);
+        output::say_lines(&Screen::of(host).err.wrapped(&hint));
     }
     let complete = report.warnings.iter().all(|warning| !warning.incomplete);
     Ok(match (complete, report.clusters.is_empty()) {

@@ -2,7 +2,6 @@
 //! takes very long.
 
 use std::{
-    collections::BTreeSet,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -19,7 +18,8 @@ use self::{
     waits::ActiveWaits,
 };
 use super::{
-    output::{notice, try_say},
+    output::{notice, say_lines, try_say},
+    report::warning_lines,
     screen::{Screen, Stream, columns_of_stderr, shorten, width, wrap},
 };
 use crate::{
@@ -116,17 +116,10 @@ impl Progress {
         }
     }
 
-    /// Prints what could not be searched, and each hint once. If nothing was found, says what to check.
+    /// Prints what could not be searched. If nothing was found, says what to check.
     fn warn(&self, warnings: &[Warning], clusters: usize, subscriptions: usize) {
-        for warning in warnings {
-            self.view.note(&format!("warning: {}", warning.failure));
-        }
-        let hints: BTreeSet<_> = warnings
-            .iter()
-            .filter_map(|warning| warning.failure.hint_text())
-            .collect();
-        for hint in hints {
-            self.view.note(&format!("hint: {hint}"));
+        for line in warning_lines(warnings) {
+            self.view.note(&line);
         }
         if clusters == 0 && warnings.is_empty() {
             self.view.note(&format!(
@@ -245,7 +238,12 @@ impl View {
 
     /// Prints a line that stays, above the progress.
     fn note(&self, line: &str) {
-        let _ = self.print(&[line.to_owned()], &mut self.state());
+        let lines = self.stream.wrapped(line);
+        let print = || say_lines(&lines);
+        match self.state().drawn {
+            Some(_) => self.bar.suspend(print),
+            None => print(),
+        }
     }
 
     /// Shows a person what to do.

@@ -9,7 +9,12 @@ mod fitted;
 mod groups;
 mod sync;
 mod table;
+mod warnings;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use document::{ListDocument, SyncDocument};
 pub(super) use findings::FindingsLines;
 pub(super) use sync::SyncOutput;
+pub(super) use warnings::warning_lines;

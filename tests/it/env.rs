@@ -32,7 +32,7 @@ pub(crate) use self::process::make_pipe;
 pub(crate) use self::{
     browser::browser_that_tells,
     process::signal,
-    terminal::{AtATerminal, Screen, Size, run_at_a_terminal, run_with_stderr_at_a_terminal},
+    terminal::{AtATerminal, Screen, Seen, Size, run_at_a_terminal, run_with_stderr_at_a_terminal},
 };
 pub(crate) use self::{
     browser::walk,

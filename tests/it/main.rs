@@ -69,6 +69,8 @@ mod real_az;
 mod recipes;
 mod reference;
 #[cfg(target_os = "linux")]
+#[cfg(unix)]
+mod screens;
 mod sequences;
 mod sessions;
 mod settings;

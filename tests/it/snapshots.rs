@@ -247,9 +247,12 @@ fn replace_milliseconds(text: &str) -> String {
 
 /// Replaces how long a sync took, which is the end of its last line.
 fn replace_durations(text: &str) -> String {
-    let shown = |line: &str| match line.trim_end().rsplit_once(" | ") {
-        Some((rest, time)) if time.ends_with(" s") => format!("{rest} | 1.0 s\n"),
-        _ => line.to_owned(),
+    let shown = |line: &str| {
+        let separator = if line.contains(" · ") { " · " } else { " | " };
+        match line.trim_end().rsplit_once(separator) {
+            Some((rest, time)) if time.ends_with(" s") => format!("{rest}{separator}1.0 s\n"),
+            _ => line.to_owned(),
+        }
     };
     text.split_inclusive('\n').map(shown).collect()
 }

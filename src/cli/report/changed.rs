@@ -3,82 +3,119 @@
 use super::{
     super::screen::{Mark, Paint, Stream, pad, shorten, width, wrap},
     changes,
+    groups::{self, Group},
 };
 use crate::{
     error::printable,
-    fleet::{Action, ClusterRun, Planned, State},
+    fleet::{Action, Cluster, ClusterRun, Planned, State},
 };
 
 /// The width of `updated` and a space more.
 const WORD_WIDTH: usize = 8;
 /// What stands between columns.
 const GAP: &str = "  ";
+/// So many clusters that were updated for the same reason have lines of their own.
+const ALIKE: usize = 3;
 /// How many clusters are shown if not all are.
 const SHOWN: usize = 20;
 
-/// A line for each cluster that was added or updated.
+/// A line for each cluster that was added or updated; one for all that were updated for the same reason, if they are many.
 ///
-/// Up to two screens of them are all shown: a person reads them once, after a first sync, and can scroll. Of more, only the
-/// first ones are, since 500 lines push everything else away and nobody reads them.
+/// Up to two screens of lines are all shown: a person reads them once, after a first sync, and can scroll. Of more, only
+/// the first ones are, since 500 lines push everything else away and nobody reads them.
 pub(super) fn lines(clusters: &[ClusterRun], stream: &Stream) -> Vec<String> {
-    let rows: Vec<_> = clusters.iter().filter_map(Row::of).collect();
+    let alike = updated_alike(clusters);
+    let rows = rows(clusters, &alike);
     let screens = stream.size.map_or(usize::MAX, |size| 2 * size.height);
-    let shown = if rows.len() > screens {
-        &rows[..SHOWN.min(screens)]
-    } else {
-        &rows
+    let shown = match rows.len() > screens {
+        true => &rows[..SHOWN.min(screens)],
+        false => &rows,
     };
-    let names = shown.iter().map(|row| width(&row.name));
-    let longest = names.max().unwrap_or(0);
-    let mut lines: Vec<_> = shown
+    let widest = |of: fn(&Row) -> &str| shown.iter().map(|row| width(of(row))).max().unwrap_or(0);
+    let name = widest(|row| &row.name);
+    let location = widest(|row| &row.location);
+    let lines = shown
         .iter()
-        .flat_map(|row| row.lines(longest, stream))
-        .collect();
+        .flat_map(|row| row.lines(name, location, stream));
+    let mut lines: Vec<_> = lines.collect();
     if shown.len() < rows.len() {
         let more = rows.len() - shown.len();
-        lines.push(format!("{GAP}and {more} more: `-o wide` shows all"));
+        let more = format!("and {more} more: `-o wide` shows all");
+        let room = stream
+            .width()
+            .unwrap_or(usize::MAX)
+            .saturating_sub(GAP.len());
+        let more = wrap(&more, room, 0).into_iter();
+        lines.extend(more.map(|line| format!("{GAP}{line}")));
     }
+    lines.extend(groups::lines(&alike, stream));
     lines
+}
+
+/// The clusters with a line of their own.
+fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
+    let planned = clusters.iter().filter_map(|run| match &run.state {
+        State::Planned(planned) => Some((run, planned)),
+        _ => None,
+    });
+    let is_shown = |planned: &Planned| {
+        planned.action != Action::Unchanged
+            && !alike
+                .iter()
+                .any(|group| group.says(&changes::sentence(&planned.changes)))
+    };
+    planned
+        .filter(|(_, planned)| planned.action == Action::Added || is_shown(planned))
+        .map(|(run, planned)| Row::of(&run.cluster, planned))
+        .collect()
+}
+
+/// The clusters that were updated for one reason.
+fn updated_alike(clusters: &[ClusterRun]) -> Vec<Group> {
+    let groups = groups::updated(clusters);
+    let many = |group: &Group| group.len() > ALIKE;
+    groups.into_iter().filter(many).collect()
 }
 
 struct Row {
     mark: Mark,
     name: String,
     word: &'static str,
-    /// Location and version, or what changed.
+    location: String,
+    /// The version, or what changed.
     details: String,
 }
 
 impl Row {
-    fn of(run: &ClusterRun) -> Option<Self> {
-        let State::Planned(Planned {
-            action,
-            changes,
-            context,
-            ..
-        }) = &run.state
-        else {
-            return None;
-        };
-        let (mark, word, details) = match action {
-            Action::Added => {
-                let version = run.cluster.kubernetes_version.as_deref();
-                let location = format!("{}{GAP}{}", run.cluster.location, version.unwrap_or(""));
-                (Mark::Added, "added", location)
+    fn of(cluster: &Cluster, planned: &Planned) -> Self {
+        let version = cluster.kubernetes_version.as_deref().unwrap_or_default();
+        let (mark, word, location, details) = match planned.action {
+            Action::Added => (
+                Mark::Added,
+                "added",
+                printable(&cluster.location),
+                printable(version),
+            ),
+            _ => {
+                let why = changes::sentence(&planned.changes);
+                (Mark::Updated, "updated", String::new(), why)
             }
-            Action::Updated => (Mark::Updated, "updated", changes::sentence(changes)),
-            Action::Unchanged => return None,
         };
-        Some(Self {
+        Self {
             mark,
-            name: printable(context),
+            name: printable(&planned.context),
             word,
-            details: printable(&details),
-        })
+            location,
+            details,
+        }
     }
 
     /// One line. What changed has lines of its own if it does not fit beside the name; where a new cluster is, is omitted.
-    fn lines(&self, longest: usize, stream: &Stream) -> Vec<String> {
+    fn lines(&self, longest: usize, location: usize, stream: &Stream) -> Vec<String> {
+        let details = match self.mark {
+            Mark::Added => format!("{}{GAP}{}", pad(&self.location, location), self.details),
+            _ => self.details.clone(),
+        };
         let mark = stream.mark(self.mark);
         let columns = stream.width().unwrap_or(usize::MAX);
         let room = columns.saturating_sub(width("+ ") + GAP.len() + self.word.len());
@@ -86,14 +123,14 @@ impl Row {
         let name = pad(&name, longest.min(room));
         let start = format!("{name}{GAP}{}", pad(self.word, WORD_WIDTH));
         let room = columns.saturating_sub(width("+ ") + width(&start) + GAP.len());
-        if width(&self.details) <= room {
-            let line = format!("{mark} {start}{GAP}{}", self.details);
+        if width(details.trim_end()) <= room {
+            let line = format!("{mark} {start}{GAP}{details}");
             return vec![line.trim_end().to_owned()];
         }
         let mut lines = vec![format!("{mark} {name}{GAP}{}", self.word)];
         if self.mark == Mark::Updated {
-            let details = wrap(&self.details, columns.saturating_sub(4), 0);
-            lines.extend(details.iter().map(|line| {
+            let lines_of_details = wrap(&details, columns.saturating_sub(4), 0);
+            lines.extend(lines_of_details.iter().map(|line| {
                 let line = stream.paint(Paint::Dim, line);
                 format!("    {line}")
             }));

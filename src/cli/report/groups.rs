@@ -1,9 +1,12 @@
 //! What failed or was skipped, grouped by cause: 30 clusters without a role are one group with one hint.
 
-use super::super::screen::{Mark, Stream, shorten, width, wrap};
+use super::{
+    super::screen::{Mark, Stream, shorten, width, wrap},
+    changes,
+};
 use crate::{
     error::{Failure, joined, printable},
-    fleet::{Cluster, ClusterRun, State},
+    fleet::{Action, Cluster, ClusterRun, State},
     ops::sync::FetchedToken,
 };
 
@@ -37,6 +40,26 @@ pub(super) fn failed(clusters: &[ClusterRun]) -> Vec<Group> {
     let groups = failed.map(|(run, failure)| {
         let message = failure.in_brief().to_owned();
         Group::of(Mark::Failed, label(run, clusters), message, failure).about(&run.cluster)
+    });
+    collected(groups)
+}
+
+/// The clusters that were updated, by what changed.
+pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
+    let updated = clusters.iter().filter_map(|run| match &run.state {
+        State::Planned(planned) if planned.action == Action::Updated => Some((run, planned)),
+        _ => None,
+    });
+    let groups = updated.map(|(run, planned)| {
+        let message = changes::sentence(&planned.changes);
+        Group {
+            mark: Mark::Updated,
+            names: vec![label(run, clusters)],
+            cause: String::new(),
+            hint: None,
+            key: message.clone(),
+            message,
+        }
     });
     collected(groups)
 }
@@ -141,6 +164,16 @@ impl Group {
         }
     }
 
+    /// How many it is about.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether it is what has this message.
+    pub(super) fn says(&self, message: &str) -> bool {
+        self.message == message
+    }
+
     /// Removes from the key what only this cluster has.
     fn about(mut self, cluster: &Cluster) -> Self {
         for own in [
@@ -213,7 +246,7 @@ fn indented(text: &str, stream: &Stream) -> Vec<String> {
 }
 
 /// The first names and how many more there are.
-fn listed(names: &[String], limit: usize) -> String {
+pub(super) fn listed(names: &[String], limit: usize) -> String {
     let shown = names[..names.len().min(limit)].join(", ");
     match names.len().saturating_sub(limit) {
         0 => shown,
@@ -239,7 +272,7 @@ fn fitted(names: &[String], columns: usize, ellipsis: &str) -> String {
 }
 
 /// A text in lower case, with `#` for GUIDs and numbers.
-fn without_ids(text: &str) -> String {
+pub(super) fn without_ids(text: &str) -> String {
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -270,7 +303,7 @@ fn without_numbers(word: &str) -> String {
 }
 
 /// Replaces a word by `#`, where it is one: between characters that no name has.
-fn without_word(text: &str, word: &str) -> String {
+pub(super) fn without_word(text: &str, word: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
