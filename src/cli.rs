@@ -4,6 +4,7 @@ use std::{ffi::OsString, io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
+use self::screen::Screen;
 use crate::{
     error::{EXIT_OK, EXIT_USAGE, Result},
     host::Host,
@@ -16,6 +17,7 @@ mod convert;
 mod flags;
 mod fleet_args;
 mod get_token;
+mod help;
 mod interrupt;
 mod list;
 mod log;
@@ -25,15 +27,14 @@ mod report;
 mod screen;
 mod sync;
 mod usage;
+mod version;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
 
-const MORE: &str = "\
-Getting started:
-  kubectl aad sync        after `az login`: every cluster becomes a context
-  kubectl get ns          kubectl signs in with cached tokens
-
-`kubectl aad sync --help` explains other ways to sign in.";
+const GETTING_STARTED: &str = "\
+Getting started, after `az login`:
+  kubectl aad sync                   every cluster becomes a context
+  kubectl get ns --context NAME      kubectl signs in by itself";
 
 /// Runs the program and returns its exit code: 0 done, 1 failed, 2 usage error, 3 some clusters or entries
 /// failed.
@@ -49,7 +50,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
                 log::start(&matches);
                 run(&matches, Arc::new(host))
             }
-            Err(stopped) => show(&stopped, &args),
+            Err(stopped) => show(&stopped, &args, &Screen::of(&host)),
         },
     };
     match done {
@@ -86,6 +87,8 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
         Some(("remove-tokens", matches)) => {
             cache::remove_directory::run(matches, "token-cache-dir", &host)
         }
+        Some(("version", matches)) => version::run(matches),
+        Some(("help", matches)) => help::run(matches, &Screen::of(&host).out),
         Some((REFRESH_COMMAND, _)) => get_token::refresh(&host),
         _ => unreachable!("clap requires one of the commands above"),
     }
@@ -97,7 +100,8 @@ pub fn command() -> Command {
         .bin_name("kubectl aad")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(MORE)
+        .before_help(GETTING_STARTED)
+        .disable_help_subcommand(true)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(log::flag())
@@ -120,6 +124,8 @@ pub fn command() -> Command {
         .subcommand(cache::remove_directory::command())
         .subcommand(cache::remove_directory::deprecated_command())
         .subcommand(get_token::refresh_command())
+        .subcommand(version::command())
+        .subcommand(help::command())
 }
 
 /// Reads the arguments, the program's name first.
@@ -135,15 +141,20 @@ fn parse(args: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
 ///
 /// # Errors
 /// What is wrong with the arguments.
-fn show(stopped: &clap::Error, args: &[OsString]) -> Result<u8> {
+fn show(stopped: &clap::Error, args: &[OsString], screen: &Screen) -> Result<u8> {
     match stopped.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        ErrorKind::DisplayHelp => {
+            output::print(&help::asked_for(args, &screen.out).unwrap_or_default())?;
+            Ok(EXIT_OK)
+        }
+        ErrorKind::DisplayVersion => {
             output::print(&stopped.to_string())?;
             Ok(EXIT_OK)
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let page = help::asked_for(args, &screen.err).unwrap_or_default();
             // If stderr is closed, there is no way to report it.
-            let _ = write!(std::io::stderr(), "{stopped}");
+            let _ = write!(std::io::stderr(), "{page}");
             Ok(EXIT_USAGE)
         }
         _ => Err(usage::failure(stopped, args)),

@@ -13,7 +13,7 @@ mod variable;
 pub(crate) use command::CommandLine;
 pub(crate) use exec_args::ExecArgs;
 pub use mode::{LoginMode, MODES};
-pub(crate) use mode::{Principal, ValueSource};
+pub(crate) use mode::{ModeParam, ModeRow, Principal, ValueSource};
 pub(crate) use param::ParamRow;
 pub use param::{PARAMS, Param, Takes};
 pub(crate) use resolve::{listed, no_effect};

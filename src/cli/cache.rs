@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::flags;
+use super::{flags, help};
 use crate::{
     error::Result,
     host::Host,
@@ -14,10 +14,18 @@ mod clear;
 mod list;
 pub(super) mod remove_directory;
 
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad cache list
+  kubectl aad cache clear                       the next use signs in again
+  kubectl aad cache clear --context prod-weu    only this context's access token";
+
 /// `cache` with its subcommands.
 pub(super) fn command() -> Command {
     Command::new("cache")
         .about("List or delete cached tokens and sign-ins")
+        .disable_help_subcommand(true)
+        .before_help(EXAMPLES)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .defer(|command| {
@@ -41,22 +49,28 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
 
 /// Attaches the flags that select entries, and those that name the cache.
 fn filter_flags(command: Command) -> Command {
-    let flag =
-        |name: &'static str, value, help| Arg::new(name).long(name).value_name(value).help(help);
+    let flag = |name: &'static str, value, short, long| {
+        let flag = Arg::new(name).long(name).value_name(value);
+        flag.help(short).long_help(long).help_heading(help::SELECT)
+    };
     let command = command
         .arg(flag(
             "tenant",
             "TENANT",
+            "Only for this tenant",
             "Only for this tenant: the name or id that was used to sign in",
         ))
         .arg(flag(
             "account",
             "NAME|ID",
+            "Only for this account",
             "Only for this account: a sign-in name or an application id",
         ));
-    flags::login_flags(command, |param| {
+    let command = flags::login_flags(command, |param| {
         matches!(param, Param::CacheDir | Param::TokenStore)
-    })
+    });
+    let of_cache = [Param::CacheDir, Param::TokenStore].map(|param| param.row().flag);
+    help::under(help::SELECT, command, &of_cache)
 }
 
 fn filter(matches: &ArgMatches) -> Filter {

@@ -11,7 +11,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
 
 use self::report::View;
-use super::{flags, output, screen::Screen};
+use super::{flags, help, output, screen::Screen};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
@@ -20,21 +20,30 @@ use crate::{
     ops::convert::{Destination, Input, convert},
 };
 
-const ABOUT: &str = "Convert kubeconfig users to sign in with kubectl-aad, in any login mode";
+const ABOUT: &str = "Convert kubeconfig users to sign in with kubectl-aad";
 
-const LONG_ABOUT: &str = "\
-Convert kubeconfig users to sign in with kubectl-aad, in any login mode.
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad convert-kubeconfig                        keep each user's mode
+  kubectl aad convert-kubeconfig -l azurecli            as `az login` did
+  kubectl aad convert-kubeconfig -l azurecli --dry-run  what would change";
 
-Converts users of Azure's kubelogin, of the `azure` auth provider that kubectl 1.26 removed, and of \
-kubectl-aad itself; leaves all others alone. Flags and variables are kubelogin's.
+const MORE_EXAMPLES: &str = "\
+Examples:
+  kubectl aad convert-kubeconfig                        keep each user's mode
+  kubectl aad convert-kubeconfig -l azurecli            as `az login` did
+  kubectl aad convert-kubeconfig -l azurecli --dry-run  what would change
+  kubectl aad convert-kubeconfig -l azurecli --context prod
+  kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID";
 
-  kubectl aad convert-kubeconfig
-  kubectl aad convert-kubeconfig -l azurecli
-  kubectl aad convert-kubeconfig -l azurecli --context prod --dry-run
-  kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID --outfile ci.yaml
+const NOTES: &str = "\
+Users of Azure's kubelogin are converted, of the `azure` auth provider that kubectl 1.26 removed, and of kubectl-aad itself; \
+all others are left alone. Flags and variables are kubelogin's.
 
-Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. \
-Converting back to an earlier mode restores the arguments it had then, unless the entry has been edited since.";
+Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. Converting \
+back to an earlier mode restores the arguments it had then, unless the entry has been edited since.
+
+Exit codes: 0 done, 1 nothing could be converted, 2 usage error, 3 some users could not be converted.";
 
 /// The format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +73,32 @@ impl clap::ValueEnum for Format {
 pub(super) fn command() -> Command {
     Command::new("convert-kubeconfig")
         .about(ABOUT)
-        .long_about(LONG_ABOUT)
         .defer(|command| {
-            flags::login_flags(own_flags(command), |param| param != Param::EnvSecretsOnly)
+            let command = flags::usual_login_flags(with_headings(own_flags(command)), |param| {
+                param != Param::EnvSecretsOnly
+            })
+            .before_help(EXAMPLES)
+            .before_long_help(MORE_EXAMPLES)
+            .after_long_help(NOTES);
+            help::short(
+                command,
+                &["kubeconfig", "context", "login", "dry-run", "output"],
+            )
         })
+}
+
+fn with_headings(command: Command) -> Command {
+    let command = help::under(help::SELECT, command, &["kubeconfig", "context", "all"]);
+    let command = help::under(help::SIGN_IN, command, &["keep-mode", "azure-config-dir"]);
+    let write = ["outfile", "dry-run", "strict", "exec-command"];
+    help::under(help::WRITE, command, &write)
 }
 
 fn own_flags(command: Command) -> Command {
     command
         .arg(file(
             "kubeconfig",
-            "File to convert [default: those of KUBECONFIG, else ~/.kube/config]",
+            "File to convert [default: those of kubectl]",
         ))
         .arg(
             Arg::new("context")

@@ -4,16 +4,41 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
+use super::help;
 use crate::{
     clouds,
     login::{
-        MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes,
+        MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes, When,
         exec_args::{Word, words},
         settings::parse_bool,
     },
 };
 
-/// Adds the flags of the given parameters to a command.
+/// The flags that most sign-ins need: the pages of commands have them. The others are on `help login`.
+const USUAL: [Param; 8] = [
+    Param::Login,
+    Param::ServerId,
+    Param::TenantId,
+    Param::Environment,
+    Param::LoginHint,
+    Param::CacheDir,
+    Param::TokenStore,
+    Param::Timeout,
+];
+
+/// Adds the flags of the given parameters to a command, whose page has the usual ones.
+pub(super) fn usual_login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command {
+    PARAMS
+        .iter()
+        .filter(|row| wanted(row.param))
+        .fold(command, |command, row| {
+            let is_usual = USUAL.contains(&row.param);
+            let arg = arg(row).long_help(description(row, false));
+            command.arg(arg.hide_short_help(true).hide_long_help(!is_usual))
+        })
+}
+
+/// Adds the flags of the given parameters to a command, whose page has them all.
 pub(super) fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> Command {
     PARAMS
         .iter()
@@ -59,8 +84,9 @@ pub(super) fn arm_flags(command: Command) -> Command {
                     "Like --{}, but only for Azure Resource Manager",
                     row.flag
                 ))
-                .help_heading("Sign-in to Azure Resource Manager")
-                .hide_short_help(true),
+                .help_heading(help::SIGN_IN)
+                .hide_short_help(true)
+                .hide_long_help(true),
         )
     })
 }
@@ -106,8 +132,9 @@ pub(super) fn plain_settings(args: &[OsString]) -> Option<Settings> {
 fn arg(row: &'static ParamRow) -> Arg {
     let mut arg = Arg::new(row.flag)
         .long(row.flag)
-        .help(help(row))
-        .help_heading("Sign-in")
+        .help(row.help)
+        .long_help(description(row, true))
+        .help_heading(help::SIGN_IN)
         // Like kubelogin: the last one counts.
         .overrides_with(row.flag)
         .action(ArgAction::Set);
@@ -132,20 +159,25 @@ fn arg(row: &'static ParamRow) -> Arg {
     }
 }
 
-fn help(row: &ParamRow) -> String {
-    let mut help = row.help.to_owned();
+/// What help says of a parameter, with its variables: all of them, or only those that count in every mode.
+pub(super) fn description(row: &ParamRow, all_variables: bool) -> String {
+    let mut said = row.help.to_owned();
     if row.param == Param::Login {
         let names: Vec<_> = MODES.iter().map(|mode| mode.name).collect();
-        help.push_str(&format!(": {}", names.join(", ")));
+        said.push_str(&format!(": {}", names.join(", ")));
     }
     if row.param == Param::Environment {
-        help.push_str(&format!(": {}", clouds::names()));
+        said.push_str(&format!(": {}", clouds::names()));
     }
-    let names = row.variable_names();
+    let counts = |name: &&str| {
+        let mut variables = row.variables.iter();
+        all_variables || variables.any(|v| v.name == *name && v.when == When::Always)
+    };
+    let names: Vec<_> = row.variable_names().into_iter().filter(counts).collect();
     if !names.is_empty() {
-        help.push_str(&format!(" [env: {}]", names.join(", ")));
+        said.push_str(&format!(" [env: {}]", names.join(", ")));
     }
-    help
+    said
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, parser::ValueSource};
 
-use super::flags;
+use super::{flags, help};
 use crate::{
     error::Result,
     host::Host,
@@ -14,51 +14,7 @@ use crate::{
 
 /// Attaches the shared flags.
 pub(super) fn fleet_flags(command: Command) -> Command {
-    let command = command
-        .arg(
-            Arg::new("arm-login")
-                .long("arm-login")
-                .value_name("MODE")
-                .help("How to sign in to Azure Resource Manager, if different from --login")
-                .help_heading("Sign-in"),
-        )
-        .arg(
-            Arg::new("azure-config-dir")
-                .long("azure-config-dir")
-                .value_name("DIR")
-                .value_hint(ValueHint::DirPath)
-                .allow_hyphen_values(true)
-                .overrides_with("azure-config-dir")
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Configuration directory of the az whose account is used [env: AZURE_CONFIG_DIR]")
-                .help_heading("Sign-in"),
-        )
-        .arg(
-            Arg::new("only-subscription")
-                .long("subscription")
-                .short('s')
-                .value_name("ID|NAME")
-                .action(ArgAction::Append)
-                .help("Search only this subscription (repeatable)"),
-        )
-        .arg(tenant_flag())
-        .arg(
-            Arg::new("exclude-tenant")
-                .long("exclude-tenant")
-                .value_name("ID|DOMAIN")
-                .action(ArgAction::Append)
-                .conflicts_with(Param::TenantId.row().flag)
-                .help("Do not search this tenant (repeatable)"),
-        )
-        .arg(
-            Arg::new("concurrency")
-                .long("concurrency")
-                .value_name("N")
-                .value_parser(concurrency)
-                .default_value("16")
-                .help("Requests in flight at once"),
-        );
-    let command = flags::login_flags(command, |param| {
+    let command = flags::usual_login_flags(search_flags(command), |param| {
         !matches!(
             param,
             Param::TenantId
@@ -69,12 +25,68 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 | Param::EnvSecretsOnly
         )
     });
-    flags::arm_flags(command)
+    flags::arm_flags(arm_login(command))
         // A person names an account; that it is a hint is a detail of the protocol.
         .mut_arg(Param::LoginHint.row().flag, |arg| {
             arg.visible_alias("account")
         })
         .mut_arg("arm-login-hint", |arg| arg.visible_alias("arm-account"))
+}
+
+/// The flags that say where to search.
+fn search_flags(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("only-subscription")
+                .long("subscription")
+                .short('s')
+                .value_name("ID|NAME")
+                .action(ArgAction::Append)
+                .help("Search only this subscription (repeatable)")
+                .help_heading(help::SELECT),
+        )
+        .arg(tenant_flag())
+        .arg(
+            Arg::new("exclude-tenant")
+                .long("exclude-tenant")
+                .value_name("ID|DOMAIN")
+                .action(ArgAction::Append)
+                .conflicts_with(Param::TenantId.row().flag)
+                .help("Do not search this tenant (repeatable)")
+                .help_heading(help::SELECT),
+        )
+        .arg(
+            Arg::new("concurrency")
+                .long("concurrency")
+                .value_name("N")
+                .value_parser(concurrency)
+                .default_value("16")
+                .help("Requests at once, 1 to 256")
+                .help_heading(help::SELECT),
+        )
+}
+
+/// The flags of both sign-ins that `get-token` does not have.
+fn arm_login(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("arm-login")
+                .long("arm-login")
+                .value_name("MODE")
+                .help("How to sign in to Azure Resource Manager, if different from --login")
+                .help_heading(help::SIGN_IN),
+        )
+        .arg(
+            Arg::new("azure-config-dir")
+                .long("azure-config-dir")
+                .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
+                .allow_hyphen_values(true)
+                .overrides_with("azure-config-dir")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Configuration directory of the az whose account is used [env: AZURE_CONFIG_DIR]")
+                .help_heading(help::SIGN_IN),
+        )
 }
 
 /// `--tenant-id`, which also says where to search and may be repeated.
@@ -84,11 +96,9 @@ fn tenant_flag() -> Arg {
         .long(row.flag)
         .value_name("ID|DOMAIN")
         .action(ArgAction::Append)
-        .help(format!(
-            "Search only this tenant, and sign in to it if necessary (repeatable) [env: {}]",
-            row.variable_names().join(", ")
-        ))
-        .help_heading("Sign-in");
+        .help("Search only this tenant (repeatable)")
+        .long_help("Search only this tenant, and sign in to it if necessary (repeatable)")
+        .help_heading(help::SELECT);
     match row.short {
         Some(short) => flag.short(short),
         None => flag,

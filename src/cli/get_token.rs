@@ -6,7 +6,7 @@ use std::{io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{flags, interrupt::Interrupt, output::messages};
+use super::{flags, help, interrupt::Interrupt, output::messages};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, Version},
@@ -15,21 +15,35 @@ use crate::{
     ops::get_token::{self, Input, REFRESH_COMMAND},
 };
 
+const EXAMPLES: &str = "\
+Examples, with SERVER=6dae42f8-4368-4678-94ff-3960e28e3630, AKS's application:
+  kubectl aad get-token -l azurecli --server-id $SERVER
+  kubectl aad get-token -l devicecode --server-id $SERVER -t TENANT
+  kubectl aad get-token -l msi --server-id $SERVER --client-id IDENTITY";
+
+const NOTES: &str = "\
+kubectl runs this command: the users that `kubectl aad sync` and `kubectl aad convert-kubeconfig` write name it. It prints an \
+ExecCredential. Flags, variables and their precedence are those of Azure/kubelogin: a variable that is set wins over the \
+flag, unless --disable-environment-override or --env-secrets-only is given.
+
+`kubectl aad help login` has the modes, and what each needs.";
+
 /// The command's flags: kubelogin's, and one more.
 pub(super) fn command() -> Command {
     Command::new("get-token")
         .about("Get a token for kubectl, as Azure/kubelogin does")
-        .after_help(
-            "Prints an ExecCredential for kubectl. Flags, variables and their precedence are those of Azure/kubelogin: a \
-             variable that is set wins over the flag, unless --disable-environment-override or --env-secrets-only is \
-             given.",
-        )
         .defer(|command| {
-            flags::login_flags(command, |_| true).arg(
+            let command = flags::login_flags(command, |_| true).arg(
                 Arg::new("force-refresh")
                     .long("force-refresh")
                     .action(ArgAction::SetTrue)
-                    .help("Get a new token even if a cached one is valid"),
+                    .help("Get a new token even if a cached one is valid")
+                    .help_heading(help::SIGN_IN),
+            );
+            let command = command.before_help(EXAMPLES).after_long_help(NOTES);
+            help::short(
+                command,
+                &["login", "server-id", "tenant-id", "force-refresh"],
             )
         })
 }
@@ -68,7 +82,9 @@ pub(super) fn run(
 
 /// `renew-token`, which `get-token` starts and does not wait for.
 pub(super) fn refresh_command() -> Command {
-    Command::new(REFRESH_COMMAND).hide(true)
+    Command::new(REFRESH_COMMAND)
+        .about("Refresh a token in the background; get-token starts it")
+        .hide(true)
 }
 
 /// Runs `renew-token`.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Arg, ArgMatches, Command};
 
 use super::{
-    fleet_args,
+    fleet_args, help,
     interrupt::Interrupt,
     output::{self, Format},
     progress::Progress,
@@ -18,24 +18,37 @@ use crate::{
     ops::list::{ListRequest, list},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad list                      with the account of `az login`
+  kubectl aad list -s Production        one subscription
+  kubectl aad list -o json              for scripts";
+
+const NOTES: &str = "\
+These are the clusters that `kubectl aad sync` would sync, with the contexts that it wrote for them. Nothing is written.
+
+Exit codes: 0 done, 1 nothing could be listed, 2 usage error, 3 some tenants or subscriptions could not be searched.";
+
 /// The command's flags.
 pub(super) fn command() -> Command {
     Command::new("list")
         .about("List the AKS clusters you can reach")
-        .after_help(
-            "These are the clusters that `kubectl aad sync` would sync, with the contexts that it wrote for them. Nothing is written.\n\n\
-             Exit codes: 0 done, 1 nothing could be listed, 2 usage error, \
-             3 some tenants or subscriptions could not be searched.",
-        )
         .defer(|command| {
             let command = command.arg(
                 Arg::new("kubeconfig")
                     .long("kubeconfig")
                     .value_name("FILE")
                     .value_parser(clap::value_parser!(PathBuf))
-                    .help("Kubeconfig to look for contexts in, instead of those that kubectl reads"),
+                    .help("Kubeconfig to look for contexts in, instead of those that kubectl reads")
+                    .help_heading(help::SELECT),
             );
-            output::format_flag(fleet_args::fleet_flags(command))
+            let command = output::format_flag(fleet_args::fleet_flags(command))
+                .before_help(EXAMPLES)
+                .after_long_help(NOTES);
+            help::short(
+                command,
+                &["only-subscription", "tenant-id", "login", "output"],
+            )
         })
 }
 

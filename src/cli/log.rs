@@ -32,7 +32,11 @@ pub(super) fn flag() -> Arg {
         .default_missing_value("1")
         .value_parser(level)
         .global(true)
-        .help("Log to stderr in UTC: 1 steps, 5 requests, 8 requests as sent; never secrets")
+        .hide_short_help(true)
+        .help(
+            "Log to stderr, with times in UTC: 1 steps, 5 also each request with its duration and status, 8 also each \
+             request before it is sent; never secrets",
+        )
 }
 
 fn level(text: &str) -> Result<u8, &'static str> {

@@ -41,7 +41,7 @@ impl clap::ValueEnum for Format {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(match self {
             Self::Table => "table",
-            Self::Wide => "wide",
+            Self::Wide => return Some(PossibleValue::new("wide").help("all columns")),
             Self::Json => "json",
             Self::Yaml => "yaml",
             Self::Name => "name",
@@ -74,7 +74,7 @@ pub(super) fn format_flag(command: Command) -> Command {
             .value_name("FORMAT")
             .value_parser(clap::value_parser!(Format))
             .default_value("table")
-            .help("Format of the result on stdout: `wide` is a table with all columns"),
+            .help("Format"),
     )
 }
 
@@ -195,7 +195,7 @@ pub(super) fn json(document: &impl Serialize) -> String {
 ///
 /// # Errors
 /// If the emitter fails.
-fn yaml(document: &impl Serialize) -> Result<String> {
+pub(super) fn yaml(document: &impl Serialize) -> Result<String> {
     serde_saphyr::to_string(document).map_err(|e| Failure::new("could not write YAML").because(e))
 }
 

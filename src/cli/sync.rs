@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use futures::FutureExt;
 
 use super::{
-    fleet_args,
+    fleet_args, help,
     interrupt::Interrupt,
     output,
     progress::Progress,
@@ -25,17 +25,27 @@ use crate::{
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 
-const MORE: &str = "\
-Finds the clusters in every subscription that you can see and writes a context for each, whose user gets tokens from \
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad sync                      with the account of `az login`
+  kubectl aad sync -l devicecode        without az
+  kubectl aad sync -s Production        one subscription";
+
+const MORE_EXAMPLES: &str = "\
+Examples:
+  kubectl aad sync                      with the account of `az login`
+  kubectl aad sync -l devicecode        without az
+  kubectl aad sync -s Production        one subscription
+  kubectl aad sync --dry-run            what would change
+  kubectl aad sync -l spn --arm-login azurecli
+                                        find clusters as yourself, for contexts
+                                        that a pipeline uses";
+
+const NOTES: &str = "\
+Sync finds the clusters in every subscription that you can see and writes a context for each, whose user gets tokens from \
 `kubectl aad get-token`. Then it fetches the tokens, so that kubectl finds them in the cache. Entries that sync did not \
 write stay as they are. A current context that is set stays; if none is and exactly one cluster comes, it becomes the \
 current one.
-
-Examples:
-  kubectl aad sync                                   with the account of `az login`
-  kubectl aad sync --login devicecode                without az
-  kubectl aad sync --login spn --arm-login azurecli  find clusters as yourself, for a pipeline's contexts
-  kubectl aad sync --subscription Production --dry-run
 
 Tenants in which your account is a guest are searched with the same sign-in. If one requires more than that \
 or denies access, sync warns and continues; if you named it with --tenant-id, it is an error.
@@ -45,45 +55,61 @@ Exit codes: 0 done, 1 nothing could be done, 2 usage error, 3 some clusters fail
 
 /// The command's flags.
 pub(super) fn command() -> Command {
-    Command::new("sync")
-        .about(ABOUT)
-        .after_help(MORE)
-        .defer(|command| {
-            let command = command
-                .arg(
-                    Arg::new("kubeconfig")
-                        .long("kubeconfig")
-                        .value_name("FILE")
-                        .value_parser(clap::value_parser!(PathBuf))
-                        .help("Kubeconfig to write instead of the one that kubectl would write"),
-                )
-                .arg(switch(
-                    "local-accounts",
-                    "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
-                ))
-                .arg(switch(
-                    "public-fqdn",
-                    "Use the public address of private clusters that have one",
-                ))
-                .arg(
-                    Arg::new("allow-server-id")
-                        .long("allow-server-id")
-                        .value_name("ID")
-                        .action(ArgAction::Append)
-                        .value_parser(application)
-                        .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
-                )
-                .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
-                .arg(switch("dry-run", "Report what would change, and write nothing"))
-                .arg(
-                    switch(
-                        "quiet",
-                        "Print only what failed: no table, no progress, no counts; `-o json`, `yaml` and `name` print their result",
-                    )
-                    .short('q'),
-                );
-            output::format_flag(fleet_args::fleet_flags(command))
-        })
+    Command::new("sync").about(ABOUT).defer(|command| {
+        let command = own_flags(fleet_args::fleet_flags(command));
+        let command = output::format_flag(command)
+            .before_help(EXAMPLES)
+            .before_long_help(MORE_EXAMPLES)
+            .after_long_help(NOTES);
+        help::short(
+            command,
+            &[
+                "only-subscription",
+                "tenant-id",
+                "login",
+                "dry-run",
+                "output",
+            ],
+        )
+    })
+}
+
+fn own_flags(command: Command) -> Command {
+    let command = command
+        .arg(
+            Arg::new("kubeconfig")
+                .long("kubeconfig")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Kubeconfig to write instead of the one that kubectl would write"),
+        )
+        .arg(switch(
+            "local-accounts",
+            "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
+        ))
+        .arg(switch(
+            "public-fqdn",
+            "Use the public address of private clusters that have one",
+        ))
+        .arg(
+            Arg::new("allow-server-id")
+                .long("allow-server-id")
+                .value_name("ID")
+                .action(ArgAction::Append)
+                .value_parser(application)
+                .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
+        )
+        .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
+        .arg(switch("dry-run", "Report what would change, and write nothing"))
+        .arg(
+            switch("quiet", "Print only what failed")
+                .short('q')
+                .long_help("Print only what failed: no table, no progress, no counts; `-o json`, `yaml` and `name` print their result"),
+        );
+    let command = help::under(help::SELECT, command, &["local-accounts"]);
+    let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
+    let write = ["kubeconfig", "public-fqdn", "no-warm", "dry-run"];
+    help::under(help::WRITE, command, &write)
 }
 
 fn application(text: &str) -> Result<uuid::Uuid, &'static str> {

@@ -6,25 +6,34 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::counted;
 use crate::{
-    cli::output::say,
+    cli::{help, output::say},
     error::{EXIT_OK, Result},
     host::Host,
     near,
     ops::cache::{self, Selection},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad cache clear                            everything
+  kubectl aad cache clear --account ann@contoso.example
+  kubectl aad cache clear --context prod-weu         its access token";
+
 pub(super) fn command() -> Command {
-    super::filter_flags(Command::new("clear"))
+    let command = super::filter_flags(Command::new("clear"))
         .about("Delete cached tokens and sign-ins: all of them, or those that are selected")
+        .before_help(EXAMPLES)
         .arg(
             Arg::new("context")
                 .long("context")
                 .value_name("NAME")
                 .conflicts_with_all(["tenant", "account"])
-                .help(
-                    "Delete the access token of this context: the next command gets a new one, without \
+                .help("Only the access token of this context")
+                .long_help(
+                    "Only the access token of this context: the next command gets a new one, without \
                      prompting if possible",
-                ),
+                )
+                .help_heading(help::SELECT),
         )
         .arg(
             Arg::new("kubeconfig")
@@ -32,8 +41,10 @@ pub(super) fn command() -> Command {
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .requires("context")
-                .help("Kubeconfig that has the context [default: kubectl's]"),
-        )
+                .help("Kubeconfig that has the context [default: kubectl's]")
+                .help_heading(help::SELECT),
+        );
+    help::short(command, &["tenant", "account", "context", "kubeconfig"])
 }
 
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {

@@ -5,16 +5,27 @@ use serde::Serialize;
 
 use super::counted;
 use crate::{
-    cli::output::{self, say},
+    cli::{
+        help,
+        output::{self, say},
+    },
     error::{EXIT_OK, Result},
     host::{Host, timestamp::rfc3339},
     login::{CommandLine, Param, Settings},
     ops::cache::{self, CacheEntry, EntryKind, Listing},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  kubectl aad cache list
+  kubectl aad cache list --tenant contoso.example -o json";
+
 pub(super) fn command() -> Command {
-    super::filter_flags(output::format_flag(Command::new("list")))
+    let command = Command::new("list")
         .about("List what is cached, without the tokens")
+        .before_help(EXAMPLES);
+    let command = output::format_flag(super::filter_flags(command));
+    help::short(command, &["tenant", "account", "output"])
 }
 
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {

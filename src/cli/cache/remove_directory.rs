@@ -14,14 +14,15 @@ use crate::{
 /// kubelogin's `remove-cache-dir`.
 pub(in crate::cli) fn command() -> Command {
     Command::new("remove-cache-dir")
-        .about("Remove the token cache directory, like the kubelogin command of the same name")
+        .about("Remove the token cache directory")
+        .hide(true)
         .arg(directory_flag("cache-dir"))
 }
 
 /// kubelogin's older name for it.
 pub(in crate::cli) fn deprecated_command() -> Command {
     Command::new("remove-tokens")
-        .about("Remove the token cache directory (use remove-cache-dir)")
+        .about("The older name of remove-cache-dir")
         .hide(true)
         .arg(directory_flag("token-cache-dir"))
 }
