@@ -15,8 +15,8 @@ use std::{
 };
 
 use azure_sim::{
-    AKS_CLIENT_APP, AKS_SERVER_APP, Cluster, Endpoint, Fault, Files, Fleet, FleetSpec, PowerState,
-    Simulator, User,
+    AKS_CLIENT_APP, AKS_SERVER_APP, Cluster, Endpoint, Fault, Files, Fleet, FleetSpec, Simulator,
+    User,
 };
 use kubectl_aad::{Host, cli};
 
@@ -82,7 +82,6 @@ impl Demo {
             tenants: 2,
             subscriptions: 4,
             clusters: 13,
-            local_accounts: 0.08,
             ..FleetSpec::default()
         });
         let person = fleet.users[0].clone();
@@ -155,12 +154,9 @@ impl Demo {
         }
         let fleet = self.simulator.fleet();
         for tenant in &fleet.tenants {
-            let cluster = fleet.clusters.iter().find(|cluster| {
-                cluster.tenant_id == tenant.id
-                    && cluster.is_aad()
-                    && cluster.power_state == PowerState::Running
-            });
-            let context = &cluster.ok_or("no cluster of the tenant is running")?.name;
+            let mut clusters = fleet.clusters.iter();
+            let cluster = clusters.find(|cluster| cluster.tenant_id == tenant.id);
+            let context = &cluster.ok_or("the tenant has no cluster")?.name;
             self.say(
                 &format!(
                     "The token is in the cache already ({}):",
@@ -182,7 +178,7 @@ impl Demo {
             let denied = fleet
                 .clusters
                 .iter()
-                .filter(move |cluster| cluster.is_aad() && cluster.subscription_id == subscription);
+                .filter(move |cluster| cluster.subscription_id == subscription);
             denied.map(|cluster| cluster.id.clone()).collect::<Vec<_>>()
         });
         for id in lost {
@@ -225,6 +221,7 @@ impl Demo {
 
     fn stay(&self) -> Result {
         println!("\nThe simulator goes on. In another shell:");
+        println!("  unset KUBECONFIG");
         println!("  export PATH={}:$PATH", self.bin.display());
         for (name, value) in self.variables() {
             println!("  export {name}={}", value.display());
@@ -266,11 +263,9 @@ impl Demo {
         command
     }
 
-    fn variables(&self) -> [(&'static str, PathBuf); 6] {
-        let home = self.home.path();
+    fn variables(&self) -> [(&'static str, PathBuf); 5] {
         [
-            ("HOME", home.to_owned()),
-            ("KUBECONFIG", home.join("kubeconfig")),
+            ("HOME", self.home.path().to_owned()),
             ("SSL_CERT_FILE", self.files.ca.clone()),
             ("AZURE_ENVIRONMENT_FILEPATH", self.files.cloud.clone()),
             ("AZURE_SIM_CONTROL", self.simulator.control_url().into()),
