@@ -6,7 +6,7 @@ mod names;
 mod report;
 mod summary;
 
-use std::{io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
 
@@ -188,7 +188,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let stderr = Screen::of(host).err;
     if format == Format::Json {
         output::print(&output::json(&document::json(&report)?))?;
-        say(&report::failure_lines(&report, &stderr));
+        output::say_lines(&report::failure_lines(&report, &stderr));
     } else {
         let diff = diff::of_all(&report.changes)?;
         output::print(&diff)?;
@@ -199,19 +199,13 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
             with_diff: format == Format::Diff,
             home: host.home().ok(),
         };
-        say(&view.lines(&stderr));
+        output::say_lines(&view.lines(&stderr));
     }
     Ok(match report.count(UserAction::Failed) {
         0 => EXIT_OK,
         _ if report.has_only_failures() => EXIT_FAILED,
         _ => EXIT_PARTIAL,
     })
-}
-
-fn say(lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    // Without stderr there is nobody to tell.
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn format(matches: &ArgMatches) -> Format {
