@@ -8,7 +8,7 @@ use super::{
     flow_context::FlowContext,
     flows::Flow,
     lifetime::issued_on,
-    oauth::{Account, EntraError, Form, TokenError, Tokens, answer::user_name},
+    oauth::{Account, EntraError, Form, TokenError, Tokens},
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -304,7 +304,7 @@ fn name_in(tokens: &Tokens) -> Option<String> {
     let account = tokens.account.as_ref();
     account.and_then(|a| a.username.clone()).or_else(|| {
         let claims = jwt::claims(tokens.access.secret.expose())?;
-        user_name(&claims).map(str::to_owned)
+        jwt::user_name(&claims).map(str::to_owned)
     })
 }
 

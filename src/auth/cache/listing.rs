@@ -1,13 +1,7 @@
 //! Lists what is in the cache, except the tokens, and removes what a filter selects.
 
 use super::{PASSWORD, TokenCache, TokenRecord, USER, session};
-use crate::{
-    auth::{
-        oauth::answer::{text, user_name},
-        store,
-    },
-    jwt,
-};
+use crate::{auth::store, jwt};
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +26,13 @@ pub(crate) struct CacheEntry {
 }
 
 impl CacheEntry {
+    /// By what people see, and at last by file, so that the order is the same each time.
     fn order(&self) -> impl Ord {
-        (self.kind, &self.tenants, &self.account, &self.resource)
+        (
+            (self.kind, &self.tenants, &self.account, &self.resource),
+            (&self.family, &self.client, self.expires_on),
+            (self.is_beside, &self.name),
+        )
     }
 }
 
@@ -83,13 +82,9 @@ impl TokenRecord {
         // Nothing else tells whose the tokens of az and azd are.
         let claimed = || {
             let claims = jwt::claims(&self.access_token)?;
-            let application = || {
-                let claim = |name| text(&claims, name);
-                claim("appid").or_else(|| claim("azp"))
-            };
             let name = match key.client.is_empty() {
-                true => user_name(&claims).or_else(application),
-                false => user_name(&claims),
+                true => jwt::account_name(&claims),
+                false => jwt::user_name(&claims),
             };
             name.map(str::to_owned)
         };
@@ -229,6 +224,7 @@ mod tests {
         host::Host,
         secret::Secret,
     };
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     fn cache() -> TokenCache {
         let cache = tests::cache();
@@ -315,6 +311,73 @@ mod tests {
                 "SignIn one bob@example.com"
             ]
         );
+    }
+
+    /// A token of az with these claims.
+    fn of_az(claims: &str, resource: &str) -> (CacheKey, AccessToken) {
+        let key = CacheKey {
+            tenant: "t".into(),
+            family: "az".into(),
+            client: String::new(),
+            resource: resource.into(),
+            identity: "fingerprint".into(),
+            ..key()
+        };
+        let token = AccessToken {
+            secret: Secret::new(format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims))),
+            expires_on: 9_999,
+            refresh_on: None,
+        };
+        (key, token)
+    }
+
+    #[test]
+    fn tokens_of_az_tell_whose_they_are_and_are_removed_by_that() {
+        let cache = tests::cache();
+        let host = Host::with_env::<&str, &str>([]).at(0);
+        for (claims, resource) in [
+            (r#"{"upn":"ann@x","appid":"az","scp":"s"}"#, "1"),
+            (r#"{"appid":"app","idtyp":"app"}"#, "2"),
+            (r#"{"appid":"az","oid":"object","scp":"s"}"#, "3"),
+            ("no claims", "4"),
+        ] {
+            let (key, token) = of_az(claims, resource);
+            cache.put(&key, &token, None, &host).expect("kept");
+        }
+        let accounts = |cache: &TokenCache| -> Vec<_> {
+            let list = cache.list(&Filter::default()).into_iter();
+            list.map(|entry| entry.account.unwrap_or_default())
+                .collect()
+        };
+        assert_eq!(accounts(&cache), ["", "ann@x", "app", "object"]);
+        let ann = Filter {
+            account: Some("Ann@X".into()),
+            ..Filter::default()
+        };
+        assert_eq!(cache.remove(&ann), 1);
+        assert_eq!(accounts(&cache), ["", "app", "object"]);
+    }
+
+    #[test]
+    fn equal_entries_are_ordered_by_what_distinguishes_them() {
+        let entry = |expires_on, family: &str, name: &str| CacheEntry {
+            name: name.into(),
+            is_beside: false,
+            kind: EntryKind::AccessToken,
+            family: family.into(),
+            tenants: vec!["t".into()],
+            account: Some("ann@x".into()),
+            client: "c".into(),
+            resource: Some("r".into()),
+            expires_on,
+        };
+        let ordered = [
+            entry(Some(2), "az", "z"),
+            entry(Some(1), "user", "y"),
+            entry(Some(2), "user", "w"),
+            entry(Some(2), "user", "x"),
+        ];
+        assert!(ordered.is_sorted_by(|one, next| one.order() < next.order()));
     }
 
     #[test]

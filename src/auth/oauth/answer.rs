@@ -105,16 +105,10 @@ pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a
     fields.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The sign-in name in a token's claims.
-pub(crate) fn user_name(claims: &Map<String, Value>) -> Option<&str> {
-    let mut names = ["preferred_username", "upn", "unique_name"].into_iter();
-    names.find_map(|name| text(claims, name))
-}
-
 fn account(fields: &Map<String, Value>) -> Option<Account> {
     let id_claims = text(fields, "id_token").and_then(jwt::claims);
     let username = id_claims.as_ref().and_then(|claims| {
-        let name = user_name(claims).or_else(|| text(claims, "email"))?;
+        let name = jwt::user_name(claims).or_else(|| text(claims, "email"))?;
         Some(name.to_owned())
     });
     let home_id = text(fields, "client_info")

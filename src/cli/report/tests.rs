@@ -13,7 +13,11 @@ use crate::{
     error::Failure,
     fleet::{Action, Change, Cluster, ClusterRun, Findings, Planned, Skip, State},
     host::Host,
-    ops::sync::{FetchedToken, Search, SyncReport},
+    login::LoginMode,
+    ops::{
+        discovery::Search,
+        sync::{FetchedToken, SyncReport},
+    },
 };
 
 fn stream(width: usize, variables: &[(&str, &str)]) -> Stream {
@@ -68,6 +72,8 @@ fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -
         interrupted: false,
         search: Search {
             account: Some(account.to_owned()),
+            mode: LoginMode::AzureCli,
+            tenants: Vec::new(),
             subscriptions: 4,
         },
         elapsed: std::time::Duration::from_millis(2_100),
