@@ -29,7 +29,7 @@ use crate::{
         waiting::{ShowWaits, Wait},
     },
     ops::{
-        discovery::Warning,
+        discovery::{Search, Warning},
         get_token::Messages,
         observer::{Event, Observer},
     },
@@ -117,15 +117,12 @@ impl Progress {
     }
 
     /// Prints what could not be searched. If nothing was found, says what to check.
-    fn warn(&self, warnings: &[Warning], clusters: usize, subscriptions: usize) {
+    fn warn(&self, warnings: &[Warning], clusters: usize, search: &Search) {
         for line in warning_lines(warnings) {
             self.view.note(&line);
         }
         if clusters == 0 && warnings.is_empty() {
-            self.view.note(&format!(
-                "hint: no AKS cluster was found (subscriptions searched: {subscriptions}): \
-                 if you expect one, check the account, its roles and `--tenant-id`"
-            ));
+            self.view.note(&format!("hint: {}", search.no_cluster()));
         }
     }
 }
@@ -158,8 +155,8 @@ impl Observer for Progress {
             Event::Discovered {
                 warnings,
                 clusters,
-                subscriptions,
-            } => self.warn(warnings, clusters, subscriptions),
+                search,
+            } => self.warn(warnings, clusters, search),
             Event::Kubeconfigs(count) => self.view.step(|steps| {
                 steps.now = Step::FetchingKubeconfigs;
                 steps.kubeconfigs.add(count);

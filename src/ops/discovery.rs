@@ -18,6 +18,10 @@ use crate::{
     near,
 };
 
+mod search;
+
+pub(crate) use search::Search;
+
 /// How many tenants are signed in to at once: with `az` each is a process.
 const TENANTS_AT_ONCE: usize = 4;
 
@@ -228,8 +232,39 @@ impl<'a> Discovery<'a> {
                 _ => self.with_command(why, first),
             });
         }
-        check_filters(&self.known, &self.request.scope.subscriptions)
-            .map_err(|why| failures.into_iter().fold(why, Failure::because))
+        let with_failures = |why| failures.iter().fold(why, Failure::because);
+        if !self.known.iter().any(Subscription::is_enabled) {
+            let why = self.summary().no_subscription(self.request, &self.known);
+            return Err(self.with_sign_ins(with_failures(why)));
+        }
+        check_filters(&self.known, &self.request.scope.subscriptions).map_err(with_failures)
+    }
+
+    /// Adds how to get into the tenants that failed to the hint.
+    fn with_sign_ins(&self, why: Failure) -> Failure {
+        let failed = self.tenants.iter().find_map(|(tenant, read)| {
+            let failed = read.as_ref().err()?;
+            let failed = self.with_command(failed.clone(), tenant);
+            failed.hint_text().map(str::to_owned)
+        });
+        let hints = failed.into_iter().chain(why.hint_text().map(str::to_owned));
+        let hint = hints.collect::<Vec<_>>().join("; ");
+        why.hint(hint)
+    }
+
+    /// Who searched, and where.
+    pub(crate) fn summary(&self) -> Search {
+        let tenants = self.tenants.iter().filter(|(_, read)| read.is_ok());
+        let name = |tenant: &Tenant| {
+            let name = tenant.display_name.as_deref().or(tenant.argument());
+            name.map(str::to_owned)
+        };
+        Search {
+            account: self.arm.account().map(str::to_owned),
+            mode: self.request.arm_mode,
+            tenants: tenants.filter_map(|(tenant, _)| name(tenant)).collect(),
+            subscriptions: self.searched.len(),
+        }
     }
 
     /// What could not be searched.
@@ -317,11 +352,6 @@ impl<'a> Discovery<'a> {
             .filter(|(_, read)| read.is_ok())
             .map(|(subscription, _)| subscription.id.clone())
             .collect()
-    }
-
-    /// How many subscriptions were searched.
-    pub(crate) fn searched(&self) -> usize {
-        self.searched.len()
     }
 }
 

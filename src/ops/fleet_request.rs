@@ -218,6 +218,11 @@ impl FleetRequest {
             .collect()
     }
 
+    /// The command that shows whose account the sign-in to ARM uses; none if that is no other program's.
+    pub(crate) fn account_command(&self) -> Option<String> {
+        developer_tools::account_command(self.arm_mode, &self.host)
+    }
+
     /// The command that signs a person in to a tenant; none if the mode asks nobody.
     pub(crate) fn sign_in_command(&self, tenant: &str) -> Option<CommandLine> {
         if !self.arm_mode.row().interactive {

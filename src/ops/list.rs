@@ -48,7 +48,7 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
     observer.on(Event::Discovered {
         warnings: &warnings,
         clusters: clusters.len(),
-        subscriptions: discovery.searched(),
+        search: &discovery.summary(),
     });
     let unread = tell_contexts(request, &mut clusters);
     for warning in &unread {

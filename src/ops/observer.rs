@@ -1,6 +1,9 @@
 //! What a use case tells while it runs.
 
-use super::{discovery::Warning, get_token::Messages};
+use super::{
+    discovery::{Search, Warning},
+    get_token::Messages,
+};
 use crate::fleet::Tenant;
 
 /// Shows a person how far a use case is.
@@ -32,7 +35,7 @@ pub(crate) enum Event<'e> {
     Discovered {
         warnings: &'e [Warning],
         clusters: usize,
-        subscriptions: usize,
+        search: &'e Search,
     },
     /// This many user kubeconfigs will be fetched.
     Kubeconfigs(usize),

@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt};
 
 use self::{home_tenant::HomeTenant, kubeconfig::Kubeconfig};
 use super::{
-    discovery::{Discovery, Warning},
+    discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
     observer::{Event, Observer},
 };
@@ -59,14 +59,6 @@ pub(crate) struct SyncReport {
     pub(crate) elapsed: Duration,
 }
 
-/// Who searched, and how much.
-pub(crate) struct Search {
-    /// A person's sign-in name or an application's id, if ARM's token tells.
-    pub(crate) account: Option<String>,
-    /// How many subscriptions were searched.
-    pub(crate) subscriptions: usize,
-}
-
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
 ///
 /// Once `stop` is ready, writes what has been fetched and fetches no tokens.
@@ -96,7 +88,7 @@ pub(crate) async fn sync(
         observer.on(Event::Discovered {
             warnings: &warnings,
             clusters: clusters.len(),
-            subscriptions: discovery.searched(),
+            search: &discovery.summary(),
         });
     }
     observer.on(Event::Writing);
@@ -121,10 +113,7 @@ pub(crate) async fn sync(
         warnings,
         findings,
         interrupted: is_stopped(),
-        search: Search {
-            account: arm.account().map(str::to_owned),
-            subscriptions: discovery.searched(),
-        },
+        search: discovery.summary(),
         elapsed: fleet.host.elapsed(),
     })
 }

@@ -71,13 +71,33 @@ fn a_fleet_without_clusters_is_not_an_error_but_has_a_hint() {
     for command in ["sync", "list"] {
         let ran = run(&mut test_env.aad(&[command, "-e", CLOUD]));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(
-            ran.stderr.contains("no AKS cluster was found"),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains("sees no AKS cluster"), "{}", ran.stderr);
     }
     assert!(!test_env.kubeconfig().exists());
+}
+
+#[test]
+fn an_account_without_subscriptions_is_an_error_that_names_it_in_every_format() {
+    let test_env = TestEnv::with_fleet(fleet(0));
+    test_env
+        .simulator
+        .update(|fleet| fleet.subscriptions.clear());
+    let who = format!(
+        "error: `{}` (`azurecli`) sees no subscription",
+        test_env.user.upn
+    );
+    for command in ["sync", "list"] {
+        for format in ["table", "json", "name"] {
+            let ran = run(&mut test_env.aad(&[command, "-e", CLOUD, "-o", format]));
+            ran.assert_fails(1, &[&who, "`az account show`", "`Reader`", "`--tenant-id`"]);
+        }
+    }
+    let dir = test_env.path("az");
+    std::fs::rename(test_env.home().join(".azure"), &dir).expect("az has a directory");
+    let mut elsewhere = test_env.aad(&["list", "-e", CLOUD]);
+    let ran = run(elsewhere.env("AZURE_CONFIG_DIR", &dir));
+    let command = format!("`AZURE_CONFIG_DIR={} az account show`", dir.display());
+    ran.assert_fails(1, &[&who, &command]);
 }
 
 #[test]

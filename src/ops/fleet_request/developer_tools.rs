@@ -103,6 +103,15 @@ fn typed(host: &Host, dir: ConfigDir) -> impl Fn(&str) -> String {
     }
 }
 
+/// The command that shows the account of the program that this mode asks.
+pub(super) fn account_command(mode: LoginMode, host: &Host) -> Option<String> {
+    match mode {
+        LoginMode::AzureCli => Some(typed(host, AZ_CONFIG_DIR)("az account show")),
+        LoginMode::Azd => Some(typed(host, AZD_CONFIG_DIR)("azd auth login --check-status")),
+        _ => None,
+    }
+}
+
 /// The variables of an entry of this mode. An empty one means the default, whatever the shell has.
 pub(super) fn entry_variables(mode: LoginMode, host: &Host) -> Vec<(&'static str, String)> {
     let dir = |dir: ConfigDir| {

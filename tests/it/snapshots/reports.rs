@@ -149,9 +149,23 @@ fn a_name_that_matches_nothing_is_answered_with_near_ones_and_with_what_there_is
 fn list_and_sync_of_no_clusters() {
     let test_env = with_clusters(0);
     let mut page = Page::new(&test_env);
+    let (simulator, tenant) = (&test_env.simulator, &test_env.tenant);
     for command in ["list", "sync"] {
         page.run(&format!("{command} -e {CLOUD}"));
     }
+    page.note("no subscription is enabled");
+    simulator.update(|fleet| fleet.subscriptions[0].state = "Disabled".to_owned());
+    page.run(&format!("sync -e {CLOUD}"));
+    page.note("no subscription is visible");
+    simulator.update(|fleet| fleet.subscriptions.clear());
+    for command in ["list", "sync"] {
+        page.run(&format!("{command} -e {CLOUD} -o json"));
+    }
+    page.run(&format!(
+        "sync -e {CLOUD} --tenant-id {tenant} --subscription Production"
+    ));
+    page.run(&format!("list -e {CLOUD} --login devicecode"));
+    page.run(&format!("list -e {CLOUD} --login msi"));
     page.assert("no_clusters");
 }
 
