@@ -237,7 +237,8 @@ fn is_time_of_day(word: &str) -> bool {
 fn replace_milliseconds(text: &str) -> String {
     let mut words: Vec<&str> = text.split(' ').collect();
     for at in 1..words.len() {
-        let is_number = words[at - 1].bytes().all(|byte| byte.is_ascii_digit());
+        let number = words[at - 1];
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         if is_number && words[at].starts_with("ms") {
             words[at - 1] = "N";
         }

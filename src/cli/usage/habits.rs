@@ -79,6 +79,11 @@ static FLAGS: &[Habit] = &[
         hint: "use `-o json` and a program such as jq",
     },
     Habit {
+        commands: &["sync", "convert-kubeconfig"],
+        typed: &["--only-show-errors", "--silent"],
+        hint: "use `-q`",
+    },
+    Habit {
         commands: &[],
         typed: &["--verbose", "--debug"],
         hint: "`-v 1` logs steps, `-v 5` every request",

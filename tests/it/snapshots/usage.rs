@@ -50,6 +50,7 @@ fn flags_that_do_not_exist() {
             "sync --all",
             "sync --identity",
             "list --query x",
+            "sync --only-show-errors",
             "get-token -o json",
             "get-token --resource x",
             "cache list --debug",
