@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{flags, help};
+use super::{flags, help, interrupt};
 use crate::{
     error::Result,
     host::Host,
@@ -40,6 +40,7 @@ pub(super) fn command() -> Command {
 /// # Errors
 /// When the cache can't be opened or cleared, or the context is unknown.
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
+    interrupt::end_process();
     match matches.subcommand() {
         Some(("list", matches)) => list::run(matches, host),
         Some(("clear", matches)) => clear::run(matches, host),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
 
 use self::report::View;
-use super::{flags, help, output, screen::Screen};
+use super::{flags, help, interrupt, output, screen::Screen};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,
@@ -181,6 +181,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let input = input(matches, host)?;
     let format = format(matches);
     let by_context = !input.contexts.is_empty();
+    interrupt::end_process();
     let report = convert(input, host, &output::say)?;
     if let Some(kubeconfig) = &report.text {
         output::print(kubeconfig)?;

@@ -5,8 +5,13 @@
 use std::{io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, Command};
+use futures::future::LocalBoxFuture;
 
-use super::{flags, help, interrupt::Interrupt, output::messages};
+use super::{
+    flags, help,
+    interrupt::{self, Interrupt, say_interrupted},
+    output::messages,
+};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     exec_credential::{self, Version},
@@ -60,12 +65,13 @@ pub(super) fn run(
 ) -> Result<u8> {
     let version = Version::requested(host)?;
     let messages = messages(host.terminal().stderr);
+    let by_kubectl = exec_credential::is_called_by_kubectl(host);
     let input = Input {
         settings,
         settings_again,
         force_refresh,
         messages: &messages,
-        interruptible: |work| Box::pin(Interrupt::listen().or_exit(work)),
+        interruptible: &|work, runs_program| interruptible(work, runs_program, by_kubectl),
     };
     let output = get_token::run(input, host)?;
     let line = exec_credential::render(version, &output.token)?;
@@ -78,6 +84,23 @@ pub(super) fn run(
         get_token::refresh_in_foreground(settings_again(), host, &messages);
     }
     Ok(EXIT_OK)
+}
+
+/// Work that an interrupt ends. kubectl ends by itself at Ctrl-C: a line from here would come after the shell's prompt.
+fn interruptible<'w, T: 'w>(
+    work: LocalBoxFuture<'w, T>,
+    runs_program: bool,
+    by_kubectl: bool,
+) -> LocalBoxFuture<'w, T> {
+    match (runs_program, by_kubectl) {
+        (true, true) => Box::pin(Interrupt::listen().or_exit(work, || ())),
+        (true, false) => Box::pin(Interrupt::listen().or_exit(work, say_interrupted)),
+        (false, true) => work,
+        (false, false) => {
+            interrupt::end_process();
+            work
+        }
+    }
 }
 
 /// `renew-token`, which `get-token` starts and does not wait for.

@@ -4,6 +4,7 @@
 
 use tokio::sync::watch;
 
+use super::output;
 #[cfg(unix)]
 use crate::host::signals::is_ignored;
 use crate::{
@@ -48,20 +49,31 @@ impl Interrupt {
     /// If that fails, signals do what they do to any program.
     pub(super) fn listen() -> Self {
         let (sender, receiver) = watch::channel(None);
-        if let Err(why) = start(sender) {
+        let send = move |signal| {
+            sender.send_replace(Some(signal));
+        };
+        if let Err(why) = start(send) {
             tracing::debug!("{why}");
         }
         Self(receiver)
     }
 
     /// Runs `work`. An interrupt drops it, which ends the programs that it runs together with all that they started
-    /// (Ctrl-C does not reach them), and then ends this process.
-    pub(super) async fn or_exit<T>(mut self, work: impl Future<Output = T>) -> T {
+    /// (Ctrl-C does not reach them). Then `last` tells a person, and this process ends.
+    pub(super) async fn or_exit<T>(
+        mut self,
+        work: impl Future<Output = T>,
+        last: impl FnOnce(),
+    ) -> T {
         let stopped = tokio::select! {
             done = work => Ok(done),
             signal = self.wait() => Err(signal),
         };
-        stopped.unwrap_or_else(|signal| std::process::exit(signal.exit_code().into()))
+        stopped.unwrap_or_else(|signal| {
+            last();
+            // Not by returning: a name that is being looked up would keep the runtime.
+            std::process::exit(signal.exit_code().into())
+        })
     }
 
     /// Waits for the first interrupt.
@@ -79,8 +91,26 @@ impl Interrupt {
     }
 }
 
-/// Starts the thread and waits until it listens.
-fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
+/// Lets an interrupt end the process as soon as it holds no kubeconfig lock, after a last line.
+///
+/// If that fails, signals do what they do to any program.
+pub(super) fn end_process() {
+    let end = |signal: Signal| {
+        say_interrupted();
+        kubeconfig::exit_without_lock(signal.exit_code().into())
+    };
+    if let Err(why) = start(end) {
+        tracing::debug!("{why}");
+    }
+}
+
+/// The last line of a command that was interrupted and had nothing to write.
+pub(super) fn say_interrupted() {
+    output::say("interrupted");
+}
+
+/// Starts the thread, which gives the first signal to `receive`, and waits until it listens.
+fn start(receive: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
     let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
     let (ready, listening) = std::sync::mpsc::channel();
     let listen = move || -> Result<()> {
@@ -89,8 +119,7 @@ fn start(sender: watch::Sender<Option<Signal>>) -> Result<()> {
             let mut signals = Signals::new().map_err(failed)?;
             host::signals::disable_default_action();
             let _ = ready.send(());
-            let first = signals.next().await;
-            sender.send_replace(Some(first));
+            receive(signals.next().await);
             let second = signals.next().await;
             kubeconfig::exit_without_lock(second.exit_code().into())
         })

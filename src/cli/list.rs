@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{
     fleet_args, help,
-    interrupt::Interrupt,
+    interrupt::{Interrupt, say_interrupted},
     output::{self, Format},
     progress::Progress,
     report::ListDocument,
@@ -64,8 +64,12 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         fleet,
     };
     let progress = Progress::start(host, false);
-    let report =
-        host::runtime()?.block_on(Interrupt::listen().or_exit(list(&request, &progress)))?;
+    let interrupted = || {
+        progress.clear();
+        say_interrupted();
+    };
+    let listing = Interrupt::listen().or_exit(list(&request, &progress), interrupted);
+    let report = host::runtime()?.block_on(listing)?;
     drop(progress);
     let document = ListDocument::from(&report);
     let format = output::format(matches);

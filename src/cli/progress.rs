@@ -14,6 +14,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::{
+    narrow::Narrow,
     steps::{Step, Steps},
     waits::ActiveWaits,
 };
@@ -35,6 +36,7 @@ use crate::{
     },
 };
 
+mod narrow;
 mod steps;
 mod waits;
 
@@ -42,16 +44,16 @@ mod waits;
 const QUIET: Duration = Duration::from_millis(150);
 /// How often the line is drawn.
 const TICK: Duration = Duration::from_millis(100);
-/// The columns to the right of the line. The terminal writes `^C` there.
-const MARGIN: usize = 3;
 
 /// Shows the progress until it is dropped, which leaves nothing of it.
 pub(super) struct Progress {
     view: Arc<View>,
     is_terminal: bool,
-    /// The thread that draws the line, and what ends it.
-    drawing: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+    drawing: Mutex<Option<Drawing>>,
 }
+
+/// The thread that draws the line, and what ends it.
+type Drawing = (mpsc::Sender<()>, JoinHandle<()>);
 
 /// Where the progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +99,10 @@ impl Progress {
         } else {
             Mode::Quiet
         };
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(
+            None,
+            ProgressDrawTarget::term_like(Box::new(Narrow::stderr())),
+        );
         bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
         let view = Arc::new(View {
             mode,
@@ -112,7 +117,19 @@ impl Progress {
         Self {
             view,
             is_terminal,
-            drawing,
+            drawing: Mutex::new(drawing),
+        }
+    }
+
+    /// Ends it and leaves nothing of it.
+    pub(super) fn clear(&self) {
+        let mut drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((end, thread)) = drawing.take() {
+            drop(end);
+            let _ = thread.join();
+        }
+        if self.view.state().drawn.take().is_some() {
+            self.view.bar.finish_and_clear();
         }
     }
 
@@ -186,17 +203,11 @@ impl Observer for Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some((end, thread)) = self.drawing.take() {
-            drop(end);
-            let _ = thread.join();
-        }
-        if self.view.state().drawn.is_some() {
-            self.view.bar.finish_and_clear();
-        }
+        self.clear();
     }
 }
 
-fn start_drawing(view: Arc<View>) -> io::Result<(mpsc::Sender<()>, JoinHandle<()>)> {
+fn start_drawing(view: Arc<View>) -> io::Result<Drawing> {
     let (end, ended) = mpsc::channel();
     let draw = move || {
         let mut pause = QUIET;
@@ -273,7 +284,7 @@ impl View {
             self.stream,
             now - self.started,
             now,
-            columns_of_stderr(),
+            narrow::columns(),
         );
         if state.drawn.as_ref() != Some(&text) {
             self.bar.set_message(text.clone());
@@ -313,16 +324,15 @@ impl ShowWaits for View {
     }
 }
 
-/// What is shown `after` the start in a terminal this wide: the step and what holds it up. It is fitted, since a line that
+/// What is shown `after` the start in this many columns: the step and what holds it up. It is fitted, since a line that
 /// wraps can't be removed again.
 fn line(state: &State, stream: Stream, after: Duration, now: Instant, columns: usize) -> String {
-    let room = columns.saturating_sub(MARGIN);
     if state.waits.is_for_a_person() {
         // It stands still, so that the code can be copied.
-        return shorten("waiting for you to sign in", room, stream.ellipsis());
+        return shorten("waiting for you to sign in", columns, stream.ellipsis());
     }
     let spinner = spinner(stream, after);
-    let room = room.saturating_sub(width(&spinner));
+    let room = columns.saturating_sub(width(&spinner));
     let separator = stream.separator();
     let step = state.steps.text(separator);
     let wait = state.lock.clone().or_else(|| state.waits.text(now));

@@ -23,6 +23,8 @@ use crate::{
     },
 };
 
+mod interrupted;
+
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 
 const EXAMPLES: &str = "\
@@ -152,8 +154,11 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         stop.wait().await;
     };
     let stop = stop.boxed().shared();
-    let report = runtime.block_on(sync(&request, &progress, stop))?;
+    let report = runtime.block_on(sync(&request, &progress, stop));
+    // A name that is being looked up must not keep an interrupted run.
+    runtime.shutdown_background();
     drop(progress);
+    let report = report?;
     let document = SyncDocument::from(&report);
     let findings = FindingsLines::new(
         &report.findings,
@@ -173,7 +178,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     };
     output.print()?;
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
-        output::say("error: the sync was interrupted; run it again to finish");
+        output::say(&interrupted::last_line(&report, host));
         return Ok(signal.exit_code());
     }
     let failed =

@@ -51,13 +51,15 @@ pub(crate) struct Input<'a> {
     pub force_refresh: bool,
     /// How people are reached.
     pub messages: &'a Messages,
-    /// Lets a signal end work that runs another program, together with that program.
-    pub interruptible: Interruptible,
+    /// Lets a signal end the work, together with the program that it runs, if it does.
+    pub interruptible: Interruptible<'a>,
 }
 
-/// See [`Input::interruptible`].
-pub(crate) type Interruptible =
-    for<'w> fn(LocalBoxFuture<'w, Result<AccessToken>>) -> LocalBoxFuture<'w, Result<AccessToken>>;
+/// See [`Input::interruptible`]. Also gets whether the work runs another program, which Ctrl-C does not reach.
+pub(crate) type Interruptible<'a> = &'a dyn for<'w> Fn(
+    LocalBoxFuture<'w, Result<AccessToken>>,
+    bool,
+) -> LocalBoxFuture<'w, Result<AccessToken>>;
 
 /// The token.
 pub(crate) struct Output {
@@ -150,12 +152,9 @@ impl Call {
     }
 
     /// Fetches the token. Only this starts a runtime: a cached token needs none.
-    fn fetch(&self, interruptible: Interruptible) -> Result<AccessToken> {
-        let runtime = host::runtime()?;
-        match self.authenticator.runs_program() {
-            true => runtime.block_on(interruptible(Box::pin(self.token()))),
-            false => runtime.block_on(self.token()),
-        }
+    fn fetch(&self, interruptible: Interruptible<'_>) -> Result<AccessToken> {
+        let runs_program = self.authenticator.runs_program();
+        host::runtime()?.block_on(interruptible(Box::pin(self.token()), runs_program))
     }
 }
 

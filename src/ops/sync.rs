@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
 
-use self::{home_tenant::HomeTenant, kubeconfig::Kubeconfig};
+use self::{
+    home_tenant::HomeTenant,
+    kubeconfig::{Kubeconfig, Written},
+};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
@@ -53,6 +56,8 @@ pub(crate) struct SyncReport {
     pub(crate) warnings: Vec<Warning>,
     /// What else was found out about the kubeconfig.
     pub(crate) findings: Findings,
+    /// The kubeconfigs that hold the clusters' entries now; none for a dry run.
+    pub(crate) written_to: Vec<PathBuf>,
     pub(crate) interrupted: bool,
     pub(crate) search: Search,
     /// From the program's start.
@@ -96,7 +101,11 @@ pub(crate) async fn sync(
         true => coverage(&discovery, &clusters),
         false => Coverage::default(),
     };
-    let (clusters, findings) = kubeconfig.write(&clusters, &coverage)?;
+    let Written {
+        clusters,
+        findings,
+        files: written_to,
+    } = kubeconfig.write(&clusters, &coverage)?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();
@@ -112,6 +121,7 @@ pub(crate) async fn sync(
         tokens,
         warnings,
         findings,
+        written_to,
         interrupted: is_stopped(),
         search: discovery.summary(),
         elapsed: fleet.host.elapsed(),

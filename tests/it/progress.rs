@@ -3,12 +3,13 @@
 use std::{
     fs,
     process::{Child, Stdio},
+    time::Duration,
 };
 
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::env::{CLOUD, TestEnv, finished, first_words, run};
+use crate::env::{AtATerminal, CLOUD, Seen, Size, TIMEOUT, TestEnv, finished, first_words, run};
 
 fn fleet(clusters: usize) -> TestEnv {
     TestEnv::with_fleet(Fleet::generate(&FleetSpec {
@@ -85,4 +86,260 @@ fn at_a_terminal_the_log_has_the_place_of_the_bar() {
     );
     assert!(!ran.stderr.contains('\u{1b}'), "{}", ran.stderr);
     assert!(fs::exists(test_env.kubeconfig()).expect("readable"));
+}
+
+/// Starts `sync` at a terminal of this size.
+fn sync_at(test_env: &TestEnv, args: &[&str], size: Size) -> AtATerminal {
+    let sync = [&["sync", "-e", CLOUD, "--no-warm"], args].concat();
+    AtATerminal::start(test_env.typed(&sync), size)
+}
+
+/// Checks that nothing of the line with the progress is left.
+fn assert_no_trash(seen: &Seen) {
+    let text = seen.screen.text();
+    for left in [
+        "⠋",
+        "⠙",
+        "⠹",
+        "⠸",
+        "⠼",
+        "⠴",
+        "⠦",
+        "⠧",
+        "⠇",
+        "⠏",
+        "^C",
+        "fetching",
+        "searching",
+    ] {
+        assert!(!text.contains(left), "`{left}` in\n{text}");
+    }
+}
+
+const SIZES: [Size; 2] = [Size::SMALL, Size::LARGE];
+
+#[test]
+fn the_line_shows_each_step_with_its_counts_and_is_gone_at_the_end() {
+    for size in SIZES {
+        let test_env = fleet(2);
+        let simulator = &test_env.simulator;
+        let listing = simulator.hold(Fault::on(Endpoint::ManagedClusters));
+        let last = simulator.fleet().clusters[1].id.clone();
+        let fetching =
+            simulator.hold(Fault::on(Endpoint::ListClusterUserCredential).cluster(&last));
+        let running = sync_at(&test_env, &[], size);
+        running.wait_for("searching 0/1 subscriptions");
+        listing.release();
+        running.wait_for("fetching kubeconfigs 1/2");
+        fetching.release();
+        let seen = running.finish();
+        assert_eq!(seen.code, 0, "{}", seen.screen.text());
+        assert_no_trash(&seen);
+    }
+}
+
+#[test]
+fn a_throttled_subscription_is_named_with_a_countdown_in_one_line() {
+    for size in SIZES {
+        let mut fleet = Fleet::generate(&FleetSpec {
+            clusters: 3,
+            ..FleetSpec::default()
+        });
+        let name = "The sandbox of a team with a very long name, for tests of a very long line";
+        fleet.subscriptions[0].name = name.to_owned();
+        let test_env = TestEnv::with_fleet(fleet);
+        let throttled = Fault::on(Endpoint::ListClusterUserCredential).throttled(40);
+        test_env.simulator.faults().add(throttled);
+        let running = sync_at(&test_env, &[], size);
+        let screen = running.wait_for("next try in 39 s");
+        let line = screen.lines.last().expect("a line");
+        assert!(line.contains("0/3 · "), "{line}");
+        assert_eq!(screen.lines.len(), 1, "{}", screen.text());
+        let has_room = size.columns == Size::LARGE.columns;
+        assert_eq!(
+            line.contains(&format!("{name} is throttled by Azure")),
+            has_room,
+            "{line}"
+        );
+        running.interrupt();
+        let seen = running.finish();
+        assert_eq!(seen.code, 130);
+        assert_no_trash(&seen);
+        let last = seen.screen.lines.last().expect("a line");
+        assert_eq!(last, "interrupted: nothing was written");
+    }
+}
+
+#[test]
+fn before_a_cluster_is_found_an_interrupt_says_one_line() {
+    let test_env = fleet(1);
+    let _hold = test_env.simulator.hold(Fault::on(Endpoint::Tenants));
+    let running = sync_at(&test_env, &[], Size::SMALL);
+    running.wait_for("signing in to Azure");
+    running.interrupt();
+    let seen = running.finish();
+    assert_eq!(seen.code, 130);
+    assert_eq!(
+        seen.screen.lines,
+        ["interrupted: nothing was written"],
+        "{:?}",
+        seen.raw
+    );
+}
+
+#[test]
+fn what_was_fetched_before_an_interrupt_is_counted() {
+    let test_env = fleet(3);
+    let simulator = &test_env.simulator;
+    let last = simulator.fleet().clusters[2].id.clone();
+    let _hold = simulator.hold(Fault::on(Endpoint::ListClusterUserCredential).cluster(&last));
+    let running = sync_at(&test_env, &[], Size::LARGE);
+    running.wait_for("fetching kubeconfigs 2/3");
+    running.interrupt();
+    let seen = running.finish();
+    assert_eq!(seen.code, 130);
+    assert_no_trash(&seen);
+    let last = seen.screen.lines.last().expect("a line");
+    assert_eq!(
+        last,
+        "interrupted: 2 of 3 clusters were written to ~/.kube/config; run the command again to finish"
+    );
+}
+
+#[test]
+fn while_tokens_are_fetched_an_interrupt_keeps_what_was_written() {
+    let test_env = fleet(1);
+    let principal = &test_env.principal;
+    // The second token: the first one is ARM's.
+    let args = ["-l", "spn", "-e", CLOUD, "--tenant-id", &test_env.tenant];
+    let mut command = test_env.typed(&[&["sync"], &args[..]].concat());
+    command
+        .env("AZURE_CLIENT_ID", &principal.client_id)
+        .env("AZURE_CLIENT_SECRET", principal.secret());
+    let arm = test_env
+        .simulator
+        .hold(Fault::on(Endpoint::ManagedClusters));
+    let running = AtATerminal::start(command, Size::LARGE);
+    arm.wait_for(1, TIMEOUT);
+    let _tokens = test_env.simulator.hold(Fault::on(Endpoint::Token));
+    arm.release();
+    running.wait_for("fetching tokens 0/1");
+    running.interrupt();
+    let seen = running.finish();
+    assert_eq!(seen.code, 130);
+    assert_no_trash(&seen);
+    let last = seen.screen.lines.last().expect("a line");
+    assert_eq!(
+        last,
+        "interrupted: 1 of 1 cluster was written to ~/.kube/config; run the command again to finish"
+    );
+}
+
+#[test]
+fn list_and_get_token_end_with_one_line_at_an_interrupt() {
+    let test_env = fleet(1);
+    let clusters = test_env
+        .simulator
+        .hold(Fault::on(Endpoint::ManagedClusters));
+    let listing = AtATerminal::start(test_env.typed(&["list", "-e", CLOUD]), Size::SMALL);
+    listing.wait_for("searching 0/1 subscriptions");
+    listing.interrupt();
+    let seen = listing.finish();
+    assert_eq!(
+        (seen.code, seen.screen.lines),
+        (130, vec!["interrupted".to_owned()])
+    );
+    clusters.release();
+    let _tokens = test_env.simulator.hold(Fault::on(Endpoint::Token));
+    let secret = test_env.principal.secret();
+    let args = test_env.spn_args(&["--client-secret", secret, "--server-id", "s", "-e", CLOUD]);
+    let getting = AtATerminal::start(
+        test_env.typed(&[&["get-token"], &args[..]].concat()),
+        Size::SMALL,
+    );
+    _tokens.wait_for(1, TIMEOUT);
+    getting.interrupt();
+    let seen = getting.finish();
+    assert_eq!(seen.code, 130);
+    assert_eq!(seen.screen.lines, ["^Cinterrupted"]);
+}
+
+#[test]
+fn an_az_that_hangs_is_named() {
+    let test_env = fleet(1);
+    test_env.install_script("az", "#!/bin/sh\nexec sleep 600\n");
+    let running = sync_at(&test_env, &[], Size::SMALL);
+    running.wait_for("signing in to Azure · waiting for az");
+    running.interrupt();
+    let seen = running.finish();
+    assert_eq!(
+        seen.screen.lines,
+        ["interrupted: nothing was written"],
+        "{:?}",
+        seen.raw
+    );
+}
+
+#[test]
+fn who_holds_the_kubeconfig_is_named_in_the_line() {
+    let test_env = fleet(1);
+    let kubeconfig = test_env.kubeconfig();
+    fs::create_dir_all(kubeconfig.parent().expect("a directory")).expect("made");
+    let lock = kubeconfig.with_extension("lock");
+    fs::write(&lock, "").expect("a lock of kubectl");
+    let running = sync_at(&test_env, &[], Size::LARGE);
+    running.wait_for("waiting for the lock");
+    fs::remove_file(&lock).expect("ours");
+    let seen = running.finish();
+    assert_eq!(seen.code, 0);
+    assert!(
+        !seen.screen.text().contains("waiting"),
+        "{}",
+        seen.screen.text()
+    );
+}
+
+#[test]
+fn a_device_code_is_readable_and_the_line_says_who_is_waited_for() {
+    for size in SIZES {
+        let test_env = fleet(1);
+        let simulator = &test_env.simulator;
+        simulator.configure(|settings| settings.device_auto_approve = None);
+        let running = sync_at(&test_env, &["-l", "devicecode"], size);
+        let screen = running.wait_for("waiting for you to sign in");
+        let code = simulator.wait_for_user_code(TIMEOUT);
+        let text = screen.text();
+        assert!(text.contains(&code), "{text}");
+        // No word is broken, so that the address can be opened.
+        let address = format!("{}common/oauth2/deviceauth", simulator.authority_url());
+        assert!(
+            screen.lines.iter().any(|line| line.contains(&address)),
+            "{text}"
+        );
+        assert_eq!(
+            screen.lines.last().expect("a line"),
+            "waiting for you to sign in"
+        );
+        assert!(simulator.approve_device(&code, &test_env.user.upn));
+        let seen = running.finish();
+        assert_eq!(seen.code, 0, "{}", seen.screen.text());
+        assert!(
+            !seen.screen.text().contains("waiting"),
+            "{}",
+            seen.screen.text()
+        );
+        assert_no_trash(&seen);
+    }
+}
+
+#[test]
+fn a_dumb_terminal_gets_no_control_sequences() {
+    let test_env = fleet(1);
+    let latency = Fault::on(Endpoint::ManagedClusters).latency(Duration::from_millis(300));
+    test_env.simulator.faults().add(latency);
+    let mut command = test_env.typed(&["sync", "-e", CLOUD]);
+    command.env("TERM", "dumb");
+    let seen = AtATerminal::start(command, Size::SMALL).finish();
+    assert_eq!(seen.code, 0);
+    assert!(!seen.raw.contains('\u{1b}'), "{:?}", seen.raw);
 }

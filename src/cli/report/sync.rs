@@ -34,12 +34,13 @@ impl SyncOutput<'_> {
         let Screen { out, err } = &self.screen;
         let clusters = &self.report.clusters;
         let skipped = groups::skipped(clusters);
+        let found_nothing_yet = self.report.interrupted && clusters.is_empty();
         let on_screen = self.format.is_none() && out.size.is_some();
         if on_screen && !self.quiet {
             output::print_lines(&changed::lines(clusters, out))?;
         } else {
             let format = self.format.unwrap_or_default();
-            let table = || match self.quiet {
+            let table = || match self.quiet || found_nothing_yet {
                 true => String::new(),
                 false => self.document.table(format.width(out)),
             };
@@ -56,7 +57,7 @@ impl SyncOutput<'_> {
             }
         }
         output::say_lines(&groups::lines(&groups::tokens(&self.report.tokens), err));
-        if !self.quiet {
+        if !self.quiet && !found_nothing_yet {
             let summary = &self.document.summary;
             output::say_lines(&counts::lines(self.report, summary, self.dry_run, err));
             for line in &self.findings {

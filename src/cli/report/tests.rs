@@ -69,6 +69,7 @@ fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -
         tokens,
         warnings: Vec::new(),
         findings: Findings::default(),
+        written_to: Vec::new(),
         interrupted: false,
         search: Search {
             account: Some(account.to_owned()),

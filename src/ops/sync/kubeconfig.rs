@@ -25,6 +25,16 @@ pub(super) struct Kubeconfig<'a> {
     observer: &'a dyn Observer,
 }
 
+/// What was written, or would be.
+pub(super) struct Written {
+    /// As planned.
+    pub(super) clusters: Vec<ClusterRun>,
+    /// What was found out beside them.
+    pub(super) findings: Findings,
+    /// The files with the clusters' entries; none for a dry run.
+    pub(super) files: Vec<PathBuf>,
+}
+
 impl<'a> Kubeconfig<'a> {
     /// Finds the files and checks, before anybody signs in, that they can be read and written.
     ///
@@ -53,18 +63,13 @@ impl<'a> Kubeconfig<'a> {
         Ok(kubeconfig)
     }
 
-    /// Merges the clusters into their target files under client-go's locks, or plans it for a dry run. Returns the
-    /// clusters as planned, and what was found out beside them.
+    /// Merges the clusters into their target files under client-go's locks, or plans it for a dry run.
     ///
     /// The other files are not locked, because their directories may not be writable: they count as they were before.
     ///
     /// # Errors
     /// If a file can't be read, locked or written.
-    pub(super) fn write(
-        &self,
-        clusters: &[ClusterRun],
-        coverage: &Coverage,
-    ) -> Result<(Vec<ClusterRun>, Findings)> {
+    pub(super) fn write(&self, clusters: &[ClusterRun], coverage: &Coverage) -> Result<Written> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files(&texts)?;
@@ -78,10 +83,14 @@ impl<'a> Kubeconfig<'a> {
         if self.request.dry_run || locked.is_empty() {
             let documents = Document::parse_all(&texts, files)?;
             let plan = merge(&documents, &targets, clusters, coverage);
-            return Ok((plan.clusters, plan.findings));
+            return Ok(Written {
+                clusters: plan.clusters,
+                findings: plan.findings,
+                files: Vec::new(),
+            });
         }
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
-        let planned = file::update_all(&locked, &say, |current| {
+        let (clusters, findings) = file::update_all(&locked, &say, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);
                 if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
@@ -92,7 +101,11 @@ impl<'a> Kubeconfig<'a> {
             Ok((new, (plan.clusters, plan.findings)))
         })?;
         self.warn_of_readable_keys(&locked);
-        Ok(planned)
+        Ok(Written {
+            clusters,
+            findings,
+            files: locked,
+        })
     }
 
     fn target_files(&self, texts: &[String]) -> Result<TargetFiles> {
