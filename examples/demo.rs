@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn demo(stay: bool) -> Result {
-    println!("A simulated Azure in a temporary directory: about ten seconds, and nothing remains.");
+    println!("A simulated Azure in a temporary directory. It takes about ten seconds.");
     let demo = Demo::start()?;
     demo.sign_in()?;
     demo.first_sync()?;

@@ -34,6 +34,10 @@ fn the_demo_ends_each_step_as_it_says_and_leaves_nothing_behind() {
             "$ kubectl aad convert-kubeconfig --kubeconfig old"
         ]
     );
+    let own = |line: &&str| line.starts_with("$ ") || line.ends_with([':', '.']);
+    let said: Vec<_> = ran.stdout.lines().filter(own).collect();
+    assert!(said.len() > 10, "{}", ran.stdout);
+    assert!(said.iter().all(|line| line.len() <= 80), "{said:?}");
     let hints = ran.stderr.matches("hint: ask for the role").count();
     assert_eq!(hints, 1, "{}", ran.stderr);
     let left: Vec<_> = place.path().read_dir().expect("readable").collect();
