@@ -80,14 +80,18 @@ fn sync(test_env: &TestEnv, args: &[&str]) -> Ran {
     ran
 }
 
-/// The commands of the one line with these words.
-fn hinted<'t>(ran: &'t Ran, words: &str) -> Vec<&'t str> {
-    let lines = ran.stderr.lines().filter(|line| line.contains(words));
-    let [line] = lines.collect::<Vec<_>>()[..] else {
-        panic!("not one line with `{words}` in\n{}", ran.stderr);
-    };
-    let quoted = line.split('`').skip(1).step_by(2);
-    quoted.filter(|text| text.contains("kubectl ")).collect()
+/// The command that follows these words, which one line has: in backquotes, or on the next line.
+fn hinted<'t>(ran: &'t Ran, words: &str) -> &'t str {
+    assert_eq!(ran.stderr.matches(words).count(), 1, "{}", ran.stderr);
+    let (_, rest) = ran.stderr.split_once(words).expect("there once");
+    let (line, after) = rest.split_once('\n').expect("a line");
+    match line
+        .strip_suffix('`')
+        .and_then(|line| line.rsplit_once('`'))
+    {
+        Some((_, command)) => command,
+        None => after.lines().next().expect("a command").trim_start(),
+    }
 }
 
 fn action(report: &Value) -> &Value {

@@ -14,6 +14,18 @@ use crate::{
 const NAMED: usize = 10;
 /// How many pairs of contexts a line names.
 const PAIRS: usize = 3;
+/// The longest command that is part of a sentence, in characters. A longer one has a line of its own, which a terminal may
+/// wrap but nothing breaks: people paste it.
+const INLINE_COMMAND: usize = 60;
+
+/// A line for a person.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Line {
+    /// To be wrapped where the terminal ends.
+    Text(String),
+    /// Never broken.
+    Command(String),
+}
 
 /// The findings in a document. The field names are stable.
 #[derive(Serialize)]
@@ -131,39 +143,43 @@ impl<'a> FindingsLines<'a> {
     }
 
     /// All lines.
-    pub(in crate::cli) fn lines(&self) -> Vec<String> {
-        [self.duplicates(), self.gone(), self.current_context()].concat()
+    pub(in crate::cli) fn lines(&self) -> Vec<Line> {
+        let parts = [self.duplicates(), self.gone(), self.current_context()];
+        parts.into_iter().flatten().collect()
     }
 
-    fn current_context(&self) -> Vec<String> {
+    fn current_context(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         match &self.findings.current_context {
             CurrentContext::Set(name) if self.dry_run => {
-                lines.push(format!("the current context would be set to `{name}`"));
+                lines.push(Line::Text(format!(
+                    "the current context would be set to `{name}`"
+                )));
             }
             CurrentContext::Set(name) => {
                 let next = self.kubectl.clone().word("get").word("ns");
-                lines.push(format!("the current context is now `{name}`: try `{next}`"));
+                let said = format!("the current context is now `{name}`; next");
+                lines.extend(with_command(said, next.to_string()));
             }
             CurrentContext::Kept {
                 name,
                 exists: false,
-            } => lines.push(format!(
+            } => lines.push(Line::Text(format!(
                 "warning: the current context `{name}` does not exist"
-            )),
+            ))),
             CurrentContext::None | CurrentContext::Kept { .. } => {}
         }
         if let Some(name) = &self.findings.suggestion
             && !self.findings.current_context.is_usable()
             && !self.dry_run
         {
-            let choose = self.config("use-context", &[name]);
-            lines.push(format!("hint: to choose a context: `{choose}`"));
+            let choose = self.config("use-context", &[name]).to_string();
+            lines.extend(with_command("hint: to choose a context".to_owned(), choose));
         }
         lines
     }
 
-    fn gone(&self) -> Vec<String> {
+    fn gone(&self) -> Vec<Line> {
         let gone = &self.findings.gone;
         if gone.is_empty() {
             return Vec::new();
@@ -182,10 +198,9 @@ impl<'a> FindingsLines<'a> {
             _ => format!("if they were deleted, remove the entries of the first {NAMED}"),
         };
         let shown = &gone[..gone.len().min(NAMED)];
-        vec![
-            format!("{what}: {}", listed(&names, NAMED)),
-            format!("hint: {which}: `{}`", self.removal(shown)),
-        ]
+        let what = Line::Text(format!("{what}: {}", listed(&names, NAMED)));
+        let remove = with_command(format!("hint: {which}"), self.removal(shown));
+        std::iter::once(what).chain(remove).collect()
     }
 
     /// A command that removes the entries of contexts.
@@ -252,7 +267,7 @@ impl<'a> FindingsLines<'a> {
     }
 
     /// Only those for which this run adds a context: the others are no news.
-    fn duplicates(&self) -> Vec<String> {
+    fn duplicates(&self) -> Vec<Line> {
         let new = self.findings.duplicates.iter().filter(|one| one.added);
         let (admins, people): (Vec<_>, Vec<_>) = new.partition(|one| one.admin);
         let mut lines = Vec::new();
@@ -275,7 +290,7 @@ impl<'a> FindingsLines<'a> {
                     has.replace("has", "have")
                 ),
             };
-            lines.push(format!("{what}: {}", listed(&pairs, PAIRS)));
+            lines.push(Line::Text(format!("{what}: {}", listed(&pairs, PAIRS))));
         }
         if !admins.is_empty() {
             let names: Vec<_> = admins.iter().map(|one| one.context.as_str()).collect();
@@ -283,34 +298,49 @@ impl<'a> FindingsLines<'a> {
                 1 => "1 context with an administrator's credential leads to one of these clusters, too".to_owned(),
                 n => format!("{n} contexts with administrators' credentials lead to these clusters, too"),
             };
-            lines.push(format!("{what}: {}", listed(&names, PAIRS)));
+            lines.push(Line::Text(format!("{what}: {}", listed(&names, PAIRS))));
         }
         if let Some(first) = people.first().filter(|_| !self.dry_run) {
-            lines.push(self.how_to_merge(first));
+            lines.extend(self.how_to_keep_one(first));
         }
         lines
     }
 
-    fn how_to_merge(&self, duplicate: &Duplicate) -> String {
+    fn how_to_keep_one(&self, duplicate: &Duplicate) -> Vec<Line> {
         let Duplicate { context, ours, .. } = duplicate;
-        let mut hint = format!(
-            "hint: to keep only sync's context, under the old name: `{}; {}`",
-            self.config("delete-context", &[context]),
-            self.config("rename-context", &[ours, context]),
+        let mut lines = with_command(
+            "hint: to keep only sync's context, under the old name".to_owned(),
+            format!(
+                "{}; {}",
+                self.config("delete-context", &[context]),
+                self.config("rename-context", &[ours, context]),
+            ),
         );
         if duplicate.convertible && converts_without_flags(self.login) {
             let convert = self.convert.clone().flag("--context", context);
             let convert = convert.flag("--login", self.login.name());
-            hint.push_str(&format!(
-                "; to keep the old one too, without kubelogin: `{convert}`"
+            lines.extend(with_command(
+                "hint: to keep the old one too, without kubelogin".to_owned(),
+                convert.to_string(),
             ));
         }
-        hint
+        lines
     }
 
     fn config(&self, command: &str, names: &[&str]) -> CommandLine {
         let line = self.kubectl.clone().word("config").word(command);
         names.iter().fold(line, |line, name| line.word(name))
+    }
+}
+
+/// A sentence that ends with a command.
+fn with_command(said: String, command: String) -> Vec<Line> {
+    match command.chars().count() <= INLINE_COMMAND {
+        true => vec![Line::Text(format!("{said}: `{command}`"))],
+        false => vec![
+            Line::Text(format!("{said}:")),
+            Line::Command(format!("  {command}")),
+        ],
     }
 }
 
@@ -328,5 +358,61 @@ fn listed(names: &[&str], limit: usize) -> String {
     match names.len().saturating_sub(limit) {
         0 => shown,
         more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(name: &str) -> GoneContext {
+        GoneContext {
+            context: name.to_owned(),
+            cluster: Some(name.to_owned()),
+            user: Some(name.to_owned()),
+            id: String::new(),
+            file: "config".into(),
+        }
+    }
+
+    fn removal(gone: Vec<GoneContext>, windows: bool) -> String {
+        let findings = Findings {
+            gone,
+            ..Findings::default()
+        };
+        let host = Host::with_env([("KUBECONFIG", "a b")]);
+        let lines = FindingsLines {
+            windows,
+            ..FindingsLines::new(
+                &findings,
+                &host,
+                Some(Path::new("my file")),
+                LoginMode::AzureCli,
+                false,
+            )
+        };
+        match lines.lines().pop() {
+            Some(Line::Command(command)) => command.trim_start().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_entries_of_gone_contexts_are_removed_in_the_shell_that_people_have() {
+        assert_eq!(
+            removal(vec![gone("a")], false),
+            "kubectl --kubeconfig 'my file' config delete-context a; \
+             kubectl --kubeconfig 'my file' config delete-cluster a; \
+             kubectl --kubeconfig 'my file' config delete-user a"
+        );
+        let two = || vec![gone("a"), gone("b's")];
+        assert_eq!(
+            removal(two(), false),
+            r#"for name in a 'b'\''s'; do for kind in context cluster user; do kubectl --kubeconfig 'my file' config "delete-$kind" "$name"; done; done"#
+        );
+        assert_eq!(
+            removal(two(), true),
+            r#"foreach ($name in 'a','b''s') { foreach ($kind in 'context','cluster','user') { kubectl --kubeconfig 'my file' config "delete-$kind" $name } }"#
+        );
     }
 }

@@ -7,6 +7,7 @@ use super::{
     },
     changed, counts,
     document::SyncDocument,
+    findings::Line,
     groups,
 };
 use crate::{error::Result, ops::sync::SyncReport};
@@ -19,7 +20,7 @@ pub(in crate::cli) struct SyncOutput<'a> {
     /// The format that was asked for.
     pub(in crate::cli) format: Option<Format>,
     /// What else there is to say about the kubeconfig, and what to do next.
-    pub(in crate::cli) findings: Vec<String>,
+    pub(in crate::cli) findings: Vec<Line>,
     pub(in crate::cli) dry_run: bool,
     /// Whether only failures are shown to people.
     pub(in crate::cli) quiet: bool,
@@ -61,7 +62,10 @@ impl SyncOutput<'_> {
             let summary = &self.document.summary;
             output::say_lines(&counts::lines(self.report, summary, self.dry_run, err));
             for line in &self.findings {
-                output::say_lines(&err.wrapped(line));
+                match line {
+                    Line::Text(text) => output::say_lines(&err.wrapped(text)),
+                    Line::Command(command) => output::say(command),
+                }
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ fn after_a_first_sync_of_one_cluster_kubectl_needs_no_context() {
         json!({"name": name, "action": "set", "exists": true})
     );
     assert_eq!(kubectl.says(&["config", "current-context"]), *name);
-    let next = hinted(&first, "the current context is now")[0];
+    let next = hinted(&first, "the current context is now");
     assert!(kubectl.type_in(next).contains("kube-system"));
     assert_eq!(&kubectl.contexts(), std::slice::from_ref(name));
     // The second sync does not even write the same again.
@@ -41,7 +41,7 @@ fn a_context_that_a_person_unset_is_not_set_again() {
     let again = sync(&test_env, &[]);
     assert_eq!(action(&again.json(0)), "none");
     assert_eq!(test_env.kubeconfig_text(), text);
-    kubectl.type_in(hinted(&again, "to choose a context")[0]);
+    kubectl.type_in(hinted(&again, "to choose a context"));
     assert_eq!(kubectl.says(&["config", "current-context"]), name);
 }
 
@@ -83,7 +83,7 @@ fn of_several_files_the_current_context_is_set_where_kubectl_would_set_it() {
         let ours = holders();
         assert_eq!(ours.len(), 1);
         assert!(
-            hinted(&synced, "the current context is now")[0].starts_with("KUBECONFIG="),
+            hinted(&synced, "the current context is now").starts_with("KUBECONFIG="),
             "{}",
             synced.stderr
         );
@@ -146,7 +146,7 @@ fn a_current_context_that_does_not_exist_is_kept_and_told() {
             .kubeconfig_text()
             .contains("current-context: left # by me\n")
     );
-    kubectl.type_in(hinted(&synced, "to choose a context")[0]);
+    kubectl.type_in(hinted(&synced, "to choose a context"));
     let name = &test_env.simulator.fleet().clusters[0].name;
     assert_eq!(kubectl.says(&["config", "current-context"]), *name);
 }
@@ -221,7 +221,7 @@ fn a_current_context_that_the_layout_does_not_allow_costs_no_cluster() {
     let after = test_env.kubeconfig_text();
     assert!(after.starts_with(before), "{after}");
     let name = report["clusters"][0]["context"].as_str().expect("a name");
-    let choose = hinted(&synced, "to choose a context")[0];
+    let choose = hinted(&synced, "to choose a context");
     assert!(
         choose.ends_with(&format!(" use-context {name}")),
         "{choose}"
@@ -249,7 +249,7 @@ fn among_several_clusters_a_running_one_is_suggested() {
     let name_of_file = file.to_str().expect("UTF-8");
     let synced = sync(&test_env, &["--kubeconfig", name_of_file]);
     assert_eq!(action(&synced.json(0)), "none");
-    kubectl.type_in(hinted(&synced, "to choose a context")[0]);
+    kubectl.type_in(hinted(&synced, "to choose a context"));
     let current = ["--kubeconfig", name_of_file, "config", "current-context"];
     assert_eq!(kubectl.says(&current), names[1]);
     // A new one comes before those that are known.
@@ -268,7 +268,7 @@ fn among_several_clusters_a_running_one_is_suggested() {
         fleet.clusters.push(new);
     });
     let again = sync(&test_env, &["--kubeconfig", name_of_file]);
-    kubectl.type_in(hinted(&again, "to choose a context")[0]);
+    kubectl.type_in(hinted(&again, "to choose a context"));
     assert_eq!(kubectl.says(&current), "zz-new");
 }
 

@@ -85,7 +85,7 @@ fn contexts_of_az_for_clusters_of_the_fleet_are_told_when_a_second_one_is_added(
         ])
     );
     assert_eq!(action(&report), "kept");
-    let hint = hinted(&synced, "under the old name")[0];
+    let hint = hinted(&synced, "under the old name");
     assert!(!hint.contains("-admin"), "{hint}");
     // In JSON they stay; for people they are news once.
     let again = sync(&test_env, &[]);
@@ -108,7 +108,7 @@ fn the_old_context_can_be_converted_with_the_command_that_is_hinted() {
     fs::create_dir_all(test_env.path(".kube")).expect("made");
     fs::write(test_env.kubeconfig(), of_az(&server, &cluster.name)).expect("written");
     let synced = sync(&test_env, &[]);
-    let command = hinted(&synced, "under the old name")[1];
+    let command = hinted(&synced, "without kubelogin");
     let words = command.strip_prefix("kubectl aad ").expect("our command");
     let words: Vec<_> = words.split(' ').collect();
     let converted = run(&mut test_env.aad(&words));

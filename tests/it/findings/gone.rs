@@ -58,7 +58,7 @@ fn a_deleted_cluster_is_reported_and_the_hint_removes_its_entries() {
         .as_array()
         .and_then(|all| all.iter().find(|one| one["context"] == *second.name));
     assert_eq!(of_second.expect("it is gone")["user"], Value::Null);
-    kubectl.type_in(hinted(&synced, "if they were deleted")[0]);
+    kubectl.type_in(hinted(&synced, "if they were deleted"));
     let left = kubectl.contexts();
     assert_eq!(left.len(), 4, "{left:?}");
     assert!(left.contains(&"mine".to_owned()));
@@ -79,7 +79,7 @@ fn the_hint_for_many_gone_clusters_is_bounded_and_can_be_pasted() {
     test_env.simulator.update(|fleet| fleet.clusters.clear());
     for left in [4, 0] {
         let synced = sync(&test_env, &[]);
-        let hint = hinted(&synced, "were deleted")[0];
+        let hint = hinted(&synced, "were deleted");
         assert!(hint.len() < 500, "{hint}");
         kubectl.type_in(hint);
         assert_eq!(kubectl.contexts().len(), left);

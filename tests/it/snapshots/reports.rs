@@ -67,6 +67,42 @@ fn sync_in_every_format() {
     }
 }
 
+/// The current context, gone clusters, and contexts of others.
+#[test]
+fn sync_and_the_rest_of_the_kubeconfig() {
+    let test_env = with_clusters(3);
+    let mut page = Page::new(&test_env);
+    let sync = format!("sync -e {CLOUD} -o name");
+    let fleet = test_env.simulator.fleet();
+    let only = |count: usize| {
+        let clusters = fleet.clusters[..count].to_vec();
+        test_env.simulator.update(|fleet| fleet.clusters = clusters);
+    };
+    only(1);
+    page.note("the only cluster, a dry run");
+    page.run(&format!("{sync} --dry-run"));
+    page.note("the only cluster").run(&sync);
+    let of_az = test_env.kubeconfig_text();
+    only(3);
+    page.note("two more").run(&sync);
+    only(2);
+    page.note("one is deleted").run(&sync);
+    only(0);
+    page.note("all are deleted").run(&sync);
+    only(1);
+    let kubelogin = |text: &str| {
+        let text = text.replace("command: kubectl-aad", "command: kubelogin");
+        text.replace("- name: kubectl-aad", "- name: other")
+            .replace("    name: kubectl-aad", "    name: other")
+    };
+    std::fs::write(test_env.kubeconfig(), kubelogin(&of_az)).expect("written");
+    page.note("a context of others, a dry run");
+    page.run(&format!("{sync} --dry-run"));
+    page.note("a context of others").run(&sync);
+    page.note("it is no news").run(&sync);
+    page.assert("sync_findings");
+}
+
 /// A fleet of one tenant.
 fn with_clusters(clusters: usize) -> TestEnv {
     TestEnv::with_fleet(Fleet::generate(&FleetSpec {
