@@ -65,13 +65,15 @@ pub(super) fn run(
 ) -> Result<u8> {
     let version = Version::requested(host)?;
     let messages = messages(host.terminal().stderr);
-    let by_kubectl = exec_credential::is_called_by_kubectl(host);
     let input = Input {
         settings,
         settings_again,
         force_refresh,
         messages: &messages,
-        interruptible: &|work, runs_program| interruptible(work, runs_program, by_kubectl),
+        interruptible: &|work, runs_program| {
+            let by_kubectl = exec_credential::is_called_by_kubectl(host);
+            interruptible(work, runs_program, by_kubectl)
+        },
     };
     let output = get_token::run(input, host)?;
     let line = exec_credential::render(version, &output.token)?;

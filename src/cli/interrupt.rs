@@ -2,6 +2,8 @@
 //!
 //! The command acts on the first one. The second one ends the process and leaves no lock behind.
 
+use std::io::{IsTerminal as _, Write as _};
+
 use tokio::sync::watch;
 
 use super::output;
@@ -106,6 +108,11 @@ pub(super) fn end_process() {
 
 /// The last line of a command that was interrupted and had nothing to write.
 pub(super) fn say_interrupted() {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        // Over the `^C` that the terminal shows.
+        let _ = stderr.write_all(b"\r");
+    }
     output::say("interrupted");
 }
 

@@ -164,14 +164,14 @@ pub(super) fn try_say(line: &str) -> io::Result<()> {
 pub(super) fn messages(is_terminal: bool) -> Messages {
     Messages {
         prompt: Arc::new(try_say),
-        notice: notice(is_terminal, Arc::new(say)),
+        notice: notice(is_terminal, say),
         waits: Waits::default(),
     }
 }
 
 /// Returns a function that prints once, by `say`, that something optional failed: on a terminal, otherwise with `-v`,
 /// since nobody who reads a pipeline's log can fix it.
-pub(super) fn notice(is_terminal: bool, say: Notice) -> Notice {
+pub(super) fn notice(is_terminal: bool, say: impl Fn(&str) + Send + Sync + 'static) -> Notice {
     static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     Arc::new(move |line: &str| {
         let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);

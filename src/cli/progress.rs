@@ -195,7 +195,7 @@ impl Observer for Progress {
         let noting = Arc::clone(&self.view);
         Messages {
             prompt: Arc::new(move |line| view.prompt(line)),
-            notice: notice(self.is_terminal, Arc::new(move |line| noting.note(line))),
+            notice: notice(self.is_terminal, move |line| noting.note(line)),
             waits: Waits::shown_by(Arc::clone(&self.view) as Arc<dyn ShowWaits>),
         }
     }

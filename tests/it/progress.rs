@@ -261,7 +261,27 @@ fn list_and_get_token_end_with_one_line_at_an_interrupt() {
     getting.interrupt();
     let seen = getting.finish();
     assert_eq!(seen.code, 130);
-    assert_eq!(seen.screen.lines, ["^Cinterrupted"]);
+    assert_eq!(seen.screen.lines, ["interrupted"]);
+}
+
+#[test]
+fn an_interrupt_ends_a_wait_for_the_kubeconfigs_lock() {
+    let test_env = fleet(1);
+    let kubeconfig = test_env.kubeconfig();
+    fs::create_dir_all(kubeconfig.parent().expect("a directory")).expect("made");
+    fs::write(&kubeconfig, crate::support::kubeconfig(1)).expect("written");
+    fs::write(kubeconfig.with_extension("lock"), "").expect("a lock of kubectl");
+    let converting = AtATerminal::start(
+        test_env.typed(&["convert-kubeconfig", "-l", "azurecli"]),
+        Size::LARGE,
+    );
+    converting.wait_for("waiting for the lock");
+    converting.interrupt();
+    let seen = converting.finish();
+    assert_eq!(seen.code, 130);
+    let last = seen.screen.lines.last().expect("a line");
+    assert_eq!(last, "interrupted");
+    assert_eq!(test_env.kubeconfig_text(), crate::support::kubeconfig(1));
 }
 
 #[test]
