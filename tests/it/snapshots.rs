@@ -110,6 +110,11 @@ impl<'a> Page<'a> {
         self
     }
 
+    /// Adds text that is stable.
+    pub(crate) fn add_as_is(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     pub(crate) fn assert(&self, name: &str) {
         insta::with_settings!({
             snapshot_path => "snapshots",
@@ -119,7 +124,7 @@ impl<'a> Page<'a> {
     }
 
     /// `text` without what differs from run to run.
-    fn stable(&self, text: &str) -> String {
+    pub(crate) fn stable(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (from, to) in &self.literal {
             text = text.replace(from, to);
@@ -246,12 +251,19 @@ fn replace_milliseconds(text: &str) -> String {
     words.join(" ")
 }
 
+fn is_seconds(text: &str) -> bool {
+    let number = text.strip_suffix(" s");
+    number.is_some_and(|number| number.parse::<f64>().is_ok())
+}
+
 /// Replaces how long a sync took, which is the end of its last line.
 fn replace_durations(text: &str) -> String {
     let shown = |line: &str| {
         let separator = if line.contains(" · ") { " · " } else { " | " };
         match line.trim_end().rsplit_once(separator) {
-            Some((rest, time)) if time.ends_with(" s") => format!("{rest}{separator}1.0 s\n"),
+            Some((rest, time)) if is_seconds(time) => {
+                format!("{rest}{separator}1.0 s{}", &line[line.trim_end().len()..])
+            }
             _ => line.to_owned(),
         }
     };

@@ -8,8 +8,6 @@ use crate::{
     cli::{
         help,
         output::{self, say},
-        report::{self, Column},
-        screen::Screen,
     },
     error::{EXIT_OK, Result},
     host::{Host, timestamp::rfc3339},
@@ -33,11 +31,10 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = super::settings(matches, host);
     let listing = cache::list(&settings, &super::filter(matches), host)?;
-    let width = output::format(matches).width(&Screen::of(host).out);
     output::print_document(
         matches,
         &CacheDocument::from(&listing),
-        || table(&listing.entries, host.now(), width),
+        || table(&listing.entries, host.now()),
         || listing.entries.iter().map(name).collect(),
     )?;
     say(&format!(
@@ -148,21 +145,10 @@ fn name(entry: &CacheEntry) -> String {
     format!("{}/{account}/{}\n", kind(entry), entry.tenants.join(","))
 }
 
-/// The columns, and how late each is omitted where a terminal is narrow.
-const COLUMNS: [Column; 6] = [
-    Column::new("WHAT", 5),
-    Column::new("LOGIN", 3),
-    Column::new("TENANT", 2),
-    Column::new("ACCOUNT", 6),
-    Column::new("SERVER", 1),
-    Column::new("EXPIRES", 4),
-];
-
-/// The table, in at most `width` columns.
-fn table(entries: &[CacheEntry], now: i64, width: Option<usize>) -> String {
+fn table(entries: &[CacheEntry], now: i64) -> String {
     let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
     let rows = entries.iter().map(|entry| {
-        vec![
+        [
             kind(entry).to_owned(),
             entry.family.clone(),
             or_dash(&entry.tenants.join(",")),
@@ -173,7 +159,10 @@ fn table(entries: &[CacheEntry], now: i64, width: Option<usize>) -> String {
                 .map_or("-".to_owned(), |expires_on| left(expires_on, now)),
         ]
     });
-    report::table(&COLUMNS, rows.collect(), width)
+    output::table(
+        ["WHAT", "LOGIN", "TENANT", "ACCOUNT", "SERVER", "EXPIRES"],
+        rows,
+    )
 }
 
 /// The time from `now` to `expires_on`, both in Unix seconds.

@@ -11,14 +11,14 @@ const ELLIPSIS: &str = "...";
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct Column {
+pub(super) struct Column {
     pub(super) heading: &'static str,
     /// The larger, the later it is omitted.
     importance: u8,
 }
 
 impl Column {
-    pub(in crate::cli) const fn new(heading: &'static str, importance: u8) -> Self {
+    pub(super) const fn new(heading: &'static str, importance: u8) -> Self {
         Self {
             heading,
             importance,

@@ -53,6 +53,8 @@ pub(crate) struct Screen {
     /// The text of each row as a person sees it, without blanks at its end and without empty rows
     /// at the end of all.
     pub(crate) lines: Vec<String>,
+    /// Whether the terminal broke the row since it was full, for each of `lines`.
+    pub(crate) is_broken: Vec<bool>,
 }
 
 impl Screen {
@@ -61,12 +63,13 @@ impl Screen {
         let (height, width) = screen.size();
         let (height, width) = (height.get(), width.get());
         let mut rows = Vec::new();
-        let mut lines = Vec::new();
+        let (mut lines, mut is_broken) = (Vec::new(), Vec::new());
         let mut take = |screen: &vt100::Screen, row: u16| {
             let cells = (0..width).filter_map(|column| screen.cell(row, column).cloned());
             rows.push(cells.collect());
             let text = screen.rows(0, width).nth(row.into()).expect("a row");
             lines.push(text.trim_end().to_owned());
+            is_broken.push(screen.row_wrapped(row));
         };
         for above in (1..=screen.scrollback_len()).rev() {
             screen.set_scrollback(above);
@@ -78,7 +81,12 @@ impl Screen {
             lines.pop();
         }
         rows.truncate(lines.len());
-        Self { rows, lines }
+        is_broken.truncate(lines.len());
+        Self {
+            rows,
+            lines,
+            is_broken,
+        }
     }
 
     /// The lines, each with its end.
@@ -196,8 +204,10 @@ impl AtATerminal {
                 return screen;
             }
             let left = end.saturating_duration_since(Instant::now());
-            let may_come = !written.ended && !left.is_zero();
-            assert!(may_come, "`{text}` is not shown in\n{}", screen.text());
+            if written.ended || left.is_zero() {
+                drop(written);
+                panic!("`{text}` is not shown in\n{}", screen.text());
+            }
             let (_, changed) = &*self.written;
             (written, _) = changed.wait_timeout(written, left).expect(POISON);
         }
@@ -332,6 +342,7 @@ mod tests {
             "{:?}",
             seen.raw
         );
+        assert_eq!(seen.screen.is_broken, [false, true, false, false, false]);
         let bold = &seen.screen.rows[4][0];
         assert!(bold.bold() && bold.fgcolor() == vt100::Color::Idx(1));
         assert!(!seen.screen.rows[3][0].bold());
