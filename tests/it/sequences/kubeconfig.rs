@@ -112,10 +112,8 @@ fn initial_args(machine: &Machine, context: Context) -> Vec<String> {
         DeviceCode => "devicecode",
     };
     args.extend(["--login".into(), mode.into()]);
+    // `azurecli` has no use for the cloud; the mode that the entry is converted to has.
     args.extend(Machine::cloud_flags().map(str::to_owned));
-    if says.mode == AsAz {
-        args.drain(3..5);
-    }
     if let Some(client) = says.client {
         args.extend(["--client-id".into(), machine.client_id(client).into()]);
     }

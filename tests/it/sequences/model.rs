@@ -78,13 +78,18 @@ impl Entry {
         let says = match mode {
             AsAz => bare,
             AsApp(_) => by_flags(bare),
-            DeviceCode | Interactive => Says {
-                // `azurecli` has no client; its tenant is not taken over.
-                client: Some(last(&|old| old.mode != AsAz)?.client?),
-                tenant: Some(last(&|old| old.mode != AsAz)?.tenant?),
-                hint: last(&|old| asks_a_person(old.mode)).and_then(|old| old.hint),
-                ..bare
-            },
+            DeviceCode | Interactive => {
+                // `azurecli` has no client. AKS's own is the default for its own server.
+                let other = last(&|old| old.mode != AsAz);
+                let default = (!self.says.other_server).then_some(Aks);
+                Says {
+                    client: Some(other.and_then(|old| old.client).or(default)?),
+                    // An entry that is converted to `azurecli` loses its tenant.
+                    tenant: Some(self.says.tenant.or(other.and_then(|old| old.tenant))?),
+                    hint: last(&|old| asks_a_person(old.mode)).and_then(|old| old.hint),
+                    ..bare
+                }
+            }
         };
         Some((says, before))
     }
