@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_context_that_kubectl_does_not_see_is_none() {
-        let foreign = "- name: mine\n  context: {cluster: y}\n".to_owned();
+        let foreign = "- name: mine\n  context: {cluster: other}\n".to_owned();
         let hidden = [foreign, context("mine", "/a")];
         assert_eq!(known(&hidden, &["/a"]), [None]);
         let [foreign, own] = hidden;
