@@ -61,7 +61,7 @@ pub(super) fn failure(
     let error = decode_error(&answer.body);
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing))
-        .brief(brief(call, answer.status));
+        .brief(brief(call, answer.status, error.is_some()));
     let failure = match answer.status {
         429 => failure.code(Code::Throttled),
         500..=599 => failure.code(Code::Unavailable),
@@ -108,11 +108,11 @@ pub(super) fn failure(
     }
 }
 
-fn brief(call: Call<'_>, status: u16) -> String {
-    let verb = if status == 403 {
-        "may not"
-    } else {
-        "could not"
+/// What failed. Only ARM knows what somebody may do: a proxy's page may have the same status.
+fn brief(call: Call<'_>, status: u16, says_arm: bool) -> String {
+    let verb = match (status, says_arm) {
+        (403, true) => "may not",
+        _ => "could not",
     };
     format!("{verb} {} ({status})", call.brief)
 }
@@ -203,6 +203,18 @@ mod tests {
         assert!(shown.starts_with("error: could not list the clusters\n"));
         assert!(shown.contains("403 `AuthorizationFailed`: The client has no authorization"));
         assert!(shown.contains("hint: ask for the role `Reader` on the subscription; "));
+    }
+
+    #[test]
+    fn only_arm_says_what_somebody_may_not_do() {
+        let denied = r#"{"error":{"code":"AuthorizationFailed"}}"#;
+        for (status, body, brief) in [
+            (403, denied, "may not list clusters (403)"),
+            (403, "<html>", "could not list clusters (403)"),
+            (404, denied, "could not list clusters (404)"),
+        ] {
+            assert_eq!(refused(status, body).in_brief(), brief);
+        }
     }
 
     #[test]
