@@ -40,15 +40,16 @@ Getting started, after `az login`:
 /// failed.
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    let host = Arc::new(host);
     let done = match args.get(1..).and_then(called_by_kubectl) {
         Some(settings) => {
             let again = || called_by_kubectl(&args[1..]).unwrap_or_default();
-            get_token::run(&Arc::new(host), settings, &again, false)
+            get_token::run(&host, settings, &again, false)
         }
         None => match parse(&args) {
             Ok(matches) => {
                 log::start(&matches);
-                run(&matches, Arc::new(host))
+                run(&matches, Arc::clone(&host))
             }
             Err(stopped) => show(&stopped, &args, &Screen::of(&host)),
         },
@@ -56,8 +57,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // If stderr is closed, there is no way to report it.
-            let _ = write!(std::io::stderr(), "{}", failure.render());
+            let err = screen::Screen::of(&host).err;
+            let lines: Vec<_> = failure
+                .render()
+                .lines()
+                .map(|line| err.paint_label(line))
+                .collect();
+            output::say_lines(&lines);
             failure.exit_code()
         }
     }

@@ -150,6 +150,7 @@ impl Stream {
         let labels = [
             ("error:", Paint::Red),
             ("warning:", Paint::Yellow),
+            ("caused by:", Paint::Bold),
             ("hint:", Paint::Bold),
         ];
         let indent = line.len() - line.trim_start().len();

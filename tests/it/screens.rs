@@ -138,6 +138,19 @@ fn a_pipe_gets_the_table_without_color_unless_it_is_forced() {
 }
 
 #[test]
+fn the_labels_of_an_error_are_colored_at_a_terminal() {
+    let test_env = with_clusters(1);
+    for (variables, label) in [
+        (&[][..], "\u{1b}[31merror:\u{1b}[0m "),
+        (&[("NO_COLOR", "1")], "error: "),
+    ] {
+        let seen = seen(&test_env, Size::WIDE, &["-l", "nothing"], variables);
+        assert_eq!(seen.code, 2);
+        assert!(seen.raw.starts_with(label), "{}", seen.raw);
+    }
+}
+
+#[test]
 fn quiet_is_silent_where_nothing_failed_and_keeps_documents() {
     let test_env = with_clusters(2);
     for args in [&["-q"][..], &["-q", "-o", "wide"]] {
