@@ -318,6 +318,9 @@ impl<'a> Discovery<'a> {
         let Some(name) = tenant.argument() else {
             return why;
         };
+        if why.kind() == Kind::NotFound && !tenant.entered {
+            return self.with_near_tenants(why, name);
+        }
         if tenant.entered || !needs_a_person(&why) {
             return why;
         }
@@ -333,6 +336,23 @@ impl<'a> Discovery<'a> {
             "{sign_in}; to exclude it, use `--exclude-tenant {}`",
             quoted(name)
         ))
+    }
+
+    /// Adds the tenants that may have been meant to the hint.
+    fn with_near_tenants(&self, why: Failure, name: &str) -> Failure {
+        let known = self.request.known_tenants();
+        let question = near::did_you_mean(name, &known);
+        let known = match known.is_empty() {
+            true => None,
+            false => Some(format!("az has accounts in {}", near::some_of(&known))),
+        };
+        let hint = why.hint_text().map(str::to_owned);
+        let hints: Vec<_> = [hint, known].into_iter().flatten().collect();
+        match (question, hints.join("; ")) {
+            (None, hints) if hints.is_empty() => why,
+            (None, hints) => why.hint(hints),
+            (Some(question), hints) => why.hint(format!("{question} otherwise {hints}")),
+        }
     }
 
     /// Whether a person may be asked to sign in to a tenant: a named one, else the sign-in's own.

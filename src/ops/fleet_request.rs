@@ -223,6 +223,11 @@ impl FleetRequest {
         developer_tools::account_command(self.arm_mode, &self.host)
     }
 
+    /// The tenants that the program which the sign-in to ARM asks has accounts in, if it tells.
+    pub(crate) fn known_tenants(&self) -> Vec<String> {
+        developer_tools::known_tenants(self.arm_mode, &self.host)
+    }
+
     /// The command that signs a person in to a tenant; none if the mode asks nobody.
     pub(crate) fn sign_in_command(&self, tenant: &str) -> Option<CommandLine> {
         if !self.arm_mode.row().interactive {

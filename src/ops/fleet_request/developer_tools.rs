@@ -1,7 +1,11 @@
 //! Pins the account and the cloud of `az` and `azd` for a run and the entries that it writes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -12,10 +16,13 @@ use crate::{
     },
     clouds::{CLOUDS, CloudRow},
     error::{Failure, Result},
-    host::Host,
+    host::{Host, file},
     login::{CommandLine, LoginMode, Param, Settings},
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},
 };
+
+/// The largest profile of az that is read, in bytes: it has about 1 KB a subscription.
+const PROFILE_LIMIT: u64 = 64 << 20;
 
 /// Returns the machine with the directories and the cloud of the tools that the modes use, and the cloud of the first.
 ///
@@ -110,6 +117,29 @@ pub(super) fn account_command(mode: LoginMode, host: &Host) -> Option<String> {
         LoginMode::Azd => Some(typed(host, AZD_CONFIG_DIR)("azd auth login --check-status")),
         _ => None,
     }
+}
+
+/// The tenants of the accounts that az has, by domain, else by id; empty for other modes and if they can't be read.
+pub(super) fn known_tenants(mode: LoginMode, host: &Host) -> Vec<String> {
+    let read = || {
+        let path = AZ_CONFIG_DIR.find(host).ok()?.join("azureProfile.json");
+        let bytes = file::read(&path, PROFILE_LIMIT).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).ok()
+    };
+    let profile = (mode == LoginMode::AzureCli).then(read).flatten();
+    let tenant = |subscription: &Value| {
+        let text = |name: &str| subscription.get(name)?.as_str().map(str::to_owned);
+        text("tenantDefaultDomain").or_else(|| text("tenantId"))
+    };
+    let tenants: BTreeSet<_> = profile
+        .as_ref()
+        .and_then(|profile| profile.get("subscriptions")?.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(tenant)
+        .collect();
+    tenants.into_iter().collect()
 }
 
 /// The variables of an entry of this mode. An empty one means the default, whatever the shell has.

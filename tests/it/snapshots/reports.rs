@@ -167,6 +167,7 @@ fn a_name_that_matches_nothing_is_answered_with_near_ones_and_with_what_there_is
     page.run(&format!(
         "list -e {CLOUD} -o name --exclude-tenant fabrikan.onmicrosoft.com"
     ));
+    page.run(&format!("list -e {CLOUD} -t contosso.onmicrosoft.com"));
     page.note("a context");
     page.run("convert-kubeconfig --context prod");
     page.run("cache clear --context prod");
