@@ -178,7 +178,8 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     };
     output.print()?;
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
-        output::say(&interrupted::last_line(&report, host));
+        let line = interrupted::last_line(&report, host);
+        output::say_lines(&Screen::of(host).err.wrapped(&line));
         return Ok(signal.exit_code());
     }
     let failed =
