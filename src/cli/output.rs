@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Command, builder::PossibleValue, parser::ValueSource
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::screen::Stream;
+use super::screen::{Stream, columns_of_stderr, wrap};
 use crate::{
     error::{Failure, Result, printable},
     host::Waits,
@@ -163,10 +163,19 @@ pub(super) fn try_say(line: &str) -> io::Result<()> {
 /// How a sign-in reaches people. `is_terminal` is whether stderr is one.
 pub(super) fn messages(is_terminal: bool) -> Messages {
     Messages {
-        prompt: Arc::new(try_say),
+        prompt: match is_terminal {
+            true => Arc::new(prompt_at_a_terminal),
+            false => Arc::new(try_say),
+        },
         notice: notice(is_terminal, say),
         waits: Waits::default(),
     }
+}
+
+/// Shows a person what to do. The terminal would break an address in two.
+fn prompt_at_a_terminal(line: &str) -> io::Result<()> {
+    let lines = wrap(&printable(line), columns_of_stderr(), 0);
+    lines.iter().try_for_each(|line| try_say(line))
 }
 
 /// Returns a function that prints once, by `say`, that something optional failed: on a terminal, otherwise with `-v`,

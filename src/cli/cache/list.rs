@@ -8,6 +8,7 @@ use crate::{
     cli::{
         help,
         output::{self, say},
+        screen::Screen,
     },
     error::{EXIT_OK, Result},
     host::{Host, timestamp::rfc3339},
@@ -37,10 +38,8 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         || table(&listing.entries, host.now()),
         || listing.entries.iter().map(name).collect(),
     )?;
-    say(&format!(
-        "tokens are stored in {}",
-        listing.store.description()
-    ));
+    let stored = format!("tokens are stored in {}", listing.store.description());
+    output::say_lines(&Screen::of(host).err.wrapped(&stored));
     if let Some(problem) = &listing.problem {
         say(&problem.as_warning());
     }
