@@ -61,7 +61,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
             let lines: Vec<_> = failure
                 .render()
                 .lines()
-                .map(|line| err.paint_label(line))
+                .flat_map(|line| err.wrapped(line))
                 .collect();
             output::say_lines(&lines);
             failure.exit_code()

@@ -10,10 +10,10 @@ use clap::{Arg, ArgMatches, Command, builder::PossibleValue, parser::ValueSource
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::screen::{Stream, columns_of_stderr, wrap};
+use super::screen::{Screen, Stream, columns_of_stderr, wrap};
 use crate::{
     error::{Failure, Result, printable},
-    host::Waits,
+    host::{Host, Waits},
     ops::get_token::{Messages, Notice},
 };
 
@@ -144,6 +144,11 @@ pub(super) fn print(text: &str) -> Result<()> {
 /// Prints a line to standard error without control characters. Ignores errors: there is nowhere to report them.
 pub(super) fn say(line: &str) {
     let _ = try_say(line);
+}
+
+/// Prints a message to standard error, broken between words where a terminal ends.
+pub(super) fn say_wrapped(message: &str, host: &Host) {
+    say_lines(&Screen::of(host).err.wrapped(message));
 }
 
 /// Prints lines to standard error that are printable and may be colored. Ignores errors, as [`say`] does.

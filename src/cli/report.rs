@@ -16,5 +16,7 @@ mod tests;
 
 pub(super) use document::{ListDocument, SyncDocument};
 pub(super) use findings::FindingsLines;
+pub(super) use fitted::Column;
 pub(super) use sync::SyncOutput;
+pub(super) use table::table;
 pub(super) use warnings::warning_lines;

@@ -133,15 +133,16 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     let fleet = fleet_args::read("sync", matches, host)?;
     for (flag, mode) in fleet.unused_flags() {
-        output::say(&format!("warning: {}", no_effect(&flag, &mode)));
+        output::say_wrapped(&format!("warning: {}", no_effect(&flag, &mode)), host);
     }
     fleet.check_complete()?;
     let secrets = fleet.secrets_for_variables();
     for (param, variable) in &secrets {
-        output::say(&format!(
+        let warning = format!(
             "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
             param.dashed()
-        ));
+        );
+        output::say_wrapped(&warning, host);
     }
     // Contexts that still need a secret get no tokens.
     let request = Arc::new(request(matches, fleet, secrets.is_empty()));
@@ -178,8 +179,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     };
     output.print()?;
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
-        let line = interrupted::last_line(&report, host);
-        output::say_lines(&Screen::of(host).err.wrapped(&line));
+        output::say_wrapped(&interrupted::last_line(&report, host), host);
         return Ok(signal.exit_code());
     }
     let failed =

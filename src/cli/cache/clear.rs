@@ -6,7 +6,10 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::counted;
 use crate::{
-    cli::{help, output::say},
+    cli::{
+        help,
+        output::{say, say_wrapped},
+    },
     error::{EXIT_OK, Result},
     host::Host,
     near,
@@ -58,7 +61,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
                 .account
                 .and_then(|account| other_accounts(&account, &cleared.other_accounts))
             {
-                say(&hint);
+                say_wrapped(&hint, host);
             }
         }
         (0, _) => {}
@@ -68,11 +71,12 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         )),
     }
     if cleared.unreadable > 0 {
-        say(&format!(
+        let deleted = format!(
             "deleted {} that could not be read here, of whatever account: damaged, or encrypted with another machine's \
              key or a lost one",
             counted(cleared.unreadable, "record", "records")
-        ));
+        );
+        say_wrapped(&deleted, host);
     }
     Ok(EXIT_OK)
 }

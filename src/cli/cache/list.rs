@@ -7,7 +7,8 @@ use super::counted;
 use crate::{
     cli::{
         help,
-        output::{self, say},
+        output::{self, say_wrapped},
+        report::{self, Column},
         screen::Screen,
     },
     error::{EXIT_OK, Result},
@@ -32,33 +33,32 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let settings = super::settings(matches, host);
     let listing = cache::list(&settings, &super::filter(matches), host)?;
+    let width = output::format(matches).width(&Screen::of(host).out);
     output::print_document(
         matches,
         &CacheDocument::from(&listing),
-        || table(&listing.entries, host.now()),
+        || table(&listing.entries, host.now(), width),
         || listing.entries.iter().map(name).collect(),
     )?;
     let stored = format!("tokens are stored in {}", listing.store.description());
-    output::say_lines(&Screen::of(host).err.wrapped(&stored));
+    say_wrapped(&stored, host);
     if let Some(problem) = &listing.problem {
-        say(&problem.as_warning());
+        say_wrapped(&problem.as_warning(), host);
     }
-    tell_of_other_files(&listing, &settings);
+    tell_of_other_files(&listing, &settings, host);
     Ok(EXIT_OK)
 }
 
 /// Tells of what this store's own files are not.
-fn tell_of_other_files(listing: &Listing, settings: &Settings) {
+fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
     let beside = listing.entries.iter().filter(|e| e.is_beside).count();
     if beside > 0 {
         let files = match listing.store.kind().is_encrypted() {
             true => "plain files, of a machine without a key store or of `--token-store file`",
             false => "encrypted files",
         };
-        say(&format!(
-            "note: {} there in {files}",
-            counted(beside, "record is", "records are")
-        ));
+        let records = counted(beside, "record is", "records are");
+        say_wrapped(&format!("note: {records} there in {files}"), host);
     }
     if listing.unreadable > 0 {
         // Without these flags it would clear another cache.
@@ -67,11 +67,12 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings) {
         let clear = CommandLine::new("kubectl aad cache clear")
             .flag_some(&Param::CacheDir.dashed(), directory)
             .flag_some(&Param::TokenStore.dashed(), store);
-        say(&format!(
+        let note = format!(
             "note: {} can't be read here: encrypted with another machine's key or a lost one, or damaged; `{clear}` \
              deletes them, too",
             counted(listing.unreadable, "more record", "more records")
-        ));
+        );
+        say_wrapped(&note, host);
     }
 }
 
@@ -144,10 +145,21 @@ fn name(entry: &CacheEntry) -> String {
     format!("{}/{account}/{}\n", kind(entry), entry.tenants.join(","))
 }
 
-fn table(entries: &[CacheEntry], now: i64) -> String {
+/// The columns, and how late each is omitted where a terminal is narrow.
+const COLUMNS: [Column; 6] = [
+    Column::new("WHAT", 5),
+    Column::new("LOGIN", 3),
+    Column::new("TENANT", 2),
+    Column::new("ACCOUNT", 6),
+    Column::new("SERVER", 1),
+    Column::new("EXPIRES", 4),
+];
+
+/// The table, in at most `width` columns.
+fn table(entries: &[CacheEntry], now: i64, width: Option<usize>) -> String {
     let or_dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
     let rows = entries.iter().map(|entry| {
-        [
+        vec![
             kind(entry).to_owned(),
             entry.family.clone(),
             or_dash(&entry.tenants.join(",")),
@@ -158,10 +170,7 @@ fn table(entries: &[CacheEntry], now: i64) -> String {
                 .map_or("-".to_owned(), |expires_on| left(expires_on, now)),
         ]
     });
-    output::table(
-        ["WHAT", "LOGIN", "TENANT", "ACCOUNT", "SERVER", "EXPIRES"],
-        rows,
-    )
+    report::table(&COLUMNS, rows.collect(), width)
 }
 
 /// The time from `now` to `expires_on`, both in Unix seconds.

@@ -11,14 +11,14 @@ const ELLIPSIS: &str = "...";
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Column {
+pub(in crate::cli) struct Column {
     pub(super) heading: &'static str,
     /// The larger, the later it is omitted.
     importance: u8,
 }
 
 impl Column {
-    pub(super) const fn new(heading: &'static str, importance: u8) -> Self {
+    pub(in crate::cli) const fn new(heading: &'static str, importance: u8) -> Self {
         Self {
             heading,
             importance,

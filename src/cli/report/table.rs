@@ -83,7 +83,12 @@ impl ClusterRow {
     }
 }
 
-fn table(columns: &[Column], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+/// A table of `rows`, in at most `width` columns.
+pub(in crate::cli) fn table(
+    columns: &[Column],
+    rows: Vec<Vec<String>>,
+    width: Option<usize>,
+) -> String {
     let headings = columns.iter().map(|column| column.heading);
     let Some(width) = width else {
         return output::table(headings, rows);

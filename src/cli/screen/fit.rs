@@ -2,6 +2,11 @@
 
 use unicode_width::UnicodeWidthStr;
 
+/// What the commands in hints run.
+const PROGRAMS: [&str; 8] = [
+    "az", "azd", "chmod", "kubectl", "openssl", "rm", "sudo", "unset",
+];
+
 /// How many columns a text takes.
 pub(in crate::cli) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
@@ -47,13 +52,24 @@ fn suffix(text: &str, columns: usize) -> &str {
 /// The lines of a text, broken between words so that each takes at most `columns`; each but the first begins with `indent`
 /// spaces.
 ///
-/// What is in backquotes is not broken if a line can hold it: people paste it. A longer word is broken where a terminal
-/// would break it.
+/// What is in backquotes is not broken if a line can hold it: people paste it. A longer command has a line of its own, which is
+/// wider than `columns`, since a shell would not read it as one with a line break in it. A longer word is broken where a
+/// terminal would break it.
 pub(in crate::cli) fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
     let indent = indent.min(columns / 2);
     let mut lines = vec![String::new()];
     for part in parts(text) {
         let fits = |part: &str| width(part) <= columns.saturating_sub(indent);
+        if !fits(part) && is_command(part) {
+            if lines.last().is_some_and(|line| !line.trim().is_empty()) {
+                lines.push(" ".repeat(indent));
+            }
+            lines
+                .last_mut()
+                .expect("there is a first line")
+                .push_str(part);
+            continue;
+        }
         let pieces = match fits(part) {
             true => vec![part],
             false => part.split(' ').collect(),
@@ -63,6 +79,14 @@ pub(in crate::cli) fn wrap(text: &str, columns: usize, indent: usize) -> Vec<Str
         }
     }
     lines
+}
+
+/// Whether what is in backquotes runs a program that hints name.
+fn is_command(part: &str) -> bool {
+    let program = part
+        .strip_prefix('`')
+        .and_then(|quoted| quoted.split_once(' '));
+    program.is_some_and(|(program, _)| PROGRAMS.contains(&program))
 }
 
 /// Adds a piece to the last line, or to new ones.
@@ -146,6 +170,11 @@ mod tests {
             wrap("run `a bb ccc dddd`", 8, 2),
             ["run `a", "  bb ccc", "  dddd`"]
         );
+        assert_eq!(
+            wrap("hint: run `az login --tenant x`, then retry", 16, 2),
+            ["hint: run", "  `az login --tenant x`,", "  then retry"]
+        );
+        assert_eq!(wrap("`az login x`", 8, 2), ["`az login x`"]);
         assert_eq!(wrap("abcdefgh", 4, 1), ["abcd", " efg", " h"]);
         assert_eq!(wrap("", 4, 1), [""]);
     }
@@ -165,7 +194,7 @@ mod tests {
             let text = printable(&text);
             let lines = wrap(&text, columns, indent);
             for line in &lines {
-                prop_assert!(width(line) <= columns, "{line:?}");
+                prop_assert!(width(line) <= columns || is_command(line.trim_start()), "{line:?}");
             }
             let letters = |text: &str| text.replace(' ', "");
             prop_assert_eq!(letters(&lines.concat()), letters(&text));

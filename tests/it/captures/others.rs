@@ -55,3 +55,18 @@ fn convert_with_equal_failures() {
     capture.of("convert-kubeconfig -l azurecli", |_| ());
     capture.assert("convert");
 }
+
+/// Errors that end a command.
+#[test]
+fn errors() {
+    let test_env = test_env(3);
+    let mut capture = Capture::new(&test_env);
+    for line in [
+        "sync --login azcli",
+        "sync -e AzureChina",
+        &format!("sync -e {CLOUD} -s Production"),
+    ] {
+        capture.of(line, |_| ());
+    }
+    capture.assert("errors");
+}
