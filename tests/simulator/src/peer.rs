@@ -18,6 +18,9 @@ enum Then {
 /// The tests that lacked something, by what they did then and what it is.
 type Lacking = BTreeMap<(Then, &'static str), BTreeSet<String>>;
 
+/// Stands for the right to mount.
+const MOUNT: &str = "mount";
+
 static LACKING: Mutex<Lacking> = Mutex::new(BTreeMap::new());
 
 /// Finds the real program `name`: what `AAD_PEER_<NAME>` names, else the one on `PATH`.
@@ -53,16 +56,14 @@ fn find(name: &'static str, then: Then) -> Option<PathBuf> {
         .map(|directory| directory.join(format!("{name}{}", env::consts::EXE_SUFFIX)))
         .find(|path| path.is_file());
     if found.is_none() {
-        lacks(name, then, "`.ci/peers` installs what it can");
+        lacks(name, then);
     }
     found
 }
 
 /// Whether this process may mount file systems and act as other users, in a mount namespace of its
-/// own. If not, the test returns, and the run ends with a line that names it.
-///
-/// # Panics
-/// If it may not and `AAD_REQUIRE_PEERS=1`.
+/// own. If not, the test returns, and the run ends with a line that names it: no installation can
+/// give a machine this right, so `AAD_REQUIRE_PEERS` does not ask for it.
 pub fn may_mount() -> bool {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation=private"]);
@@ -70,17 +71,22 @@ pub fn may_mount() -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let may = command.status().is_ok_and(|status| status.success());
     if !may {
-        lacks("mount as root", Then::Nothing, "run the tests as root");
+        remember(MOUNT, Then::Nothing);
     }
     may
 }
 
-/// Remembers what the current test lacks, or fails it if it may lack nothing.
-fn lacks(what: &'static str, then: Then, remedy: &str) {
+/// Remembers that the current test lacks a program, or fails it if it may lack none.
+fn lacks(program: &'static str, then: Then) {
     assert!(
         env::var_os("AAD_REQUIRE_PEERS").is_none_or(|value| value != "1"),
-        "`{what}` is missing; {remedy}"
+        "`{program}` is missing; `.ci/peers` installs what it can"
     );
+    remember(program, then);
+}
+
+/// Remembers what the current test lacks.
+fn remember(what: &'static str, then: Then) {
     let test = std::thread::current().name().unwrap_or("?").to_owned();
     let mut lacking = LACKING.lock().expect("no test panics while it holds this");
     lacking.entry((then, what)).or_default().insert(test);
