@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{output, screen::Stream};
+use super::{output, screen::Stream, usage::without_secret};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     near,
@@ -103,7 +103,7 @@ fn no_help(command: &Command, word: &str) -> Failure {
         names.push(LOGIN);
     }
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    let failure = Failure::usage(format!("there is no help about `{word}`"));
+    let failure = Failure::usage(format!("there is no help about `{}`", without_secret(word)));
     match quoted.is_empty() {
         true => failure.hint("see `kubectl aad help`"),
         false => failure.hint(near::hint(

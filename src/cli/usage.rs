@@ -3,6 +3,7 @@
 //! No value of an unknown flag is shown, and no stray word beside a secret's flag: either may be a secret.
 
 mod habits;
+mod secrets;
 
 use std::{error::Error as _, ffi::OsString};
 
@@ -11,7 +12,10 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{error::Failure, login::PARAMS, near};
+use crate::{error::Failure, near};
+
+pub(super) use secrets::without_secret;
+use secrets::{secret_flags, without_value};
 
 /// The error for what clap refuses in these arguments, the program's name first.
 pub(super) fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
@@ -39,7 +43,7 @@ pub(super) fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
         ErrorKind::ValueValidation => {
             let failure = Failure::usage(format!(
                 "`{}` is not a value of {flag}",
-                text(ContextKind::InvalidValue)
+                without_secret(text(ContextKind::InvalidValue))
             ));
             match error.source() {
                 Some(advice) => failure.hint(advice.to_string()),
@@ -156,7 +160,7 @@ impl<'a> Place<'a> {
         let failure = match self.has_secret_flag() {
             true => Failure::usage("an argument is not the value of any flag")
                 .because("a value with spaces needs quotes, and an empty one needs `--flag=`"),
-            false => Failure::usage(format!("unexpected argument `{typed}`")),
+            false => Failure::usage(format!("unexpected argument `{}`", without_secret(typed))),
         };
         let hint = match habits::word(self.command.get_name(), typed) {
             Some(hint) if typed != "help" => hint.to_owned(),
@@ -208,7 +212,7 @@ impl<'a> Place<'a> {
     }
 
     fn unknown_command(&self, typed: &str) -> Failure {
-        let failure = Failure::usage(format!("unknown command `{typed}`"));
+        let failure = Failure::usage(format!("unknown command `{}`", without_secret(typed)));
         if std::ptr::eq(self.command, self.root)
             && let Some(hint) = habits::command(typed)
         {
@@ -225,7 +229,10 @@ impl<'a> Place<'a> {
     fn invalid_value(&self, flag: &str, value: &str, possible: &[String]) -> Failure {
         let failure = match value {
             "" => Failure::usage(format!("{flag} needs a value")),
-            value => Failure::usage(format!("`{value}` is not a value of {flag}")),
+            value => Failure::usage(format!(
+                "`{}` is not a value of {flag}",
+                without_secret(value)
+            )),
         };
         failure.hint(match possible {
             [] => self.see_help(),
@@ -274,49 +281,5 @@ impl<'a> Place<'a> {
         let args = self.args.iter().map(|arg| arg.to_string_lossy());
         args.into_iter()
             .any(|arg| secret_flags().any(|flag| arg.starts_with(&format!("--{flag}"))))
-    }
-}
-
-/// The flags of secrets, without dashes.
-fn secret_flags() -> impl Iterator<Item = &'static str> {
-    let rows = PARAMS.iter().filter(|row| row.secret);
-    rows.flat_map(|row| [Some(row.flag), row.arm_flag])
-        .flatten()
-}
-
-/// An unknown flag without what may be its value: `--pasword:x` and `--passwordx` may hold a secret.
-fn without_value(flag: &str) -> String {
-    let end = flag.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
-    let name = &flag[..end.unwrap_or(flag.len())];
-    let merged = secret_flags()
-        .map(|secret| format!("--{secret}"))
-        .filter(|secret| name.starts_with(secret))
-        .max_by_key(String::len);
-    match merged {
-        Some(secret) if secret.len() < name.len() => format!("{secret}…"),
-        _ => name.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_a_value_is_cut_from_a_flag() {
-        for (typed, shown) in [
-            ("--subscripton", "--subscripton"),
-            ("--pasword=x", "--pasword"),
-            ("--pasword:x", "--pasword"),
-            ("--passwordx", "--password…"),
-            ("--client-secretx", "--client-secret…"),
-            (
-                "--client-certificate-passwordx",
-                "--client-certificate-password…",
-            ),
-            ("-x", "-x"),
-        ] {
-            assert_eq!(without_value(typed), shown);
-        }
     }
 }

@@ -144,6 +144,18 @@ fn an_error_in_what_is_typed_shows_no_secret() {
         "convert-kubeconfig --password hunter2 --all --context x",
         "get-token --client-certificate-password=hunter2 --legacy=perhaps",
         "cache list --client-secret=hunter2",
+        "cache client-secret=hunter2",
+        "client-secret=hunter2 sync",
+        "sync AZURE_CLIENT_SECRET=hunter2",
+        "help client-secret=hunter2",
+        "sync client-secret=hunter2",
+        "sync \u{2014}client-secret=hunter2",
+        "sync -o client-secret=hunter2",
+        "sync --concurrency client-secret=hunter2",
+        "sync --Client-Secrethunter2",
+        "sync --client_secrethunter2",
+        "sync --client-secerthunter2",
+        "sync --secrethunter2",
     ] {
         let ran = typed(line);
         assert_eq!(ran.code, 2, "{line}: {}", ran.stderr);
