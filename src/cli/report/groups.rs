@@ -1,5 +1,7 @@
 //! What failed or was skipped, grouped by cause: 30 clusters without a role are one group with one hint.
 
+use std::collections::HashMap;
+
 use super::{
     super::screen::{Mark, Stream, shorten, width, wrap},
     changes,
@@ -33,19 +35,21 @@ pub(super) struct Group {
 
 /// The clusters that failed.
 pub(super) fn failed(clusters: &[ClusterRun]) -> Vec<Group> {
+    let labels = Labels::new(clusters);
     let failed = clusters.iter().filter_map(|run| match &run.state {
         State::Failed(failure) => Some((run, failure)),
         _ => None,
     });
     let groups = failed.map(|(run, failure)| {
         let message = failure.in_brief().to_owned();
-        Group::of(Mark::Failed, label(run, clusters), message, failure).about(&run.cluster)
+        Group::of(Mark::Failed, labels.of(run), message, failure).about(&run.cluster)
     });
     collected(groups)
 }
 
 /// The clusters that were updated, by what changed.
 pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
+    let labels = Labels::new(clusters);
     let updated = clusters.iter().filter_map(|run| match &run.state {
         State::Planned(planned) if planned.action == Action::Updated => Some((run, planned)),
         _ => None,
@@ -54,7 +58,7 @@ pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
         let message = changes::sentence(&planned.changes);
         Group {
             mark: Mark::Updated,
-            names: vec![label(run, clusters)],
+            names: vec![labels.of(run)],
             cause: String::new(),
             hint: None,
             key: message.clone(),
@@ -66,12 +70,13 @@ pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
 
 /// The clusters that were skipped.
 pub(super) fn skipped(clusters: &[ClusterRun]) -> Vec<Group> {
+    let labels = Labels::new(clusters);
     let skipped = clusters
         .iter()
         .filter_map(|run| Some((run, run.skip()?)))
         .map(|(run, skip)| Group {
             mark: Mark::Skipped,
-            names: vec![label(run, clusters)],
+            names: vec![labels.of(run)],
             message: format!("skipped: {}", skip.reason()),
             cause: String::new(),
             hint: skip.hint().map(str::to_owned),
@@ -94,19 +99,40 @@ pub(super) fn tokens(tokens: &[FetchedToken]) -> Vec<Group> {
     collected(groups)
 }
 
-/// What a person calls a cluster: its context, else its name, with the resource group if another cluster has the same.
-fn label(run: &ClusterRun, clusters: &[ClusterRun]) -> String {
-    let Cluster {
-        name,
-        resource_group,
-        ..
-    } = &run.cluster;
-    let has_it = |other: &&ClusterRun| other.context().is_none() && other.cluster.name == *name;
-    printable(&match run.context() {
-        Some(context) => context.to_owned(),
-        None if clusters.iter().filter(has_it).count() > 1 => format!("{resource_group}/{name}"),
-        None => name.clone(),
-    })
+/// What a person calls clusters.
+struct Labels<'c> {
+    /// How many clusters without a context have a name.
+    without_context: HashMap<&'c str, usize>,
+}
+
+impl<'c> Labels<'c> {
+    fn new(clusters: &'c [ClusterRun]) -> Self {
+        let mut without_context = HashMap::new();
+        for run in clusters.iter().filter(|run| run.context().is_none()) {
+            *without_context
+                .entry(run.cluster.name.as_str())
+                .or_default() += 1;
+        }
+        Self { without_context }
+    }
+
+    /// A cluster's context, else its name, with the resource group if another cluster has the same.
+    fn of(&self, run: &ClusterRun) -> String {
+        let Cluster {
+            name,
+            resource_group,
+            ..
+        } = &run.cluster;
+        let is_ambiguous = self
+            .without_context
+            .get(name.as_str())
+            .is_some_and(|count| *count > 1);
+        printable(&match run.context() {
+            Some(context) => context.to_owned(),
+            None if is_ambiguous => format!("{resource_group}/{name}"),
+            None => name.clone(),
+        })
+    }
 }
 
 /// Puts together what has the same key and hint. Groups with the same hint follow each other.
@@ -256,7 +282,9 @@ pub(super) fn listed(names: &[String], limit: usize) -> String {
 
 /// As many names as fit, and how many more there are. A single name that does not fit is shortened.
 fn fitted(names: &[String], columns: usize, ellipsis: &str) -> String {
-    let all = (1..=names.len()).rev().map(|count| listed(names, count));
+    // More names than columns never fit, so that thousands of names are not joined again and again.
+    let most = names.len().min(columns.saturating_add(1));
+    let all = (1..=most).rev().map(|count| listed(names, count));
     if let Some(line) = { all }.find(|line| width(line) <= columns) {
         return line;
     }

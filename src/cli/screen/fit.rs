@@ -35,6 +35,7 @@ pub(in crate::cli) fn shorten(text: &str, columns: usize, ellipsis: &str) -> Str
 fn prefix(text: &str, columns: usize) -> &str {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let end = ends
+        .take(characters(columns))
         .take_while(|end| width(&text[..*end]) <= columns)
         .last();
     &text[..end.unwrap_or(0)]
@@ -44,9 +45,16 @@ fn prefix(text: &str, columns: usize) -> &str {
 fn suffix(text: &str, columns: usize) -> &str {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let start = starts
+        .take(characters(columns))
         .take_while(|at| width(&text[*at..]) <= columns)
         .last();
     &text[start.unwrap_or(text.len())..]
+}
+
+/// How many characters are considered for so many columns: those that combine with others take none, and a text may have
+/// thousands of them.
+fn characters(columns: usize) -> usize {
+    columns.saturating_mul(4).saturating_add(4)
 }
 
 /// The lines of a text, broken between words so that each takes at most `columns`; each but the first begins with `indent`
@@ -153,6 +161,15 @@ mod tests {
         assert_eq!(shorten("aks-payments-dev", 9, "..."), "aks...dev");
         assert_eq!(shorten("aks", 2, "..."), "ak");
         assert_eq!(shorten("測試測試測試", 7, "…"), "測試…試");
+    }
+
+    #[test]
+    fn of_characters_without_a_width_only_some_are_kept() {
+        let text = format!("a{}b", "\u{301}".repeat(100_000));
+        let short = shorten(&format!("{text}{text}"), 3, "…");
+        assert!(width(&short) <= 3 && short.chars().count() < 50);
+        let lines = wrap(&text, 1, 0);
+        assert_eq!(lines.concat(), text);
     }
 
     #[test]
