@@ -124,6 +124,8 @@ pub(crate) fn quoted(word: &str) -> String {
     file::quoted(Path::new(word))
 }
 
+pub(crate) use file::quoted_for_powershell;
+
 #[cfg(test)]
 mod tests {
     use super::*;

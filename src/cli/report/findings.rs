@@ -4,17 +4,22 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::super::screen::width;
 use crate::{
+    error::printable,
     fleet::{CurrentContext, Duplicate, Findings, GoneContext},
     host::Host,
-    login::{CommandLine, LoginMode, Principal, command::quoted},
+    login::{
+        CommandLine, LoginMode, Principal,
+        command::{quoted, quoted_for_powershell},
+    },
 };
 
 /// How many contexts a line names.
 const NAMED: usize = 10;
 /// How many pairs of contexts a line names.
 const PAIRS: usize = 3;
-/// The longest command that is part of a sentence, in characters. A longer one has a line of its own, which a terminal may
+/// The longest command that is part of a sentence, in columns. A longer one has a line of its own, which a terminal may
 /// wrap but nothing breaks: people paste it.
 const INLINE_COMMAND: usize = 60;
 
@@ -170,6 +175,7 @@ impl<'a> FindingsLines<'a> {
             CurrentContext::None | CurrentContext::Kept { .. } => {}
         }
         if let Some(name) = &self.findings.suggestion
+            && can_be_typed(name)
             && !self.findings.current_context.is_usable()
             && !self.dry_run
         {
@@ -192,22 +198,25 @@ impl<'a> FindingsLines<'a> {
             ),
         };
         let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
-        let which = match gone.len() {
-            1 => "if it was deleted, remove its entries".to_owned(),
-            n if n <= NAMED => "if they were deleted, remove their entries".to_owned(),
-            _ => format!("if they were deleted, remove the entries of the first {NAMED}"),
-        };
-        let shown = &gone[..gone.len().min(NAMED)];
         let what = Line::Text(format!("{what}: {}", listed(&names, NAMED)));
-        let remove = with_command(format!("hint: {which}"), self.removal(shown));
+        let typed = gone.iter().filter(|one| entries(one).all(can_be_typed));
+        let typed: Vec<_> = typed.take(NAMED).collect();
+        let which = match (gone.len(), typed.len()) {
+            (_, 0) => return vec![what],
+            (1, _) => "if it was deleted, remove its entries".to_owned(),
+            (all, typed) if all == typed => "if they were deleted, remove their entries".to_owned(),
+            (_, NAMED) => format!("if they were deleted, remove the entries of the first {NAMED}"),
+            (_, typed) => format!("if they were deleted, remove the entries of {typed} of them"),
+        };
+        let remove = with_command(format!("hint: {which}"), self.removal(&typed));
         std::iter::once(what).chain(remove).collect()
     }
 
     /// A command that removes the entries of contexts.
-    fn removal(&self, gone: &[GoneContext]) -> String {
+    fn removal(&self, gone: &[&GoneContext]) -> String {
         let names = |of: fn(&GoneContext) -> Option<&String>| {
             let mut names: Vec<&str> = Vec::new();
-            for name in gone.iter().filter_map(of) {
+            for name in gone.iter().filter_map(|one| of(one)) {
                 if !names.contains(&name.as_str()) {
                     names.push(name);
                 }
@@ -243,9 +252,11 @@ impl<'a> FindingsLines<'a> {
         let kubectl = &self.kubectl;
         if self.windows {
             let list = |words: &[&str]| {
-                let words = words.iter();
-                let words = words.map(|word| format!("'{}'", word.replace('\'', "''")));
-                words.collect::<Vec<_>>().join(",")
+                let words: Vec<_> = words
+                    .iter()
+                    .map(|word| quoted_for_powershell(word))
+                    .collect();
+                words.join(",")
             };
             return format!(
                 "foreach ($name in {}) {{ foreach ($kind in {}) {{ {kubectl} config \"delete-$kind\" $name }} }}",
@@ -308,6 +319,9 @@ impl<'a> FindingsLines<'a> {
 
     fn how_to_keep_one(&self, duplicate: &Duplicate) -> Vec<Line> {
         let Duplicate { context, ours, .. } = duplicate;
+        if ![context, ours].into_iter().all(|name| can_be_typed(name)) {
+            return Vec::new();
+        }
         let mut lines = with_command(
             "hint: to keep only sync's context, under the old name".to_owned(),
             format!(
@@ -333,9 +347,23 @@ impl<'a> FindingsLines<'a> {
     }
 }
 
+/// The names of the entries that are removed with a gone context.
+fn entries(gone: &GoneContext) -> impl Iterator<Item = &str> {
+    let others = [&gone.cluster, &gone.user].into_iter().flatten();
+    std::iter::once(&gone.context)
+        .chain(others)
+        .map(String::as_str)
+}
+
+/// Whether a name in a command that people paste means this entry and nothing else: a terminal shows it as it is, and
+/// kubectl does not read it as a flag.
+fn can_be_typed(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('-') && printable(name) == name
+}
+
 /// A sentence that ends with a command.
 fn with_command(said: String, command: String) -> Vec<Line> {
-    match command.chars().count() <= INLINE_COMMAND {
+    match width(&command) <= INLINE_COMMAND && !command.contains('`') {
         true => vec![Line::Text(format!("{said}: `{command}`"))],
         false => vec![
             Line::Text(format!("{said}:")),
@@ -414,5 +442,41 @@ mod tests {
             removal(two(), true),
             r#"foreach ($name in 'a','b''s') { foreach ($kind in 'context','cluster','user') { kubectl --kubeconfig 'my file' config "delete-$kind" $name } }"#
         );
+    }
+
+    fn said(findings: &Findings) -> String {
+        let host = Host::with_env::<&str, &str>([]);
+        let lines = FindingsLines::new(findings, &host, None, LoginMode::AzureCli, false).lines();
+        format!("{lines:?}")
+    }
+
+    #[test]
+    fn a_name_that_a_terminal_shows_as_another_one_is_in_no_command() {
+        for name in ["a\nb", "a\u{200b}b", "-a", "a ", ""] {
+            let findings = Findings {
+                suggestion: Some(name.to_owned()),
+                gone: vec![gone(name)],
+                duplicates: vec![Duplicate {
+                    context: name.to_owned(),
+                    server: String::new(),
+                    id: String::new(),
+                    ours: "ours".to_owned(),
+                    added: true,
+                    admin: false,
+                    convertible: true,
+                }],
+                ..Findings::default()
+            };
+            let said = said(&findings);
+            assert!(!said.contains("hint:"), "{said}");
+        }
+        let some = Findings {
+            gone: vec![gone("a\nb"), gone("c")],
+            ..Findings::default()
+        };
+        let said = said(&some);
+        assert!(said.contains("the entries of 1 of them"), "{said}");
+        assert!(said.contains("delete-context c; "), "{said}");
+        assert!(!said.contains("delete-context a"), "{said}");
     }
 }
