@@ -107,7 +107,7 @@ impl Skip {
             Self::LocalAccount => "it only has local accounts",
             Self::Stopped => "it is stopped and ARM returns no kubeconfig",
             Self::Deleting => "it is being deleted",
-            Self::Interrupted => "the sync was interrupted before this cluster was fetched",
+            Self::Interrupted => "not fetched before the interrupt",
         }
     }
 

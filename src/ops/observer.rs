@@ -39,7 +39,7 @@ pub(crate) enum Event<'e> {
     },
     /// This many user kubeconfigs will be fetched.
     Kubeconfigs(usize),
-    /// One was fetched.
+    /// One was fetched and converted.
     Kubeconfig,
     Writing,
     /// This many tokens will be fetched.

@@ -188,12 +188,13 @@ async fn fetch(
     }
     observer.on(Event::Kubeconfigs(wanted.len()));
     let mut converted = managed_clusters::user_kubeconfigs(arm, wanted, request.public_fqdn)
-        .inspect(|_| observer.on(Event::Kubeconfig))
         .map(|(run, answer)| async move {
             run.state = convert(run.cluster.clone(), answer, request).await;
         })
         .buffer_unordered(CONVERSIONS_AT_ONCE);
-    while converted.next().await.is_some() {}
+    while converted.next().await.is_some() {
+        observer.on(Event::Kubeconfig);
+    }
 }
 
 /// Converts one answer on its own thread, so that those of a fleet use every core.
