@@ -19,6 +19,7 @@ mod login;
 mod near;
 mod ops;
 mod secret;
+mod sentence;
 mod tool_config;
 
 pub use host::{Host, keep_out_of_core_dumps};

@@ -16,7 +16,7 @@ pub use mode::{LoginMode, MODES};
 pub(crate) use mode::{ModeParam, ModeRow, Principal, ValueSource};
 pub(crate) use param::ParamRow;
 pub use param::{PARAMS, Param, Takes};
-pub(crate) use resolve::{listed, no_effect};
+pub(crate) use resolve::no_effect;
 pub(crate) use settings::{Origin, Precedence, Settings};
 pub(crate) use sign_in::*;
 pub(crate) use variable::Variable;

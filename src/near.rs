@@ -1,9 +1,9 @@
 //! Finds the names that a mistyped one may stand for.
 
+use crate::sentence::{all_of, quoted};
+
 /// How many names are suggested at most.
 const LIMIT: usize = 3;
-/// How many names are shown of all that there are.
-const SHOWN: usize = 6;
 /// The least similarity of a suggestion: the share of characters that stay, from 0 to 1.
 const SIMILAR: f64 = 0.6;
 /// The similarity of a name to a candidate that begins with it, at least.
@@ -46,15 +46,7 @@ pub(crate) fn did_you_mean<'a, S: AsRef<str> + ?Sized + 'a>(
 
 /// Asks whether one of these names was meant.
 pub(crate) fn question<S: AsRef<str>>(names: &[S]) -> Option<String> {
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    match names.as_slice() {
-        [] => None,
-        [one] => Some(format!("did you mean {one}?")),
-        [first @ .., last] => Some(format!("did you mean {} or {last}?", first.join(", "))),
-    }
+    (!names.is_empty()).then(|| format!("did you mean {}?", all_of(&quoted(names), "or")))
 }
 
 /// A hint whose `otherwise` lists every candidate: if one of them is the [`near`] name, it is asked for first.
@@ -68,20 +60,6 @@ pub(crate) fn hint<'a, S: AsRef<str> + ?Sized + 'a>(
     match question(&near).filter(|_| near.len() == 1) {
         Some(question) => format!("{question} otherwise {otherwise}"),
         None => otherwise.to_owned(),
-    }
-}
-
-/// Names in a sentence, at most [`SHOWN`] of them: `` `a`, `b` and 3 more ``.
-pub(crate) fn some_of<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    match (names.len().saturating_sub(SHOWN), quoted.as_slice()) {
-        (0, [first @ .., last]) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-        (0, _) => quoted.concat(),
-        (more, _) => format!("{} and {more} more", quoted.join(", ")),
     }
 }
 
@@ -177,14 +155,5 @@ mod tests {
             "did you mean `azd`? otherwise ask"
         );
         assert_eq!(hint("x", ["azd"], "ask"), "ask");
-    }
-
-    #[test]
-    fn of_many_names_some_are_shown() {
-        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
-        assert_eq!(some_of(&names[..0]), "");
-        assert_eq!(some_of(&names[..1]), "`a`");
-        assert_eq!(some_of(&names[..3]), "`a`, `b` and `c`");
-        assert_eq!(some_of(&names), "`a`, `b`, `c`, `d`, `e`, `f` and 2 more");
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     error::{Failure, Kind, Result},
     host::{self, Host, http::require_tls},
     near,
+    sentence::quoted,
 };
 
 mod tools;
@@ -122,7 +123,7 @@ fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
         .map(Some)
         .ok_or_else(|| {
             let names = CLOUDS.iter().map(|row| row.name);
-            let quoted: Vec<_> = names.clone().map(|name| format!("`{name}`")).collect();
+            let quoted = quoted(names.clone());
             let all = format!(
                 "use {} or `{CUSTOM_CLOUD}` (described by the file that `{CUSTOM_CLOUD_VARIABLE}` names)",
                 quoted.join(", ")

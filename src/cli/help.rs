@@ -13,6 +13,7 @@ use super::{output, screen::Stream, usage::without_secret};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     near,
+    sentence::quoted,
 };
 
 use page::Page;
@@ -102,7 +103,7 @@ fn no_help(command: &Command, word: &str) -> Failure {
     if command.get_name() == PROGRAM {
         names.push(LOGIN);
     }
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    let quoted = quoted(&names);
     let failure = Failure::usage(format!("there is no help about `{}`", without_secret(word)));
     match quoted.is_empty() {
         true => failure.hint("see `kubectl aad help`"),

@@ -12,7 +12,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{error::Failure, near};
+use crate::{error::Failure, near, sentence::quoted};
 
 pub(super) use secrets::without_secret;
 use secrets::{secret_flags, without_value};
@@ -30,11 +30,8 @@ pub(super) fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
     match error.kind() {
         ErrorKind::UnknownArgument => place.unknown(text(ContextKind::InvalidArg)),
         ErrorKind::InvalidSubcommand => place.unknown_command(text(ContextKind::InvalidSubcommand)),
-        ErrorKind::MissingSubcommand => {
-            let names = quoted(place.commands());
-            Failure::usage(format!("`{}` needs a command", place.path))
-                .hint(format!("use one of {names}"))
-        }
+        ErrorKind::MissingSubcommand => Failure::usage(format!("`{}` needs a command", place.path))
+            .hint(one_of(place.commands())),
         ErrorKind::InvalidValue => place.invalid_value(
             &flag,
             text(ContextKind::InvalidValue),
@@ -77,11 +74,9 @@ fn strings(error: &clap::Error, kind: ContextKind) -> &[String] {
     }
 }
 
-/// `a`, `b`, `c`: each in backquotes.
-fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
-    let names = names.into_iter();
-    let names: Vec<_> = names.map(|name| format!("`{}`", name.as_ref())).collect();
-    names.join(", ")
+/// What to type instead: `` use one of `a`, `b`, `c` ``.
+fn one_of<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    format!("use one of {}", quoted(names).join(", "))
 }
 
 /// The command to which the arguments lead.
@@ -222,7 +217,7 @@ impl<'a> Place<'a> {
         let question = near::did_you_mean(typed, names.iter().copied());
         failure.hint(match question {
             Some(question) => format!("{question} otherwise {}", self.see_help()),
-            None => format!("use one of {}", quoted(names)),
+            None => one_of(names),
         })
     }
 
@@ -236,10 +231,7 @@ impl<'a> Place<'a> {
         };
         failure.hint(match possible {
             [] => self.see_help(),
-            possible => {
-                let all = format!("use one of {}", quoted(possible));
-                near::hint(value, possible, &all)
-            }
+            possible => near::hint(value, possible, &one_of(possible)),
         })
     }
 

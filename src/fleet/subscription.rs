@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     error::{Failure, Result},
-    near,
+    near, sentence,
 };
 
 /// A subscription.
@@ -65,10 +65,10 @@ fn no_match(filter: &str, found: &[Subscription]) -> Failure {
     let ids = found.iter().map(|one| &one.id);
     let question = near::did_you_mean(filter, names.iter().copied().chain(ids));
     let visible = match found.len() {
-        1 => format!("one subscription is visible: {}", near::some_of(&names)),
+        1 => format!("one subscription is visible: {}", sentence::some_of(&names)),
         count => format!(
             "{count} subscriptions are visible: {}",
-            near::some_of(&names)
+            sentence::some_of(&names)
         ),
     };
     let elsewhere = "for another one, check the account, or name its tenant with `--tenant-id`";

@@ -10,6 +10,7 @@ use super::{LoginMode, PLATFORM_VARIABLES, Param, Principal, Settings, SignIn, d
 use crate::{
     error::{Failure, Result},
     host::Host,
+    sentence::all_of,
 };
 
 /// Kubelogin's default for `--timeout`.
@@ -153,7 +154,7 @@ impl Settings {
         let wanted: Vec<String> = flags.chain(variables).collect();
         let failure = Failure::usage(format!(
             "login mode `{mode}` needs {}",
-            listed(&wanted, "and")
+            all_of(&wanted, "and")
         ));
         let mut ways: Vec<String> = missing.iter().map(|param| self.ways(*param)).collect();
         if !platform.is_empty() {
@@ -192,7 +193,7 @@ impl Settings {
             _ => Some(param),
         };
         let add = flag.map(|flag| format!("add `{}`", self.flag(flag)));
-        let set = (!names.is_empty()).then(|| format!("set {}", listed(&names, "or")));
+        let set = (!names.is_empty()).then(|| format!("set {}", all_of(&names, "or")));
         let ways: Vec<String> = add.into_iter().chain(set).collect();
         ways.join(" or ")
     }
@@ -250,15 +251,6 @@ fn repaired(text: &str, url: &Url) -> Option<&'static str> {
         Some("it has a query or a fragment")
     } else {
         None
-    }
-}
-
-/// A list in words: `a, b and c`.
-pub(crate) fn listed(items: &[String], word: &str) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{ClusterRun, Subscription, Tenant, Tenants, check_filters, select},
     login::command::quoted,
-    near,
+    near, sentence,
 };
 
 mod search;
@@ -344,7 +344,7 @@ impl<'a> Discovery<'a> {
         let question = near::did_you_mean(name, &known);
         let known = match known.is_empty() {
             true => None,
-            false => Some(format!("az has accounts in {}", near::some_of(&known))),
+            false => Some(format!("az has accounts in {}", sentence::some_of(&known))),
         };
         let hint = why.hint_text().map(str::to_owned);
         let hints: Vec<_> = [hint, known].into_iter().flatten().collect();
@@ -382,7 +382,7 @@ fn matches_no_tenant(tenant: &str, names: &BTreeSet<String>) -> String {
     let names: Vec<_> = names.iter().collect();
     format!(
         "warning: `--exclude-tenant {tenant}` matches no tenant that this sign-in can see ({}){}",
-        near::some_of(&names),
+        sentence::some_of(&names),
         question.unwrap_or_default()
     )
 }

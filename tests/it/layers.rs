@@ -10,7 +10,7 @@ use std::{
 use crate::support::repository;
 
 /// A module and the modules that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     (
         "cli",
         &[
@@ -23,6 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "login",
             "near",
             "ops",
+            "sentence",
         ],
     ),
     (
@@ -39,10 +40,11 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "login",
             "near",
             "secret",
+            "sentence",
             "tool_config",
         ],
     ),
-    ("fleet", &["error", "near"]),
+    ("fleet", &["error", "near", "sentence"]),
     (
         "azure",
         &[
@@ -54,6 +56,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "jwt",
             "near",
             "secret",
+            "sentence",
             "tool_config",
         ],
     ),
@@ -72,16 +75,25 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ),
     (
         "kubeconfig",
-        &["error", "fleet", "host", "login", "near", "tool_config"],
+        &[
+            "error",
+            "fleet",
+            "host",
+            "login",
+            "near",
+            "sentence",
+            "tool_config",
+        ],
     ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
-    ("login", &["error", "host", "near", "secret"]),
+    ("login", &["error", "host", "near", "secret", "sentence"]),
     ("host", &["error", "secret"]),
     ("clouds", &[]),
     ("error", &[]),
     ("jwt", &[]),
-    ("near", &[]),
+    ("near", &["sentence"]),
     ("secret", &[]),
+    ("sentence", &[]),
     ("tool_config", &["error", "host"]),
 ];
 

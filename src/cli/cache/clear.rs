@@ -14,6 +14,7 @@ use crate::{
     host::Host,
     near,
     ops::cache::{self, Selection},
+    sentence,
 };
 
 const EXAMPLES: &str = "\
@@ -101,7 +102,7 @@ fn other_accounts(account: &str, others: &[String]) -> Option<String> {
     if others.is_empty() {
         return None;
     }
-    let there = format!("accounts with records: {}", near::some_of(others));
+    let there = format!("accounts with records: {}", sentence::some_of(others));
     Some(match near::did_you_mean(account, others) {
         Some(question) => format!("hint: {question} {there}"),
         None => format!("hint: {there}"),

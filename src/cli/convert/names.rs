@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use crate::error::printable;
+use crate::{
+    error::printable,
+    sentence::{self, at_most},
+};
 
 /// How many of many names are shown. One more is shown where it is the only other.
 const SHOWN: usize = 3;
@@ -25,24 +28,21 @@ pub(super) fn grouped<K: Hash + Eq + Clone, V>(
 
 /// The first names, in backquotes.
 pub(super) fn quoted(names: &[&str]) -> String {
-    listed(names, "`")
+    some_of(sentence::quoted(names))
 }
 
-/// The first names between `quote`s, and how many more there are.
-pub(super) fn listed(names: &[&str], quote: &str) -> String {
-    let name = |name: &&str| format!("{quote}{}{quote}", printable(name));
-    let more = names.len().saturating_sub(SHOWN);
-    match (more, names) {
-        (0 | 1, [first @ .., last]) if !first.is_empty() => {
-            let first: Vec<_> = first.iter().map(name).collect();
-            format!("{} and {}", first.join(", "), name(last))
-        }
-        (0 | 1, names) => names.iter().map(name).collect(),
-        (more, names) => {
-            let first: Vec<_> = names[..SHOWN].iter().map(name).collect();
-            format!("{} and {more} more", first.join(", "))
-        }
-    }
+/// The first names, and how many more there are.
+pub(super) fn listed(names: &[&str]) -> String {
+    some_of(names.iter().map(|&name| name.to_owned()).collect())
+}
+
+fn some_of(names: Vec<String>) -> String {
+    let names: Vec<_> = names.iter().map(|name| printable(name)).collect();
+    let limit = match names.len() == SHOWN + 1 {
+        true => names.len(),
+        false => SHOWN,
+    };
+    at_most(limit, &names)
 }
 
 #[cfg(test)]
@@ -52,11 +52,9 @@ mod tests {
     #[test]
     fn a_few_names_are_all_shown_and_of_many_the_first() {
         let all = ["a", "b", "c", "d", "e"];
-        assert_eq!(listed(&all[..0], "`"), "");
-        assert_eq!(listed(&all[..1], "`"), "`a`");
-        assert_eq!(listed(&all[..2], "`"), "`a` and `b`");
-        assert_eq!(listed(&all[..3], ""), "a, b and c");
-        assert_eq!(listed(&all[..4], ""), "a, b, c and d");
-        assert_eq!(listed(&all, ""), "a, b, c and 2 more");
+        assert_eq!(quoted(&all[..2]), "`a` and `b`");
+        assert_eq!(listed(&all[..3]), "a, b and c");
+        assert_eq!(listed(&all[..4]), "a, b, c and d");
+        assert_eq!(listed(&all), "a, b, c and 2 more");
     }
 }

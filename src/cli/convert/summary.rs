@@ -51,7 +51,7 @@ impl View<'_> {
         let mut lines: Vec<String> = grouped(converted)
             .into_iter()
             .map(|((target, place, from), names)| {
-                let (users, names) = (users(names.len()), listed(&names, ""));
+                let (users, names) = (users(names.len()), listed(&names));
                 format!("would convert {users} to {target}{place}: {names} (from {from})")
             })
             .collect();

@@ -1,6 +1,6 @@
 //! What an update changed, in words.
 
-use crate::fleet::Change;
+use crate::{fleet::Change, sentence::all_of};
 
 /// The word of a change in documents, which stays the same.
 pub(super) fn word(change: &Change) -> &'static str {
@@ -21,10 +21,9 @@ pub(super) fn sentence(changes: &[Change]) -> String {
         return "an entry was missing".to_owned();
     }
     let named: Vec<_> = changes.iter().filter_map(noun).collect();
-    let subject = match named.as_slice() {
-        [] => "its entries",
-        [one] => one,
-        [first @ .., last] => &format!("{} and {last}", first.join(", ")),
+    let subject = match named.is_empty() {
+        true => "its entries".to_owned(),
+        false => all_of(&named, "and"),
     };
     let modes = changes.iter().find_map(|change| match change {
         Change::LoginMode { was, now } => Some(format!(": {now}, was {was}")),

@@ -13,6 +13,7 @@ use crate::{
         CommandLine, LoginMode, Principal,
         command::{quoted, quoted_for_powershell},
     },
+    sentence::first_of,
 };
 
 /// How many contexts a line names.
@@ -198,7 +199,7 @@ impl<'a> FindingsLines<'a> {
             ),
         };
         let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
-        let what = Line::Text(format!("{what}: {}", listed(&names, NAMED)));
+        let what = Line::Text(format!("{what}: {}", first_of(&names, NAMED)));
         let typed = gone.iter().filter(|one| entries(one).all(can_be_typed));
         let typed: Vec<_> = typed.take(NAMED).collect();
         let which = match (gone.len(), typed.len()) {
@@ -291,7 +292,6 @@ impl<'a> FindingsLines<'a> {
                 .iter()
                 .map(|one| format!("{} and {}", one.context, one.ours))
                 .collect();
-            let pairs: Vec<_> = pairs.iter().map(String::as_str).collect();
             let what = match people.len() {
                 1 => format!(
                     "1 context was already there for a cluster that now {has} two, since sync {adds} its own"
@@ -301,7 +301,7 @@ impl<'a> FindingsLines<'a> {
                     has.replace("has", "have")
                 ),
             };
-            lines.push(Line::Text(format!("{what}: {}", listed(&pairs, PAIRS))));
+            lines.push(Line::Text(format!("{what}: {}", first_of(&pairs, PAIRS))));
         }
         if !admins.is_empty() {
             let names: Vec<_> = admins.iter().map(|one| one.context.as_str()).collect();
@@ -309,7 +309,7 @@ impl<'a> FindingsLines<'a> {
                 1 => "1 context with an administrator's credential leads to one of these clusters, too".to_owned(),
                 n => format!("{n} contexts with administrators' credentials lead to these clusters, too"),
             };
-            lines.push(Line::Text(format!("{what}: {}", listed(&names, PAIRS))));
+            lines.push(Line::Text(format!("{what}: {}", first_of(&names, PAIRS))));
         }
         if let Some(first) = people.first().filter(|_| !self.dry_run) {
             lines.extend(self.how_to_keep_one(first));
@@ -378,15 +378,6 @@ fn converts_without_flags(mode: LoginMode) -> bool {
         && mode
             .required()
             .all(|param| mode.value_source(param).reads_entry())
-}
-
-/// The first names, and how many more there are.
-fn listed(names: &[&str], limit: usize) -> String {
-    let shown = names[..names.len().min(limit)].join(", ");
-    match names.len().saturating_sub(limit) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]

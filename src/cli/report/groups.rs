@@ -10,6 +10,7 @@ use crate::{
     error::{Failure, joined, printable},
     fleet::{Action, Cluster, ClusterRun, State},
     ops::sync::FetchedToken,
+    sentence::first_of,
 };
 
 /// How many names a line without a width has.
@@ -217,7 +218,7 @@ impl Group {
     fn lines(&self, stream: &Stream) -> Vec<String> {
         let mark = stream.mark(self.mark);
         let Some(columns) = stream.width() else {
-            let names = listed(&self.names, NAMED);
+            let names = first_of(&self.names, NAMED);
             let line = match names.is_empty() {
                 true => format!("{mark} {}", self.message),
                 false => format!("{mark} {names}: {}", self.message),
@@ -271,20 +272,11 @@ fn indented(text: &str, stream: &Stream) -> Vec<String> {
         .collect()
 }
 
-/// The first names and how many more there are.
-pub(super) fn listed(names: &[String], limit: usize) -> String {
-    let shown = names[..names.len().min(limit)].join(", ");
-    match names.len().saturating_sub(limit) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// As many names as fit, and how many more there are. A single name that does not fit is shortened.
 fn fitted(names: &[String], columns: usize, ellipsis: &str) -> String {
     // More names than columns never fit, so that thousands of names are not joined again and again.
     let most = names.len().min(columns.saturating_add(1));
-    let all = (1..=most).rev().map(|count| listed(names, count));
+    let all = (1..=most).rev().map(|count| first_of(names, count));
     if let Some(line) = { all }.find(|line| width(line) <= columns) {
         return line;
     }

@@ -1,7 +1,7 @@
 //! What could not be searched, as lines: equal failures of several tenants or subscriptions are one.
 
-use super::groups::{listed, without_ids, without_word};
-use crate::{error::joined, ops::discovery::Warning};
+use super::groups::{without_ids, without_word};
+use crate::{error::joined, ops::discovery::Warning, sentence::first_of};
 
 /// How many names a line has.
 const NAMED: usize = 5;
@@ -69,7 +69,7 @@ impl<'w> Alike<'w> {
 
     fn line(&self) -> String {
         let (before, after) = self.message;
-        let message = format!("{before}{}{after}", listed(&self.names, NAMED));
+        let message = format!("{before}{}{after}", first_of(&self.names, NAMED));
         let failure = joined([&message].into_iter().chain(self.causes));
         format!("warning: {failure}")
     }

@@ -3,7 +3,8 @@
 use super::{Source, exec::is_ours, history, request::Target};
 use crate::{
     error::{Code, Failure, Result},
-    login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource, listed},
+    login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource},
+    sentence::all_of,
 };
 
 /// Collects the settings of an entry in its new mode.
@@ -197,7 +198,7 @@ impl Builder<'_> {
             [_] => ("is", "it"),
             _ => ("are", "them"),
         };
-        let flags = listed(&flags, "and");
+        let flags = all_of(&flags, "and");
         let failure = Failure::usage(format!("{flags} {are} required")).because(format!(
             "`{mode}` needs {it} and the entry does not have {it}"
         ));

@@ -4,8 +4,8 @@ use crate::{
     error::{Failure, Kind},
     fleet::{Subscription, Tenants},
     login::{LoginMode, Principal},
-    near,
     ops::fleet_request::FleetRequest,
+    sentence,
 };
 
 /// Who searched, and where.
@@ -51,7 +51,7 @@ impl Search {
                 Kind::NotFound,
                 format!("{who} sees no enabled subscription"),
             )
-            .because(format!("it sees {}", near::some_of(&states)))
+            .because(format!("it sees {}", sentence::some_of(&states)))
             .hint("enable one in Azure, or choose another account");
         }
         Failure::of(
@@ -89,8 +89,8 @@ impl Search {
     fn place(&self) -> String {
         match self.tenants.len() {
             0 => String::new(),
-            1 => format!(" of tenant {}", near::some_of(&self.tenants)),
-            _ => format!(" of the tenants {}", near::some_of(&self.tenants)),
+            1 => format!(" of tenant {}", sentence::some_of(&self.tenants)),
+            _ => format!(" of the tenants {}", sentence::some_of(&self.tenants)),
         }
     }
 }
