@@ -73,6 +73,7 @@ mod tests {
             ),
             (r#"{"appid":"a","oid":"o","idtyp":"app"}"#, Some("a")),
             (r#"{"azp":"a","oid":"o"}"#, Some("a")),
+            (r#"{"idtyp":"app","azp":"a","scp":"s"}"#, Some("a")),
             // az's own id would be that of every person.
             (r#"{"appid":"a","oid":"o","scp":"s"}"#, Some("o")),
             (r#"{"upn":7,"scp":"s"}"#, None),

@@ -220,7 +220,7 @@ pub(crate) struct Identity {
     pub tenant: Option<String>,
     /// Whether it belongs to an application or a managed identity (`idtyp`).
     pub application: bool,
-    /// A person's sign-in name (`upn`, `unique_name`, `preferred_username`), or an application's id (`appid`, `azp`).
+    /// See [`jwt::account_name`].
     pub account: Option<String>,
 }
 
@@ -229,23 +229,12 @@ impl Identity {
     pub(crate) fn of(token: &Secret) -> Self {
         let claims = jwt::claims(token.expose()).unwrap_or_default();
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let tenant = text("tid");
-        let application = text("idtyp") == Some("app");
-        let person = ["upn", "unique_name", "preferred_username"];
-        let names: &[&str] = if application {
-            &["appid", "azp"]
-        } else {
-            &person
-        };
         Self {
-            tenant: tenant
+            tenant: text("tid")
                 .filter(|tenant| uuid::Uuid::try_parse(tenant).is_ok())
                 .map(str::to_lowercase),
-            application,
-            account: names
-                .iter()
-                .find_map(|name| text(name).filter(|text| !text.is_empty()))
-                .map(str::to_owned),
+            application: text("idtyp") == Some("app"),
+            account: jwt::account_name(&claims).map(str::to_owned),
         }
     }
 }
@@ -263,29 +252,6 @@ mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
     const TENANT: &str = "11111111-2222-3333-4444-555555555555";
-
-    #[test]
-    fn an_account_is_a_persons_name_or_an_applications_id_and_never_guessed() {
-        for (claims, account) in [
-            (
-                r#"{"upn":"ann@x","unique_name":"b","appid":"a"}"#,
-                Some("ann@x"),
-            ),
-            (
-                r#"{"unique_name":"live.com#ann@x","appid":"a"}"#,
-                Some("live.com#ann@x"),
-            ),
-            (r#"{"upn":"","preferred_username":"ann@x"}"#, Some("ann@x")),
-            (r#"{"idtyp":"app","appid":"a"}"#, Some("a")),
-            (r#"{"idtyp":"app","azp":"a","upn":"ann@x"}"#, Some("a")),
-            (r#"{"appid":"a","oid":"o"}"#, None),
-            (r#"{"upn":7}"#, None),
-        ] {
-            let token = Secret::new(format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims)));
-            assert_eq!(Identity::of(&token).account.as_deref(), account, "{claims}");
-        }
-        assert_eq!(Identity::of(&Secret::new("opaque")), Identity::default());
-    }
 
     /// Counts its requests and remembers them.
     #[derive(Default)]
