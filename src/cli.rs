@@ -157,6 +157,11 @@ fn show(stopped: &clap::Error, args: &[OsString], screen: &Screen) -> Result<u8>
             output::print(&stopped.to_string())?;
             Ok(EXIT_OK)
         }
+        // As kubectl does: alone, the program shows its help; a command that needs another one fails.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if args.len() <= 1 => {
+            output::print(&help::asked_for(args, &screen.out).unwrap_or_default())?;
+            Ok(EXIT_OK)
+        }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let page = help::asked_for(args, &screen.err).unwrap_or_default();
             // If stderr is closed, there is no way to report it.

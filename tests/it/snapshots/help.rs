@@ -66,6 +66,22 @@ fn check(command: &clap::Command, path: &[&str], written: &mut BTreeSet<String>)
 }
 
 #[test]
+fn alone_the_program_shows_its_help_and_a_command_that_needs_another_one_fails() {
+    let page = help(&["-h"]).stdout;
+    let alone = help(&[]);
+    assert_eq!(
+        (alone.code, alone.stdout, alone.stderr),
+        (0, page, String::new())
+    );
+    let page = help(&["cache", "-h"]).stdout;
+    let incomplete = help(&["cache"]);
+    assert_eq!(
+        (incomplete.code, incomplete.stdout, incomplete.stderr),
+        (2, String::new(), page)
+    );
+}
+
+#[test]
 fn every_flag_is_on_the_page_of_its_command_or_on_that_of_login_modes() {
     let login = help(&["help", "login"]).stdout;
     let mut command = kubectl_aad::cli::command();
