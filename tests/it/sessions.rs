@@ -472,8 +472,12 @@ fn what_az_answered_is_listed_and_cleared_by_its_account() {
         let args = ["cache", "clear", "--account", account];
         run(&mut test_env.aad(&args)).stderr
     };
-    assert_eq!(clear("nobody@one.example"), "nothing to delete\n");
-    assert_eq!(clear(&test_env.user.upn), "deleted 1 record\n");
+    let upn = &test_env.user.upn;
+    assert_eq!(
+        clear("nobody@one.example"),
+        format!("nothing to delete\nhint: accounts with records: `{upn}`\n")
+    );
+    assert_eq!(clear(upn), "deleted 1 record\n");
 }
 
 #[test]
