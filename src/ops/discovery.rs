@@ -14,13 +14,13 @@ use crate::{
     azure::{Arm, STEPS_AT_ONCE, managed_clusters, subscriptions},
     error::{Failure, Kind, Result},
     fleet::{ClusterRun, Subscription, Tenant, Tenants, check_filters, select},
-    login::command::quoted,
-    near, sentence,
 };
 
 mod search;
+mod warnings;
 
-pub(crate) use search::Search;
+use warnings::{matches_no_tenant, needs_a_person, sign_in_failed};
+pub(crate) use {search::Search, warnings::Warning};
 
 /// How many tenants are signed in to at once: with `az` each is a process.
 const TENANTS_AT_ONCE: usize = 4;
@@ -41,17 +41,6 @@ pub(crate) struct Discovery<'a> {
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
     pending: Option<VecDeque<Tenant>>,
-}
-
-/// Something that could not be searched.
-pub(crate) struct Warning {
-    pub(crate) failure: Failure,
-    /// Whether the run is incomplete because of it.
-    pub(crate) incomplete: bool,
-    /// The id of the tenant, or of the subscription's tenant, if it is known.
-    pub(crate) tenant_id: Option<String>,
-    /// The id of the subscription, if it is one that could not be searched.
-    pub(crate) subscription_id: Option<String>,
 }
 
 impl<'a> Discovery<'a> {
@@ -240,18 +229,6 @@ impl<'a> Discovery<'a> {
         check_filters(&self.known, &self.request.scope.subscriptions).map_err(with_failures)
     }
 
-    /// Adds how to get into the tenants that failed to the hint.
-    fn with_sign_ins(&self, why: Failure) -> Failure {
-        let failed = self.tenants.iter().find_map(|(tenant, read)| {
-            let failed = read.as_ref().err()?;
-            let failed = self.with_command(failed.clone(), tenant);
-            failed.hint_text().map(str::to_owned)
-        });
-        let hints = failed.into_iter().chain(why.hint_text().map(str::to_owned));
-        let hint = hints.collect::<Vec<_>>().join("; ");
-        why.hint(hint)
-    }
-
     /// Who searched, and where.
     pub(crate) fn summary(&self) -> Search {
         let tenants = self.tenants.iter().filter(|(_, read)| read.is_ok());
@@ -264,94 +241,6 @@ impl<'a> Discovery<'a> {
             mode: self.request.arm_mode,
             tenants: tenants.filter_map(|(tenant, _)| name(tenant)).collect(),
             subscriptions: self.searched.len(),
-        }
-    }
-
-    /// What could not be searched.
-    pub(crate) fn warnings(&self) -> Vec<Warning> {
-        let tenants = self.tenants.iter().filter_map(|(tenant, read)| {
-            let why = read.as_ref().err()?;
-            Some(Warning {
-                incomplete: self.is_incomplete_without(tenant, why),
-                failure: self.with_command(why.clone(), tenant),
-                tenant_id: tenant.id.clone(),
-                subscription_id: None,
-            })
-        });
-        let subscriptions = self.searched.iter().filter_map(|(subscription, read)| {
-            Some(Warning {
-                failure: read.as_ref().err()?.clone(),
-                incomplete: true,
-                tenant_id: Some(subscription.tenant_id.clone()).filter(|id| !id.is_empty()),
-                subscription_id: Some(subscription.id.clone()),
-            })
-        });
-        let others = self.failures.iter().map(|why| Warning {
-            failure: why.clone(),
-            incomplete: self.request.scope.subscriptions.is_empty(),
-            tenant_id: None,
-            subscription_id: None,
-        });
-        tenants.chain(subscriptions).chain(others).collect()
-    }
-
-    /// Whether the run is incomplete without a tenant that failed. A named tenant always counts; if subscriptions are
-    /// named, one that has a searched subscription. Of the others a guest tenant that does not let the account in does not.
-    fn is_incomplete_without(&self, tenant: &Tenant, why: &Failure) -> bool {
-        if self.request.scope.names_tenants() {
-            return true;
-        }
-        if !self.request.scope.subscriptions.is_empty() {
-            let mut searched = self.searched.iter();
-            return searched.any(|(subscription, _)| subscription.arm_tenant == tenant.asked);
-        }
-        tenant.id == self.own_tenant
-            || tenant.asked.is_none()
-            || matches!(
-                why.kind(),
-                Kind::Network | Kind::Timeout | Kind::Untrusted | Kind::NotInstalled
-            )
-    }
-
-    /// Adds how to sign in to a tenant that could not be entered, or how to exclude it.
-    fn with_command(&self, why: Failure, tenant: &Tenant) -> Failure {
-        let Some(name) = tenant.argument() else {
-            return why;
-        };
-        if why.kind() == Kind::NotFound && !tenant.entered {
-            return self.with_near_tenants(why, name);
-        }
-        if tenant.entered || !needs_a_person(&why) {
-            return why;
-        }
-        let sign_in = match (self.request.sign_in_command(name), why.hint_text()) {
-            (Some(command), _) => format!("to sign in there, run `{command}`"),
-            (None, Some(hint)) => hint.to_owned(),
-            (None, None) => return why,
-        };
-        if self.request.scope.names_tenants() {
-            return why.hint(sign_in);
-        }
-        why.hint(format!(
-            "{sign_in}; to exclude it, use `--exclude-tenant {}`",
-            quoted(name)
-        ))
-    }
-
-    /// Adds the tenants that may have been meant to the hint.
-    fn with_near_tenants(&self, why: Failure, name: &str) -> Failure {
-        let known = self.request.known_tenants();
-        let question = near::did_you_mean(name, &known);
-        let known = match known.is_empty() {
-            true => None,
-            false => Some(format!("az has accounts in {}", sentence::some_of(&known))),
-        };
-        let hint = why.hint_text().map(str::to_owned);
-        let hints: Vec<_> = [hint, known].into_iter().flatten().collect();
-        match (question, hints.join("; ")) {
-            (None, hints) if hints.is_empty() => why,
-            (None, hints) => why.hint(hints),
-            (Some(question), hints) => why.hint(format!("{question} otherwise {hints}")),
         }
     }
 
@@ -372,30 +261,6 @@ impl<'a> Discovery<'a> {
             .filter(|(_, read)| read.is_ok())
             .map(|(subscription, _)| subscription.id.clone())
             .collect()
-    }
-}
-
-/// An exclusion without effect, with the nearest names and some of those that there are.
-fn matches_no_tenant(tenant: &str, names: &BTreeSet<String>) -> String {
-    let question = near::did_you_mean(tenant, names);
-    let question = question.map(|question| format!("; {question}"));
-    let names: Vec<_> = names.iter().collect();
-    format!(
-        "warning: `--exclude-tenant {tenant}` matches no tenant that this sign-in can see ({}){}",
-        sentence::some_of(&names),
-        question.unwrap_or_default()
-    )
-}
-
-/// Whether a person could change the outcome by signing in.
-fn needs_a_person(why: &Failure) -> bool {
-    matches!(why.kind(), Kind::SignInNeeded | Kind::Denied)
-}
-
-fn sign_in_failed(tenant: &Tenant, why: Failure) -> Failure {
-    match tenant.argument() {
-        Some(_) => why.context(format!("could not sign in to {}", tenant.label())),
-        None => why.context("could not sign in to Azure"),
     }
 }
 
