@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{changes, findings::FindingsRows};
+use self::findings::FindingsRows;
+use super::changes;
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Cluster, ClusterRun, Skip, State},
@@ -13,6 +14,8 @@ use crate::{
         sync::{FetchedToken, SyncReport},
     },
 };
+
+mod findings;
 
 /// What `list` prints.
 #[derive(Serialize)]

@@ -1,0 +1,86 @@
+//! What a sync tells about the kubeconfig beside the clusters' own entries, in the document.
+
+use serde::Serialize;
+
+use crate::fleet::{CurrentContext, Duplicate, Findings, GoneContext};
+
+/// The findings in a document. The field names are stable.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct FindingsRows {
+    current_context: CurrentContextRow,
+    gone: Vec<GoneRow>,
+    duplicates: Vec<DuplicateRow>,
+}
+
+#[derive(Serialize)]
+struct CurrentContextRow {
+    name: Option<String>,
+    action: &'static str,
+    /// Whether there is such a context.
+    exists: bool,
+}
+
+#[derive(Serialize)]
+struct GoneRow {
+    context: String,
+    /// To be removed with the context, like `user`: entries of ours that nothing else uses.
+    cluster: Option<String>,
+    user: Option<String>,
+    id: String,
+    file: String,
+}
+
+#[derive(Serialize)]
+struct DuplicateRow {
+    context: String,
+    server: String,
+    id: String,
+    ours: String,
+    /// Whether it signs in with an administrator's certificate or token.
+    admin: bool,
+}
+
+impl From<&Findings> for FindingsRows {
+    fn from(findings: &Findings) -> Self {
+        let current = &findings.current_context;
+        let (name, action) = match current {
+            CurrentContext::None => (None, "none"),
+            CurrentContext::Set(name) => (Some(name), "set"),
+            CurrentContext::Kept { name, .. } => (Some(name), "kept"),
+        };
+        Self {
+            current_context: CurrentContextRow {
+                name: name.cloned(),
+                action,
+                exists: current.is_usable(),
+            },
+            gone: findings.gone.iter().map(GoneRow::from).collect(),
+            duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
+        }
+    }
+}
+
+impl From<&GoneContext> for GoneRow {
+    fn from(gone: &GoneContext) -> Self {
+        Self {
+            context: gone.context.clone(),
+            cluster: gone.cluster.clone(),
+            user: gone.user.clone(),
+            id: gone.id.clone(),
+            file: gone.file.display().to_string(),
+        }
+    }
+}
+
+impl From<&Duplicate> for DuplicateRow {
+    fn from(duplicate: &Duplicate) -> Self {
+        Self {
+            context: duplicate.context.clone(),
+            server: duplicate.server.clone(),
+            id: duplicate.id.clone(),
+            ours: duplicate.ours.clone(),
+            admin: duplicate.admin,
+        }
+    }
+}
