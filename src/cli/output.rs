@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Write},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -165,6 +166,15 @@ pub(super) fn try_say(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}", printable(line))
 }
 
+/// A path as a person types it: `~` for the home directory.
+pub(super) fn path(path: &Path, home: Option<&Path>) -> String {
+    let below = home.and_then(|home| path.strip_prefix(home).ok());
+    printable(&match below {
+        Some(below) => Path::new("~").join(below).display().to_string(),
+        None => path.display().to_string(),
+    })
+}
+
 /// How a sign-in reaches people. `is_terminal` is whether stderr is one.
 pub(super) fn messages(is_terminal: bool) -> Messages {
     Messages {
@@ -249,5 +259,15 @@ mod tests {
     fn a_table_is_aligned_without_trailing_spaces() {
         let rows = [["a".into(), "long".into()], ["bbbb".into(), String::new()]];
         assert_eq!(table(["ONE", "TWO"], rows), "ONE   TWO\na     long\nbbbb\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_below_home_is_shown_as_it_is_typed() {
+        let shown = |text: &str| path(Path::new(text), Some(Path::new("/home/ann")));
+        assert_eq!(shown("/home/ann/.kube/config"), "~/.kube/config");
+        assert_eq!(shown("/home/anna/config"), "/home/anna/config");
+        assert_eq!(shown("/etc/kube"), "/etc/kube");
+        assert_eq!(path(Path::new("/etc/kube"), None), "/etc/kube");
     }
 }

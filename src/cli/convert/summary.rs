@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    super::output,
     names::{grouped, listed},
     report::View,
 };
@@ -180,14 +181,8 @@ impl View<'_> {
         }
     }
 
-    /// A path, with `~` for the home directory.
     fn path(&self, path: &Path) -> String {
-        let below = self.home.as_deref();
-        let below = below.and_then(|home| path.strip_prefix(home).ok());
-        printable(&match below {
-            Some(rest) => Path::new("~").join(rest).display().to_string(),
-            None => path.display().to_string(),
-        })
+        output::path(path, self.home.as_deref())
     }
 }
 

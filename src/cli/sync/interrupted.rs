@@ -1,8 +1,7 @@
 //! The last line of a sync that was interrupted.
 
-use std::path::Path;
-
 use crate::{
+    cli::output,
     fleet::{Action, ClusterRun, State},
     host::Host,
     ops::sync::SyncReport,
@@ -18,8 +17,11 @@ pub(super) fn last_line(report: &SyncReport, host: &Host) -> String {
         1 => "1 cluster was".to_owned(),
         found => format!("{found} clusters were"),
     };
+    let home = host.home().ok();
     let files = report.written_to.iter();
-    let files: Vec<_> = files.map(|path| from_home(path, host)).collect();
+    let files: Vec<_> = files
+        .map(|path| output::path(path, home.as_deref()))
+        .collect();
     format!(
         "interrupted: {changed} of {found} written to {}; run the command again to finish",
         files.join(" and ")
@@ -30,29 +32,5 @@ fn is_changed(run: &ClusterRun) -> bool {
     match &run.state {
         State::Planned(planned) => !matches!(planned.action, Action::Unchanged),
         _ => false,
-    }
-}
-
-/// A path as a person types it: `~` for the home directory.
-fn from_home(path: &Path, host: &Host) -> String {
-    let home = host.home().ok();
-    let below = home.and_then(|home| path.strip_prefix(home).ok());
-    match below {
-        Some(below) => Path::new("~").join(below).display().to_string(),
-        None => path.display().to_string(),
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_below_home_is_shown_as_it_is_typed() {
-        let host = Host::with_env([("HOME", "/home/ann")]);
-        let shown = |path: &str| from_home(Path::new(path), &host);
-        assert_eq!(shown("/home/ann/.kube/config"), "~/.kube/config");
-        assert_eq!(shown("/home/anna/config"), "/home/anna/config");
-        assert_eq!(shown("/etc/kube"), "/etc/kube");
     }
 }
