@@ -21,7 +21,7 @@ use self::{
 use super::{
     output::{notice, say_lines, try_say},
     report::warning_lines,
-    screen::{Screen, Stream, columns_of_stderr, shorten, width, wrap},
+    screen::{Screen, Stream, columns_of_stderr, is_dumb, shorten, width, wrap},
 };
 use crate::{
     error::printable,
@@ -94,7 +94,7 @@ impl Progress {
         let is_terminal = stream.size.is_some();
         let mode = if tracing::enabled!(tracing::Level::INFO) {
             Mode::Log
-        } else if is_terminal && !quiet && host.var("TERM") != Some("dumb") {
+        } else if is_terminal && !quiet && !is_dumb(host) {
             Mode::Line
         } else {
             Mode::Quiet

@@ -179,7 +179,8 @@ fn wants_color(host: &Host, is_terminal: bool) -> bool {
     is_terminal && host.var("CLICOLOR") != Some("0") && !is_dumb(host)
 }
 
-fn is_dumb(host: &Host) -> bool {
+/// Whether the terminal understands no escape sequences.
+pub(super) fn is_dumb(host: &Host) -> bool {
     host.var("TERM") == Some("dumb")
 }
 
