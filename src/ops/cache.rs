@@ -68,13 +68,13 @@ pub(crate) enum Selection {
     },
 }
 
-/// How many records were removed.
+/// How many cache entries were deleted.
 pub(crate) struct Cleared {
     /// Those that were selected.
     pub records: usize,
     /// Those that can't be read here: they may be among the selected ones.
     pub unreadable: usize,
-    /// The accounts that have records, if the selected one has none.
+    /// The accounts that have cache entries, if the selected one has none.
     pub other_accounts: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
     }
 }
 
-/// The accounts of all records, each once.
+/// The accounts of all cache entries, each once.
 fn accounts(cache: &TokenCache) -> Vec<String> {
     let entries = cache.list(&Filter::default()).into_iter();
     let accounts: BTreeSet<_> = entries.filter_map(|entry| entry.account).collect();
@@ -137,9 +137,9 @@ fn accounts(cache: &TokenCache) -> Vec<String> {
 
 fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
     let records = if left == 1 {
-        "record is"
+        "cache entry is"
     } else {
-        "records are"
+        "cache entries are"
     };
     let failure = Failure::new(format!("{left} {records} still in the token cache"));
     match problem {

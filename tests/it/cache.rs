@@ -315,7 +315,10 @@ fn what_is_cached_is_listed_and_cleared_by_tenant_account_and_context() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stderr
     };
-    assert_eq!(clear(&["--account", &people[1].upn]), "deleted 2 records\n");
+    assert_eq!(
+        clear(&["--account", &people[1].upn]),
+        "deleted 2 cache entries\n"
+    );
     assert_eq!(listed(&test_env, &[]).len(), 2);
 
     // The context's token goes, the sign-in stays: nobody is asked for the next one.
@@ -336,7 +339,7 @@ fn what_is_cached_is_listed_and_cleared_by_tenant_account_and_context() {
     });
     fs::write(&kubeconfig, entry.to_string()).expect("written");
     let old = test_env.get_token(&args, &[]).token();
-    assert_eq!(clear(&["--context", "x"]), "deleted 1 record\n");
+    assert_eq!(clear(&["--context", "x"]), "deleted 1 cache entry\n");
     simulator.reset();
     assert_ne!(test_env.get_token(&args, &[]).token(), old);
     assert_eq!(simulator.counters().get(Endpoint::DeviceCode), 0);

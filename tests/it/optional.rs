@@ -368,7 +368,7 @@ fn a_token_that_cannot_be_removed_is_not_reported_as_deleted() {
             let args = [&["cache", "clear"][..], filter].concat();
             let ran = run_case(&test_env, &case, false, &args);
             assert_eq!(ran.code, 1, "{}", ran.stderr);
-            let said = "1 record is still in the token cache";
+            let said = "1 cache entry is still in the token cache";
             assert!(ran.stderr.contains(said), "{}", ran.stderr);
             assert!(ran.stderr.contains(why), "{}", ran.stderr);
             assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
@@ -377,5 +377,9 @@ fn a_token_that_cannot_be_removed_is_not_reported_as_deleted() {
     }
     let ran = run_case(&test_env, &open, false, &["cache", "clear"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("deleted 1 record"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("deleted 1 cache entry"),
+        "{}",
+        ran.stderr
+    );
 }

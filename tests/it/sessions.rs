@@ -441,11 +441,14 @@ fn clearing_an_account_clears_it_in_every_kind_of_file() {
     fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("ours");
     let (_, unreadable, note) = listed(&office.ann);
     assert_eq!(unreadable, 2);
-    assert!(note.contains("2 more records can't be read here"), "{note}");
+    assert!(
+        note.contains("2 more cache entries can't be read here"),
+        "{note}"
+    );
     let cleared = cache(&["clear", "--account", &office.ann.upn]);
     assert_eq!(cleared.code, 0, "{}", cleared.stderr);
     let expected = format!(
-        "deleted {} records\ndeleted 2 records that could not be read",
+        "deleted {} cache entries\ndeleted 2 cache entries that could not be read",
         2 * kinds
     );
     assert!(cleared.stderr.starts_with(&expected), "{}", cleared.stderr);
@@ -473,11 +476,9 @@ fn what_az_answered_is_listed_and_cleared_by_its_account() {
         run(&mut test_env.aad(&args)).stderr
     };
     let upn = &test_env.user.upn;
-    assert_eq!(
-        clear("nobody@one.example"),
-        format!("nothing to delete\nhint: accounts with records: `{upn}`\n")
-    );
-    assert_eq!(clear(upn), "deleted 1 record\n");
+    let none = format!("nothing to delete\nhint: accounts with cache entries: `{upn}`\n");
+    assert_eq!(clear("nobody@one.example"), none);
+    assert_eq!(clear(upn), "deleted 1 cache entry\n");
 }
 
 #[test]
@@ -505,7 +506,7 @@ fn an_absurd_expiry_ends_no_later_call() {
         faults.clear();
         let args = ["cache", "clear", "--account", &test_env.principal.client_id];
         let cleared = run(&mut test_env.aad(&args));
-        assert_eq!(cleared.stderr, "deleted 1 record\n", "{expiry}");
+        assert_eq!(cleared.stderr, "deleted 1 cache entry\n", "{expiry}");
     }
 }
 

@@ -68,14 +68,14 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         (0, _) => {}
         (records, _) => say(&format!(
             "deleted {}",
-            counted(records, "record", "records")
+            counted(records, "cache entry", "cache entries")
         )),
     }
     if cleared.unreadable > 0 {
         let deleted = format!(
             "deleted {} that could not be read here, of whatever account: damaged, or encrypted with another machine's \
              key or a lost one",
-            counted(cleared.unreadable, "record", "records")
+            counted(cleared.unreadable, "cache entry", "cache entries")
         );
         say_wrapped(&deleted, host);
     }
@@ -97,12 +97,12 @@ fn selection(matches: &ArgMatches, host: &Host) -> Selection {
     }
 }
 
-/// Whose records there are, if `account` has none.
+/// Whose cache entries there are, if `account` has none.
 fn other_accounts(account: &str, others: &[String]) -> Option<String> {
     if others.is_empty() {
         return None;
     }
-    let there = format!("accounts with records: {}", sentence::some_of(others));
+    let there = format!("accounts with cache entries: {}", sentence::some_of(others));
     Some(match near::did_you_mean(account, others) {
         Some(question) => format!("hint: {question} {there}"),
         None => format!("hint: {there}"),

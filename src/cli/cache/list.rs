@@ -57,8 +57,8 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
             true => "plain files, of a machine without a key store or of `--token-store file`",
             false => "encrypted files",
         };
-        let records = counted(beside, "record is", "records are");
-        say_wrapped(&format!("note: {records} there in {files}"), host);
+        let entries = counted(beside, "cache entry is", "cache entries are");
+        say_wrapped(&format!("note: {entries} in {files}"), host);
     }
     if listing.unreadable > 0 {
         // Without these flags it would clear another cache.
@@ -70,7 +70,7 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
         let note = format!(
             "note: {} can't be read here: encrypted with another machine's key or a lost one, or damaged; `{clear}` \
              deletes them, too",
-            counted(listing.unreadable, "more record", "more records")
+            counted(listing.unreadable, "more cache entry", "more cache entries")
         );
         say_wrapped(&note, host);
     }
