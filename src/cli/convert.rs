@@ -37,7 +37,7 @@ Examples:
   kubectl aad convert-kubeconfig -l spn --client-id ID --tenant-id ID";
 
 const NOTES: &str = "\
-Users of Azure's kubelogin are converted, of the `azure` auth provider that kubectl 1.26 removed, and of kubectl-aad itself; \
+Users of Azure's kubelogin, of the `azure` auth provider that kubectl 1.26 removed, and of kubectl-aad itself are converted; \
 all others are left alone. Flags and variables are kubelogin's.
 
 Without --login or AAD_LOGIN_METHOD each user keeps its login mode and arguments, and only the plugin changes. Converting \
@@ -96,10 +96,6 @@ fn with_headings(command: Command) -> Command {
 
 fn own_flags(command: Command) -> Command {
     command
-        .arg(file(
-            "kubeconfig",
-            "File to convert [default: those of kubectl]",
-        ))
         .arg(
             Arg::new("context")
                 .long("context")
@@ -109,6 +105,10 @@ fn own_flags(command: Command) -> Command {
                 .help("Convert only the user of this context (repeatable)"),
         )
         .arg(switch("all", "Convert all users, as without --context").conflicts_with("context"))
+        .arg(file(
+            "kubeconfig",
+            "File to convert [default: those of kubectl]",
+        ))
         .arg(file(
             "outfile",
             "Write the result to this file and leave the kubeconfig alone; `-` is stdout",
@@ -137,7 +137,7 @@ fn own_flags(command: Command) -> Command {
             value(
                 "azure-config-dir",
                 "DIR",
-                "az configuration directory that azurecli entries use",
+                "Configuration directory of the az that azurecli entries use",
             )
             .value_hint(ValueHint::DirPath),
         )

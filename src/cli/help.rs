@@ -24,6 +24,8 @@ pub(super) const SIGN_IN: &str = "Sign in";
 pub(super) const WRITE: &str = "Write";
 pub(super) const OUTPUT: &str = "Output";
 const HEADINGS: [&str; 4] = [SELECT, SIGN_IN, WRITE, OUTPUT];
+/// The last flags below a heading.
+const LAST: [&str; 5] = ["output", "quiet", "v", "help", "version"];
 
 /// The commands under their headings, as the first page shows them.
 const GROUPS: [(&str, &[&str]); 4] = [
@@ -176,7 +178,8 @@ fn page(command: &Command, long: bool, screen: &Stream) -> String {
 }
 
 fn flags_in_short(page: &mut Page, command: &Command) {
-    let shown: Vec<_> = flags(command)
+    let shown: Vec<_> = ordered(command)
+        .into_iter()
         .filter(|arg| !arg.is_hide_short_help_set())
         .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
         .map(|arg| (label(arg), description(arg, false)))
@@ -192,15 +195,14 @@ fn flags_in_short(page: &mut Page, command: &Command) {
 
 /// The flags under their headings, and the notes.
 fn sections(page: &mut Page, command: &Command) {
-    let shown: Vec<_> = flags(command)
+    let shown: Vec<_> = ordered(command)
+        .into_iter()
         .filter(|arg| !arg.is_hide_long_help_set())
         .collect();
     let labels: Vec<_> = shown.iter().map(|arg| label(arg)).collect();
     page.align(labels.iter().map(String::as_str));
     for heading in HEADINGS {
-        let below = shown
-            .iter()
-            .filter(|arg| arg.get_help_heading().unwrap_or(OUTPUT) == heading);
+        let below = shown.iter().filter(|arg| heading_of(arg) == heading);
         let entries: Vec<_> = below
             .map(|arg| (label(arg), description(arg, true)))
             .collect();
@@ -282,6 +284,22 @@ fn entry(command: &Command) -> (String, String) {
 fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
     let all = command.get_arguments();
     all.filter(|arg| !arg.is_hide_set() && !arg.is_positional())
+}
+
+/// The flags by heading. Below it, the login mode is first, and what every command has is last.
+fn ordered(command: &Command) -> Vec<&Arg> {
+    let mut flags: Vec<_> = flags(command).collect();
+    flags.sort_by_key(|arg| {
+        let heading = HEADINGS.iter().position(|name| *name == heading_of(arg));
+        let id = arg.get_id().as_str();
+        let place = LAST.iter().position(|last| *last == id);
+        (heading, id != "login", place)
+    });
+    flags
+}
+
+fn heading_of(arg: &Arg) -> &str {
+    arg.get_help_heading().unwrap_or(OUTPUT)
 }
 
 /// A flag as it is typed: `-o, --output <FORMAT>`.
@@ -371,8 +389,11 @@ mod tests {
     fn every_flag_is_under_one_of_the_headings() {
         fn check(command: &Command) {
             for arg in flags(command) {
-                let heading = arg.get_help_heading().unwrap_or(OUTPUT);
-                assert!(HEADINGS.contains(&heading), "{}: {arg}", command.get_name());
+                assert!(
+                    HEADINGS.contains(&heading_of(arg)),
+                    "{}: {arg}",
+                    command.get_name()
+                );
             }
             command.get_subcommands().for_each(check);
         }

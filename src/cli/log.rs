@@ -34,7 +34,7 @@ pub(super) fn flag() -> Arg {
         .global(true)
         .hide_short_help(true)
         .help(
-            "Log to stderr, with times in UTC: 1 steps, 5 also each request with its duration and status, 8 also each \
+            "Log to stderr, with times in UTC: 1 logs steps, 5 also each request with its status and duration, 8 also each \
              request before it is sent; never secrets",
         )
 }

@@ -46,8 +46,8 @@ Examples:
 const NOTES: &str = "\
 Sync finds the clusters in every subscription that you can see and writes a context for each, whose user gets tokens from \
 `kubectl aad get-token`. Then it fetches the tokens, so that kubectl finds them in the cache. Entries that sync did not \
-write stay as they are. A current context that is set stays; if none is and exactly one cluster comes, it becomes the \
-current one.
+write stay as they are. A current context that is set stays; if there is none and sync finds exactly one cluster and adds it, \
+its context becomes the current one.
 
 Tenants in which your account is a guest are searched with the same sign-in. If one requires more than that \
 or denies access, sync warns and continues; if you named it with --tenant-id, it is an error.
@@ -89,6 +89,7 @@ fn own_flags(command: Command) -> Command {
             "local-accounts",
             "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
         ))
+        .arg(switch("dry-run", "Report what would change, and write nothing"))
         .arg(switch(
             "public-fqdn",
             "Use the public address of private clusters that have one",
@@ -102,7 +103,6 @@ fn own_flags(command: Command) -> Command {
                 .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
         )
         .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
-        .arg(switch("dry-run", "Report what would change, and write nothing"))
         .arg(
             switch("quiet", "Print only what failed")
                 .short('q')

@@ -56,12 +56,19 @@ fn help_is_given_however_it_is_asked_for() {
     let whole = help(&["--help"]);
     assert!(whole.contains("kubectl aad sync"), "{whole}");
     assert_eq!(help(&["help"]), whole);
+    let short = help(&["-h"]);
+    assert!(short.contains("kubectl aad sync") && short.len() < whole.len());
     for command in ["sync", "get-token", "convert-kubeconfig"] {
         let own = help(&[command, "--help"]);
         assert!(own.contains(&format!("kubectl aad {command}")), "{own}");
         assert_eq!(help(&["help", command]), own);
     }
-    assert!(help(&["cache", "help"]).contains("clear"));
+    assert!(help(&["help", "cache"]).contains("clear"));
+    let typed = run(&mut test_env.aad(&["cache", "help"])).stderr;
+    assert!(
+        typed.contains("hint: see `kubectl aad cache --help`"),
+        "{typed}"
+    );
 }
 
 #[test]

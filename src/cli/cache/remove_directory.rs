@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::{
-    cli::output::say,
+    cli::{help, output::say},
     error::{EXIT_OK, Result},
     host::Host,
     ops,
@@ -33,6 +33,7 @@ fn directory_flag(name: &'static str) -> Arg {
         .value_name("DIR")
         .value_parser(clap::value_parser!(PathBuf))
         .help("Cache directory, as passed to `get-token` with --cache-dir")
+        .help_heading(help::SELECT)
 }
 
 /// Runs either of them; `flag` is the name of its flag.

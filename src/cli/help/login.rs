@@ -36,8 +36,8 @@ pub(super) fn page(screen: &Stream) -> String {
     page.gap();
     page.line(
         "Without --login, `sync` and `list` use azurecli, `get-token` uses devicecode, and `convert-kubeconfig` keeps the \
-         mode of each user. `sync` and `list` find the tenants by themselves. Where a person signs in to AKS's server, the \
-         client need not be given.",
+         mode of each user. `sync` and `list` find the tenants by themselves. Where a person signs in to AKS's own server \
+         application, --client-id can be omitted.",
     );
     page.gap();
     page.heading("What each mode needs and takes");
@@ -105,10 +105,10 @@ fn label(row: &ParamRow) -> String {
 /// The flags of the sign-in to Azure Resource Manager.
 fn second(page: &mut Page) {
     page.gap();
-    page.heading("Another sign-in to Azure Resource Manager (`sync` and `list`)");
+    page.heading("A different sign-in to Azure Resource Manager (`sync` and `list`)");
     page.line(&format!(
-        "  --arm-login <MODE> finds the clusters in another mode than the one that their contexts use. Its flags are like \
-         those above: {}. `--arm-account` is the same as `{}`.",
+        "  --arm-login <MODE> finds the clusters with a different mode from the one that their contexts use. Its flags \
+         are like those above: {}. `--arm-account` is the same as `{}`.",
         PARAMS
             .iter()
             .filter_map(|row| row.arm_flag)
