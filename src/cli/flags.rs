@@ -153,7 +153,7 @@ fn arg(row: &'static ParamRow) -> Arg {
             .value_name("BOOL")
             .value_parser(|text: &str| match parse_bool(text) {
                 Some(_) => Ok(text.to_owned()),
-                None => Err("say `true` or `false`"),
+                None => Err("use `true` or `false`"),
             })
             .hide_possible_values(true),
     }

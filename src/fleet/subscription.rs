@@ -65,7 +65,7 @@ fn no_match(filter: &str, found: &[Subscription]) -> Failure {
     let ids = found.iter().map(|one| &one.id);
     let question = near::did_you_mean(filter, names.iter().copied().chain(ids));
     let visible = match found.len() {
-        1 => format!("one subscription is visible: {}", sentence::some_of(&names)),
+        1 => format!("1 subscription is visible: {}", sentence::some_of(&names)),
         count => format!(
             "{count} subscriptions are visible: {}",
             sentence::some_of(&names)

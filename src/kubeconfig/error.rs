@@ -26,8 +26,14 @@ pub(crate) fn no_such_context<'a>(name: &str, contexts: impl Iterator<Item = &'a
     let contexts: Vec<_> = contexts.collect::<BTreeSet<_>>().into_iter().collect();
     let there = match contexts.len() {
         0 => "the kubeconfig has no contexts".to_owned(),
-        1 => format!("the only one is {}", sentence::some_of(&contexts)),
-        count => format!("there are {count}: {}", sentence::some_of(&contexts)),
+        1 => format!(
+            "the kubeconfig has 1 context: {}",
+            sentence::some_of(&contexts)
+        ),
+        count => format!(
+            "the kubeconfig has {count} contexts: {}",
+            sentence::some_of(&contexts)
+        ),
     };
     let hint = match near::did_you_mean(name, contexts.iter().copied()) {
         Some(question) => format!("{question} {there}"),

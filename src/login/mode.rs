@@ -287,7 +287,7 @@ impl LoginMode {
             .map(|row| row.mode)
             .ok_or_else(|| {
                 let names: Vec<_> = MODES.iter().map(|row| row.name).collect();
-                let all = format!("use one of {}", names.join(", "));
+                let all = format!("use one of `{}`", names.join("`, `"));
                 Failure::usage(format!("`{name}` is not a login mode"))
                     .hint(near::hint(name, names, &all))
             })
@@ -383,7 +383,11 @@ mod tests {
     #[test]
     fn an_unknown_mode_lists_the_known_ones() {
         let failure = LoginMode::parse("DeviceCode").expect_err("names are exact");
-        assert!(failure.render().contains("devicecode, interactive, spn"));
+        assert!(
+            failure
+                .render()
+                .contains("`devicecode`, `interactive`, `spn`")
+        );
         assert_eq!(failure.exit_code(), crate::error::EXIT_USAGE);
     }
 }

@@ -255,7 +255,10 @@ mod tests {
                 .expect_err("refused")
                 .render()
         };
-        assert!(failure("othr").contains("did you mean `other`? there are 2: `other` and `x`"));
+        assert!(
+            failure("othr")
+                .contains("did you mean `other`? the kubeconfig has 2 contexts: `other` and `x`")
+        );
         assert!(failure("other").contains("does not sign in with"));
     }
 }

@@ -38,7 +38,7 @@ impl StoreChoice {
             Some("none") => Self::None,
             Some(other) => {
                 let all = format!(
-                    "give `--token-store` or `AAD_TOKEN_STORE` one of `{}`",
+                    "use one of `{}` in `--token-store` or `AAD_TOKEN_STORE`",
                     Self::WORDS.join("`, `")
                 );
                 return Err(Failure::usage(format!("`{other}` is not a token store"))

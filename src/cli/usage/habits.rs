@@ -31,17 +31,17 @@ static FLAGS: &[Habit] = &[
     Habit {
         commands: &["sync"],
         typed: &["--overwrite-existing"],
-        hint: "leave it out: the entries that sync wrote are updated, and no others",
+        hint: "omit it: the entries that sync wrote are updated, and no others",
     },
     Habit {
         commands: &["sync", "convert-kubeconfig"],
         typed: &["-f", "--file"],
-        hint: "`--kubeconfig` names the file",
+        hint: "use `--kubeconfig FILE`",
     },
     Habit {
         commands: SIGN_IN,
         typed: &["--login-mode", "--login-method", "--mode"],
-        hint: "`--login` chooses how to sign in; `kubectl aad help login` lists the modes",
+        hint: "use `--login MODE`; `kubectl aad help login` lists the modes",
     },
     Habit {
         commands: SIGN_IN,
@@ -61,17 +61,17 @@ static FLAGS: &[Habit] = &[
     Habit {
         commands: &["get-token", "convert-kubeconfig"],
         typed: &["--account"],
-        hint: "`--login-hint` names the account",
+        hint: "use `--login-hint NAME`",
     },
     Habit {
         commands: &["get-token"],
         typed: &["--resource", "--scope"],
-        hint: "`--server-id` names the application that the token is for",
+        hint: "use `--server-id ID`, the application that the token is for",
     },
     Habit {
         commands: &["get-token"],
         typed: &["-o", "--output"],
-        hint: "leave it out: kubectl reads the credential as JSON",
+        hint: "omit it: kubectl reads the credential as JSON",
     },
     Habit {
         commands: FLEET,
@@ -91,7 +91,7 @@ static FLAGS: &[Habit] = &[
     Habit {
         commands: &[],
         typed: &["-y", "--yes"],
-        hint: "leave it out: no command asks for confirmation",
+        hint: "omit it: no command asks for confirmation",
     },
 ];
 
@@ -124,12 +124,12 @@ static WORDS: &[Habit] = &[
     Habit {
         commands: FLEET,
         typed: &[],
-        hint: "names go into flags: `--subscription` and `--tenant-id` narrow the search",
+        hint: "every cluster is included; `--subscription` and `--tenant-id` narrow the search",
     },
     Habit {
         commands: &["convert-kubeconfig", "clear"],
         typed: &[],
-        hint: "`--context` names a context",
+        hint: "use `--context NAME`",
     },
 ];
 

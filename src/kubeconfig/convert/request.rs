@@ -157,7 +157,10 @@ impl<'a> Target<'a> {
                 .collect();
             return Err(
                 Failure::usage(format!("`{mode}` has no proof-of-possession tokens")).hint(
-                    format!("omit `--pop-enabled`, or use one of {}", able.join(", ")),
+                    format!(
+                        "omit `--pop-enabled`, or use one of `{}`",
+                        able.join("`, `")
+                    ),
                 ),
             );
         }
