@@ -34,7 +34,7 @@ pub(super) fn command() -> Command {
     Command::new("list")
         .about("List the AKS clusters you can reach")
         .defer(|command| {
-            let command = command.arg(
+            let command = fleet_args::fleet_flags(command).arg(
                 Arg::new("kubeconfig")
                     .long("kubeconfig")
                     .value_name("FILE")
@@ -42,7 +42,7 @@ pub(super) fn command() -> Command {
                     .help("Kubeconfig to look for contexts in, instead of those that kubectl reads")
                     .help_heading(help::SELECT),
             );
-            let command = output::format_flag(fleet_args::fleet_flags(command))
+            let command = output::format_flag(command)
                 .before_help(EXAMPLES)
                 .after_long_help(NOTES);
             help::short(
@@ -97,8 +97,11 @@ fn missing_contexts(matches: &ArgMatches, document: &ListDocument) -> Option<Str
     };
     let sync = fleet_args::typed("sync", matches, &["output"]);
     told.then(|| {
-        format!(
-            "hint: clusters without a context: {missing} of {all}; `{sync}` writes the missing ones"
-        )
+        let (have, them) = match missing {
+            1 => ("has", "it"),
+            _ => ("have", "them"),
+        };
+        let clusters = if all == 1 { "cluster" } else { "clusters" };
+        format!("hint: {missing} of {all} {clusters} {have} no context; to add {them}: `{sync}`")
     })
 }

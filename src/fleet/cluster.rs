@@ -115,7 +115,7 @@ impl Skip {
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::LocalAccount => {
-                Some("include clusters with local accounts with `--local-accounts`")
+                Some("to include clusters with local accounts, add `--local-accounts`")
             }
             Self::Stopped => Some("start stopped clusters with `az aks start`, then sync again"),
             Self::Deleting | Self::Interrupted => None,

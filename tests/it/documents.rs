@@ -256,7 +256,7 @@ fn list_shows_the_contexts_that_sync_wrote_whatever_their_names_are_now() {
     let shown: BTreeSet<_> = lines(&names).into_iter().map(str::to_owned).collect();
     assert_eq!(shown, contexts(&report));
     let hint = format!(
-        "hint: clusters without a context: 1 of 3; `kubectl aad sync --environment {CLOUD}` writes"
+        "hint: 1 of 3 clusters has no context; to add it: `kubectl aad sync --environment {CLOUD}`"
     );
     assert!(names.stderr.contains(&hint), "{}", names.stderr);
     assert_eq!(test_env.kubeconfig_text(), renamed, "nothing is written");

@@ -42,7 +42,7 @@ const REMEDIES: &[Remedy] = &[
     },
     Remedy {
         codes: &["ResourceNotFound", "ResourceGroupNotFound"],
-        hint: "it has been deleted in the meantime: run the command again",
+        hint: "it was deleted in the meantime; run the command again",
     },
     Remedy {
         codes: &["NoRegisteredProviderFound", "InvalidApiVersionParameter"],

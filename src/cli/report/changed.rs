@@ -19,7 +19,7 @@ const ALIKE: usize = 3;
 /// How many clusters are shown if not all are.
 const SHOWN: usize = 20;
 
-/// A line for each cluster that was added or updated; one for all that were updated for the same reason, if they are many.
+/// A line for each cluster that was added or updated, by name; one for all that were updated for the same reason, if they are many.
 ///
 /// Up to two screens of lines are all shown: a person reads them once, after a first sync, and can scroll. Of more, only
 /// the first ones are, since 500 lines push everything else away and nobody reads them.
@@ -52,7 +52,7 @@ pub(super) fn lines(clusters: &[ClusterRun], stream: &Stream) -> Vec<String> {
     lines
 }
 
-/// The clusters with a line of their own.
+/// The clusters with a line of their own, by name.
 fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
     let planned = clusters.iter().filter_map(|run| match &run.state {
         State::Planned(planned) => Some((run, planned)),
@@ -64,10 +64,12 @@ fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
                 .iter()
                 .any(|group| group.says(&changes::sentence(&planned.changes)))
     };
-    planned
+    let mut rows: Vec<_> = planned
         .filter(|(_, planned)| planned.action == Action::Added || is_shown(planned))
         .map(|(run, planned)| Row::of(&run.cluster, planned))
-        .collect()
+        .collect();
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    rows
 }
 
 /// The clusters that were updated for one reason.

@@ -26,7 +26,7 @@ pub(super) fn sentence(changes: &[Change]) -> String {
         false => all_of(&named, "and"),
     };
     let modes = changes.iter().find_map(|change| match change {
-        Change::LoginMode { was, now } => Some(format!(": {now}, was {was}")),
+        Change::LoginMode { was, now } => Some(format!(" from {was} to {now}")),
         _ => None,
     });
     format!("{subject} changed{}", modes.unwrap_or_default())
@@ -57,11 +57,11 @@ mod tests {
             (vec![Change::Server], "the API server's address changed"),
             (
                 vec![mode()],
-                "the login mode changed: azurecli, was devicecode",
+                "the login mode changed from devicecode to azurecli",
             ),
             (
                 vec![Change::Server, Change::CertificateAuthority, mode()],
-                "the API server's address, the certificate authority and the login mode changed: azurecli, was devicecode",
+                "the API server's address, the certificate authority and the login mode changed from devicecode to azurecli",
             ),
             (vec![Change::Missing], "an entry was missing"),
             (vec![Change::Missing, Change::Other], "its entries changed"),

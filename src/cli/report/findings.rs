@@ -109,10 +109,10 @@ impl<'a> FindingsLines<'a> {
             return Vec::new();
         }
         let what = match gone.len() {
-            1 => "1 context leads to a cluster that no longer exists or that you may no longer see"
+            1 => "1 context leads to a cluster that no longer exists or that you can no longer see"
                 .to_owned(),
             n => format!(
-                "{n} contexts lead to clusters that no longer exist or that you may no longer see"
+                "{n} contexts lead to clusters that no longer exist or that you can no longer see"
             ),
         };
         let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
@@ -202,7 +202,7 @@ impl<'a> FindingsLines<'a> {
         let mut lines = Vec::new();
         let (adds, has) = match self.dry_run {
             true => ("would add", "would have"),
-            false => ("added", "has"),
+            false => ("added", "now has"),
         };
         if !people.is_empty() {
             let pairs: Vec<_> = people
@@ -210,11 +210,9 @@ impl<'a> FindingsLines<'a> {
                 .map(|one| format!("{} and {}", one.context, one.ours))
                 .collect();
             let what = match people.len() {
-                1 => format!(
-                    "1 context was already there for a cluster that now {has} two, since sync {adds} its own"
-                ),
+                1 => format!("1 cluster {has} two contexts, since sync {adds} its own"),
                 n => format!(
-                    "{n} contexts were already there for clusters that now {} two, since sync {adds} its own",
+                    "{n} clusters {} two contexts, since sync {adds} its own",
                     has.replace("has", "have")
                 ),
             };

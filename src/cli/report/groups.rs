@@ -136,7 +136,7 @@ impl<'c> Labels<'c> {
     }
 }
 
-/// Puts together what has the same key and hint. Groups with the same hint follow each other.
+/// Puts together what has the same key and hint, its names sorted. Groups with the same hint follow each other.
 fn collected(groups: impl Iterator<Item = Group>) -> Vec<Group> {
     let mut collected: Vec<Group> = Vec::new();
     for group in groups {
@@ -149,6 +149,9 @@ fn collected(groups: impl Iterator<Item = Group>) -> Vec<Group> {
                 collected.insert(last.map_or(collected.len(), |at| at + 1), group);
             }
         }
+    }
+    for group in &mut collected {
+        group.names.sort();
     }
     collected
 }

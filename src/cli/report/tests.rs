@@ -118,13 +118,13 @@ fn a_sync_is_shown_as_changes_then_failures_by_cause_and_then_counts() {
         [
             "+ dev-weu   added     westeurope  1.33.2",
             "~ prod-eus  updated   the API server's address changed",
-            "~ prod-neu  updated   the login mode changed: azurecli, was devicecode",
+            "~ prod-neu  updated   the login mode changed from devicecode to azurecli",
             "✗ stg-neu, stg-weu: may not fetch credentials (403)",
             "  caused by: ARM answered 403: no access to '/subscriptions/s/resourceGroups/rg-stg-neu/x/stg-neu'",
             "    for d5b81b27-c1ea-4a79-8a52-d4b1b5a1c1d7.",
             "  hint: ask for the role `Azure Kubernetes Service Cluster User Role`",
             "· old, older: skipped: it only has local accounts",
-            "  hint: include clusters with local accounts with `--local-accounts`",
+            "  hint: to include clusters with local accounts, add `--local-accounts`",
             "· off: skipped: it is being deleted",
             "1 added, 2 updated, 1 unchanged, 3 skipped, 2 failed · ann@contoso.example · 4 subscriptions · 2.1 s",
         ]
@@ -149,7 +149,7 @@ fn clusters_with_one_name_are_told_apart_and_hints_are_shown_once() {
             &stream(80, &[("NO_COLOR", "1")])
         ),
         [
-            "x rg-shared/shared, rg-2/shared: may not fetch credentials (403)",
+            "x rg-2/shared, rg-shared/shared: may not fetch credentials (403)",
             "  caused by: ARM answered 403: no access to",
             "    '/subscriptions/s/resourceGroups/rg-shared/x/shared' for...",
             "x c: it is too old",

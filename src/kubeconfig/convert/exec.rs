@@ -18,8 +18,8 @@ Install it with: kubectl krew install aad
 
 /// What kubectl says if Azure's plugin is missing.
 pub(super) const KUBELOGIN_HINT: &str = "\
-This cluster is signed in to with kubelogin, which is not installed.
-Install it as told on https://azure.github.io/kubelogin/install.html
+kubelogin is needed to sign in to this cluster and is not on the PATH.
+Install it as described at https://azure.github.io/kubelogin/install.html
 ";
 
 /// The old exec mapping with what changes. A new one has its keys in kubectl's order.

@@ -36,7 +36,7 @@ fn a_deleted_cluster_is_reported_and_the_hint_removes_its_entries() {
         }])
     );
     let line = format!(
-        "1 context leads to a cluster that no longer exists or that you may no longer see: {}\n",
+        "1 context leads to a cluster that no longer exists or that you can no longer see: {}\n",
         deleted.name
     );
     assert!(synced.stderr.contains(&line), "{}", synced.stderr);
