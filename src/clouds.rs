@@ -16,6 +16,8 @@ pub struct CloudRow {
     pub arm: &'static str,
     /// The audience of ARM's tokens. A slash at its end matters.
     pub arm_audience: &'static str,
+    /// The domains of AKS's API servers; empty if they are not known.
+    pub api_servers: &'static [&'static str],
 }
 
 /// Every known cloud, in the order of help and error messages.
@@ -35,6 +37,7 @@ pub static CLOUDS: &[CloudRow] = &[
         ],
         arm: "https://management.azure.com/",
         arm_audience: "https://management.core.windows.net/",
+        api_servers: &["azmk8s.io"],
     },
     CloudRow {
         name: "AzureUSGovernmentCloud",
@@ -43,6 +46,7 @@ pub static CLOUDS: &[CloudRow] = &[
         authority_hosts: &["login.microsoftonline.us", "login.usgovcloudapi.net"],
         arm: "https://management.usgovcloudapi.net/",
         arm_audience: "https://management.core.usgovcloudapi.net/",
+        api_servers: &["azmk8s.us", "containerservice.azure.us"],
     },
     CloudRow {
         name: "AzureChinaCloud",
@@ -51,6 +55,7 @@ pub static CLOUDS: &[CloudRow] = &[
         authority_hosts: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
         arm: "https://management.chinacloudapi.cn/",
         arm_audience: "https://management.core.chinacloudapi.cn/",
+        api_servers: &["azmk8s.cn", "azk8s.cn"],
     },
     // As in `az` 2.91.
     CloudRow {
@@ -60,6 +65,7 @@ pub static CLOUDS: &[CloudRow] = &[
         authority_hosts: &["login.sovcloud-identity.fr"],
         arm: "https://management.sovcloud-api.fr/",
         arm_audience: "https://management.sovcloud-api.fr/",
+        api_servers: &[],
     },
 ];
 
@@ -69,16 +75,37 @@ pub fn names() -> String {
     format!("{} or AzureStackCloud", known.join(", "))
 }
 
+/// Finds a cloud by one of its names, whatever their case.
+pub(crate) fn find(name: &str) -> Option<&'static CloudRow> {
+    let same = |other: &str| other.eq_ignore_ascii_case(name);
+    CLOUDS
+        .iter()
+        .find(|row| same(row.name) || row.aliases.iter().any(|alias| same(alias)))
+}
+
+/// Finds the cloud of an API server by its host in lower case, where AKS named it.
+pub(crate) fn of_api_server(host: &str) -> Option<&'static CloudRow> {
+    let below = |domain: &&str| {
+        host.strip_suffix(*domain)
+            .is_some_and(|rest| rest.ends_with('.'))
+    };
+    CLOUDS.iter().find(|row| row.api_servers.iter().any(below))
+}
+
+/// Finds the cloud of an Entra endpoint by its host.
+pub(crate) fn of_authority_host(host: &str) -> Option<&'static CloudRow> {
+    CLOUDS
+        .iter()
+        .find(|row| row.authority_hosts.contains(&host))
+}
+
 /// Other Entra endpoints: of Delos and GovSG, only these are known.
 const OTHER_AUTHORITY_HOSTS: &[&str] =
     &["login.sovcloud-identity.de", "login.sovcloud-identity.sg"];
 
 /// The host that stands for all hosts of the same Entra endpoint, if this is one of a known endpoint.
 pub(crate) fn canonical_authority_host(host: &str) -> Option<&'static str> {
-    let row = CLOUDS
-        .iter()
-        .find(|row| row.authority_hosts.contains(&host));
-    match row {
+    match of_authority_host(host) {
         Some(row) => Some(row.authority_hosts[0]),
         None => OTHER_AUTHORITY_HOSTS
             .iter()
@@ -90,6 +117,32 @@ pub(crate) fn canonical_authority_host(host: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_api_server_is_in_the_cloud_of_its_domain() {
+        let cloud = |host| of_api_server(host).map(|row| row.name);
+        for (host, name) in [
+            ("x.hcp.westeurope.azmk8s.io", "AzurePublicCloud"),
+            (
+                "x.hcp.usgovvirginia.cx.aks.containerservice.azure.us",
+                "AzureUSGovernmentCloud",
+            ),
+            (
+                "x.hcp.chinanorth3.cx.prod.service.azk8s.cn",
+                "AzureChinaCloud",
+            ),
+        ] {
+            assert_eq!(cloud(host), Some(name));
+        }
+        for host in [
+            "10.0.0.1",
+            "azmk8s.io",
+            "x.notazmk8s.io",
+            "azmk8s.io.example",
+        ] {
+            assert_eq!(cloud(host), None);
+        }
+    }
 
     #[test]
     fn every_authority_host_is_of_one_cloud() {

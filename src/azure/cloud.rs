@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    clouds::{CLOUDS, CloudRow},
+    clouds::{self, CLOUDS, CloudRow},
     error::{Failure, Kind, Result},
     host::{self, Host, http::require_tls},
     near,
@@ -114,12 +114,7 @@ fn known(environment: Option<&str>) -> Result<Option<&'static CloudRow>> {
     if name.eq_ignore_ascii_case(CUSTOM_CLOUD) {
         return Ok(None);
     }
-    CLOUDS
-        .iter()
-        .find(|row| {
-            row.name.eq_ignore_ascii_case(name)
-                || row.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
-        })
+    clouds::find(name)
         .map(Some)
         .ok_or_else(|| {
             let names = CLOUDS.iter().map(|row| row.name);

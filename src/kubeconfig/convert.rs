@@ -9,6 +9,7 @@
 //! Converting twice is the same as converting once.
 
 mod builder;
+mod cloud;
 mod entries;
 mod exec;
 mod history;
@@ -42,14 +43,35 @@ pub(crate) struct Converted {
     pub notes: Vec<String>,
 }
 
-/// Converts a user's value. `arm_id` is the cluster's, if it is known and the user's only one.
+/// What is known of the clusters that a user signs in to.
+#[derive(Debug, Default)]
+pub(crate) struct Around<'a> {
+    /// The ARM id, if there is only one.
+    pub arm_id: Option<&'a str>,
+    /// The URLs of the API servers.
+    pub servers: Vec<&'a str>,
+}
+
+impl<'a> Around<'a> {
+    /// Reads the user's value and those of its contexts and clusters.
+    pub(crate) fn of(items: impl Iterator<Item = &'a Value>) -> Self {
+        let items: Vec<_> = items.collect();
+        let server = |item: &&'a Value| item.get("server")?.as_str();
+        Self {
+            arm_id: arm_id(items.iter().copied()),
+            servers: items.iter().filter_map(server).collect(),
+        }
+    }
+}
+
+/// Converts a user's value.
 ///
 /// # Errors
-/// Where the entry and the flags lack what the mode needs.
+/// Where the entry and the flags lack what the mode needs, or its cloud is not certain.
 pub(crate) fn convert(
     user: &Map<String, Value>,
     source: &Source,
-    arm_id: Option<&str>,
+    around: &Around<'_>,
     request: &Request,
 ) -> Result<Converted> {
     let known = source.names_a_mode();
@@ -61,9 +83,9 @@ pub(crate) fn convert(
     let target = request.target(source.mode);
     target.check()?;
     let mut converted = if source.in_exec && known.is_ok() && target.mode == source.mode {
-        keep_mode(user, source, arm_id, target)?
+        keep_mode(user, source, around, target)?
     } else {
-        change_mode(user, source, arm_id, target)?
+        change_mode(user, source, around, target)?
     };
     if request.mode.is_none() {
         converted.notes.extend(notes::of_flags(&target));
@@ -75,7 +97,7 @@ pub(crate) fn convert(
 fn keep_mode(
     user: &Map<String, Value>,
     source: &Source,
-    arm_id: Option<&str>,
+    around: &Around<'_>,
     target: Target<'_>,
 ) -> Result<Converted> {
     let target = target.for_entry(source.settings());
@@ -86,7 +108,7 @@ fn keep_mode(
         before: &[],
         stale: false,
         keeps: true,
-        arm_id,
+        around,
     };
     let mut written = builder.settings()?;
     let mut said = source.settings().clone();
@@ -127,7 +149,7 @@ fn same_values(a: &Settings, b: &Settings) -> bool {
 fn change_mode(
     user: &Map<String, Value>,
     source: &Source,
-    arm_id: Option<&str>,
+    around: &Around<'_>,
     target: Target<'_>,
 ) -> Result<Converted> {
     let mode = target.mode;
@@ -148,9 +170,10 @@ fn change_mode(
         before: &before,
         stale,
         keeps: false,
-        arm_id,
+        around,
     };
-    let written = builder.settings()?;
+    let mut written = builder.settings()?;
+    builder.name_the_cloud(user, &mut written)?;
     let given = &target.request.given;
     let verbatim = restored
         .filter(|_| given.params().all(|param| param == Param::Login))
@@ -213,12 +236,17 @@ fn leads_back(new: &Map<String, Value>, old: &history::Before) -> bool {
     let (Some(new), Ok(mode)) = (Source::of_item(new), LoginMode::parse(&old.login)) else {
         return false;
     };
+    let names_cloud = |param, text: &str| {
+        param == Param::Environment && mode.uses(param) && !cloud::is_public(text)
+    };
     let mut back = Settings::new();
     back.set(Param::Login, mode.name(), Origin::ExecEntry);
     for row in PARAMS {
         let source = mode.value_source(row.param);
         match carried(new.settings(), row.param) {
-            Some(text) if source.reads_entry() => back.set(row.param, text, Origin::ExecEntry),
+            Some(text) if source.reads_entry() || names_cloud(row.param, text) => {
+                back.set(row.param, text, Origin::ExecEntry);
+            }
             None if source == ValueSource::Needed => return false,
             _ => {}
         }
@@ -234,7 +262,7 @@ fn leads_back(new: &Map<String, Value>, old: &history::Before) -> bool {
 /// The ARM id of the cluster that a user signs in to, where the entries say so and agree.
 ///
 /// `items` are the user's value and those of the contexts and clusters that belong to it.
-pub(crate) fn arm_id<'a>(items: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
+fn arm_id<'a>(items: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
     let mut found: Option<&str> = None;
     for id in items.filter_map(owner::arm_id) {
         match found {

@@ -76,6 +76,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     (
         "kubeconfig",
         &[
+            "clouds",
             "error",
             "fleet",
             "host",

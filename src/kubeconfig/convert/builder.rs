@@ -1,6 +1,6 @@
 //! The settings of an entry in its new mode.
 
-use super::{Source, exec::is_ours, history, request::Target};
+use super::{Around, Source, exec::is_ours, history, request::Target};
 use crate::{
     error::{Code, Failure, Result},
     login::{LoginMode, Origin, PARAMS, Param, Settings, Takes, ValueSource},
@@ -19,8 +19,8 @@ pub(super) struct Builder<'a> {
     pub(super) stale: bool,
     /// Whether the entry has the mode: what no flag names stays as it is.
     pub(super) keeps: bool,
-    /// The ARM id of the cluster, if it is known.
-    pub(super) arm_id: Option<&'a str>,
+    /// What is known of the entry's clusters.
+    pub(super) around: &'a Around<'a>,
 }
 
 impl Builder<'_> {
@@ -148,7 +148,7 @@ impl Builder<'_> {
 
     /// What the entry's last mode that knew the parameter said. If the present one knows it, that
     /// decides, also by saying nothing.
-    fn remembered(&self, param: Param) -> Option<&str> {
+    pub(super) fn remembered(&self, param: Param) -> Option<&str> {
         let knows = |mode: LoginMode| mode.value_source(param).reads_entry();
         if knows(self.source.mode) {
             return None;
@@ -169,7 +169,7 @@ impl Builder<'_> {
         }
         let enabled = out.is_on(Param::PopEnabled);
         let claims = out.text(Param::PopClaims).is_some();
-        match (enabled, claims, self.arm_id) {
+        match (enabled, claims, self.around.arm_id) {
             (true, false, Some(arm_id)) => {
                 out.set(Param::PopClaims, format!("u={arm_id}"), Origin::ExecEntry);
                 Ok(())

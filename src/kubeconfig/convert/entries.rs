@@ -1,6 +1,6 @@
 //! Converts the users of all kubeconfig files, each in its own file. Pure.
 
-use super::{PluginKind, Request, Source, SourcePlugin, arm_id, convert};
+use super::{Around, PluginKind, Request, Source, SourcePlugin, convert};
 use crate::{
     error::{Code, Failure, Result},
     kubeconfig::{
@@ -136,7 +136,8 @@ fn one(
     outcome.from_plugin = Some(source.plugin);
     outcome.from = Some(source.mode);
     outcome.to = Some(request.mode().unwrap_or(source.mode));
-    match convert(old, &source, arm_id(view.items_of(name, user)), request) {
+    let around = Around::of(view.items_of(name, user));
+    match convert(old, &source, &around, request) {
         Ok(converted) if is_same(old, &converted.user) => {
             outcome.action = UserAction::Unchanged;
             (outcome, None)

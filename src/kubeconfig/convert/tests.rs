@@ -30,7 +30,12 @@ fn exec_user(args: &[&str]) -> Value {
 
 fn run(user: &Value, request: &Request) -> Result<Converted> {
     let source = Source::of(user).expect("convertible");
-    convert(user.as_object().expect("a map"), &source, None, request)
+    convert(
+        user.as_object().expect("a map"),
+        &source,
+        &Around::default(),
+        request,
+    )
 }
 
 fn args(user: &Map<String, Value>) -> Vec<&str> {
@@ -249,13 +254,17 @@ fn claims_are_made_from_the_arm_id_where_it_is_known() {
     let user = exec_user(&DEVICE);
     let source = Source::of(&user).expect("convertible");
     let map = user.as_object().expect("a map");
-    let converted = convert(map, &source, Some("/sub/a"), &request).expect("converted");
+    let around = Around {
+        arm_id: Some("/sub/a"),
+        ..Around::default()
+    };
+    let converted = convert(map, &source, &around, &request).expect("converted");
     assert!(
         args(&converted.user)
             .windows(2)
             .any(|w| w == ["--pop-claims", "u=/sub/a"])
     );
-    assert!(convert(map, &source, None, &request).is_err());
+    assert!(convert(map, &source, &Around::default(), &request).is_err());
     assert!(request_with(&[(Param::PopClaims, "u=x")], &[]).is_err());
 }
 
@@ -643,5 +652,192 @@ proptest! {
         let twice = run(&once, &request);
         prop_assert!(twice.is_ok(), "{once}");
         prop_assert_eq!(&Value::Object(twice.expect("checked").user), &once);
+    }
+}
+
+/// Arguments of an `azurecli` entry that `sync` wrote.
+const BY_AZ: [&str; 8] = [
+    "get-token",
+    "--server-id",
+    crate::login::AKS_SERVER_ID,
+    "--tenant-id",
+    "t",
+    "--env-secrets-only",
+    "--login",
+    "azurecli",
+];
+
+/// The cloud in the entry that a conversion from `azurecli` to `mode` writes.
+fn cloud_of(mode: &str, more: &[&str], env: &Value, servers: &[&str]) -> Result<Option<String>> {
+    let mut user = exec_user(&[&BY_AZ[..], more].concat());
+    user["exec"]["env"] = env.clone();
+    let source = Source::of(&user).expect("convertible");
+    let around = Around {
+        servers: servers.to_vec(),
+        ..Around::default()
+    };
+    let request = request(&[
+        (Param::Login, mode),
+        (Param::ClientId, "c"),
+        (Param::TenantId, "t"),
+        (Param::Username, "u"),
+        (Param::Password, "p"),
+        (Param::ServiceConnectionId, "s"),
+    ]);
+    let user = user.as_object().expect("a map");
+    let converted = Value::Object(convert(user, &source, &around, &request)?.user);
+    let written = Source::of(&converted).expect("convertible");
+    let cloud = written.settings().text(Param::Environment);
+    Ok(cloud.map(str::to_owned))
+}
+
+fn az_cloud(name: &str) -> Value {
+    json!([{"name": "AZURE_CLOUD_NAME", "value": name}])
+}
+
+const US: &str = "https://x.hcp.usgovvirginia.cx.aks.containerservice.azure.us:443";
+const IO: &str = "https://x.hcp.westeurope.azmk8s.io:443";
+
+#[test]
+fn every_mode_that_names_a_cloud_gets_the_one_that_az_knew() {
+    for row in MODES {
+        let cloud =
+            |env, servers: &[&str]| cloud_of(row.name, &[], &env, servers).expect("converted");
+        let names = row.mode.uses(Param::Environment);
+        let expected = |name: &str| names.then(|| name.to_owned());
+        let us = expected("AzureUSGovernmentCloud");
+        assert_eq!(
+            cloud(az_cloud("AzureUSGovernment"), &[]),
+            us,
+            "{}",
+            row.name
+        );
+        assert_eq!(
+            cloud(az_cloud("AzureUSGovernment"), &[US]),
+            us,
+            "{}",
+            row.name
+        );
+        assert_eq!(
+            cloud(Value::Null, &[US, "https://10.0.0.1"]),
+            us,
+            "{}",
+            row.name
+        );
+        let china = az_cloud("AzureChinaCloud");
+        assert_eq!(cloud(china, &["https://c"]), expected("AzureChinaCloud"));
+        for env in [Value::Null, az_cloud(""), az_cloud("AzureCloud")] {
+            assert_eq!(
+                cloud(env.clone(), &[IO]),
+                None,
+                "the public cloud is the default"
+            );
+            assert_eq!(cloud(env, &["https://c"]), None);
+        }
+    }
+}
+
+#[test]
+fn a_cloud_that_is_not_certain_is_asked_for() {
+    let china = ["--environment", "AzureChinaCloud"];
+    let elsewhere = ["--authority-host", "https://login.example/"];
+    let cases: [(&[&str], Value, &[&str], &str); 5] = [
+        (
+            &[],
+            az_cloud("Mine"),
+            &[],
+            "`AZURE_CLOUD_NAME` in its `env` is `Mine`",
+        ),
+        (
+            &[],
+            az_cloud("AzureCloud"),
+            &[US],
+            "`AZURE_CLOUD_NAME` in its `env` is `AzureCloud`, and its server is \
+             `x.hcp.usgovvirginia.cx.aks.containerservice.azure.us`",
+        ),
+        (
+            &[],
+            Value::Null,
+            &[US, IO],
+            "and its server is `x.hcp.westeurope.azmk8s.io`",
+        ),
+        (
+            &china,
+            az_cloud("AzureUSGovernment"),
+            &[],
+            "its `--environment` is `AzureChinaCloud`",
+        ),
+        (
+            &elsewhere,
+            Value::Null,
+            &[],
+            "its `--authority-host` is `https://login.example/`",
+        ),
+    ];
+    for (more, env, servers, why) in cases {
+        for row in MODES {
+            let written = cloud_of(row.name, more, &env, servers);
+            if !row.mode.uses(Param::Environment) {
+                assert!(written.is_ok(), "{}", row.name);
+                continue;
+            }
+            let shown = written.expect_err("not certain").render();
+            assert!(shown.contains(why), "{}: {shown}", row.name);
+            assert!(shown.contains("hint: add `--environment CLOUD`"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_not_taken_over_names_the_cloud() {
+    let spn = |url| {
+        exec_user(&[
+            "get-token",
+            "--login",
+            "spn",
+            "--server-id",
+            "s",
+            "--authority-host",
+            url,
+        ])
+    };
+    let flags = [
+        (Param::Login, "devicecode"),
+        (Param::ClientId, "c"),
+        (Param::TenantId, "t"),
+    ];
+    let user = spn("https://login.microsoftonline.us/");
+    let converted = run(&user, &request(&flags)).expect("converted");
+    assert!(args(&converted.user).contains(&"AzureUSGovernmentCloud"));
+    let user = spn("https://login.microsoftonline.com/");
+    let converted = run(&user, &request(&flags)).expect("converted");
+    assert!(!args(&converted.user).contains(&"--environment"));
+    let user = spn("https://login.example/");
+    assert!(run(&user, &request(&flags)).is_err());
+    let named = [&flags[..], &[(Param::Environment, "AzureStackCloud")]].concat();
+    assert!(run(&user, &request(&named)).is_ok());
+}
+
+#[test]
+fn a_cloud_is_kept_in_modes_in_which_kubelogin_drops_it() {
+    for mode in ["workloadidentity", "azurepipelines"] {
+        let flags = [
+            (Param::Login, mode),
+            (Param::ClientId, "c"),
+            (Param::ServiceConnectionId, "s"),
+            (Param::TenantId, "t"),
+        ];
+        for cloud in ["AzureChinaCloud", "AzureStackCloud"] {
+            let user = exec_user(&DEVICE.map(|arg| match arg {
+                "AzureChinaCloud" => cloud,
+                arg => arg,
+            }));
+            let converted = run(&user, &request(&flags)).expect("converted");
+            assert!(args(&converted.user).contains(&cloud), "{mode}");
+            let mut theirs = request(&flags);
+            theirs.exec_command = "kubelogin".to_owned();
+            let converted = run(&user, &theirs).expect("converted");
+            assert!(!args(&converted.user).contains(&cloud), "{mode}");
+        }
     }
 }

@@ -131,6 +131,44 @@ fn the_cloud_of_az_is_the_one_that_is_looked_in() {
 }
 
 #[test]
+fn a_context_of_az_is_converted_for_its_own_cloud_or_not_at_all() {
+    let test_env = TestEnv::new();
+    assert_eq!(run(&mut test_env.aad(&["sync", "--no-warm"])).code, 0);
+    let synced = test_env.kubeconfig_text();
+    let device = ["-l", "devicecode"];
+    let refused = test_env.convert(&device);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let why = "`--environment` is required: the entry's cloud is not certain\n\
+               caused by: `AZURE_CLOUD_NAME` in its `env` is `Simulated`\n";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    assert_eq!(test_env.kubeconfig_text(), synced);
+    // With the cloud's name, a person signs in there.
+    let named = test_env.convert(&[&device[..], &["-e", CLOUD]].concat());
+    assert_eq!(named.code, 0, "{}", named.stderr);
+    let used = use_entry(&test_env, &[]);
+    assert_eq!(test_env.claims(&used)["oid"], test_env.user.oid);
+    assert_eq!(test_env.convert(&["-l", "azurecli"]).code, 0);
+    assert_eq!(test_env.kubeconfig_text(), synced);
+    for command in ["kubectl-aad", "kubelogin"] {
+        for (az, ours) in [
+            ("AzureUSGovernment", Some("AzureUSGovernmentCloud")),
+            ("AzureChinaCloud", Some("AzureChinaCloud")),
+            ("AzureCloud", None),
+        ] {
+            let text = synced.replace("value: Simulated", &format!("value: {az}"));
+            assert!(text != synced);
+            test_env.write(".kube/config", &text);
+            let ran = test_env.convert(&["-l", "devicecode", "--exec-command", command]);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            let (args, _) = entry(&test_env);
+            let place = args.iter().position(|arg| arg == "--environment");
+            let written = place.map(|place| args[place + 1].as_str());
+            assert_eq!(written, ours, "{args:?}");
+        }
+    }
+}
+
+#[test]
 fn a_command_for_az_is_for_the_account_that_the_context_means() {
     let test_env = TestEnv::new();
     let other = second_account_of_az(&test_env);
