@@ -81,8 +81,7 @@ impl<'a> Kubeconfig<'a> {
             .cloned()
             .collect();
         if self.request.dry_run || locked.is_empty() {
-            let documents = Document::parse_all(&texts, files)?;
-            let plan = merge(&documents, &targets, clusters, coverage);
+            let (_, plan) = plan(&texts, files, &targets, clusters, coverage)?;
             return Ok(Written {
                 clusters: plan.clusters,
                 findings: plan.findings,

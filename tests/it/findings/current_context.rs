@@ -214,6 +214,7 @@ fn a_current_context_that_the_layout_does_not_allow_costs_no_cluster() {
     // Something else has the same value, by an anchor.
     let before = "kind: Config\ncurrent-context: &none ''\nnobody: *none\n";
     fs::write(test_env.kubeconfig(), before).expect("written");
+    assert_eq!(action(&sync(&test_env, &["--dry-run"]).json(0)), "none");
     let synced = sync(&test_env, &[]);
     let report = synced.json(0);
     assert_eq!(report["summary"]["added"], 1);
@@ -226,6 +227,18 @@ fn a_current_context_that_the_layout_does_not_allow_costs_no_cluster() {
         choose.ends_with(&format!(" use-context {name}")),
         "{choose}"
     );
+}
+
+#[test]
+fn a_dry_run_fails_where_the_layout_allows_no_change() {
+    let test_env = test_env(1, 1);
+    fs::create_dir_all(test_env.path(".kube")).expect("made");
+    let twice = "kind: Config\ncurrent-context: ''\ncurrent-context: ''\n";
+    fs::write(test_env.kubeconfig(), twice).expect("written");
+    let [dry, real] = [&["--dry-run"][..], &[]].map(|args| run(&mut test_env.sync(args)));
+    assert!(real.stderr.contains("a key twice"), "{}", real.stderr);
+    assert_eq!((dry.code, dry.stderr), (real.code, real.stderr));
+    assert_eq!(test_env.kubeconfig_text(), twice);
 }
 
 #[test]
