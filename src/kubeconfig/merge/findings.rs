@@ -55,7 +55,8 @@ pub(super) fn suggestion(clusters: &[ClusterRun]) -> Option<String> {
         .map(|(_, context)| context.clone())
 }
 
-/// Our contexts for clusters that are missing in a subscription that was listed whole.
+/// Our contexts for clusters that are missing in a subscription that was listed whole, unless a person made them lead to
+/// another cluster.
 pub(super) fn gone(
     merged: &Merged<'_>,
     clusters: &[ClusterRun],
@@ -68,10 +69,16 @@ pub(super) fn gone(
             .is_ok_and(|id| coverage.subscriptions.contains(&id.subscription_id));
         in_reach && !listed.contains(&key)
     };
+    let leads_elsewhere = |context: Item<'_>, id: &str| {
+        let cluster = link(context, Section::Clusters);
+        let cluster = cluster.and_then(|name| merged.item(Section::Clusters, name));
+        let leads_to = cluster.map(|item| owner::arm_id(item.value));
+        leads_to.is_some_and(|other| !other.is_some_and(|other| other.eq_ignore_ascii_case(id)))
+    };
     let (gone, staying): (Vec<_>, Vec<_>) = merged
         .contexts()
         .map(|(name, item)| (name, item, owner::arm_id(item.value)))
-        .partition(|(_, _, id)| id.is_some_and(is_gone));
+        .partition(|(_, item, id)| id.is_some_and(|id| is_gone(id) && !leads_elsewhere(*item, id)));
     let used: HashSet<(Section, &str)> = staying
         .iter()
         .flat_map(|(_, item, _)| LINKS.map(|section| Some((section, link(*item, section)?))))

@@ -226,6 +226,22 @@ fn entries_that_something_else_uses_or_others_wrote_do_not_go_with_a_gone_contex
 }
 
 #[test]
+fn a_context_that_a_person_made_lead_to_another_cluster_is_not_gone() {
+    let (_, text) = merged(&[""], &[converted("a"), converted("b")], &whole());
+    for other in ["theirs", "b"] {
+        let redirected = text.replace("    cluster: a\n", &format!("    cluster: {other}\n"));
+        assert_ne!(redirected, text);
+        let theirs = foreign("theirs", "https://theirs.example", "{}");
+        let (findings, _) = merged(&[&redirected, &theirs], &[converted("b")], &whole());
+        assert_eq!(findings.gone, [], "{other}");
+    }
+    // To nothing.
+    let broken = text.replace("    cluster: a\n", "    cluster: missing\n");
+    let (findings, _) = merged(&[&broken], &[converted("b")], &whole());
+    assert_eq!(findings.gone.len(), 1);
+}
+
+#[test]
 fn a_context_that_kubectl_does_not_see_is_neither_gone_nor_a_duplicate() {
     let (_, text) = merged(&[""], &[converted("a")], &whole());
     let hiding = "contexts:\n- name: a\n  context: {cluster: x, user: x}\n";
