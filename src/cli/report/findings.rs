@@ -117,13 +117,16 @@ impl<'a> FindingsLines<'a> {
         };
         let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
         let what = Line::Text(format!("{what}: {}", first_of(&names, NAMED)));
-        let typed = gone.iter().filter(|one| entries(one).all(can_be_typed));
-        let typed: Vec<_> = typed.take(NAMED).collect();
+        let is_typed = |one: &&GoneContext| entries(one).all(can_be_typed);
+        let typed: Vec<_> = gone.iter().filter(is_typed).take(NAMED).collect();
+        let are_first = gone.iter().zip(&typed).all(|(one, typed)| one == *typed);
         let which = match (gone.len(), typed.len()) {
             (_, 0) => return vec![what],
             (1, _) => "if it was deleted, remove its entries".to_owned(),
             (all, typed) if all == typed => "if they were deleted, remove their entries".to_owned(),
-            (_, NAMED) => format!("if they were deleted, remove the entries of the first {NAMED}"),
+            (_, NAMED) if are_first => {
+                format!("if they were deleted, remove the entries of the first {NAMED}")
+            }
             (_, typed) => format!("if they were deleted, remove the entries of {typed} of them"),
         };
         let remove = with_command(format!("hint: {which}"), self.removal(&typed));
