@@ -179,3 +179,27 @@ fn v_logs_the_steps_and_every_request_as_promised() {
         "{requests}"
     );
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_failed_is_told_even_if_the_result_can_not_be_written() {
+    let test_env = TestEnv::with_fleet(fleet(2));
+    let broken = test_env.simulator.fleet().clusters[0].clone();
+    let fault = Fault::on(Endpoint::ListClusterUserCredential).status(403);
+    test_env.simulator.faults().add(fault.cluster(&broken.id));
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let synced = test_env
+        .sync(&[])
+        .stdout(full.expect("Linux has it"))
+        .output()
+        .expect("the program starts");
+    let stderr = String::from_utf8(synced.stderr).expect("text");
+    for told in [
+        broken.name.as_str(),
+        "1 added",
+        "error: could not write to the standard output",
+    ] {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+    assert_eq!(synced.status.code(), Some(1));
+}

@@ -30,27 +30,29 @@ impl SyncOutput<'_> {
     /// Prints all of it, in the order in which a person reads it.
     ///
     /// # Errors
-    /// If stdout can't be written.
+    /// If stdout can't be written. What goes to stderr is printed all the same.
     pub(in crate::cli) fn print(&self) -> Result<()> {
         let Screen { out, err } = &self.screen;
         let clusters = &self.report.clusters;
         let skipped = groups::skipped(clusters);
         let found_nothing_yet = self.report.interrupted && clusters.is_empty();
         let on_screen = self.format.is_none() && out.size.is_some();
-        if on_screen && !self.quiet {
-            output::print_lines(&changed::lines(clusters, out))?;
+        let mut printed = if on_screen && !self.quiet {
+            output::print_lines(&changed::lines(clusters, out))
         } else {
             let format = self.format.unwrap_or_default();
             let table = || match self.quiet || found_nothing_yet {
                 true => String::new(),
                 false => self.document.table(format.width(out)),
             };
-            output::print_as(format, self.document, table, || self.document.names())?;
-        }
+            output::print_as(format, self.document, table, || self.document.names())
+        };
         output::say_lines(&groups::lines(&groups::failed(clusters), err));
         match (self.quiet, on_screen) {
             (true, _) => {}
-            (false, true) => output::print_lines(&groups::lines(&skipped, out))?,
+            (false, true) => {
+                printed = printed.and(output::print_lines(&groups::lines(&skipped, out)));
+            }
             (false, false) => {
                 for hint in groups::hints(&skipped) {
                     output::say_lines(&err.wrapped(&format!("hint: {hint}")));
@@ -68,6 +70,6 @@ impl SyncOutput<'_> {
                 }
             }
         }
-        Ok(())
+        printed
     }
 }
