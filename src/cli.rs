@@ -94,7 +94,7 @@ fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
             cache::remove_directory::run(matches, "token-cache-dir", &host)
         }
         Some(("version", matches)) => version::run(matches),
-        Some(("help", matches)) => help::run(matches, &Screen::of(&host).out),
+        Some(("help", matches)) => help::run(&[], matches, &Screen::of(&host).out),
         Some((REFRESH_COMMAND, _)) => get_token::refresh(&host),
         _ => unreachable!("clap requires one of the commands above"),
     }

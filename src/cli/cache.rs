@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{flags, help, interrupt};
+use super::{flags, help, interrupt, screen::Screen};
 use crate::{
     error::Result,
     host::Host,
@@ -24,7 +24,6 @@ Examples:
 pub(super) fn command() -> Command {
     Command::new("cache")
         .about("List or delete cached tokens and sign-ins")
-        .disable_help_subcommand(true)
         .before_help(EXAMPLES)
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -32,6 +31,7 @@ pub(super) fn command() -> Command {
             command
                 .subcommand(list::command())
                 .subcommand(clear::command())
+                .subcommand(help::command().hide(true))
         })
 }
 
@@ -44,6 +44,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     match matches.subcommand() {
         Some(("list", matches)) => list::run(matches, host),
         Some(("clear", matches)) => clear::run(matches, host),
+        Some(("help", matches)) => help::run(&["cache"], matches, &Screen::of(host).out),
         _ => unreachable!("clap requires one of the commands above"),
     }
 }

@@ -68,16 +68,16 @@ pub(super) fn under(heading: &'static str, command: Command, flags: &[&str]) -> 
     })
 }
 
-/// Runs `help`.
+/// Runs `help`, or that of the commands below `path`.
 ///
 /// # Errors
 /// If there is no such command or topic.
-pub(super) fn run(matches: &ArgMatches, screen: &Stream) -> Result<u8> {
-    let words: Vec<&str> = matches
-        .get_many::<String>("topic")
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
+pub(super) fn run(path: &[&str], matches: &ArgMatches, screen: &Stream) -> Result<u8> {
+    let words = matches.get_many::<String>("topic").into_iter().flatten();
+    let words: Vec<&str> = path
+        .iter()
+        .copied()
+        .chain(words.map(String::as_str))
         .collect();
     output::print(&topic(&words, screen)?)?;
     Ok(EXIT_OK)
