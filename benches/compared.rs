@@ -227,7 +227,7 @@ fn next_call(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn Er
         own.push(ours.run("kubectl", &words)?);
         others.push(theirs.run("kubectl", &words)?);
     }
-    row("`kubectl get ns`, not for the first time", own, others, "");
+    row("`kubectl get ns`, after the first time", own, others, "");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! That what `sync` and `list` show fits every terminal, whatever things are called.
+//! Checks that what `sync` and `list` show fits every terminal, whatever the names are.
 
 use proptest::prelude::*;
 
@@ -184,7 +184,7 @@ fn many_updates_for_one_reason_are_one_line() {
     assert_eq!(changed::lines(&clusters, &stream).len(), 3);
 }
 
-/// Names as people and machines make them, and what nobody should.
+/// Names as people and machines choose them, and some that nobody should.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z][a-z0-9-]{0,40}",
