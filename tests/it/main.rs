@@ -68,9 +68,9 @@ mod read_only;
 mod real_az;
 mod recipes;
 mod reference;
-#[cfg(target_os = "linux")]
 #[cfg(unix)]
 mod screens;
+#[cfg(target_os = "linux")]
 mod sequences;
 mod sessions;
 mod settings;
