@@ -9,7 +9,7 @@ use std::{
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::env::{AtATerminal, CLOUD, Seen, Size, TIMEOUT, TestEnv, finished, first_words, run};
+use crate::env::{AtATerminal, CLOUD, Seen, Size, TIMEOUT, TestEnv, finished, first_words};
 
 fn fleet(clusters: usize) -> TestEnv {
     TestEnv::with_fleet(Fleet::generate(&FleetSpec {
@@ -55,23 +55,28 @@ fn the_log_says_what_is_waited_for() {
     let test_env = fleet(1);
     let faults = test_env.simulator.faults();
     let subscription = test_env.simulator.fleet().subscriptions[0].name.clone();
-    faults.add(Fault::on(Endpoint::ManagedClusters).throttled(1).times(1));
-    faults.add(
-        Fault::on(Endpoint::ListClusterUserCredential)
-            .retry_after(503, "1")
-            .times(1),
-    );
-    let ran = run(&mut test_env.sync(&["-v", "1"]));
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let said = |text: &str| {
-        ran.stderr
-            .lines()
-            .filter(|line| line.contains(text))
-            .count()
-    };
-    let throttled = format!("Z {subscription} is throttled by Azure, next try in 1 s");
-    assert_eq!(said(&throttled), 1, "{}", ran.stderr);
-    assert_eq!(said(" answered 503, next try in 1 s"), 1, "{}", ran.stderr);
+    let throttled = format!("Z {subscription} is throttled by Azure, next try in 50 s\n");
+    let credential = || Fault::on(Endpoint::ListClusterUserCredential);
+    for (fault, expected) in [
+        (
+            Fault::on(Endpoint::ManagedClusters).throttled(50),
+            &*throttled,
+        ),
+        (
+            credential().retry_after(503, "50"),
+            " answered 503, next try in 50 s\n",
+        ),
+    ] {
+        faults.clear();
+        faults.add(fault);
+        let mut child = start(&test_env, &["sync", "-e", CLOUD, "-v", "1"]);
+        let said = first_words(&mut child, &[expected]);
+        assert!(said.ends_with(expected), "{said}");
+        interrupt(&child);
+        let ran = finished(child);
+        assert_eq!(ran.code, 130, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("next try"), "{}", ran.stderr);
+    }
 }
 
 #[test]
