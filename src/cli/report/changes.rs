@@ -22,7 +22,7 @@ pub(super) fn sentence(changes: &[Change]) -> String {
     }
     let named: Vec<_> = changes.iter().filter_map(noun).collect();
     let subject = match named.is_empty() {
-        true => "its entries".to_owned(),
+        true => "the entries".to_owned(),
         false => all_of(&named, "and"),
     };
     let modes = changes.iter().find_map(|change| match change {
@@ -37,8 +37,8 @@ fn noun(change: &Change) -> Option<&'static str> {
         Change::Server => Some("the API server's address"),
         Change::CertificateAuthority => Some("the certificate authority"),
         Change::LoginMode { .. } => Some("the login mode"),
-        Change::SignIn => Some("its sign-in"),
-        Change::Context => Some("its context"),
+        Change::SignIn => Some("the sign-in"),
+        Change::Context => Some("the context"),
         Change::Missing | Change::Other => None,
     }
 }
@@ -64,8 +64,8 @@ mod tests {
                 "the API server's address, the certificate authority and the login mode changed from devicecode to azurecli",
             ),
             (vec![Change::Missing], "an entry was missing"),
-            (vec![Change::Missing, Change::Other], "its entries changed"),
-            (vec![Change::SignIn], "its sign-in changed"),
+            (vec![Change::Missing, Change::Other], "the entries changed"),
+            (vec![Change::SignIn], "the sign-in changed"),
         ] {
             assert_eq!(sentence(&changes), text);
         }

@@ -178,7 +178,7 @@ fn many_updates_for_one_reason_are_one_line() {
     let stream = stream(80, &[("NO_COLOR", "1")]);
     assert_eq!(
         changed::lines(&clusters, &stream),
-        ["~ a, b, c, d: its sign-in changed"]
+        ["~ a, b, c, d: the sign-in changed"]
     );
     clusters.pop();
     assert_eq!(changed::lines(&clusters, &stream).len(), 3);
