@@ -1,10 +1,12 @@
 //! What could not be searched, as lines: equal failures of several tenants or subscriptions are one.
 
 use super::groups::{without_ids, without_word};
-use crate::{error::joined, ops::discovery::Warning, sentence::first_of};
+use crate::{error::joined, ops::discovery::Warning, sentence::at_most};
 
 /// How many names a line has.
 const NAMED: usize = 5;
+/// What the names are of. A message says it before the name.
+const THINGS: [&str; 2] = [" subscription ", " tenant "];
 /// The flags of hints whose values differ from one tenant to the next.
 const TENANT_FLAGS: [&str; 2] = ["--tenant-id", "--exclude-tenant"];
 
@@ -69,7 +71,12 @@ impl<'w> Alike<'w> {
 
     fn line(&self) -> String {
         let (before, after) = self.message;
-        let message = format!("{before}{}{after}", first_of(&self.names, NAMED));
+        let before =
+            match self.names.len() > 1 && THINGS.iter().any(|thing| before.ends_with(thing)) {
+                true => format!("{}s ", before.trim_end()),
+                false => before.to_owned(),
+            };
+        let message = format!("{before}{}{after}", at_most(NAMED, &self.names));
         let failure = joined([&message].into_iter().chain(self.causes));
         format!("warning: {failure}")
     }
@@ -124,7 +131,7 @@ mod tests {
         assert_eq!(
             warning_lines(&warnings),
             [
-                "warning: could not list the clusters of subscription `A`, `B`, `C`, `D`, `E` and 2 more: ARM answered 403",
+                "warning: could not list the clusters of subscriptions `A`, `B`, `C`, `D`, `E` and 2 more: ARM answered 403",
                 "warning: could not list the tenants",
                 "hint: ask for `Reader`",
             ]
@@ -145,7 +152,7 @@ mod tests {
                 closed("Fabrikam", "f.example")
             ]),
             [
-                "warning: could not sign in to tenant `Contoso`, `Fabrikam`: tenant `Contoso` wants more",
+                "warning: could not sign in to tenants `Contoso` and `Fabrikam`: tenant `Contoso` wants more",
                 "hint: for `Contoso`, and likewise for the others: run `kubectl aad sync --tenant-id c.example`; to exclude it, use `--exclude-tenant c.example`",
             ]
         );
