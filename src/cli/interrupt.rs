@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use tokio::sync::watch;
 
-use super::output;
+use super::{output, screen::columns_of_stderr};
 #[cfg(unix)]
 use crate::host::signals::is_ignored;
 use crate::{
@@ -116,6 +116,15 @@ pub(super) fn say_interrupted() {
     output::say("interrupted");
 }
 
+/// Removes what the progress shows at a terminal, with blanks: a terminal may know no escape sequences.
+fn clear_line() {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let blanks = " ".repeat(columns_of_stderr().saturating_sub(1));
+        let _ = write!(stderr, "\r{blanks}\r");
+    }
+}
+
 /// Starts the thread, which gives the first signal to `receive`, and waits until it listens.
 fn start(receive: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
     let failed = |e: std::io::Error| Failure::new("could not listen for signals").because(e);
@@ -128,6 +137,8 @@ fn start(receive: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
             let _ = ready.send(());
             receive(signals.next().await);
             let second = signals.next().await;
+            clear_line();
+            say_interrupted();
             kubeconfig::exit_without_lock(second.exit_code().into())
         })
     };

@@ -270,6 +270,25 @@ fn list_and_get_token_end_with_one_line_at_an_interrupt() {
 }
 
 #[test]
+fn a_second_interrupt_leaves_nothing_of_the_progress() {
+    let test_env = fleet(3);
+    let simulator = &test_env.simulator;
+    let last = simulator.fleet().clusters[2].id.clone();
+    let _hold = simulator.hold(Fault::on(Endpoint::ListClusterUserCredential).cluster(&last));
+    let running = sync_at(&test_env, &[], Size::SMALL);
+    running.wait_for("fetching kubeconfigs 2/3");
+    let lock = test_env.kubeconfig().with_extension("lock");
+    fs::create_dir_all(lock.parent().expect("a directory")).expect("made");
+    fs::write(lock, "").expect("a lock of kubectl");
+    running.interrupt();
+    running.wait_for("waiting for");
+    running.interrupt();
+    let seen = running.finish();
+    assert_eq!(seen.code, 130);
+    assert_eq!(seen.screen.lines, ["interrupted"], "{:?}", seen.raw);
+}
+
+#[test]
 fn an_interrupt_ends_a_wait_for_the_kubeconfigs_lock() {
     let test_env = fleet(1);
     let kubeconfig = test_env.kubeconfig();
