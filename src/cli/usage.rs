@@ -217,7 +217,6 @@ impl<'a> Place<'a> {
         let question = near::did_you_mean(typed, names.iter().copied());
         failure.hint(match question {
             Some(question) => format!("{question} otherwise {}", self.see_help()),
-            None if typed == "help" => self.see_help(),
             None => one_of(names),
         })
     }
