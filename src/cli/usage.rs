@@ -230,6 +230,7 @@ impl<'a> Place<'a> {
             )),
         };
         failure.hint(match possible {
+            [] if flag == "`--login`" => "`kubectl aad help login` lists the modes".to_owned(),
             [] => self.see_help(),
             possible => near::hint(value, possible, &one_of(possible)),
         })

@@ -94,6 +94,7 @@ fn values_that_are_not_possible() {
             "sync --concurrency 0",
             "sync --concurrency many",
             "sync --allow-server-id x",
+            "sync --login",
             "sync --exclude-tenant",
             "sync --dry-run=client",
             "sync -v=x",
