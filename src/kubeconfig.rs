@@ -25,6 +25,6 @@ pub(crate) use cluster_contexts::ClusterContexts;
 pub use document::Document;
 pub(crate) use document::Section;
 pub(crate) use error::no_such_context;
-pub(crate) use lock::exit_without_lock;
+pub(crate) use lock::{Waiting, exit_without_lock};
 pub(crate) use paths::Paths;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

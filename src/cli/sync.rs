@@ -14,7 +14,7 @@ use super::{
     screen::Screen,
 };
 use crate::{
-    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Result},
+    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     host::{self, Host},
     login::no_effect,
     ops::{
@@ -159,7 +159,13 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     // A name that is being looked up must not keep an interrupted run.
     runtime.shutdown_background();
     drop(progress);
-    let report = report?;
+    let report = match (report, interrupt.received()) {
+        (Err(failure), Some(signal)) if failure.kind() == Kind::Canceled => {
+            output::say(interrupted::NOTHING);
+            return Ok(signal.exit_code());
+        }
+        (report, _) => report?,
+    };
     let document = SyncDocument::from(&report);
     let findings = FindingsLines::new(
         &report.findings,
@@ -182,13 +188,17 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         output::say_wrapped(&interrupted::last_line(&report, host), host);
         return Ok(signal.exit_code());
     }
-    let failed =
-        document.summary.failed > 0 || report.warnings.iter().any(|warning| warning.incomplete);
-    Ok(match (failed, document.summary.written()) {
+    let incomplete = report.warnings.iter().any(|warning| warning.incomplete);
+    Ok(exit_code(&document, incomplete))
+}
+
+fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
+    let failed = document.summary.failed > 0 || incomplete;
+    match (failed, document.summary.written()) {
         (false, _) => EXIT_OK,
         (true, 0) => EXIT_FAILED,
         (true, _) => EXIT_PARTIAL,
-    })
+    }
 }
 
 fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) -> SyncRequest {

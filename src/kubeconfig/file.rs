@@ -14,7 +14,7 @@ use super::{
     encoding::{Contents, Encoding},
     error::{read_failure, write_failure},
     in_place,
-    lock::{LOCK_TIMEOUT, Lock, lock_path},
+    lock::{LOCK_TIMEOUT, Lock, Waiting, lock_path},
     replace::Replacement,
     siblings::{parent, remove_temporary_files},
 };
@@ -116,7 +116,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If a lock can't be acquired in time.
-pub(crate) fn check_lock(paths: &[PathBuf], say: &dyn Fn(&str)) -> Result<()> {
+pub(crate) fn check_lock(paths: &[PathBuf], waiting: Waiting<'_>) -> Result<()> {
     let mut targets = Vec::with_capacity(paths.len());
     for path in paths.iter().filter(|path| parent(path).is_dir()) {
         let target = follow_links(path)?;
@@ -127,7 +127,7 @@ pub(crate) fn check_lock(paths: &[PathBuf], say: &dyn Fn(&str)) -> Result<()> {
         .into_iter()
         .filter(|path| parent(path).is_dir())
         .collect();
-    acquire(&locked, &targets, say).map(drop)
+    acquire(&locked, &targets, waiting).map(drop)
 }
 
 /// Whether other users of the machine can read the file.
@@ -159,8 +159,7 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 }
 
 /// Edits kubeconfigs under all their locks: `edit` gets the texts and returns the new ones, and what
-/// else the caller needs. Files whose text stays the same are not written. `say` tells a person about a
-/// long wait for a lock.
+/// else the caller needs. Files whose text stays the same are not written.
 ///
 /// `edit` is called again, with newer texts, if something changed a file without locking it. Each file
 /// is replaced atomically, but a crash between two files leaves the second one unchanged.
@@ -170,7 +169,7 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 /// changed again and again.
 pub(crate) fn update_all<T>(
     paths: &[PathBuf],
-    say: &dyn Fn(&str),
+    waiting: Waiting<'_>,
     mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
 ) -> Result<T> {
     let mut locked = Vec::new();
@@ -190,7 +189,7 @@ pub(crate) fn update_all<T>(
         targets.push(target);
     }
     for _ in 0..ATTEMPTS {
-        let lock = acquire(&locked, &targets, say)?;
+        let lock = acquire(&locked, &targets, waiting)?;
         let contended = lock.was_contended();
         let load = load_per_core();
         let (written, kept) = match edit_once(&targets, &lock, &mut edit)? {
@@ -218,8 +217,8 @@ pub(crate) fn update_all<T>(
 }
 
 /// Acquires the locks, and cleans up after an earlier run that was killed.
-fn acquire(locked: &[PathBuf], targets: &[PathBuf], say: &dyn Fn(&str)) -> Result<Lock> {
-    let lock = Lock::acquire(locked, LOCK_TIMEOUT, say)?;
+fn acquire(locked: &[PathBuf], targets: &[PathBuf], waiting: Waiting<'_>) -> Result<Lock> {
+    let lock = Lock::acquire(locked, LOCK_TIMEOUT, waiting)?;
     for target in targets {
         in_place::recover(target)?;
     }
@@ -288,7 +287,7 @@ fn is_settled<T>(
 /// # Errors
 /// Those of [`update_all`].
 pub(crate) fn write(path: &Path, say: &dyn Fn(&str), contents: &str) -> Result<()> {
-    update_all(&[path.to_owned()], say, |_| {
+    update_all(&[path.to_owned()], Waiting::saying(say), |_| {
         Ok((vec![contents.to_owned()], ()))
     })
 }

@@ -23,7 +23,7 @@ use super::error::write_failure;
 #[cfg(not(windows))]
 use super::siblings::temporary;
 use crate::{
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     host::{
         ProcessId,
         file::{is_at, quoted},
@@ -48,6 +48,23 @@ const TEXT_LIMIT: u64 = 1 << 12;
 /// The lock files that this process holds, for the panic hook.
 static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// What happens while a lock is waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiting<'a> {
+    /// Tells a person about a long wait.
+    pub(crate) say: &'a dyn Fn(&str),
+    /// Whether the wait is to end, because a person interrupted it.
+    pub(crate) is_stopped: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Waiting<'a> {
+    /// For a command that an interrupt ends as a whole.
+    pub(crate) fn saying(say: &'a dyn Fn(&str)) -> Self {
+        let is_stopped = &|| false;
+        Self { say, is_stopped }
+    }
+}
+
 /// Locks on some kubeconfigs, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -58,16 +75,16 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks all of `paths`, waiting up to `timeout` for each. `say` tells a person about a long wait.
+    /// Locks all of `paths`, waiting up to `timeout` for each.
     ///
     /// As in client-go, the order is sorted, so that two processes can't wait for each other.
     ///
     /// # Errors
-    /// If a lock is not free in time, or no lock file can be created.
+    /// If a lock is not free in time, or no lock file can be created. [`Kind::Canceled`] if the wait was stopped.
     pub(super) fn acquire(
         paths: &[PathBuf],
         timeout: Duration,
-        say: &dyn Fn(&str),
+        waiting: Waiting<'_>,
     ) -> Result<Self> {
         release_on_panic();
         let mut paths: Vec<&PathBuf> = paths.iter().collect();
@@ -79,7 +96,7 @@ impl Lock {
             deferred: Vec::new(),
         };
         for path in paths {
-            lock.add(path, timeout, say)?;
+            lock.add(path, timeout, waiting)?;
         }
         Ok(lock)
     }
@@ -94,7 +111,7 @@ impl Lock {
         self.files.iter().all(|(path, file)| is_at(file, path))
     }
 
-    fn add(&mut self, path: &Path, timeout: Duration, say: &dyn Fn(&str)) -> Result<()> {
+    fn add(&mut self, path: &Path, timeout: Duration, waiting: Waiting<'_>) -> Result<()> {
         let file = lock_path(path);
         let start = Instant::now();
         let mut pause = Duration::from_millis(2);
@@ -128,8 +145,11 @@ impl Lock {
             self.contended = true;
             let waited = start.elapsed();
             if !said && waited >= SAY_AFTER {
-                say(&waiting_for(&file, holder.as_ref(), timeout));
+                (waiting.say)(&waiting_for(&file, holder.as_ref(), timeout));
                 said = true;
+            }
+            if (waiting.is_stopped)() {
+                return Err(stopped(path));
             }
             let holder = holder
                 .filter(ProcessId::is_running)
@@ -144,6 +164,12 @@ impl Lock {
             pause = (pause * 2).min(Duration::from_millis(25)) + spread;
         }
     }
+}
+
+fn stopped(path: &Path) -> Failure {
+    let path = path.display();
+    let message = format!("the wait for the lock of the kubeconfig `{path}` was interrupted");
+    Failure::of(Kind::Canceled, message)
 }
 
 /// Another process holds the lock `file`, or died while it held it. `holder` is a running one of ours.
@@ -302,7 +328,7 @@ mod tests {
 
     fn acquire(paths: &[&PathBuf], timeout: Duration) -> Result<Lock> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).clone()).collect();
-        Lock::acquire(&paths, timeout, &|_| ())
+        Lock::acquire(&paths, timeout, Waiting::saying(&|_| ()))
     }
 
     #[test]
@@ -316,6 +342,22 @@ mod tests {
         assert!(lock_path(&path).exists(), "the first lock is still there");
         drop(held);
         assert!(!lock_path(&path).exists());
+    }
+
+    #[test]
+    fn a_wait_that_is_stopped_ends_and_leaves_no_lock_but_a_free_lock_is_taken() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        let waiting = Waiting {
+            say: &|_| (),
+            is_stopped: &|| true,
+        };
+        let both = [a.clone(), b.clone()];
+        assert!(Lock::acquire(&both, LOCK_TIMEOUT, waiting).is_ok());
+        fs::write(lock_path(&b), "").expect("a lock");
+        let stopped = Lock::acquire(&both, LOCK_TIMEOUT, waiting).expect_err("it is taken");
+        assert_eq!(stopped.kind(), Kind::Canceled);
+        assert!(!lock_path(&a).exists() && lock_path(&b).exists());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     kubeconfig::{
-        Document, Paths, Section,
+        Document, Paths, Section, Waiting,
         convert::{Conversion, Request, Selection, UserAction, UserOutcome, convert_all},
         file,
     },
@@ -260,7 +260,7 @@ impl Task {
                 known = Some((texts.clone(), (new, report)));
             }
             let locked: Vec<PathBuf> = to_lock.iter().map(|&i| files[i].clone()).collect();
-            let (report, more) = file::update_all(&locked, say, |current| {
+            let (report, more) = file::update_all(&locked, Waiting::saying(say), |current| {
                 for (&i, text) in to_lock.iter().zip(current) {
                     texts[i].clone_from(text);
                 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
+use tokio::task::unconstrained;
 
 use self::{
     home_tenant::HomeTenant,
@@ -66,7 +67,8 @@ pub(crate) struct SyncReport {
 
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
 ///
-/// Once `stop` is ready, writes what has been fetched and fetches no tokens.
+/// Once `stop` is ready, writes what has been fetched and fetches no tokens. A wait for the kubeconfig's lock ends then with
+/// [`crate::error::Kind::Canceled`], and nothing is written.
 ///
 /// # Errors
 /// If the kubeconfig can't be read or written, or nothing could be searched.
@@ -76,7 +78,9 @@ pub(crate) async fn sync(
     stop: impl Future<Output = ()> + Clone,
 ) -> Result<SyncReport> {
     let fleet = &request.fleet;
-    let kubeconfig = Kubeconfig::open(request, observer)?;
+    // A wait for a lock asks more often than the runtime lets one task do.
+    let is_stopped = || unconstrained(stop.clone()).now_or_never().is_some();
+    let kubeconfig = Kubeconfig::open(request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
@@ -86,7 +90,6 @@ pub(crate) async fn sync(
         done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done.map(|()| true)?,
         () = stop.clone() => false,
     };
-    let is_stopped = || stop.clone().now_or_never().is_some();
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
     let warnings = discovery.warnings();
     if !is_stopped() || !warnings.is_empty() {
@@ -105,7 +108,7 @@ pub(crate) async fn sync(
         clusters,
         findings,
         files: written_to,
-    } = kubeconfig.write(&clusters, &coverage)?;
+    } = kubeconfig.write(&clusters, &coverage, &|| all_found && is_stopped())?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();

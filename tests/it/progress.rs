@@ -309,6 +309,40 @@ fn an_interrupt_ends_a_wait_for_the_kubeconfigs_lock() {
 }
 
 #[test]
+fn the_first_interrupt_ends_a_syncs_wait_for_the_lock() {
+    for late in [false, true] {
+        let test_env = fleet(1);
+        let kubeconfig = test_env.kubeconfig();
+        fs::create_dir_all(kubeconfig.parent().expect("a directory")).expect("made");
+        let before = crate::support::kubeconfig(1);
+        fs::write(&kubeconfig, &before).expect("written");
+        let lock = kubeconfig.with_extension("lock");
+        // Before anything is asked, or when all is fetched.
+        let hold = test_env
+            .simulator
+            .hold(Fault::on(Endpoint::ListClusterUserCredential));
+        if !late {
+            fs::write(&lock, "").expect("a lock of kubectl");
+        }
+        let running = sync_at(&test_env, &[], Size::LARGE);
+        if late {
+            hold.wait_for(1, TIMEOUT);
+            fs::write(&lock, "").expect("a lock of kubectl");
+            hold.release();
+        }
+        running.wait_for("waiting for the lock");
+        running.interrupt();
+        let seen = running.finish();
+        assert_eq!(seen.code, 130, "{}", seen.screen.text());
+        assert_no_trash(&seen);
+        let last = seen.screen.lines.last().expect("a line");
+        assert_eq!(last, "interrupted: nothing was written");
+        assert_eq!(test_env.kubeconfig_text(), before);
+        assert!(lock.exists(), "it is kubectl's");
+    }
+}
+
+#[test]
 fn an_az_that_hangs_is_named() {
     let test_env = fleet(1);
     test_env.install_script("az", "#!/bin/sh\nexec sleep 600\n");

@@ -7,11 +7,14 @@ use crate::{
     ops::sync::SyncReport,
 };
 
+/// Where the kubeconfig is as it was.
+pub(super) const NOTHING: &str = "interrupted: nothing was written";
+
 /// Says what was written, and where.
 pub(super) fn last_line(report: &SyncReport, host: &Host) -> String {
     let changed = report.clusters.iter().filter(|run| is_changed(run)).count();
     if changed == 0 || report.written_to.is_empty() {
-        return "interrupted: nothing was written".to_owned();
+        return NOTHING.to_owned();
     }
     let found = match report.clusters.len() {
         1 => "1 cluster was".to_owned(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::kubeconfig::siblings::names;
 
 fn update(path: &Path, mut edit: impl FnMut(&str) -> Result<String>) -> Result<()> {
-    update_all(&[path.to_owned()], &|_| (), |texts| {
+    update_all(&[path.to_owned()], Waiting::saying(&|_| ()), |texts| {
         Ok((vec![edit(&texts[0])?], ()))
     })
 }
@@ -149,7 +149,7 @@ fn the_next_edit_removes_what_a_killed_run_left_beside_the_file() {
         fs::write(dir.path().join(name), text).expect("a file");
     }
     assert_eq!(read(&path).expect("text"), "older");
-    check_lock(std::slice::from_ref(&path), &|_| ()).expect("free");
+    check_lock(std::slice::from_ref(&path), Waiting::saying(&|_| ())).expect("free");
     assert_eq!(fs::read_to_string(&path).expect("text"), "older");
     assert_eq!(names(dir.path()), ["config"]);
 }

@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     fleet::{ClusterRun, Coverage, Findings},
     kubeconfig::{
-        Document, Paths, file,
+        Document, Paths, Waiting, file,
         merge::{Plan, TargetFiles, has_entries_of_ours, merge},
     },
 };
@@ -39,8 +39,12 @@ impl<'a> Kubeconfig<'a> {
     /// Finds the files and checks, before anybody signs in, that they can be read and written.
     ///
     /// # Errors
-    /// If they can't, or another process keeps the lock.
-    pub(super) fn open(request: &'a SyncRequest, observer: &'a dyn Observer) -> Result<Self> {
+    /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
+    pub(super) fn open(
+        request: &'a SyncRequest,
+        observer: &'a dyn Observer,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         let paths = Paths::from_host(&request.fleet.host, request.kubeconfig.as_deref())?;
         let kubeconfig = Self {
             paths,
@@ -58,7 +62,9 @@ impl<'a> Kubeconfig<'a> {
         }
         if !request.dry_run {
             file::check_writable(default)?;
-            file::check_lock(&to_lock, &|line| observer.on(Event::WaitingForLock(line)))?;
+            let say = |line: &str| observer.on(Event::WaitingForLock(line));
+            let say = &say;
+            file::check_lock(&to_lock, Waiting { say, is_stopped })?;
         }
         Ok(kubeconfig)
     }
@@ -68,8 +74,13 @@ impl<'a> Kubeconfig<'a> {
     /// The other files are not locked, because their directories may not be writable: they count as they were before.
     ///
     /// # Errors
-    /// If a file can't be read, locked or written.
-    pub(super) fn write(&self, clusters: &[ClusterRun], coverage: &Coverage) -> Result<Written> {
+    /// If a file can't be read, locked or written, or `is_stopped` while a lock is waited for.
+    pub(super) fn write(
+        &self,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Written> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files(&texts)?;
@@ -89,7 +100,9 @@ impl<'a> Kubeconfig<'a> {
             });
         }
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
-        let (clusters, findings) = file::update_all(&locked, &say, |current| {
+        let say = &say;
+        let waiting = Waiting { say, is_stopped };
+        let (clusters, findings) = file::update_all(&locked, waiting, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);
                 if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
