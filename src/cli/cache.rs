@@ -24,6 +24,7 @@ Examples:
 pub(super) fn command() -> Command {
     Command::new("cache")
         .about("List or delete cached tokens and sign-ins")
+        .disable_help_subcommand(true)
         .before_help(EXAMPLES)
         .subcommand_required(true)
         .arg_required_else_help(true)
