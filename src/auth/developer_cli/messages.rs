@@ -20,7 +20,38 @@ pub(in crate::auth) fn summary(text: &str) -> String {
 }
 
 fn on_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split_whitespace().map(without_secret);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word without what is secret whoever says it: a token, and a password in the address of a proxy.
+fn without_secret(word: &str) -> String {
+    without_password(&without_token(word))
+}
+
+/// Cuts a JSON web token (RFC 7519), which always begins with `{"` in base64url.
+fn without_token(word: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let Some((before, token)) = word.split_once("eyJ") else {
+        return word.to_owned();
+    };
+    let after = token.trim_start_matches(is_token);
+    match token[..token.len() - after.len()].contains('.') {
+        true => format!("{before}…{}", without_token(after)),
+        false => format!("{before}eyJ{}", without_token(token)),
+    }
+}
+
+/// Cuts what is before the host of a URL.
+fn without_password(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => word.to_owned(),
+    }
 }
 
 /// Of a traceback only the last exception is kept: the line `Type: message` and what follows it.
@@ -208,6 +239,16 @@ requests.exceptions.ConnectionError: HTTPSConnectionPool(host='login.microsofton
         assert_eq!(
             summary(said),
             "AuthenticationError: AADSTS50076: Due to a change Trace ID: 1"
+        );
+    }
+
+    #[test]
+    fn a_token_and_a_proxys_password_are_not_shown() {
+        assert_eq!(
+            summary(
+                "ERROR: (token='eyJ0eXAi.eyJhIjox.c2ln-_', proxy='http://joe:p@ss@proxy:80/x') eyJust https://a/b@c"
+            ),
+            "ERROR: (token='…', proxy='http://…@proxy:80/x') eyJust https://a/b@c"
         );
     }
 
