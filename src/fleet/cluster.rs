@@ -194,9 +194,9 @@ impl ClusterRun {
 
     /// The context that leads to it, if there is one.
     pub fn context(&self) -> Option<&str> {
-        match &self.state {
-            State::Planned(planned) => Some(&planned.context),
-            _ => self.known_context.as_deref(),
+        match self.planned() {
+            Some(planned) => Some(&planned.context),
+            None => self.known_context.as_deref(),
         }
     }
 
@@ -212,6 +212,13 @@ impl ClusterRun {
     pub fn entries(&self) -> Option<&Entries> {
         match &self.state {
             State::Converted(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    pub fn planned(&self) -> Option<&Planned> {
+        match &self.state {
+            State::Planned(planned) => Some(planned),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::printable,
-    fleet::{Action, Cluster, ClusterRun, Planned, State},
+    fleet::{Action, Cluster, ClusterRun, Planned},
 };
 
 /// The width of `updated` and a space more.
@@ -54,19 +54,21 @@ pub(super) fn lines(clusters: &[ClusterRun], stream: &Stream) -> Vec<String> {
 
 /// The clusters with a line of their own, by name.
 fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
-    let planned = clusters.iter().filter_map(|run| match &run.state {
-        State::Planned(planned) => Some((run, planned)),
-        _ => None,
-    });
-    let is_shown = |planned: &Planned| {
-        planned.action != Action::Unchanged
-            && !alike
-                .iter()
-                .any(|group| group.says(&changes::sentence(&planned.changes)))
+    let has_a_group = |planned: &Planned| {
+        let sentence = changes::sentence(&planned.changes);
+        alike.iter().any(|group| group.says(&sentence))
     };
+    let is_shown = |planned: &Planned| match planned.action {
+        Action::Added => true,
+        Action::Updated => !has_a_group(planned),
+        Action::Unchanged => false,
+    };
+    let planned = clusters
+        .iter()
+        .filter_map(|run| Some((&run.cluster, run.planned()?)));
     let mut rows: Vec<_> = planned
-        .filter(|(_, planned)| planned.action == Action::Added || is_shown(planned))
-        .map(|(run, planned)| Row::of(&run.cluster, planned))
+        .filter(|(_, planned)| is_shown(planned))
+        .map(|(cluster, planned)| Row::of(cluster, planned))
         .collect();
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows

@@ -51,10 +51,10 @@ pub(super) fn failed(clusters: &[ClusterRun]) -> Vec<Group> {
 /// The clusters that were updated, by what changed.
 pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
     let labels = Labels::new(clusters);
-    let updated = clusters.iter().filter_map(|run| match &run.state {
-        State::Planned(planned) if planned.action == Action::Updated => Some((run, planned)),
-        _ => None,
-    });
+    let planned = clusters
+        .iter()
+        .filter_map(|run| Some((run, run.planned()?)));
+    let updated = planned.filter(|(_, planned)| planned.action == Action::Updated);
     let groups = updated.map(|(run, planned)| {
         let message = changes::sentence(&planned.changes);
         Group {

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::output,
-    fleet::{Action, ClusterRun, State},
+    fleet::{Action, ClusterRun},
     host::Host,
     ops::sync::SyncReport,
 };
@@ -32,8 +32,6 @@ pub(super) fn last_line(report: &SyncReport, host: &Host) -> String {
 }
 
 fn is_changed(run: &ClusterRun) -> bool {
-    match &run.state {
-        State::Planned(planned) => !matches!(planned.action, Action::Unchanged),
-        _ => false,
-    }
+    run.planned()
+        .is_some_and(|planned| planned.action != Action::Unchanged)
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::fleet::{
     Action, Cluster, ClusterId, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext,
-    Planned, State,
+    Planned,
 };
 
 /// How the users of administrators are called by AKS.
@@ -211,10 +211,9 @@ fn address(server: &str) -> Option<String> {
 }
 
 fn planned(clusters: &[ClusterRun]) -> impl Iterator<Item = (&Cluster, &Planned)> {
-    clusters.iter().filter_map(|run| match &run.state {
-        State::Planned(planned) => Some((&run.cluster, planned)),
-        _ => None,
-    })
+    clusters
+        .iter()
+        .filter_map(|run| Some((&run.cluster, run.planned()?)))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 use crate::{
     auth::AccessToken,
     error::{Kind, Result},
-    fleet::{ClusterRun, State},
+    fleet::ClusterRun,
     host::Host,
     login::{ExecArgs, Param, Principal, Settings},
     ops::{
@@ -46,7 +46,7 @@ pub(super) async fn fetch(
 ) -> Vec<FetchedToken> {
     let mut distinct: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for run in clusters {
-        if let State::Planned(planned) = &run.state
+        if let Some(planned) = run.planned()
             && let Some(args) = &planned.token_args
         {
             let contexts = distinct.entry(args).or_default();

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::{super::TargetFiles, *};
 use crate::{
-    fleet::{Entries, Findings},
+    fleet::{Entries, Findings, State},
     kubeconfig::{Document, merge::merge},
 };
 use serde_json::json;
