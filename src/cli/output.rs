@@ -120,12 +120,7 @@ pub(super) fn print_as(
 /// # Errors
 /// As [`print`].
 pub(super) fn print_lines(lines: &[String]) -> Result<()> {
-    print(
-        &lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>(),
-    )
+    print(&text_of(lines))
 }
 
 /// Writes a result to standard output.
@@ -154,8 +149,11 @@ pub(super) fn say_wrapped(message: &str, host: &Host) {
 
 /// Prints lines to standard error that are printable and may be colored. Ignores errors, as [`say`] does.
 pub(super) fn say_lines(lines: &[String]) {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(text_of(lines).as_bytes());
+}
+
+fn text_of(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Like [`say`], for what a person must have seen before the command continues.
