@@ -32,6 +32,14 @@ fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).expect("ours");
 }
 
+/// Interrupts a program, which does not say these words again.
+fn assert_an_interrupt_ends_it(child: Child, words: &str) {
+    interrupt(&child);
+    let ran = finished(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(!ran.stderr.contains(words), "{}", ran.stderr);
+}
+
 #[test]
 fn a_pipe_gets_one_line_for_a_wait_that_lasts_long() {
     let test_env = fleet(3);
@@ -44,10 +52,7 @@ fn a_pipe_gets_one_line_for_a_wait_that_lasts_long() {
         said,
         format!("waiting for Azure: `{subscription}` is throttled, 3 of 3 clusters left\n")
     );
-    interrupt(&child);
-    let ran = finished(child);
-    assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(!ran.stderr.contains("waiting for"), "{}", ran.stderr);
+    assert_an_interrupt_ends_it(child, "waiting for");
 }
 
 #[test]
@@ -72,10 +77,7 @@ fn the_log_says_what_is_waited_for() {
         let mut child = start(&test_env, &["sync", "-e", CLOUD, "-v", "1"]);
         let said = first_words(&mut child, &[expected]);
         assert!(said.ends_with(expected), "{said}");
-        interrupt(&child);
-        let ran = finished(child);
-        assert_eq!(ran.code, 130, "{}", ran.stderr);
-        assert!(!ran.stderr.contains("next try"), "{}", ran.stderr);
+        assert_an_interrupt_ends_it(child, "next try");
     }
 }
 
