@@ -7,8 +7,8 @@ mod names;
 mod scope;
 mod subscription;
 
-pub(crate) use cluster::Change;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
+pub(crate) use cluster::{Change, EntraProfile};
 pub use findings::Coverage;
 pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Code, Failure, Result},
-    fleet::{Cluster, ClusterId, ClusterRun, State, Subscription},
+    fleet::{Cluster, ClusterId, ClusterRun, EntraProfile, State, Subscription},
     secret::Secret,
 };
 
@@ -163,24 +163,40 @@ fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
         .or_else(|| text(properties, "kubernetesVersion"));
     cluster.power_state = properties.get("powerState").and_then(|p| text(p, "code"));
     cluster.provisioning_state = text(properties, "provisioningState");
-    cluster.hosts = ["fqdn", "privateFQDN"]
-        .iter()
-        .filter_map(|name| text(properties, name))
-        .collect();
-    match properties.get("aadProfile") {
-        None | Some(Value::Null) => {}
-        Some(profile @ Value::Object(_)) => {
-            cluster.aad = true;
-            cluster.server_app = guid(profile, "serverAppID", "Entra profile").ok();
-            match profile.get("tenantID").or_else(|| profile.get("tenantId")) {
-                None | Some(Value::Null) => {}
-                Some(Value::String(tenant)) if tenant.is_empty() => {}
-                Some(_) => cluster.tenant_id = guid(profile, "tenantID", "Entra profile")?,
-            }
-        }
-        Some(_) => return Err(Failure::new("`aadProfile` is not an object")),
+    cluster.etag = text(item, "eTag").or_else(|| text(item, "etag"));
+    cluster.resource_uid = text(properties, "resourceUID");
+    cluster.fqdn = text(properties, "fqdn");
+    cluster.private_fqdn = text(properties, "privateFQDN");
+    cluster.entra_profile = entra_profile(properties)?;
+    if let Some(EntraProfile {
+        tenant_id: Some(tenant),
+        ..
+    }) = &cluster.entra_profile
+    {
+        cluster.tenant_id.clone_from(tenant);
     }
     Ok(())
+}
+
+fn entra_profile(properties: &Value) -> Result<Option<EntraProfile>> {
+    let profile = match properties.get("aadProfile") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(profile @ Value::Object(_)) => profile,
+        Some(_) => return Err(Failure::new("`aadProfile` is not an object")),
+    };
+    let id = |name| guid(profile, name, "Entra profile");
+    let tenant = ["tenantID", "tenantId"];
+    let tenant = tenant.into_iter().find(|name| match profile.get(name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(tenant)) => !tenant.is_empty(),
+        Some(_) => true,
+    });
+    Ok(Some(EntraProfile {
+        managed: profile.get("managed") == Some(&Value::Bool(true)),
+        tenant_id: tenant.map(id).transpose()?,
+        server_app: id("serverAppID").ok(),
+        client_app: id("clientAppID").ok(),
+    }))
 }
 
 /// Decodes the first kubeconfig of an answer. No error repeats any of it.
@@ -292,8 +308,9 @@ mod tests {
     fn described() -> Value {
         json!({
             "id": format!("/subscriptions/{}/resourcegroups/RG-a/providers/Microsoft.ContainerService/managedClusters/One", SUBSCRIPTION.to_uppercase()),
-            "name": "One", "location": "westeurope",
+            "name": "One", "location": "westeurope", "eTag": "W/1",
             "properties": {
+                "resourceUID": "u1",
                 "provisioningState": "Succeeded", "powerState": {"code": "Stopped"},
                 "kubernetesVersion": "1.33", "currentKubernetesVersion": "1.33.2",
                 "fqdn": "one.hcp.example", "privateFQDN": "one.private.example",
@@ -327,8 +344,17 @@ mod tests {
         assert_eq!(read.tenant_id, OTHER_TENANT);
         assert_eq!(read.arm_tenant.as_deref(), Some(TENANT));
         assert_eq!(read.kubernetes_version.as_deref(), Some("1.33.2"));
-        assert!(read.aad && read.is_stopped());
-        assert_eq!(read.hosts, ["one.hcp.example", "one.private.example"]);
+        assert!(read.is_stopped());
+        assert_eq!(read.etag.as_deref(), Some("W/1"));
+        assert_eq!(read.resource_uid.as_deref(), Some("u1"));
+        let hosts: Vec<_> = read.hosts().collect();
+        assert_eq!(hosts, ["one.hcp.example", "one.private.example"]);
+        let managed = EntraProfile {
+            managed: true,
+            tenant_id: Some(OTHER_TENANT.into()),
+            ..EntraProfile::default()
+        };
+        assert_eq!(read.entra_profile, Some(managed));
     }
 
     #[test]
@@ -337,7 +363,7 @@ mod tests {
         let read = |id: Value| {
             let mut item = described();
             item["properties"]["aadProfile"]["serverAppID"] = id;
-            decoded(&item).server_app
+            decoded(&item).server_app().map(str::to_owned)
         };
         assert_eq!(read(json!(server)), Some(server.to_lowercase()));
         for none in [Value::Null, json!(""), json!("x"), json!(7)] {
@@ -356,7 +382,7 @@ mod tests {
                 properties.remove("aadProfile");
             }
             let read = decoded(&item);
-            assert!(!read.aad);
+            assert_eq!(read.entra_profile, None);
             assert_eq!(read.tenant_id, TENANT);
         }
     }

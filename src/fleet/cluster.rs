@@ -28,15 +28,43 @@ pub struct Cluster {
     pub power_state: Option<String>,
     /// `Succeeded`, `Failed`, `Creating`, …
     pub provisioning_state: Option<String>,
-    /// Whether people sign in with Entra ID.
-    pub aad: bool,
-    /// The cluster's own server application, if it was created with one: a GUID in lower case.
+    /// Changes with every change of the cluster, but not with those of its agent pools. A listing may lack it.
+    pub etag: Option<String>,
+    /// Tells a cluster from one that was deleted and created again under the same id.
+    pub resource_uid: Option<String>,
+    /// The public host name of its API server.
+    pub fqdn: Option<String>,
+    /// The private host name of its API server.
+    pub private_fqdn: Option<String>,
+    /// How people sign in with Entra ID; none if it has local accounts only.
+    pub entra_profile: Option<EntraProfile>,
+}
+
+/// How people sign in to a cluster with Entra ID: the `aadProfile` of ARM's description. Ids are GUIDs in lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntraProfile {
+    /// Whether AKS manages the applications.
+    pub managed: bool,
+    pub tenant_id: Option<String>,
+    /// The cluster's own server application, if it was created with one.
     pub server_app: Option<String>,
-    /// The host names of its API server, public and private, as far as the listing has them.
-    pub hosts: Vec<String>,
+    /// The cluster's own client application, if it was created with one.
+    pub client_app: Option<String>,
 }
 
 impl Cluster {
+    /// The host names of its API server, as far as the listing has them.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        [&self.fqdn, &self.private_fqdn]
+            .into_iter()
+            .filter_map(|host| host.as_deref())
+    }
+
+    /// Its own server application, if it was created with one: a GUID in lower case.
+    pub fn server_app(&self) -> Option<&str> {
+        self.entra_profile.as_ref()?.server_app.as_deref()
+    }
+
     /// The ARM id in lower case: ARM changes the case of an id from one answer to the next.
     pub fn key(&self) -> String {
         self.id.to_ascii_lowercase()

@@ -121,7 +121,7 @@ impl Addresses {
                 continue;
             };
             let written = entries.cluster.get("server").and_then(Value::as_str);
-            let listed = run.cluster.hosts.iter();
+            let listed = run.cluster.hosts();
             let listed = listed.filter_map(|host| address(&format!("https://{host}")));
             for address in written.and_then(address).into_iter().chain(listed) {
                 by_address.insert(address, run.cluster.key());

@@ -37,7 +37,7 @@ const OTHER_SERVICES: [(&str, &str); 9] = [
 
 /// Why a cluster gets no entries, if that is known before its kubeconfig is.
 pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<Skip> {
-    if !cluster.aad && !request.local_accounts {
+    if cluster.entra_profile.is_none() && !request.local_accounts {
         return Some(Skip::LocalAccount);
     }
     cluster.is_being_deleted().then_some(Skip::Deleting)
@@ -135,7 +135,7 @@ fn user_value(
 fn server_application(id: &str, cluster: &Cluster, request: &SyncRequest) -> Result<String> {
     let id = application(id)?;
     let service = OTHER_SERVICES.iter().find(|(other, _)| *other == id);
-    let own = cluster.server_app.as_deref() == Some(&id) && service.is_none();
+    let own = cluster.server_app() == Some(&id) && service.is_none();
     if id == AKS_SERVER_ID || own || request.allowed_servers.contains(&id) {
         return Ok(id);
     }

@@ -21,7 +21,7 @@ fn converted(name: &str) -> ClusterRun {
         name: name.to_owned(),
         resource_group: "rg".to_owned(),
         subscription_id: SUBSCRIPTION.to_owned(),
-        hosts: vec![format!("{name}.PUBLIC.example")],
+        fqdn: Some(format!("{name}.PUBLIC.example")),
         ..Cluster::default()
     };
     let object = |value: Value| value.as_object().expect("an object").clone();
