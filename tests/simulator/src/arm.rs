@@ -1,7 +1,10 @@
 //! Azure Resource Manager: who may see what, lists in pages, and clusters' credentials.
 
+mod graph;
 mod kubeconfig;
 mod list;
+
+pub(crate) use graph::Graph;
 
 use crate::entra::{roles_of, verify};
 use crate::fleet::{Cluster, Role, RoleAssignment, Subscription};
@@ -90,7 +93,12 @@ impl Caller {
     }
 
     fn sees(&self, cluster: &Cluster) -> bool {
-        self.roles.iter().any(|r| r.covers(&cluster.id))
+        self.may_read(&cluster.id)
+    }
+
+    /// Whether a role at the resource or above it allows to read it.
+    fn may_read(&self, id: &str) -> bool {
+        self.roles.iter().any(|r| r.covers(id))
     }
 
     fn may(&self, cluster: &Cluster, action: impl Fn(Role) -> bool) -> bool {
@@ -137,7 +145,9 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
     }
     let post = matches!(
         route.endpoint,
-        Endpoint::ListClusterUserCredential | Endpoint::ListClusterAdminCredential
+        Endpoint::ListClusterUserCredential
+            | Endpoint::ListClusterAdminCredential
+            | Endpoint::ResourceGraph
     );
     let method = if post {
         hyper::Method::POST
@@ -151,13 +161,7 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
             format!("The request method '{}' is not allowed.", request.method),
         ));
     }
-    if request.query("api-version").is_none() {
-        return Err(error(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        ));
-    }
+    let version = api_version(request)?;
     let caller = Caller::of(state, request)?;
     match route.endpoint {
         Endpoint::Tenants => Ok(list::tenants(state, &caller, request)),
@@ -168,11 +172,10 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         Endpoint::ManagedClusters => list::clusters(state, &caller, route, request),
         Endpoint::ManagedCluster => {
             let cluster = cluster(state, &caller, route)?;
-            Ok(
-                Reply::json(200, &list::cluster_body(&cluster))
-                    .header("etag", cluster.etag.clone()),
-            )
+            Ok(Reply::json(200, &list::cluster_body(&cluster, version))
+                .header("etag", cluster.etag.clone()))
         }
+        Endpoint::ResourceGraph => graph::query(state, &caller, request),
         Endpoint::ListClusterUserCredential => user_credential(state, &caller, route, request),
         Endpoint::ListClusterAdminCredential => admin_credential(state, &caller, route),
         _ => Err(error(
@@ -181,6 +184,31 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
             format!("No HTTP resource was found for '{}'.", request.path),
         )),
     }
+}
+
+/// The API version that every request must name: a date, and `-preview` or nothing.
+fn api_version(request: &Request) -> Result<&str, Reply> {
+    let Some(version) = request.query("api-version") else {
+        return Err(error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        ));
+    };
+    let date = version.strip_suffix("-preview").unwrap_or(version);
+    let is_date = date.len() == 10
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if is_date {
+        return Ok(version);
+    }
+    Err(error(
+        400,
+        "InvalidApiVersionParameter",
+        format!("The api-version '{version}' is invalid."),
+    ))
 }
 
 fn subscription(state: &State, caller: &Caller, route: &Route) -> Result<Subscription, Reply> {

@@ -48,6 +48,6 @@ pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES
 pub use peer::{may_mount, peer, peer_for_more};
 pub use record::{Counters, Recorded};
 pub use route::Endpoint;
-pub use settings::{Settings, SignIn};
+pub use settings::{GraphSettings, Settings, SignIn};
 pub use simulator::{Files, Place, Simulator};
 pub use throttle::{Bucket, Throttle};

@@ -18,6 +18,8 @@ pub struct Recorded {
     pub query: Vec<(String, String)>,
     /// Form fields, decoded; empty for other bodies.
     pub form: Vec<(String, String)>,
+    /// A body in JSON, as sent; empty for other bodies.
+    pub json: String,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// Tenant in the path.
@@ -143,6 +145,14 @@ impl Recorder {
             path: request.path.clone(),
             query: request.query.clone(),
             form: request.form.clone(),
+            json: if request
+                .header("content-type")
+                .is_some_and(|v| v.starts_with("application/json"))
+            {
+                String::from_utf8_lossy(&request.body).into_owned()
+            } else {
+                String::new()
+            },
             headers: request
                 .headers
                 .iter()

@@ -80,6 +80,8 @@ endpoints! {
     ListClusterUserCredential = "list-cluster-user-credential",
     /// ARM: the administrator's credential of a cluster.
     ListClusterAdminCredential = "list-cluster-admin-credential",
+    /// ARM: a query of Azure Resource Graph.
+    ResourceGraph = "resource-graph",
     /// The instance metadata service of virtual machines.
     Imds = "imds",
     /// App Service's identity endpoint.
@@ -208,6 +210,7 @@ impl Route {
             (["subscriptions"], _) => Endpoint::Subscriptions,
             (["subscriptions", _], _) => Endpoint::Subscription,
             (["subscriptions", _, "resourcegroups"], _) => Endpoint::ResourceGroups,
+            (["providers", "microsoft.resourcegraph", "resources"], _) => Endpoint::ResourceGraph,
             _ => Endpoint::Other,
         };
         let mut route = Self::to(endpoint);

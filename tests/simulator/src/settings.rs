@@ -39,12 +39,56 @@ pub struct Settings {
     pub foreign_next_link: Option<String>,
     /// Claims that ARM requires: a token requested without them is answered with 401 `insufficient_claims`.
     pub arm_claims_challenge: Option<String>,
+    /// Azure Resource Graph.
+    pub graph: GraphSettings,
     /// Directory of the Arc agent's key files.
     pub arc_key_directory: PathBuf,
     /// Public client ids that are not registered are refused (AADSTS700016).
     pub registered_clients_only: bool,
     /// The sign-in page offers consent, which people can decline.
     pub ask_consent: bool,
+}
+
+/// Behavior of Azure Resource Graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphSettings {
+    /// Every query is refused with 403, as where a policy blocks the service.
+    pub refused: bool,
+    /// The cloud has no Resource Graph: 404.
+    pub absent: bool,
+    /// Every page but the last says `resultTruncated` and has no `$skipToken`.
+    pub truncated: bool,
+    /// Ids are in lower case.
+    pub lower_case_ids: bool,
+    /// `resources` has a column `eTag`. Whether Azure's has one for clusters is not known.
+    pub etags: bool,
+    /// Subscriptions that are left out without a word.
+    pub hidden_subscriptions: Vec<String>,
+    /// The most subscriptions that a query of a tenant reaches.
+    pub subscription_limit: usize,
+    /// Queries of a user in each window of 5 seconds, by the simulator's clock.
+    pub quota: Option<u32>,
+    /// The most rows of a page, whatever `$top` says.
+    pub page: usize,
+    /// The largest reply in bytes; a larger one is refused.
+    pub largest_reply: usize,
+}
+
+impl Default for GraphSettings {
+    fn default() -> Self {
+        GraphSettings {
+            refused: false,
+            absent: false,
+            truncated: false,
+            lower_case_ids: false,
+            etags: false,
+            hidden_subscriptions: Vec::new(),
+            subscription_limit: 10_000,
+            quota: Some(15),
+            page: 1000,
+            largest_reply: 16 * 1024 * 1024,
+        }
+    }
 }
 
 /// The outcome of the sign-in page.
@@ -80,6 +124,7 @@ impl Default for Settings {
             subscription_page: 50,
             foreign_next_link: None,
             arm_claims_challenge: None,
+            graph: GraphSettings::default(),
             arc_key_directory: PathBuf::from("/var/opt/azcmagent/tokens"),
             registered_clients_only: true,
             ask_consent: false,

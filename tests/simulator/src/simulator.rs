@@ -208,6 +208,16 @@ impl Simulator {
         change(&mut self.state.fleet_mut())
     }
 
+    /// Makes Resource Graph answer from the fleet as it is now, whatever changes later.
+    pub fn freeze_graph(&self) {
+        self.state.graph().snapshot = Some(Arc::new(self.fleet()));
+    }
+
+    /// Lets Resource Graph see the fleet as it is.
+    pub fn thaw_graph(&self) {
+        self.state.graph().snapshot = None;
+    }
+
     /// Changes the settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.state.settings_mut());

@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::arm::Graph;
 use crate::entra::Sessions;
 use crate::faults::Faults;
 use crate::fleet::{Cluster, Fleet};
@@ -44,6 +45,7 @@ pub(crate) struct State {
     levels: Mutex<Levels>,
     sessions: Mutex<Sessions>,
     cluster_certificates: Mutex<HashMap<String, Arc<Issued>>>,
+    graph: Mutex<Graph>,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
     pub(crate) gates: Gates,
@@ -62,6 +64,7 @@ impl State {
             levels: Mutex::default(),
             sessions: Mutex::default(),
             cluster_certificates: Mutex::default(),
+            graph: Mutex::default(),
             recorder: Recorder::default(),
             faults: Faults::default(),
             gates: Gates::default(),
@@ -100,6 +103,10 @@ impl State {
 
     pub(crate) fn levels(&self) -> MutexGuard<'_, Levels> {
         self.levels.lock().expect(POISON)
+    }
+
+    pub(crate) fn graph(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().expect(POISON)
     }
 
     pub(crate) fn throttle(&self, route: &Route) -> Option<Reply> {

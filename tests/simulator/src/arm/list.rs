@@ -188,6 +188,7 @@ pub(super) fn clusters(
     route: &Route,
     request: &Request,
 ) -> Result<Reply, Reply> {
+    let version = request.query("api-version").unwrap_or_default();
     let subscription = subscription(state, caller, route)?;
     let settings = state.settings();
     let fleet = state.fleet();
@@ -216,11 +217,15 @@ pub(super) fn clusters(
         request,
         &items,
         &settings.cluster_pages,
-        |c| cluster_body(c),
+        |c| cluster_body(c, version),
     ))
 }
 
-pub(super) fn cluster_body(cluster: &Cluster) -> Value {
+/// The first version of AKS's API whose clusters have an eTag.
+const ETAG_SINCE: &str = "2024-09-01";
+
+/// A cluster as an API version of AKS describes it.
+pub(super) fn cluster_body(cluster: &Cluster, version: &str) -> Value {
     let minor = cluster
         .kubernetes_version
         .rsplit_once('.')
@@ -267,13 +272,17 @@ pub(super) fn cluster_body(cluster: &Cluster) -> Value {
             })
         };
     }
-    json!({
+    let mut body = json!({
         "id": cluster.id, "name": cluster.name, "location": cluster.location,
         "type": "Microsoft.ContainerService/ManagedClusters", "tags": { "stage": "simulated" },
-        "kind": "Base", "sku": { "name": "Base", "tier": "Standard" }, "eTag": cluster.etag,
+        "kind": "Base", "sku": { "name": "Base", "tier": "Standard" },
         "identity": {
             "type": "SystemAssigned", "principalId": crate::fleet::guid_from(&cluster.uid), "tenantId": cluster.tenant_id,
         },
         "properties": properties,
-    })
+    });
+    if version >= ETAG_SINCE {
+        body["eTag"] = cluster.etag.clone().into();
+    }
+    body
 }

@@ -234,6 +234,31 @@ fn credentials_come_in_the_format_that_is_asked_for() {
 }
 
 #[test]
+fn a_cluster_has_an_etag_since_the_version_that_brought_it() {
+    let simulator = start(FleetSpec::default());
+    let token = service_token(&simulator, 0, &arm_scope(&simulator));
+    let cluster = simulator.fleet().clusters[0].clone();
+    let of = |version: &str| {
+        let path = format!("{}?api-version={version}", cluster.id);
+        get(&simulator, &token, &path)
+    };
+    for version in ["2024-09-01", "2024-09-02-preview", "2025-02-01"] {
+        assert_eq!(text(&of(version).json(), "eTag"), cluster.etag, "{version}");
+    }
+    let before = of("2024-08-01").json();
+    assert!(before.get("eTag").is_none());
+    assert_eq!(text(&before["properties"], "resourceUID"), cluster.uid);
+    for version in ["2025", "2025-02-01x", "2025-2-1", "latest"] {
+        let refused = of(version);
+        assert_eq!(refused.status, 400, "{version}");
+        assert_eq!(
+            refused.json()["error"]["code"],
+            "InvalidApiVersionParameter"
+        );
+    }
+}
+
+#[test]
 fn a_claims_challenge_is_met_by_a_token_that_was_asked_for_with_them() {
     let simulator = start(FleetSpec::default());
     let claims = r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#;

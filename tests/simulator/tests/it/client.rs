@@ -67,6 +67,17 @@ impl Call {
         self.header("content-type", "application/x-www-form-urlencoded")
     }
 
+    pub(crate) fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string();
+        self.header("content-type", "application/json")
+    }
+
+    /// A body of no type.
+    pub(crate) fn untyped(mut self, body: &Value) -> Self {
+        self.body = body.to_string();
+        self
+    }
+
     /// Presents a client certificate and key, both PEM.
     pub(crate) fn identity(mut self, certificate: &str, key: &str) -> Self {
         self.identity = Some((certificate.into(), key.into()));

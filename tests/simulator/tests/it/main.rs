@@ -6,6 +6,7 @@ mod client;
 mod developer_tools;
 mod entra;
 mod faults;
+mod graph;
 mod kubernetes;
 mod metadata;
 mod peers;
