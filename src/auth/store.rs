@@ -9,25 +9,29 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::error::{Failure, Result};
+use crate::{
+    error::{Failure, Result},
+    host::private_directory::PrivateDirectory,
+};
 
 pub use choice::{StoreChoice, StoreKind};
 pub(crate) use location::location;
 pub(crate) use memory::Guard;
 
-use directory::Directory;
 use key_store::KeyStore;
 use memory::Memory;
 use sealed::Key;
 
 mod choice;
+mod cleanup;
 mod coordination;
-mod directory;
 mod key_store;
 mod location;
 mod memory;
 mod sealed;
 
+/// What errors call the directory.
+const WHAT: &str = "the token cache";
 /// What the names of encrypted files end in.
 const SEALED: &str = ".sealed";
 /// What the names of plain files end in.
@@ -55,7 +59,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Backend {
-    Files(Directory, Encoding),
+    Files(PrivateDirectory, Encoding),
     Memory(Memory),
 }
 
@@ -118,7 +122,7 @@ impl Store {
             return Ok(Self::in_memory());
         }
         let usable = directory.and_then(|path| {
-            let directory = Directory::new(path);
+            let directory = PrivateDirectory::new(path, WHAT);
             match create {
                 true => directory.create()?,
                 false => drop(directory.exists()?),
@@ -165,7 +169,7 @@ impl Store {
         }
     }
 
-    fn in_files(directory: Directory, encoding: Encoding) -> Self {
+    fn in_files(directory: PrivateDirectory, encoding: Encoding) -> Self {
         Self {
             backend: Backend::Files(directory, encoding),
             fallback: None,
@@ -202,7 +206,7 @@ impl Store {
 
     /// The directory of its files, if it has any.
     pub(crate) fn directory(&self) -> Option<&Path> {
-        self.files().map(Directory::path)
+        self.files().map(PrivateDirectory::path)
     }
 
     /// Where records are stored, as a line that follows "stored in".
@@ -251,6 +255,8 @@ impl Store {
         match &self.backend {
             Backend::Files(directory, encoding) => {
                 let file = encoding.file_name(name).ok_or_else(invalid)?;
+                directory.create()?;
+                cleanup::sweep(directory);
                 match encoding {
                     Encoding::Sealed(key) => {
                         directory.write(&file, &sealed::seal(key, name, bytes)?, stamp)
@@ -301,7 +307,7 @@ impl Store {
             .filter_map(|other| encoding.file_name(&other))
             .collect();
         if files.len() > others {
-            directory.keep_newest(files.iter().map(String::as_str), others);
+            cleanup::keep_newest(directory, files.iter().map(String::as_str), others);
         }
     }
 
@@ -309,7 +315,7 @@ impl Store {
     /// Unix seconds.
     pub(crate) fn sweep_sessions(&self, now: i64) {
         if let Some(directory) = self.files() {
-            directory.sweep_sessions(system_time(now));
+            cleanup::sweep_sessions(directory, system_time(now));
         }
     }
 
@@ -329,7 +335,10 @@ impl Store {
 
     /// The names of the files of access tokens and sessions, in any encoding.
     pub(crate) fn token_files(&self) -> Vec<String> {
-        let names = self.files().map(Directory::names).unwrap_or_default();
+        let names = self
+            .files()
+            .map(PrivateDirectory::names)
+            .unwrap_or_default();
         let is_token = |file: &String| file.starts_with(ACCESS) || file.starts_with(SESSION);
         names
             .into_iter()
@@ -367,11 +376,11 @@ impl Store {
                 directory.remove(&file);
             }
         }
-        directory.sweep();
+        cleanup::sweep(directory);
         records
     }
 
-    fn files(&self) -> Option<&Directory> {
+    fn files(&self) -> Option<&PrivateDirectory> {
         match &self.backend {
             Backend::Files(directory, _) => Some(directory),
             Backend::Memory(_) => None,

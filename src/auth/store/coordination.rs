@@ -5,10 +5,10 @@ use std::{
     io::{Read, Seek, Write},
 };
 
-use super::{Backend, Guard, NOTE, Store, directory::LOCK, is_name};
+use super::{Backend, Guard, NOTE, Store, is_name};
 use crate::{
     error::{Failure, Result},
-    host::ProcessId,
+    host::{ProcessId, private_directory::LOCK},
 };
 
 impl Store {

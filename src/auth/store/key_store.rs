@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{StoreKind, directory::Directory, sealed::Key};
-use crate::error::Result;
+use super::{StoreKind, sealed::Key};
+use crate::{error::Result, host::private_directory::PrivateDirectory};
 
 #[cfg(windows)]
 #[path = "key_store/dpapi.rs"]
@@ -35,14 +35,14 @@ pub(super) type Unavailable = String;
 #[derive(Clone, Copy)]
 pub(super) struct KeyStore<'a> {
     /// The directory of the records, for a system that only encrypts the key.
-    directory: &'a Directory,
+    directory: &'a PrivateDirectory,
 }
 
 impl<'a> KeyStore<'a> {
     /// The kind of store that has its key here.
     pub(super) const KIND: StoreKind = system::KIND;
 
-    pub(super) fn new(directory: &'a Directory) -> Self {
+    pub(super) fn new(directory: &'a PrivateDirectory) -> Self {
         Self { directory }
     }
 

@@ -9,7 +9,7 @@ use super::*;
 /// Each kind that needs no key store of the system, over one directory.
 fn stores() -> (tempfile::TempDir, Vec<Store>) {
     let temp = tempfile::tempdir().expect("a temporary directory");
-    let directory = || Directory::new(temp.path().join("cache"));
+    let directory = || PrivateDirectory::new(temp.path().join("cache"), WHAT);
     let key = Key::random().expect("randomness");
     let stores = vec![
         Store::in_files(directory(), Encoding::Plain),
@@ -122,7 +122,7 @@ fn machines_with_keys_of_their_own_share_a_directory_without_loss() {
     let here = &stores[1];
     let key = Key::random().expect("randomness");
     let there = Store::in_files(
-        Directory::new(temp.path().join("cache")),
+        PrivateDirectory::new(temp.path().join("cache"), WHAT),
         Encoding::Sealed(key),
     );
     here.write("access-1", b"here").expect("written");
@@ -225,7 +225,7 @@ fn without_a_key_there_is_nothing_to_read_and_everything_to_clear() {
     let (temp, stores) = stores();
     stores[0].write("access-1", b"plain").expect("written");
     stores[1].write("access-1", b"sealed").expect("written");
-    let directory = Directory::new(temp.path().join("cache"));
+    let directory = PrivateDirectory::new(temp.path().join("cache"), WHAT);
     let keyless = Store::in_files(directory, Encoding::Keyless);
     assert!(keyless.names("").is_empty());
     assert!(keyless.read("access-1").is_none());

@@ -35,7 +35,7 @@ pub(super) fn save(name: &str, directory: &Path, key: &Key) -> Result<(), Unavai
     let save = || {
         let encrypted = crypt(Direction::Encrypt, key.expose())?;
         let file = tempfile::Builder::new()
-            .prefix(super::super::directory::UNFINISHED)
+            .prefix(crate::host::private_directory::UNFINISHED)
             .tempfile_in(directory)?;
         fs::write(file.path(), encrypted.as_slice())?;
         file.persist(path(name, directory))?;

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{ATTEMPTS, Directory};
+use super::{ATTEMPTS, PrivateDirectory};
 use crate::{
     error::Result,
     host::{
@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// What the names of locks end in.
-pub(in super::super) const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 /// A lock that is held.
 #[derive(Debug)]
-pub(in super::super) struct Lock {
+pub(crate) struct Lock {
     file: File,
     #[cfg_attr(windows, expect(dead_code, reason = "its file stays"))]
     path: PathBuf,
@@ -30,7 +30,7 @@ pub(in super::super) struct Lock {
 
 impl Lock {
     /// The file, for what is written into it about the holder.
-    pub(in super::super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 }
@@ -47,12 +47,12 @@ impl Drop for Lock {
     }
 }
 
-impl Directory {
+impl PrivateDirectory {
     /// Acquires a lock if nobody holds it.
     ///
     /// # Errors
     /// When files can't be locked.
-    pub(in super::super) fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
+    pub(crate) fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
         for _ in 0..ATTEMPTS {
             let file = self.lock_file(name)?;
             match file.try_lock() {
@@ -72,7 +72,7 @@ impl Directory {
     ///
     /// # Errors
     /// When it can't be opened.
-    pub(in super::super) fn lock_file(&self, name: &str) -> Result<File> {
+    pub(crate) fn lock_file(&self, name: &str) -> Result<File> {
         self.create()?;
         // Its holder is about to be written into it.
         survive_file_limit();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_lock_whose_file_was_removed_is_acquired_again() {
         let temp = tempfile::tempdir().expect("a temporary directory");
-        let directory = Directory::new(temp.path().join("cache"));
+        let directory = PrivateDirectory::new(temp.path().join("cache"), "the cache");
         let old = directory.lock_file("a.lock").expect("opened");
         let held = directory.try_lock("a.lock").expect("locks").expect("free");
         assert!(directory.try_lock("a.lock").expect("locks").is_none());

@@ -2,18 +2,18 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Directory, is_own, others_may, own_uid};
+use super::{PrivateDirectory, is_own, others_may, own_uid};
 use crate::{
     error::{Failure, Result},
     host::file::{Owner, Unreadable, quoted},
 };
 
-impl Directory {
+impl PrivateDirectory {
     /// Whether the directory exists.
     ///
     /// # Errors
     /// When it is a link, another user's, or open to others: what is wrong, and how to fix it.
-    pub(in super::super) fn exists(&self) -> Result<bool> {
+    pub(crate) fn exists(&self) -> Result<bool> {
         let meta = match fs::symlink_metadata(&self.path) {
             Ok(meta) => meta,
             Err(e) => {
@@ -48,14 +48,15 @@ impl Directory {
 
     fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
         Failure::new(format!(
-            "the token cache `{}` can't be used",
+            "{} `{}` can't be used",
+            self.what,
             self.path.display()
         ))
         .because(why)
     }
 
     /// Why the directory can't be created, or a file in it can't be written.
-    pub(in super::super) fn failure(&self, error: io::Error) -> Failure {
+    pub(crate) fn failure(&self, error: io::Error) -> Failure {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => access_hint(self.existing().unwrap_or(&self.path)),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -1,51 +1,56 @@
-//! A directory of small secret files: 0600 in a directory of 0700, replaced as a whole.
+//! A directory of files that are private to their owner: 0600 in a directory of 0700, replaced as a whole.
 //!
 //! Nothing is used that somebody else could have written or read.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use zeroize::Zeroizing;
 
 use crate::{error::Result, host::signals::survive_file_limit};
 
-pub(super) use lock::LOCK;
+pub(crate) use lock::LOCK;
 
-mod cleanup;
 mod lock;
 mod unusable;
 
 /// The largest file that is read, in bytes: real ones have about 4 KB.
 const FILE_LIMIT: u64 = 1 << 20;
 /// What the names of unfinished files begin with.
-pub(super) const UNFINISHED: &str = ".tmp-";
+pub(crate) const UNFINISHED: &str = ".tmp-";
 /// How often a file is opened again that another process removed before it was locked.
 const ATTEMPTS: usize = 8;
+/// The age at which an unfinished file no longer has a writer. It counts only if files
+/// can't be locked.
+const ABANDONED: Duration = Duration::from_secs(600);
 
-/// A directory of small secret files.
+/// A directory of private files.
 #[derive(Debug, Clone)]
-pub(super) struct Directory {
+pub(crate) struct PrivateDirectory {
     path: PathBuf,
+    /// What it is, for an error: `the token cache`.
+    what: &'static str,
 }
 
-impl Directory {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+impl PrivateDirectory {
+    /// The directory at `path`, which need not exist; errors call it `what`.
+    pub(crate) fn new(path: PathBuf, what: &'static str) -> Self {
+        Self { path, what }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Creates the directory if it is missing.
     ///
     /// # Errors
-    /// As [`Directory::exists`], and when it can't be created.
-    pub(super) fn create(&self) -> Result<()> {
+    /// As [`PrivateDirectory::exists`], and when it can't be created.
+    pub(crate) fn create(&self) -> Result<()> {
         if self.exists()? {
             return Ok(());
         }
@@ -69,7 +74,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the directory, or the one that it would be created in, is not writable or is full.
-    pub(super) fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self) -> Result<()> {
         match self.existing() {
             Some(directory) => can_write(directory).map_err(|e| self.failure(e)),
             None => Ok(()),
@@ -83,7 +88,7 @@ impl Directory {
 
     /// The content of a file; none if it is a link, a pipe, another user's, open to others or too
     /// large to be ours.
-    pub(super) fn read(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn read(&self, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         let file = self.open_own(name)?;
         let length = file.metadata().ok()?.len();
         // One byte more, so that a file read as a whole is not grown to look for more.
@@ -93,13 +98,12 @@ impl Directory {
     }
 
     /// Replaces a file: a reader sees the old content or the new, however this ends. `stamp` is the
-    /// modification time that the file gets, for the cleanup, if that is not the present.
+    /// modification time that the file gets, for a cleanup, if that is not the present.
     ///
     /// # Errors
     /// When it can't be written.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> Result<()> {
         self.create()?;
-        self.sweep();
         let mut attempt = 1;
         loop {
             match self.write_once(name, bytes, stamp) {
@@ -131,13 +135,13 @@ impl Directory {
         Ok(())
     }
 
-    pub(super) fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         // It may be gone already, and the directory with it.
         let _ = fs::remove_file(self.path.join(name));
     }
 
     /// The names of all files, unfinished ones included, sorted.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return Vec::new();
         };
@@ -146,6 +150,42 @@ impl Directory {
             .collect();
         names.sort();
         names
+    }
+
+    /// Removes what killed writers and lock holders left.
+    pub(crate) fn remove_abandoned(&self) {
+        for name in self.names() {
+            if name.ends_with(LOCK) {
+                // Acquiring and releasing it removes it.
+                let _ = self.try_lock(&name);
+            } else if name.starts_with(UNFINISHED) && self.is_abandoned(&name) {
+                self.remove(&name);
+            }
+        }
+    }
+
+    fn is_abandoned(&self, name: &str) -> bool {
+        let Some(file) = self.open_own(name) else {
+            // A file that is not ours to read is not ours to remove.
+            return false;
+        };
+        match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => self.is_older_than(name, ABANDONED),
+        }
+    }
+
+    /// Whether a file of ours was written, or stamped, longer ago than `age`.
+    pub(crate) fn is_older_than(&self, name: &str, age: Duration) -> bool {
+        self.modified(name)
+            .is_some_and(|at| is_past(at, SystemTime::now(), age))
+    }
+
+    /// When a file of ours was written, or the time that it was stamped with.
+    pub(crate) fn modified(&self, name: &str) -> Option<SystemTime> {
+        let meta = fs::symlink_metadata(self.path.join(name)).ok()?;
+        (meta.is_file() && is_own(&meta)).then(|| meta.modified().ok())?
     }
 
     fn open_own(&self, name: &str) -> Option<File> {
@@ -158,6 +198,11 @@ impl Directory {
         (meta.is_file() && meta.len() <= FILE_LIMIT && is_own(&meta) && !others_may(&meta))
             .then_some(file)
     }
+}
+
+/// Whether more than `age` passed from `at` to `now`.
+pub(crate) fn is_past(at: SystemTime, now: SystemTime, age: Duration) -> bool {
+    now.duration_since(at).is_ok_and(|passed| passed > age)
 }
 
 /// Creates directories that are private to their owner from the start. On Windows the user's profile already

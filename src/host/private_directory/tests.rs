@@ -1,15 +1,15 @@
 //! A directory of files, under what others may have put there.
 
-use std::{
-    os::unix::fs::{PermissionsExt, symlink},
-    time::Duration,
-};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
-fn directory() -> (tempfile::TempDir, Directory) {
+fn directory() -> (tempfile::TempDir, PrivateDirectory) {
     let temp = tempfile::tempdir().expect("a temporary directory");
-    let directory = Directory::new(temp.path().join("kube/cache/kubectl-aad"));
+    let directory = PrivateDirectory::new(
+        temp.path().join("kube/cache/kubectl-aad"),
+        "the token cache",
+    );
     (temp, directory)
 }
 
@@ -81,114 +81,28 @@ fn a_link_or_a_file_in_the_directorys_place_is_refused() {
     set_mode(&real, 0o700);
     let link = temp.path().join("link");
     symlink(&real, &link).expect("linked");
-    let failure = Directory::new(link).exists().expect_err("refused");
+    let failure = PrivateDirectory::new(link, "the token cache")
+        .exists()
+        .expect_err("refused");
     assert!(failure.to_string().contains("a symbolic link"), "{failure}");
     let file = temp.path().join("file");
     fs::write(&file, b"").expect("written");
-    let failure = Directory::new(file.clone()).exists().expect_err("refused");
+    let failure = PrivateDirectory::new(file.clone(), "the token cache")
+        .exists()
+        .expect_err("refused");
     assert!(failure.to_string().contains("not a directory"), "{failure}");
-    let failure = Directory::new(PathBuf::from("/dev/null/.kube"))
+    let failure = PrivateDirectory::new(PathBuf::from("/dev/null/.kube"), "the token cache")
         .exists()
         .expect_err("refused");
     let render = failure.render();
     assert!(!render.contains("rm /dev"), "{render}");
     assert!(render.contains("hint: set `HOME`"), "{render}");
-    let failure = Directory::new(file.join("below"))
+    let failure = PrivateDirectory::new(file.join("below"), "the token cache")
         .exists()
         .expect_err("refused");
     let render = failure.render();
     assert!(render.contains("file` is not a directory"), "{render}");
     assert!(render.contains("hint: run `rm /"), "{render}");
-}
-
-const DAY: u64 = 24 * 3600;
-
-/// Writes a file and stamps it.
-fn stamped(directory: &Directory, name: &str, at: SystemTime) {
-    directory.create().expect("made");
-    let path = directory.path().join(name);
-    fs::write(&path, b"x").expect("written");
-    set_mode(&path, 0o600);
-    File::options()
-        .write(true)
-        .open(path)
-        .and_then(|file| file.set_modified(at))
-        .expect("ours");
-}
-
-#[test]
-fn what_can_be_of_no_more_use_goes_with_the_next_write() {
-    let (_temp, directory) = directory();
-    let ago = |seconds| SystemTime::now() - Duration::from_secs(seconds);
-    for (name, at) in [
-        ("access-ended.json", ago(3_700)),
-        ("access-just-ended.json", ago(3_500)),
-        ("access-lost.00000000.sealed", ago(3_700)),
-        ("given-up-old.json", ago(DAY + 9)),
-        ("given-up-new.json", ago(DAY - 9)),
-        ("ahead-old.turn", ago(DAY + 9)),
-        ("ahead-new.turn", ago(DAY - 9)),
-        ("left.lock", ago(9)),
-        ("refresh-unused.json", ago(400 * DAY)),
-        ("pop-key.json", ago(400 * DAY)),
-        ("somebody-elses", ago(400 * DAY)),
-    ] {
-        stamped(&directory, name, at);
-    }
-    let held = directory.try_lock("held.lock").expect("locks");
-    let until = SystemTime::now() + Duration::from_secs(60);
-    directory
-        .write("access-new.json", b"x", Some(until))
-        .expect("written");
-    let all = [
-        "access-just-ended.json",
-        "access-new.json",
-        "ahead-new.turn",
-        "given-up-new.json",
-        "held.lock",
-        "pop-key.json",
-        "refresh-unused.json",
-        "somebody-elses",
-    ];
-    assert_eq!(directory.names(), all);
-    drop(held);
-    assert!(!directory.path().join("held.lock").exists());
-}
-
-#[test]
-fn sessions_end_by_the_clock_of_who_made_them() {
-    let (_temp, directory) = directory();
-    let now = SystemTime::now();
-    let ago = |days| now - Duration::from_secs(days * DAY);
-    stamped(&directory, "refresh-91.json", ago(91));
-    stamped(&directory, "refresh-89.00000000.sealed", ago(89));
-    stamped(&directory, "refresh-0.json", now);
-    stamped(&directory, "access-91.json", ago(91));
-    directory.sweep_sessions(now);
-    assert_eq!(
-        directory.names(),
-        [
-            "access-91.json",
-            "refresh-0.json",
-            "refresh-89.00000000.sealed"
-        ]
-    );
-}
-
-#[test]
-fn of_a_record_that_was_sealed_with_many_keys_the_newest_files_stay() {
-    let (_temp, directory) = directory();
-    let now = SystemTime::now();
-    for age in 0..20_u64 {
-        for record in ["refresh-1", "refresh-2"] {
-            let name = format!("{record}.{age:08x}.sealed");
-            stamped(&directory, &name, now - Duration::from_secs(age));
-        }
-    }
-    directory.sweep();
-    assert_eq!(directory.names().len(), 2 * cleanup::COPIES);
-    assert!(directory.path().join("refresh-1.00000000.sealed").exists());
-    assert!(!directory.path().join("refresh-1.00000010.sealed").exists());
 }
 
 #[test]
@@ -202,8 +116,9 @@ fn what_a_killed_writer_left_is_removed_and_a_living_ones_file_is_not() {
     let alive = File::open(directory.path().join(".tmp-alive")).expect("there");
     alive.lock().expect("free");
     directory.write("a", b"x", None).expect("written");
+    directory.remove_abandoned();
     assert_eq!(directory.names(), [".tmp-alive", "a"]);
     drop(alive);
-    directory.write("a", b"x", None).expect("written");
+    directory.remove_abandoned();
     assert_eq!(directory.names(), ["a"]);
 }
