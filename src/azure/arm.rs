@@ -12,7 +12,6 @@ use reqwest::{
 };
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
@@ -31,12 +30,14 @@ use crate::{
 };
 
 mod challenge;
+mod concurrency;
 mod error;
 mod page;
 mod rate_limiter;
 mod tenant_tokens;
 
 use challenge::claims_challenge;
+use concurrency::{Concurrency, Outcome};
 use rate_limiter::{RateLimiter, Ticket};
 use tenant_tokens::{Reason, TenantToken, TenantTokens, tenant_of};
 
@@ -77,7 +78,7 @@ pub(crate) struct Arm<'a> {
     host: &'a Host,
     cloud: &'a Cloud,
     tokens: TenantTokens<'a>,
-    in_flight: Semaphore,
+    in_flight: Concurrency,
     rate_limiter: RateLimiter,
     waits: Waits,
     /// Whether ARM has answered anything in this run.
@@ -124,7 +125,8 @@ impl Call<'_> {
 }
 
 impl<'a> Arm<'a> {
-    /// Creates a client that has at most `concurrency` calls in flight and reports what it waits for.
+    /// Creates a client that reports what it waits for. How many calls are in flight adapts, up to `concurrency` if
+    /// that is given.
     ///
     /// # Errors
     /// When the HTTP client can't be built.
@@ -132,7 +134,7 @@ impl<'a> Arm<'a> {
         host: &'a Host,
         cloud: &'a Cloud,
         source: &'a dyn TokenSource,
-        concurrency: usize,
+        concurrency: Option<usize>,
         waits: Waits,
     ) -> Result<Self> {
         Ok(Self {
@@ -140,7 +142,7 @@ impl<'a> Arm<'a> {
             host,
             cloud,
             tokens: TenantTokens::new(source, host, &cloud.arm_audience),
-            in_flight: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            in_flight: Concurrency::new(concurrency),
             rate_limiter: RateLimiter::default(),
             waits,
             answered: AtomicBool::new(false),
@@ -302,18 +304,16 @@ impl<'a> Arm<'a> {
                 .rate_limiter
                 .acquire(call.bucket, |wait| self.throttled(call, wait))
                 .await;
-            let _permit = self
-                .in_flight
-                .acquire()
-                .await
-                .expect("the semaphore is never closed");
+            let permit = self.in_flight.acquire().await;
             // The bucket may have run out while this call waited for its permit.
             if !self.rate_limiter.is_current(call.bucket, ticket) {
                 continue;
             }
             // Only now: waiting can take longer than a token is valid.
             let token = self.tokens.get(call.tenant).await?;
+            let start = tokio::time::Instant::now();
             let sent = self.exchange(method, url, &token.secret).await;
+            permit.ended(Outcome::of(&sent, start.elapsed()));
             if sent.is_ok() {
                 self.answered.store(true, Ordering::Relaxed);
             }

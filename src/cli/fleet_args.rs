@@ -60,8 +60,7 @@ fn search_flags(command: Command) -> Command {
                 .long("concurrency")
                 .value_name("N")
                 .value_parser(concurrency)
-                .default_value("16")
-                .help("Requests at once, 1 to 256")
+                .help("Most requests at once, 1 to 256 [default: as many as Azure answers in time]")
                 .help_heading(help::SELECT),
         )
 }
@@ -134,7 +133,7 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
         subscriptions: all(matches, "only-subscription"),
         concurrency: matches
             .get_one("concurrency")
-            .map_or(1, |n: &u16| usize::from(*n)),
+            .map(|n: &u16| usize::from(*n)),
         command: typed(command, matches, &[]),
         command_without_tenants: typed(
             command,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, Request, RequestBuilder, header::HeaderMap, redirect::Policy};
+use reqwest::{
+    Client, Method, Request, RequestBuilder, Version, header::HeaderMap, redirect::Policy,
+};
 use url::{Host as UrlHost, Url};
 
 mod explain;
@@ -44,6 +46,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether it came by HTTP/2, which carries many calls at once on one connection.
+    pub http2: bool,
 }
 
 impl Answer {
@@ -177,6 +181,7 @@ impl Http {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body,
+            http2: response.version() == Version::HTTP_2,
         })
     }
 }

@@ -23,6 +23,8 @@ mod developer_tools;
 const ANY_ORGANIZATION: &str = "organizations";
 /// The cloud that entries need not name.
 const PUBLIC_CLOUD: &str = "AzurePublicCloud";
+/// Tokens for clusters that are requested at once, unless `--concurrency` says otherwise.
+const TOKENS_AT_ONCE: usize = 16;
 
 /// The flags of `sync` and `list`.
 pub(crate) struct FleetFlags {
@@ -36,8 +38,8 @@ pub(crate) struct FleetFlags {
     pub(crate) excluded_tenants: Vec<String>,
     /// By id or name.
     pub(crate) subscriptions: Vec<String>,
-    /// Requests under way at once.
-    pub(crate) concurrency: usize,
+    /// The most requests under way at once.
+    pub(crate) concurrency: Option<usize>,
     /// The command as typed, without secrets, for hints.
     pub(crate) command: CommandLine,
     /// The same without its tenants.
@@ -55,7 +57,8 @@ pub(crate) struct FleetRequest {
     /// The cloud to name in an exec entry, unless it is the public one or only az knows it.
     pub(crate) environment: Option<String>,
     pub(crate) scope: Scope,
-    pub(crate) concurrency: usize,
+    /// The most requests to ARM at once; by default that adapts.
+    pub(crate) concurrency: Option<usize>,
     /// The machine. The account and the cloud of az and azd stay as they were found.
     pub(crate) host: Arc<Host>,
     /// The variables of the exec entries, which say whose account they mean.
@@ -131,6 +134,11 @@ impl FleetRequest {
             command: flags.command,
             command_without_tenants: flags.command_without_tenants,
         })
+    }
+
+    /// How many tokens for clusters are requested at once if nobody is asked.
+    pub(crate) fn tokens_at_once(&self) -> usize {
+        self.concurrency.unwrap_or(TOKENS_AT_ONCE)
     }
 
     /// Checks that nothing is missing, in the entries or in the sign-in to ARM.

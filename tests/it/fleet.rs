@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::env::{CLOUD, Ran, TIMEOUT, TestEnv, finished, run, start};
 
-/// The default of `--concurrency`.
+/// Calls at once where a test counts those that come too early.
 const CONCURRENCY: u64 = 16;
 
 /// A fleet, and a user whose name and password are sent for each token.
@@ -178,7 +178,9 @@ fn a_fleet_larger_than_the_bucket_gets_through_with_few_refused_calls() {
     let azure = Azure::new(1, 1, 120);
     let throttle = Throttle::credentials(20.0, 40.0);
     azure.0.simulator.throttle(throttle);
-    assert_eq!(azure.sync(&[]).json(0)["summary"]["added"], 120);
+    let at_once = CONCURRENCY.to_string();
+    let report = azure.sync(&["--concurrency", &at_once]).json(0);
+    assert_eq!(report["summary"]["added"], 120);
     // Those that were in flight at the first refusal, and a few while the
     // interval is being found; not each call that was waiting.
     let calls = azure.calls(Endpoint::ListClusterUserCredential);
@@ -386,6 +388,28 @@ fn requests_under_way_stay_within_the_limit() {
         .counters()
         .peak(Endpoint::ListClusterUserCredential);
     assert!((2..=5).contains(&peak), "{peak} at once");
+}
+
+#[test]
+fn http2_carries_more_requests_at_once_than_http1_gets_connections() {
+    for (http2, expected) in [(true, 32..=256), (false, 16..=32)] {
+        let azure = Azure::new(1, 3, 80);
+        azure.configure(|settings| settings.arm_http2 = http2);
+        let slow = Fault::on(Endpoint::ListClusterUserCredential);
+        azure.fault(slow.latency(Duration::from_millis(200)));
+        assert_eq!(azure.sync(&[]).json(0)["summary"]["added"], 80);
+        let counters = azure.0.simulator.counters();
+        let peak = counters.peak(Endpoint::ListClusterUserCredential);
+        assert!(expected.contains(&peak), "{peak} at once, HTTP/2: {http2}");
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_with_calls_under_way_costs_no_cluster() {
+    let azure = Azure::new(1, 1, 30);
+    let third = Fault::on(Endpoint::ListClusterUserCredential).after(2);
+    azure.fault(third.reset().times(1));
+    assert_eq!(azure.sync(&[]).json(0)["summary"]["added"], 30);
 }
 
 #[test]

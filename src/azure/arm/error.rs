@@ -170,6 +170,7 @@ mod tests {
             status,
             headers: Default::default(),
             body: body.into(),
+            http2: true,
         }
     }
 
@@ -263,7 +264,7 @@ mod tests {
         fn no_body_causes_a_panic_or_an_endless_message(status: u16, body: Vec<u8>, message in ".{0,2000}") {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
-                let answer = Answer { status, headers: Default::default(), body };
+                let answer = Answer { status, headers: Default::default(), body, http2: true };
                 prop_assert!(failure(CALL, "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
             }
         }

@@ -197,6 +197,7 @@ mod tests {
             status,
             headers,
             body: body.into(),
+            http2: true,
         }
     }
 
@@ -240,7 +241,7 @@ mod tests {
         #[test]
         fn every_answer_is_described_briefly_and_without_a_panic(status in 100_u16..1000, body: Vec<u8>, page in ".{0,300}") {
             for body in [body, format!("<html><title>{page}").into_bytes(), format!("{page}<title>{page}</title>").into_bytes()] {
-                let answer = Answer { status, headers: Default::default(), body };
+                let answer = Answer { status, headers: Default::default(), body, http2: true };
                 prop_assert!(stray_answer("https://x", &answer, str::to_owned).render().len() < 2_000);
             }
         }

@@ -250,6 +250,7 @@ fn parse_refusal(bytes: &[u8]) -> Option<Answer> {
         status,
         headers,
         body: body.into(),
+        http2: false,
     };
     (!answer.is_success()).then_some(answer)
 }

@@ -106,6 +106,7 @@ mod tests {
                 status: 403,
                 headers,
                 body: Vec::new(),
+                http2: true,
             })
         };
         assert_eq!(with("x-ms-request-id", id), format!(", request id {id}"));

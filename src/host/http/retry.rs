@@ -230,6 +230,7 @@ mod tests {
             status,
             headers,
             body: Vec::new(),
+            http2: true,
         }
     }
 

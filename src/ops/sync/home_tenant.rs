@@ -90,7 +90,7 @@ impl<'a> HomeTenant<'a> {
                 let token = request_silently(&fleet.host, &args, self.observer).await;
                 (token.err(), runs)
             })
-            .buffer_unordered(fleet.concurrency);
+            .buffer_unordered(fleet.tokens_at_once());
         while let Some((failure, runs)) = requests.next().await {
             let denied = |why: &Failure| matches!(why.kind(), Kind::Denied | Kind::NotFound);
             let Some(why) = failure.filter(denied) else {

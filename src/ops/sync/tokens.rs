@@ -65,7 +65,7 @@ pub(super) async fn fetch(
     sign_ins.sort_by_key(|(_, _, interactive)| !interactive);
     let at_once = match fleet.mode.row().principal {
         Principal::Person => 1,
-        _ => fleet.concurrency,
+        _ => fleet.tokens_at_once(),
     };
     let gave_up = &AtomicBool::new(false);
     observer.on(Event::Tokens(sign_ins.len()));

@@ -1,4 +1,4 @@
-//! Listeners: accept, TLS, HTTP/1.1, and how each reply is sent (latency, reset, truncation).
+//! Listeners: accept, TLS, HTTP/1.1 and HTTP/2, and how each reply is sent (latency, reset, truncation).
 
 use crate::http::{Fate, Reply, Request};
 use crate::route::{Answer, Service, answer};
@@ -6,13 +6,14 @@ use crate::state::State;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -23,6 +24,9 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
+/// The most calls under way on one HTTP/2 connection.
+const STREAMS: u32 = 1_000;
+
 /// Accepts connections until the runtime ends.
 pub(crate) async fn accept(listener: Listener, state: Arc<State>) {
     let Listener {
@@ -32,16 +36,27 @@ pub(crate) async fn accept(listener: Listener, state: Arc<State>) {
     } = listener;
     let listener = TcpListener::from_std(socket)
         .expect("the socket is set non-blocking and the runtime has I/O");
-    let acceptor = tls.map(TlsAcceptor::from);
+    let with_http2 = tls.as_deref().map(with_http2).map(TlsAcceptor::from);
+    let http1_only = tls.map(TlsAcceptor::from);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, acceptor.clone(), service, state.clone()));
+                let acceptor = match service == Service::Arm && state.settings().arm_http2 {
+                    true => with_http2.clone(),
+                    false => http1_only.clone(),
+                };
+                tokio::spawn(connection(stream, acceptor, service, state.clone()));
             }
             // Out of file descriptors: let others finish rather than spin.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     }
+}
+
+fn with_http2(tls: &ServerConfig) -> Arc<ServerConfig> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols.insert(0, b"h2".to_vec());
+    Arc::new(tls)
 }
 
 async fn connection(
@@ -52,40 +67,50 @@ async fn connection(
 ) {
     // Small replies in several writes would wait for delayed acknowledgements.
     let _ = stream.set_nodelay(true);
-    let reset = Arc::new(AtomicBool::new(false));
+    let reset = Arc::new(Reset::default());
     let socket = Socket {
         stream,
         reset: reset.clone(),
     };
     let Some(acceptor) = acceptor else {
-        return http(TokioIo::new(socket), service, None, reset, state).await;
+        return http(TokioIo::new(socket), false, service, None, reset, state).await;
     };
     // A client that does not trust the CA ends the handshake.
     let Ok(tls) = acceptor.accept(socket).await else {
         return;
     };
-    let certificate = tls
-        .get_ref()
-        .1
+    let session = tls.get_ref().1;
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let certificate = session
         .peer_certificates()
         .and_then(|chain| chain.first())
         .map(|leaf| leaf.as_ref().to_vec());
-    http(TokioIo::new(tls), service, certificate, reset, state).await;
+    http(
+        TokioIo::new(tls),
+        is_http2,
+        service,
+        certificate,
+        reset,
+        state,
+    )
+    .await;
 }
 
 async fn http<I>(
     io: I,
+    is_http2: bool,
     service: Service,
     certificate: Option<Vec<u8>>,
-    reset: Arc<AtomicBool>,
+    reset: Arc<Reset>,
     state: Arc<State>,
 ) where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let handler = service_fn(|request: hyper::Request<Incoming>| {
+    let resets = reset.clone();
+    let handler = service_fn(move |request: hyper::Request<Incoming>| {
         let state = state.clone();
         let certificate = certificate.clone();
-        let reset = reset.clone();
+        let reset = resets.clone();
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.map_err(|_| Ended)?.to_bytes();
@@ -104,17 +129,46 @@ async fn http<I>(
             }
             drop(in_flight);
             if reply.fate == Fate::Reset {
-                reset.store(true, Ordering::SeqCst);
+                reset.ask();
                 return Err(Ended);
             }
             Ok(response(reply))
         }
     });
     // An error here is a client that went away or a fault that was asked for.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(io, handler)
-        .await;
+    if is_http2 {
+        let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .serve_connection(io, handler);
+        tokio::select! {
+            _ = serving => {}
+            () = reset.asked() => {}
+        }
+    } else {
+        let _ = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(io, handler)
+            .await;
+    }
+}
+
+/// Whether a connection has to end with a reset, with every call under way on it.
+#[derive(Default)]
+struct Reset {
+    is_asked: AtomicBool,
+    notify: Notify,
+}
+
+impl Reset {
+    fn ask(&self) {
+        self.is_asked.store(true, Ordering::SeqCst);
+        self.notify.notify_one();
+    }
+
+    async fn asked(&self) {
+        self.notify.notified().await;
+    }
 }
 
 /// Ends the connection.
@@ -186,12 +240,12 @@ impl Body for ReplyBody {
 /// A TCP stream that can be made to end with a reset instead of an orderly close.
 struct Socket {
     stream: TcpStream,
-    reset: Arc<AtomicBool>,
+    reset: Arc<Reset>,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.reset.load(Ordering::SeqCst) {
+        if self.reset.is_asked.load(Ordering::SeqCst) {
             // If this fails the client sees an early end, which is a fault, too.
             let _ = self.stream.set_zero_linger();
         }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub subscription_page: usize,
     /// Host put into every `nextLink` in place of ARM's own, such as `https://evil.example`.
     pub foreign_next_link: Option<String>,
+    /// New connections to ARM may use HTTP/2, as Azure's do. An inspecting proxy allows only HTTP/1.1.
+    pub arm_http2: bool,
     /// Claims that ARM requires: a token requested without them is answered with 401 `insufficient_claims`.
     pub arm_claims_challenge: Option<String>,
     /// Azure Resource Graph.
@@ -123,6 +125,7 @@ impl Default for Settings {
             cluster_pages: vec![14, 11, 16],
             subscription_page: 50,
             foreign_next_link: None,
+            arm_http2: true,
             arm_claims_challenge: None,
             graph: GraphSettings::default(),
             arc_key_directory: PathBuf::from("/var/opt/azcmagent/tokens"),
