@@ -6,7 +6,7 @@ mod svg;
 
 use std::{fs, path::Path};
 
-use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
+use azure_sim::{Change, Endpoint, Fault, Fleet, FleetSpec};
 
 use self::screen::Line;
 use crate::{
@@ -157,8 +157,7 @@ fn usual_day() -> Session {
     session.synced();
     let simulator = &session.test_env.simulator;
     simulator.update(|fleet| {
-        // The API server's address has it.
-        fleet.clusters[7].uid = "6b1e2f00c4d95a8877aa3301".into();
+        fleet.clusters[7].change(&Change::Move);
         fleet.clusters.insert(0, newcomer);
     });
     session.deny(&["stg-weu", "stg-neu", "stg-eus"]);

@@ -89,7 +89,9 @@ impl Caller {
 
     fn sees_subscription(&self, subscription: &Subscription) -> bool {
         let id = format!("/subscriptions/{}", subscription.id);
-        subscription.tenant_id == self.tenant() && self.roles.iter().any(|r| r.reveals(&id))
+        !subscription.hidden
+            && subscription.tenant_id == self.tenant()
+            && self.roles.iter().any(|r| r.reveals(&id))
     }
 
     fn sees(&self, cluster: &Cluster) -> bool {

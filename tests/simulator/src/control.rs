@@ -2,6 +2,7 @@
 //! listener. Tests in the same process use [`Simulator`](crate::Simulator) itself.
 
 mod developer;
+mod fleet;
 
 pub(crate) use developer::token as cli_token;
 
@@ -31,6 +32,11 @@ pub(crate) fn handle(state: &State, request: &Request) -> Reply {
         ["_sim", "device", action @ ("approve" | "decline")] => device(state, request, action),
         ["_sim", "sign-in"] => sign_in(state, request),
         ["_sim", "fault"] => fault(state, request),
+        ["_sim", "fleet"] => fleet::list(&state.fleet()),
+        ["_sim", "change"] => fleet::change(state, request),
+        ["_sim", "create"] => fleet::create(state, request),
+        ["_sim", "subscription"] => fleet::subscription(state, request),
+        ["_sim", "graph"] => fleet::graph(state, request),
         ["_sim", "revoke"] => {
             let upn = request.query("user").unwrap_or_default();
             state.sessions().revoke(upn);

@@ -3,9 +3,13 @@
 //! Plain data, without sockets or keys. [`generate`](Fleet::generate) makes a fleet from a seed;
 //! the same seed always gives the same fleet.
 
+mod change;
 mod generate;
 mod identity;
 
+use std::collections::BTreeMap;
+
+pub use change::Change;
 pub use generate::FleetSpec;
 pub(crate) use identity::guid_from;
 pub use identity::{
@@ -52,6 +56,8 @@ pub struct Subscription {
     pub home_tenant_id: Option<String>,
     /// `Enabled`, `Warned`, `PastDue`, `Disabled` or `Deleted`.
     pub state: String,
+    /// Nobody sees it, whatever their roles.
+    pub hidden: bool,
 }
 
 /// Whether the nodes of a cluster run.
@@ -90,6 +96,26 @@ pub enum ClusterAuth {
     Local,
 }
 
+impl ClusterAuth {
+    /// Managed Entra ID, with the applications that all clusters share.
+    pub fn managed() -> Self {
+        ClusterAuth::Aad {
+            server_app_id: AKS_SERVER_APP.into(),
+            client_app_id: AKS_CLIENT_APP.into(),
+            legacy: false,
+        }
+    }
+
+    /// Entra ID with applications of its own, whose ids follow from a text.
+    pub fn legacy(seed: &str) -> Self {
+        ClusterAuth::Aad {
+            server_app_id: guid_from(&format!("server {seed}")),
+            client_app_id: guid_from(&format!("client {seed}")),
+            legacy: true,
+        }
+    }
+}
+
 /// An AKS cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -123,10 +149,17 @@ pub struct Cluster {
     pub fqdn: String,
     /// Private name of the API server; empty if it has none.
     pub private_fqdn: String,
-    /// Resource UID, 24 hexadecimal digits. Names the cluster in the simulator's API server URLs.
+    /// Resource UID, 24 hexadecimal digits.
     pub uid: String,
+    /// Names the cluster in the simulator's API server URLs; its UID until it moves.
+    pub address: String,
+    /// The serial number of the cluster's CA certificate; 0 is the simulator's own. All have one key,
+    /// so that each verifies the API server's certificate.
+    pub ca: u64,
     /// The cluster's eTag.
     pub etag: String,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Cluster {

@@ -36,7 +36,8 @@ pub(crate) fn handle(state: &State, route: &Route, request: &Request) -> Reply {
             .ok()
             .filter(|_| key.len() < 8)
             .and_then(|i| fleet.clusters.get(i))
-            .or_else(|| fleet.cluster(key))
+            .or_else(|| fleet.clusters.iter().find(|c| c.address == key))
+            .or_else(|| fleet.cluster(key).filter(|c| c.uid != key))
             .cloned()
     };
     let Some(cluster) = cluster else {

@@ -11,6 +11,7 @@ Serves a simulated Azure on the loopback interface until Ctrl-C.
 Usage: azure-sim [--clusters N] [--subscriptions N] [--tenants N] [--seed S] [--dir DIR]
                  [--local-accounts R] [--private R] [--stopped R] [--failed R] [--same-name R]
                  [--azure-format R] [--legacy R]
+                 [--own-cas yes|no]
 
 R is a fraction of the clusters, from 0 to 1. DIR (default: azure-sim) receives ca.pem and cloud.json.
 ";
@@ -62,6 +63,11 @@ fn options(args: &[String]) -> Result<Option<(FleetSpec, PathBuf)>, String> {
                 .filter(|r| (0.0..=1.0).contains(r))
                 .ok_or_else(|| format!("`{name}` needs a fraction from 0 to 1, not `{value}`"))
         };
+        let yes = || match value.as_str() {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            _ => Err(format!("`{name}` is yes or no, not `{value}`")),
+        };
         match name {
             "--clusters" => spec.clusters = count()?,
             "--subscriptions" => spec.subscriptions = count()?,
@@ -75,6 +81,7 @@ fn options(args: &[String]) -> Result<Option<(FleetSpec, PathBuf)>, String> {
             "--same-name" => spec.same_name = ratio()?,
             "--azure-format" => spec.azure_format = ratio()?,
             "--legacy" => spec.legacy = ratio()?,
+            "--own-cas" => spec.own_cas = yes()?,
             _ => return Err(format!("unknown option `{name}`")),
         }
     }
@@ -118,7 +125,7 @@ fn serve(spec: &FleetSpec, directory: &std::path::Path) -> ExitCode {
         simulator.imds_url()
     );
     println!(
-        "# control {0}: counters, requests, identities, device/approve?user_code=…&user=…, fault?endpoint=…&status=…",
+        "# control {0}: counters, requests, identities, device/approve?user_code=…&user=…, fault?endpoint=…&status=…, fleet, change?cluster=…&what=…",
         simulator.control_url()
     );
     let waited = tokio::runtime::Builder::new_current_thread()

@@ -27,20 +27,27 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn generate() -> Self {
-        let mut params = params("Azure simulator CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let issuer = CertifiedIssuer::self_signed(params, key())
+        let issuer = CertifiedIssuer::self_signed(authority(), key())
             .expect("the CA's parameters are constant and valid");
         Authority { issuer }
     }
 
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// Another certificate of the authority's name and key, so that it verifies what the first one
+    /// does; number 0 is the first one.
+    pub(crate) fn pem_of(&self, number: u64) -> String {
+        if number == 0 {
+            return self.pem();
+        }
+        let mut params = authority();
+        params.serial_number = Some(number.into());
+        params
+            .self_signed(self.issuer.key())
+            .expect("the CA's parameters are constant and valid")
+            .pem()
     }
 
     /// A server certificate for `localhost`, `127.0.0.1` and Entra's public names.
@@ -125,6 +132,17 @@ pub(crate) fn self_signed() -> SelfSigned {
 fn key() -> KeyPair {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
         .expect("the system gives randomness for a P-256 key")
+}
+
+fn authority() -> CertificateParams {
+    let mut params = params("Azure simulator CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    params
 }
 
 fn params(common_name: &str) -> CertificateParams {

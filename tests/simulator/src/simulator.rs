@@ -6,7 +6,7 @@ pub use environment::{Files, Place};
 
 use crate::entra::{DeviceOutcome, Sessions, verify};
 use crate::faults::{Fault, Faults};
-use crate::fleet::Fleet;
+use crate::fleet::{Change, Fleet};
 use crate::hold::Hold;
 use crate::metadata::{FEDERATION_AUDIENCE, TOKEN_PATH, workload_identity_token};
 use crate::pki::{Authority, SelfSigned, self_signed};
@@ -206,6 +206,14 @@ impl Simulator {
     /// Changes the fleet while it is served.
     pub fn update<T>(&self, change: impl FnOnce(&mut Fleet) -> T) -> T {
         change(&mut self.state.fleet_mut())
+    }
+
+    /// Does an operation on a cluster (ARM id, UID or unique name).
+    ///
+    /// # Panics
+    /// If there is no such cluster.
+    pub fn change(&self, cluster: &str, change: &Change) {
+        assert!(self.state.change(cluster, change), "no cluster {cluster}");
     }
 
     /// Makes Resource Graph answer from the fleet as it is now, whatever changes later.

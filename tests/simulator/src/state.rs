@@ -3,7 +3,7 @@
 use crate::arm::Graph;
 use crate::entra::Sessions;
 use crate::faults::Faults;
-use crate::fleet::{Cluster, Fleet};
+use crate::fleet::{Change, Cluster, Fleet};
 use crate::hold::Gates;
 use crate::http::Reply;
 use crate::jws::base64url;
@@ -13,6 +13,8 @@ use crate::route::Route;
 use crate::settings::Settings;
 use crate::throttle::Levels;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -45,6 +47,7 @@ pub(crate) struct State {
     levels: Mutex<Levels>,
     sessions: Mutex<Sessions>,
     cluster_certificates: Mutex<HashMap<String, Arc<Issued>>>,
+    cluster_cas: Mutex<HashMap<u64, Arc<str>>>,
     graph: Mutex<Graph>,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
@@ -64,6 +67,7 @@ impl State {
             levels: Mutex::default(),
             sessions: Mutex::default(),
             cluster_certificates: Mutex::default(),
+            cluster_cas: Mutex::default(),
             graph: Mutex::default(),
             recorder: Recorder::default(),
             faults: Faults::default(),
@@ -128,6 +132,26 @@ impl State {
             .entry(cluster.id.to_ascii_lowercase())
             .or_insert_with(|| Arc::new(self.ca.client("masterclient", "system:masters")))
             .clone()
+    }
+
+    /// One of the CA certificates of clusters, as kubeconfigs hold it.
+    pub(crate) fn cluster_ca(&self, number: u64) -> Arc<str> {
+        let mut known = self.cluster_cas.lock().expect(POISON);
+        known
+            .entry(number)
+            .or_insert_with(|| STANDARD.encode(self.ca.pem_of(number)).into())
+            .clone()
+    }
+
+    /// Does an operation on a cluster; false if there is none.
+    pub(crate) fn change(&self, cluster: &str, change: &Change) -> bool {
+        let mut fleet = self.fleet_mut();
+        if change.renews_certificates()
+            && let Some(found) = fleet.cluster(cluster)
+        {
+            self.rotate_cluster_certificate(&found.id);
+        }
+        fleet.change(cluster, change)
     }
 
     /// Makes the cluster's next client certificate a new one; the old one no longer works.

@@ -62,9 +62,12 @@ fn document(
     let server = if cluster.private && !public {
         format!("https://{}:443", cluster.private_fqdn)
     } else {
-        format!("{}/clusters/{}", state.addresses.kubernetes, cluster.uid)
+        format!(
+            "{}/clusters/{}",
+            state.addresses.kubernetes, cluster.address
+        )
     };
-    let ca = STANDARD.encode(state.ca.pem());
+    let ca = state.cluster_ca(cluster.ca);
     let name = &cluster.name;
     format!(
         "apiVersion: v1\n\

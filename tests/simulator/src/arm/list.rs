@@ -274,7 +274,7 @@ pub(super) fn cluster_body(cluster: &Cluster, version: &str) -> Value {
     }
     let mut body = json!({
         "id": cluster.id, "name": cluster.name, "location": cluster.location,
-        "type": "Microsoft.ContainerService/ManagedClusters", "tags": { "stage": "simulated" },
+        "type": "Microsoft.ContainerService/ManagedClusters", "tags": cluster.tags,
         "kind": "Base", "sku": { "name": "Base", "tier": "Standard" },
         "identity": {
             "type": "SystemAssigned", "principalId": crate::fleet::guid_from(&cluster.uid), "tenantId": cluster.tenant_id,

@@ -80,7 +80,8 @@ impl Account {
                 continue;
             };
             let scope = format!("/subscriptions/{}", s.id);
-            if tenant_id.is_none_or(|id| id == s.tenant_id)
+            if !s.hidden
+                && tenant_id.is_none_or(|id| id == s.tenant_id)
                 && self.is_in(tenant)
                 && self.roles.iter().any(|role| role.reveals(&scope))
             {

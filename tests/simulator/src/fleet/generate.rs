@@ -2,9 +2,8 @@
 
 use super::identity::guid_from;
 use super::{
-    AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, AZURE_CLI_APP, Cluster, ClusterAuth, Fleet,
-    ManagedIdentity, PowerState, PublicClient, RoleAssignment, ServicePrincipal, Subscription,
-    Tenant, User,
+    AKS_CLIENT_APP, ARC_CLIENT_APP, AZURE_CLI_APP, Cluster, ClusterAuth, Fleet, ManagedIdentity,
+    PowerState, PublicClient, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
 };
 
 /// The size and the mix of a fleet. Ratios are fractions of the clusters, from 0 to 1, chosen
@@ -33,6 +32,8 @@ pub struct FleetSpec {
     pub azure_format: f64,
     /// Entra clusters with applications of their own and the `spn:` audience.
     pub legacy: f64,
+    /// Each cluster has a CA certificate of its own, as in Azure; otherwise all have the simulator's.
+    pub own_cas: bool,
 }
 
 impl Default for FleetSpec {
@@ -49,6 +50,7 @@ impl Default for FleetSpec {
             same_name: 0.0,
             azure_format: 0.0,
             legacy: 0.0,
+            own_cas: false,
         }
     }
 }
@@ -133,6 +135,11 @@ impl Fleet {
             .map(|i| cluster(i, &subscriptions[i % subscriptions.len()], &mut random))
             .collect();
         apply_ratios(spec, &mut clusters, &mut random);
+        if spec.own_cas {
+            for (number, cluster) in (1..).zip(&mut clusters) {
+                cluster.ca = number;
+            }
+        }
 
         let users = tenants
             .iter()
@@ -186,6 +193,7 @@ fn subscription(index: usize, tenant: &Tenant, random: &mut Random) -> Subscript
         tenant_id: tenant.id.clone(),
         home_tenant_id: None,
         state: "Enabled".into(),
+        hidden: false,
     }
 }
 
@@ -195,54 +203,70 @@ fn cluster(index: usize, subscription: &Subscription, random: &mut Random) -> Cl
     let stage = random.pick(STAGES);
     let name = format!("aks-{team}-{stage}-{index:04}");
     let resource_group = format!("rg-{team}-{stage}");
-    let mut cluster = Cluster {
-        id: String::new(),
-        uid: format!("{:016x}{:08x}", random.next(), random.next() >> 32),
-        etag: random.guid(),
-        name,
-        resource_group,
-        subscription_id: subscription.id.clone(),
-        tenant_id: subscription.tenant_id.clone(),
-        location: location.into(),
-        kubernetes_version: random.pick(VERSIONS).into(),
-        power_state: PowerState::Running,
-        provisioning_state: "Succeeded".into(),
-        auth: ClusterAuth::Aad {
-            server_app_id: AKS_SERVER_APP.into(),
-            client_app_id: AKS_CLIENT_APP.into(),
-            legacy: false,
-        },
-        disable_local_accounts: false,
-        azure_format: false,
-        private: false,
-        fqdn: String::new(),
-        private_fqdn: String::new(),
-    };
-    settle_names(&mut cluster);
+    let mut cluster = Cluster::new(&name, &resource_group, subscription);
+    cluster.uid = format!("{:016x}{:08x}", random.next(), random.next() >> 32);
+    cluster.address = cluster.uid.clone();
+    cluster.etag = random.guid();
+    cluster.location = location.into();
+    cluster.kubernetes_version = random.pick(VERSIONS).into();
+    cluster.settle_names();
     cluster
 }
 
-/// Derives what follows from name, group and subscription.
-fn settle_names(cluster: &mut Cluster) {
-    cluster.id = format!(
-        "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerService/managedClusters/{}",
-        cluster.subscription_id, cluster.resource_group, cluster.name
-    );
-    let prefix = format!(
-        "{}-{}",
-        cluster.name.to_ascii_lowercase(),
-        &cluster.uid[..8]
-    );
-    cluster.fqdn = format!("{prefix}.hcp.{}.azmk8s.io", cluster.location);
-    cluster.private_fqdn = if cluster.private {
-        format!(
-            "{prefix}.{}.privatelink.{}.azmk8s.io",
-            guid_from(&cluster.uid),
-            cluster.location
-        )
-    } else {
-        String::new()
-    };
+impl Cluster {
+    /// A running cluster with managed Entra ID; all of its values follow from its ARM id.
+    pub(super) fn new(name: &str, resource_group: &str, subscription: &Subscription) -> Cluster {
+        let made = guid_from(&format!("{} {resource_group} {name}", subscription.id));
+        let uid = made.replace('-', "")[..24].to_owned();
+        let mut cluster = Cluster {
+            id: String::new(),
+            address: uid.clone(),
+            uid,
+            ca: 0,
+            etag: guid_from(&made),
+            name: name.to_owned(),
+            resource_group: resource_group.to_owned(),
+            subscription_id: subscription.id.clone(),
+            tenant_id: subscription.tenant_id.clone(),
+            location: LOCATIONS[0].into(),
+            kubernetes_version: VERSIONS[0].into(),
+            power_state: PowerState::Running,
+            provisioning_state: "Succeeded".into(),
+            auth: ClusterAuth::managed(),
+            disable_local_accounts: false,
+            azure_format: false,
+            private: false,
+            fqdn: String::new(),
+            private_fqdn: String::new(),
+            tags: [("stage".to_owned(), "simulated".to_owned())].into(),
+        };
+        cluster.settle_names();
+        cluster
+    }
+
+    /// Derives what follows from name, group and subscription.
+    fn settle_names(&mut self) {
+        self.id = format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerService/managedClusters/{}",
+            self.subscription_id, self.resource_group, self.name
+        );
+        self.settle_addresses();
+    }
+
+    /// Derives the API server's names from its address.
+    pub(super) fn settle_addresses(&mut self) {
+        let prefix = format!("{}-{}", self.name.to_ascii_lowercase(), &self.address[..8]);
+        self.fqdn = format!("{prefix}.hcp.{}.azmk8s.io", self.location);
+        self.private_fqdn = if self.private {
+            format!(
+                "{prefix}.{}.privatelink.{}.azmk8s.io",
+                guid_from(&self.uid),
+                self.location
+            )
+        } else {
+            String::new()
+        };
+    }
 }
 
 fn apply_ratios(spec: &FleetSpec, clusters: &mut [Cluster], random: &mut Random) {
@@ -264,16 +288,12 @@ fn apply_ratios(spec: &FleetSpec, clusters: &mut [Cluster], random: &mut Random)
         clusters[aad[i]].azure_format = true;
     }
     for i in random.choose(aad.len(), spec.legacy) {
-        let uid = &clusters[aad[i]].uid;
-        clusters[aad[i]].auth = ClusterAuth::Aad {
-            server_app_id: guid_from(&format!("server {uid}")),
-            client_app_id: guid_from(&format!("client {uid}")),
-            legacy: true,
-        };
+        let uid = clusters[aad[i]].uid.clone();
+        clusters[aad[i]].auth = ClusterAuth::legacy(&uid);
         clusters[aad[i]].azure_format = true;
     }
     share_names(random.choose(count, spec.same_name), clusters);
-    clusters.iter_mut().for_each(settle_names);
+    clusters.iter_mut().for_each(Cluster::settle_names);
 }
 
 /// Gives the chosen clusters names in threes: two in different groups, and a third that shares even

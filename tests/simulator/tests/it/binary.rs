@@ -157,3 +157,45 @@ fn other_processes_control_a_simulator_over_http() {
     assert_eq!(control(&simulator, "sign-in?outcome=cancel").0, 200);
     assert_eq!(control(&simulator, "no-such-control").0, 404);
 }
+
+#[test]
+fn other_processes_change_the_fleet_over_http() {
+    let simulator = start(FleetSpec::default());
+    let before = simulator.fleet().clusters[0].clone();
+    let change = |what: &str| {
+        control(
+            &simulator,
+            &format!("change?cluster={}&what={what}", before.uid),
+        )
+        .0
+    };
+    assert_eq!(change("stop"), 200);
+    assert_eq!(change("tag&name=team&value=search"), 200);
+    assert_eq!(change("explode"), 400);
+    let after = simulator.fleet().clusters[0].clone();
+    assert_eq!(after.power_state.code(), "Stopped");
+    assert_eq!(after.tags["team"], "search");
+    assert_ne!(after.etag, before.etag);
+    let listed = control(&simulator, "fleet").1;
+    assert_eq!(text(&listed["clusters"][0], "eTag"), after.etag);
+    assert_eq!(change("recreate"), 200);
+    assert_eq!(change("start"), 404, "it has another UID now");
+    let subscription = simulator.fleet().subscriptions[0].id.clone();
+    let create = format!("create?subscription={subscription}&name=new");
+    let made = text(&control(&simulator, &create).1, "id");
+    assert_eq!(control(&simulator, &create).0, 400);
+    assert_eq!(control(&simulator, "change?cluster=new&what=delete").0, 200);
+    assert!(simulator.fleet().cluster(&made).is_none());
+    let hide = format!("subscription?id={subscription}&hidden=true");
+    assert_eq!(control(&simulator, &hide).0, 200);
+    assert!(simulator.fleet().subscriptions[0].hidden);
+    assert_eq!(control(&simulator, "graph?refused=perhaps").0, 400);
+    assert_eq!(
+        control(&simulator, "graph?refused=true&frozen=true&page=3").0,
+        200
+    );
+    simulator.configure(|settings| {
+        assert!(settings.graph.refused);
+        assert_eq!(settings.graph.page, 3);
+    });
+}

@@ -2,6 +2,7 @@
 
 mod arm;
 mod binary;
+mod changes;
 mod client;
 mod developer_tools;
 mod entra;

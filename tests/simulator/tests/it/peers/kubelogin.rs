@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const FLEET: FleetSpec = FleetSpec {
+    own_cas: false,
     seed: 1,
     tenants: 1,
     subscriptions: 1,
