@@ -6,10 +6,12 @@ pub(crate) mod arm;
 pub(crate) mod cloud;
 mod json;
 pub(crate) mod managed_clusters;
+pub(crate) mod resource_graph;
 pub(crate) mod subscriptions;
 
 pub(crate) use arm::Arm;
 pub(crate) use cloud::Cloud;
+pub(crate) use resource_graph::ResourceGraph;
 
 /// How many steps wait or are under way at once. Far more than the requests under way, which [`Arm`] limits:
 /// otherwise those that wait for a throttled subscription would keep the others from starting.

@@ -14,5 +14,5 @@ pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;
 pub(crate) use names::ContextNames;
 pub(crate) use scope::Tenant;
-pub(crate) use scope::{Scope, Tenants};
-pub(crate) use subscription::{Subscription, check_filters, select};
+pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
+pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

@@ -8,7 +8,7 @@ use std::{
 
 use reqwest::{
     Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -45,6 +45,8 @@ pub(crate) use tenant_tokens::Identity;
 
 /// How long one attempt may take, reading the answer included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// The same for [`Effort::Once`].
+const ONLY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most pages of one listing. With 50 subscriptions on a page, that is 250,000.
 const PAGE_LIMIT: usize = 5_000;
 
@@ -65,6 +67,12 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
 /// Used until ARM has answered a call, so that a machine without a network fails soon.
 const FIRST_CONTACT: RetryPolicy = RetryPolicy {
     after_no_answer: FIRST_CONTACT_RETRIES,
+    ..RETRY_POLICY
+};
+/// For [`Effort::Once`].
+const NO_RETRY: RetryPolicy = RetryPolicy {
+    after_status: |_| Limit::Times(0),
+    after_no_answer: 0,
     ..RETRY_POLICY
 };
 /// How often a throttled call is sent again.
@@ -108,6 +116,25 @@ pub(crate) struct Call<'c> {
     pub whose: &'c str,
 }
 
+/// How hard a call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// It is sent again after failures that pass.
+    Usual,
+    /// It is sent once and not waited for long, because other calls can replace it.
+    Once,
+}
+
+/// What is sent.
+struct Message<'m> {
+    method: Method,
+    url: &'m Url,
+    body: Option<&'m Value>,
+    effort: Effort,
+    /// Which answers are none of a failure.
+    accepts: fn(&Answer) -> bool,
+}
+
 /// A listing, complete or not.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -115,6 +142,18 @@ pub(crate) struct Listing {
     pub items: Vec<Value>,
     /// Why reading stopped before the last page.
     pub cut_short: Option<Failure>,
+}
+
+impl<'m> Message<'m> {
+    fn new(method: Method, url: &'m Url) -> Self {
+        Self {
+            method,
+            url,
+            body: None,
+            effort: Effort::Usual,
+            accepts: Answer::is_success,
+        }
+    }
 }
 
 impl Call<'_> {
@@ -197,7 +236,7 @@ impl<'a> Arm<'a> {
     /// # Errors
     /// Those of the sign-in, of the network and of ARM.
     pub(crate) async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
-        self.send(Method::GET, call, url).await
+        self.send(call, &Message::new(Method::GET, url)).await
     }
 
     /// Posts an action without a body. It may be sent more than once.
@@ -205,7 +244,28 @@ impl<'a> Arm<'a> {
     /// # Errors
     /// Those of the sign-in, of the network and of ARM.
     pub(crate) async fn post(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
-        self.send(Method::POST, call, url).await
+        self.send(call, &Message::new(Method::POST, url)).await
+    }
+
+    /// Posts a query, which changes nothing. It may be sent more than once.
+    ///
+    /// # Errors
+    /// Those of the sign-in, of the network and of ARM, for answers that `accepts` refuses.
+    pub(crate) async fn query(
+        &self,
+        call: Call<'_>,
+        url: &Url,
+        query: &Value,
+        effort: Effort,
+        accepts: fn(&Answer) -> bool,
+    ) -> Result<Answer> {
+        let message = Message {
+            body: Some(query),
+            effort,
+            accepts,
+            ..Message::new(Method::POST, url)
+        };
+        self.send(call, &message).await
     }
 
     /// Reads every page of a listing. If one fails, the items of the earlier pages are still returned.
@@ -236,7 +296,8 @@ impl<'a> Arm<'a> {
         )))
     }
 
-    async fn send(&self, method: Method, call: Call<'_>, url: &Url) -> Result<Answer> {
+    async fn send(&self, call: Call<'_>, message: &Message<'_>) -> Result<Answer> {
+        let url = message.url;
         let mut retries = Retries::default();
         let mut renewed = false;
         loop {
@@ -244,9 +305,9 @@ impl<'a> Arm<'a> {
                 ticket,
                 token,
                 sent,
-            } = retry::numbered(retries.attempt(), self.attempt(&method, call, url)).await?;
+            } = retry::numbered(retries.attempt(), self.attempt(call, message)).await?;
             match &sent {
-                Ok(answer) if answer.is_success() => {
+                Ok(answer) if (message.accepts)(answer) => {
                     check_json(answer, url, &token.secret).map_err(|why| call.failed(why))?;
                     self.rate_limiter.accepted(call.bucket);
                     return sent;
@@ -261,10 +322,10 @@ impl<'a> Arm<'a> {
                 Err(why) if !matches!(why.kind(), Kind::Network | Kind::Timeout) => return sent,
                 _ => {}
             }
-            let policy = if self.answered.load(Ordering::Relaxed) {
-                &RETRY_POLICY
-            } else {
-                &FIRST_CONTACT
+            let policy = match message.effort {
+                Effort::Once => &NO_RETRY,
+                Effort::Usual if self.answered.load(Ordering::Relaxed) => &RETRY_POLICY,
+                Effort::Usual => &FIRST_CONTACT,
             };
             let has_time_for = |wait| wait <= policy.longest_wait;
             match retries.next(policy, &sent, self.host.now(), has_time_for) {
@@ -298,7 +359,7 @@ impl<'a> Arm<'a> {
     ///
     /// # Errors
     /// Those of the sign-in.
-    async fn attempt(&self, method: &Method, call: Call<'_>, url: &Url) -> Result<Attempt> {
+    async fn attempt(&self, call: Call<'_>, message: &Message<'_>) -> Result<Attempt> {
         loop {
             let ticket = self
                 .rate_limiter
@@ -312,7 +373,7 @@ impl<'a> Arm<'a> {
             // Only now: waiting can take longer than a token is valid.
             let token = self.tokens.get(call.tenant).await?;
             let start = tokio::time::Instant::now();
-            let sent = self.exchange(method, url, &token.secret).await;
+            let sent = self.exchange(message, &token.secret).await;
             permit.ended(Outcome::of(&sent, start.elapsed()));
             if sent.is_ok() {
                 self.answered.store(true, Ordering::Relaxed);
@@ -325,24 +386,39 @@ impl<'a> Arm<'a> {
         }
     }
 
+    /// Waits because the service takes no more of such calls for this long.
+    pub(super) async fn pause(&self, call: Call<'_>, wait: Duration) {
+        let _waiting = self.throttled(call, wait);
+        tokio::time::sleep(wait).await;
+    }
+
     fn throttled(&self, call: Call<'_>, wait: Duration) -> Waiting {
         let whose = call.whose.to_owned();
         self.waits.begin(Cause::Throttled { whose }, Some(wait))
     }
 
-    async fn exchange(&self, method: &Method, url: &Url, token: &Secret) -> Result<Answer> {
+    async fn exchange(&self, message: &Message<'_>, token: &Secret) -> Result<Answer> {
+        let url = message.url;
         let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Failure::new("the token has characters that no header can carry"))?;
         header.set_sensitive(true);
         let mut request = self
             .http
-            .request(method.clone(), url)?
+            .request(message.method.clone(), url)?
             .header(AUTHORIZATION, header)
             .header(ACCEPT, "application/json");
-        if *method == Method::POST {
-            request = request.header(CONTENT_LENGTH, "0");
-        }
-        match tokio::time::timeout(ATTEMPT_TIMEOUT, self.http.send(request)).await {
+        request = match message.body {
+            Some(body) => request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string()),
+            None if message.method == Method::POST => request.header(CONTENT_LENGTH, "0"),
+            None => request,
+        };
+        let timeout = match message.effort {
+            Effort::Usual => ATTEMPT_TIMEOUT,
+            Effort::Once => ONLY_ATTEMPT_TIMEOUT,
+        };
+        match tokio::time::timeout(timeout, self.http.send(request)).await {
             Ok(sent) => sent,
             Err(_) => Err(Failure::of(
                 Kind::Timeout,
@@ -350,7 +426,7 @@ impl<'a> Arm<'a> {
             )
             .because(format!(
                 "the answer was incomplete after {} s",
-                ATTEMPT_TIMEOUT.as_secs()
+                timeout.as_secs()
             ))),
         }
     }

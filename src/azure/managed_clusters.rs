@@ -118,7 +118,7 @@ fn alternating(clusters: Vec<&mut ClusterRun>) -> Vec<&mut ClusterRun> {
 }
 
 /// Decodes one cluster of a listing. One that can't be decoded has failed, with whatever a report can show of it.
-fn decode_cluster(item: &Value, subscription: &Subscription) -> ClusterRun {
+pub(super) fn decode_cluster(item: &Value, subscription: &Subscription) -> ClusterRun {
     let mut cluster = Cluster {
         id: text(item, "id").unwrap_or_default(),
         name: text(item, "name").unwrap_or_default(),

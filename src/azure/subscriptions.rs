@@ -17,13 +17,13 @@ const API_VERSION: &str = "2022-12-01";
 /// A listing's items, each decoded or not, and why there may be more.
 pub(crate) type Listed<T> = (Vec<Result<T>>, Result<()>);
 
-/// Lists the tenants that the account is in.
-pub(crate) async fn list_tenants(arm: &Arm<'_>) -> Listed<Tenant> {
+/// Lists the tenants that the account is in, with a token of this one.
+pub(crate) async fn list_tenants(arm: &Arm<'_>, tenant: Option<&str>) -> Listed<Tenant> {
     let call = Call {
         doing: "list the tenants",
         brief: "list tenants",
         role: READER,
-        tenant: None,
+        tenant,
         bucket: "tenants",
         whose: "the list of tenants",
     };
@@ -73,7 +73,11 @@ fn decode_tenant(item: &Value) -> Result<Tenant> {
     })
 }
 
-fn decode_subscription(item: &Value, tenant: &Tenant) -> Result<Subscription> {
+/// Decodes one subscription of a listing with a token of `tenant`.
+///
+/// # Errors
+/// If it has no id.
+pub(super) fn decode_subscription(item: &Value, tenant: &Tenant) -> Result<Subscription> {
     let id = guid(item, "subscriptionId", "subscription")?;
     Ok(Subscription {
         name: text(item, "displayName").unwrap_or_else(|| id.clone()),

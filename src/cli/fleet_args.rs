@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, parser::ValueSource};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue, parser::ValueSource,
+};
 
 use super::{flags, help};
 use crate::{
     error::Result,
+    fleet::DiscoveryMode,
     host::Host,
     login::{CommandLine, PARAMS, Param, Takes},
     ops::fleet_request::{FleetFlags, FleetRequest},
@@ -51,8 +54,16 @@ fn search_flags(command: Command) -> Command {
                 .long("exclude-tenant")
                 .value_name("ID|DOMAIN")
                 .action(ArgAction::Append)
-                .conflicts_with(Param::TenantId.row().flag)
                 .help("Do not search this tenant (repeatable)")
+                .help_heading(help::SELECT),
+        )
+        .arg(
+            Arg::new("discovery")
+                .long("discovery")
+                .value_name("MODE")
+                .value_parser(clap::value_parser!(DiscoveryMode))
+                .default_value(DiscoveryMode::Auto.name())
+                .help("How clusters are found")
                 .help_heading(help::SELECT),
         )
         .arg(
@@ -63,6 +74,21 @@ fn search_flags(command: Command) -> Command {
                 .help("Most requests at once, 1 to 256 [default: as many as Azure answers in time]")
                 .help_heading(help::SELECT),
         )
+}
+
+impl clap::ValueEnum for DiscoveryMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Auto => "Resource Graph where it saves requests, else lists",
+            Self::Graph => "Resource Graph alone",
+            Self::List => "lists alone",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 /// The flags of both sign-ins that `get-token` does not have.
@@ -121,7 +147,7 @@ fn all(matches: &ArgMatches, flag: &str) -> Vec<String> {
 /// Reads and validates the shared flags of `command`.
 ///
 /// # Errors
-/// As [`FleetRequest::new`].
+/// As [`FleetFlags::without_excluded`] and [`FleetRequest::new`].
 pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<FleetRequest> {
     let flags = FleetFlags {
         login: flags::settings(matches),
@@ -131,6 +157,7 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
         tenants: all(matches, Param::TenantId.row().flag),
         excluded_tenants: all(matches, "exclude-tenant"),
         subscriptions: all(matches, "only-subscription"),
+        discovery: matches.get_one("discovery").copied().unwrap_or_default(),
         concurrency: matches
             .get_one("concurrency")
             .map(|n: &u16| usize::from(*n)),
@@ -141,7 +168,7 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
             &["tenant-id", "arm-tenant-id", "exclude-tenant"],
         ),
     };
-    FleetRequest::new(flags, host)
+    FleetRequest::new(flags.without_excluded()?, host)
 }
 
 /// The command as typed, without secrets and the flags in `without`.

@@ -78,12 +78,13 @@ impl Cluster {
         is(&self.provisioning_state, "Deleting")
     }
 
-    /// Sorts clusters in reports.
-    pub fn report_order(&self) -> (String, String, String) {
+    /// Sorts clusters in reports, in the same way however they were found.
+    pub fn report_order(&self) -> (String, String, String, String) {
         (
             self.subscription_name.to_lowercase(),
             self.resource_group.to_lowercase(),
             self.name.to_lowercase(),
+            self.key(),
         )
     }
 }

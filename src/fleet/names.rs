@@ -1,7 +1,8 @@
 //! Names the contexts of a fleet.
 //!
 //! A name is the shortest form that is unique in the fleet and free in the kubeconfig: the cluster's name, else
-//! `name-resourcegroup`, else with the subscription's name too, else with its id.
+//! `name-resourcegroup`, else with the subscription's name too, else with its id. The resource group is in lower case, since
+//! Azure's services spell it differently.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +12,7 @@ use super::Cluster;
 fn forms(cluster: &Cluster) -> [String; 4] {
     let [name, group, subscription, id] = [
         &cluster.name,
-        &cluster.resource_group,
+        &cluster.resource_group.to_lowercase(),
         &cluster.subscription_name,
         &cluster.subscription_id,
     ]

@@ -10,6 +10,32 @@ pub(crate) struct Scope {
     pub excluded: Vec<String>,
     /// Subscriptions by id or name; empty for every enabled one.
     pub subscriptions: Vec<String>,
+    pub discovery: DiscoveryMode,
+}
+
+/// Which services find subscriptions and clusters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum DiscoveryMode {
+    /// Lists find the subscriptions, and Resource Graph the clusters where there are many subscriptions. What it does not
+    /// show is listed.
+    #[default]
+    Auto,
+    /// Resource Graph alone.
+    Graph,
+    /// Lists alone.
+    List,
+}
+
+impl DiscoveryMode {
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Graph, Self::List];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Graph => "graph",
+            Self::List => "list",
+        }
+    }
 }
 
 /// Which tenants to search.

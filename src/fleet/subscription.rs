@@ -79,14 +79,18 @@ fn no_match(filter: &str, found: &[Subscription]) -> Failure {
     Failure::usage(format!("no subscription has the id or name `{filter}`")).hint(hint)
 }
 
-/// Returns the enabled subscriptions that match any of the filters, or all enabled ones without filters. The
-/// order stays; a name that several share selects them all.
+/// Returns the subscriptions that are to be searched. The order stays; a name that several share selects them all.
 pub(crate) fn select(found: Vec<Subscription>, filters: &[String]) -> Vec<Subscription> {
     found
         .into_iter()
-        .filter(Subscription::is_enabled)
-        .filter(|one| filters.is_empty() || filters.iter().any(|filter| one.matches(filter)))
+        .filter(|one| is_selected(one, filters))
         .collect()
+}
+
+/// Whether a subscription is enabled and matches any of the filters, if there are any.
+pub(crate) fn is_selected(one: &Subscription, filters: &[String]) -> bool {
+    let mut matching = filters.iter().filter(|filter| one.matches(filter));
+    one.is_enabled() && (filters.is_empty() || matching.next().is_some())
 }
 
 #[cfg(test)]

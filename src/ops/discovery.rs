@@ -1,4 +1,4 @@
-//! Finds the clusters of a fleet: tenants, their subscriptions, their clusters.
+//! Finds the clusters of a fleet: tenants, their subscriptions, their clusters, by lists or by Resource Graph.
 //!
 //! A step that fails is kept with its tenant, subscription or cluster, and does not stop the others.
 
@@ -7,17 +7,21 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use futures::{StreamExt, stream};
 
 use super::{
-    fleet_request::FleetRequest,
+    fleet_request::{FleetRequest, no_tenant_left},
     observer::{Event, Observer},
 };
 use crate::{
-    azure::{Arm, STEPS_AT_ONCE, managed_clusters, subscriptions},
+    azure::{Arm, ResourceGraph, subscriptions},
     error::{Failure, Kind, Result},
-    fleet::{ClusterRun, Subscription, Tenant, Tenants, check_filters, select},
+    fleet::{ClusterRun, DiscoveryMode, Subscription, Tenant, Tenants, check_filters, select},
 };
 
+mod by_graph;
+mod by_lists;
 mod search;
 mod warnings;
+
+use by_lists::Searched;
 
 use warnings::{matches_no_tenant, needs_a_person, sign_in_failed};
 pub(crate) use {search::Search, warnings::Warning};
@@ -29,6 +33,7 @@ const TENANTS_AT_ONCE: usize = 4;
 /// needs its own sign-in. So an unanswered sign-in costs the others nothing.
 pub(crate) struct Discovery<'a> {
     arm: &'a Arm<'a>,
+    graph: ResourceGraph<'a>,
     request: &'a FleetRequest,
     observer: &'a dyn Observer,
     /// The id of the sign-in's own tenant, if its token tells.
@@ -36,7 +41,7 @@ pub(crate) struct Discovery<'a> {
     tenants: Vec<(Tenant, Result<()>)>,
     /// Every subscription, searched or not.
     known: Vec<Subscription>,
-    searched: Vec<(Subscription, Result<()>)>,
+    searched: Vec<Searched>,
     /// What else went wrong.
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
@@ -51,6 +56,7 @@ impl<'a> Discovery<'a> {
     ) -> Self {
         Self {
             arm,
+            graph: ResourceGraph::new(arm),
             request,
             observer,
             own_tenant: None,
@@ -112,13 +118,14 @@ impl<'a> Discovery<'a> {
     async fn find_tenants(&mut self) -> Result<Vec<Tenant>> {
         match &self.request.scope.tenants {
             Tenants::Named(names) => {
-                return Ok(names.iter().map(|name| Tenant::asked(Some(name))).collect());
+                let named = names.iter().map(|name| Tenant::asked(Some(name)));
+                return Ok(self.with_other_names(named.collect()).await);
             }
             Tenants::Own => return Ok(vec![Tenant::asked(None)]),
             Tenants::Every => {}
         }
         self.own_tenant = self.arm.signed_in_tenant(None).await?;
-        let (listed, read) = subscriptions::list_tenants(self.arm).await;
+        let (listed, read) = subscriptions::list_tenants(self.arm, None).await;
         let mut known = HashSet::new();
         let mut tenants: Vec<_> = self.without_failures(listed).collect();
         tenants.retain(|tenant| known.insert(tenant.id.clone()));
@@ -139,27 +146,41 @@ impl<'a> Discovery<'a> {
         Ok(tenants)
     }
 
+    /// Adds what else named tenants are called, if one may be excluded by another name.
+    async fn with_other_names(&self, tenants: Vec<Tenant>) -> Vec<Tenant> {
+        if self.request.scope.excluded.is_empty() {
+            return tenants;
+        }
+        let own = self.request.scope.first_tenant();
+        let (listed, _) = subscriptions::list_tenants(self.arm, own).await;
+        let listed: Vec<Tenant> = listed.into_iter().flatten().collect();
+        let with_names = |tenant: Tenant| {
+            let known = listed.iter().find(|known| {
+                let name = tenant.argument();
+                name.is_some_and(|name| known.is(name))
+            });
+            match known {
+                Some(known) => Tenant {
+                    asked: tenant.asked,
+                    ..known.clone()
+                },
+                None => tenant,
+            }
+        };
+        tenants.into_iter().map(with_names).collect()
+    }
+
     /// Searches the subscriptions of tenants, except those that were searched before.
     async fn search(&mut self, tenants: Vec<Tenant>) -> Vec<ClusterRun> {
-        let (arm, observer) = (self.arm, self.observer);
-        let new = self.find_subscriptions(tenants).await;
-        let selected = select(new, &self.request.scope.subscriptions);
-        observer.on(Event::Subscriptions(selected.len()));
-        let mut listings = stream::iter(selected)
-            .map(|subscription| async move {
-                let (clusters, read) = managed_clusters::list(arm, &subscription).await;
-                observer.on(Event::Subscription {
-                    clusters: clusters.len(),
-                });
-                (subscription, clusters, read)
-            })
-            .buffered(STEPS_AT_ONCE);
-        let mut found = Vec::new();
-        while let Some((subscription, clusters, read)) = listings.next().await {
-            self.searched.push((subscription, read));
-            found.extend(clusters);
+        match self.request.scope.discovery {
+            DiscoveryMode::Graph => self.search_tenants_by_graph(tenants).await,
+            DiscoveryMode::Auto | DiscoveryMode::List => {
+                let new = self.find_subscriptions(tenants).await;
+                let selected = select(new, &self.request.scope.subscriptions);
+                self.observer.on(Event::Subscriptions(selected.len()));
+                self.search_subscriptions(selected).await
+            }
         }
-        found
     }
 
     /// The tenants' new subscriptions, each once: it belongs to the first tenant that lists it.
@@ -168,7 +189,7 @@ impl<'a> Discovery<'a> {
         let mut listings = stream::iter(tenants)
             .map(|tenant| subscriptions_of(arm, tenant))
             .buffered(TENANTS_AT_ONCE);
-        let mut known: HashSet<String> = self.known.iter().map(|one| one.id.clone()).collect();
+        let mut known = self.known_ids();
         let mut new = Vec::new();
         while let Some((tenant, listed, read)) = listings.next().await {
             self.observer.on(Event::Tenant);
@@ -178,6 +199,10 @@ impl<'a> Discovery<'a> {
         }
         self.known.extend(new.iter().cloned());
         new
+    }
+
+    fn known_ids(&self) -> HashSet<String> {
+        self.known.iter().map(|one| one.id.clone()).collect()
     }
 
     /// Keeps the failures for warnings.
@@ -205,9 +230,7 @@ impl<'a> Discovery<'a> {
     /// Why no tenant could be searched; a usage error for a filter without a match.
     pub(crate) fn check(&self) -> Result<()> {
         let Some((first, _)) = self.tenants.first() else {
-            return Err(
-                Failure::usage("every tenant is excluded").hint("remove an `--exclude-tenant`")
-            );
+            return Err(no_tenant_left());
         };
         let failures: Vec<_> = self
             .tenants
@@ -254,30 +277,39 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// The ids of the subscriptions whose clusters were listed to the end.
+    /// The ids of the subscriptions whose clusters were listed to the end. Resource Graph can't tell.
     pub(crate) fn listed_whole(&self) -> HashSet<String> {
         let searched = self.searched.iter();
         searched
-            .filter(|(_, read)| read.is_ok())
-            .map(|(subscription, _)| subscription.id.clone())
+            .filter(|one| one.is_listed && one.read.is_ok())
+            .map(|one| one.subscription.id.clone())
             .collect()
     }
 }
 
 async fn subscriptions_of(
     arm: &Arm<'_>,
-    mut tenant: Tenant,
+    tenant: Tenant,
 ) -> (Tenant, Vec<Result<Subscription>>, Result<()>) {
+    let (tenant, entered) = enter(arm, tenant).await;
+    if entered.is_err() {
+        return (tenant, Vec::new(), entered);
+    }
+    let (found, read) = subscriptions::list_subscriptions(arm, &tenant).await;
+    (tenant, found, read)
+}
+
+/// Gets a token of a tenant, which also tells its id.
+async fn enter(arm: &Arm<'_>, mut tenant: Tenant) -> (Tenant, Result<()>) {
     match arm.signed_in_tenant(tenant.asked.as_deref()).await {
         Ok(id) => {
             tenant.id = id.or(tenant.id);
             tenant.entered = true;
+            (tenant, Ok(()))
         }
         Err(why) => {
             let why = sign_in_failed(&tenant, why);
-            return (tenant, Vec::new(), Err(why));
+            (tenant, Err(why))
         }
     }
-    let (found, read) = subscriptions::list_subscriptions(arm, &tenant).await;
-    (tenant, found, read)
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::Authenticator,
     azure::{Cloud, cloud::CUSTOM_CLOUD},
     error::{Failure, Result},
-    fleet::{Scope, Tenants},
+    fleet::{DiscoveryMode, Scope, Tenants},
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Principal,
@@ -38,12 +38,32 @@ pub(crate) struct FleetFlags {
     pub(crate) excluded_tenants: Vec<String>,
     /// By id or name.
     pub(crate) subscriptions: Vec<String>,
+    pub(crate) discovery: DiscoveryMode,
     /// The most requests under way at once.
     pub(crate) concurrency: Option<usize>,
     /// The command as typed, without secrets, for hints.
     pub(crate) command: CommandLine,
     /// The same without its tenants.
     pub(crate) command_without_tenants: CommandLine,
+}
+
+impl FleetFlags {
+    /// The same without the named tenants that are excluded by the same name, and without those exclusions. The sign-in's
+    /// own tenant is the first that is left.
+    ///
+    /// # Errors
+    /// A usage error if none is left.
+    pub(crate) fn without_excluded(mut self) -> Result<Self> {
+        let named = |names: &[String], name: &str| names.iter().any(|one| same_tenant(one, name));
+        let (tenants, excluded) = (self.tenants.clone(), self.excluded_tenants.clone());
+        self.tenants.retain(|name| !named(&excluded, name));
+        self.excluded_tenants.retain(|name| !named(&tenants, name));
+        if self.tenants.len() < tenants.len() {
+            let own = self.tenants.first().ok_or_else(no_tenant_left)?;
+            self.login.set(Param::TenantId, own, Origin::Flag);
+        }
+        Ok(self)
+    }
 }
 
 /// How to sign in to ARM and to the clusters of a fleet, and where to search for them.
@@ -127,6 +147,7 @@ impl FleetRequest {
                 tenants,
                 excluded: flags.excluded_tenants,
                 subscriptions: flags.subscriptions,
+                discovery: flags.discovery,
             },
             concurrency: flags.concurrency,
             entry_variables: developer_tools::entry_variables(mode, &host),
@@ -248,6 +269,15 @@ impl FleetRequest {
             false => command,
         })
     }
+}
+
+fn same_tenant(one: &str, other: &str) -> bool {
+    one.trim().eq_ignore_ascii_case(other.trim())
+}
+
+/// The error if each tenant is excluded.
+pub(super) fn no_tenant_left() -> Failure {
+    Failure::usage("every tenant is excluded").hint("remove an `--exclude-tenant`")
 }
 
 /// The tenants to search. A tenant for ARM alone is searched rather than one for both.

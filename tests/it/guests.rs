@@ -253,6 +253,35 @@ fn tenants_are_left_out_by_id_or_by_domain() {
 }
 
 #[test]
+fn named_tenants_are_searched_less_those_that_are_left_out_under_any_name() {
+    let (test_env, tenants) = test_env(wants_mfa);
+    let [home, guest] = [&tenants[0], &tenants[2]];
+    for (excluded, left) in [
+        (&guest.id, home),
+        (&guest.domain, home),
+        (&home.id, guest),
+        (&home.domain.to_uppercase(), guest),
+    ] {
+        let mut command = test_env.aad(&["list", "-e", CLOUD, "-o", "json"]);
+        command.args(["-t", &home.id, "-t", &guest.domain]);
+        let report = run(command.args(["--exclude-tenant", excluded])).json(0);
+        let clusters = report["clusters"].as_array().expect("clusters");
+        assert_eq!(clusters.len(), 2, "{excluded}");
+        for cluster in clusters {
+            assert_eq!(cluster["tenantId"], *left.id, "{excluded}");
+        }
+    }
+    let named = ["-t", &home.id, "--exclude-tenant", &home.id];
+    let ran = run(&mut test_env.sync(&named));
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("every tenant is excluded"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_subscription_in_a_tenant_that_was_read_is_enough() {
     let (test_env, tenants) = test_env(wants_mfa);
     let fleet = test_env.simulator.fleet();

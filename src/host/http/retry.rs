@@ -172,21 +172,41 @@ impl RetryPolicy {
     }
 }
 
-/// How long a service asks to wait: `retry-after-ms`, `x-ms-retry-after-ms`, or `Retry-After` in seconds
-/// or as a date (RFC 9110 section 10.2.3), which is counted from `now`.
+/// How long a service asks to wait: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After` in seconds
+/// or as a date (RFC 9110 section 10.2.3), which is counted from `now`, or until a user's quota is full again.
 fn retry_after(answer: &Answer, now: i64) -> Option<Duration> {
     for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
         if let Some(ms) = answer.header(name).and_then(|v| v.trim().parse().ok()) {
             return Some(Duration::from_millis(ms));
         }
     }
-    let text = answer.header(RETRY_AFTER.as_str())?.trim();
+    let Some(text) = answer.header(RETRY_AFTER.as_str()) else {
+        return quota_resets_after(answer);
+    };
+    let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
     let seconds = u64::try_from(date.unix_timestamp() - now).unwrap_or(0);
     Some(Duration::from_secs(seconds))
+}
+
+/// How long it takes until a user's quota of queries is full again: Resource Graph sends it with each answer, as
+/// `hh:mm:ss` (its guidance for throttled requests).
+pub(crate) fn quota_resets_after(answer: &Answer) -> Option<Duration> {
+    let text = answer.header("x-ms-user-quota-resets-after")?;
+    let parts: Vec<u64> = text
+        .trim()
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    match parts[..] {
+        [hours @ 0..24, minutes @ 0..60, seconds @ 0..60] => {
+            Some(Duration::from_secs(hours * 3_600 + minutes * 60 + seconds))
+        }
+        _ => None,
+    }
 }
 
 /// A number in `0.0..1.0`, different with each call.
@@ -249,6 +269,17 @@ mod tests {
             Some(Duration::from_secs(10))
         );
         assert_eq!(wait("retry-after", "soon"), None);
+        let quota = "x-ms-user-quota-resets-after";
+        assert_eq!(wait(quota, "00:01:05"), Some(Duration::from_secs(65)));
+        for invalid in [
+            "5",
+            "00:05",
+            "00:00:61",
+            "00:00:-1",
+            "99999999999999999999:00:00",
+        ] {
+            assert_eq!(wait(quota, invalid), None);
+        }
     }
 
     fn after(retries: &mut Retries, sent: &Result<Answer>) -> Next {

@@ -33,12 +33,13 @@ impl Discovery<'_> {
                 subscription_id: None,
             })
         });
-        let subscriptions = self.searched.iter().filter_map(|(subscription, read)| {
+        let subscriptions = self.searched.iter().filter_map(|one| {
+            let tenant_id = &one.subscription.tenant_id;
             Some(Warning {
-                failure: read.as_ref().err()?.clone(),
+                failure: one.read.as_ref().err()?.clone(),
                 incomplete: true,
-                tenant_id: Some(subscription.tenant_id.clone()).filter(|id| !id.is_empty()),
-                subscription_id: Some(subscription.id.clone()),
+                tenant_id: Some(tenant_id.clone()).filter(|id| !id.is_empty()),
+                subscription_id: Some(one.subscription.id.clone()),
             })
         });
         let others = self.failures.iter().map(|why| Warning {
@@ -58,7 +59,7 @@ impl Discovery<'_> {
         }
         if !self.request.scope.subscriptions.is_empty() {
             let mut searched = self.searched.iter();
-            return searched.any(|(subscription, _)| subscription.arm_tenant == tenant.asked);
+            return searched.any(|one| one.subscription.arm_tenant == tenant.asked);
         }
         tenant.id == self.own_tenant
             || tenant.asked.is_none()

@@ -1,0 +1,318 @@
+//! Finds subscriptions and clusters with Azure Resource Graph: one query for a whole tenant.
+//!
+//! Resource Graph leaves out what the caller may not read, without a word, and follows changes with a delay. So
+//! what it shows exists, and what it does not show proves nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    arm::{Arm, Call, Effort, READER},
+    managed_clusters::decode_cluster,
+    subscriptions::decode_subscription,
+};
+use crate::{
+    error::{Code, Failure, Kind, Result},
+    fleet::{ClusterRun, State, Subscription, Tenant},
+    host::http::{Answer, retry::quota_resets_after},
+};
+
+mod page;
+mod row;
+
+use page::{Page, Reader};
+use row::{Row, cluster_item, subscription_item};
+
+/// Generally available, and the newest that Azure's Python client calls stable.
+const API_VERSION: &str = "2021-03-01";
+/// The most rows that an answer holds.
+const ROWS_A_PAGE: usize = 1_000;
+/// The most subscriptions of one query. The service takes 1,000, and its guidance for throttled requests asks for
+/// fewer than 300.
+pub(crate) const SUBSCRIPTIONS_A_QUERY: usize = 299;
+/// The longest wait for the quota: it is full again after seconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The subscriptions and clusters of the scope. Columns have the names of ARM's properties. They are named one by one,
+/// since an answer may have 16 MiB and the node pools of 1,000 clusters can be more.
+const QUERY: &str = "\
+resourcecontainers
+| where type =~ 'microsoft.resources/subscriptions'
+| project id, type, name, subscriptionId, tenantId, state = properties.state
+| union (resources
+| where type =~ 'microsoft.containerservice/managedclusters'
+| project id, type, name, subscriptionId, tenantId, location, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
+resourceUID = properties.resourceUID, aadProfile = properties.aadProfile, powerState = properties.powerState, \
+provisioningState = properties.provisioningState, kubernetesVersion = properties.kubernetesVersion, \
+currentKubernetesVersion = properties.currentKubernetesVersion)
+| order by id asc";
+
+/// Resource Graph, called as one sign-in.
+pub(crate) struct ResourceGraph<'a> {
+    arm: &'a Arm<'a>,
+    /// When the quota of queries, which all tenants share, is full again; none while there is some of it.
+    quota_from: Mutex<Option<Instant>>,
+}
+
+/// What a query of a whole tenant found.
+#[derive(Debug)]
+pub(crate) struct FoundInTenant {
+    /// Each subscription with its clusters.
+    pub subscriptions: Vec<(Subscription, Vec<ClusterRun>)>,
+    /// What can't be told from the answer.
+    pub failures: Vec<Failure>,
+    /// Why there may be more.
+    pub read: Result<()>,
+}
+
+impl FoundInTenant {
+    /// Nothing was read.
+    pub(crate) fn none_because(why: Failure) -> Self {
+        Self {
+            subscriptions: Vec::new(),
+            failures: Vec::new(),
+            read: Err(why),
+        }
+    }
+}
+
+impl<'a> ResourceGraph<'a> {
+    pub(crate) fn new(arm: &'a Arm<'a>) -> Self {
+        Self {
+            arm,
+            quota_from: Mutex::default(),
+        }
+    }
+
+    /// Finds the subscriptions and clusters that a token of this tenant can see.
+    pub(crate) async fn tenant(&self, tenant: &Tenant) -> FoundInTenant {
+        let mut reader = Reader::default();
+        let read = self.read(tenant, &[], Effort::Usual, &mut reader).await;
+        FoundInTenant {
+            read: read.map_err(with_way_out),
+            ..found_in_tenant(reader.rows(), tenant)
+        }
+    }
+
+    /// Finds the clusters of some of a tenant's subscriptions, by the subscription's id. A subscription that is missing
+    /// was not shown, or something about its clusters can't be read.
+    ///
+    /// The query is not sent again and waits for no quota: lists can replace it.
+    ///
+    /// # Errors
+    /// If the query failed, or there may be more than it shows.
+    pub(crate) async fn clusters(
+        &self,
+        tenant: &Tenant,
+        subscriptions: &[Subscription],
+    ) -> Result<HashMap<String, Vec<ClusterRun>>> {
+        let mut reader = Reader::default();
+        let ids: Vec<&str> = subscriptions.iter().map(|one| one.id.as_str()).collect();
+        self.read(tenant, &ids, Effort::Once, &mut reader).await?;
+        clusters_of(reader.rows(), subscriptions)
+    }
+
+    /// Reads every page of the query about these subscriptions, or about the whole tenant. What was read before a failure
+    /// stays in `reader`.
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        subscriptions: &[&str],
+        effort: Effort,
+        reader: &mut Reader,
+    ) -> Result<()> {
+        let doing = format!("search {} with Resource Graph", tenant.label());
+        let call = Call {
+            doing: &doing,
+            brief: "search with Resource Graph",
+            role: READER,
+            tenant: tenant.asked.as_deref(),
+            bucket: "resource graph",
+            whose: "Resource Graph",
+        };
+        let path = ["providers", "Microsoft.ResourceGraph", "resources"];
+        let url = self.arm.url(&path, &[("api-version", API_VERSION)]);
+        let invalid = |why: Failure| call.failed(why.code(Code::InvalidAnswer));
+        let mut is_limited = false;
+        let mut next = None;
+        loop {
+            self.wait_for_quota(call, effort).await?;
+            let body = request(subscriptions, next.as_deref());
+            let accepts =
+                |answer: &Answer| answer.is_success() || page::has_no_subscription(answer);
+            let answer = self.arm.query(call, &url, &body, effort, accepts).await?;
+            self.count(&answer);
+            is_limited |= is_yes(answer.header("x-ms-tenant-subscription-limit-hit"));
+            let page = match answer.is_success() {
+                true => page::decode_page(&answer.body).map_err(invalid)?,
+                false => Page::default(),
+            };
+            next = reader.add(page).map_err(invalid)?;
+            if next.is_none() {
+                break;
+            }
+        }
+        match is_limited {
+            true => Err(call.failed(Failure::new(
+                "it only searches the first 10,000 subscriptions of a tenant",
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until there is some of the quota again.
+    ///
+    /// # Errors
+    /// If that takes too long, or the query can be replaced.
+    async fn wait_for_quota(&self, call: Call<'_>, effort: Effort) -> Result<()> {
+        let from = *self.quota_from();
+        let wait = from.map_or(Duration::ZERO, |from| from - Instant::now());
+        if wait.is_zero() {
+            return Ok(());
+        }
+        if effort == Effort::Once || wait > LONGEST_WAIT {
+            return Err(call.failed(
+                Failure::of(Kind::Network, "the quota of queries is used up").code(Code::Throttled),
+            ));
+        }
+        self.arm.pause(call, wait).await;
+        Ok(())
+    }
+
+    /// Notes when there is some of the quota again, if this answer used up the rest of it.
+    fn count(&self, answer: &Answer) {
+        let left = answer.header("x-ms-user-quota-remaining");
+        if left.map(str::trim) == Some("0")
+            && let Some(wait) = quota_resets_after(answer)
+        {
+            *self.quota_from() = Some(Instant::now() + wait);
+        }
+    }
+
+    fn quota_from(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.quota_from
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body of a query about some subscriptions, or, if there are none, about the token's tenant.
+fn request(subscriptions: &[&str], skip_token: Option<&str>) -> Value {
+    let mut body = json!({
+        "query": QUERY,
+        "options": {"resultFormat": "objectArray", "$top": ROWS_A_PAGE},
+    });
+    if !subscriptions.is_empty() {
+        body["subscriptions"] = subscriptions.into();
+    }
+    if let Some(token) = skip_token {
+        body["options"]["$skipToken"] = token.into();
+    }
+    body
+}
+
+fn is_yes(header: Option<&str>) -> bool {
+    header.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
+/// Adds how to do without Resource Graph, unless signing in or the network is what failed.
+fn with_way_out(why: Failure) -> Failure {
+    let of_graph = why.stable_code() == Code::Throttled || why.stable_code() == Code::Unavailable;
+    let way_out = "to search by lists, add `--discovery list`";
+    match why.kind() {
+        Kind::SignInNeeded | Kind::Network | Kind::Timeout | Kind::Untrusted if !of_graph => why,
+        Kind::Denied => why.hint(format!(
+            "Resource Graph also refuses an account that sees no subscription; {way_out}"
+        )),
+        _ => why.hint(way_out),
+    }
+}
+
+/// Sorts the rows about a whole tenant.
+fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
+    let mut found = FoundInTenant {
+        subscriptions: Vec::new(),
+        failures: Vec::new(),
+        read: Ok(()),
+    };
+    let mut clusters = Vec::new();
+    let mut at = HashMap::new();
+    for row in rows {
+        match Row::of(&row) {
+            Ok(Row::Cluster(subscription)) => clusters.push((subscription, row)),
+            Ok(Row::Subscription(id)) => {
+                match decode_subscription(&subscription_item(&row), tenant) {
+                    Ok(subscription) => {
+                        at.insert(id, found.subscriptions.len());
+                        found.subscriptions.push((subscription, Vec::new()));
+                    }
+                    Err(why) => found.failures.push(why),
+                }
+            }
+            Err(why) => found.failures.push(with_way_out(why)),
+        }
+    }
+    for (id, row) in clusters {
+        let at = *at.entry(id).or_insert_with_key(|id| {
+            found.failures.push(with_way_out(hidden(id)));
+            let subscription = decode_subscription(&json!({"subscriptionId": id}), tenant);
+            let subscription = subscription.expect("the id of a row is a GUID");
+            found.subscriptions.push((subscription, Vec::new()));
+            found.subscriptions.len() - 1
+        });
+        let (subscription, clusters) = &mut found.subscriptions[at];
+        clusters.push(decode_cluster(&cluster_item(row), subscription));
+    }
+    found
+}
+
+/// Resource Graph shows clusters of a subscription that it does not show.
+fn hidden(id: &str) -> Failure {
+    Failure::new(format!(
+        "Resource Graph shows clusters of subscription `{id}`, but not its name and state"
+    ))
+    .code(Code::InvalidAnswer)
+}
+
+/// The clusters of those subscriptions that the rows show and describe well, by the subscription's id.
+///
+/// # Errors
+/// If it is not clear to which subscription a row belongs.
+fn clusters_of(
+    rows: Vec<Value>,
+    subscriptions: &[Subscription],
+) -> Result<HashMap<String, Vec<ClusterRun>>> {
+    let asked: HashMap<&str, &Subscription> = subscriptions
+        .iter()
+        .map(|one| (one.id.as_str(), one))
+        .collect();
+    let mut shown: HashMap<String, Vec<ClusterRun>> = HashMap::new();
+    let mut clusters = Vec::new();
+    for row in rows {
+        match Row::of(&row)? {
+            Row::Cluster(subscription) => clusters.push((subscription, row)),
+            Row::Subscription(id) if asked.contains_key(id.as_str()) => {
+                shown.entry(id).or_default();
+            }
+            Row::Subscription(_) => {}
+        }
+    }
+    for (id, row) in clusters {
+        let (Some(runs), Some(subscription)) = (shown.get_mut(&id), asked.get(id.as_str())) else {
+            continue;
+        };
+        runs.push(decode_cluster(&cluster_item(row), subscription));
+    }
+    let is_listed = |run: &ClusterRun| matches!(run.state, State::Listed);
+    shown.retain(|_, runs| runs.iter().all(is_listed));
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests;

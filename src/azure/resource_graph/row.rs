@@ -1,0 +1,63 @@
+//! Tells what a row of Resource Graph is about, and brings it into the form in which ARM describes it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    azure::json::{guid, text},
+    error::{Code, Failure, Result},
+};
+
+/// What a row is about, with the subscription's id: a GUID in lower case.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    Subscription(String),
+    /// A cluster of this subscription.
+    Cluster(String),
+}
+
+impl Row {
+    /// # Errors
+    /// If it is about something else, or does not tell of which subscription.
+    pub(super) fn of(row: &Value) -> Result<Self> {
+        let kind = text(row, "type").unwrap_or_default().to_lowercase();
+        let subscription = || guid(row, "subscriptionId", "resource");
+        match kind.as_str() {
+            "microsoft.resources/subscriptions" => subscription().map(Self::Subscription),
+            "microsoft.containerservice/managedclusters" => subscription().map(Self::Cluster),
+            _ => Err(Failure::new(
+                "Resource Graph's answer has a row that is neither a subscription nor a cluster",
+            )
+            .code(Code::InvalidAnswer)
+            .because(format!("its `type` is `{kind}`"))),
+        }
+    }
+}
+
+/// A subscription as ARM describes it.
+pub(super) fn subscription_item(row: &Value) -> Value {
+    json!({
+        "subscriptionId": row.get("subscriptionId"),
+        "tenantId": row.get("tenantId"),
+        "displayName": row.get("name"),
+        "state": row.get("state"),
+    })
+}
+
+/// A cluster as ARM describes it, without `properties` if the row lacks those.
+///
+/// Resource Graph may spell an id in lower case. The cluster's name is in its own column as it was given; of the resource
+/// group there is no other spelling.
+pub(super) fn cluster_item(row: Value) -> Value {
+    let name = text(&row, "name").unwrap_or_default();
+    let id = text(&row, "id").unwrap_or_default();
+    let id = match id.rsplit_once('/') {
+        Some((parent, last)) if last.eq_ignore_ascii_case(&name) => format!("{parent}/{name}"),
+        _ => id,
+    };
+    let mut item = json!({"id": id, "name": name, "location": row.get("location")});
+    // AKS sets it for each cluster. A missing Entra profile means something only where the properties are known.
+    if text(&row, "provisioningState").is_some() {
+        item["properties"] = row;
+    }
+    item
+}

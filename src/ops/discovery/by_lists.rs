@@ -1,0 +1,221 @@
+//! Searches subscriptions that ARM listed: each by a list of its clusters, or many by one query of Resource Graph.
+
+use std::collections::HashMap;
+
+use futures::{StreamExt, stream};
+
+use super::Discovery;
+use crate::{
+    azure::{STEPS_AT_ONCE, managed_clusters, resource_graph::SUBSCRIPTIONS_A_QUERY},
+    error::Result,
+    fleet::{ClusterRun, DiscoveryMode, Subscription, Tenant},
+    ops::observer::Event,
+};
+
+/// A tenant with more subscriptions to search is searched by Resource Graph: a list costs a call for each of them.
+const MOST_TO_LIST: usize = 10;
+
+/// A subscription that was searched.
+pub(super) struct Searched {
+    pub(super) subscription: Subscription,
+    /// Why there may be more clusters.
+    pub(super) read: Result<()>,
+    /// Whether ARM listed its clusters, rather than Resource Graph.
+    pub(super) is_listed: bool,
+}
+
+/// Subscriptions that are searched together.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// Each is listed.
+    Lists(Vec<Subscription>),
+    /// Of one tenant: one query finds their clusters.
+    Query(Vec<Subscription>),
+}
+
+impl Discovery<'_> {
+    /// Finds the clusters of subscriptions.
+    pub(super) async fn search_subscriptions(
+        &mut self,
+        subscriptions: Vec<Subscription>,
+    ) -> Vec<ClusterRun> {
+        let parts = parts(subscriptions, self.request.scope.discovery);
+        let this = &*self;
+        let searches = stream::iter(parts).map(|part| this.search_part(part));
+        let found: Vec<_> = searches.buffered(STEPS_AT_ONCE).collect().await;
+        let mut clusters = Vec::new();
+        for (searched, found) in found.into_iter().flatten() {
+            self.searched.push(searched);
+            clusters.extend(found);
+        }
+        clusters
+    }
+
+    async fn search_part(&self, part: Part) -> Vec<(Searched, Vec<ClusterRun>)> {
+        let (mut found, listed) = match part {
+            Part::Lists(subscriptions) => (Vec::new(), subscriptions),
+            Part::Query(subscriptions) => self.query(subscriptions).await,
+        };
+        let lists = stream::iter(listed).map(|subscription| self.list(subscription));
+        let listed: Vec<_> = lists.buffered(STEPS_AT_ONCE).collect().await;
+        found.extend(listed);
+        found
+    }
+
+    /// Finds the clusters of a tenant's subscriptions by one query. Also returns the subscriptions that Resource Graph did
+    /// not show.
+    async fn query(
+        &self,
+        subscriptions: Vec<Subscription>,
+    ) -> (Vec<(Searched, Vec<ClusterRun>)>, Vec<Subscription>) {
+        let tenant = self.tenant_of(&subscriptions[0]);
+        let mut shown = match self.graph.clusters(&tenant, &subscriptions).await {
+            Ok(shown) => shown,
+            Err(why) => {
+                tracing::info!("{} subscriptions are listed: {why}", subscriptions.len());
+                return (Vec::new(), subscriptions);
+            }
+        };
+        let mut found = Vec::new();
+        let mut hidden = Vec::new();
+        for subscription in subscriptions {
+            match shown.remove(&subscription.id) {
+                Some(clusters) => found.push((self.found(subscription, &clusters), clusters)),
+                None => hidden.push(subscription),
+            }
+        }
+        if !hidden.is_empty() {
+            tracing::info!(
+                "{} subscriptions are listed: Resource Graph does not show them",
+                hidden.len()
+            );
+        }
+        (found, hidden)
+    }
+
+    async fn list(&self, subscription: Subscription) -> (Searched, Vec<ClusterRun>) {
+        let (clusters, read) = managed_clusters::list(self.arm, &subscription).await;
+        let found = self.found(subscription, &clusters);
+        let is_listed = true;
+        (
+            Searched {
+                read,
+                is_listed,
+                ..found
+            },
+            clusters,
+        )
+    }
+
+    /// Tells that a subscription was searched, by Resource Graph unless the caller changes that.
+    pub(super) fn found(&self, subscription: Subscription, clusters: &[ClusterRun]) -> Searched {
+        self.observer.on(Event::Subscription {
+            clusters: clusters.len(),
+        });
+        Searched {
+            subscription,
+            read: Ok(()),
+            is_listed: false,
+        }
+    }
+
+    /// The tenant whose token lists a subscription.
+    fn tenant_of(&self, subscription: &Subscription) -> Tenant {
+        let mut tenants = self.tenants.iter().map(|(tenant, _)| tenant);
+        let known = tenants.find(|tenant| tenant.asked == subscription.arm_tenant);
+        known
+            .cloned()
+            .unwrap_or_else(|| Tenant::asked(subscription.arm_tenant.as_deref()))
+    }
+}
+
+/// Decides which subscriptions are searched together, and how.
+fn parts(subscriptions: Vec<Subscription>, mode: DiscoveryMode) -> Vec<Part> {
+    let mut counts: HashMap<Option<String>, usize> = HashMap::new();
+    for one in &subscriptions {
+        *counts.entry(one.arm_tenant.clone()).or_default() += 1;
+    }
+    let pays = |one: &Subscription| counts[&one.arm_tenant] > MOST_TO_LIST;
+    let (by_query, by_lists): (Vec<_>, Vec<_>) = subscriptions
+        .into_iter()
+        .partition(|one| mode == DiscoveryMode::Auto && pays(one));
+    let mut tenants: Vec<Vec<Subscription>> = Vec::new();
+    for one in by_query {
+        match tenants
+            .iter_mut()
+            .find(|others| others[0].arm_tenant == one.arm_tenant)
+        {
+            Some(others) => others.push(one),
+            None => tenants.push(vec![one]),
+        }
+    }
+    let queries = tenants
+        .iter()
+        .flat_map(|of_tenant| of_tenant.chunks(SUBSCRIPTIONS_A_QUERY));
+    let queries = queries.map(|chunk| Part::Query(chunk.to_vec()));
+    let lists = Some(by_lists).filter(|lists| !lists.is_empty());
+    queries.chain(lists.map(Part::Lists)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn subscription(tenant: usize, n: usize) -> Subscription {
+        Subscription {
+            id: n.to_string(),
+            name: String::new(),
+            arm_tenant: Some(tenant.to_string()),
+            tenant_id: String::new(),
+            state: "Enabled".into(),
+        }
+    }
+
+    fn fleet(tenants: &[usize]) -> Vec<Subscription> {
+        tenants
+            .iter()
+            .enumerate()
+            .map(|(n, tenant)| subscription(*tenant, n))
+            .collect()
+    }
+
+    #[test]
+    fn a_query_replaces_more_lists_than_a_few() {
+        let few = fleet(&[7; MOST_TO_LIST]);
+        assert_eq!(parts(few.clone(), DiscoveryMode::Auto), [Part::Lists(few)]);
+        let many = fleet(&[7; MOST_TO_LIST + 1]);
+        assert_eq!(
+            parts(many.clone(), DiscoveryMode::Auto),
+            [Part::Query(many.clone())]
+        );
+        assert_eq!(
+            parts(many.clone(), DiscoveryMode::List),
+            [Part::Lists(many)]
+        );
+        assert_eq!(parts(Vec::new(), DiscoveryMode::Auto), []);
+    }
+
+    proptest! {
+        #[test]
+        fn each_subscription_is_in_one_part_and_a_query_has_one_tenant_and_few_enough(
+            tenants in proptest::collection::vec(0_usize..3, 0..700),
+        ) {
+            let all = fleet(&tenants);
+            let mut seen = Vec::new();
+            for part in parts(all.clone(), DiscoveryMode::Auto) {
+                let of_part = match part {
+                    Part::Lists(of_part) => of_part,
+                    Part::Query(of_part) => {
+                        prop_assert!((1..300).contains(&of_part.len()));
+                        prop_assert!(of_part.iter().all(|one| one.arm_tenant == of_part[0].arm_tenant));
+                        of_part
+                    }
+                };
+                seen.extend(of_part);
+            }
+            seen.sort_by_key(|one| one.id.parse::<usize>().expect("a number"));
+            prop_assert_eq!(seen, all);
+        }
+    }
+}
