@@ -3,6 +3,7 @@
 //! [`merge`] and [`convert`] are pure; only [`mod@file`] writes.
 
 mod auth_provider;
+mod ca_files;
 mod cluster_contexts;
 pub(crate) mod convert;
 mod document;
@@ -21,6 +22,7 @@ mod siblings;
 pub(crate) mod user;
 mod yaml;
 
+pub(crate) use ca_files::{CaDirectory, CaFiles, Contents as CaContents};
 pub(crate) use cluster_contexts::ClusterContexts;
 pub use document::Document;
 pub(crate) use document::Section;

@@ -95,6 +95,15 @@ fn own_flags(command: Command) -> Command {
             "Use the public address of private clusters that have one",
         ))
         .arg(
+            switch(
+                "ca-files",
+                "Write certificate authorities to files beside the kubeconfig",
+            )
+            .long_help(
+                "Write certificate authorities to files beside the kubeconfig, in a directory named after it (`config.aad-ca`): kubectl reads a large kubeconfig faster. Without the flag they are in the kubeconfig, and a sync removes the files",
+            ),
+        )
+        .arg(
             Arg::new("allow-server-id")
                 .long("allow-server-id")
                 .value_name("ID")
@@ -110,7 +119,13 @@ fn own_flags(command: Command) -> Command {
         );
     let command = help::under(help::SELECT, command, &["local-accounts"]);
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
-    let write = ["kubeconfig", "public-fqdn", "no-warm", "dry-run"];
+    let write = [
+        "kubeconfig",
+        "ca-files",
+        "public-fqdn",
+        "no-warm",
+        "dry-run",
+    ];
     help::under(help::WRITE, command, &write)
 }
 
@@ -208,6 +223,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             .map(|path| fleet.host.path(path)),
         local_accounts: matches.get_flag("local-accounts"),
         public_fqdn: matches.get_flag("public-fqdn"),
+        ca_files: matches.get_flag("ca-files"),
         allowed_servers: matches
             .get_many::<uuid::Uuid>("allow-server-id")
             .into_iter()

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    ca_files::CaFiles,
     encoding::{Contents, Encoding},
     error::{read_failure, write_failure},
     in_place,
@@ -158,8 +159,30 @@ fn may_make_files(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Edits kubeconfigs under all their locks: `edit` gets the texts and returns the new ones, and what
-/// else the caller needs. Files whose text stays the same are not written.
+/// What an edit makes of kubeconfigs.
+pub(crate) struct New<T> {
+    /// Their texts.
+    pub(crate) texts: Vec<String>,
+    /// The certificate authorities beside them.
+    pub(crate) ca_files: Vec<CaFiles>,
+    /// What else the caller needs.
+    pub(crate) kept: T,
+}
+
+impl<T> New<T> {
+    /// Edits nothing beside the kubeconfigs.
+    pub(crate) fn texts(texts: Vec<String>, kept: T) -> Self {
+        Self {
+            texts,
+            ca_files: Vec::new(),
+            kept,
+        }
+    }
+}
+
+/// Edits kubeconfigs under all their locks: `edit` gets the texts and returns the new ones. Files whose text
+/// stays the same are not written. Files beside them are there before a kubeconfig names them, and until none
+/// does.
 ///
 /// `edit` is called again, with newer texts, if something changed a file without locking it. Each file
 /// is replaced atomically, but a crash between two files leaves the second one unchanged.
@@ -170,7 +193,7 @@ fn may_make_files(_: &Path) -> io::Result<()> {
 pub(crate) fn update_all<T>(
     paths: &[PathBuf],
     waiting: Waiting<'_>,
-    mut edit: impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
+    mut edit: impl FnMut(&[String]) -> Result<New<T>>,
 ) -> Result<T> {
     let mut locked = Vec::new();
     let mut targets = Vec::new();
@@ -239,7 +262,7 @@ enum Edited<T> {
 fn edit_once<T>(
     targets: &[PathBuf],
     lock: &Lock,
-    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
+    edit: &mut impl FnMut(&[String]) -> Result<New<T>>,
 ) -> Result<Edited<T>> {
     let old: Vec<Option<Contents>> = targets
         .iter()
@@ -250,7 +273,12 @@ fn edit_once<T>(
         .iter()
         .map(|old| text(old).unwrap_or_default())
         .collect();
-    let (new, kept) = edit(&texts)?;
+    let New {
+        texts: new,
+        ca_files,
+        kept,
+    } = edit(&texts)?;
+    ca_files.iter().try_for_each(CaFiles::write)?;
     let changed: Vec<usize> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
     let mut prepared = Vec::with_capacity(changed.len());
     for &i in &changed {
@@ -262,24 +290,25 @@ fn edit_once<T>(
     if !changed.iter().all(is_old) || !lock.is_held() {
         return Ok(Edited::Interfered);
     }
-    if changed.is_empty() {
-        return Ok(Edited::Unchanged(kept));
-    }
     for replacement in prepared {
         replacement.commit()?;
     }
-    Ok(Edited::Written(new, kept))
+    ca_files.iter().for_each(CaFiles::remove_unnamed);
+    Ok(match changed.is_empty() {
+        true => Edited::Unchanged(kept),
+        false => Edited::Written(new, kept),
+    })
 }
 
 /// Whether the files hold what the edit wrote, or at least nothing that it would change.
 fn is_settled<T>(
     targets: &[PathBuf],
     written: &[String],
-    edit: &mut impl FnMut(&[String]) -> Result<(Vec<String>, T)>,
+    edit: &mut impl FnMut(&[String]) -> Result<New<T>>,
 ) -> bool {
     // A file that can't be read may be half written, since kubectl writes in place.
     read_all(targets)
-        .is_ok_and(|texts| texts == written || edit(&texts).is_ok_and(|(new, _)| new == texts))
+        .is_ok_and(|texts| texts == written || edit(&texts).is_ok_and(|new| new.texts == texts))
 }
 
 /// Writes `contents` to the file at `path`, under its lock, whatever it holds.
@@ -288,7 +317,7 @@ fn is_settled<T>(
 /// Those of [`update_all`].
 pub(crate) fn write(path: &Path, say: &dyn Fn(&str), contents: &str) -> Result<()> {
     update_all(&[path.to_owned()], Waiting::saying(say), |_| {
-        Ok((vec![contents.to_owned()], ()))
+        Ok(New::texts(vec![contents.to_owned()], ()))
     })
 }
 
@@ -313,7 +342,7 @@ fn read_existing(path: &Path) -> Result<Option<Contents>> {
 }
 
 /// The end of a chain of symbolic links, which may not exist.
-fn follow_links(path: &Path) -> Result<PathBuf> {
+pub(super) fn follow_links(path: &Path) -> Result<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..40 {
         match fs::read_link(&target) {

@@ -271,7 +271,7 @@ impl Task {
                 let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
                 let more: Vec<usize> = changed.filter(|i| !to_lock.contains(i)).collect();
                 let new = to_lock.iter().map(|&i| new[i].clone()).collect();
-                Ok((new, (report, more)))
+                Ok(file::New::texts(new, (report, more)))
             })?;
             if more.is_empty() {
                 return Ok(report);

@@ -41,6 +41,8 @@ pub(crate) struct SyncRequest {
     pub(crate) local_accounts: bool,
     /// Whether private clusters get their public address.
     pub(crate) public_fqdn: bool,
+    /// Whether certificate authorities are written to files beside the kubeconfig.
+    pub(crate) ca_files: bool,
     /// Server applications that clusters may have besides AKS's and their own: GUIDs in lower case.
     pub(crate) allowed_servers: BTreeSet<String>,
     /// Whether the clusters' tokens are fetched.

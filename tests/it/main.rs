@@ -15,6 +15,8 @@
 
 #[cfg(unix)]
 mod browser;
+#[cfg(unix)]
+mod ca_files;
 mod cache;
 #[cfg(unix)]
 mod cache_kills;

@@ -22,6 +22,7 @@ use std::{
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use machine::Machine;
+pub(crate) use machine::preload;
 use step::{Step, sequence};
 
 /// How many sequences are played where nobody says.

@@ -5,7 +5,7 @@ use crate::kubeconfig::siblings::names;
 
 fn update(path: &Path, mut edit: impl FnMut(&str) -> Result<String>) -> Result<()> {
     update_all(&[path.to_owned()], Waiting::saying(&|_| ()), |texts| {
-        Ok((vec![edit(&texts[0])?], ()))
+        Ok(New::texts(vec![edit(&texts[0])?], ()))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Section, is_same};
+use super::{super::ca_files, Section, is_same};
 use crate::{fleet::Change, login::ExecArgs};
 
 /// What differs between an entry's old and new value, which are not the same.
@@ -14,11 +14,14 @@ pub(super) fn between(
     let differs = |field: &str| old.get(field) != new.get(field);
     match section {
         Section::Clusters => {
-            let fields = [
-                ("server", Change::Server),
-                ("certificate-authority-data", Change::CertificateAuthority),
+            let changes = [
+                (differs("server"), Change::Server),
+                (
+                    ca_files::identity(old) != ca_files::identity(new),
+                    Change::CertificateAuthority,
+                ),
             ];
-            let changed = fields.into_iter().filter(|(field, _)| differs(field));
+            let changed = changes.into_iter().filter(|(differs, _)| *differs);
             or_else(changed.map(|(_, change)| change).collect(), Change::Other)
         }
         Section::Contexts => {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::convert::EXEC_COMMAND;
+use super::super::{ca_files, convert::EXEC_COMMAND};
 use crate::{
     login::{ExecArgs, Origin, PARAMS, Param},
     tool_config::ACCOUNT_VARIABLES,
@@ -15,16 +15,24 @@ pub(super) fn overlay_context(old: &mut Map<String, Value>, new: &Map<String, Va
 }
 
 /// The fields that identify the cluster. An old value is never kept.
-const CLUSTER_FIELDS: [&str; 2] = ["server", "certificate-authority-data"];
+const CLUSTER_FIELDS: [&str; 3] = ["server", ca_files::DATA, ca_files::FILE];
 
 /// Sets a cluster. A person may have chosen another certificate authority, or no verification; neither
 /// is written by a sync, and kubectl refuses `certificate-authority-data` beside the latter.
 pub(super) fn overlay_cluster(old: &mut Map<String, Value>, new: &Map<String, Value>) {
     let mut new = new.clone();
+    let is_a_persons = |file: &&Value| {
+        let file = file.as_str().unwrap_or_default();
+        !file.is_empty() && !ca_files::is_ours(file)
+    };
+    let own_file = old.get(ca_files::FILE).filter(is_a_persons).cloned();
     let unverified = old.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
-    let own_file = old.get("certificate-authority").and_then(Value::as_str);
-    if unverified || own_file.is_some_and(|file| !file.is_empty()) {
-        new.remove("certificate-authority-data");
+    if unverified || own_file.is_some() {
+        new.remove(ca_files::DATA);
+        new.remove(ca_files::FILE);
+    }
+    if let Some(file) = own_file {
+        new.insert(ca_files::FILE.to_owned(), file);
     }
     overlay(old, &new, &CLUSTER_FIELDS);
 }

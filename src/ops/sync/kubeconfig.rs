@@ -1,7 +1,8 @@
 //! Plans the new kubeconfig and writes it.
 
 use std::{
-    collections::BTreeSet,
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -11,9 +12,9 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::{ClusterRun, Coverage, Findings},
+    fleet::{ClusterRun, Coverage, Findings, State},
     kubeconfig::{
-        Document, Paths, Waiting, file,
+        CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
         merge::{Plan, TargetFiles, has_entries_of_ours, merge},
     },
 };
@@ -66,6 +67,9 @@ impl<'a> Kubeconfig<'a> {
             let say = &say;
             file::check_lock(&to_lock, Waiting { say, is_stopped })?;
         }
+        if request.ca_files {
+            CaDirectory::beside(default).check()?;
+        }
         Ok(kubeconfig)
     }
 
@@ -84,6 +88,8 @@ impl<'a> Kubeconfig<'a> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files(&texts)?;
+        let (clusters, authorities) = self.authorities(clusters, &targets)?;
+        let clusters = clusters.as_ref();
         let converted = clusters.iter().filter(|run| run.entries().is_some());
         let used: BTreeSet<_> = converted.map(|run| targets.of(&run.cluster)).collect();
         let locked: Vec<PathBuf> = files
@@ -110,7 +116,11 @@ impl<'a> Kubeconfig<'a> {
                 }
             }
             let (new, plan) = plan(&texts, files, &targets, clusters, coverage)?;
-            Ok((new, (plan.clusters, plan.findings)))
+            Ok(file::New {
+                texts: new,
+                ca_files: ca_files(&locked, &plan, &authorities),
+                kept: (plan.clusters, plan.findings),
+            })
         })?;
         self.warn_of_readable_keys(&locked);
         Ok(Written {
@@ -131,6 +141,34 @@ impl<'a> Kubeconfig<'a> {
         Ok(TargetFiles::find(&documents, default, may_change))
     }
 
+    /// Moves the certificate authorities of the converted ones of `clusters` to files, if that is wanted. Also returns
+    /// what the files hold.
+    fn authorities<'c>(
+        &self,
+        clusters: &'c [ClusterRun],
+        targets: &TargetFiles,
+    ) -> Result<(Cow<'c, [ClusterRun]>, CaContents)> {
+        let mut contents = CaContents::new();
+        if !self.request.ca_files {
+            return Ok((Cow::Borrowed(clusters), contents));
+        }
+        let mut clusters = clusters.to_vec();
+        let mut directories = BTreeMap::new();
+        for run in &mut clusters {
+            let State::Converted(entries) = &mut run.state else {
+                continue;
+            };
+            let kubeconfig = targets.of(&run.cluster);
+            if !directories.contains_key(kubeconfig) {
+                let directory = CaDirectory::beside(kubeconfig);
+                directory.check()?;
+                directories.insert(kubeconfig, directory);
+            }
+            contents.extend(directories[kubeconfig].move_out(&mut entries.cluster));
+        }
+        Ok((Cow::Owned(clusters), contents))
+    }
+
     fn warn_of_readable_keys(&self, written: &[PathBuf]) {
         if !self.request.local_accounts {
             return;
@@ -142,6 +180,16 @@ impl<'a> Kubeconfig<'a> {
             )));
         }
     }
+}
+
+/// The files of certificate authorities beside the planned kubeconfigs.
+fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<CaFiles> {
+    let planned = kubeconfigs
+        .iter()
+        .filter_map(|path| Some((path, plan.files.get(path)?)));
+    planned
+        .map(|(path, root)| CaDirectory::beside(path).files(root, contents))
+        .collect()
 }
 
 /// Plans the new kubeconfig. Returns the new texts of the target files, in the order of `files`.

@@ -48,6 +48,11 @@ static PRELOAD: LazyLock<PathBuf> = LazyLock::new(|| {
     library
 });
 
+/// That library, for tests of other modules.
+pub(crate) fn preload() -> &'static Path {
+    &PRELOAD
+}
+
 /// What a program came to.
 #[derive(Debug)]
 pub(super) struct Ran {
