@@ -248,19 +248,14 @@ fn subscription(state: &State, caller: &Caller, route: &Route) -> Result<Subscri
 fn cluster(state: &State, caller: &Caller, route: &Route) -> Result<Cluster, Reply> {
     let subscription = subscription(state, caller, route)?;
     let id = route.cluster.as_deref().unwrap_or_default();
-    let fleet = state.fleet();
-    let found = fleet
-        .clusters
-        .iter()
-        .find(|c| c.id.eq_ignore_ascii_case(id));
-    if let Some(cluster) = found {
-        if caller.sees(cluster) {
-            return Ok(cluster.clone());
+    if let Some(cluster) = state.cluster(id) {
+        if caller.sees(&cluster) {
+            return Ok(cluster);
         }
         return Err(caller.forbidden("Microsoft.ContainerService/managedClusters/read", id));
     }
     let group = route.resource_group.as_deref().unwrap_or_default();
-    if !list::groups_of(&fleet, &subscription.id)
+    if !list::groups_of(&state.fleet(), &subscription.id)
         .iter()
         .any(|g| g.eq_ignore_ascii_case(group))
     {

@@ -43,6 +43,8 @@ pub(crate) struct MachineSecrets {
 
 pub(crate) struct State {
     fleet: RwLock<Fleet>,
+    /// Where each cluster of the fleet is, by its id in lower case; made when first asked for.
+    places: Mutex<Option<HashMap<String, usize>>>,
     settings: Mutex<Settings>,
     levels: Mutex<Levels>,
     sessions: Mutex<Sessions>,
@@ -63,6 +65,7 @@ impl State {
     pub(crate) fn new(fleet: Fleet, ca: Authority, addresses: Addresses) -> Self {
         State {
             fleet: RwLock::new(fleet),
+            places: Mutex::default(),
             settings: Mutex::default(),
             levels: Mutex::default(),
             sessions: Mutex::default(),
@@ -89,7 +92,21 @@ impl State {
     }
 
     pub(crate) fn fleet_mut(&self) -> RwLockWriteGuard<'_, Fleet> {
-        self.fleet.write().expect(POISON)
+        let fleet = self.fleet.write().expect(POISON);
+        *self.places.lock().expect(POISON) = None;
+        fleet
+    }
+
+    /// A copy of the cluster with this ARM id, in any case.
+    pub(crate) fn cluster(&self, id: &str) -> Option<Cluster> {
+        let fleet = self.fleet();
+        let mut places = self.places.lock().expect(POISON);
+        let places = places.get_or_insert_with(|| {
+            let ids = fleet.clusters.iter().map(|c| c.id.to_ascii_lowercase());
+            ids.zip(0..).collect()
+        });
+        let at = *places.get(&id.to_ascii_lowercase())?;
+        fleet.clusters.get(at).cloned()
     }
 
     /// The settings as they are now.
