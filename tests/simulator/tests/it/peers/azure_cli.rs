@@ -108,6 +108,47 @@ fn az_signs_in_as_a_service_principal_and_lists_clusters() {
 }
 
 #[test]
+fn az_asks_resource_graph_page_by_page() {
+    let Some(az) = peer("az") else { return };
+    let simulator = start(FleetSpec {
+        clusters: 5,
+        ..FleetSpec::default()
+    });
+    let home = registered(&simulator, &az);
+    let principal = simulator.fleet().service_principals[0].clone();
+    home.succeeds(
+        &az,
+        &[
+            "login",
+            "--service-principal",
+            "-u",
+            &principal.client_id,
+            "-p",
+            principal.secret(),
+            "--tenant",
+            &principal.tenant_id,
+        ],
+    );
+    // `az graph` is an extension, which is not part of az.
+    let page = |skip_token: Option<&str>| {
+        let body = serde_json::json!({
+            "query": "resources | where type =~ 'Microsoft.ContainerService/managedClusters' | project id | order by id asc",
+            "options": { "$top": 3, "$skipToken": skip_token },
+        });
+        let url = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01";
+        let body = body.to_string();
+        let words = ["rest", "--method", "post", "--url", url, "--body", &body];
+        json(&home, &az, &words)
+    };
+    let first = page(None);
+    assert_eq!(length(&first["data"]), 3);
+    assert_eq!(first["totalRecords"], 5);
+    let last = page(first["$skipToken"].as_str());
+    assert_eq!(length(&last["data"]), 2);
+    assert!(last.get("$skipToken").is_none());
+}
+
+#[test]
 fn az_signs_a_person_in_by_device_code_into_every_tenant_and_kubectl_follows() {
     let (Some(az), Some(kubelogin), Some(kubectl)) =
         (peer("az"), peer("kubelogin"), peer("kubectl"))
