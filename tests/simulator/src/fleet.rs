@@ -10,7 +10,7 @@ mod identity;
 use std::collections::BTreeMap;
 
 pub use change::Change;
-pub use generate::FleetSpec;
+pub use generate::{FleetSpec, REGIONS};
 pub(crate) use identity::guid_from;
 pub use identity::{
     CertificateTrust, FederatedCredential, ManagedIdentity, PublicClient, Role, RoleAssignment,

@@ -41,7 +41,7 @@ pub use faults::{Fault, Faults};
 pub use fleet::{
     AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, ARC_SERVER_APP, AZURE_CLI_APP,
     CertificateTrust, Change, Cluster, ClusterAuth, FederatedCredential, Fleet, FleetSpec,
-    ManagedIdentity, PowerState, PublicClient, Role, RoleAssignment, ServicePrincipal,
+    ManagedIdentity, PowerState, PublicClient, REGIONS, Role, RoleAssignment, ServicePrincipal,
     Subscription, Tenant, User,
 };
 pub use hold::Hold;

@@ -8,10 +8,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Serves a simulated Azure on the loopback interface until Ctrl-C.
 
-Usage: azure-sim [--clusters N] [--subscriptions N] [--tenants N] [--seed S] [--dir DIR]
+Usage: azure-sim [--clusters N] [--subscriptions N] [--tenants N] [--regions N] [--seed S] [--dir DIR]
                  [--local-accounts R] [--private R] [--stopped R] [--failed R] [--same-name R]
-                 [--azure-format R] [--legacy R]
-                 [--own-cas yes|no]
+                 [--azure-format R] [--legacy R] [--own-cas yes|no]
 
 R is a fraction of the clusters, from 0 to 1. DIR (default: azure-sim) receives ca.pem and cloud.json.
 ";
@@ -72,6 +71,7 @@ fn options(args: &[String]) -> Result<Option<(FleetSpec, PathBuf)>, String> {
             "--clusters" => spec.clusters = count()?,
             "--subscriptions" => spec.subscriptions = count()?,
             "--tenants" => spec.tenants = count()?,
+            "--regions" => spec.regions = count()?,
             "--seed" => spec.seed = count()? as u64,
             "--dir" => directory = PathBuf::from(&value),
             "--local-accounts" => spec.local_accounts = ratio()?,

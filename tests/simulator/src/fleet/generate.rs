@@ -18,6 +18,8 @@ pub struct FleetSpec {
     pub subscriptions: usize,
     /// Clusters, distributed over the subscriptions.
     pub clusters: usize,
+    /// Regions, the first ones of [`REGIONS`]; at least one.
+    pub regions: usize,
     /// Clusters with local accounts only.
     pub local_accounts: f64,
     /// Clusters with a private API server.
@@ -43,6 +45,7 @@ impl Default for FleetSpec {
             tenants: 1,
             subscriptions: 1,
             clusters: 10,
+            regions: REGIONS.len(),
             local_accounts: 0.0,
             private: 0.0,
             stopped: 0.0,
@@ -65,7 +68,8 @@ const ORGANIZATIONS: &[&str] = &[
     "wingtip",
     "proseware",
 ];
-const LOCATIONS: &[&str] = &[
+/// The regions that clusters are in.
+pub const REGIONS: &[&str] = &[
     "westeurope",
     "northeurope",
     "swedencentral",
@@ -131,8 +135,16 @@ impl Fleet {
         let subscriptions: Vec<Subscription> = (0..spec.subscriptions.max(1))
             .map(|i| subscription(i, &tenants[i % tenants.len()], &mut random))
             .collect();
+        let regions = &REGIONS[..spec.regions.clamp(1, REGIONS.len())];
         let mut clusters: Vec<Cluster> = (0..spec.clusters)
-            .map(|i| cluster(i, &subscriptions[i % subscriptions.len()], &mut random))
+            .map(|i| {
+                cluster(
+                    i,
+                    regions,
+                    &subscriptions[i % subscriptions.len()],
+                    &mut random,
+                )
+            })
             .collect();
         apply_ratios(spec, &mut clusters, &mut random);
         if spec.own_cas {
@@ -197,8 +209,13 @@ fn subscription(index: usize, tenant: &Tenant, random: &mut Random) -> Subscript
     }
 }
 
-fn cluster(index: usize, subscription: &Subscription, random: &mut Random) -> Cluster {
-    let location = random.pick(LOCATIONS);
+fn cluster(
+    index: usize,
+    regions: &[&str],
+    subscription: &Subscription,
+    random: &mut Random,
+) -> Cluster {
+    let location = random.pick(regions);
     let team = random.pick(TEAMS);
     let stage = random.pick(STAGES);
     let name = format!("aks-{team}-{stage}-{index:04}");
@@ -228,7 +245,7 @@ impl Cluster {
             resource_group: resource_group.to_owned(),
             subscription_id: subscription.id.clone(),
             tenant_id: subscription.tenant_id.clone(),
-            location: LOCATIONS[0].into(),
+            location: REGIONS[0].into(),
             kubernetes_version: VERSIONS[0].into(),
             power_state: PowerState::Running,
             provisioning_state: "Succeeded".into(),
@@ -417,6 +434,26 @@ mod tests {
             .map(|c| c.id.to_ascii_lowercase())
             .collect();
         assert_eq!(ids.len(), 200);
+    }
+
+    #[test]
+    fn a_large_fleet_fills_every_subscription_and_only_the_regions_it_may() {
+        let spec = FleetSpec {
+            clusters: 2000,
+            subscriptions: 40,
+            tenants: 3,
+            regions: 2,
+            ..FleetSpec::default()
+        };
+        let fleet = Fleet::generate(&spec);
+        for subscription in &fleet.subscriptions {
+            let of_it = |c: &&Cluster| c.subscription_id == subscription.id;
+            assert_eq!(fleet.clusters.iter().filter(of_it).count(), 50);
+        }
+        let regions: HashSet<_> = fleet.clusters.iter().map(|c| c.location.as_str()).collect();
+        assert_eq!(regions, HashSet::from([REGIONS[0], REGIONS[1]]));
+        let owners: HashSet<_> = fleet.subscriptions.iter().map(|s| &s.tenant_id).collect();
+        assert_eq!(owners.len(), 3);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 const FLEET: FleetSpec = FleetSpec {
     own_cas: false,
+    regions: 1,
     seed: 1,
     tenants: 1,
     subscriptions: 1,
