@@ -16,6 +16,7 @@ use crate::error::{Failure, Result};
 mod browser;
 pub(crate) mod file;
 pub(crate) mod http;
+pub(crate) mod parallel;
 pub(crate) mod private_directory;
 pub(crate) mod process;
 pub(crate) mod running;

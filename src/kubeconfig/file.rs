@@ -3,6 +3,7 @@
 //! Nothing else writes a kubeconfig.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -17,11 +18,11 @@ use super::{
     in_place,
     lock::{LOCK_TIMEOUT, Lock, Waiting, lock_path},
     replace::Replacement,
-    siblings::{parent, remove_temporary_files},
+    siblings::{parent, remove_temporary_files, sync_directory},
 };
 use crate::{
     error::{Failure, Result},
-    host::{self, file::Unreadable, load_per_core},
+    host::{self, file::Unreadable, load_per_core, parallel::in_parallel},
 };
 
 /// The largest file that is read, in bytes: 2,000 clusters take less than 6 MB.
@@ -145,7 +146,7 @@ pub(crate) fn others_can_read(_: &Path) -> bool {
 }
 
 #[cfg(unix)]
-fn may_make_files(directory: &Path) -> io::Result<()> {
+pub(super) fn may_make_files(directory: &Path) -> io::Result<()> {
     use rustix::fs::Access;
     Ok(rustix::fs::access(
         directory,
@@ -155,7 +156,7 @@ fn may_make_files(directory: &Path) -> io::Result<()> {
 
 // There is no cheap check on Windows; the write itself fails.
 #[cfg(not(unix))]
-fn may_make_files(_: &Path) -> io::Result<()> {
+pub(super) fn may_make_files(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -218,9 +219,18 @@ pub(crate) fn update_all<T>(
         let (written, kept) = match edit_once(&targets, &lock, &mut edit)? {
             Edited::Unchanged(kept) => return Ok(kept),
             Edited::Interfered => continue,
-            Edited::Written(texts, kept) => (texts, kept),
+            Edited::Written {
+                texts,
+                kept,
+                were_there,
+            } => {
+                // Nobody can have read a file that was not there.
+                if were_there {
+                    thread::sleep(HOLD_AFTER_WRITE);
+                }
+                (texts, kept)
+            }
         };
-        thread::sleep(HOLD_AFTER_WRITE);
         drop(lock);
         let load = load_per_core().max(load);
         if !contended && load < BUSY {
@@ -240,21 +250,27 @@ pub(crate) fn update_all<T>(
 }
 
 /// Acquires the locks, and cleans up after an earlier run that was killed.
-fn acquire(locked: &[PathBuf], targets: &[PathBuf], waiting: Waiting<'_>) -> Result<Lock> {
+pub(super) fn acquire(
+    locked: &[PathBuf],
+    targets: &[PathBuf],
+    waiting: Waiting<'_>,
+) -> Result<Lock> {
     let lock = Lock::acquire(locked, LOCK_TIMEOUT, waiting)?;
     for target in targets {
         in_place::recover(target)?;
     }
-    for file in locked {
-        remove_temporary_files(file);
-    }
+    remove_temporary_files(locked);
     Ok(lock)
 }
 
 enum Edited<T> {
     Unchanged(T),
-    /// The new texts, and what the caller needs.
-    Written(Vec<String>, T),
+    Written {
+        texts: Vec<String>,
+        kept: T,
+        /// Whether one of the files was there before.
+        were_there: bool,
+    },
     /// Something changed a file, or removed a lock, during the edit.
     Interfered,
 }
@@ -280,23 +296,29 @@ fn edit_once<T>(
     } = edit(&texts)?;
     ca_files.iter().try_for_each(CaFiles::write)?;
     let changed: Vec<usize> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
-    let mut prepared = Vec::with_capacity(changed.len());
-    for &i in &changed {
+    let prepared = in_parallel(&changed, |&i| {
         let encoding = old[i].as_ref().map_or(Encoding::Utf8, |old| old.encoding);
         let bytes = encoding.encode(&new[i]);
-        prepared.push(Replacement::prepare(&targets[i], &bytes)?);
-    }
+        Replacement::prepare(&targets[i], &bytes)
+    });
+    let prepared: Vec<Replacement<'_>> = prepared.into_iter().collect::<Result<_>>()?;
     let is_old = |&i: &usize| read_existing(&targets[i]).is_ok_and(|now| now == old[i]);
     if !changed.iter().all(is_old) || !lock.is_held() {
         return Ok(Edited::Interfered);
     }
-    for replacement in prepared {
-        replacement.commit()?;
-    }
+    let committed = prepared.into_iter().try_for_each(Replacement::commit);
+    let directories: BTreeSet<&Path> = changed.iter().map(|&i| parent(&targets[i])).collect();
+    directories.into_iter().for_each(sync_directory);
+    committed?;
     ca_files.iter().for_each(CaFiles::remove_unnamed);
+    let were_there = changed.iter().any(|&i| old[i].is_some());
     Ok(match changed.is_empty() {
         true => Edited::Unchanged(kept),
-        false => Edited::Written(new, kept),
+        false => Edited::Written {
+            texts: new,
+            kept,
+            were_there,
+        },
     })
 }
 
@@ -357,7 +379,7 @@ pub(super) fn follow_links(path: &Path) -> Result<PathBuf> {
     Err(read_failure(path)(Unreadable::Other(error)))
 }
 
-fn make_parent(path: &Path) -> Result<()> {
+pub(super) fn make_parent(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

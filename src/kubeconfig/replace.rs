@@ -15,11 +15,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::{
-    error::write_failure,
-    in_place,
-    siblings::{parent, sync_directory, temporary},
-};
+use super::{error::write_failure, in_place, siblings::temporary};
 use crate::error::Result;
 
 /// The new content of a file, in a temporary file beside it.
@@ -56,6 +52,7 @@ impl<'a> Replacement<'a> {
         prepare().map_err(write_failure(path))
     }
 
+    /// Replaces the file. A rename survives a power loss once its directory is synced.
     pub(super) fn commit(self) -> Result<()> {
         let path = self.path;
         let commit = || {
@@ -63,10 +60,7 @@ impl<'a> Replacement<'a> {
                 return in_place::write(path, self.new);
             }
             match self.new.persist(path) {
-                Ok(_) => {
-                    sync_directory(parent(path));
-                    Ok(())
-                }
+                Ok(_) => Ok(()),
                 Err(error) if allows_writing_in_place(&error.error) => {
                     in_place::write(path, error.file)
                 }

@@ -1,6 +1,7 @@
 //! The files that are created beside a kubeconfig, and the directory that they are in.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
@@ -31,6 +32,12 @@ fn hidden(path: &Path, suffix: &str) -> OsString {
     name
 }
 
+/// The file that a hidden file of ours belongs to, by their names: `config` for `.config.aad-old`.
+pub(super) fn belongs_to(name: &str) -> Option<&str> {
+    let (file, suffix) = name.strip_prefix('.')?.rsplit_once('.')?;
+    suffix.starts_with("aad-").then_some(file)
+}
+
 /// A temporary file that belongs to the one at `path`.
 pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
@@ -38,16 +45,32 @@ pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
         .tempfile_in(parent(path))
 }
 
-/// Removes the temporary files that belong to the one at `path`. Every live one is that of a process
+/// Removes the temporary files that belong to those at `paths`. Every live one is that of a process
 /// that has the file's lock, or that waits for the lock and will create another.
-pub(super) fn remove_temporary_files(path: &Path) {
-    let prefix = hidden(path, TEMPORARY);
-    let prefix = prefix.as_encoded_bytes();
-    for entry in fs::read_dir(parent(path)).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
-            let _ = fs::remove_file(entry.path());
+pub(super) fn remove_temporary_files(paths: &[PathBuf]) {
+    let mut directories: BTreeMap<&Path, Vec<OsString>> = BTreeMap::new();
+    for path in paths {
+        let prefixes = directories.entry(parent(path)).or_default();
+        prefixes.push(hidden(path, TEMPORARY));
+    }
+    for (directory, prefixes) in directories {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            // Of many files most have none.
+            let is_one = contains(name, TEMPORARY.as_bytes())
+                && prefixes
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix.as_encoded_bytes()));
+            if is_one {
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
+}
+
+fn contains(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
 }
 
 /// Makes the renames in a directory survive a power loss. This can't be done on every file system or
@@ -97,12 +120,17 @@ mod tests {
         {
             fs::write(dir.path().join(name), "x").expect("written");
         }
-        remove_temporary_files(&path);
+        remove_temporary_files(&[path]);
         let names = fs::read_dir(dir.path()).expect("a directory");
         let mut names: Vec<_> = names
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         names.sort();
         assert_eq!(names, kept);
+        let owners = names
+            .iter()
+            .map(|name| belongs_to(name.to_str().expect("UTF-8")));
+        let expected = [Some("config"), Some("config2"), None, None];
+        assert_eq!(owners.collect::<Vec<_>>(), expected);
     }
 }
