@@ -1,6 +1,7 @@
 //! What a fleet is, as values: clusters, tenants, subscriptions, filters and context names. Nothing here does I/O.
 
 mod cluster;
+mod file_names;
 mod findings;
 mod id;
 mod names;
@@ -9,6 +10,7 @@ mod subscription;
 
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
 pub(crate) use cluster::{Change, EntraProfile};
+pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
 pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;

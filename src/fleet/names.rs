@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Cluster;
+use super::{Cluster, file_names::file_key};
 
 /// All forms of a cluster's name, shortest first.
 fn forms(cluster: &Cluster) -> [String; 4] {
@@ -40,29 +40,59 @@ fn typeable(part: &str) -> String {
 
 /// The names that a fleet's clusters could have.
 pub(crate) struct ContextNames {
-    /// How many clusters have a form.
+    /// How many clusters have a form, by its key.
     counts: HashMap<String, usize>,
+    /// The key of a form: what it has in common with others that must not be used beside it.
+    key: fn(&str) -> String,
+    /// A name that was chosen already.
+    chosen: Option<String>,
 }
 
 impl ContextNames {
     pub(crate) fn new<'a>(clusters: impl Iterator<Item = &'a Cluster>) -> Self {
+        Self::by_key(clusters, str::to_owned)
+    }
+
+    /// For kubeconfigs of one cluster each, which are named after their contexts.
+    pub(crate) fn of_files<'a>(clusters: impl Iterator<Item = &'a Cluster>) -> Self {
+        Self::by_key(clusters, file_key)
+    }
+
+    /// For one cluster, which is to have this name.
+    pub(crate) fn chosen(name: String) -> Self {
+        Self {
+            chosen: Some(name),
+            ..Self::new(std::iter::empty())
+        }
+    }
+
+    fn by_key<'a>(clusters: impl Iterator<Item = &'a Cluster>, key: fn(&str) -> String) -> Self {
         let mut counts = HashMap::new();
         let mut seen = HashSet::new();
         for cluster in clusters {
             if seen.insert(cluster.key()) {
                 // Two forms of one cluster can be the same text.
-                for form in forms(cluster).into_iter().collect::<HashSet<_>>() {
-                    *counts.entry(form).or_default() += 1;
+                let keys = forms(cluster).into_iter().map(|form| key(&form));
+                for key in keys.collect::<HashSet<_>>() {
+                    *counts.entry(key).or_default() += 1;
                 }
             }
         }
-        Self { counts }
+        Self {
+            counts,
+            key,
+            chosen: None,
+        }
     }
 
-    /// The first form that no other cluster of the fleet has and that `is_free`, else the last one with a number.
+    /// The chosen name, else the first form that no other cluster of the fleet has and that `is_free`, else the last one with a number.
     pub(crate) fn choose(&self, cluster: &Cluster, is_free: impl Fn(&str) -> bool) -> String {
+        if let Some(name) = self.chosen.as_ref().filter(|name| is_free(name)) {
+            return name.clone();
+        }
         let forms = forms(cluster);
-        let unique = |form: &&String| self.counts.get(*form).copied().unwrap_or(0) <= 1;
+        let count = |form: &String| self.counts.get(&(self.key)(form)).copied();
+        let unique = |form: &&String| count(form).unwrap_or(0) <= 1;
         if let Some(form) = forms.iter().filter(unique).find(|form| is_free(form)) {
             return form.clone();
         }
