@@ -6,6 +6,7 @@ mod auth_provider;
 mod ca_files;
 mod cluster_contexts;
 pub(crate) mod convert;
+pub(crate) mod directory;
 mod document;
 mod encoding;
 mod error;

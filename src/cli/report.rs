@@ -3,6 +3,7 @@
 mod changed;
 mod changes;
 mod counts;
+mod directory;
 mod document;
 mod findings;
 mod fitted;
@@ -14,8 +15,9 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
+pub(super) use directory::lines as directory_lines;
 pub(super) use document::{ListDocument, SyncDocument};
-pub(super) use findings::FindingsLines;
+pub(super) use findings::{FindingsLines, Line};
 pub(super) use fitted::Column;
 pub(super) use sync::SyncOutput;
 pub(super) use table::table;

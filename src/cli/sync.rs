@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use futures::FutureExt;
 
 use super::{
@@ -10,16 +10,17 @@ use super::{
     interrupt::Interrupt,
     output,
     progress::Progress,
-    report::{FindingsLines, SyncDocument, SyncOutput},
+    report::{FindingsLines, Line, SyncDocument, SyncOutput, directory_lines},
     screen::Screen,
 };
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
+    fleet::Findings,
     host::{self, Host},
     login::no_effect,
     ops::{
         fleet_request::FleetRequest,
-        sync::{SyncRequest, sync},
+        sync::{Destination, SyncRequest, sync},
     },
 };
 
@@ -82,8 +83,22 @@ fn own_flags(command: Command) -> Command {
             Arg::new("kubeconfig")
                 .long("kubeconfig")
                 .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
+                .value_parser(value_parser!(PathBuf))
                 .help("Kubeconfig to write instead of the one that kubectl would write"),
+        )
+        .arg(
+            Arg::new("output-dir")
+                .long("output-dir")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with_all(["kubeconfig", "ca-files"])
+                .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, instead"),
+        )
+        .arg(
+            switch("prune", "With --output-dir: remove those of clusters that are gone")
+                .requires("output-dir")
+                // clap does not ask for what conflicts with another flag.
+                .conflicts_with("kubeconfig"),
         )
         .arg(switch(
             "local-accounts",
@@ -122,6 +137,8 @@ fn own_flags(command: Command) -> Command {
     let write = [
         "kubeconfig",
         "ca-files",
+        "output-dir",
+        "prune",
         "public-fqdn",
         "no-warm",
         "dry-run",
@@ -182,19 +199,12 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         (report, _) => report?,
     };
     let document = SyncDocument::from(&report);
-    let findings = FindingsLines::new(
-        &report.findings,
-        host,
-        request.kubeconfig.as_deref(),
-        request.fleet.mode,
-        request.dry_run,
-    );
     let output = SyncOutput {
         report: &report,
         document: &document,
         screen: Screen::of(host),
         format: output::given_format(matches),
-        findings: findings.lines(),
+        findings: findings(&report.findings, &request, host),
         dry_run: request.dry_run,
         quiet,
     };
@@ -207,6 +217,16 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
     Ok(exit_code(&document, incomplete))
 }
 
+fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {
+    let mode = request.fleet.mode;
+    match &request.destination {
+        Destination::Kubeconfig(path) => {
+            FindingsLines::new(found, host, path.as_deref(), mode, request.dry_run).lines()
+        }
+        Destination::Directory { prune, .. } => directory_lines(found, *prune, request.dry_run),
+    }
+}
+
 fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
     let failed = document.summary.failed > 0 || incomplete;
     match (failed, document.summary.written()) {
@@ -216,11 +236,20 @@ fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
     }
 }
 
+fn destination(matches: &ArgMatches, host: &Host) -> Destination {
+    let path = |flag: &str| matches.get_one::<PathBuf>(flag).map(|path| host.path(path));
+    match path("output-dir") {
+        Some(path) => Destination::Directory {
+            path,
+            prune: matches.get_flag("prune"),
+        },
+        None => Destination::Kubeconfig(path("kubeconfig")),
+    }
+}
+
 fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) -> SyncRequest {
     SyncRequest {
-        kubeconfig: matches
-            .get_one::<PathBuf>("kubeconfig")
-            .map(|path| fleet.host.path(path)),
+        destination: destination(matches, &fleet.host),
         local_accounts: matches.get_flag("local-accounts"),
         public_fqdn: matches.get_flag("public-fqdn"),
         ca_files: matches.get_flag("ca-files"),

@@ -1,5 +1,7 @@
 //! A cluster, and its state in a run: the one record that every step works on.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Failure};
@@ -180,6 +182,8 @@ pub struct Planned {
     pub changes: Vec<Change>,
     /// The context that reaches the cluster.
     pub context: String,
+    /// The kubeconfig that its entries are in.
+    pub file: PathBuf,
     /// As in [`Entries`].
     pub token_args: Option<Vec<String>>,
 }

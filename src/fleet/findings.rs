@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
+use super::ClusterId;
+
 /// What a run knows about the fleet beside its clusters.
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
@@ -12,14 +14,28 @@ pub struct Coverage {
     pub may_set_current_context: bool,
 }
 
+impl Coverage {
+    /// Whether a cluster, by its ARM id in lower case, is missing among those `listed` in a subscription that was listed
+    /// whole.
+    pub(crate) fn misses(&self, key: &str, listed: &HashSet<String>) -> bool {
+        let in_reach =
+            ClusterId::parse(key).is_ok_and(|id| self.subscriptions.contains(&id.subscription_id));
+        in_reach && !listed.contains(key)
+    }
+}
+
 /// What a sync finds out about the kubeconfig.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     pub(crate) current_context: CurrentContext,
     /// A context of the fleet to use next, if none is current: a new one rather than another, and no stopped cluster's.
     pub(crate) suggestion: Option<String>,
+    /// The kubeconfig of that context, if each cluster has its own.
+    pub(crate) suggested_file: Option<PathBuf>,
     /// Sorted by context.
     pub(crate) gone: Vec<GoneContext>,
+    /// The kubeconfigs of gone clusters that were removed, or would be. Sorted by file.
+    pub(crate) removed: Vec<GoneContext>,
     /// Sorted by context.
     pub(crate) duplicates: Vec<Duplicate>,
 }

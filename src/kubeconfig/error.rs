@@ -21,6 +21,19 @@ pub(super) fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
     }
 }
 
+/// Says in the hint of an error about a file in a directory of kubeconfigs how to name another directory.
+pub(super) fn elsewhere_is_a_directory(failure: Failure) -> Failure {
+    let hint = failure.hint_text().unwrap_or_default();
+    let directory = "another directory with `--output-dir DIR`";
+    let hint = hint
+        .replace("another file with `--kubeconfig FILE`", directory)
+        .replace("a kubeconfig with `--kubeconfig FILE`", directory);
+    match hint.is_empty() {
+        true => failure,
+        false => failure.hint(hint),
+    }
+}
+
 /// There is no context of this name among `contexts`.
 pub(crate) fn no_such_context<'a>(name: &str, contexts: impl Iterator<Item = &'a str>) -> Failure {
     let contexts: Vec<_> = contexts.collect::<BTreeSet<_>>().into_iter().collect();

@@ -82,8 +82,20 @@ pub fn merge(
     clusters: &[ClusterRun],
     coverage: &Coverage,
 ) -> Plan {
-    let addresses = Addresses::of(clusters);
     let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
+    merge_named(files, targets, clusters, &names, coverage)
+}
+
+/// As [`merge`], with other `names` for new contexts.
+#[must_use]
+pub(crate) fn merge_named(
+    files: &[Document<'_>],
+    targets: &TargetFiles,
+    clusters: &[ClusterRun],
+    names: &ContextNames,
+    coverage: &Coverage,
+) -> Plan {
+    let addresses = Addresses::of(clusters);
     let mut mergers: BTreeMap<&Path, Merger> = BTreeMap::new();
     let mut clusters = clusters.to_vec();
     ClusterContexts::find(files).tell(&mut clusters);
@@ -97,11 +109,12 @@ pub fn merge(
         let merger = mergers
             .entry(file)
             .or_insert_with(|| Merger::new(files, file));
-        let (action, context, changes) = merger.import(&run.cluster, entries, &names);
+        let (action, context, changes) = merger.import(&run.cluster, entries, names);
         run.state = State::Planned(Planned {
             action,
             changes,
             context,
+            file: file.to_owned(),
             token_args: entries.token_args.clone(),
         });
     }
@@ -114,7 +127,9 @@ pub fn merge(
     let findings = Findings {
         current_context: findings::current_context(&merged, set.as_deref()),
         suggestion: findings::suggestion(&clusters),
+        suggested_file: None,
         gone: findings::gone(&merged, &clusters, coverage),
+        removed: Vec::new(),
         duplicates: addresses.duplicates(&merged, &clusters),
     };
     Plan {

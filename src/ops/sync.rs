@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use futures::{FutureExt, StreamExt};
 use tokio::task::unconstrained;
 
-use self::{
-    home_tenant::HomeTenant,
-    kubeconfig::{Kubeconfig, Written},
-};
+use self::{home_tenant::HomeTenant, kubeconfig::Written, target::Target};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
@@ -25,8 +22,11 @@ mod entries;
 mod exec_args;
 mod home_tenant;
 mod kubeconfig;
+mod output_dir;
+mod target;
 mod tokens;
 
+pub(crate) use target::Destination;
 pub(crate) use tokens::FetchedToken;
 
 /// How many conversions may wait for a core.
@@ -35,8 +35,7 @@ const CONVERSIONS_AT_ONCE: usize = 64;
 /// What to sync.
 pub(crate) struct SyncRequest {
     pub(crate) fleet: FleetRequest,
-    /// The kubeconfig to write rather than the one that kubectl would write.
-    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) destination: Destination,
     /// Whether administrators' certificates are wanted.
     pub(crate) local_accounts: bool,
     /// Whether private clusters get their public address.
@@ -59,7 +58,7 @@ pub(crate) struct SyncReport {
     pub(crate) warnings: Vec<Warning>,
     /// What else was found out about the kubeconfig.
     pub(crate) findings: Findings,
-    /// The kubeconfigs that hold the clusters' entries now; none for a dry run.
+    /// The kubeconfigs that hold the clusters' entries now, or the directory of them; none for a dry run.
     pub(crate) written_to: Vec<PathBuf>,
     pub(crate) interrupted: bool,
     pub(crate) search: Search,
@@ -82,7 +81,7 @@ pub(crate) async fn sync(
     let fleet = &request.fleet;
     // A wait for a lock asks more often than the runtime lets one task do.
     let is_stopped = || unconstrained(stop.clone()).now_or_never().is_some();
-    let kubeconfig = Kubeconfig::open(request, observer, &is_stopped)?;
+    let target = Target::open(request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
@@ -110,7 +109,7 @@ pub(crate) async fn sync(
         clusters,
         findings,
         files: written_to,
-    } = kubeconfig.write(&clusters, &coverage, &|| all_found && is_stopped())?;
+    } = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();

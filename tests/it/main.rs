@@ -54,6 +54,8 @@ mod network;
 mod optional;
 #[cfg(unix)]
 mod other_user;
+#[cfg(unix)]
+mod output_dir;
 mod paths;
 #[cfg(target_os = "linux")]
 mod peers;

@@ -69,6 +69,8 @@ pub(in crate::cli) struct SyncRow {
     #[serde(flatten)]
     pub(super) cluster: ClusterRow,
     pub(super) context: Option<String>,
+    /// The kubeconfig with its entries, of what was or would be written.
+    file: Option<String>,
     pub(super) action: &'static str,
     /// What an update changed: words that stay the same.
     changes: Vec<&'static str>,
@@ -185,6 +187,7 @@ impl From<&ClusterRun> for SyncRow {
         let mut row = Self {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
+            file: None,
             action: "skipped",
             changes: Vec::new(),
             reason: None,
@@ -194,6 +197,7 @@ impl From<&ClusterRun> for SyncRow {
         };
         match &run.state {
             State::Planned(planned) => {
+                row.file = Some(planned.file.display().to_string());
                 row.changes = planned.changes.iter().map(changes::word).collect();
                 row.action = match planned.action {
                     Action::Added => "added",

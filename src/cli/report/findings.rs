@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many contexts a line names.
-const NAMED: usize = 10;
+pub(super) const NAMED: usize = 10;
 /// How many pairs of contexts a line names.
 const PAIRS: usize = 3;
 /// The longest command that is part of a sentence, in columns. A longer one has a line of its own, which a terminal may
@@ -280,7 +280,7 @@ fn can_be_typed(name: &str) -> bool {
 }
 
 /// A sentence that ends with a command.
-fn with_command(said: String, command: String) -> Vec<Line> {
+pub(super) fn with_command(said: String, command: String) -> Vec<Line> {
     match width(&command) <= INLINE_COMMAND && !command.contains('`') {
         true => vec![Line::Text(format!("{said}: `{command}`"))],
         false => vec![

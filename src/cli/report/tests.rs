@@ -38,6 +38,7 @@ fn cluster(name: &str) -> Cluster {
 
 fn planned(name: &str, action: Action, changes: Vec<Change>) -> ClusterRun {
     let planned = Planned {
+        file: std::path::PathBuf::from("config"),
         action,
         changes,
         context: name.to_owned(),

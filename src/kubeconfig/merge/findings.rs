@@ -12,8 +12,7 @@ use super::{
     overlay::is_our_command,
 };
 use crate::fleet::{
-    Action, Cluster, ClusterId, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext,
-    Planned,
+    Action, Cluster, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext, Planned,
 };
 
 /// How the users of administrators are called by AKS.
@@ -63,12 +62,7 @@ pub(super) fn gone(
     coverage: &Coverage,
 ) -> Vec<GoneContext> {
     let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
-    let is_gone = |id: &str| {
-        let key = id.to_ascii_lowercase();
-        let in_reach = ClusterId::parse(&key)
-            .is_ok_and(|id| coverage.subscriptions.contains(&id.subscription_id));
-        in_reach && !listed.contains(&key)
-    };
+    let is_gone = |id: &str| coverage.misses(&id.to_ascii_lowercase(), &listed);
     let leads_elsewhere = |context: Item<'_>, id: &str| {
         let cluster = link(context, Section::Clusters);
         let cluster = cluster.and_then(|name| merged.item(Section::Clusters, name));

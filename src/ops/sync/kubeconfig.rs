@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::{ClusterRun, Coverage, Findings, State},
+    fleet::{ClusterRun, ContextNames, Coverage, Findings, State},
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
-        merge::{Plan, TargetFiles, has_entries_of_ours, merge},
+        merge::{Plan, TargetFiles, has_entries_of_ours, merge_named},
     },
 };
 
@@ -46,7 +46,7 @@ impl<'a> Kubeconfig<'a> {
         observer: &'a dyn Observer,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self> {
-        let paths = Paths::from_host(&request.fleet.host, request.kubeconfig.as_deref())?;
+        let paths = Paths::from_host(&request.fleet.host, request.destination.kubeconfig())?;
         let kubeconfig = Self {
             paths,
             request,
@@ -90,6 +90,10 @@ impl<'a> Kubeconfig<'a> {
         let targets = self.target_files(&texts)?;
         let (clusters, authorities) = self.authorities(clusters, &targets)?;
         let clusters = clusters.as_ref();
+        let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
+        let plan = |texts: &[String], targets: &TargetFiles| {
+            plan(texts, files, targets, clusters, &names, coverage)
+        };
         let converted = clusters.iter().filter(|run| run.entries().is_some());
         let used: BTreeSet<_> = converted.map(|run| targets.of(&run.cluster)).collect();
         let locked: Vec<PathBuf> = files
@@ -98,7 +102,7 @@ impl<'a> Kubeconfig<'a> {
             .cloned()
             .collect();
         if self.request.dry_run || locked.is_empty() {
-            let (_, plan) = plan(&texts, files, &targets, clusters, coverage)?;
+            let (_, plan) = plan(&texts, &targets)?;
             return Ok(Written {
                 clusters: plan.clusters,
                 findings: plan.findings,
@@ -115,7 +119,7 @@ impl<'a> Kubeconfig<'a> {
                     text.clone_from(current);
                 }
             }
-            let (new, plan) = plan(&texts, files, &targets, clusters, coverage)?;
+            let (new, plan) = plan(&texts, &targets)?;
             Ok(file::New {
                 texts: new,
                 ca_files: ca_files(&locked, &plan, &authorities),
@@ -195,16 +199,17 @@ fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<
 /// Plans the new kubeconfig. Returns the new texts of the target files, in the order of `files`.
 ///
 /// If only the current context can't be set in the layout of its file, everything else still is.
-fn plan(
+pub(super) fn plan(
     texts: &[String],
     files: &[PathBuf],
     targets: &TargetFiles,
     clusters: &[ClusterRun],
+    names: &ContextNames,
     coverage: &Coverage,
 ) -> Result<(Vec<String>, Plan)> {
     let plan = |coverage: &Coverage| -> Result<(Result<Vec<String>>, Plan)> {
         let documents = Document::parse_all(texts, files)?;
-        let plan = merge(&documents, targets, clusters, coverage);
+        let plan = merge_named(&documents, targets, clusters, names, coverage);
         let new = documents.into_iter().filter_map(|document| {
             let root = plan.files.get(document.path()?)?;
             Some(document.render(root))

@@ -10,6 +10,8 @@ use crate::fleet::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(in crate::cli) struct FindingsRows {
     current_context: CurrentContextRow,
     gone: Vec<GoneRow>,
+    /// The kubeconfigs of gone clusters that were removed, or would be.
+    removed: Vec<GoneRow>,
     duplicates: Vec<DuplicateRow>,
 }
 
@@ -56,6 +58,7 @@ impl From<&Findings> for FindingsRows {
                 exists: current.is_usable(),
             },
             gone: findings.gone.iter().map(GoneRow::from).collect(),
+            removed: findings.removed.iter().map(GoneRow::from).collect(),
             duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
         }
     }

@@ -1,0 +1,354 @@
+//! Plans a directory of kubeconfigs, one cluster each, and writes it.
+//!
+//! Each file is merged like a kubeconfig of its own, so that it stays what a person made of it.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    super::observer::{Event, Observer},
+    kubeconfig::{Written, plan},
+};
+use crate::{
+    error::{Failure, Result},
+    fleet::{Action, ClusterRun, ContextNames, Coverage, Findings, GoneContext, Planned, State},
+    host::parallel::in_parallel,
+    kubeconfig::{
+        Document, Waiting,
+        directory::{self, Directory, Listing, OwnFile},
+        merge::TargetFiles,
+    },
+};
+
+/// A directory of kubeconfigs that a sync reads and writes.
+pub(super) struct OutputDir<'a> {
+    directory: Directory,
+    /// Whether the files of gone clusters are removed.
+    prune: bool,
+    dry_run: bool,
+    observer: &'a dyn Observer,
+}
+
+/// A file of one converted cluster.
+struct Job<'a> {
+    /// The cluster's place among all.
+    at: usize,
+    run: &'a ClusterRun,
+    path: PathBuf,
+    /// What is there, empty for a new file.
+    text: &'a str,
+    is_new: bool,
+    /// The context's name, if it is missing.
+    name: String,
+}
+
+/// A file as it is to be.
+struct Merged {
+    text: String,
+    run: ClusterRun,
+}
+
+impl<'a> OutputDir<'a> {
+    pub(super) fn open(
+        path: &Path,
+        prune: bool,
+        dry_run: bool,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self {
+            directory: Directory::new(path.to_owned()),
+            prune,
+            dry_run,
+            observer,
+        }
+    }
+
+    /// Checks, before anybody signs in, that files can be read and written.
+    ///
+    /// # Errors
+    /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
+    pub(super) fn check(&self, is_stopped: &dyn Fn() -> bool) -> Result<()> {
+        self.directory.check(!self.dry_run)?;
+        self.directory.read()?;
+        if self.dry_run {
+            return Ok(());
+        }
+        let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
+        let say = &say;
+        self.directory.check_lock(Waiting { say, is_stopped })
+    }
+
+    /// Merges each converted cluster into its files, under their locks and the directory's, or plans it for a dry run.
+    ///
+    /// # Errors
+    /// If the directory can't be read or locked, or `is_stopped` while a lock is waited for. A file that can't be written
+    /// is its cluster's failure.
+    pub(super) fn write(
+        &self,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Written> {
+        let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
+        let say = &say;
+        let waiting = Waiting { say, is_stopped };
+        let is_written = !self.dry_run
+            && (self.directory.path().is_dir()
+                || clusters.iter().any(|run| run.entries().is_some()));
+        let _lock = match is_written {
+            true => Some(self.directory.lock(waiting)?),
+            false => None,
+        };
+        let listing = self.directory.read()?;
+        let mut new = clusters.to_vec();
+        tell_contexts(&listing, &mut new);
+        let jobs = self.jobs(&listing, clusters);
+        let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
+        if is_written {
+            write_changed(&jobs, &mut merged, waiting)?;
+        }
+        for (job, merged) in jobs.iter().zip(merged) {
+            let state = match merged {
+                Ok(merged) => merged.run.state,
+                Err(why) => State::Failed(why),
+            };
+            let old = std::mem::replace(&mut new[job.at].state, State::Listed);
+            new[job.at].state = both(old, state);
+        }
+        let mut findings = Findings::default();
+        self.find_gone(&listing, &new, coverage, &mut findings);
+        if is_written {
+            self.remove(&listing, &mut findings, waiting)?;
+        }
+        suggest(&new, &mut findings);
+        Ok(Written {
+            clusters: new,
+            findings,
+            files: match is_written {
+                true => vec![self.directory.path().to_owned()],
+                false => Vec::new(),
+            },
+        })
+    }
+
+    /// The files of the converted clusters: those that they have, else a new one each.
+    fn jobs<'r>(&self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
+        let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster));
+        let own = listing.by_cluster();
+        let mut taken = listing.taken.clone();
+        let mut by_name: Vec<_> = clusters
+            .iter()
+            .enumerate()
+            .filter(|(_, run)| run.entries().is_some())
+            .collect();
+        by_name.sort_by_cached_key(|(_, run)| (run.cluster.name.clone(), run.cluster.key()));
+        let mut jobs = Vec::with_capacity(by_name.len());
+        for (at, run) in by_name {
+            let known = own.get(run.cluster.key().as_str());
+            let name = names.choose(&run.cluster, |name| known.is_some() || taken.is_free(name));
+            let job = |path: &Path, text: &'r str, is_new| Job {
+                at,
+                run,
+                path: path.to_owned(),
+                text,
+                is_new,
+                name: name.clone(),
+            };
+            match known {
+                Some(files) => {
+                    jobs.extend(files.iter().map(|file| job(&file.path, &file.text, false)))
+                }
+                None => {
+                    taken.take(&name);
+                    jobs.push(job(&self.directory.file_of(&name), "", true));
+                }
+            }
+        }
+        jobs
+    }
+
+    /// Finds the files of clusters that are gone, and which of them go, too.
+    fn find_gone(
+        &self,
+        listing: &Listing,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+        findings: &mut Findings,
+    ) {
+        let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
+        let gone = listing.files.iter();
+        for file in gone.filter(|file| coverage.misses(&file.key, &listed)) {
+            match self.prune && file.is_only_ours {
+                true => findings.removed.push(gone_context(file)),
+                false => findings.gone.push(gone_context(file)),
+            }
+        }
+        findings.gone.sort_by(|a, b| a.context.cmp(&b.context));
+    }
+
+    /// Removes the files that are to be removed. Those for which that fails are gone clusters' still.
+    fn remove(
+        &self,
+        listing: &Listing,
+        findings: &mut Findings,
+        waiting: Waiting<'_>,
+    ) -> Result<()> {
+        let planned = std::mem::take(&mut findings.removed);
+        let are_removed: HashSet<&Path> = planned.iter().map(|gone| gone.file.as_path()).collect();
+        let files: Vec<&OwnFile> = listing
+            .files
+            .iter()
+            .filter(|file| are_removed.contains(file.path.as_path()))
+            .collect();
+        for (file, removed) in files.iter().zip(directory::remove(&files, waiting)?) {
+            match removed {
+                Ok(()) => findings.removed.push(gone_context(file)),
+                Err(why) => {
+                    self.observer.on(Event::Note(&why.as_warning()));
+                    findings.gone.push(gone_context(file));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// Merges the cluster into the file, which holds `text` now.
+    fn merge(&self, text: &str) -> Result<Merged> {
+        let paths = [self.path.clone()];
+        let targets = TargetFiles::find(&[], self.path.clone(), |_| true);
+        let names = ContextNames::chosen(self.name.clone());
+        let coverage = Coverage {
+            may_set_current_context: true,
+            ..Coverage::default()
+        };
+        let run = std::slice::from_ref(self.run);
+        let (new, plan) = plan(&[text.to_owned()], &paths, &targets, run, &names, &coverage)?;
+        let (Some(text), Some(run)) = (new.into_iter().next(), plan.clusters.into_iter().next())
+        else {
+            unreachable!("one file and one cluster")
+        };
+        Ok(Merged { text, run })
+    }
+
+    /// As [`Job::merge`], for a text that another program may have written since the directory was read.
+    fn merge_again(&self, text: &str) -> Result<Merged> {
+        let is_ours = match self.is_new {
+            true => text.is_empty(),
+            false => {
+                let document = Document::parse_file(&self.path, text)?;
+                directory::only_cluster(&document) == Some(self.run.cluster.key())
+            }
+        };
+        if is_ours {
+            return self.merge(text);
+        }
+        let path = self.path.display();
+        Err(
+            Failure::new(format!("`{path}` was written by another program meanwhile"))
+                .hint("run the command again"),
+        )
+    }
+}
+
+/// Writes the files that change, under their locks. What fails replaces what was planned.
+fn write_changed(
+    jobs: &[Job<'_>],
+    merged: &mut [Result<Merged>],
+    waiting: Waiting<'_>,
+) -> Result<()> {
+    let is_changed = |&at: &usize| {
+        let merged = &merged[at];
+        merged
+            .as_ref()
+            .is_ok_and(|merged| merged.text != jobs[at].text)
+    };
+    let changed: Vec<usize> = (0..jobs.len()).filter(is_changed).collect();
+    let paths: Vec<PathBuf> = changed.iter().map(|&at| jobs[at].path.clone()).collect();
+    let again: RefCell<HashMap<usize, Merged>> = RefCell::default();
+    let written = directory::update(&paths, waiting, |i, text| {
+        let at = changed[i];
+        if let Ok(planned) = &merged[at]
+            && text == jobs[at].text
+        {
+            return Ok(planned.text.clone());
+        }
+        let new = jobs[at].merge_again(text)?;
+        let text = new.text.clone();
+        again.borrow_mut().insert(at, new);
+        Ok(text)
+    })?;
+    for (at, new) in again.into_inner() {
+        merged[at] = Ok(new);
+    }
+    for (at, written) in changed.into_iter().zip(written) {
+        if let Err(why) = written {
+            merged[at] = Err(why);
+        }
+    }
+    Ok(())
+}
+
+/// Sets the known context of clusters, also of those that this run can't write.
+fn tell_contexts(listing: &Listing, clusters: &mut [ClusterRun]) {
+    let own = listing.by_cluster();
+    for run in clusters {
+        if let Some([file, ..]) = own.get(run.cluster.key().as_str()).map(Vec::as_slice) {
+            run.known_context = Some(file.context.clone());
+        }
+    }
+}
+
+/// The state of a cluster that has several files. A failure counts, and any change.
+fn both(first: State, second: State) -> State {
+    match (first, second) {
+        (State::Planned(first), State::Planned(second)) => {
+            let mut changes = first.changes;
+            for change in second.changes {
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
+            let action = match changes.is_empty() {
+                true => first.action,
+                false => Action::Updated,
+            };
+            State::Planned(Planned {
+                action,
+                changes,
+                context: first.context,
+                file: first.file,
+                token_args: first.token_args,
+            })
+        }
+        (State::Failed(why), _) => State::Failed(why),
+        (_, second) => second,
+    }
+}
+
+fn gone_context(file: &OwnFile) -> GoneContext {
+    GoneContext {
+        context: file.context.clone(),
+        cluster: None,
+        user: None,
+        id: file.arm_id.clone(),
+        file: file.path.clone(),
+    }
+}
+
+/// Suggests a context that this run adds, of a running cluster, and its kubeconfig.
+fn suggest(clusters: &[ClusterRun], findings: &mut Findings) {
+    let running = clusters.iter().filter(|run| !run.cluster.is_stopped());
+    let added = running
+        .filter_map(ClusterRun::planned)
+        .filter(|planned| planned.action == Action::Added)
+        .min_by(|a, b| a.context.cmp(&b.context));
+    if let Some(planned) = added {
+        findings.suggestion = Some(planned.context.clone());
+        findings.suggested_file = Some(planned.file.clone());
+    }
+}

@@ -1,0 +1,82 @@
+//! What a sync writes: the kubeconfig, or a directory of kubeconfigs.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    SyncRequest,
+    kubeconfig::{Kubeconfig, Written},
+    output_dir::OutputDir,
+};
+use crate::{
+    error::Result,
+    fleet::{ClusterRun, Coverage},
+    ops::observer::Observer,
+};
+
+/// Where a sync writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// The kubeconfig of this name rather than the one that kubectl would write.
+    Kubeconfig(Option<PathBuf>),
+    /// A kubeconfig for each cluster.
+    Directory {
+        path: PathBuf,
+        /// Whether those of gone clusters are removed.
+        prune: bool,
+    },
+}
+
+impl Destination {
+    /// The one kubeconfig that was named.
+    pub(crate) fn kubeconfig(&self) -> Option<&Path> {
+        match self {
+            Self::Kubeconfig(path) => path.as_deref(),
+            Self::Directory { .. } => None,
+        }
+    }
+}
+
+/// The files of a [`Destination`].
+pub(super) enum Target<'a> {
+    Kubeconfig(Kubeconfig<'a>),
+    Directory(OutputDir<'a>),
+}
+
+impl<'a> Target<'a> {
+    /// Finds the files and checks, before anybody signs in, that they can be read and written.
+    ///
+    /// # Errors
+    /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
+    pub(super) fn open(
+        request: &'a SyncRequest,
+        observer: &'a dyn Observer,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Self> {
+        Ok(match &request.destination {
+            Destination::Kubeconfig(_) => {
+                Self::Kubeconfig(Kubeconfig::open(request, observer, is_stopped)?)
+            }
+            Destination::Directory { path, prune } => {
+                let directory = OutputDir::open(path, *prune, request.dry_run, observer);
+                directory.check(is_stopped)?;
+                Self::Directory(directory)
+            }
+        })
+    }
+
+    /// Writes the converted clusters, or plans it for a dry run.
+    ///
+    /// # Errors
+    /// If a file can't be read, locked or written, or `is_stopped` while a lock is waited for.
+    pub(super) fn write(
+        &self,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Written> {
+        match self {
+            Self::Kubeconfig(kubeconfig) => kubeconfig.write(clusters, coverage, is_stopped),
+            Self::Directory(directory) => directory.write(clusters, coverage, is_stopped),
+        }
+    }
+}
