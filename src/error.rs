@@ -131,6 +131,13 @@ impl Failure {
         self
     }
 
+    /// The same error of something else.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// The error as one line, for a warning.
     pub fn as_warning(&self) -> String {
         match &self.hint {

@@ -18,6 +18,7 @@ use crate::{
     auth::TokenSource,
     azure::Cloud,
     error::{Code, Failure, Kind, Result},
+    fleet::Cluster,
     host::{
         Host, Waits,
         http::{
@@ -38,10 +39,10 @@ mod tenant_tokens;
 
 use challenge::claims_challenge;
 use concurrency::{Concurrency, Outcome};
-use rate_limiter::{RateLimiter, Ticket};
+use rate_limiter::{Hold, RateLimiter, Ticket};
 use tenant_tokens::{Reason, TenantToken, TenantTokens, tenant_of};
 
-pub(crate) use tenant_tokens::Identity;
+pub(crate) use {rate_limiter::Bucket, tenant_tokens::Identity};
 
 /// How long one attempt may take, reading the answer included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -54,7 +55,8 @@ const PAGE_LIMIT: usize = 5_000;
 /// when throttled, which happens to every large fleet.
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
     after_status: |status| match status {
-        429 => Limit::Times(THROTTLED_RETRIES),
+        // The rate limiter knows when there is no hope.
+        429 => Limit::Times(u32::MAX),
         408 | 500 | 502 | 503 | 504 => Limit::Times(3),
         _ => Limit::Times(0),
     },
@@ -75,8 +77,6 @@ const NO_RETRY: RetryPolicy = RetryPolicy {
     after_no_answer: 0,
     ..RETRY_POLICY
 };
-/// How often a throttled call is sent again.
-const THROTTLED_RETRIES: u32 = 7;
 /// How often a call without an answer is sent again if ARM has not answered any call.
 pub(crate) const FIRST_CONTACT_RETRIES: u32 = 1;
 
@@ -110,8 +110,8 @@ pub(crate) struct Call<'c> {
     pub role: &'static str,
     /// The tenant whose token is sent; by default the sign-in's own.
     pub tenant: Option<&'c str>,
-    /// What the service counts the call against, such as a subscription.
-    pub bucket: &'c str,
+    /// What the service counts the call against.
+    pub bucket: &'c Bucket,
     /// The name of that, for a person.
     pub whose: &'c str,
 }
@@ -298,103 +298,135 @@ impl<'a> Arm<'a> {
 
     async fn send(&self, call: Call<'_>, message: &Message<'_>) -> Result<Answer> {
         let url = message.url;
-        let mut retries = Retries::default();
+        let mut counts = Counts::default();
         let mut renewed = false;
         loop {
-            let Attempt {
-                ticket,
-                token,
-                sent,
-            } = retry::numbered(retries.attempt(), self.attempt(call, message)).await?;
-            match &sent {
+            let attempt = self.attempt(call, message);
+            let attempt = retry::numbered(counts.attempt(), attempt).await?;
+            self.rate_limiter.answered(call.bucket);
+            let Attempt { token, sent, .. } = &attempt;
+            match sent {
                 Ok(answer) if (message.accepts)(answer) => {
                     check_json(answer, url, &token.secret).map_err(|why| call.failed(why))?;
                     self.rate_limiter.accepted(call.bucket);
-                    return sent;
+                    return attempt.sent;
                 }
                 Ok(answer) if answer.status == 401 && !renewed => {
                     renewed = true;
                     let reason = claims_challenge(answer).map_or(Reason::Refused, Reason::Claims);
-                    if self.tokens.renew(call.tenant, &token, reason).await? {
+                    if self.tokens.renew(call.tenant, token, reason).await? {
                         continue;
                     }
                 }
-                Err(why) if !matches!(why.kind(), Kind::Network | Kind::Timeout) => return sent,
+                Err(why) if !matches!(why.kind(), Kind::Network | Kind::Timeout) => {
+                    return attempt.sent;
+                }
                 _ => {}
             }
-            let policy = match message.effort {
-                Effort::Once => &NO_RETRY,
-                Effort::Usual if self.answered.load(Ordering::Relaxed) => &RETRY_POLICY,
-                Effort::Usual => &FIRST_CONTACT,
-            };
-            let has_time_for = |wait| wait <= policy.longest_wait;
-            match retries.next(policy, &sent, self.host.now(), has_time_for) {
-                // The whole bucket waits, this call with it.
-                Next::Retry(wait) if is_throttled(&sent) => {
-                    self.rate_limiter.throttled(call.bucket, ticket, wait);
-                }
-                Next::Retry(wait) => {
-                    let _waiting = self
-                        .waits
-                        .begin(retry::cause_of_wait(&origin(url), &sent), Some(wait));
-                    tokio::time::sleep(wait).await;
-                }
-                Next::Stop | Next::NoTimeFor(_) => {
-                    return Err(match sent {
-                        Ok(answer) => error::failure(
-                            call,
-                            &origin(url),
-                            &answer,
-                            &token.secret,
-                            self.tokens.sign_in_command(call.tenant),
-                        ),
-                        Err(why) => call.failed(why),
-                    });
-                }
+            let next = self
+                .wait_to_retry(call, message, &attempt, &mut counts)
+                .await;
+            if matches!(next, Next::Retry(_)) {
+                continue;
             }
+            let throttled = attempt.is_throttled();
+            let failure = self.failure(call, url, attempt);
+            if throttled && next != Next::Stop {
+                self.rate_limiter.give_up(call.bucket, &failure);
+            }
+            return Err(failure);
+        }
+    }
+
+    /// Decides whether a call is sent again, and waits before it is. A call that was throttled waits with its bucket.
+    async fn wait_to_retry(
+        &self,
+        call: Call<'_>,
+        message: &Message<'_>,
+        attempt: &Attempt,
+        counts: &mut Counts,
+    ) -> Next {
+        let policy = match message.effort {
+            Effort::Once => &NO_RETRY,
+            Effort::Usual if self.answered.load(Ordering::Relaxed) => &RETRY_POLICY,
+            Effort::Usual => &FIRST_CONTACT,
+        };
+        let has_time_for = |wait| wait <= policy.longest_wait;
+        let Attempt { ticket, sent, .. } = attempt;
+        let retries = counts.of(attempt);
+        let next = retries.next(policy, sent, self.host.now(), has_time_for);
+        let Next::Retry(wait) = next else { return next };
+        if attempt.is_throttled() {
+            return match self.rate_limiter.throttled(call.bucket, *ticket, wait) {
+                true => next,
+                false => Next::NoTimeFor(wait),
+            };
+        }
+        let cause = retry::cause_of_wait(&origin(message.url), sent);
+        let _waiting = self.waits.begin(cause, Some(wait));
+        tokio::time::sleep(wait).await;
+        next
+    }
+
+    /// Why a call failed that is not sent again.
+    fn failure(&self, call: Call<'_>, url: &Url, attempt: Attempt) -> Failure {
+        let Attempt { token, sent, .. } = attempt;
+        match sent {
+            Ok(answer) => error::failure(
+                call,
+                &origin(url),
+                &answer,
+                &token.secret,
+                self.tokens.sign_in_command(call.tenant),
+            ),
+            Err(why) => call.failed(why),
         }
     }
 
     /// Sends a call once, as soon as the limits on rate and concurrency let it go.
     ///
     /// # Errors
-    /// Those of the sign-in.
+    /// Those of the sign-in, and that the service accepts no calls of the bucket.
     async fn attempt(&self, call: Call<'_>, message: &Message<'_>) -> Result<Attempt> {
-        loop {
-            let ticket = self
-                .rate_limiter
-                .acquire(call.bucket, |wait| self.throttled(call, wait))
-                .await;
-            let permit = self.in_flight.acquire().await;
-            // The bucket may have run out while this call waited for its permit.
-            if !self.rate_limiter.is_current(call.bucket, ticket) {
-                continue;
-            }
-            // Only now: waiting can take longer than a token is valid.
-            let token = self.tokens.get(call.tenant).await?;
-            let start = tokio::time::Instant::now();
-            let sent = self.exchange(message, &token.secret).await;
-            permit.ended(Outcome::of(&sent, start.elapsed()));
-            if sent.is_ok() {
-                self.answered.store(true, Ordering::Relaxed);
-            }
-            return Ok(Attempt {
-                ticket,
-                token,
-                sent,
-            });
+        let permit = async || self.in_flight.acquire().await;
+        let (ticket, permit) = self
+            .rate_limiter
+            .admit(call.bucket, permit, |hold| self.held_up(call, hold))
+            .await
+            .map_err(|why| why.with_message(format!("could not {}", call.doing)))?;
+        // Only now: waiting can take longer than a token is valid.
+        let token = self.tokens.get(call.tenant).await?;
+        let start = tokio::time::Instant::now();
+        let sent = self.exchange(message, &token.secret).await;
+        permit.ended(Outcome::of(&sent, start.elapsed()));
+        if sent.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
         }
+        Ok(Attempt {
+            ticket,
+            token,
+            sent,
+        })
     }
 
     /// Waits because the service takes no more of such calls for this long.
     pub(super) async fn pause(&self, call: Call<'_>, wait: Duration) {
-        let _waiting = self.throttled(call, wait);
+        let _waiting = self.held_up(call, Hold::Throttled(wait));
         tokio::time::sleep(wait).await;
     }
 
-    fn throttled(&self, call: Call<'_>, wait: Duration) -> Waiting {
+    fn held_up(&self, call: Call<'_>, hold: Hold) -> Waiting {
         let whose = call.whose.to_owned();
-        self.waits.begin(Cause::Throttled { whose }, Some(wait))
+        match hold {
+            Hold::Throttled(wait) => self.waits.begin(Cause::Throttled { whose }, Some(wait)),
+            Hold::Empty(wait) => self.waits.begin(Cause::Paced { whose }, Some(wait)),
+        }
+    }
+
+    /// How many credential calls can be made for clusters of this one's subscription and region without waiting.
+    #[expect(dead_code, reason = "refreshes of kept answers will ask")]
+    pub(crate) fn free_credential_calls(&self, cluster: &Cluster) -> usize {
+        self.rate_limiter.free(&Bucket::credentials(cluster))
     }
 
     async fn exchange(&self, message: &Message<'_>, token: &Secret) -> Result<Answer> {
@@ -439,8 +471,32 @@ struct Attempt {
     sent: Result<Answer>,
 }
 
-fn is_throttled(sent: &Result<Answer>) -> bool {
-    sent.as_ref().is_ok_and(|answer| answer.status == 429)
+impl Attempt {
+    fn is_throttled(&self) -> bool {
+        self.sent.as_ref().is_ok_and(|answer| answer.status == 429)
+    }
+}
+
+/// How often a call was sent again.
+#[derive(Default)]
+struct Counts {
+    throttled: Retries,
+    others: Retries,
+}
+
+impl Counts {
+    /// The number of the next attempt, from 1.
+    fn attempt(&self) -> u32 {
+        self.throttled.attempt() + self.others.attempt() - 1
+    }
+
+    /// The count that an attempt belongs to.
+    fn of(&mut self, attempt: &Attempt) -> &mut Retries {
+        match attempt.is_throttled() {
+            true => &mut self.throttled,
+            false => &mut self.others,
+        }
+    }
 }
 
 /// Refuses answers that are not from ARM: a captive portal answers every request with its page.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     STEPS_AT_ONCE,
-    arm::{Arm, CLUSTER_USER, Call, READER},
+    arm::{Arm, Bucket, CLUSTER_USER, Call, READER},
     json::{guid, text},
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) async fn list(
         brief: "list clusters",
         role: READER,
         tenant: subscription.arm_tenant.as_deref(),
-        bucket: &subscription.id,
+        bucket: &Bucket::cluster_lists(&subscription.id),
         whose: &subscription.name,
     };
     let path = [&["subscriptions", &subscription.id], &PROVIDER[..]].concat();
@@ -87,13 +87,12 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
     let action = [&cluster.name, "listClusterUserCredential"];
     let url = arm.url(&[&group[..], &PROVIDER, &action].concat(), &query);
     let doing = format!("get the credential of cluster `{}`", cluster.name);
-    // AKS counts these apart from listings, per subscription.
     let call = Call {
         doing: &doing,
         brief: "fetch credentials",
         role: CLUSTER_USER,
         tenant: cluster.arm_tenant.as_deref(),
-        bucket: &format!("{}/credentials", cluster.subscription_id),
+        bucket: &Bucket::credentials(cluster),
         whose: &cluster.subscription_name,
     };
     let answer = arm.post(call, &url).await?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    arm::{Arm, Call, Effort, READER},
+    arm::{Arm, Bucket, Call, Effort, READER},
     managed_clusters::decode_cluster,
     subscriptions::decode_subscription,
 };
@@ -133,7 +133,7 @@ impl<'a> ResourceGraph<'a> {
             brief: "search with Resource Graph",
             role: READER,
             tenant: tenant.asked.as_deref(),
-            bucket: "resource graph",
+            bucket: &Bucket::undocumented("resource graph"),
             whose: "Resource Graph",
         };
         let path = ["providers", "Microsoft.ResourceGraph", "resources"];

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    arm::{Arm, Call, READER},
+    arm::{Arm, Bucket, Call, READER},
     json::{guid, text},
 };
 use crate::{
@@ -24,7 +24,7 @@ pub(crate) async fn list_tenants(arm: &Arm<'_>, tenant: Option<&str>) -> Listed<
         brief: "list tenants",
         role: READER,
         tenant,
-        bucket: "tenants",
+        bucket: &Bucket::undocumented("tenants"),
         whose: "the list of tenants",
     };
     let url = arm.url(&["tenants"], &[("api-version", API_VERSION)]);
@@ -41,7 +41,7 @@ pub(crate) async fn list_subscriptions(arm: &Arm<'_>, tenant: &Tenant) -> Listed
         brief: "list subscriptions",
         role: READER,
         tenant: tenant.asked.as_deref(),
-        bucket: &tenant.label(),
+        bucket: &Bucket::undocumented(tenant.label()),
         whose: &tenant.label(),
     };
     let url = arm.url(&["subscriptions"], &[("api-version", API_VERSION)]);

@@ -17,6 +17,11 @@ pub(crate) enum Cause {
         /// Its name.
         whose: String,
     },
+    /// AKS allows no more calls about this subscription at once. All that wait will have been made when the wait is over.
+    Paced {
+        /// Its name.
+        whose: String,
+    },
     /// A service did not answer. The request is sent again.
     NoAnswer {
         /// The service's address.

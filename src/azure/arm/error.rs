@@ -162,7 +162,7 @@ fn shown(text: &str, sent: &Secret) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Bucket, *};
     use proptest::prelude::*;
 
     fn answer(status: u16, body: &str) -> Answer {
@@ -174,18 +174,20 @@ mod tests {
         }
     }
 
-    const CALL: Call<'_> = Call {
-        doing: "list the clusters",
-        brief: "list clusters",
-        role: super::super::READER,
-        tenant: None,
-        bucket: "",
-        whose: "Production",
-    };
+    fn call(bucket: &Bucket) -> Call<'_> {
+        Call {
+            doing: "list the clusters",
+            brief: "list clusters",
+            role: super::super::READER,
+            tenant: None,
+            bucket,
+            whose: "Production",
+        }
+    }
 
     fn refused(status: u16, body: &str) -> Failure {
         failure(
-            CALL,
+            call(&Bucket::undocumented("")),
             "https://arm.example",
             &answer(status, body),
             &Secret::new("t0ken"),
@@ -265,7 +267,7 @@ mod tests {
             let said = serde_json::json!({"error": {"code": "X", "message": message}}).to_string();
             for body in [body, said.into_bytes()] {
                 let answer = Answer { status, headers: Default::default(), body, http2: true };
-                prop_assert!(failure(CALL, "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
+                prop_assert!(failure(call(&Bucket::undocumented("")), "https://x", &answer, &Secret::default(), None).render().len() < 4_000);
             }
         }
     }

@@ -74,10 +74,13 @@ impl ActiveWaits {
             .collect();
         // Those that end first come first; of the others, those that have lasted longest.
         shown.sort_by_key(|active| (active.until.is_none(), active.until, active.begun));
+        if let Some(paced) = paced(&shown, now) {
+            return Some(paced);
+        }
+        shown.retain(|active| !matches!(active.cause, Cause::Paced { .. }));
         let first = shown.first()?;
         let next_try = first.until.map_or_else(String::new, |until| {
-            let left = until.saturating_duration_since(now);
-            let seconds = left.as_millis().div_ceil(1000).max(1);
+            let seconds = whole_seconds(until.saturating_duration_since(now));
             format!(", next try in {seconds} s")
         });
         let mut throttled = Vec::new();
@@ -110,6 +113,31 @@ impl ActiveWaits {
     }
 }
 
+/// The subscriptions whose limits are waited for, if nothing else is: `AKS's limit for Sandbox, 40 s left`.
+fn paced(shown: &[&Active], now: Instant) -> Option<String> {
+    let mut names = Vec::new();
+    for active in shown {
+        let Cause::Paced { whose } = &active.cause else {
+            return None;
+        };
+        if !names.contains(&whose) {
+            names.push(whose);
+        }
+    }
+    let last = shown.iter().filter_map(|active| active.until).max()?;
+    let seconds = whole_seconds(last.saturating_duration_since(now));
+    let limits = match names.as_slice() {
+        [one] => format!("AKS's limit for {one}"),
+        [first, others @ ..] => format!("AKS's limits for {first} and {} more", others.len()),
+        [] => return None,
+    };
+    Some(format!("{limits}, {seconds} s left"))
+}
+
+fn whole_seconds(time: Duration) -> u128 {
+    time.as_millis().div_ceil(1000).max(1)
+}
+
 /// Waits of the same kind are reported once.
 fn kind(cause: &Cause) -> String {
     match cause {
@@ -125,6 +153,7 @@ fn words(cause: &Cause) -> String {
     };
     match cause {
         Cause::Throttled { whose } => format!("{whose} is throttled by Azure"),
+        Cause::Paced { whose } => format!("AKS's limit for {whose}"),
         Cause::NoAnswer { from } => format!("no answer from {}", host(from)),
         Cause::Unavailable { from, status } => format!("{} answered {status}", host(from)),
         Cause::For(what) => format!("waiting for {}", what.replace('`', "")),
@@ -177,6 +206,38 @@ mod tests {
         assert_eq!(
             waits.text(now).as_deref(),
             Some("Test and 1 more are throttled by Azure, next try in 3 s")
+        );
+    }
+
+    fn paced(whose: &str, length: Duration) -> Wait {
+        Wait {
+            cause: Cause::Paced {
+                whose: whose.to_owned(),
+            },
+            length: Some(length),
+        }
+    }
+
+    #[test]
+    fn a_limit_is_shown_with_the_time_until_all_calls_have_been_made() {
+        let now = Instant::now();
+        let mut waits = ActiveWaits::default();
+        assert!(waits.begin(1, paced("Sandbox", seconds(40)), now));
+        assert_eq!(waits.long(1).as_deref(), Some("AKS's limit for Sandbox"));
+        let text = |waits: &ActiveWaits, later| waits.text(now + seconds(later));
+        assert_eq!(
+            text(&waits, 0).as_deref(),
+            Some("AKS's limit for Sandbox, 40 s left")
+        );
+        waits.begin(2, paced("Test", seconds(50)), now);
+        assert_eq!(
+            text(&waits, 1).as_deref(),
+            Some("AKS's limits for Sandbox and 1 more, 49 s left")
+        );
+        waits.begin(3, throttled("Test", seconds(60)), now);
+        assert_eq!(
+            text(&waits, 1).as_deref(),
+            Some("Test is throttled by Azure, next try in 59 s")
         );
     }
 

@@ -131,7 +131,15 @@ impl State {
     }
 
     pub(crate) fn throttle(&self, route: &Route) -> Option<Reply> {
-        self.levels().take(route, Instant::now())
+        let region = route.cluster.as_ref().and_then(|id| {
+            let fleet = self.fleet();
+            let cluster = fleet
+                .clusters
+                .iter()
+                .find(|cluster| cluster.id.eq_ignore_ascii_case(id))?;
+            Some(cluster.location.clone())
+        });
+        self.levels().take(route, region.as_deref(), Instant::now())
     }
 
     /// Seconds since the epoch by the simulator's clock.

@@ -34,7 +34,7 @@ pub struct Throttle {
     pub cluster_lists: Option<Bucket>,
     /// Reads of one cluster, per cluster.
     pub cluster_gets: Option<Bucket>,
-    /// Cluster credentials, per subscription.
+    /// Cluster credentials, per subscription and region.
     pub credentials: Option<Bucket>,
 }
 
@@ -80,7 +80,14 @@ impl Levels {
     }
 
     /// Takes from the buckets of a request; returns an error reply if one is empty.
-    pub(crate) fn take(&mut self, route: &Route, now: Instant) -> Option<Reply> {
+    ///
+    /// `region` is that of the cluster, if the request is about one.
+    pub(crate) fn take(
+        &mut self,
+        route: &Route,
+        region: Option<&str>,
+        now: Instant,
+    ) -> Option<Reply> {
         let throttle = self.throttle;
         let subscription = route
             .subscription
@@ -97,9 +104,12 @@ impl Levels {
                 .cluster_lists
                 .map(|b| ("lists", subscription.clone(), b)),
             Endpoint::ManagedCluster => throttle.cluster_gets.map(|b| ("gets", cluster, b)),
-            Endpoint::ListClusterUserCredential | Endpoint::ListClusterAdminCredential => throttle
-                .credentials
-                .map(|b| ("credentials", subscription.clone(), b)),
+            Endpoint::ListClusterUserCredential | Endpoint::ListClusterAdminCredential => {
+                throttle.credentials.map(|b| {
+                    let region = region.unwrap_or_default().to_ascii_lowercase();
+                    ("credentials", format!("{subscription}/{region}"), b)
+                })
+            }
             _ => None,
         };
         let is_read = matches!(
@@ -171,25 +181,32 @@ mod tests {
         }
     }
 
+    const EAST: Option<&str> = Some("eastus");
+
     #[test]
     fn a_bucket_empties_refuses_with_a_wait_and_refills() {
         let mut levels = Levels::default();
         levels.set(Throttle::credentials(2.0, 0.5));
         let start = Instant::now();
-        assert!(levels.take(&credential("a"), start).is_none());
-        assert!(levels.take(&credential("a"), start).is_none());
+        assert!(levels.take(&credential("a"), EAST, start).is_none());
+        assert!(levels.take(&credential("a"), EAST, start).is_none());
         let refused = levels
-            .take(&credential("a"), start)
+            .take(&credential("a"), EAST, start)
             .expect("the third call is over the capacity");
         assert_eq!(refused.status, 429);
         assert!(refused.headers.contains(&("retry-after", "2".into())));
         assert!(
-            levels.take(&credential("b"), start).is_none(),
+            levels.take(&credential("b"), EAST, start).is_none(),
             "another subscription has its own bucket"
+        );
+        let west = Some("westus");
+        assert!(
+            levels.take(&credential("a"), west, start).is_none(),
+            "another region has its own bucket"
         );
         assert!(
             levels
-                .take(&credential("a"), start + Duration::from_secs(2))
+                .take(&credential("a"), EAST, start + Duration::from_secs(2))
                 .is_none()
         );
     }
