@@ -78,27 +78,13 @@ pub(super) fn command() -> Command {
 }
 
 fn own_flags(command: Command) -> Command {
-    let command = command
+    let command = output_dir_flags(command)
         .arg(
             Arg::new("kubeconfig")
                 .long("kubeconfig")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("Kubeconfig to write instead of the one that kubectl would write"),
-        )
-        .arg(
-            Arg::new("output-dir")
-                .long("output-dir")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .conflicts_with_all(["kubeconfig", "ca-files"])
-                .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, instead"),
-        )
-        .arg(
-            switch("prune", "With --output-dir: remove those of clusters that are gone")
-                .requires("output-dir")
-                // clap does not ask for what conflicts with another flag.
-                .conflicts_with("kubeconfig"),
         )
         .arg(switch(
             "local-accounts",
@@ -144,6 +130,27 @@ fn own_flags(command: Command) -> Command {
         "dry-run",
     ];
     help::under(help::WRITE, command, &write)
+}
+
+fn output_dir_flags(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("output-dir")
+                .long("output-dir")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with_all(["kubeconfig", "ca-files"])
+                .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, instead"),
+        )
+        .arg(
+            switch(
+                "prune",
+                "With --output-dir: remove those of clusters that are gone",
+            )
+            .requires("output-dir")
+            // clap does not ask for what conflicts with another flag.
+            .conflicts_with("kubeconfig"),
+        )
 }
 
 fn application(text: &str) -> Result<uuid::Uuid, &'static str> {
