@@ -21,6 +21,7 @@ use crate::{
     error::{Code, Failure, Kind, Result},
     fleet::{ClusterRun, State, Subscription, Tenant},
     host::http::{Answer, retry::quota_resets_after},
+    sentence,
 };
 
 mod page;
@@ -258,9 +259,10 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
             Err(why) => found.failures.push(with_way_out(why)),
         }
     }
+    let mut hidden = Vec::new();
     for (id, row) in clusters {
         let at = *at.entry(id).or_insert_with_key(|id| {
-            found.failures.push(with_way_out(hidden(id)));
+            hidden.push(id.clone());
             let subscription = decode_subscription(&json!({"subscriptionId": id}), tenant);
             let subscription = subscription.expect("the id of a row is a GUID");
             found.subscriptions.push((subscription, Vec::new()));
@@ -269,15 +271,26 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
         let (subscription, clusters) = &mut found.subscriptions[at];
         clusters.push(decode_cluster(&cluster_item(row), subscription));
     }
+    if !hidden.is_empty() {
+        found.failures.push(with_way_out(are_hidden(&hidden)));
+    }
     found
 }
 
-/// Resource Graph shows clusters of a subscription that it does not show.
-fn hidden(id: &str) -> Failure {
+/// Resource Graph shows clusters of subscriptions that it does not show.
+fn are_hidden(ids: &[String]) -> Failure {
+    let subscriptions = match ids.len() {
+        1 => "1 subscription".to_owned(),
+        count => format!("{count} subscriptions"),
+    };
     Failure::new(format!(
-        "Resource Graph shows clusters of subscription `{id}`, but not its name and state"
+        "Resource Graph shows clusters of {subscriptions}, but not the name and state"
     ))
     .code(Code::InvalidAnswer)
+    .because(format!(
+        "the account sees only clusters of {}",
+        sentence::some_of(ids)
+    ))
 }
 
 /// The clusters of those subscriptions that the rows show and describe well, by the subscription's id.

@@ -244,7 +244,8 @@ impl<'a> Discovery<'a> {
                 _ => self.with_command(why, first),
             });
         }
-        let with_failures = |why| failures.iter().fold(why, Failure::because);
+        let others = failures.iter().copied().chain(&self.failures);
+        let with_failures = |why| others.fold(why, Failure::because);
         if !self.known.iter().any(Subscription::is_enabled) {
             let why = self.summary().no_subscription(self.request, &self.known);
             return Err(self.with_sign_ins(with_failures(why)));

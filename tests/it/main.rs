@@ -31,6 +31,7 @@ mod convert;
 mod convert_parity;
 mod demo;
 mod device_code;
+mod discovery;
 mod docs;
 mod documents;
 mod env;

@@ -12,6 +12,9 @@ use crate::{
 /// How much of a server's text is shown, in characters.
 const TEXT_LIMIT: usize = 600;
 
+/// How many details of an error are shown.
+const MOST_DETAILS: usize = 3;
+
 /// The code and the message of ARM's error envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ArmError {
@@ -19,6 +22,8 @@ struct ArmError {
     pub code: String,
     /// The service's own text.
     pub message: String,
+    /// What is behind it, each with a code and a message: Resource Graph says only there what is wrong.
+    pub details: Vec<(String, String)>,
 }
 
 /// What to do about some codes. `{role}` stands for [`Call::role`].
@@ -68,12 +73,7 @@ pub(super) fn failure(
         _ => failure,
     };
     let failure = match &error {
-        Some(ArmError { code, message }) => failure.because(format!(
-            "ARM answered {} `{}`: {}",
-            answer.status,
-            shown(code, sent),
-            shown(message, sent)
-        )),
+        Some(error) => because_of(failure, answer.status, error, sent),
         None => failure.because_of(&stray(place, answer, sent)),
     };
     // Only seconds: a date is hard to read.
@@ -108,6 +108,22 @@ pub(super) fn failure(
     }
 }
 
+/// Adds what ARM says as causes.
+fn because_of(failure: Failure, status: u16, error: &ArmError, sent: &Secret) -> Failure {
+    let text = |code: &str, message: &str| match message.is_empty() {
+        true => format!("`{}`", shown(code, sent)),
+        false => format!("`{}`: {}", shown(code, sent), shown(message, sent)),
+    };
+    let failure = failure.because(format!(
+        "ARM answered {status} {}",
+        text(&error.code, &error.message)
+    ));
+    let details = error.details.iter().take(MOST_DETAILS);
+    details.fold(failure, |failure, (code, message)| {
+        failure.because(text(code, message))
+    })
+}
+
 /// What failed. Only ARM knows what somebody may do: a proxy's page may have the same status.
 fn brief(call: Call<'_>, status: u16, says_arm: bool) -> String {
     let verb = match (status, says_arm) {
@@ -127,12 +143,23 @@ pub(super) fn stray(place: &str, answer: &Answer, sent: &Secret) -> Failure {
 fn decode_error(body: &[u8]) -> Option<ArmError> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|e| e.is_object()).unwrap_or(&body);
-    let text = |name: &str| error.get(name).and_then(Value::as_str);
-    let code = text("code")?;
+    let (code, message) = code_and_message(error)?;
+    let details = error.get("details").and_then(Value::as_array);
     Some(ArmError {
-        code: code.to_owned(),
-        message: text("message").unwrap_or_default().to_owned(),
+        code,
+        message,
+        details: details
+            .into_iter()
+            .flatten()
+            .filter_map(code_and_message)
+            .collect(),
     })
+}
+
+fn code_and_message(error: &Value) -> Option<(String, String)> {
+    let text = |name: &str| error.get(name).and_then(Value::as_str);
+    let code = text("code")?.to_owned();
+    Some((code, text("message").unwrap_or_default().to_owned()))
 }
 
 fn kind_of(status: u16) -> Kind {
@@ -250,6 +277,19 @@ mod tests {
                     .contains("answered with status 503")
             );
         }
+    }
+
+    #[test]
+    fn the_details_of_an_error_are_causes() {
+        let shown = refused(
+            400,
+            r#"{"error":{"code":"BadRequest","message":"See below","details":[
+                {"code":"ParserFailure","message":"line 1"}, "x", {"code":"More"}]}}"#,
+        )
+        .render();
+        let expected = "caused by: ARM answered 400 `BadRequest`: See below\n\
+            caused by: `ParserFailure`: line 1\ncaused by: `More`\n";
+        assert!(shown.contains(expected), "{shown}");
     }
 
     #[test]

@@ -111,13 +111,20 @@ impl Discovery<'_> {
         }
     }
 
-    /// Adds how to get into the tenants that failed to the hint.
+    /// Adds how to get into the tenants that failed, or what to do about another failure, to the hint.
     pub(super) fn with_sign_ins(&self, why: Failure) -> Failure {
         let failed = self.tenants.iter().find_map(|(tenant, read)| {
             let failed = read.as_ref().err()?;
             let failed = self.with_command(failed.clone(), tenant);
             failed.hint_text().map(str::to_owned)
         });
+        let other = || {
+            self.failures
+                .iter()
+                .find_map(Failure::hint_text)
+                .map(str::to_owned)
+        };
+        let failed = failed.or_else(other);
         let hints = failed.into_iter().chain(why.hint_text().map(str::to_owned));
         let hint = hints.collect::<Vec<_>>().join("; ");
         why.hint(hint)
