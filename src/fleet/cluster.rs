@@ -1,6 +1,6 @@
 //! A cluster, and its state in a run: the one record that every step works on.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -113,8 +113,8 @@ pub enum State {
     Listed,
     Skipped(Skip),
     Failed(Failure),
-    /// Its user kubeconfig was converted to entries.
-    Converted(Box<Entries>),
+    /// Its user kubeconfig was converted to entries, which several plans may share.
+    Converted(Arc<Entries>),
     /// Its entries are part of the new kubeconfig.
     Planned(Planned),
 }

@@ -1,5 +1,7 @@
 //! The encodings of a kubeconfig: UTF-8, and UTF-16 with a byte order mark.
 
+use std::borrow::Cow;
+
 /// The text of a file and its encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Contents {
@@ -45,9 +47,9 @@ impl Encoding {
         }
     }
 
-    pub(super) fn encode(self, text: &str) -> Vec<u8> {
+    pub(super) fn encode(self, text: &str) -> Cow<'_, [u8]> {
         if self == Self::Utf8 {
-            return text.as_bytes().to_vec();
+            return Cow::Borrowed(text.as_bytes());
         }
         let units = std::iter::once(0xfeff).chain(text.encode_utf16());
         units

@@ -284,11 +284,11 @@ fn edit_once<T>(
         .iter()
         .map(|target| read_existing(target))
         .collect::<Result<_>>()?;
-    let text = |old: &Option<Contents>| old.as_ref().map(|old| old.text.clone());
-    let texts: Vec<String> = old
-        .iter()
-        .map(|old| text(old).unwrap_or_default())
-        .collect();
+    // An encoding of none is that of a file that does not exist.
+    let (encodings, texts): (Vec<_>, Vec<_>) = old
+        .into_iter()
+        .map(|old| old.map_or_else(Default::default, |old| (Some(old.encoding), old.text)))
+        .unzip();
     let New {
         texts: new,
         ca_files,
@@ -297,12 +297,16 @@ fn edit_once<T>(
     ca_files.iter().try_for_each(CaFiles::write)?;
     let changed: Vec<usize> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
     let prepared = in_parallel(&changed, |&i| {
-        let encoding = old[i].as_ref().map_or(Encoding::Utf8, |old| old.encoding);
-        let bytes = encoding.encode(&new[i]);
+        let bytes = encodings[i].unwrap_or(Encoding::Utf8).encode(&new[i]);
         Replacement::prepare(&targets[i], &bytes)
     });
     let prepared: Vec<Replacement<'_>> = prepared.into_iter().collect::<Result<_>>()?;
-    let is_old = |&i: &usize| read_existing(&targets[i]).is_ok_and(|now| now == old[i]);
+    let is_old = |&i: &usize| {
+        read_existing(&targets[i]).is_ok_and(|now| match now {
+            Some(now) => encodings[i] == Some(now.encoding) && now.text == texts[i],
+            None => encodings[i].is_none(),
+        })
+    };
     if !changed.iter().all(is_old) || !lock.is_held() {
         return Ok(Edited::Interfered);
     }
@@ -311,7 +315,7 @@ fn edit_once<T>(
     directories.into_iter().for_each(sync_directory);
     committed?;
     ca_files.iter().for_each(CaFiles::remove_unnamed);
-    let were_there = changed.iter().any(|&i| old[i].is_some());
+    let were_there = changed.iter().any(|&i| encodings[i].is_some());
     Ok(match changed.is_empty() {
         true => Edited::Unchanged(kept),
         false => Edited::Written {

@@ -1,6 +1,6 @@
 //! The real kubectl reads and rewrites what `merge` writes.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, sync::Arc};
 
 use kubectl_aad::internals::{
     Action, Cluster, ClusterRun, Coverage, Document, Entries, Planned, State,
@@ -52,7 +52,7 @@ fn clusters() -> Vec<ClusterRun> {
             }})),
             token_args: None,
         };
-        ClusterRun::new(cluster, State::Converted(Box::new(entries)))
+        ClusterRun::new(cluster, State::Converted(Arc::new(entries)))
     };
     NAMES.iter().map(|name| run(name)).collect()
 }

@@ -124,7 +124,7 @@ fn utf_16_is_read_and_stays_what_it_is() {
         update(&path, append).expect("written");
         assert_eq!(
             fs::read(&path).expect("there"),
-            encoding.encode("a: ü🚀\r\nx")
+            *encoding.encode("a: ü🚀\r\nx")
         );
     }
     // Without a mark, cut in the middle, and half a surrogate pair.

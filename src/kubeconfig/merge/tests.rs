@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 fn name(name: &str, group: &str, subscription: &str) -> Cluster {
     Cluster {
@@ -28,7 +28,7 @@ fn import(cluster: &Cluster) -> ClusterRun {
         user: user.as_object().expect("a map").clone(),
         token_args: None,
     };
-    ClusterRun::new(cluster.clone(), State::Converted(Box::new(entries)))
+    ClusterRun::new(cluster.clone(), State::Converted(Arc::new(entries)))
 }
 
 fn imports(clusters: &[Cluster]) -> Vec<ClusterRun> {
@@ -37,7 +37,7 @@ fn imports(clusters: &[Cluster]) -> Vec<ClusterRun> {
 
 fn entries(run: &mut ClusterRun) -> &mut Entries {
     match &mut run.state {
-        State::Converted(entries) => entries,
+        State::Converted(entries) => Arc::make_mut(entries),
         state => panic!("{state:?}"),
     }
 }

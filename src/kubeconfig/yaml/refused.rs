@@ -10,7 +10,11 @@ use super::{
 /// Checks for characters that go-yaml refuses, and for line breaks that only YAML 1.1 has.
 pub(super) fn check_characters(text: &str) -> Result<(), YamlError> {
     let refused = |line, reason| Err(YamlError::Unsupported { line, reason });
-    for (i, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
+    let text_to_check = match is_ordinary(text) {
+        true => "",
+        false => text.trim_start_matches('\u{feff}'),
+    };
+    for (i, line) in text_to_check.split('\n').enumerate() {
         for c in line
             .chars()
             .filter(|&c| !matches!(c, ' '..='~' | '\t' | '\r'))
@@ -37,6 +41,18 @@ pub(super) fn check_characters(text: &str) -> Result<(), YamlError> {
         }
     }
     Ok(())
+}
+
+/// Whether a text is printable ASCII and line breaks, as nearly all kubeconfigs are.
+fn is_ordinary(text: &str) -> bool {
+    let is_ordinary = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    // Without a branch for each byte, several are compared at once.
+    let mut chunks = text.as_bytes().chunks(64);
+    chunks.all(|chunk| {
+        chunk
+            .iter()
+            .fold(true, |all, &byte| all & is_ordinary(byte))
+    })
 }
 
 /// Why kubectl refuses a scalar, or reads it differently. `written` is the scalar in the text.

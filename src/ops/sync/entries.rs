@@ -1,5 +1,7 @@
 //! Converts a cluster's user kubeconfig to entries of ours.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -56,7 +58,7 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
         Err(failure) => return State::Failed(failure),
     };
     match entries(answer.expose().as_bytes(), cluster, request) {
-        Ok(Some(entries)) => State::Converted(Box::new(entries)),
+        Ok(Some(entries)) => State::Converted(Arc::new(entries)),
         Ok(None) => State::Skipped(Skip::LocalAccount),
         Err(failure) => State::Failed(failure),
     }

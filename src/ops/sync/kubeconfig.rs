@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -168,7 +169,7 @@ impl<'a> Kubeconfig<'a> {
                 directory.check()?;
                 directories.insert(kubeconfig, directory);
             }
-            contents.extend(directories[kubeconfig].move_out(&mut entries.cluster));
+            contents.extend(directories[kubeconfig].move_out(&mut Arc::make_mut(entries).cluster));
         }
         Ok((Cow::Owned(clusters), contents))
     }

@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use super::{super::TargetFiles, *};
 use crate::{
@@ -30,7 +30,7 @@ fn converted(name: &str) -> ClusterRun {
         user: object(json!({"exec": {"command": "kubectl-aad", "args": ["get-token"]}})),
         token_args: None,
     };
-    ClusterRun::new(cluster, State::Converted(Box::new(entries)))
+    ClusterRun::new(cluster, State::Converted(Arc::new(entries)))
 }
 
 fn whole() -> Coverage {
