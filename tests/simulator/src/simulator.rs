@@ -218,12 +218,13 @@ impl Simulator {
 
     /// Makes Resource Graph answer from the fleet as it is now, whatever changes later.
     pub fn freeze_graph(&self) {
-        self.state.graph().snapshot = Some(Arc::new(self.fleet()));
+        let now = self.fleet();
+        self.state.graph().set_snapshot(Some(now));
     }
 
     /// Lets Resource Graph see the fleet as it is.
     pub fn thaw_graph(&self) {
-        self.state.graph().snapshot = None;
+        self.state.graph().set_snapshot(None);
     }
 
     /// Changes the settings.

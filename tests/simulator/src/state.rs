@@ -16,6 +16,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +44,8 @@ pub(crate) struct MachineSecrets {
 
 pub(crate) struct State {
     fleet: RwLock<Fleet>,
+    /// How often the fleet was opened for changes.
+    fleet_version: AtomicU64,
     /// Where each cluster of the fleet is, by its id in lower case; made when first asked for.
     places: Mutex<Option<HashMap<String, usize>>>,
     settings: Mutex<Settings>,
@@ -65,6 +68,7 @@ impl State {
     pub(crate) fn new(fleet: Fleet, ca: Authority, addresses: Addresses) -> Self {
         State {
             fleet: RwLock::new(fleet),
+            fleet_version: AtomicU64::default(),
             places: Mutex::default(),
             settings: Mutex::default(),
             levels: Mutex::default(),
@@ -94,7 +98,13 @@ impl State {
     pub(crate) fn fleet_mut(&self) -> RwLockWriteGuard<'_, Fleet> {
         let fleet = self.fleet.write().expect(POISON);
         *self.places.lock().expect(POISON) = None;
+        self.fleet_version.fetch_add(1, Ordering::SeqCst);
         fleet
+    }
+
+    /// A number that changes when the fleet does.
+    pub(crate) fn fleet_version(&self) -> u64 {
+        self.fleet_version.load(Ordering::SeqCst)
     }
 
     /// A copy of the cluster with this ARM id, in any case.

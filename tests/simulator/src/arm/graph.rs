@@ -3,40 +3,78 @@
 //! Documented: pages, quotas and what is left out without a word. The error bodies are those that
 //! people have reported. Not known: whether rows have a cluster's eTag (see [`GraphSettings`]).
 
+mod ask;
 mod evaluate;
 mod lexer;
+mod page;
 mod query;
 mod quota;
 mod tables;
 
-pub(crate) use quota::Quotas;
-
 use super::{Caller, error};
 use crate::fleet::{Fleet, Subscription};
 use crate::http::{Reply, Request};
-use crate::jws::{base64_lenient, base64url, hex, sha256};
 use crate::settings::GraphSettings;
 use crate::state::State;
+use ask::Ask;
 use evaluate::{SemanticError, Table};
 use query::SyntaxError;
-use serde_json::{Map, Value, json};
+use quota::Quotas;
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tables::Visible;
 
 /// The most rows of a page, and the most subscriptions of a request.
 const MOST: u64 = 1000;
-/// Rows of a page whose size the request does not say.
-const DEFAULT_PAGE: u64 = 100;
 /// The most tables that `union` and `join` may add to a query.
 const MOST_TABLES: usize = 3;
+
+/// Queries whose rows are kept for their next page.
+const KEPT: usize = 8;
 
 /// What Resource Graph keeps between queries.
 #[derive(Default)]
 pub(crate) struct Graph {
     quotas: Quotas,
-    /// The fleet as it was before changes that Resource Graph does not know yet.
-    pub(crate) snapshot: Option<Arc<Fleet>>,
+    snapshot: Option<Arc<Fleet>>,
+    kept: Vec<(Key, Arc<Found>)>,
+}
+
+/// All that the rows of a query depend on.
+#[derive(PartialEq)]
+struct Key {
+    user: String,
+    query: String,
+    subscriptions: Vec<String>,
+    settings: GraphSettings,
+    version: u64,
+}
+
+/// The rows of a query, and whether there are more subscriptions than one query reaches.
+struct Found {
+    table: Table,
+    limited: bool,
+}
+
+impl Graph {
+    /// Answers from a fleet as it was, or from what is there now.
+    pub(crate) fn set_snapshot(&mut self, fleet: Option<Fleet>) {
+        self.snapshot = fleet.map(Arc::new);
+        self.kept.clear();
+    }
+
+    fn found(&self, key: &Key) -> Option<Arc<Found>> {
+        let (_, found) = self.kept.iter().find(|(kept, _)| kept == key)?;
+        Some(found.clone())
+    }
+
+    fn keep(&mut self, key: Key, found: Arc<Found>) {
+        if self.kept.len() == KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((key, found));
+    }
 }
 
 pub(super) fn query(state: &State, caller: &Caller, request: &Request) -> Result<Reply, Reply> {
@@ -58,7 +96,7 @@ pub(super) fn query(state: &State, caller: &Caller, request: &Request) -> Result
             "Encountered internal server error.",
         ));
     }
-    let user = format!("{} {}", caller.tenant(), caller.token.claim("oid"));
+    let user = user_of(caller);
     let limit = settings.quota.unwrap_or(u32::MAX);
     let left = state.graph().quotas.count(&user, state.now(), limit);
     let reply = if left.queries.is_none() {
@@ -139,106 +177,6 @@ impl From<SemanticError> for Reply {
     }
 }
 
-/// What a request asks for.
-struct Ask {
-    query: String,
-    subscriptions: Vec<String>,
-    top: usize,
-    skip: usize,
-    is_table: bool,
-}
-
-impl Ask {
-    fn of(request: &Request) -> Result<Ask, Reply> {
-        let body: Value = serde_json::from_slice(&request.body).map_err(|_| {
-            bad_request(
-                "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized.",
-            )
-        })?;
-        let query = body["query"].as_str().unwrap_or_default().to_owned();
-        if query.trim().is_empty() {
-            return Err(bad_request("EmptyQuery", "Query cannot be empty."));
-        }
-        let options = &body["options"];
-        let number = |name: &str, default: u64| match &options[name] {
-            Value::Null => Ok(default),
-            value => value.as_u64().ok_or_else(|| {
-                bad_request(
-                    "InvalidPagingOption",
-                    format!("{name} is not a whole number."),
-                )
-            }),
-        };
-        let top = number("$top", DEFAULT_PAGE)?;
-        if !(1..=MOST).contains(&top) {
-            return Err(bad_request(
-                "InvalidPagingOption",
-                format!("$top must be from 1 to {MOST}."),
-            ));
-        }
-        let skip = match options["$skipToken"].as_str() {
-            Some(token) => offset(token, &query)?,
-            None => number("$skip", 0)?,
-        };
-        let is_table = match options["resultFormat"].as_str() {
-            None => false,
-            Some(format) if format.eq_ignore_ascii_case("objectArray") => false,
-            Some(format) if format.eq_ignore_ascii_case("table") => true,
-            Some(_) => {
-                return Err(bad_request(
-                    "InvalidResultFormat",
-                    "resultFormat is objectArray or table.",
-                ));
-            }
-        };
-        let subscriptions: Vec<String> = body["subscriptions"]
-            .as_array()
-            .map(|list| {
-                list.iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_lowercase)
-                    .collect()
-            })
-            .unwrap_or_default();
-        if subscriptions.len() as u64 > MOST {
-            return Err(bad_request(
-                "TooManySubscriptions",
-                format!("A request names at most {MOST} subscriptions."),
-            ));
-        }
-        Ok(Ask {
-            query,
-            subscriptions,
-            top: top as usize,
-            skip: skip as usize,
-            is_table,
-        })
-    }
-}
-
-/// A token that continues this query at a row.
-fn skip_token(offset: usize, query: &str) -> String {
-    base64url(format!("{offset}:{}", hex(&sha256(query.as_bytes()))).as_bytes())
-}
-
-fn offset(token: &str, query: &str) -> Result<u64, Reply> {
-    base64_lenient(token)
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| {
-            text.split_once(':')
-                .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        })
-        .filter(|(_, digest)| *digest == hex(&sha256(query.as_bytes())))
-        .and_then(|(offset, _)| offset.parse().ok())
-        .ok_or_else(|| {
-            bad_request(
-                "InvalidSkipToken",
-                "The $skipToken is invalid for this query.",
-            )
-        })
-}
-
 fn answer(
     state: &State,
     settings: &GraphSettings,
@@ -253,18 +191,23 @@ fn answer(
             "message": format!("At most {MOST_TABLES} tables can be joined."),
         })));
     }
-    let snapshot = state.graph().snapshot.clone();
-    let now;
-    let fleet: &Fleet = match &snapshot {
-        Some(before) => before,
+    let key = Key {
+        user: user_of(caller),
+        query: ask.query.clone(),
+        subscriptions: ask.subscriptions.clone(),
+        settings: settings.clone(),
+        version: state.fleet_version(),
+    };
+    let known = state.graph().found(&key);
+    let found = match known {
+        Some(found) => found,
         None => {
-            now = state.fleet();
-            &now
+            let found = Arc::new(find(state, settings, caller, &ask, &parsed)?);
+            state.graph().keep(key, found.clone());
+            found
         }
     };
-    let (visible, limited) = visible(fleet, settings, caller, &ask)?;
-    let table = evaluate::run(&parsed, &|name| visible.table(name, settings))?;
-    let reply = Reply::json(200, &page(settings, &ask, &table));
+    let reply = Reply::json(200, &page::page(settings, &ask, &found.table));
     if reply.body.len() > settings.largest_reply {
         return Err(bad_request(
             "ResponsePayloadTooLarge",
@@ -275,11 +218,37 @@ fn answer(
             ),
         ));
     }
-    Ok(if limited {
+    Ok(if found.limited {
         reply.header("x-ms-tenant-subscription-limit-hit", "true")
     } else {
         reply
     })
+}
+
+/// The rows of a query, of which each request is given a page.
+fn find(
+    state: &State,
+    settings: &GraphSettings,
+    caller: &Caller,
+    ask: &Ask,
+    query: &query::Query,
+) -> Result<Found, Reply> {
+    let snapshot = state.graph().snapshot.clone();
+    let now;
+    let fleet: &Fleet = match &snapshot {
+        Some(before) => before,
+        None => {
+            now = state.fleet();
+            &now
+        }
+    };
+    let (visible, limited) = visible(fleet, settings, caller, ask)?;
+    let table = evaluate::run(query, &|name| visible.table(name, settings))?;
+    Ok(Found { table, limited })
+}
+
+fn user_of(caller: &Caller) -> String {
+    format!("{} {}", caller.tenant(), caller.token.claim("oid"))
 }
 
 /// How many tables `union` and `join` add.
@@ -336,52 +305,4 @@ fn visible<'a>(
         },
         limited,
     ))
-}
-
-fn page(settings: &GraphSettings, ask: &Ask, table: &Table) -> Value {
-    let total = table.rows.len();
-    let start = ask.skip.min(total);
-    let end = start.saturating_add(ask.top.min(settings.page)).min(total);
-    let has_id = table.columns.iter().any(|column| column == "id");
-    let truncated = end < total && (settings.truncated || !has_id);
-    let rows = &table.rows[start..end];
-    let mut body = json!({
-        "totalRecords": total, "count": rows.len(), "resultTruncated": truncated.to_string(), "facets": [],
-        "data": if ask.is_table { table_data(table, rows) } else { object_data(table, rows) },
-    });
-    if end < total && !truncated {
-        body["$skipToken"] = skip_token(end, &ask.query).into();
-    }
-    body
-}
-
-fn object_data(table: &Table, rows: &[Vec<Value>]) -> Value {
-    let object = |row: &Vec<Value>| -> Value {
-        let pairs = table.columns.iter().cloned().zip(row.iter().cloned());
-        pairs.collect::<Map<String, Value>>().into()
-    };
-    rows.iter().map(object).collect()
-}
-
-fn table_data(table: &Table, rows: &[Vec<Value>]) -> Value {
-    let kind = |at: usize| {
-        let first = table
-            .rows
-            .iter()
-            .map(|row| &row[at])
-            .find(|value| !value.is_null());
-        match first {
-            Some(Value::Object(_) | Value::Array(_)) => "object",
-            Some(Value::Number(_)) => "integer",
-            Some(Value::Bool(_)) => "boolean",
-            _ => "string",
-        }
-    };
-    let columns: Vec<Value> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, name)| json!({ "name": name, "type": kind(at) }))
-        .collect();
-    json!({ "columns": columns, "rows": rows })
 }

@@ -6,7 +6,6 @@ use crate::http::{Reply, Request};
 use crate::settings::GraphSettings;
 use crate::state::State;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// Every cluster, with what distinguishes it from one made again.
 pub(super) fn list(fleet: &Fleet) -> Reply {
@@ -123,8 +122,11 @@ pub(super) fn graph(state: &State, request: &Request) -> Reply {
         settings.page = page;
     }
     match flag(request, "frozen") {
-        Ok(Some(true)) => state.graph().snapshot = Some(Arc::new(state.fleet().clone())),
-        Ok(Some(false)) => state.graph().snapshot = None,
+        Ok(Some(true)) => {
+            let now = state.fleet().clone();
+            state.graph().set_snapshot(Some(now));
+        }
+        Ok(Some(false)) => state.graph().set_snapshot(None),
         Ok(None) => {}
         Err(refusal) => return refusal,
     }

@@ -189,8 +189,12 @@ fn order(table: Table, keys: &[(Expr, bool)]) -> Result<Table> {
 }
 
 fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => a
+            .as_f64()
+            .partial_cmp(&b.as_f64())
+            .unwrap_or(Ordering::Equal),
         _ => text(a).cmp(&text(b)),
     }
 }
@@ -236,6 +240,18 @@ fn check(expr: &Expr, columns: &[String]) -> Result<()> {
     }
 }
 
+/// What a row has of a column or of a field in one.
+fn stored<'a>(expr: &Expr, columns: &[String], row: &'a [Value]) -> Option<&'a Value> {
+    match expr {
+        Expr::Column(name) => {
+            let at = columns.iter().position(|column| column == name)?;
+            row.get(at)
+        }
+        Expr::Field(from, name) => stored(from, columns, row)?.get(name),
+        _ => None,
+    }
+}
+
 /// The value of an expression that [`check`] has passed.
 fn value(expr: &Expr, columns: &[String], row: &[Value]) -> Value {
     let of = |expr: &Expr| value(expr, columns, row);
@@ -243,11 +259,9 @@ fn value(expr: &Expr, columns: &[String], row: &[Value]) -> Value {
         Expr::Text(text) => text.clone().into(),
         Expr::Number(number) => (*number).into(),
         Expr::Boolean(boolean) => (*boolean).into(),
-        Expr::Column(name) => columns
-            .iter()
-            .position(|column| column == name)
-            .map_or(Value::Null, |at| row[at].clone()),
-        Expr::Field(from, name) => of(from).get_mut(name).map(Value::take).unwrap_or_default(),
+        Expr::Column(_) | Expr::Field(..) => {
+            stored(expr, columns, row).cloned().unwrap_or_default()
+        }
         Expr::Call(name, arguments) => call(name, arguments.iter().map(of).collect()),
         Expr::In(from, ignores_case, list) => {
             let from = of(from);
