@@ -42,6 +42,8 @@ pub(crate) struct Discovery<'a> {
     /// Every subscription, searched or not.
     known: Vec<Subscription>,
     searched: Vec<Searched>,
+    /// The clusters that exist as far as is known, by ARM id in lower case.
+    expected: HashSet<String>,
     /// What else went wrong.
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
@@ -63,9 +65,16 @@ impl<'a> Discovery<'a> {
             tenants: Vec::new(),
             known: Vec::new(),
             searched: Vec::new(),
+            expected: HashSet::new(),
             failures: Vec::new(),
             pending: None,
         }
+    }
+
+    /// Lists a subscription in which Resource Graph does not show one of these clusters, by ARM id in lower case: only a
+    /// list tells whether it is gone.
+    pub(crate) fn expecting(self, expected: HashSet<String>) -> Self {
+        Self { expected, ..self }
     }
 
     /// The clusters of the next round, in ARM's order; none after the last round.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     azure::{Arm, managed_clusters},
     error::{Failure, Result},
-    fleet::{Cluster, ClusterId, ClusterRun, Coverage, Findings, State},
+    fleet::{Cluster, ClusterId, ClusterRun, Coverage, DiscoveryMode, Findings, State},
     secret::Secret,
 };
 
@@ -86,6 +86,9 @@ pub(crate) async fn sync(
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
+    if fleet.scope.discovery == DiscoveryMode::Auto {
+        discovery = discovery.expecting(target.known_clusters());
+    }
     let mut clusters = Vec::new();
     let all_found = tokio::select! {
         done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done.map(|()| true)?,

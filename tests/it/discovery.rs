@@ -518,24 +518,55 @@ fn a_search_without_a_subscription_says_what_to_check_in_each_mode() {
 }
 
 #[test]
-fn resource_graph_proves_no_cluster_gone() {
+fn only_a_list_proves_a_cluster_gone() {
     let azure = Azure::new(1, 12, 24);
     assert_eq!(
         azure.run("sync", "list", &[]).json(0)["summary"]["added"],
         24
     );
-    let gone = azure
+    azure
         .0
         .simulator
         .update(|fleet| fleet.clusters.pop().expect("a cluster"));
-    let gone_in = |mode: &str| {
-        let report = azure.run("sync", mode, &[]).json(0);
-        let gone = report["gone"].as_array().expect("gone contexts").clone();
-        gone.len()
-    };
-    assert_eq!(gone_in("graph"), 0);
-    assert_eq!(gone_in("list"), 1);
-    let _ = gone;
+    for (mode, gone, calls) in [
+        ("graph", 0, [1, 0, 0, 1]),
+        ("auto", 1, [1, 1, 1, 1]),
+        ("list", 1, [1, 1, 12, 0]),
+    ] {
+        azure.calls();
+        let report = azure.run("sync", mode, &["--dry-run"]).json(0);
+        let found = report["gone"].as_array().expect("gone contexts").len();
+        assert_eq!((found, azure.calls()), (gone, calls), "{mode}");
+    }
+}
+
+#[test]
+fn a_known_cluster_that_resource_graph_does_not_show_yet_is_listed() {
+    let azure = Azure::new(1, 12, 23);
+    let all = Fleet::generate(&FleetSpec {
+        subscriptions: 12,
+        clusters: 24,
+        ..FleetSpec::default()
+    });
+    azure.0.simulator.freeze_graph();
+    azure
+        .0
+        .simulator
+        .update(|fleet| fleet.clusters = all.clusters);
+    assert_eq!(
+        azure.run("sync", "auto", &[]).json(0)["summary"]["added"],
+        23
+    );
+    assert_eq!(
+        azure.run("sync", "list", &[]).json(0)["summary"]["added"],
+        1
+    );
+    azure.calls();
+    assert_eq!(
+        azure.run("sync", "auto", &[]).json(0)["summary"]["unchanged"],
+        24
+    );
+    assert_eq!(azure.calls(), [1, 1, 1, 1]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Searches subscriptions that ARM listed: each by a list of its clusters, or many by one query of Resource Graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, stream};
 
@@ -8,7 +8,7 @@ use super::Discovery;
 use crate::{
     azure::{STEPS_AT_ONCE, managed_clusters, resource_graph::SUBSCRIPTIONS_A_QUERY},
     error::Result,
-    fleet::{ClusterRun, DiscoveryMode, Subscription, Tenant},
+    fleet::{ClusterId, ClusterRun, DiscoveryMode, Subscription, Tenant},
     ops::observer::Event,
 };
 
@@ -63,7 +63,7 @@ impl Discovery<'_> {
     }
 
     /// Finds the clusters of a tenant's subscriptions by one query. Also returns the subscriptions that Resource Graph did
-    /// not show.
+    /// not show, or not with every expected cluster.
     async fn query(
         &self,
         subscriptions: Vec<Subscription>,
@@ -76,21 +76,34 @@ impl Discovery<'_> {
                 return (Vec::new(), subscriptions);
             }
         };
+        let missing = self.subscriptions_that_miss(shown.values().flatten());
         let mut found = Vec::new();
         let mut hidden = Vec::new();
         for subscription in subscriptions {
-            match shown.remove(&subscription.id) {
+            let clusters = shown.remove(&subscription.id);
+            match clusters.filter(|_| !missing.contains(&subscription.id)) {
                 Some(clusters) => found.push((self.found(subscription, &clusters), clusters)),
                 None => hidden.push(subscription),
             }
         }
         if !hidden.is_empty() {
             tracing::info!(
-                "{} subscriptions are listed: Resource Graph does not show them",
+                "{} subscriptions are listed: Resource Graph does not show them and all of their known clusters",
                 hidden.len()
             );
         }
         (found, hidden)
+    }
+
+    /// The ids of the subscriptions in which an expected cluster is not among these.
+    fn subscriptions_that_miss<'r>(
+        &self,
+        shown: impl Iterator<Item = &'r ClusterRun>,
+    ) -> HashSet<String> {
+        let shown: HashSet<String> = shown.map(|run| run.cluster.key()).collect();
+        let missing = self.expected.difference(&shown);
+        let of_subscription = missing.filter_map(|key| ClusterId::parse(key).ok());
+        of_subscription.map(|id| id.subscription_id).collect()
     }
 
     async fn list(&self, subscription: Subscription) -> (Searched, Vec<ClusterRun>) {

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,6 +17,7 @@ use crate::{
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
         merge::{Plan, TargetFiles, has_entries_of_ours, merge_named},
+        owner::ids_in,
     },
 };
 
@@ -133,6 +134,15 @@ impl<'a> Kubeconfig<'a> {
             findings,
             files: locked,
         })
+    }
+
+    /// The ARM ids, in lower case, of the clusters that the files name. A file that can't be read names none.
+    pub(super) fn known_clusters(&self) -> HashSet<String> {
+        let texts = self.paths.files.iter().map(|path| file::read(path));
+        let ids = texts
+            .flatten()
+            .flat_map(|text| ids_in(&text).collect::<Vec<_>>());
+        ids.collect()
     }
 
     fn target_files(&self, texts: &[String]) -> Result<TargetFiles> {

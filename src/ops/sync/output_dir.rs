@@ -81,6 +81,16 @@ impl<'a> OutputDir<'a> {
         self.directory.check_lock(Waiting { say, is_stopped })
     }
 
+    /// The ARM ids, in lower case, of the clusters that have files.
+    pub(super) fn known_clusters(&self) -> HashSet<String> {
+        let listing = self.directory.read().unwrap_or_default();
+        listing
+            .by_cluster()
+            .into_keys()
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Merges each converted cluster into its files, under their locks and the directory's, or plans it for a dry run.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! What a sync writes: the kubeconfig, or a directory of kubeconfigs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
     SyncRequest,
@@ -62,6 +65,14 @@ impl<'a> Target<'a> {
                 Self::Directory(directory)
             }
         })
+    }
+
+    /// The ARM ids, in lower case, of the clusters that the files have from earlier runs, and perhaps of others.
+    pub(super) fn known_clusters(&self) -> HashSet<String> {
+        match self {
+            Self::Kubeconfig(kubeconfig) => kubeconfig.known_clusters(),
+            Self::Directory(directory) => directory.known_clusters(),
+        }
     }
 
     /// Writes the converted clusters, or plans it for a dry run.
