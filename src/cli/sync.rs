@@ -139,7 +139,7 @@ fn output_dir_flags(command: Command) -> Command {
                 .long("output-dir")
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
-                .conflicts_with_all(["kubeconfig", "ca-files"])
+                .conflicts_with("kubeconfig")
                 .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, instead"),
         )
         .arg(

@@ -61,6 +61,14 @@ impl CaDirectory {
         Self { path, shown }
     }
 
+    /// The directory in a directory of kubeconfigs, which all of them share.
+    pub(crate) fn within(directory: &Path) -> Self {
+        Self {
+            path: directory.join(DIRECTORY),
+            shown: PathBuf::from(DIRECTORY),
+        }
+    }
+
     /// Makes a cluster name a file instead of holding its certificate authority. Returns the file's name and content;
     /// none, and no change, for a cluster that holds none, and in a directory that is not UTF-8 as a kubeconfig is.
     pub(crate) fn move_out(&self, cluster: &mut Map<String, Value>) -> Option<(String, Vec<u8>)> {
@@ -90,13 +98,31 @@ impl CaDirectory {
     }
 }
 
-/// The files of one kubeconfig.
+impl CaFiles {
+    /// The files that a run writes for all kubeconfigs of a directory.
+    pub(crate) fn shared(directory: CaDirectory, contents: Contents) -> Self {
+        Self {
+            directory: directory.path,
+            contents,
+            named: BTreeSet::new(),
+        }
+    }
+
+    /// Adds the files that the text of a kubeconfig names, whoever wrote it.
+    pub(super) fn keep_named(&mut self, text: &str) {
+        let words = text.split(|c: char| c.is_whitespace() || "/\\\"'".contains(c));
+        let names = words.filter(|word| has_our_form(word));
+        self.named.extend(names.map(str::to_owned));
+    }
+}
+
+/// The files of one kubeconfig, or of all in a directory.
 #[derive(Debug)]
 pub(crate) struct CaFiles {
     directory: PathBuf,
     /// Those to be there before the kubeconfig is written.
     contents: Contents,
-    /// All that the kubeconfig names.
+    /// All that kubeconfigs name.
     named: BTreeSet<String>,
 }
 

@@ -11,6 +11,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    ca_files::CaFiles,
     document::{Document, Section},
     error::elsewhere_is_a_directory,
     file::{self, acquire, make_parent, may_make_files},
@@ -210,6 +211,32 @@ impl Directory {
             true => Ok(()),
             false => acquire(&files, &files, waiting).map(drop),
         }
+    }
+
+    /// Writes the certificate authorities that kubeconfigs will name, under the directory's lock.
+    ///
+    /// # Errors
+    /// As [`CaFiles::write`].
+    pub(crate) fn write_authorities(&self, files: &CaFiles, _: &DirectoryLock) -> Result<()> {
+        files.write()
+    }
+
+    /// Removes the certificate authorities that no kubeconfig in the directory names any more, under its lock.
+    pub(crate) fn remove_authorities(&self, mut files: CaFiles, _: &DirectoryLock) {
+        if !files.exist() {
+            return;
+        }
+        let paths = self.entries().unwrap_or_default().into_iter();
+        let paths: Vec<_> = paths.map(|entry| entry.path()).collect();
+        let paths: Vec<_> = paths.into_iter().filter(|path| path.is_file()).collect();
+        for text in in_parallel(&paths, |path| file::read(path)) {
+            match text {
+                Ok(text) => files.keep_named(&text),
+                // It may name any.
+                Err(_) => return,
+            }
+        }
+        files.remove_unnamed();
     }
 
     /// As [`Directory::lock`], for a check before anybody signs in.

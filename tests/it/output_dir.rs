@@ -589,3 +589,44 @@ fn flags_that_make_no_sense_together_are_refused() {
         ("one\n", "")
     );
 }
+
+#[test]
+fn certificate_authorities_are_in_files_that_all_kubeconfigs_share_while_the_flag_is_given() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let test_env = with_clusters(&[("one", "rg"), ("two", "rg"), ("three", "rg")]);
+    test_env.sync_to_dir(&["--no-warm"]);
+    let inline = state(&test_env);
+    let (report, _) = test_env.sync_to_dir(&["--ca-files"]);
+    assert_eq!(report["summary"]["updated"], 3);
+    let authorities = names(&test_env.in_dir(".aad-ca"));
+    // The simulator's clusters have the same one.
+    assert_eq!(authorities.len(), 1, "{authorities:?}");
+    let named = format!("certificate-authority: \".aad-ca/{}\"\n", authorities[0]);
+    for name in ["one", "two", "three"] {
+        let file = test_env.in_dir(&format!("{name}.yaml"));
+        assert!(text(&file).contains(&named), "{}", text(&file));
+        let mut command = test_env.program(&kubectl);
+        let spaces = run(command.arg("--kubeconfig").arg(&file).args(["get", "ns"]));
+        assert!(spaces.stdout.contains("kube-system"), "{}", spaces.stderr);
+    }
+    let before = state(&test_env);
+    test_env.sync_to_dir(&["--ca-files"]);
+    assert_eq!(state(&test_env), before);
+
+    // A copy that somebody made needs the file, whether a sync knows it or not.
+    fs::write(test_env.in_dir("copy"), &named).expect("written");
+    test_env.sync_to_dir(&["--no-warm"]);
+    assert_eq!(names(&test_env.in_dir(".aad-ca")), authorities);
+    fs::remove_file(test_env.in_dir("copy")).expect("ours");
+    test_env.sync_to_dir(&["--no-warm"]);
+    let lines = |state: &[(String, u64, String)]| -> Vec<(String, BTreeSet<String>)> {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect();
+        let files = state
+            .iter()
+            .map(|(name, _, text)| (name.clone(), lines(text)));
+        files.collect()
+    };
+    assert_eq!(lines(&state(&test_env)), lines(&inline));
+}

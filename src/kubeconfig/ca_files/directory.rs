@@ -81,10 +81,15 @@ impl CaFiles {
         Ok(())
     }
 
+    /// Whether the directory is there, and may be used.
+    pub(in crate::kubeconfig) fn exist(&self) -> bool {
+        exists(&self.directory).unwrap_or(false)
+    }
+
     /// Removes files of ours that the kubeconfig does not name any more, and unfinished ones of runs that were killed;
     /// then the directory, if it is empty. What can't be removed stays: nothing reads it.
     pub(in crate::kubeconfig) fn remove_unnamed(&self) {
-        if !exists(&self.directory).unwrap_or(false) {
+        if !self.exist() {
             return;
         }
         for entry in fs::read_dir(&self.directory)

@@ -5,11 +5,14 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
+    mem,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     super::observer::{Event, Observer},
+    SyncRequest,
     kubeconfig::{Written, plan},
 };
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     fleet::{Action, ClusterRun, ContextNames, Coverage, Findings, GoneContext, Planned, State},
     host::parallel::in_parallel,
     kubeconfig::{
-        Document, Waiting,
+        CaContents, CaDirectory, CaFiles, Document, Waiting,
         directory::{self, Directory, Listing, OwnFile},
         merge::TargetFiles,
     },
@@ -28,7 +31,7 @@ pub(super) struct OutputDir<'a> {
     directory: Directory,
     /// Whether the files of gone clusters are removed.
     prune: bool,
-    dry_run: bool,
+    request: &'a SyncRequest,
     observer: &'a dyn Observer,
 }
 
@@ -52,16 +55,16 @@ struct Merged {
 }
 
 impl<'a> OutputDir<'a> {
-    pub(super) fn open(
+    pub(super) fn new(
         path: &Path,
         prune: bool,
-        dry_run: bool,
+        request: &'a SyncRequest,
         observer: &'a dyn Observer,
     ) -> Self {
         Self {
             directory: Directory::new(path.to_owned()),
             prune,
-            dry_run,
+            request,
             observer,
         }
     }
@@ -71,9 +74,12 @@ impl<'a> OutputDir<'a> {
     /// # Errors
     /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
     pub(super) fn check(&self, is_stopped: &dyn Fn() -> bool) -> Result<()> {
-        self.directory.check(!self.dry_run)?;
+        self.directory.check(!self.request.dry_run)?;
         self.directory.read()?;
-        if self.dry_run {
+        if self.request.ca_files {
+            self.authorities().check()?;
+        }
+        if self.request.dry_run {
             return Ok(());
         }
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
@@ -105,43 +111,55 @@ impl<'a> OutputDir<'a> {
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
         let say = &say;
         let waiting = Waiting { say, is_stopped };
-        let is_written = !self.dry_run
-            && (self.directory.path().is_dir()
-                || clusters.iter().any(|run| run.entries().is_some()));
-        let _lock = match is_written {
+        let lock = match self.is_written(clusters) {
             true => Some(self.directory.lock(waiting)?),
             false => None,
         };
+        let (clusters, authorities) = self.move_authorities(clusters);
         let listing = self.directory.read()?;
-        let mut new = clusters.to_vec();
-        tell_contexts(&listing, &mut new);
-        let jobs = self.jobs(&listing, clusters);
+        let jobs = self.jobs(&listing, &clusters);
         let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
-        if is_written {
+        if let Some(lock) = &lock {
+            self.directory.write_authorities(&authorities, lock)?;
             write_changed(&jobs, &mut merged, waiting)?;
         }
-        for (job, merged) in jobs.iter().zip(merged) {
-            let state = match merged {
-                Ok(merged) => merged.run.state,
-                Err(why) => State::Failed(why),
-            };
-            let old = std::mem::replace(&mut new[job.at].state, State::Listed);
-            new[job.at].state = both(old, state);
-        }
+        let planned = planned(&clusters, &listing, &jobs, merged);
         let mut findings = Findings::default();
-        self.find_gone(&listing, &new, coverage, &mut findings);
-        if is_written {
+        self.find_gone(&listing, &planned, coverage, &mut findings);
+        if let Some(lock) = &lock {
             self.remove(&listing, &mut findings, waiting)?;
+            self.directory.remove_authorities(authorities, lock);
         }
-        suggest(&new, &mut findings);
+        suggest(&planned, &mut findings);
+        let written = lock.iter().map(|_| self.directory.path().to_owned());
         Ok(Written {
-            clusters: new,
+            clusters: planned,
             findings,
-            files: match is_written {
-                true => vec![self.directory.path().to_owned()],
-                false => Vec::new(),
-            },
+            files: written.collect(),
         })
+    }
+
+    /// Whether there is or will be a directory to change.
+    fn is_written(&self, clusters: &[ClusterRun]) -> bool {
+        let mut entries = clusters.iter().filter_map(ClusterRun::entries);
+        !self.request.dry_run && (self.directory.path().is_dir() || entries.next().is_some())
+    }
+
+    fn authorities(&self) -> CaDirectory {
+        CaDirectory::within(self.directory.path())
+    }
+
+    /// Moves the clusters' certificate authorities to files, if that is wanted. Also returns these files.
+    fn move_authorities(&self, clusters: &[ClusterRun]) -> (Vec<ClusterRun>, CaFiles) {
+        let mut clusters = clusters.to_vec();
+        let mut contents = CaContents::new();
+        let directory = self.authorities();
+        for run in clusters.iter_mut().filter(|_| self.request.ca_files) {
+            if let State::Converted(entries) = &mut run.state {
+                contents.extend(directory.move_out(&mut Arc::make_mut(entries).cluster));
+            }
+        }
+        (clusters, CaFiles::shared(directory, contents))
     }
 
     /// The files of the converted clusters: those that they have, else a new one each.
@@ -301,6 +319,26 @@ fn write_changed(
         }
     }
     Ok(())
+}
+
+/// The clusters with what is planned for them, or what failed.
+fn planned(
+    clusters: &[ClusterRun],
+    listing: &Listing,
+    jobs: &[Job<'_>],
+    merged: Vec<Result<Merged>>,
+) -> Vec<ClusterRun> {
+    let mut planned = clusters.to_vec();
+    tell_contexts(listing, &mut planned);
+    for (job, merged) in jobs.iter().zip(merged) {
+        let state = match merged {
+            Ok(merged) => merged.run.state,
+            Err(why) => State::Failed(why),
+        };
+        let before = mem::replace(&mut planned[job.at].state, State::Listed);
+        planned[job.at].state = both(before, state);
+    }
+    planned
 }
 
 /// Sets the known context of clusters, also of those that this run can't write.

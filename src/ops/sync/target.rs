@@ -60,7 +60,7 @@ impl<'a> Target<'a> {
                 Self::Kubeconfig(Kubeconfig::open(request, observer, is_stopped)?)
             }
             Destination::Directory { path, prune } => {
-                let directory = OutputDir::open(path, *prune, request.dry_run, observer);
+                let directory = OutputDir::new(path, *prune, request, observer);
                 directory.check(is_stopped)?;
                 Self::Directory(directory)
             }
