@@ -219,18 +219,15 @@ pub(crate) fn update_all<T>(
         let (written, kept) = match edit_once(&targets, &lock, &mut edit)? {
             Edited::Unchanged(kept) => return Ok(kept),
             Edited::Interfered => continue,
+            // Nobody can have read a file that was not there.
             Edited::Written {
-                texts,
+                were_there: false,
                 kept,
-                were_there,
-            } => {
-                // Nobody can have read a file that was not there.
-                if were_there {
-                    thread::sleep(HOLD_AFTER_WRITE);
-                }
-                (texts, kept)
-            }
+                ..
+            } if !contended => return Ok(kept),
+            Edited::Written { texts, kept, .. } => (texts, kept),
         };
+        thread::sleep(HOLD_AFTER_WRITE);
         drop(lock);
         let load = load_per_core().max(load);
         if !contended && load < BUSY {
