@@ -1,10 +1,11 @@
 //! Compares `kubectl-aad` with the real `az` and kubelogin, from a fleet to a token: the table of the README.
 //!
 //! `cargo bench --bench compared` (`AAD_BENCH_BINARY` names another build of ours). Needs `az`, `kubelogin` and
-//! `kubectl`, on the `PATH` or named by `AAD_PEER_AZ` and so on, and takes about two minutes.
+//! `kubectl`, on the `PATH` or named by `AAD_PEER_AZ` and so on, and takes about three minutes. `-- cold` makes only the
+//! second table.
 //!
-//! The simulator runs on the same machine and delays every ARM reply by 50 ms. Each side has a home directory
-//! in which a person is signed in to `az`. Runs alternate, so that other load slows both.
+//! The simulator runs on the same machine and delays every ARM reply by 50 ms, in the second table by 80 ms. Each side
+//! has a home directory in which a person is signed in to `az`. Runs alternate, so that other load slows both.
 
 use std::{
     env,
@@ -19,6 +20,9 @@ use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Simulator, peer};
 
 const CLUSTERS: usize = 30;
 const ARM_LATENCY: Duration = Duration::from_millis(50);
+/// The same for the second table: a small fleet, far away, whose names az has to find, too.
+const COLD_CLUSTERS: usize = 20;
+const COLD_LATENCY: Duration = Duration::from_millis(80);
 /// Pairs of runs for a row; the medians are shown.
 const SYNCS: usize = 3;
 const CALLS: usize = 15;
@@ -35,14 +39,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let built = env::var_os("AAD_BENCH_BINARY")
         .map_or_else(|| env!("CARGO_BIN_EXE_kubectl-aad").into(), PathBuf::from);
-    let cloud = Cloud::start()?;
-    let ours = Home::new(&cloud, &az, &kubectl, ("kubectl-aad", &built))?;
-    let theirs = Home::new(&cloud, &az, &kubectl, ("kubelogin", &kubelogin))?;
-
-    println!("| | kubectl-aad | az and kubelogin |\n| --- | --- | --- |");
-    first_contexts(&cloud, &ours, &theirs)?;
-    next_call(&cloud, &ours, &theirs)?;
-    all_at_once(&cloud, &ours, &theirs)
+    let homes = |cloud: &Cloud| -> Result<[Home; 2], Box<dyn Error>> {
+        Ok([
+            Home::new(cloud, &az, &kubectl, ("kubectl-aad", &built))?,
+            Home::new(cloud, &az, &kubectl, ("kubelogin", &kubelogin))?,
+        ])
+    };
+    if !env::args().any(|arg| arg == "cold") {
+        let cloud = Cloud::start(CLUSTERS, 4, ARM_LATENCY)?;
+        let [ours, theirs] = homes(&cloud)?;
+        println!("| | kubectl-aad | az and kubelogin |\n| --- | --- | --- |");
+        first_contexts(&cloud, &ours, &theirs)?;
+        next_call(&cloud, &ours, &theirs)?;
+        all_at_once(&cloud, &ours, &theirs)?;
+        println!();
+    }
+    let cloud = Cloud::start(COLD_CLUSTERS, 2, COLD_LATENCY)?;
+    let [ours, theirs] = homes(&cloud)?;
+    println!("| | kubectl-aad | az in a loop |\n| --- | --- | --- |");
+    cold_with_az(&cloud, &ours, &theirs)?;
+    cold_with_spn(&cloud, &ours, &theirs)
 }
 
 /// A simulated Azure with the clusters of one account.
@@ -53,10 +69,14 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn start() -> Result<Self, Box<dyn Error>> {
+    fn start(
+        clusters: usize,
+        subscriptions: usize,
+        latency: Duration,
+    ) -> Result<Self, Box<dyn Error>> {
         let fleet = Fleet::generate(&FleetSpec {
-            clusters: CLUSTERS,
-            subscriptions: 4,
+            clusters,
+            subscriptions,
             ..FleetSpec::default()
         });
         let person = fleet.users[0].upn.clone();
@@ -69,9 +89,10 @@ impl Cloud {
             Endpoint::Tenants,
             Endpoint::Subscriptions,
             Endpoint::ManagedClusters,
+            Endpoint::ResourceGraph,
             Endpoint::ListClusterUserCredential,
         ] {
-            let slow = Fault::on(endpoint).latency(ARM_LATENCY);
+            let slow = Fault::on(endpoint).latency(latency);
             simulator.faults().add(slow);
         }
         let directory = tempfile::tempdir()?;
@@ -108,9 +129,10 @@ impl Home {
         fs::copy(kubectl, bin.join("kubectl"))?;
         fs::copy(plugin.1, bin.join(plugin.0))?;
         let counting = format!(
-            "#!/bin/sh\necho >> '{}'\nexec '{}' \"$@\"\n",
-            home.path("az-starts").display(),
-            az.display()
+            "#!/bin/sh\nbegan=$(date +%s.%N)\n'{}' \"$@\"\ncode=$?\n\
+             echo \"$began $(date +%s.%N)\" >> '{}'\nexit $code\n",
+            az.display(),
+            home.path("az-starts").display()
         );
         // The copy gives the script the mode of a program.
         fs::copy(az, bin.join("az"))?;
@@ -162,27 +184,45 @@ impl Home {
 
     /// Runs it to its end, which must be a good one.
     fn run(&self, program: &str, words: &[&str]) -> Result<Duration, Box<dyn Error>> {
-        let start = Instant::now();
-        let output = self.command(program, words).output()?;
-        let took = start.elapsed();
-        if output.status.success() {
-            return Ok(took);
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("{program} {}: {said}", words.join(" ")).into())
+        timed(self.command(program, words))
     }
 
-    /// How often `az` was started since the last call.
-    fn az_starts(&self) -> usize {
+    /// How often `az` was started since the last call, and for how many seconds one of them ran.
+    fn az_starts(&self) -> (usize, f64) {
         let path = self.path("az-starts");
-        let starts = fs::read_to_string(&path).map_or(0, |text| text.lines().count());
+        let text = fs::read_to_string(&path).unwrap_or_default();
         let _ = fs::remove_file(path);
-        starts
+        let spans = text.lines().filter_map(|line| {
+            let (began, ended) = line.split_once(' ')?;
+            Some((began.parse::<f64>().ok()?, ended.parse::<f64>().ok()?))
+        });
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (mut until, mut seconds) = (0.0, 0.0);
+        for (began, ended) in &spans {
+            let began = began.max(until);
+            seconds += (ended - began).max(0.0);
+            until = ended.max(until);
+        }
+        (spans.len(), seconds)
     }
 
     fn forget(&self) {
         let _ = fs::remove_dir_all(self.path(".kube"));
     }
+}
+
+/// Runs a command to its end, which must be a good one.
+fn timed(mut command: Command) -> Result<Duration, Box<dyn Error>> {
+    let start = Instant::now();
+    let output = command.output()?;
+    let took = start.elapsed();
+    if output.status.success() {
+        return Ok(took);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let program = Path::new(command.get_program()).display();
+    Err(format!("`{program}` failed: {said}").into())
 }
 
 /// Contexts for all clusters, in a home without a kubeconfig.
@@ -233,7 +273,7 @@ fn next_call(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn Er
 
 /// kubectl on all clusters at once, with no token in any cache.
 fn all_at_once(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn Error>> {
-    let each = |home: &Home| -> Result<(Duration, usize), Box<dyn Error>> {
+    let each = |home: &Home| -> Result<(Duration, (usize, f64)), Box<dyn Error>> {
         home.az_starts();
         let start = Instant::now();
         let running = cloud.fleet.clusters.iter().map(|cluster| {
@@ -253,9 +293,9 @@ fn all_at_once(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn 
     let mut starts = (0, 0);
     for _ in 0..SYNCS {
         ours.run("kubectl-aad", &["cache", "clear"])?;
-        let (took, first) = each(ours)?;
+        let (took, (first, _)) = each(ours)?;
         own.push(took);
-        let (took, second) = each(theirs)?;
+        let (took, (second, _)) = each(theirs)?;
         others.push(took);
         starts = (first, second);
     }
@@ -267,6 +307,82 @@ fn all_at_once(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn 
         &starts,
     );
     Ok(())
+}
+
+/// Contexts for all clusters with the account of `az`, which ours starts, too.
+fn cold_with_az(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn Error>> {
+    let (mut own, mut others, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let mut starts = 0;
+    for _ in 0..SYNCS {
+        ours.forget();
+        ours.run("kubectl-aad", &["cache", "clear"])?;
+        ours.az_starts();
+        let took = ours.run("kubectl-aad", &["sync"])?;
+        let (count, seconds) = ours.az_starts();
+        starts = count;
+        beside.push(Duration::from_secs_f64(
+            (took.as_secs_f64() - seconds).max(0.0),
+        ));
+        own.push(took);
+        others.push(az_loop(cloud, theirs)?);
+    }
+    let beside = median(beside);
+    row(
+        &format!(
+            "{COLD_CLUSTERS} clusters with `azurecli`; `az` started {starts} times, {beside:.2} s beside it"
+        ),
+        own,
+        others,
+        "",
+    );
+    Ok(())
+}
+
+/// The same as an application.
+fn cold_with_spn(cloud: &Cloud, ours: &Home, theirs: &Home) -> Result<(), Box<dyn Error>> {
+    let application = &cloud.fleet.service_principals[0];
+    let (id, secret) = (&application.client_id, application.secret());
+    let tenant = &application.tenant_id;
+    let mut sign_in = vec!["login", "--service-principal", "-u", id, "-p", secret];
+    sign_in.extend(["--tenant", tenant]);
+    theirs.run("az", &sign_in)?;
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..SYNCS {
+        ours.forget();
+        ours.run("kubectl-aad", &["cache", "clear"])?;
+        let mut words = vec!["sync", "--login", "spn", "-e", "AzureStackCloud"];
+        words.extend(["--client-id", id, "--tenant-id", tenant]);
+        let mut command = ours.command("kubectl-aad", &words);
+        command.env("AZURE_CLIENT_SECRET", secret).env(
+            "AZURE_ENVIRONMENT_FILEPATH",
+            cloud.directory.path().join("cloud.json"),
+        );
+        own.push(timed(command)?);
+        others.push(az_loop(cloud, theirs)?);
+    }
+    row(
+        &format!("{COLD_CLUSTERS} clusters with `spn`"),
+        own,
+        others,
+        "",
+    );
+    Ok(())
+}
+
+/// Lists the clusters of each subscription with `az`, and gets the credentials of each.
+fn az_loop(cloud: &Cloud, home: &Home) -> Result<Duration, Box<dyn Error>> {
+    home.forget();
+    let mut took = home.run("az", &["account", "list"])?;
+    for subscription in &cloud.fleet.subscriptions {
+        took += home.run("az", &["aks", "list", "--subscription", &subscription.id])?;
+    }
+    for cluster in &cloud.fleet.clusters {
+        let mut words = vec!["aks", "get-credentials", "-g", &cluster.resource_group];
+        words.extend(["-n", &cluster.name]);
+        words.extend(["--subscription", &cluster.subscription_id]);
+        took += home.run("az", &words)?;
+    }
+    Ok(took)
 }
 
 fn row(what: &str, own: Vec<Duration>, others: Vec<Duration>, note: &str) {
