@@ -59,6 +59,8 @@ pub struct Failure {
     /// If the kind's own is too general.
     code: Option<Code>,
     brief: Option<String>,
+    /// When a limit allows what failed, in Unix seconds.
+    retry_at: Option<i64>,
 }
 
 impl Failure {
@@ -81,6 +83,7 @@ impl Failure {
             hint: None,
             code: None,
             brief: None,
+            retry_at: None,
         }
     }
 
@@ -129,6 +132,18 @@ impl Failure {
         let below = std::mem::replace(&mut self.message, message.into());
         self.causes.insert(0, below);
         self
+    }
+
+    /// Sets when a limit allows what failed, in Unix seconds: it was deferred until then.
+    #[must_use]
+    pub fn deferred_until(mut self, retry_at: i64) -> Self {
+        self.retry_at = Some(retry_at);
+        self.code(Code::Deferred)
+    }
+
+    /// When a limit allows it, if it was deferred.
+    pub fn retry_at(&self) -> Option<i64> {
+        self.retry_at
     }
 
     /// The same error of something else.

@@ -8,6 +8,7 @@ mod names;
 mod scope;
 mod subscription;
 
+pub(crate) use cluster::CREDENTIALS_LIMIT;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
 pub(crate) use cluster::{Change, EntraProfile};
 pub(crate) use file_names::{file_key, file_stem};

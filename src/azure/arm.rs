@@ -39,7 +39,7 @@ mod tenant_tokens;
 
 use challenge::claims_challenge;
 use concurrency::{Concurrency, Outcome};
-use rate_limiter::{Hold, RateLimiter, Ticket};
+use rate_limiter::{Hold, NotStarted, RateLimiter, Ticket};
 use tenant_tokens::{Reason, TenantToken, TenantTokens, tenant_of};
 
 pub(crate) use {rate_limiter::Bucket, tenant_tokens::Identity};
@@ -186,6 +186,17 @@ impl<'a> Arm<'a> {
             waits,
             answered: AtomicBool::new(false),
         })
+    }
+
+    /// The same client, whose calls wait for Azure's limits until this long after the program's start; by default for as
+    /// long as it takes.
+    pub(crate) fn waiting_for(mut self, limit: Option<Duration>) -> Self {
+        if let Some(limit) = limit {
+            let left = limit.saturating_sub(self.host.elapsed());
+            self.rate_limiter
+                .set_deadline(tokio::time::Instant::now() + left);
+        }
+        self
     }
 
     /// A URL below ARM's endpoint. What a segment contains is escaped.
@@ -355,6 +366,15 @@ impl<'a> Arm<'a> {
         let Attempt { ticket, sent, .. } = attempt;
         let retries = counts.of(attempt);
         let next = retries.next(policy, sent, self.host.now(), has_time_for);
+        let next = match next {
+            // It is deferred until then.
+            Next::NoTimeFor(wait) if attempt.is_throttled() && self.rate_limiter.defers() => {
+                Next::Retry(wait)
+            }
+            // The service may mean this call alone.
+            Next::NoTimeFor(_) => Next::Stop,
+            next => next,
+        };
         let Next::Retry(wait) = next else { return next };
         if attempt.is_throttled() {
             return match self.rate_limiter.throttled(call.bucket, *ticket, wait) {
@@ -393,7 +413,7 @@ impl<'a> Arm<'a> {
             .rate_limiter
             .admit(call.bucket, permit, |hold| self.held_up(call, hold))
             .await
-            .map_err(|why| why.with_message(format!("could not {}", call.doing)))?;
+            .map_err(|why| self.not_started(call, why))?;
         // Only now: waiting can take longer than a token is valid.
         let token = self.tokens.get(call.tenant).await?;
         let start = tokio::time::Instant::now();
@@ -407,6 +427,21 @@ impl<'a> Arm<'a> {
             token,
             sent,
         })
+    }
+
+    fn not_started(&self, call: Call<'_>, why: NotStarted) -> Failure {
+        let message = format!("could not {}", call.doing);
+        match why {
+            NotStarted::Hopeless(failure) => failure.with_message(message),
+            NotStarted::Deferred(wait) => {
+                let seconds = wait.as_secs_f64().ceil().max(1.0) as i64;
+                Failure::of(Kind::Network, message)
+                    .brief(format!("could not {}", call.brief))
+                    .because(call.bucket.sentence())
+                    .hint(format!("run again in {seconds} s"))
+                    .deferred_until(self.host.now() + seconds)
+            }
+        }
     }
 
     /// Waits because the service takes no more of such calls for this long.

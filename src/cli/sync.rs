@@ -1,6 +1,6 @@
 //! `kubectl aad sync`: brings the fleet into the kubeconfig.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use futures::FutureExt;
@@ -17,7 +17,7 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     fleet::Findings,
     host::{self, Host},
-    login::no_effect,
+    login::{duration, no_effect},
     ops::{
         fleet_request::FleetRequest,
         sync::{Destination, SyncRequest, sync},
@@ -53,7 +53,7 @@ its context becomes the current one.
 Tenants in which your account is a guest are searched with the same sign-in. If one requires more than that \
 or denies access, sync warns and continues; if you named it with --tenant-id, it is an error.
 
-Exit codes: 0 done, 1 nothing could be done, 2 usage error, 3 some clusters failed, \
+Exit codes: 0 done, 1 nothing could be done, 2 usage error, 3 some clusters failed or were deferred, \
 129, 130 or 143 interrupted: what was already fetched is written.";
 
 /// The command's flags.
@@ -112,13 +112,18 @@ fn own_flags(command: Command) -> Command {
                 .value_parser(application)
                 .help("Also accept this server application, besides AKS's and the one in a cluster's description (repeatable)"),
         )
+        .arg(wait_flag())
         .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
         .arg(
             switch("quiet", "Print only what failed")
                 .short('q')
                 .long_help("Print only what failed: no table, no progress, no counts; `-o json`, `yaml` and `name` print their result"),
         );
-    let command = help::under(help::SELECT, command, &["local-accounts"]);
+    under_headings(command)
+}
+
+fn under_headings(command: Command) -> Command {
+    let command = help::under(help::SELECT, command, &["local-accounts", "wait"]);
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
     let write = [
         "kubeconfig",
@@ -157,6 +162,31 @@ fn application(text: &str) -> Result<uuid::Uuid, &'static str> {
     text.parse()
         .map_err(|_| "give the application's id, a GUID")
 }
+
+fn wait_flag() -> Arg {
+    Arg::new("wait")
+                .long("wait")
+                .value_name("WHEN")
+                .value_parser(wait)
+                .default_value("always")
+                .hide_default_value(true)
+                .help("Wait for Azure's limits: always, never, or up to a time such as 5m (default: always)")
+                .long_help("Whether to wait for Azure's limits: always, never, or up to a time after the start, such as 90s or 5m. AKS allows 60 credential calls at once and 1 per second for each subscription and region. Clusters that are not waited for are reported as deferred with the time to run again, their contexts stay as they are, and the exit code is 3")
+}
+
+/// How long to wait for Azure's limits; none if for as long as it takes.
+fn wait(text: &str) -> Result<Wait, &'static str> {
+    let limit = match text {
+        "always" => None,
+        "never" => Some(Duration::ZERO),
+        time => Some(duration::parse(time).ok_or("give `always`, `never` or a time such as `5m`")?),
+    };
+    Ok(Wait(limit))
+}
+
+/// The value of `--wait`.
+#[derive(Debug, Clone, Copy)]
+struct Wait(Option<Duration>);
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
@@ -237,6 +267,7 @@ fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {
 fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
     let failed = document.summary.failed > 0 || incomplete;
     match (failed, document.summary.written()) {
+        _ if document.summary.deferred > 0 => EXIT_PARTIAL,
         (false, _) => EXIT_OK,
         (true, 0) => EXIT_FAILED,
         (true, _) => EXIT_PARTIAL,
@@ -268,6 +299,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             .collect(),
         fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
         dry_run: matches.get_flag("dry-run"),
+        wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),
         fleet,
     }
 }

@@ -29,6 +29,7 @@ macro_rules! codes {
 
 codes! {
     Canceled "canceled" "a person canceled the sign-in",
+    Deferred "deferred" "Azure's limits allow the call only later than `--wait` lets it wait",
     Deleting "deleting" "the cluster is being deleted",
     Forbidden "forbidden" "the server refused: a role, a consent or what conditional access demands is missing",
     Interrupted "interrupted" "the run was interrupted before the cluster was fetched",

@@ -119,6 +119,10 @@ pub enum State {
     Planned(Planned),
 }
 
+/// How many clusters' credentials AKS gives out.
+pub(crate) const CREDENTIALS_LIMIT: &str =
+    "AKS allows 60 credential calls at once and 1 per second for each subscription and region";
+
 /// Why a cluster gets no entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
@@ -127,6 +131,10 @@ pub enum Skip {
     /// ARM returns no kubeconfig for it.
     Stopped,
     Deleting,
+    /// AKS allows no more credential calls before this time, in Unix seconds, and the run waits for none.
+    Deferred {
+        retry_at: i64,
+    },
     /// The run ended before it was fetched.
     Interrupted,
 }
@@ -138,6 +146,7 @@ impl Skip {
             Self::LocalAccount => "it only has local accounts",
             Self::Stopped => "it is stopped and ARM returns no kubeconfig",
             Self::Deleting => "it is being deleted",
+            Self::Deferred { .. } => CREDENTIALS_LIMIT,
             Self::Interrupted => "not fetched before the interrupt",
         }
     }
@@ -149,7 +158,7 @@ impl Skip {
                 Some("to include clusters with local accounts, add `--local-accounts`")
             }
             Self::Stopped => Some("start stopped clusters with `az aks start`, then sync again"),
-            Self::Deleting | Self::Interrupted => None,
+            Self::Deleting | Self::Deferred { .. } | Self::Interrupted => None,
         }
     }
 
@@ -158,6 +167,7 @@ impl Skip {
             Self::LocalAccount => Code::LocalAccount,
             Self::Stopped => Code::Stopped,
             Self::Deleting => Code::Deleting,
+            Self::Deferred { .. } => Code::Deferred,
             Self::Interrupted => Code::Interrupted,
         }
     }

@@ -47,6 +47,9 @@ pub(crate) struct SyncRequest {
     /// Whether the clusters' tokens are fetched.
     pub(crate) fetch_tokens: bool,
     pub(crate) dry_run: bool,
+    /// How long after the program's start credential calls and listings may wait for Azure's limits; none if for as long as it
+    /// takes.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// What a sync did, or would do.
@@ -64,6 +67,8 @@ pub(crate) struct SyncReport {
     pub(crate) search: Search,
     /// From the program's start.
     pub(crate) elapsed: Duration,
+    /// When it ended, in Unix seconds.
+    pub(crate) ended_at: i64,
 }
 
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
@@ -84,7 +89,8 @@ pub(crate) async fn sync(
     let target = Target::open(request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
     let waits = observer.messages().waits;
-    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?
+        .waiting_for(request.wait);
     let mut discovery = Discovery::new(&arm, fleet, observer);
     if fleet.scope.discovery == DiscoveryMode::Auto {
         discovery = discovery.expecting(target.known_clusters());
@@ -132,6 +138,7 @@ pub(crate) async fn sync(
         interrupted: is_stopped(),
         search: discovery.summary(),
         elapsed: fleet.host.elapsed(),
+        ended_at: fleet.host.now(),
     })
 }
 

@@ -57,6 +57,7 @@ mod optional;
 mod other_user;
 #[cfg(unix)]
 mod output_dir;
+mod pacing;
 mod paths;
 #[cfg(target_os = "linux")]
 mod peers;

@@ -28,6 +28,8 @@ pub(super) use token_bucket::Ticket;
 #[derive(Debug, Default)]
 pub(super) struct RateLimiter {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
+    /// No call waits for longer; none if each waits for as long as it takes.
+    deadline: Option<Instant>,
 }
 
 /// The calls of one bucket.
@@ -37,6 +39,7 @@ struct Queue {
     /// Held by the call that starts next. It is fair: the others follow in their order.
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
+    deferred: AtomicUsize,
     given_up: OnceLock<Failure>,
 }
 
@@ -49,26 +52,42 @@ pub(super) enum Hold {
     Empty(Duration),
 }
 
+/// Why a call does not start.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// The service accepts it after this long, and the run does not wait until then.
+    Deferred(Duration),
+    /// The service accepts no calls of the bucket.
+    Hopeless(Failure),
+}
+
 impl RateLimiter {
+    /// Calls wait until this time at most.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Whether calls that would have to wait for long are deferred.
+    pub(super) fn defers(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     /// Waits until a call of this bucket may start and `permit` is given; no permit is held while the bucket is empty.
     /// `report` gets each wait, and what it returns lives as long as the wait lasts.
     ///
     /// # Errors
-    /// That of [`RateLimiter::give_up`].
+    /// If the bucket has no call before the deadline, and that of [`RateLimiter::give_up`].
     pub(super) async fn admit<P, W>(
         &self,
         bucket: &Bucket,
         permit: impl AsyncFn() -> P,
         report: impl Fn(Hold) -> W,
-    ) -> Result<(Ticket, P)> {
+    ) -> Result<(Ticket, P), NotStarted> {
         let queue = self.queue(bucket);
         let _waiting = Counted::new(&queue.waiting);
         let _turn = queue.turn.lock().await;
         loop {
-            queue.until_ready(&report).await;
-            if let Some(why) = queue.given_up.get() {
-                return Err(why.clone());
-            }
+            queue.until_ready(self.deadline, &report).await?;
             let permit = permit().await;
             // The bucket may have run out while this call waited for its permit.
             if let Some(ticket) = queue.with(|state| state.take(Instant::now())) {
@@ -118,6 +137,7 @@ impl RateLimiter {
             state: Mutex::new(TokenBucket::new(bucket.limit, Instant::now())),
             turn: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
+            deferred: AtomicUsize::new(0),
             given_up: OnceLock::new(),
         });
         queues.insert(bucket.key.clone(), Arc::clone(&new));
@@ -131,12 +151,24 @@ impl Queue {
     }
 
     /// Waits until the bucket has a call for the one whose turn it is.
-    async fn until_ready<W>(&self, report: impl Fn(Hold) -> W) {
+    async fn until_ready<W>(
+        &self,
+        deadline: Option<Instant>,
+        report: impl Fn(Hold) -> W,
+    ) -> Result<(), NotStarted> {
         loop {
+            if let Some(why) = self.given_up.get() {
+                return Err(NotStarted::Hopeless(why.clone()));
+            }
             let now = Instant::now();
             let next = self.with(|state| state.next(now));
-            if next <= now || self.given_up.get().is_some() {
-                return;
+            if next <= now {
+                return Ok(());
+            }
+            if deadline.is_some_and(|deadline| next > deadline) {
+                let deferred = self.deferred.fetch_add(1, Relaxed) + 1;
+                let at = self.with(|state| state.nth(deferred, now));
+                return Err(NotStarted::Deferred(at - now));
             }
             // Lets the other calls that are about to start be counted.
             tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use self::findings::FindingsRows;
-use super::changes;
+use super::{changes, groups};
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Cluster, ClusterRun, Skip, State},
@@ -81,6 +81,11 @@ pub(in crate::cli) struct SyncRow {
     /// Of what failed or was skipped.
     pub(super) code: Option<Code>,
     pub(super) hint: Option<String>,
+    /// When to come back for it, if it was deferred: RFC 3339, and in seconds.
+    #[serde(rename = "retryAt", skip_serializing_if = "Option::is_none")]
+    retry_at: Option<String>,
+    #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<i64>,
 }
 
 /// A token that was requested.
@@ -119,6 +124,7 @@ pub(in crate::cli) struct Summary {
     updated: usize,
     unchanged: usize,
     skipped: usize,
+    pub(in crate::cli) deferred: usize,
     pub(in crate::cli) failed: usize,
     account: Option<String>,
     /// How many were searched.
@@ -140,7 +146,11 @@ impl From<&SyncReport> for SyncDocument {
     fn from(report: &SyncReport) -> Self {
         Self {
             summary: Summary::of(report),
-            clusters: report.clusters.iter().map(SyncRow::from).collect(),
+            clusters: report
+                .clusters
+                .iter()
+                .map(|run| SyncRow::of(run, report.ended_at))
+                .collect(),
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
@@ -182,8 +192,9 @@ impl From<&ClusterRun> for ListRow {
     }
 }
 
-impl From<&ClusterRun> for SyncRow {
-    fn from(run: &ClusterRun) -> Self {
+impl SyncRow {
+    /// `now` is in Unix seconds.
+    fn of(run: &ClusterRun, now: i64) -> Self {
         let mut row = Self {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
@@ -194,6 +205,8 @@ impl From<&ClusterRun> for SyncRow {
             in_brief: None,
             code: None,
             hint: None,
+            retry_at: None,
+            retry_after_seconds: None,
         };
         match &run.state {
             State::Planned(planned) => {
@@ -218,6 +231,14 @@ impl From<&ClusterRun> for SyncRow {
                 row.code = run.skip().map(Skip::code);
                 row.hint = run.skip().and_then(Skip::hint).map(str::to_owned);
             }
+        }
+        if let Some(Skip::Deferred { retry_at }) = run.skip() {
+            let seconds = groups::seconds_until(retry_at, now);
+            row.action = "deferred";
+            row.hint = Some(format!("run again in {seconds} s"));
+            row.in_brief.clone_from(&row.hint);
+            row.retry_at = rfc3339(retry_at);
+            row.retry_after_seconds = Some(seconds);
         }
         row
     }
@@ -271,6 +292,7 @@ impl Summary {
                     Action::Unchanged => &mut summary.unchanged,
                 },
                 State::Failed(_) => &mut summary.failed,
+                State::Skipped(Skip::Deferred { .. }) => &mut summary.deferred,
                 State::Skipped(_) | State::Listed | State::Converted(_) => &mut summary.skipped,
             } += 1;
         }
@@ -289,6 +311,7 @@ impl Summary {
             (self.updated, "updated"),
             (self.unchanged, "unchanged"),
             (self.skipped, "skipped"),
+            (self.deferred, "deferred"),
             (self.failed, "failed"),
         ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Failure, joined, printable},
-    fleet::{Action, Cluster, ClusterRun, State},
+    fleet::{Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, Skip, State},
     ops::sync::FetchedToken,
     sentence::first_of,
 };
@@ -69,21 +69,52 @@ pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
     collected(groups)
 }
 
-/// The clusters that were skipped.
-pub(super) fn skipped(clusters: &[ClusterRun]) -> Vec<Group> {
+/// The clusters that were skipped, or deferred; `now` is in Unix seconds.
+pub(super) fn skipped(clusters: &[ClusterRun], now: i64) -> Vec<Group> {
     let labels = Labels::new(clusters);
+    let deferred = deferred_hint(clusters, now);
     let skipped = clusters
         .iter()
         .filter_map(|run| Some((run, run.skip()?)))
         .map(|(run, skip)| Group {
             mark: Mark::Skipped,
             names: vec![labels.of(run)],
-            message: format!("skipped: {}", skip.reason()),
+            message: match skip {
+                Skip::Deferred { .. } => "deferred".to_owned(),
+                skip => format!("skipped: {}", skip.reason()),
+            },
             cause: String::new(),
-            hint: skip.hint().map(str::to_owned),
+            hint: match skip {
+                Skip::Deferred { .. } => deferred.clone(),
+                skip => skip.hint().map(str::to_owned),
+            },
             key: skip.reason().to_owned(),
         });
     collected(skipped)
+}
+
+/// When to come back for the clusters that were deferred, if there are some.
+pub(super) fn deferred_hint(clusters: &[ClusterRun], now: i64) -> Option<String> {
+    let deferred = clusters.iter().filter_map(|run| match run.skip() {
+        Some(Skip::Deferred { retry_at }) => Some(retry_at),
+        _ => None,
+    });
+    let (count, last) = deferred.fold((0, None), |(count, last), at| {
+        (count + 1, last.max(Some(at)))
+    });
+    let clusters = match count {
+        1 => "1 cluster was deferred".to_owned(),
+        count => format!("{count} clusters were deferred"),
+    };
+    let seconds = seconds_until(last?, now);
+    Some(format!(
+        "{clusters}: {CREDENTIALS_LIMIT}; run again in {seconds} s"
+    ))
+}
+
+/// The seconds until a time; at least one.
+pub(super) fn seconds_until(at: i64, now: i64) -> i64 {
+    at.saturating_sub(now).max(1)
 }
 
 /// The tokens that could not be fetched, by the contexts that need them.

@@ -34,7 +34,7 @@ impl SyncOutput<'_> {
     pub(in crate::cli) fn print(&self) -> Result<()> {
         let Screen { out, err } = &self.screen;
         let clusters = &self.report.clusters;
-        let skipped = groups::skipped(clusters);
+        let skipped = groups::skipped(clusters, self.report.ended_at);
         let found_nothing_yet = self.report.interrupted && clusters.is_empty();
         let on_screen = self.format.is_none() && out.size.is_some();
         let mut printed = if on_screen && !self.quiet {
@@ -49,7 +49,11 @@ impl SyncOutput<'_> {
         };
         output::say_lines(&groups::lines(&groups::failed(clusters), err));
         match (self.quiet, on_screen) {
-            (true, _) => {}
+            (true, _) => {
+                let hint = groups::deferred_hint(clusters, self.report.ended_at);
+                let hint = hint.map(|hint| err.wrapped(&format!("hint: {hint}")));
+                output::say_lines(&hint.unwrap_or_default());
+            }
             (false, true) => {
                 printed = printed.and(output::print_lines(&groups::lines(&skipped, out)));
             }

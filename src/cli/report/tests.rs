@@ -79,6 +79,7 @@ fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -
             subscriptions: 4,
         },
         elapsed: std::time::Duration::from_millis(2_100),
+        ended_at: 0,
     }
 }
 
@@ -88,7 +89,7 @@ fn shown(report: &SyncReport, stream: &Stream) -> Vec<String> {
     [
         changed::lines(&report.clusters, stream),
         groups::lines(&groups::failed(&report.clusters), stream),
-        groups::lines(&groups::skipped(&report.clusters), stream),
+        groups::lines(&groups::skipped(&report.clusters, report.ended_at), stream),
         groups::lines(&groups::tokens(&report.tokens), stream),
         counts::lines(report, &summary, false, stream),
     ]

@@ -55,7 +55,12 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
         {
             return State::Skipped(Skip::Stopped);
         }
-        Err(failure) => return State::Failed(failure),
+        Err(failure) => {
+            return match failure.retry_at() {
+                Some(retry_at) => State::Skipped(Skip::Deferred { retry_at }),
+                None => State::Failed(failure),
+            };
+        }
     };
     match entries(answer.expose().as_bytes(), cluster, request) {
         Ok(Some(entries)) => State::Converted(Arc::new(entries)),

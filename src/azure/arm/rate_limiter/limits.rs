@@ -1,6 +1,6 @@
 //! What Azure counts calls against, and how many it allows.
 
-use crate::fleet::Cluster;
+use crate::fleet::{CREDENTIALS_LIMIT, Cluster};
 
 /// A token bucket as a service documents it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,6 +9,8 @@ pub(super) struct Limit {
     pub(super) capacity: f64,
     /// Calls that are allowed again each second.
     pub(super) refill: f64,
+    /// The same, for people.
+    pub(super) sentence: &'static str,
 }
 
 /// Credential calls for each subscription and region ("All other APIs" in
@@ -16,11 +18,13 @@ pub(super) struct Limit {
 const CREDENTIALS: Limit = Limit {
     capacity: 60.0,
     refill: 1.0,
+    sentence: CREDENTIALS_LIMIT,
 };
 /// Listings of clusters for each subscription (same page).
 const CLUSTER_LISTS: Limit = Limit {
     capacity: 500.0,
     refill: 1.0,
+    sentence: "AKS allows 500 listings of clusters at once and 1 per second for each subscription",
 };
 
 /// What the service counts a call against.
@@ -33,6 +37,12 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
+    /// The limit, for people.
+    pub(in super::super) fn sentence(&self) -> &'static str {
+        let documented = self.limit.map(|limit| limit.sentence);
+        documented.unwrap_or("Azure answered 429: it limits such calls")
+    }
+
     /// Calls whose limit the first 429 teaches.
     pub(crate) fn undocumented(key: impl Into<String>) -> Self {
         Self {

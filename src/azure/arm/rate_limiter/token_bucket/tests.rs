@@ -2,11 +2,20 @@
 
 use super::*;
 
+const SECOND: Duration = Duration::from_secs(1);
 const CREDENTIALS: Limit = Limit {
     capacity: 60.0,
     refill: 1.0,
+    sentence: "",
 };
-const SECOND: Duration = Duration::from_secs(1);
+
+fn limit(capacity: f64, refill: f64) -> Limit {
+    Limit {
+        capacity,
+        refill,
+        ..CREDENTIALS
+    }
+}
 
 #[test]
 fn what_is_not_documented_is_not_delayed_before_the_first_429() {
@@ -199,6 +208,7 @@ fn a_more_generous_service_takes_as_long_as_a_documented_one() {
     let generous = Limit {
         capacity: 1_000.0,
         refill: 100.0,
+        ..CREDENTIALS
     };
     let outcome = drain(1, 120, Some(CREDENTIALS), generous);
     assert_eq!(outcome.refused, 0);
@@ -215,7 +225,7 @@ fn a_stricter_service_is_drained_about_as_fast_as_it_refills() {
         (5.0, 0.2),
     ] {
         let calls = 400;
-        let outcome = drain(1, calls, Some(CREDENTIALS), Limit { capacity, refill });
+        let outcome = drain(1, calls, Some(CREDENTIALS), limit(capacity, refill));
         let bound = (f64::from(calls) - capacity) / refill;
         assert!(
             outcome.seconds < bound * 1.1 + 1.0,
@@ -233,7 +243,7 @@ fn a_stricter_service_is_drained_about_as_fast_as_it_refills() {
 fn an_undocumented_bucket_is_drained_about_as_fast_as_it_refills() {
     for (capacity, refill) in [(60.0, 1.0), (20.0, 10.0), (250.0, 25.0), (5.0, 0.2)] {
         let calls = 400;
-        let outcome = drain(1, calls, None, Limit { capacity, refill });
+        let outcome = drain(1, calls, None, limit(capacity, refill));
         let bound = (f64::from(calls) - capacity) / refill;
         assert!(
             outcome.seconds < bound * 1.1 + 4.0,

@@ -1,0 +1,107 @@
+//! How `sync` keeps to AKS's limits, and what it does about clusters that have to wait for them.
+
+use azure_sim::{Endpoint, Fleet, FleetSpec, Throttle};
+use serde_json::Value;
+
+use crate::env::{TestEnv, run};
+
+/// Clusters in one region of one subscription, which have one bucket of credential calls.
+fn one_bucket(clusters: usize) -> TestEnv {
+    let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
+        clusters,
+        regions: 1,
+        ..FleetSpec::default()
+    }));
+    test_env.simulator.throttle(Throttle::documented());
+    test_env
+}
+
+fn calls(test_env: &TestEnv) -> u64 {
+    let counters = test_env.simulator.counters();
+    counters.get(Endpoint::ListClusterUserCredential)
+}
+
+fn with_action<'r>(report: &'r Value, action: &str) -> Vec<&'r Value> {
+    let clusters = report["clusters"].as_array().expect("clusters");
+    let with_it = clusters.iter().filter(|one| one["action"] == action);
+    with_it.collect()
+}
+
+#[test]
+fn without_waiting_a_run_takes_what_the_bucket_gives_and_says_when_to_come_back() {
+    let test_env = one_bucket(70);
+    let ran = run(&mut test_env.sync(&["-o", "json", "--wait", "never"]));
+    let report = ran.json(3);
+    assert_eq!(report["summary"]["added"], 60);
+    assert_eq!(report["summary"]["deferred"], 10);
+    assert_eq!(calls(&test_env), 60, "no call was refused");
+    let deferred = with_action(&report, "deferred");
+    assert_eq!(deferred.len(), 10);
+    for cluster in deferred {
+        assert_eq!(cluster["code"], "deferred");
+        assert!(cluster["retryAt"].is_string() && cluster["context"].is_null());
+        let seconds = cluster["retryAfterSeconds"].as_i64().expect("a number");
+        assert!((1..=10).contains(&seconds), "{seconds}");
+        assert_eq!(cluster["hint"], format!("run again in {seconds} s"));
+    }
+    assert!(
+        ran.stderr.contains("hint: 10 clusters were deferred: AKS allows 60 credential calls at once and 1 per second for each subscription and region; run again in "),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("60 added, 10 deferred"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn deferred_clusters_keep_their_contexts_and_do_not_count_as_gone() {
+    let test_env = one_bucket(20);
+    run(&mut test_env.sync(&["-o", "json"])).json(0);
+    let written = test_env.kubeconfig_text();
+    // Another machine uses the bucket up.
+    let throttle = Throttle::credentials(5.0, 0.001);
+    test_env.simulator.throttle(throttle);
+    let elsewhere = test_env.path("another-cache");
+    let mut sync = test_env.sync(&["-o", "json", "--wait", "never"]);
+    let report = run(sync.env("KUBECACHEDIR", &elsewhere)).json(3);
+    assert_eq!(report["summary"]["unchanged"], 5);
+    let deferred = with_action(&report, "deferred");
+    assert_eq!(deferred.len(), 15);
+    for cluster in deferred {
+        assert!(cluster["context"].is_string(), "{cluster}");
+    }
+    assert_eq!(report["gone"], serde_json::json!([]));
+    assert_eq!(test_env.kubeconfig_text(), written);
+}
+
+#[test]
+fn the_first_clusters_are_written_at_a_deadline_for_waits() {
+    let test_env = one_bucket(62);
+    let report = run(&mut test_env.sync(&["-o", "json", "--wait", "1ms"])).json(3);
+    assert_eq!(report["summary"]["added"], 60);
+    assert_eq!(report["summary"]["deferred"], 2);
+    let unusable = run(&mut test_env.sync(&["--wait", "soon"]));
+    unusable.assert_fails(
+        2,
+        &["--wait", "give `always`, `never` or a time such as `5m`"],
+    );
+}
+
+#[test]
+fn regions_have_buckets_of_their_own() {
+    let mut fleet = Fleet::generate(&FleetSpec {
+        clusters: 80,
+        regions: 1,
+        ..FleetSpec::default()
+    });
+    for cluster in &mut fleet.clusters[..40] {
+        cluster.location = "brazilsouth".into();
+    }
+    let test_env = TestEnv::with_fleet(fleet);
+    test_env.simulator.throttle(Throttle::documented());
+    let report = run(&mut test_env.sync(&["-o", "json", "--wait", "never"])).json(0);
+    assert_eq!(report["summary"]["added"], 80);
+}
