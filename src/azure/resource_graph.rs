@@ -225,7 +225,7 @@ fn is_yes(header: Option<&str>) -> bool {
 /// Adds how to do without Resource Graph, unless signing in or the network is what failed.
 fn with_way_out(why: Failure) -> Failure {
     let of_graph = why.stable_code() == Code::Throttled || why.stable_code() == Code::Unavailable;
-    let way_out = "to search by lists, add `--discovery list`";
+    let way_out = "to search by lists, use `--discovery list`";
     match why.kind() {
         Kind::SignInNeeded | Kind::Network | Kind::Timeout | Kind::Untrusted if !of_graph => why,
         Kind::Denied => why.hint(format!(

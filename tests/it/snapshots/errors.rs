@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, Place};
+use azure_sim::{AKS_SERVER_APP, Endpoint, Fault, GraphSettings, Place, Role, RoleAssignment};
 use rustix::process::Signal;
 
 use super::{CLOUD, Page, Ran, TestEnv, command, ids, person};
@@ -269,6 +269,28 @@ fn arm() {
         page.note(note).run(&sync);
         faults.clear();
     }
+    page.note("Resource Graph refuses, and hides a subscription's name");
+    let graph = format!("list -e {CLOUD} --discovery graph");
+    let change = |change: fn(&mut GraphSettings)| {
+        test_env
+            .simulator
+            .configure(|settings| change(&mut settings.graph));
+    };
+    change(|graph| graph.refused = true);
+    page.run(&graph);
+    change(|graph| (graph.refused, graph.absent) = (false, true));
+    page.run(&graph);
+    change(|graph| graph.absent = false);
+    let cluster = test_env.simulator.fleet().clusters[0].id.clone();
+    let role = RoleAssignment::new(cluster, Role::ClusterUser);
+    test_env
+        .simulator
+        .update(|fleet| fleet.users[0].roles = vec![role]);
+    page.run(&graph);
+    let role = RoleAssignment::owner_of_all();
+    test_env
+        .simulator
+        .update(|fleet| fleet.users[0].roles = vec![role]);
     page.note("filters that match nothing");
     page.run(&format!("{sync} --subscription nothing"));
     page.run(&format!("{sync} --exclude-tenant {}", test_env.tenant));
