@@ -4,6 +4,7 @@ mod environment;
 
 pub use environment::{Files, Place};
 
+use crate::arm::Graph;
 use crate::entra::{DeviceOutcome, Sessions, verify};
 use crate::faults::{Fault, Faults};
 use crate::fleet::{Change, Fleet};
@@ -280,6 +281,7 @@ impl Simulator {
     pub fn restart(&self) {
         *self.state.settings_mut() = Settings::default();
         *self.state.sessions() = Sessions::default();
+        *self.state.graph() = Graph::default();
         self.state.faults.clear();
         self.state.recorder.reset();
     }
