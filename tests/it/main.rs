@@ -39,6 +39,7 @@ mod failures;
 #[cfg(unix)]
 mod findings;
 mod fleet;
+mod fleet_limits;
 mod get_token;
 #[cfg(unix)]
 mod guests;
