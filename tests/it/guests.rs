@@ -113,24 +113,27 @@ fn what_az_can_not_enter_is_a_warning_with_its_command() {
 
 #[test]
 fn tenants_that_are_named_are_the_only_ones_and_one_that_wants_more_is_asked_for_by_name() {
-    let (test_env, tenants) = test_env(wants_mfa);
-    sign_in(&test_env);
-    let named = ["-t", &tenants[0].id, "--tenant-id", &tenants[1].domain];
-    let synced = test_env.at_a_terminal(&device(&named));
-    let report = synced.json(0);
-    assert_eq!(report["summary"]["added"], 4);
-    assert_eq!(prompts(&test_env), 1);
-    let asked = format!("sign in to tenant `{}`:", tenants[1].domain);
-    let (before, after) = synced.stderr.split_once(&asked).expect("it is named");
-    assert!(!before.contains("enter the code"), "{}", synced.stderr);
-    assert!(after.contains("enter the code"), "{}", synced.stderr);
-    let walked: Vec<_> = report["clusters"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|cluster| cluster["tenantId"].as_str().expect("an id"))
-        .collect();
-    assert!(!walked.contains(&tenants[2].id.as_str()), "{walked:?}");
+    for discovery in ["auto", "graph"] {
+        let (test_env, tenants) = test_env(wants_mfa);
+        sign_in(&test_env);
+        let named = ["-t", &tenants[0].id, "--tenant-id", &tenants[1].domain];
+        let args = [&named[..], &["--discovery", discovery]].concat();
+        let synced = test_env.at_a_terminal(&device(&args));
+        let report = synced.json(0);
+        assert_eq!(report["summary"]["added"], 4);
+        assert_eq!(prompts(&test_env), 1);
+        let asked = format!("sign in to tenant `{}`:", tenants[1].domain);
+        let (before, after) = synced.stderr.split_once(&asked).expect("it is named");
+        assert!(!before.contains("enter the code"), "{}", synced.stderr);
+        assert!(after.contains("enter the code"), "{}", synced.stderr);
+        let walked: Vec<_> = report["clusters"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|cluster| cluster["tenantId"].as_str().expect("an id"))
+            .collect();
+        assert!(!walked.contains(&tenants[2].id.as_str()), "{walked:?}");
+    }
 }
 
 #[test]
