@@ -14,6 +14,7 @@ pub(crate) mod file;
 mod in_place;
 mod lock;
 pub mod merge;
+mod merged;
 pub(crate) mod owner;
 mod paths;
 mod redact;

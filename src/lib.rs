@@ -36,7 +36,7 @@ pub mod internals {
         azure::cloud::CUSTOM_CLOUD,
         clouds::{CLOUDS, names as cloud_names},
         error::{CODES, Code},
-        fleet::{Action, Cluster, ClusterRun, Coverage, Entries, Planned, Skip, State},
+        fleet::{Action, Cluster, ClusterRun, Coverage, Entries, Planned, SignInName, Skip, State},
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},
         login::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When},

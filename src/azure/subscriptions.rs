@@ -69,6 +69,7 @@ fn decode_tenant(item: &Value) -> Result<Tenant> {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
+        default_domain: text(item, "defaultDomain"),
         entered: false,
     })
 }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value};
 
+use super::SignInName;
 use crate::error::{Code, Failure};
 
 /// A managed cluster, as ARM describes it.
@@ -20,6 +21,8 @@ pub struct Cluster {
     pub subscription_name: String,
     /// The tenant that issues the cluster's tokens.
     pub tenant_id: String,
+    /// That tenant's default domain, if it is known.
+    pub tenant_domain: Option<String>,
     /// The tenant whose tokens ARM accepts for the cluster; none for the sign-in's own. Differs from
     /// `tenant_id` if the subscription is delegated.
     pub arm_tenant: Option<String>,
@@ -180,6 +183,8 @@ pub struct Entries {
     pub cluster: Map<String, Value>,
     /// The user's value: an `exec` mapping, or an administrator's certificate.
     pub user: Map<String, Value>,
+    /// What to call the user that all clusters with this sign-in share; none if the user is the cluster's alone.
+    pub sign_in: Option<SignInName>,
     /// The arguments of the exec entry, `get-token` first; none for a local account.
     pub token_args: Option<Vec<String>>,
 }

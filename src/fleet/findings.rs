@@ -12,6 +12,9 @@ pub struct Coverage {
     /// Whether the current context may be set: not by a run that ended early, and not if the kubeconfig's layout does
     /// not allow it.
     pub may_set_current_context: bool,
+    /// Whether entries that an earlier version wrote may get this version's form: not if the kubeconfig's layout does
+    /// not allow it.
+    pub may_migrate: bool,
 }
 
 impl Coverage {
@@ -38,6 +41,8 @@ pub(crate) struct Findings {
     pub(crate) removed: Vec<GoneContext>,
     /// Sorted by context.
     pub(crate) duplicates: Vec<Duplicate>,
+    /// The clusters whose entries had the form of an earlier version and get this one's.
+    pub(crate) migrated: usize,
 }
 
 /// The kubeconfig's current context.
@@ -67,7 +72,7 @@ impl CurrentContext {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GoneContext {
     pub(crate) context: String,
-    /// Its cluster and its user, if they are ours and no other context uses them.
+    /// Its cluster and its user, if they are ours and no context uses them but gone ones.
     pub(crate) cluster: Option<String>,
     pub(crate) user: Option<String>,
     /// The ARM id, as written.

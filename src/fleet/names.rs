@@ -1,8 +1,9 @@
-//! Names the contexts of a fleet.
+//! Names the contexts of a fleet, and the users that they share.
 //!
-//! A name is the shortest form that is unique in the fleet and free in the kubeconfig: the cluster's name, else
+//! A context's name is the shortest form that is unique in the fleet and free in the kubeconfig: the cluster's name, else
 //! `name-resourcegroup`, else with the subscription's name too, else with its id. The resource group is in lower case, since
-//! Azure's services spell it differently.
+//! Azure's services spell it differently. A shared user's name says how it signs in and where:
+//! `aad:azurecli:contoso.example`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -90,16 +91,66 @@ impl ContextNames {
         if let Some(name) = self.chosen.as_ref().filter(|name| is_free(name)) {
             return name.clone();
         }
-        let forms = forms(cluster);
-        let count = |form: &String| self.counts.get(&(self.key)(form)).copied();
-        let unique = |form: &&String| count(form).unwrap_or(0) <= 1;
-        if let Some(form) = forms.iter().filter(unique).find(|form| is_free(form)) {
-            return form.clone();
+        match self.unique(cluster).find(|form| is_free(form)) {
+            Some(form) => form,
+            None => {
+                let [.., last] = forms(cluster);
+                first_free(&[last], is_free)
+            }
         }
-        let [.., last] = forms;
-        std::iter::once(last.clone())
-            .chain((2..).map(|n| format!("{last}-{n}")))
-            .find(|name| is_free(name))
-            .expect("a kubeconfig has finitely many names")
     }
+
+    /// The cluster's forms that no other cluster of the fleet has, shortest first.
+    pub(crate) fn unique(&self, cluster: &Cluster) -> impl Iterator<Item = String> {
+        let count = |form: &String| self.counts.get(&(self.key)(form)).copied();
+        let is_unique = move |form: &String| count(form).unwrap_or(0) <= 1;
+        forms(cluster).into_iter().filter(is_unique)
+    }
+}
+
+/// How the names of users begin that clusters share.
+pub(crate) const SHARED_USER: &str = "aad:";
+
+/// What a shared user's name says of its sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignInName {
+    /// The login mode.
+    pub mode: String,
+    /// The tenant's default domain, else its id; none for a mode that takes no tenant.
+    pub tenant: Option<String>,
+    /// Who signs in, if the arguments say so: a user name or an application.
+    pub account: Option<String>,
+    /// The server application, unless it is AKS's own.
+    pub server: Option<String>,
+}
+
+impl SignInName {
+    /// All forms of the name, shortest first.
+    pub(crate) fn forms(&self) -> Vec<String> {
+        let mut form = format!("{SHARED_USER}{}", typeable(&self.mode));
+        if let Some(tenant) = &self.tenant {
+            form = format!("{form}:{}", typeable(tenant));
+        }
+        let mut forms = vec![form.clone()];
+        for part in [&self.account, &self.server].into_iter().flatten() {
+            form = format!("{form}:{}", typeable(part));
+            forms.push(form.clone());
+        }
+        forms
+    }
+
+    /// The first form that `is_free`, else the last one with a number.
+    pub(crate) fn choose(&self, is_free: impl Fn(&str) -> bool) -> String {
+        let forms = self.forms();
+        first_free(&forms, is_free)
+    }
+}
+
+/// The first of `forms` that `is_free`, else the last one with a number.
+fn first_free(forms: &[String], is_free: impl Fn(&str) -> bool) -> String {
+    let last = forms.last().map(String::as_str).unwrap_or_default();
+    let numbered = (2..).map(|n| format!("{last}-{n}"));
+    let mut all = forms.iter().cloned().chain(numbered);
+    all.find(|name| is_free(name))
+        .expect("a kubeconfig has finitely many names")
 }

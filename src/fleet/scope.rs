@@ -91,6 +91,8 @@ pub(crate) struct Tenant {
     pub id: Option<String>,
     pub display_name: Option<String>,
     pub domains: Vec<String>,
+    /// The one of them that names it best.
+    pub default_domain: Option<String>,
     /// Whether it issued a token in this run.
     pub entered: bool,
 }

@@ -1,42 +1,216 @@
 //! Finds the contexts that lead to clusters.
+//!
+//! A cluster's entry says whose it is; its contexts are those that name this entry, whoever made them. So a context that
+//! was renamed, copied or given a namespace is understood.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    document::{Document, Section, entry_name},
-    merge::own,
+    document::{Document, Section},
+    merged::{Item, Merged},
+    owner,
 };
-use crate::fleet::ClusterRun;
+use crate::fleet::{ClusterRun, SHARED_USER};
 
-/// The contexts that `sync` wrote and that kubectl sees.
-pub(crate) struct ClusterContexts {
-    /// The first one of each cluster, by its ARM id in lower case.
-    names: HashMap<String, String>,
+/// The clusters that `sync` wrote and that kubectl sees, with their contexts.
+pub(crate) struct ClusterContexts<'a> {
+    /// By the ARM id in lower case.
+    clusters: HashMap<String, Known<'a>>,
 }
 
-impl ClusterContexts {
-    /// Finds them in `files`, in their order in `KUBECONFIG`: of two contexts with the same name kubectl sees only the
-    /// first.
-    pub(crate) fn find(files: &[Document<'_>]) -> Self {
-        let mut seen = HashSet::new();
-        let mut names = HashMap::new();
-        for entry in files
-            .iter()
-            .flat_map(|file| file.entries(Section::Contexts))
-        {
-            let is_visible = entry_name(entry).is_some_and(|name| seen.insert(name));
-            if let Some((name, key)) = own(entry, Section::Contexts).filter(|_| is_visible) {
-                names.entry(key).or_insert_with(|| name.to_owned());
+/// What a kubeconfig has of a cluster.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    /// The names of the cluster's entries: one, unless a person copied it. If several files have some, those of one file:
+    /// the first, but one that no context leads to is left behind.
+    pub(super) entries: Vec<&'a str>,
+    /// The contexts that lead to it, the main one first.
+    pub(super) contexts: Vec<&'a str>,
+    /// Whether the contexts' users are ours to set. They are not if a person chose another user or cluster.
+    pub(super) are_ours: bool,
+    /// The contexts of an earlier version's form that name the cluster and lead to no entry at all.
+    pub(super) astray: Vec<&'a str>,
+    /// The users that only this cluster has.
+    pub(super) users: Vec<&'a str>,
+}
+
+impl<'a> ClusterContexts<'a> {
+    /// Finds them in `files`, in their order in `KUBECONFIG`.
+    pub(crate) fn find(files: &'a [Document<'_>]) -> Self {
+        Self::of(&Merged::of(files), |_| true)
+    }
+
+    /// Finds them among the entries that `count`.
+    pub(super) fn of(merged: &Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> Self {
+        let key_of = |item: Item<'a>| owner::arm_id(item.value).map(str::to_ascii_lowercase);
+        let mut clusters: HashMap<String, Known<'a>> = HashMap::new();
+        let mut keys: HashMap<&str, String> = HashMap::new();
+        let ours = |section| {
+            let items = merged.items(section).filter(|(_, item)| counts(*item));
+            items.filter_map(|(name, item)| Some((name, key_of(item)?)))
+        };
+        for (name, key) in ours(Section::Clusters) {
+            clusters.entry(key).or_default().entries.push(name);
+        }
+        let led_to = led_to(merged, &counts);
+        for (key, known) in &mut clusters {
+            known.keep_one_file(merged, &led_to);
+            keys.extend(known.entries.iter().map(|name| (*name, key.clone())));
+        }
+        for (name, key) in ours(Section::Users) {
+            clusters.entry(key).or_default().users.push(name);
+        }
+        let mut candidates: HashMap<String, Candidates<'a>> = HashMap::new();
+        for (name, item) in merged.contexts().filter(|(_, item)| counts(*item)) {
+            let leads_to = item.link(Section::Clusters);
+            if let Some(key) = leads_to.and_then(|cluster| keys.get(cluster)) {
+                let found = candidates.entry(key.clone()).or_default();
+                match has_user_of_ours(merged, item) {
+                    true => found.ours.push(name),
+                    false => found.others.push(name),
+                }
+                continue;
+            }
+            let entry = leads_to.and_then(|cluster| merged.item(Section::Clusters, cluster));
+            match (key_of(item), entry) {
+                (Some(key), None) => clusters.entry(key).or_default().astray.push(name),
+                (Some(key), Some(_)) => candidates.entry(key).or_default().elsewhere.push(name),
+                (None, Some(entry)) if owner::arm_id(entry.value).is_none() => {
+                    if let Some(key) = keys.get(name) {
+                        let found = candidates.entry(key.clone()).or_default();
+                        found.elsewhere.push(name);
+                    }
+                }
+                (None, _) => {}
             }
         }
-        Self { names }
+        for (key, found) in candidates {
+            clusters.entry(key).or_default().choose(found);
+        }
+        Self { clusters }
+    }
+
+    /// What there is of a cluster, by its ARM id in lower case.
+    pub(super) fn of_cluster(&self, key: &str) -> Option<&Known<'a>> {
+        self.clusters.get(key)
+    }
+
+    /// All clusters that have an entry or a context, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Known<'a>)> {
+        self.clusters
+            .iter()
+            .map(|(key, known)| (key.as_str(), known))
     }
 
     /// Sets the known context of clusters.
     pub(crate) fn tell(&self, clusters: &mut [ClusterRun]) {
         for run in clusters {
-            run.known_context = self.names.get(&run.cluster.key()).cloned();
+            let known = self.clusters.get(&run.cluster.key());
+            let context = known.and_then(|known| known.contexts.first().or(known.astray.first()));
+            run.known_context = context.map(|name| (*name).to_owned());
         }
+    }
+}
+
+/// The contexts that could be a cluster's.
+#[derive(Default)]
+struct Candidates<'a> {
+    /// They lead to it with a user of ours.
+    ours: Vec<&'a str>,
+    /// They lead to it with another user.
+    others: Vec<&'a str>,
+    /// They were the cluster's, and a person made them lead to something else.
+    elsewhere: Vec<&'a str>,
+}
+
+/// The cluster entries that contexts name.
+fn led_to<'a>(merged: &Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> HashSet<&'a str> {
+    let contexts = merged.contexts().filter(|(_, item)| counts(*item));
+    contexts
+        .filter_map(|(_, item)| item.link(Section::Clusters))
+        .collect()
+}
+
+impl<'a> Known<'a> {
+    fn keep_one_file(&mut self, merged: &Merged<'a>, led_to: &HashSet<&str>) {
+        if self.entries.len() < 2 {
+            return;
+        }
+        let file = |name: &&str| {
+            let item = merged.item(Section::Clusters, name);
+            item.map(|item| item.place.file)
+        };
+        let used = self.entries.iter().find(|name| led_to.contains(**name));
+        let kept = used.or(self.entries.first()).and_then(file);
+        self.entries.retain(|name| file(name) == kept);
+    }
+
+    fn choose(&mut self, found: Candidates<'a>) {
+        // Without an entry of the cluster, a context that leads elsewhere is no way back to it.
+        if self.entries.is_empty() {
+            return;
+        }
+        self.are_ours = !found.ours.is_empty();
+        let sets = [found.ours, found.others, found.elsewhere];
+        let first = sets.into_iter().find(|set| !set.is_empty());
+        self.contexts = first.unwrap_or_default();
+        let main = self
+            .contexts
+            .iter()
+            .position(|name| self.entries.contains(name));
+        if let Some(main) = main {
+            self.contexts[..=main].rotate_right(1);
+        }
+    }
+}
+
+/// Whether a context's user is one of ours, or does not exist.
+pub(super) fn has_user_of_ours(merged: &Merged<'_>, context: Item<'_>) -> bool {
+    let user = context.link(Section::Users);
+    let user = user.and_then(|name| merged.item(Section::Users, name));
+    user.is_none_or(|user| owner::is_ours(user.value))
+}
+
+/// The contexts that lead to a cluster entry that does not exist, by its name: `kubectl config delete-cluster` leaves them
+/// behind.
+#[derive(Default)]
+pub(super) struct Dangling<'a> {
+    /// Those with a user of ours, or with a missing one that is called as shared users are.
+    ours: HashMap<&'a str, Vec<&'a str>>,
+    /// Those whose user does not exist either, and is called as its context or cluster.
+    broken: HashMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Dangling<'a> {
+    /// Finds them among the contexts that `count`. Those that name their cluster themselves are no part of it.
+    pub(super) fn of(merged: &Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> Self {
+        let mut found = Self::default();
+        for (name, item) in merged.contexts().filter(|(_, item)| counts(*item)) {
+            let links = [Section::Clusters, Section::Users].map(|section| item.link(section));
+            let [Some(cluster), Some(user)] = links else {
+                continue;
+            };
+            let is_there = merged.item(Section::Clusters, cluster).is_some();
+            if is_there || owner::arm_id(item.value).is_some() {
+                continue;
+            }
+            let contexts = match merged.item(Section::Users, user) {
+                Some(user) if owner::is_ours(user.value) => &mut found.ours,
+                None if user.starts_with(SHARED_USER) => &mut found.ours,
+                None if user == name || user == cluster => &mut found.broken,
+                _ => continue,
+            };
+            contexts.entry(cluster).or_default().push(name);
+        }
+        found
+    }
+
+    /// Those that name this cluster entry. With `broken`, a user of that name is going to be added.
+    pub(super) fn on(&self, cluster: &str, broken: bool) -> Vec<&'a str> {
+        let of = |contexts: &HashMap<&'a str, Vec<&'a str>>| contexts.get(cluster).cloned();
+        let broken = of(&self.broken).filter(|_| broken);
+        let all = [of(&self.ours), broken].into_iter().flatten();
+        all.flatten().collect()
     }
 }
 

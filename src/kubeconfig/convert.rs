@@ -21,7 +21,7 @@ mod source;
 mod tests;
 
 pub(crate) use entries::{Conversion, Selection, UserAction, UserOutcome, convert_all};
-pub(crate) use exec::{EXEC_COMMAND, INSTALL_HINT, is_ours};
+pub(crate) use exec::{EXEC_COMMAND, is_ours};
 pub(super) use history::forget;
 pub(crate) use request::Request;
 pub(crate) use source::{PluginKind, Source, SourcePlugin};

@@ -16,7 +16,6 @@ use super::{
     error::elsewhere_is_a_directory,
     file::{self, acquire, make_parent, may_make_files},
     lock::{Lock, Waiting},
-    merge::own,
     owner,
     siblings::{belongs_to, sync_directory},
 };
@@ -317,8 +316,9 @@ fn remove_one(file: &OwnFile, lock: &Lock) -> Result<()> {
 pub(crate) fn only_cluster(document: &Document<'_>) -> Option<String> {
     let mut keys: BTreeSet<String> = BTreeSet::new();
     for section in Section::ALL {
-        let ours = document.entries(section).iter();
-        keys.extend(ours.filter_map(|entry| Some(own(entry, section)?.1)));
+        let items = document.entries(section).iter();
+        let ids = items.filter_map(|entry| owner::arm_id(entry.get(section.item())?));
+        keys.extend(ids.map(str::to_ascii_lowercase));
     }
     match keys.len() {
         1 => keys.pop_first(),
@@ -395,7 +395,7 @@ fn arm_id(document: &Document<'_>) -> Option<String> {
 fn is_only_ours(document: &Document<'_>) -> bool {
     let are_marked = |section: Section| {
         let mut entries = document.entries(section).iter();
-        entries.all(|entry| own(entry, section).is_some())
+        entries.all(|entry| entry.get(section.item()).is_some_and(owner::is_ours))
     };
     let clusters: HashSet<_> = document.names(Section::Clusters).collect();
     let leads_there = |context: &Value| {

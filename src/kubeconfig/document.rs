@@ -122,6 +122,23 @@ impl<'t> Document<'t> {
         entries(&self.root, section)
     }
 
+    /// Whether a comment is in the lines of the entry with this index in a list.
+    pub(crate) fn has_comment(&self, section: Section, index: usize) -> bool {
+        if self.tree.comments.is_empty() {
+            return false;
+        }
+        let Some(span) = self.tree.entry(section.list(), index) else {
+            return false;
+        };
+        let rest = &self.text[span.end..];
+        let end = rest.find('\n').map_or(self.text.len(), |at| span.end + at);
+        let comments = &self.tree.comments;
+        let next = comments.partition_point(|comment| comment.end <= span.start);
+        comments
+            .get(next)
+            .is_some_and(|comment| comment.start < end)
+    }
+
     /// The names of a list's entries, in order.
     pub(crate) fn names(&self, section: Section) -> impl Iterator<Item = &str> {
         self.entries(section).iter().filter_map(entry_name)

@@ -1,4 +1,8 @@
-//! Tells our entries from others: ours have an extension named `kubectl-aad` with the cluster's ARM id.
+//! Tells our entries from others: ours have an extension named `kubectl-aad`.
+//!
+//! In a cluster entry it holds the cluster's ARM id, and so it does in a user that only one cluster has. A user that all
+//! clusters with the same sign-in share says that it is shared. A context has none, unless an earlier version wrote it: the
+//! cluster entry that it leads to says whose it is.
 //!
 //! An entry without it belongs to somebody else and is never changed, renamed or removed.
 
@@ -9,16 +13,15 @@ use crate::fleet::ClusterId;
 /// The extension's name.
 pub(crate) const EXTENSION: &str = "kubectl-aad";
 
+/// The key of a cluster's ARM id in the extension.
+const ARM_ID: &str = "armId";
+/// The key that says that a user is shared.
+const SHARED: &str = "shared";
+
 /// The ARM id in the extension of a cluster, context or user (the value next to an entry's `name`).
 #[must_use]
 pub(crate) fn arm_id(item: &Value) -> Option<&str> {
-    item.get("extensions")?
-        .as_array()?
-        .iter()
-        .find(|extension| extension.get("name").and_then(Value::as_str) == Some(EXTENSION))?
-        .get("extension")?
-        .get("armId")?
-        .as_str()
+    content(item)?.get(ARM_ID)?.as_str()
 }
 
 /// The ARM ids of the clusters that a kubeconfig's text names, in lower case. They are searched for without parsing, so that
@@ -33,9 +36,47 @@ pub(crate) fn ids_in(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Adds or updates our extension; others stay.
+/// Whether a user is one that `sync` wrote for every cluster with its sign-in.
+pub(crate) fn is_shared(item: &Value) -> bool {
+    content(item).is_some_and(|content| content.get(SHARED) == Some(&Value::Bool(true)))
+}
+
+/// Whether `sync` wrote an entry.
+pub(crate) fn is_ours(item: &Value) -> bool {
+    arm_id(item).is_some() || is_shared(item)
+}
+
+fn content(item: &Value) -> Option<&Value> {
+    let extensions = item.get("extensions")?.as_array()?;
+    extensions
+        .iter()
+        .find(|one| is_named(one))?
+        .get("extension")
+}
+
+fn is_named(extension: &Value) -> bool {
+    extension.get("name").and_then(Value::as_str) == Some(EXTENSION)
+}
+
+/// Marks an entry as the cluster's with this ARM id; other extensions stay.
 pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
-    let ours = json!({"extension": {"armId": arm_id}, "name": EXTENSION});
+    // ARM changes the case of an id from one answer to the next.
+    let is_same = |content: &Value| {
+        let id = content.get(ARM_ID).and_then(Value::as_str);
+        id.is_some_and(|id| id.eq_ignore_ascii_case(arm_id))
+    };
+    put(item, is_same, json!({ ARM_ID: arm_id }));
+}
+
+/// Marks a user as a shared one; other extensions stay.
+pub(super) fn mark_shared(item: &mut Map<String, Value>) {
+    let is_same = |content: &Value| content.get(SHARED) == Some(&Value::Bool(true));
+    put(item, is_same, json!({ SHARED: true }));
+}
+
+/// Adds our extension, or replaces it unless it `is_same`.
+fn put(item: &mut Map<String, Value>, is_same: impl Fn(&Value) -> bool, content: Value) {
+    let ours = json!({"extension": content, "name": EXTENSION});
     let extensions = item
         .entry("extensions")
         .or_insert_with(|| Value::Array(Vec::new()));
@@ -43,22 +84,22 @@ pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
         *extensions = Value::Array(Vec::new());
     }
     if let Value::Array(list) = extensions {
-        match list
-            .iter_mut()
-            .find(|extension| extension.get("name").and_then(Value::as_str) == Some(EXTENSION))
-        {
-            Some(old) => {
-                // ARM changes the case of an id from one answer to the next.
-                let same = old
-                    .pointer("/extension/armId")
-                    .and_then(Value::as_str)
-                    .is_some_and(|id| id.eq_ignore_ascii_case(arm_id));
-                if !same {
-                    *old = ours;
-                }
-            }
+        match list.iter_mut().find(|extension| is_named(extension)) {
+            Some(old) if old.get("extension").is_some_and(is_same) => {}
+            Some(old) => *old = ours,
             None => list.push(ours),
         }
+    }
+}
+
+/// Removes our extension; other extensions stay.
+pub(super) fn unmark(item: &mut Map<String, Value>) {
+    let Some(Value::Array(list)) = item.get_mut("extensions") else {
+        return;
+    };
+    list.retain(|extension| !is_named(extension));
+    if list.is_empty() {
+        item.shift_remove("extensions");
     }
 }
 

@@ -277,6 +277,13 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// The default domain of a tenant, by its id.
+    pub(crate) fn domain_of(&self, tenant_id: &str) -> Option<&str> {
+        let mut tenants = self.tenants.iter().map(|(tenant, _)| tenant);
+        let tenant = tenants.find(|tenant| tenant.id.as_deref() == Some(tenant_id));
+        tenant?.default_domain.as_deref()
+    }
+
     /// Whether a person may be asked to sign in to a tenant: a named one, else the sign-in's own.
     pub(crate) fn may_ask(&self, tenant: Option<&str>) -> bool {
         match (&self.own_tenant, tenant) {

@@ -160,6 +160,7 @@ fn coverage(discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
     Coverage {
         subscriptions,
         may_set_current_context: true,
+        may_migrate: true,
     }
 }
 
@@ -177,6 +178,14 @@ async fn fetch_fleet(
         let known = clusters.len();
         clusters.extend(found);
         let round = &mut clusters[known..];
+        for Cluster {
+            tenant_id,
+            tenant_domain,
+            ..
+        } in round.iter_mut().map(|run| &mut run.cluster)
+        {
+            *tenant_domain = discovery.domain_of(tenant_id).map(str::to_owned);
+        }
         fetch(request, arm, round, observer).await;
         if let Some(home) = HomeTenant::find(request, arm, observer).await {
             home.check(round).await;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, sync::Arc};
 
 use kubectl_aad::internals::{
-    Action, Cluster, ClusterRun, Coverage, Document, Entries, Planned, State,
+    Action, Cluster, ClusterRun, Coverage, Document, Entries, Planned, SignInName, State,
     merge::{TargetFiles, merge},
 };
 use serde_json::{Map, Value, json};
@@ -47,9 +47,12 @@ fn clusters() -> Vec<ClusterRun> {
                 "apiVersion": "client.authentication.k8s.io/v1",
                 "args": ["get-token", "--tenant-id", name],
                 "command": "kubectl-aad",
-                "installHint": "one line\nand another: yes\n",
                 "interactiveMode": "Never",
             }})),
+            sign_in: Some(SignInName {
+                mode: name.to_owned(),
+                ..SignInName::default()
+            }),
             token_args: None,
         };
         ClusterRun::new(cluster, State::Converted(Arc::new(entries)))
@@ -109,29 +112,32 @@ fn kubectl_reads_what_is_written_and_what_it_rewrites_is_still_ours() {
         let view: Value = serde_json::from_slice(&view).expect("JSON");
         for (name, outcome) in NAMES.iter().zip(&outcomes) {
             assert_eq!(outcome.context, *name);
-            let item = |list: &str, item: &str| {
+            let named = |list: &str, item: &str, name: &Value| {
                 let entries = view[list].as_array().cloned().unwrap_or_default();
                 let entry = entries.into_iter().find(|entry| entry["name"] == *name);
                 entry.unwrap_or_else(|| panic!("{list} has no {name}:\n{text}"))[item].clone()
             };
+            let item = |list: &str, item: &str| named(list, item, &json!(name));
+            let context = item("contexts", "context");
+            assert_eq!(
+                context,
+                json!({"cluster": name, "user": format!("aad:{name}")})
+            );
+            let user = named("users", "user", &context["user"]);
             assert_eq!(
                 item("clusters", "cluster")["server"],
                 format!("https://{name}:443")
             );
             assert_eq!(item("clusters", "cluster")["tls-server-name"], *name);
-            assert_eq!(item("users", "user")["exec"]["args"][2], *name);
-            for (list, kind) in [
-                ("clusters", "cluster"),
-                ("contexts", "context"),
-                ("users", "user"),
-            ] {
-                let extension = &item(list, kind)["extensions"][0];
+            assert_eq!(user["exec"]["args"][2], *name);
+            let ours = |entry: &Value| {
+                let extension = &entry["extensions"][0];
                 assert_eq!(extension["name"], "kubectl-aad");
-                assert_eq!(
-                    extension["extension"]["armId"],
-                    format!("/subscriptions/s/managedClusters/{name}")
-                );
-            }
+                extension["extension"].clone()
+            };
+            let id = format!("/subscriptions/s/managedClusters/{name}");
+            assert_eq!(ours(&item("clusters", "cluster")), json!({"armId": id}));
+            assert_eq!(ours(&user), json!({"shared": true}));
         }
         // kubectl rewrites the whole file: in its order, with its defaults, without comments.
         kubectl(

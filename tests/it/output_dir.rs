@@ -185,14 +185,17 @@ fn an_unchanged_fleet_writes_nothing_and_what_a_person_made_of_a_file_stays() {
     test_env.sync_to_dir(&[]);
     let (one, two) = (test_env.in_dir("one.yaml"), test_env.in_dir("renamed.yml"));
     fs::rename(test_env.in_dir("two.yaml"), &two).expect("renamed");
-    let edited = text(&two)
+    let written = text(&two);
+    let user = written.lines().find(|line| line.starts_with("    user: "));
+    let user = user.expect("the context's");
+    let edited = written
         .replace("current-context: two\n", "# mine\ncurrent-context: mine\n")
         .replace("name: two\n  context:", "name: mine\n  context:")
         .replace(
-            "    user: two\n  name: two\n",
-            "    user: two\n    namespace: apps\n  name: mine\n",
+            &format!("{user}\n  name: two\n"),
+            &format!("{user}\n    namespace: apps\n  name: mine\n"),
         );
-    assert_ne!(edited, text(&two));
+    assert_ne!(edited, written);
     fs::write(&two, &edited).expect("written");
     let before = state(&test_env);
     let (report, ran) = test_env.sync_to_dir(&[]);

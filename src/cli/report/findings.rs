@@ -67,8 +67,28 @@ impl<'a> FindingsLines<'a> {
 
     /// All lines.
     pub(in crate::cli) fn lines(&self) -> Vec<Line> {
-        let parts = [self.duplicates(), self.gone(), self.current_context()];
+        let parts = [
+            self.migrated(),
+            self.duplicates(),
+            self.gone(),
+            self.current_context(),
+        ];
         parts.into_iter().flatten().collect()
+    }
+
+    fn migrated(&self) -> Vec<Line> {
+        let entries = match self.findings.migrated {
+            0 => return Vec::new(),
+            1 => "the entries of 1 cluster".to_owned(),
+            n => format!("the entries of {n} clusters"),
+        };
+        let done = match self.dry_run {
+            true => "would get",
+            false => "now have",
+        };
+        vec![Line::Text(format!(
+            "{entries} {done} the form that kubectl reads faster: clusters with the same sign-in share a user"
+        ))]
     }
 
     fn current_context(&self) -> Vec<Line> {
@@ -145,19 +165,29 @@ impl<'a> FindingsLines<'a> {
             names
         };
         let contexts = names(|one| Some(&one.context));
-        let clusters = names(|one| one.cluster.as_ref());
-        let users = names(|one| one.user.as_ref());
+        let mut clusters = names(|one| one.cluster.as_ref());
+        let mut users = names(|one| one.user.as_ref());
+        // What those that are not removed use stays.
+        for other in self.findings.gone.iter() {
+            if !contexts.contains(&other.context.as_str()) {
+                clusters.retain(|name| other.cluster.as_deref() != Some(name));
+                users.retain(|name| other.user.as_deref() != Some(name));
+            }
+        }
         if contexts == clusters && contexts == users {
             return self.delete(&["context", "cluster", "user"], &contexts);
         }
-        let kinds = [
-            ("context", contexts),
-            ("cluster", clusters),
-            ("user", users),
-        ];
+        let kinds: &[(&[&str], _)] = match contexts == clusters {
+            true => &[(&["context", "cluster"], contexts), (&["user"], users)],
+            false => &[
+                (&["context"], contexts),
+                (&["cluster"], clusters),
+                (&["user"], users),
+            ],
+        };
         let kinds = kinds.iter().filter(|(_, names)| !names.is_empty());
         let commands: Vec<_> = kinds
-            .map(|(kind, names)| self.delete(&[kind], names))
+            .map(|(kinds, names)| self.delete(kinds, names))
             .collect();
         commands.join("; ")
     }

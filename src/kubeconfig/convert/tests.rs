@@ -1,5 +1,5 @@
 use super::exec::{API_VERSION, API_VERSION_V1, KUBELOGIN_HINT};
-use super::*;
+use super::{exec::INSTALL_HINT, *};
 use crate::host::Host;
 use crate::login::{MODES, Takes};
 use proptest::prelude::*;

@@ -7,8 +7,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    super::{convert::PluginKind, document::Section, owner},
-    merged::{Item, Merged},
+    super::{
+        cluster_contexts::{ClusterContexts, Known},
+        convert::PluginKind,
+        document::Section,
+        merged::{Item, Merged},
+        owner,
+    },
     overlay::is_our_command,
 };
 use crate::fleet::{
@@ -62,42 +67,63 @@ pub(super) fn gone(
     coverage: &Coverage,
 ) -> Vec<GoneContext> {
     let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
-    let is_gone = |id: &str| coverage.misses(&id.to_ascii_lowercase(), &listed);
-    let leads_elsewhere = |context: Item<'_>, id: &str| {
-        let cluster = link(context, Section::Clusters);
-        let cluster = cluster.and_then(|name| merged.item(Section::Clusters, name));
-        let leads_to = cluster.map(|item| owner::arm_id(item.value));
-        leads_to.is_some_and(|other| !other.is_some_and(|other| other.eq_ignore_ascii_case(id)))
-    };
-    let (gone, staying): (Vec<_>, Vec<_>) = merged
+    let is_gone = |key: &str| coverage.misses(key, &listed);
+    let known = ClusterContexts::of(merged, |_| true);
+    let gone: HashMap<&str, &str> = known
+        .all()
+        .filter(|(key, _)| is_gone(key))
+        .flat_map(|(key, known)| contexts_of_gone(merged, known).map(move |name| (name, key)))
+        .collect();
+    let staying = merged
         .contexts()
-        .map(|(name, item)| (name, item, owner::arm_id(item.value)))
-        .partition(|(_, item, id)| id.is_some_and(|id| is_gone(id) && !leads_elsewhere(*item, id)));
+        .filter(|(name, _)| !gone.contains_key(name));
     let used: HashSet<(Section, &str)> = staying
-        .iter()
-        .flat_map(|(_, item, _)| LINKS.map(|section| Some((section, link(*item, section)?))))
+        .flat_map(|(_, item)| LINKS.map(|section| Some((section, item.link(section)?))))
         .flatten()
         .collect();
-    let mut found: Vec<_> = gone
-        .into_iter()
-        .filter_map(|(context, item, id)| {
-            let id = id?;
+    let mut found: Vec<_> = merged
+        .contexts()
+        .filter_map(|(context, item)| {
+            let key = *gone.get(context)?;
             let own = |section| {
-                let name = link(item, section).filter(|name| !used.contains(&(section, name)))?;
-                let other = owner::arm_id(merged.item(section, name)?.value)?;
-                other.eq_ignore_ascii_case(id).then(|| name.to_owned())
+                let name = item.link(section)?;
+                let other = merged.item(section, name)?;
+                let is_its =
+                    owner::arm_id(other.value).is_some_and(|id| id.eq_ignore_ascii_case(key));
+                let is_removed = is_its || owner::is_shared(other.value);
+                (is_removed && !used.contains(&(section, name))).then(|| name.to_owned())
             };
             Some(GoneContext {
                 context: context.to_owned(),
                 cluster: own(Section::Clusters),
                 user: own(Section::Users),
-                id: id.to_owned(),
+                id: arm_id(merged, item).unwrap_or(key).to_owned(),
                 file: item.file.to_owned(),
             })
         })
         .collect();
     found.sort_by(|a, b| a.context.cmp(&b.context));
     found
+}
+
+/// The contexts that lead to a cluster that is gone, or that led to it and lead to nothing.
+fn contexts_of_gone<'a>(merged: &Merged<'a>, known: &Known<'a>) -> impl Iterator<Item = &'a str> {
+    let leads_to_it = |context: &&str| {
+        let item = merged.item(Section::Contexts, context);
+        let cluster = item.and_then(|item| item.link(Section::Clusters));
+        cluster.is_some_and(|cluster| known.entries.contains(&cluster))
+    };
+    let leading = known.contexts.iter().copied().filter(leads_to_it);
+    let all: Vec<_> = leading.chain(known.astray.iter().copied()).collect();
+    all.into_iter()
+}
+
+/// The ARM id of a context's cluster, as written.
+fn arm_id<'a>(merged: &Merged<'a>, context: Item<'a>) -> Option<&'a str> {
+    let cluster = context.link(Section::Clusters);
+    let cluster = cluster.and_then(|name| merged.item(Section::Clusters, name));
+    let of_cluster = cluster.and_then(|item| owner::arm_id(item.value));
+    of_cluster.or_else(|| owner::arm_id(context.value))
 }
 
 /// The addresses of the fleet's API servers: those in ARM's kubeconfigs and those in its listing.
@@ -139,14 +165,18 @@ impl Addresses {
         let theirs = theirs.filter(|(_, item)| owner::arm_id(item.value).is_none());
         let mut found: Vec<_> = theirs
             .filter_map(|(context, item)| {
-                let cluster = merged.item(Section::Clusters, link(item, Section::Clusters)?)?;
+                let cluster = merged.item(Section::Clusters, item.link(Section::Clusters)?)?;
                 // A person's own context for our entry.
                 if owner::arm_id(cluster.value).is_some() {
                     return None;
                 }
                 let server = cluster.value.get("server")?.as_str()?;
                 let (cluster, planned) = ours.get(self.clusters.get(&address(server)?)?)?;
-                let user = link(item, Section::Users);
+                // A person led the cluster's only context to an entry of their own.
+                if planned.context == context {
+                    return None;
+                }
+                let user = item.link(Section::Users);
                 let user_item = user.and_then(|name| merged.item(Section::Users, name));
                 Some(Duplicate {
                     context: context.to_owned(),
@@ -167,11 +197,6 @@ impl Addresses {
 
 /// What a context names beside its namespace.
 const LINKS: [Section; 2] = [Section::Clusters, Section::Users];
-
-/// The name of a context's cluster or user.
-fn link<'a>(context: Item<'a>, section: Section) -> Option<&'a str> {
-    context.value.get(section.item())?.as_str()
-}
 
 /// Whether a user is a certificate or a token, as those of administrators are.
 fn has_own_credential(user: &Value) -> bool {

@@ -10,10 +10,6 @@ use crate::{
     tool_config::ACCOUNT_VARIABLES,
 };
 
-pub(super) fn overlay_context(old: &mut Map<String, Value>, new: &Map<String, Value>) {
-    overlay(old, new, &[]);
-}
-
 /// The fields that identify the cluster. An old value is never kept.
 const CLUSTER_FIELDS: [&str; 3] = ["server", ca_files::DATA, ca_files::FILE];
 

@@ -1,75 +1,111 @@
-//! Finds the file that a cluster's entries are written to.
+//! Finds the files that a sync may write to.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
-use super::{
-    super::document::{Document, Section, entry_name},
-    own,
+use super::super::{
+    cluster_contexts::{ClusterContexts, Known},
+    document::{Document, Section},
+    merged::{Item, Merged},
+    owner,
 };
-use crate::fleet::Cluster;
+use crate::fleet::{Cluster, SHARED_USER};
 
-/// Which of several kubeconfig files holds a cluster's entries.
+/// Which of several kubeconfig files a sync may change: the one for new entries, and those with entries of ours.
 pub struct TargetFiles {
-    /// By the cluster's key.
-    found: HashMap<String, PathBuf>,
+    files: BTreeSet<PathBuf>,
+    /// The file of a cluster's entry, by its ARM id in lower case.
+    of_clusters: HashMap<String, PathBuf>,
     pub(super) default: PathBuf,
 }
 
 impl TargetFiles {
-    /// Finds the target files among `files`, in their order in `KUBECONFIG`.
+    /// Only the file for new entries.
+    #[must_use]
+    pub fn only(default: PathBuf) -> Self {
+        Self {
+            files: [default.clone()].into(),
+            of_clusters: HashMap::new(),
+            default,
+        }
+    }
+
+    /// Finds the target files among `files`, in their order in `KUBECONFIG`: those that `may_change` and that have
+    /// entries of ours, or contexts that name them in another file. `default` is for new entries.
     ///
-    /// A cluster's target is the first file that `may_change` and in which all our entries for the cluster are
-    /// visible; a file with the context comes before one that has only a cluster or a user left. `default` is for
-    /// clusters without such a file. Of two entries with the same name kubectl sees only the first: an update of the
-    /// second would have no effect.
+    /// An entry is changed in the file that kubectl reads it from: of two entries with the same name kubectl sees only
+    /// the first.
     #[must_use]
     pub fn find(
         files: &[Document<'_>],
         default: PathBuf,
         may_change: impl Fn(&Path) -> bool,
     ) -> Self {
-        let mut seen: HashSet<(Section, &str)> = HashSet::new();
-        // The best file so far, and the rank of what it has of a cluster: the smaller the better.
-        let mut found: HashMap<String, (usize, &Path)> = HashMap::new();
-        for (document, path) in files.iter().filter_map(|file| Some((file, file.path()?))) {
-            let mut here: HashMap<String, (bool, usize)> = HashMap::new();
-            for (rank, section) in [Section::Contexts, Section::Clusters, Section::Users]
-                .into_iter()
-                .enumerate()
-            {
-                let entries = document.entries(section);
-                for (name, key) in entries.iter().filter_map(|entry| own(entry, section)) {
-                    let (visible, _) = here.entry(key).or_insert((true, rank));
-                    *visible &= !seen.contains(&(section, name));
-                }
-                let names = entries.iter().filter_map(entry_name);
-                seen.extend(names.map(|name| (section, name)));
-            }
-            if here.is_empty() || !may_change(path) {
-                continue;
-            }
-            for (key, (_, rank)) in here.into_iter().filter(|(_, (visible, _))| *visible) {
-                let best = found.entry(key).or_insert((rank, path));
-                if rank < best.0 {
-                    *best = (rank, path);
-                }
-            }
-        }
-        let found = found.into_iter();
-        Self {
-            found: found
-                .map(|(key, (_, path))| (key, path.to_owned()))
-                .collect(),
-            default,
-        }
+        let merged = Merged::of(files);
+        let items = Section::ALL
+            .into_iter()
+            .flat_map(|section| merged.items(section));
+        let ours = items.filter(|(_, item)| owner::is_ours(item.value));
+        let leading = merged
+            .contexts()
+            .filter(|(_, context)| names_ours(&merged, *context));
+        let found: BTreeSet<&Path> = ours.chain(leading).map(|(_, item)| item.file).collect();
+        let found = found.into_iter().filter(|path| may_change(path));
+        let mut targets = Self::only(default);
+        targets.files.extend(found.map(Path::to_owned));
+        let known = ClusterContexts::of(&merged, |item| targets.may_change(item.file));
+        let of_clusters = known
+            .all()
+            .filter_map(|(key, known)| Some((key.to_owned(), file_of(&merged, known)?.to_owned())));
+        targets.of_clusters = of_clusters.collect();
+        targets
     }
 
-    /// The cluster's target file.
+    /// Those of them that are among `paths`.
+    pub(crate) fn among(mut self, paths: &[PathBuf]) -> Self {
+        self.files.retain(|file| paths.contains(file));
+        self.of_clusters.retain(|_, file| paths.contains(file));
+        self
+    }
+
+    /// Whether a sync may change the file.
+    pub(crate) fn may_change(&self, path: &Path) -> bool {
+        self.files.contains(path)
+    }
+
+    /// The file that a cluster's entry is in, or is added to.
     #[must_use]
     pub fn of(&self, cluster: &Cluster) -> &Path {
-        self.found.get(&cluster.key()).unwrap_or(&self.default)
+        self.of_clusters
+            .get(&cluster.key())
+            .unwrap_or(&self.default)
     }
+}
+
+/// The file of a cluster's entry, else of what is left of it.
+fn file_of<'a>(merged: &Merged<'a>, known: &Known<'a>) -> Option<&'a Path> {
+    let first = |section, names: &[&str]| {
+        let name = names.first()?;
+        Some(merged.item(section, name)?.file)
+    };
+    first(Section::Clusters, &known.entries)
+        .or_else(|| first(Section::Contexts, &known.astray))
+        .or_else(|| first(Section::Users, &known.users))
+}
+
+/// Whether a context names a cluster or a user of ours, or a missing user that is called as ours are.
+fn names_ours(merged: &Merged<'_>, context: Item<'_>) -> bool {
+    [Section::Clusters, Section::Users]
+        .into_iter()
+        .any(|section| {
+            let Some(name) = context.link(section) else {
+                return false;
+            };
+            match merged.item(section, name) {
+                Some(item) => owner::is_ours(item.value),
+                None => section == Section::Users && name.starts_with(SHARED_USER),
+            }
+        })
 }

@@ -1,6 +1,7 @@
-use super::*;
+use super::{super::document::entry_name, *};
+use crate::fleet::{Change, Cluster, Entries, SignInName};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 fn name(name: &str, group: &str, subscription: &str) -> Cluster {
     Cluster {
@@ -26,9 +27,25 @@ fn import(cluster: &Cluster) -> ClusterRun {
     let entries = Entries {
         cluster: cluster_value.as_object().expect("a map").clone(),
         user: user.as_object().expect("a map").clone(),
+        sign_in: Some(sign_in("azurecli")),
         token_args: None,
     };
     ClusterRun::new(cluster.clone(), State::Converted(Arc::new(entries)))
+}
+
+fn sign_in(mode: &str) -> SignInName {
+    SignInName {
+        mode: mode.to_owned(),
+        ..SignInName::default()
+    }
+}
+
+/// The whole fleet may be brought into this version's form.
+fn coverage() -> Coverage {
+    Coverage {
+        may_migrate: true,
+        ..Coverage::default()
+    }
 }
 
 fn imports(clusters: &[Cluster]) -> Vec<ClusterRun> {
@@ -69,7 +86,7 @@ fn outcomes(plan: Plan) -> Vec<(String, Action)> {
 fn run(text: &str, imports: &[ClusterRun]) -> (String, Vec<(String, Action)>) {
     let files = files(&[text]);
     let targets = TargetFiles::find(&files, "0".into(), |_| true);
-    let plan = merge(&files, &targets, imports, &Coverage::default());
+    let plan = merge(&files, &targets, imports, &coverage());
     let written = match plan.files.get(Path::new("0")) {
         Some(root) => document(text).render(root).expect("written"),
         None => text.to_owned(),
@@ -113,8 +130,8 @@ fn a_renamed_context_is_still_ours_and_keeps_its_namespace() {
     let fleet = imports(&[name("prod", "rg", "s1")]);
     let (text, _) = run("", &fleet);
     let renamed = text.replacen(
-        "    user: prod\n  name: prod\n",
-        "    namespace: shop\n    user: prod\n  name: mine\n",
+        "    user: aad:azurecli\n  name: prod\n",
+        "    namespace: shop\n    user: aad:azurecli\n  name: mine\n",
         1,
     );
     assert_ne!(renamed, text);
@@ -137,12 +154,13 @@ fn what_a_person_added_stays_while_what_we_manage_changes() {
         .cluster
         .insert("server".to_owned(), json!("https://new:443"));
     entries(&mut fleet[0]).user["exec"]["args"] = json!(["get-token", "--login", "msi"]);
+    entries(&mut fleet[0]).sign_in = Some(sign_in("msi"));
     let (after, outcomes) = run(&text, &fleet);
     assert_eq!(outcomes, [("prod".to_owned(), Action::Updated)]);
     assert_eq!(
         after,
         text.replace("https://prod.rg:443", "https://new:443")
-            .replace("      - azurecli\n", "      - msi\n")
+            .replace("azurecli\n", "msi\n")
     );
 }
 
@@ -155,7 +173,7 @@ fn an_update_says_what_it_changed() {
         edit(entries(&mut fleet[0]));
         let files = files(&[text]);
         let targets = TargetFiles::find(&files, "0".into(), |_| true);
-        match merge(&files, &targets, &fleet, &Coverage::default())
+        match merge(&files, &targets, &fleet, &coverage())
             .clusters
             .remove(0)
             .state
@@ -173,7 +191,7 @@ fn an_update_says_what_it_changed() {
         new.cluster.insert(data, json!("bmV3"));
     };
     let args = |new: &mut Entries, args: &[&str]| new.user["exec"]["args"] = json!(args);
-    let without_context = text.replace("    user: prod\n", "    user: nobody\n");
+    let without_context = text.replace("    user: aad:azurecli\n", "    user: nobody\n");
     assert_eq!(changes("", &|_| {}), [], "added");
     assert_eq!(changes(&text, &|_| {}), [], "unchanged");
     assert_eq!(changes(&text, &moved), [Change::Server]);
@@ -332,22 +350,24 @@ fn a_redirected_context_is_kept_while_its_target_exists() {
     let (text, _) = run("", &fleet);
     let theirs = "users:\n- name: robot\n  user: {token: t}\n";
     let with = edited(&text, "users:\n", theirs);
-    let led = edited(&with, "    user: prod\n", "    user: robot\n");
+    let led = edited(&with, "    user: aad:azurecli\n", "    user: robot\n");
     let (again, outcomes) = run(&led, &fleet);
     assert_eq!((again, outcomes[0].1), (led, Action::Unchanged));
-    let nowhere = edited(&text, "    user: prod\n", "    user: robot\n");
+    let nowhere = edited(&text, "    user: aad:azurecli\n", "    user: robot\n");
     assert_eq!(run(&nowhere, &fleet).0, text);
 }
 
 #[test]
 fn an_entry_of_somebody_else_is_never_taken_over() {
-    let foreign = "clusters:\n- cluster: {server: https://x}\n  name: prod\nusers:\n- name: test\n  user: {token: t}\n";
+    let foreign = "clusters:\n- cluster: {server: https://x}\n  name: prod\ncontexts:\n- name: test\n  context: {cluster: other}\nusers:\n- name: 'aad:azurecli'\n  user: {token: t}\n";
     let fleet = imports(&[name("prod", "rg", "s1"), name("test", "rg", "s1")]);
     let (text, outcomes) = run(foreign, &fleet);
     assert_eq!(outcomes[0].0, "prod-rg");
     assert_eq!(outcomes[1].0, "test-rg");
     assert!(text.contains("- cluster: {server: https://x}\n  name: prod\n"));
-    assert!(text.contains("- name: test\n  user: {token: t}\n"));
+    assert!(text.contains("- name: test\n  context: {cluster: other}\n"));
+    assert!(text.contains("- name: 'aad:azurecli'\n  user: {token: t}\n"));
+    assert!(text.contains("    user: aad:azurecli-2\n"), "{text}");
 }
 
 #[test]
@@ -436,7 +456,12 @@ fn foreign() -> impl Strategy<Value = (String, Value)> {
         .prop_map(|(clusters, contexts, users, extra, style, comment)| {
             let list = |item: &str, map: BTreeMap<String, Value>| -> Value {
                 map.into_iter()
-                    .map(|(name, value)| json!({"name": name, item: {"f": value}}))
+                    .map(|(name, value)| match item {
+                        "context" => {
+                            json!({"name": name, item: {"f": value, "cluster": name, "user": name}})
+                        }
+                        _ => json!({"name": name, item: {"f": value}}),
+                    })
                     .collect()
             };
             let mut root = Map::new();
@@ -477,16 +502,20 @@ fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
     })
 }
 
-/// The root without our entries.
-fn others(root: &Map<String, Value>) -> Value {
+/// The root with only those entries whose names are in another one.
+fn known_to(other: &Value, root: &Map<String, Value>) -> Value {
     let mut root = root.clone();
     for section in Section::ALL {
         if let Some(Value::Array(entries)) = root.get_mut(section.list()) {
-            entries.retain(|entry| entry.get(section.item()).and_then(owner::arm_id).is_none());
+            let known = other[section.list()].as_array().expect("a list");
+            let known: HashSet<_> = known.iter().filter_map(entry_name).collect();
+            entries.retain(|entry| entry_name(entry).is_some_and(|name| known.contains(name)));
         }
     }
     Value::Object(root)
 }
+
+mod form;
 
 proptest! {
     #[test]
@@ -495,7 +524,7 @@ proptest! {
         let (once, outcomes) = run(&text, &imports);
         prop_assert!(outcomes.iter().all(|(_, action)| *action == Action::Added));
         let after = Document::parse(&once).expect("a kubeconfig");
-        prop_assert_eq!(others(after.root()), root);
+        prop_assert_eq!(known_to(&root, after.root()), root);
         for line in text.lines().filter(|line| line.starts_with('#')) {
             prop_assert!(once.contains(line), "a comment went missing");
         }
@@ -516,42 +545,86 @@ proptest! {
     }
 }
 
+/// Merges into files that may be changed, all but those whose digit is in `fixed`. Returns the new texts, with those of
+/// files that were left alone, and the outcomes.
+fn run_files(
+    texts: &[&str],
+    fixed: &str,
+    imports: &[ClusterRun],
+) -> (Vec<String>, Vec<(String, Action)>) {
+    let documents = files(texts);
+    let may_change = |path: &Path| !fixed.contains(&path.display().to_string());
+    let targets = TargetFiles::find(&documents, "0".into(), may_change);
+    let plan = merge(&documents, &targets, imports, &coverage());
+    let texts = documents.into_iter().map(|document| {
+        let path = document.path().expect("a path");
+        match plan.files.get(path) {
+            Some(root) => document.render(root).expect("written"),
+            None => document.text().to_owned(),
+        }
+    });
+    (texts.collect(), outcomes(plan))
+}
+
 #[test]
-fn a_clusters_target_file_is_where_its_entries_are_visible_and_may_be_changed() {
+fn an_entry_is_changed_in_the_file_that_kubectl_reads_it_from() {
     let all = [
         name("a", "rg", "s"),
         name("b", "rg", "s"),
         name("c", "rg", "s"),
     ];
-    let imports = imports(&all);
-    let targets = |texts: &[&str], may_change: &dyn Fn(&Path) -> bool| {
-        let targets = TargetFiles::find(&files(texts), "0".into(), may_change);
-        let place = |cluster| targets.of(cluster).display().to_string();
-        all.each_ref().map(place).concat()
-    };
-    let (a, _) = run("", &imports[..1]);
-    let (both, _) = run("", &imports[..2]);
+    let (a, _) = run("", &imports(&all[..1]));
+    let (both, _) = run("", &imports(&all[..2]));
     let mine = "kind: Config\n";
-    assert_eq!(targets(&[mine, &a, &both], &|_| true), "120");
-    let only_first = |path: &Path| path == Path::new("0");
-    assert_eq!(targets(&[mine, &a, &both], &only_first), "000");
-    // An entry that another file hides does not count, even if that file may not be changed.
-    let not_second = |path: &Path| path != Path::new("1");
-    assert_eq!(targets(&[mine, &a, &both], &not_second), "020");
-    for hiding in [
-        "contexts:\n- {name: a, context: {}}\n",
-        "clusters:\n- {name: a, cluster: {}}\n",
-        "users:\n- {name: a, user: {}}\n",
-    ] {
-        assert_eq!(targets(&[hiding, &both], &|_| true), "010");
+    let mut moved = imports(&all);
+    for run in &mut moved {
+        let server = json!(format!("https://new-{}", run.cluster.name));
+        entries(run).cluster.insert("server".to_owned(), server);
     }
-    // A user that was left behind does not outweigh a context.
-    let left_behind = a.replace("  name: a\n", "  name: old\n");
-    let left_behind = left_behind
-        .split_once("users:\n")
-        .map(|(_, users)| format!("users:\n{users}"))
-        .expect("users");
-    assert_eq!(targets(&[&left_behind, &both], &|_| true), "110");
+    let servers = |texts: &[&str], fixed: &str| {
+        let (texts, _) = run_files(texts, fixed, &moved);
+        let has = |text: &String, name: &str| text.contains(&format!("https://new-{name}"));
+        let file = |name: &str| texts.iter().position(|text| has(text, name));
+        ["a", "b", "c"].map(file)
+    };
+    assert_eq!(servers(&[mine, &a, &both], ""), [1, 2, 0].map(Some));
+    // One that another file hides does not count, even if that file may not be changed.
+    assert_eq!(servers(&[mine, &a, &both], "1"), [0, 2, 0].map(Some));
+    assert_eq!(servers(&[mine, &a, &both], "12"), [0, 0, 0].map(Some));
+    let hiding = "clusters:\n- {name: a, cluster: {}}\n";
+    assert_eq!(servers(&[hiding, &both], ""), [0, 1, 0].map(Some));
+}
+
+fn texts_of(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_context_in_another_file_than_its_cluster_is_the_clusters() {
+    let a = [name("a", "rg", "s")];
+    let (text, _) = run("", &imports(&a));
+    let root = document(&text).root().clone();
+    let only = |lists: &[&str]| {
+        let mut root = root.clone();
+        root.retain(|key, _| lists.contains(&key.as_str()));
+        document("").render(&root).expect("written")
+    };
+    let parts = [only(&["contexts"]), only(&["clusters"]), only(&["users"])];
+    let parts = parts.each_ref().map(String::as_str);
+    let (same, outcome) = run_files(&parts, "", &imports(&a));
+    assert_eq!(outcome, [("a".to_owned(), Action::Unchanged)]);
+    assert_eq!(same, parts);
+    // A new sign-in: each part is changed in its own file.
+    let mut other = imports(&a);
+    entries(&mut other[0]).user["exec"]["args"] = json!(["get-token", "--login", "devicecode"]);
+    let (new, outcome) = run_files(&parts, "", &other);
+    assert_eq!(outcome, [("a".to_owned(), Action::Updated)]);
+    let (again, outcome) = run_files(&texts_of(&new), "", &other);
+    assert_eq!((again, outcome[0].1), (new, Action::Unchanged));
+    // A context that may not be changed is somebody else's.
+    let (new, outcome) = run_files(&[parts[1], parts[0], parts[2]], "1", &other);
+    assert_eq!(outcome, [("a-rg".to_owned(), Action::Updated)]);
+    assert_eq!(new[1], parts[0]);
 }
 
 #[test]
@@ -561,7 +634,7 @@ fn names_of_one_file_are_not_given_in_another() {
     let (a, _) = run("", &imports[..1]);
     let files = files(&["kind: Config\n", &a]);
     let targets = TargetFiles::find(&files, "0".into(), |path| path == Path::new("0"));
-    let plan = merge(&files, &targets, &imports, &Coverage::default());
+    let plan = merge(&files, &targets, &imports, &coverage());
     assert_eq!(plan.files.keys().collect::<Vec<_>>(), [Path::new("0")]);
     let outcomes = outcomes(plan);
     assert_ne!(outcomes[0].0, "a");

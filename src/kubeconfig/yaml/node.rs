@@ -16,6 +16,20 @@ pub(crate) struct Tree<'t> {
     pub(crate) comments: Vec<Range<usize>>,
 }
 
+impl Tree<'_> {
+    /// The position of an item of a list at the top level.
+    pub(crate) fn entry(&self, list: &str, index: usize) -> Option<Range<usize>> {
+        let NodeKind::Map { entries, .. } = &self.root.as_ref()?.kind else {
+            return None;
+        };
+        let list = entries.iter().rfind(|entry| entry.name() == list)?;
+        let NodeKind::Seq { items, .. } = &list.value.kind else {
+            return None;
+        };
+        Some(items.get(index)?.span.clone())
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Node<'t> {
     /// Byte positions, without anchor and tag. Empty if the value is omitted.

@@ -10,13 +10,9 @@ use super::{
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{Cluster, Entries, Skip, State},
-    kubeconfig::{
-        UserCredential, UserKubeconfig,
-        convert::{EXEC_COMMAND, INSTALL_HINT},
-        parse_user_kubeconfig,
-    },
-    login::{AKS_SERVER_ID, Param},
+    fleet::{Cluster, Entries, SignInName, Skip, State},
+    kubeconfig::{UserCredential, UserKubeconfig, convert::EXEC_COMMAND, parse_user_kubeconfig},
+    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
     secret::Secret,
 };
 
@@ -77,8 +73,30 @@ fn entries(answer: &[u8], cluster: &Cluster, request: &SyncRequest) -> Result<Op
     Ok(user.map(|(user, token_args)| Entries {
         cluster: theirs.cluster,
         user,
+        sign_in: token_args
+            .as_deref()
+            .map(|args| sign_in_name(args, cluster, request.fleet.mode)),
         token_args,
     }))
+}
+
+/// What the name of a user with these arguments says.
+fn sign_in_name(args: &[String], cluster: &Cluster, mode: LoginMode) -> SignInName {
+    let args = ExecArgs::parse(args).expect("written by `exec_args`");
+    let text = |param| args.settings().text(param).map(str::to_owned);
+    // A person's client application is no account.
+    let application = match mode.row().principal {
+        Principal::Person => None,
+        _ => text(Param::ClientId),
+    };
+    let account = text(Param::Username).or_else(|| text(Param::LoginHint));
+    let account = account.or(application);
+    SignInName {
+        mode: mode.name().to_owned(),
+        tenant: text(Param::TenantId).map(|id| cluster.tenant_domain.clone().unwrap_or(id)),
+        account: account.or_else(|| text(Param::IdentityResourceId)),
+        server: text(Param::ServerId).filter(|id| id != AKS_SERVER_ID),
+    }
 }
 
 type User = (Map<String, Value>, Option<Vec<String>>);
@@ -122,7 +140,6 @@ fn user_value(
             "command": EXEC_COMMAND,
             "args": args,
             "env": (!env.is_empty()).then_some(env),
-            "installHint": INSTALL_HINT,
             "interactiveMode": fleet.mode.row().interactive_mode(),
             "provideClusterInfo": false,
         }

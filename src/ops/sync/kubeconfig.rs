@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use crate::{
     fleet::{ClusterRun, ContextNames, Coverage, Findings, State},
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
-        merge::{Plan, TargetFiles, has_entries_of_ours, merge_named},
+        merge::{Plan, TargetFiles, merge_named},
         owner::ids_in,
     },
 };
@@ -54,23 +54,18 @@ impl<'a> Kubeconfig<'a> {
             request,
             observer,
         };
-        let default = &kubeconfig.paths.default;
-        let mut to_lock = vec![default.clone()];
-        for path in &kubeconfig.paths.files {
-            let text = file::read(path)?;
-            let document = Document::parse_file(path, &text)?;
-            if has_entries_of_ours(&document) && file::check_writable(path).is_ok() {
-                to_lock.push(path.clone());
-            }
-        }
+        let files = &kubeconfig.paths.files;
+        let texts = file::read_all(files)?;
+        let targets = kubeconfig.target_files(&Document::parse_all(&texts, files)?);
         if !request.dry_run {
-            file::check_writable(default)?;
+            file::check_writable(&kubeconfig.paths.default)?;
             let say = |line: &str| observer.on(Event::WaitingForLock(line));
             let say = &say;
+            let to_lock = kubeconfig.to_lock(&targets);
             file::check_lock(&to_lock, Waiting { say, is_stopped })?;
         }
         if request.ca_files {
-            CaDirectory::beside(default).check()?;
+            CaDirectory::beside(&kubeconfig.paths.default).check()?;
         }
         Ok(kubeconfig)
     }
@@ -89,22 +84,15 @@ impl<'a> Kubeconfig<'a> {
     ) -> Result<Written> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
-        let targets = self.target_files(&texts)?;
-        let (clusters, authorities) = self.authorities(clusters, &targets)?;
-        let clusters = clusters.as_ref();
+        let targets = self.target_files_of(&texts)?;
         let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
-        let plan = |texts: &[String], targets: &TargetFiles| {
-            plan(texts, files, targets, clusters, &names, coverage)
+        let locked = match clusters.iter().any(|run| run.entries().is_some()) {
+            true => self.to_lock(&targets),
+            false => Vec::new(),
         };
-        let converted = clusters.iter().filter(|run| run.entries().is_some());
-        let used: BTreeSet<_> = converted.map(|run| targets.of(&run.cluster)).collect();
-        let locked: Vec<PathBuf> = files
-            .iter()
-            .filter(|path| used.contains(path.as_path()))
-            .cloned()
-            .collect();
         if self.request.dry_run || locked.is_empty() {
-            let (_, plan) = plan(&texts, &targets)?;
+            let clusters = self.authorities(clusters, &targets)?.0;
+            let plan = plan(&texts, files, &targets, &clusters, &names, coverage)?.1;
             return Ok(Written {
                 clusters: plan.clusters,
                 findings: plan.findings,
@@ -114,26 +102,30 @@ impl<'a> Kubeconfig<'a> {
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
         let say = &say;
         let waiting = Waiting { say, is_stopped };
-        let (clusters, findings) = file::update_all(&locked, waiting, |current| {
+        let written = file::update_all(&locked, waiting, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);
                 if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
                     text.clone_from(current);
                 }
             }
-            let (new, plan) = plan(&texts, &targets)?;
+            let targets = self.target_files_of(&texts)?.among(&locked);
+            let (clusters, authorities) = self.authorities(clusters, &targets)?;
+            let (mut rendered, plan) = plan(&texts, files, &targets, &clusters, &names, coverage)?;
+            let new = locked.iter().zip(current);
+            let new = new.map(|(path, old)| rendered.remove(path).unwrap_or_else(|| old.clone()));
             Ok(file::New {
-                texts: new,
+                texts: new.collect(),
                 ca_files: ca_files(&locked, &plan, &authorities),
-                kept: (plan.clusters, plan.findings),
+                kept: Written {
+                    clusters: plan.clusters,
+                    findings: plan.findings,
+                    files: plan.files.into_keys().collect(),
+                },
             })
         })?;
-        self.warn_of_readable_keys(&locked);
-        Ok(Written {
-            clusters,
-            findings,
-            files: locked,
-        })
+        self.warn_of_readable_keys(&written.files);
+        Ok(written)
     }
 
     /// The ARM ids, in lower case, of the clusters that the files name. A file that can't be read names none.
@@ -145,15 +137,27 @@ impl<'a> Kubeconfig<'a> {
         ids.collect()
     }
 
-    fn target_files(&self, texts: &[String]) -> Result<TargetFiles> {
-        let default = self.paths.default.clone();
-        let documents = match self.paths.files.as_slice() {
-            [_] => Vec::new(),
-            files => Document::parse_all(texts, files)?,
-        };
+    /// The files that are locked for a write: those that may be changed.
+    fn to_lock(&self, targets: &TargetFiles) -> Vec<PathBuf> {
+        let files = self.paths.files.iter();
+        files
+            .filter(|path| targets.may_change(path))
+            .cloned()
+            .collect()
+    }
+
+    fn target_files(&self, documents: &[Document<'_>]) -> TargetFiles {
         // A file that an administrator shares with others is read but never changed.
         let may_change = |path: &Path| file::check_writable(path).is_ok();
-        Ok(TargetFiles::find(&documents, default, may_change))
+        TargetFiles::find(documents, self.paths.default.clone(), may_change)
+    }
+
+    /// The target files for these texts of all files.
+    fn target_files_of(&self, texts: &[String]) -> Result<TargetFiles> {
+        match self.paths.files.as_slice() {
+            [only] => Ok(TargetFiles::only(only.clone())),
+            files => Ok(self.target_files(&Document::parse_all(texts, files)?)),
+        }
     }
 
     /// Moves the certificate authorities of the converted ones of `clusters` to files, if that is wanted. Also returns
@@ -207,9 +211,10 @@ fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<
         .collect()
 }
 
-/// Plans the new kubeconfig. Returns the new texts of the target files, in the order of `files`.
+/// Plans the new kubeconfig. Returns the new texts of the files that hold the clusters' entries.
 ///
-/// If only the current context can't be set in the layout of its file, everything else still is.
+/// What the layout of a file does not allow, and is not needed, is left out: to set the current context, and to bring what
+/// an earlier version wrote into this one's form.
 pub(super) fn plan(
     texts: &[String],
     files: &[PathBuf],
@@ -217,26 +222,45 @@ pub(super) fn plan(
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
-) -> Result<(Vec<String>, Plan)> {
-    let plan = |coverage: &Coverage| -> Result<(Result<Vec<String>>, Plan)> {
-        let documents = Document::parse_all(texts, files)?;
-        let plan = merge_named(&documents, targets, clusters, names, coverage);
-        let new = documents.into_iter().filter_map(|document| {
-            let root = plan.files.get(document.path()?)?;
-            Some(document.render(root))
-        });
-        Ok((new.collect(), plan))
+) -> Result<(BTreeMap<PathBuf, String>, Plan)> {
+    let (why, tried) = match render(texts, files, targets, clusters, names, coverage)? {
+        (Ok(new), plan) => return Ok((new, plan)),
+        (Err(why), tried) => (why, tried),
     };
-    match plan(coverage)? {
-        (Ok(new), plan) => Ok((new, plan)),
-        (Err(why), tried) if tried.sets_current_context() => {
-            let without = Coverage {
-                may_set_current_context: false,
-                ..coverage.clone()
-            };
-            let (new, plan) = plan(&without)?;
-            Ok((new.map_err(|_| why)?, plan))
+    let with = |may_set_current_context: bool, may_migrate: bool| Coverage {
+        may_set_current_context,
+        may_migrate,
+        ..coverage.clone()
+    };
+    let less = match tried.sets_current_context() {
+        true => vec![with(false, true), with(true, false), with(false, false)],
+        false => vec![with(coverage.may_set_current_context, false)],
+    };
+    for coverage in less {
+        if let (Ok(new), plan) = render(texts, files, targets, clusters, names, &coverage)? {
+            return Ok((new, plan));
         }
-        (Err(why), _) => Err(why),
     }
+    Err(why)
+}
+
+type Rendered = Result<BTreeMap<PathBuf, String>>;
+
+/// Merges, and renders the changed files.
+fn render(
+    texts: &[String],
+    files: &[PathBuf],
+    targets: &TargetFiles,
+    clusters: &[ClusterRun],
+    names: &ContextNames,
+    coverage: &Coverage,
+) -> Result<(Rendered, Plan)> {
+    let documents = Document::parse_all(texts, files)?;
+    let plan = merge_named(&documents, targets, clusters, names, coverage);
+    let new = documents.into_iter().filter_map(|document| {
+        let path = document.path()?;
+        let root = plan.files.get(path)?;
+        Some(document.render(root).map(|text| (path.to_owned(), text)))
+    });
+    Ok((new.collect(), plan))
 }

@@ -52,6 +52,8 @@ struct Job<'a> {
 struct Merged {
     text: String,
     run: ClusterRun,
+    /// Whether it had the form of an earlier version.
+    is_migrated: bool,
 }
 
 impl<'a> OutputDir<'a> {
@@ -123,8 +125,13 @@ impl<'a> OutputDir<'a> {
             self.directory.write_authorities(&authorities, lock)?;
             write_changed(&jobs, &mut merged, waiting)?;
         }
+        let migrated = merged.iter().flatten().filter(|one| one.is_migrated);
+        let migrated = migrated.count();
         let planned = planned(&clusters, &listing, &jobs, merged);
-        let mut findings = Findings::default();
+        let mut findings = Findings {
+            migrated,
+            ..Findings::default()
+        };
         self.find_gone(&listing, &planned, coverage, &mut findings);
         if let Some(lock) = &lock {
             self.remove(&listing, &mut findings, waiting)?;
@@ -248,19 +255,24 @@ impl Job<'_> {
     /// Merges the cluster into the file, which holds `text` now.
     fn merge(&self, text: &str) -> Result<Merged> {
         let paths = [self.path.clone()];
-        let targets = TargetFiles::find(&[], self.path.clone(), |_| true);
+        let targets = TargetFiles::only(self.path.clone());
         let names = ContextNames::chosen(self.name.clone());
         let coverage = Coverage {
             may_set_current_context: true,
+            may_migrate: true,
             ..Coverage::default()
         };
         let run = std::slice::from_ref(self.run);
         let (new, plan) = plan(&[text.to_owned()], &paths, &targets, run, &names, &coverage)?;
-        let (Some(text), Some(run)) = (new.into_iter().next(), plan.clusters.into_iter().next())
+        let (Some(text), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
         else {
             unreachable!("one file and one cluster")
         };
-        Ok(Merged { text, run })
+        Ok(Merged {
+            text,
+            run,
+            is_migrated: plan.findings.migrated > 0,
+        })
     }
 
     /// As [`Job::merge`], for a text that another program may have written since the directory was read.

@@ -279,12 +279,13 @@ impl Read {
         }))
     }
 
-    /// The exec entry of the user that is called as its context.
+    /// The exec entry of a context's user.
     ///
     /// # Errors
     /// That it can't be read.
-    pub(super) fn exec(&self, known: &Known, name: &str) -> Result<Option<Exec>, String> {
-        let Some(range) = self.users.get(name) else {
+    pub(super) fn exec(&self, known: &Known, context: &str) -> Result<Option<Exec>, String> {
+        let user = self.link(known, context)?.map(|link| link.user);
+        let Some(range) = user.and_then(|user| self.users.get(&user)) else {
             return Ok(None);
         };
         let entry = known.entry(&self.text[range.clone()])?;
@@ -432,6 +433,13 @@ fn edit_lines(
     ))
 }
 
+/// The name of a context's user.
+fn user_of(text: &str, context: &str) -> Option<String> {
+    let lines = text[entry(text, "contexts", context)?].lines();
+    let mut users = lines.filter_map(|line| line.strip_prefix("    user: "));
+    users.next().map(str::to_owned)
+}
+
 fn place_of(lines: &[String], begins: &str) -> Option<usize> {
     lines.iter().position(|line| line.starts_with(begins))
 }
@@ -453,8 +461,9 @@ pub(super) fn edited(
     count: usize,
 ) -> Option<String> {
     let name = name(machine, context);
+    let user = user_of(text, &name)?;
     match edit {
-        Note => edit_lines(text, "users", &name, |lines| {
+        Note => edit_lines(text, "users", &user, |lines| {
             let at = place_of(lines, "      command: ")?;
             let command = lines[at].split(" #").next().unwrap_or_default().to_owned();
             lines[at] = format!("{command} # note {count}");
@@ -466,7 +475,7 @@ pub(super) fn edited(
             lines.insert(at + 1, format!("    namespace: ns{count}"));
             Some(())
         }),
-        Variable => edit_lines(text, "users", &name, |lines| {
+        Variable => edit_lines(text, "users", &user, |lines| {
             if let Some(at) = place_of(lines, "      - name: EDITED") {
                 lines[at + 1] = format!("        value: \"{count}\"");
                 return Some(());
@@ -489,11 +498,11 @@ pub(super) fn edited(
             lines.splice(at..at, variable);
             Some(())
         }),
-        OtherTenant => edit_lines(text, "users", &name, |lines| {
+        OtherTenant => edit_lines(text, "users", &user, |lines| {
             let other = if says.tenant? == One { Two } else { One };
             replace_flag(lines, "--tenant-id", machine.tenant(other))
         }),
-        OtherServer => edit_lines(text, "users", &name, |lines| {
+        OtherServer => edit_lines(text, "users", &user, |lines| {
             let other = if says.other_server {
                 AKS_SERVER_APP
             } else {
@@ -501,7 +510,7 @@ pub(super) fn edited(
             };
             replace_flag(lines, "--server-id", other)
         }),
-        Account(person) => edit_lines(text, "users", &name, |lines| {
+        Account(person) => edit_lines(text, "users", &user, |lines| {
             replace_flag(lines, "--login-hint", &machine.user(person).upn)
         }),
     }

@@ -245,7 +245,8 @@ impl<'a> Play<'a> {
             let Some(link) = self.read.link(&self.machine.known, &name)? else {
                 return lost("context");
             };
-            if link.cluster != name || link.user != name {
+            let is_shared = matches!(context, Cluster(_)) && link.user.starts_with("aad:");
+            if link.cluster != name || (link.user != name && !is_shared) {
                 return lost("cluster or user");
             }
             if link.namespace != entry.namespace {

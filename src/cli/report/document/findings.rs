@@ -13,6 +13,8 @@ pub(in crate::cli) struct FindingsRows {
     /// The kubeconfigs of gone clusters that were removed, or would be.
     removed: Vec<GoneRow>,
     duplicates: Vec<DuplicateRow>,
+    /// How many clusters' entries had the form of an earlier version.
+    migrated: usize,
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,7 @@ impl From<&Findings> for FindingsRows {
             gone: findings.gone.iter().map(GoneRow::from).collect(),
             removed: findings.removed.iter().map(GoneRow::from).collect(),
             duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
+            migrated: findings.migrated,
         }
     }
 }

@@ -2,7 +2,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use super::{super::TargetFiles, *};
 use crate::{
-    fleet::{Entries, Findings, State},
+    fleet::{Entries, Findings, SignInName, State},
     kubeconfig::{Document, merge::merge},
 };
 use serde_json::json;
@@ -28,6 +28,10 @@ fn converted(name: &str) -> ClusterRun {
     let entries = Entries {
         cluster: object(json!({"server": format!("https://{name}.private.example:443")})),
         user: object(json!({"exec": {"command": "kubectl-aad", "args": ["get-token"]}})),
+        sign_in: Some(SignInName {
+            mode: "azurecli".to_owned(),
+            ..SignInName::default()
+        }),
         token_args: None,
     };
     ClusterRun::new(cluster, State::Converted(Arc::new(entries)))
@@ -37,6 +41,7 @@ fn whole() -> Coverage {
     Coverage {
         subscriptions: [SUBSCRIPTION.to_owned()].into(),
         may_set_current_context: true,
+        may_migrate: true,
     }
 }
 
@@ -216,29 +221,53 @@ fn entries_that_something_else_uses_or_others_wrote_do_not_go_with_a_gone_contex
         (gone.cluster.clone(), gone.user.clone())
     };
     let a = || Some("a".to_owned());
-    assert_eq!(gone(&[&text]), (a(), a()));
-    let other = "contexts:\n- name: mine\n  context: {cluster: a, user: robot}\n";
-    assert_eq!(gone(&[&text, other]), (None, a()));
-    let redirected = text.replace("    user: a\n", "    user: robot\n");
-    assert_ne!(redirected, text);
+    let user = || Some("aad:azurecli".to_owned());
+    assert_eq!(gone(&[&text]), (a(), user()));
     let robot = "users:\n- name: robot\n  user: {token: t}\n";
+    let other = format!("contexts:\n- name: mine\n  context: {{cluster: a, user: robot}}\n{robot}");
+    assert_eq!(gone(&[&text, &other]), (None, user()));
+    let other = "contexts:\n- name: mine\n  context: {cluster: x, user: 'aad:azurecli'}\n";
+    assert_eq!(gone(&[&text, other]), (a(), None));
+    let redirected = text.replace("    user: aad:azurecli\n", "    user: robot\n");
+    assert_ne!(redirected, text);
     assert_eq!(gone(&[&redirected, robot]), (a(), None));
+}
+
+#[test]
+fn a_shared_user_goes_only_with_the_last_context_that_uses_it() {
+    let (_, text) = merged(&[""], &[converted("a"), converted("b")], &whole());
+    let users = |clusters: &[ClusterRun]| -> Vec<_> {
+        let (findings, _) = merged(&[&text], clusters, &whole());
+        findings.gone.into_iter().map(|one| one.user).collect()
+    };
+    assert_eq!(users(&[converted("b")]), [None]);
+    let user = Some("aad:azurecli".to_owned());
+    assert_eq!(users(&[]), [user.clone(), user]);
 }
 
 #[test]
 fn a_context_that_a_person_made_lead_to_another_cluster_is_not_gone() {
     let (_, text) = merged(&[""], &[converted("a"), converted("b")], &whole());
-    for other in ["theirs", "b"] {
+    for other in ["theirs", "b", "missing"] {
         let redirected = text.replace("    cluster: a\n", &format!("    cluster: {other}\n"));
         assert_ne!(redirected, text);
         let theirs = foreign("theirs", "https://theirs.example", "{}");
         let (findings, _) = merged(&[&redirected, &theirs], &[converted("b")], &whole());
         assert_eq!(findings.gone, [], "{other}");
     }
-    // To nothing.
-    let broken = text.replace("    cluster: a\n", "    cluster: missing\n");
-    let (findings, _) = merged(&[&broken], &[converted("b")], &whole());
-    assert_eq!(findings.gone.len(), 1);
+}
+
+#[test]
+fn a_context_of_an_earlier_version_that_leads_to_nothing_is_gone() {
+    let text = format!(
+        "contexts:\n- name: a\n  context:\n    cluster: missing\n    user: a\n    extensions: [{{name: kubectl-aad, extension: {{armId: {}}}}}]\n",
+        id("a")
+    );
+    let (findings, _) = merged(&[&text], &[converted("b")], &whole());
+    let [gone] = &findings.gone[..] else {
+        panic!("{:?}", findings.gone)
+    };
+    assert_eq!((gone.context.as_str(), &gone.id), ("a", &id("a")));
 }
 
 #[test]
