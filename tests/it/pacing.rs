@@ -3,7 +3,7 @@
 use azure_sim::{Endpoint, Fleet, FleetSpec, Throttle};
 use serde_json::Value;
 
-use crate::env::{TestEnv, run};
+use crate::env::{TestEnv, finished, first_words, run, start};
 
 /// Clusters in one region of one subscription, which have one bucket of credential calls.
 fn one_bucket(clusters: usize) -> TestEnv {
@@ -104,4 +104,23 @@ fn regions_have_buckets_of_their_own() {
     test_env.simulator.throttle(Throttle::documented());
     let report = run(&mut test_env.sync(&["-o", "json", "--wait", "never"])).json(0);
     assert_eq!(report["summary"]["added"], 80);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_wait_for_a_limit_is_announced_and_an_interrupt_writes_what_was_fetched() {
+    use crate::env::{signal, wait_until};
+    let test_env = one_bucket(80);
+    let subscription = test_env.simulator.fleet().subscriptions[0].name.clone();
+    let mut child = start(&mut test_env.sync(&["-o", "name"]));
+    let said = first_words(&mut child, &["left\n", "error"]);
+    let start = format!("waiting for Azure: AKS's limit for {subscription}, ");
+    assert!(said.starts_with(&start), "{said}");
+    assert!(said.ends_with(" of 80 clusters left\n"), "{said}");
+    wait_until("the first 60 are fetched", || calls(&test_env) >= 60);
+    signal(&child, rustix::process::Signal::INT);
+    let ran = finished(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    let written = ran.stdout.lines().count();
+    assert!((1..80).contains(&written), "{written}: {}", ran.stderr);
 }

@@ -46,8 +46,12 @@ impl ActiveWaits {
             cause: wait.cause,
             begun: now,
         };
+        // A bucket is waited for again and again.
+        let is_again = matches!(active.cause, Cause::Paced { .. })
+            && self.first.contains_key(&kind(&active.cause));
         let is_new = active.until.is_some()
             && active.is_shown(now)
+            && !is_again
             && !self.by_id.values().any(|other| other.cause == active.cause);
         self.first.entry(kind(&active.cause)).or_insert(now);
         self.by_id.insert(id, active);
@@ -229,6 +233,9 @@ mod tests {
             text(&waits, 0).as_deref(),
             Some("AKS's limit for Sandbox, 40 s left")
         );
+        waits.end(1);
+        let again = waits.begin(1, paced("Sandbox", seconds(40)), now);
+        assert!(!again, "the log has it once");
         waits.begin(2, paced("Test", seconds(50)), now);
         assert_eq!(
             text(&waits, 1).as_deref(),
