@@ -47,6 +47,8 @@ mod hostile;
 mod krew;
 #[cfg(unix)]
 mod kubeconfig_files;
+#[cfg(unix)]
+mod kubectl_edits;
 mod layers;
 mod layout;
 mod malformed;
