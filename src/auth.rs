@@ -13,7 +13,7 @@ mod client_credential;
 mod developer_cli;
 mod error_context;
 mod federated;
-mod fingerprint;
+pub(crate) mod fingerprint;
 mod flow_context;
 mod flows;
 mod interaction;

@@ -10,7 +10,7 @@ mod subscription;
 
 pub(crate) use cluster::CREDENTIALS_LIMIT;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
-pub(crate) use cluster::{Change, EntraProfile};
+pub(crate) use cluster::{Answer, Change, EntraProfile};
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
 pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};

@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod discovery;
 pub(crate) mod fleet_request;
 pub(crate) mod get_token;
+pub(crate) mod kept_answers;
 pub(crate) mod list;
 pub(crate) mod observer;
 pub(crate) mod sync;

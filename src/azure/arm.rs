@@ -459,7 +459,6 @@ impl<'a> Arm<'a> {
     }
 
     /// How many credential calls can be made for clusters of this one's subscription and region without waiting.
-    #[expect(dead_code, reason = "refreshes of kept answers will ask")]
     pub(crate) fn free_credential_calls(&self, cluster: &Cluster) -> usize {
         self.rate_limiter.free(&Bucket::credentials(cluster))
     }

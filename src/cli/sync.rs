@@ -78,7 +78,7 @@ pub(super) fn command() -> Command {
 }
 
 fn own_flags(command: Command) -> Command {
-    let command = output_dir_flags(command)
+    let command = kubeconfig_form_flags(command)
         .arg(
             Arg::new("kubeconfig")
                 .long("kubeconfig")
@@ -95,15 +95,7 @@ fn own_flags(command: Command) -> Command {
             "public-fqdn",
             "Use the public address of private clusters that have one",
         ))
-        .arg(
-            switch(
-                "ca-files",
-                "Write certificate authorities to files beside the kubeconfig",
-            )
-            .long_help(
-                "Write certificate authorities to files beside the kubeconfig, in a directory named after it (`config.aad-ca`): kubectl reads a large kubeconfig faster. Without the flag they are in the kubeconfig, and a sync removes the files",
-            ),
-        )
+        .args(answer_flags())
         .arg(
             Arg::new("allow-server-id")
                 .long("allow-server-id")
@@ -123,7 +115,8 @@ fn own_flags(command: Command) -> Command {
 }
 
 fn under_headings(command: Command) -> Command {
-    let command = help::under(help::SELECT, command, &["local-accounts", "wait"]);
+    let select = ["local-accounts", "wait", "refresh", "max-age"];
+    let command = help::under(help::SELECT, command, &select);
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
     let write = [
         "kubeconfig",
@@ -137,8 +130,17 @@ fn under_headings(command: Command) -> Command {
     help::under(help::WRITE, command, &write)
 }
 
-fn output_dir_flags(command: Command) -> Command {
+fn kubeconfig_form_flags(command: Command) -> Command {
     command
+        .arg(
+            switch(
+                "ca-files",
+                "Write certificate authorities to files beside the kubeconfig",
+            )
+            .long_help(
+                "Write certificate authorities to files beside the kubeconfig, in a directory named after it (`config.aad-ca`): kubectl reads a large kubeconfig faster. Without the flag they are in the kubeconfig, and a sync removes the files",
+            ),
+        )
         .arg(
             Arg::new("output-dir")
                 .long("output-dir")
@@ -156,6 +158,34 @@ fn output_dir_flags(command: Command) -> Command {
             // clap does not ask for what conflicts with another flag.
             .conflicts_with("kubeconfig"),
         )
+}
+
+/// The flags that say whom ARM is asked for although nothing changed.
+fn answer_flags() -> [Arg; 2] {
+    let max_age = Arg::new("max-age")
+        .long("max-age")
+        .value_name("DURATION")
+        .value_parser(max_age)
+        .default_value("7d")
+        .conflicts_with("refresh")
+        .help("Ask ARM again about unchanged clusters after this time")
+        .long_help(
+            "Ask ARM again about clusters that have not changed after this time, such as 7d or 12h: the oldest answers first, \
+             and no more than ARM gives without a wait",
+        );
+    let refresh = switch("refresh", "Ask ARM about every cluster")
+        .long_help("Ask ARM about every cluster, also about those that have not changed since it was last asked");
+    [max_age, refresh]
+}
+
+/// Reads a duration as Go writes them, or a number of days.
+fn max_age(text: &str) -> Result<Duration, &'static str> {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    let duration = days.and_then(|days: u16| DAY.checked_mul(days.into()));
+    duration
+        .or_else(|| duration::parse(text))
+        .ok_or("give a duration such as 7d, 12h or 0")
 }
 
 fn application(text: &str) -> Result<uuid::Uuid, &'static str> {
@@ -297,6 +327,8 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             .flatten()
             .map(|id| id.hyphenated().to_string())
             .collect(),
+        max_age: *matches.get_one("max-age").expect("it has a default"),
+        refresh: matches.get_flag("refresh"),
         fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
         dry_run: matches.get_flag("dry-run"),
         wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),

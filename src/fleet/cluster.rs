@@ -107,6 +107,17 @@ pub struct ClusterRun {
     pub state: State,
     /// The context that leads to it in the kubeconfig, from an earlier sync.
     pub known_context: Option<String>,
+    /// Where its user kubeconfig is from; none if none was needed.
+    pub answer: Option<Answer>,
+}
+
+/// Where the user kubeconfig of a cluster is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// From an earlier run: the listing says the same of the cluster as then.
+    Kept,
+    /// ARM was asked for it in this run.
+    Asked,
 }
 
 /// How far a run has come with a cluster.
@@ -237,6 +248,7 @@ impl ClusterRun {
             cluster,
             state,
             known_context: None,
+            answer: None,
         }
     }
 

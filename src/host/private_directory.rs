@@ -13,12 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::{error::Result, host::signals::survive_file_limit};
 
-pub(crate) use lock::LOCK;
+pub(crate) use lock::{LOCK, Lock};
 
 mod lock;
 mod unusable;
 
-/// The largest file that is read, in bytes: real ones have about 4 KB.
+/// The largest file that is read, in bytes, unless another limit is set: most have about 4 KB.
 const FILE_LIMIT: u64 = 1 << 20;
 /// What the names of unfinished files begin with.
 pub(crate) const UNFINISHED: &str = ".tmp-";
@@ -34,12 +34,26 @@ pub(crate) struct PrivateDirectory {
     path: PathBuf,
     /// What it is, for an error: `the token cache`.
     what: &'static str,
+    file_limit: u64,
 }
 
 impl PrivateDirectory {
     /// The directory at `path`, which need not exist; errors call it `what`.
     pub(crate) fn new(path: PathBuf, what: &'static str) -> Self {
-        Self { path, what }
+        Self {
+            path,
+            what,
+            file_limit: FILE_LIMIT,
+        }
+    }
+
+    /// The same directory, of whose files up to `bytes` are read.
+    #[must_use]
+    pub(crate) fn with_file_limit(self, bytes: u64) -> Self {
+        Self {
+            file_limit: bytes,
+            ..self
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -93,7 +107,7 @@ impl PrivateDirectory {
         let length = file.metadata().ok()?.len();
         // One byte more, so that a file read as a whole is not grown to look for more.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).ok()? + 1));
-        file.take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
+        file.take(self.file_limit).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 
@@ -195,7 +209,7 @@ impl PrivateDirectory {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, unix_flags());
         let file = options.open(self.path.join(name)).ok()?;
         let meta = file.metadata().ok()?;
-        (meta.is_file() && meta.len() <= FILE_LIMIT && is_own(&meta) && !others_may(&meta))
+        (meta.is_file() && meta.len() <= self.file_limit && is_own(&meta) && !others_may(&meta))
             .then_some(file)
     }
 }

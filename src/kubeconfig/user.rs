@@ -14,6 +14,10 @@ use crate::{
     login::{ExecArgs, Settings},
 };
 
+mod kept;
+
+pub(crate) use kept::KeptKubeconfig;
+
 /// Larger answers are refused. One has about 4 KB.
 const MAX_BYTES: usize = 1 << 20;
 

@@ -12,6 +12,7 @@ use std::{
 
 use serde_json::Value;
 
+use super::kept_answers;
 pub(crate) use crate::auth::cache::{CacheEntry, EntryKind, Filter};
 use crate::{
     auth::{
@@ -68,12 +69,14 @@ pub(crate) enum Selection {
     },
 }
 
-/// How many cache entries were deleted.
+/// What was deleted.
 pub(crate) struct Cleared {
     /// Those that were selected.
     pub records: usize,
     /// Those that can't be read here: they may be among the selected ones.
     pub unreadable: usize,
+    /// Whether what ARM last answered for clusters was among it.
+    pub answers: bool,
     /// The accounts that have cache entries, if the selected one has none.
     pub other_accounts: Vec<String>,
 }
@@ -106,6 +109,10 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         Selection::All => store.clear(),
         _ => cache.remove(&filter),
     };
+    let answers = match selection {
+        Selection::All => kept_answers::clear(directory(&settings, host)?)?,
+        _ => 0,
+    };
     let unreadable = match selection {
         // It gets its next token anyway.
         Selection::Context { .. } => 0,
@@ -119,6 +126,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         0 => Ok(Cleared {
             records,
             unreadable,
+            answers: answers > 0,
             other_accounts: match filter.account.is_some() && records == 0 {
                 true => accounts(&cache),
                 false => Vec::new(),
@@ -169,11 +177,14 @@ pub(crate) fn remove_directory(named: Option<&Path>, host: &Host) -> Result<()> 
 }
 
 fn open(settings: &Settings, host: &Host) -> Result<Arc<Store>> {
+    let choice = StoreChoice::named(settings.text(Param::TokenStore))?;
+    Store::open_existing(directory(settings, host), choice).map(Arc::new)
+}
+
+fn directory(settings: &Settings, host: &Host) -> Result<PathBuf> {
     let named = settings.text(Param::CacheDir).map(Path::new);
     let from_entry = settings.origin(Param::CacheDir) == Some(Origin::ExecEntry);
-    let directory = store::location(host, named, from_entry);
-    let choice = StoreChoice::named(settings.text(Param::TokenStore))?;
-    Store::open_existing(directory, choice).map(Arc::new)
+    store::location(host, named, from_entry)
 }
 
 /// Selects the access tokens that a context is served, whoever signed in.

@@ -2,11 +2,14 @@
 //!
 //! [`FleetFlags`] are the values as given; [`FleetRequest`] is validated.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{get_token::auth_options, observer::Observer};
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, store},
     azure::{Cloud, cloud::CUSTOM_CLOUD},
     error::{Failure, Result},
     fleet::{DiscoveryMode, Scope, Tenants},
@@ -215,6 +218,15 @@ impl FleetRequest {
         let host = Arc::clone(&self.host);
         let authority = self.cloud.authority.clone();
         Ok(Authenticator::new(host, sign_in, authority, options))
+    }
+
+    /// The directory of the token cache.
+    ///
+    /// # Errors
+    /// If it is unknown.
+    pub(crate) fn cache_directory(&self) -> Result<PathBuf> {
+        let named = self.arm_login.text(Param::CacheDir).map(Path::new);
+        store::location(&self.host, named, false)
     }
 
     /// The flags that have no effect, each with the flag that chose the mode. The cloud and the tenant also say where

@@ -2,22 +2,23 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use tokio::task::unconstrained;
 
 use self::{home_tenant::HomeTenant, kubeconfig::Written, target::Target};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
+    kept_answers::KeptAnswers,
     observer::{Event, Observer},
 };
 use crate::{
-    azure::{Arm, managed_clusters},
-    error::{Failure, Result},
-    fleet::{Cluster, ClusterId, ClusterRun, Coverage, DiscoveryMode, Findings, State},
-    secret::Secret,
+    azure::Arm,
+    error::Result,
+    fleet::{Cluster, ClusterId, ClusterRun, Coverage, DiscoveryMode, Findings},
 };
 
+mod answers;
 mod entries;
 mod exec_args;
 mod home_tenant;
@@ -28,9 +29,6 @@ mod tokens;
 
 pub(crate) use target::Destination;
 pub(crate) use tokens::FetchedToken;
-
-/// How many conversions may wait for a core.
-const CONVERSIONS_AT_ONCE: usize = 64;
 
 /// What to sync.
 pub(crate) struct SyncRequest {
@@ -44,6 +42,10 @@ pub(crate) struct SyncRequest {
     pub(crate) ca_files: bool,
     /// Server applications that clusters may have besides AKS's and their own: GUIDs in lower case.
     pub(crate) allowed_servers: BTreeSet<String>,
+    /// The age at which ARM is asked again for a cluster that has not changed.
+    pub(crate) max_age: Duration,
+    /// Whether ARM is asked for every cluster.
+    pub(crate) refresh: bool,
     /// Whether the clusters' tokens are fetched.
     pub(crate) fetch_tokens: bool,
     pub(crate) dry_run: bool,
@@ -95,11 +97,14 @@ pub(crate) async fn sync(
     if fleet.scope.discovery == DiscoveryMode::Auto {
         discovery = discovery.expecting(target.known_clusters());
     }
+    let mut kept = KeptAnswers::open(fleet.cache_directory(), &fleet.cloud);
     let mut clusters = Vec::new();
-    let all_found = tokio::select! {
-        done = fetch_fleet(request, &arm, &mut discovery, &mut clusters, observer) => done.map(|()| true)?,
-        () = stop.clone() => false,
+    let fetched = tokio::select! {
+        done = fetch_fleet(request, &arm, &mut discovery, &mut kept, &mut clusters, observer) => done.map(|()| true),
+        () = stop.clone() => Ok(false),
     };
+    kept.save(fleet.host.now());
+    let all_found = fetched?;
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
     let warnings = discovery.warnings();
     if !is_stopped() || !warnings.is_empty() {
@@ -171,6 +176,7 @@ async fn fetch_fleet(
     request: &Arc<SyncRequest>,
     arm: &Arm<'_>,
     discovery: &mut Discovery<'_>,
+    kept: &mut KeptAnswers<'_>,
     clusters: &mut Vec<ClusterRun>,
     observer: &dyn Observer,
 ) -> Result<()> {
@@ -186,46 +192,10 @@ async fn fetch_fleet(
         {
             *tenant_domain = discovery.domain_of(tenant_id).map(str::to_owned);
         }
-        fetch(request, arm, round, observer).await;
+        answers::fetch(request, arm, kept, round, observer).await;
         if let Some(home) = HomeTenant::find(request, arm, observer).await {
             home.check(round).await;
         }
     }
     discovery.check()
-}
-
-/// Fetches and converts the clusters' kubeconfigs, several at once.
-async fn fetch(
-    request: &Arc<SyncRequest>,
-    arm: &Arm<'_>,
-    clusters: &mut [ClusterRun],
-    observer: &dyn Observer,
-) {
-    let mut wanted = Vec::new();
-    for run in clusters {
-        match (&run.state, entries::reason_to_skip(&run.cluster, request)) {
-            (State::Listed, Some(reason)) => run.state = State::Skipped(reason),
-            (State::Listed, None) => wanted.push(run),
-            _ => {}
-        }
-    }
-    observer.on(Event::Kubeconfigs(wanted.len()));
-    let mut converted = managed_clusters::user_kubeconfigs(arm, wanted, request.public_fqdn)
-        .map(|(run, answer)| async move {
-            run.state = convert(run.cluster.clone(), answer, request).await;
-        })
-        .buffer_unordered(CONVERSIONS_AT_ONCE);
-    while converted.next().await.is_some() {
-        observer.on(Event::Kubeconfig);
-    }
-}
-
-/// Converts one answer on its own thread, so that those of a fleet use every core.
-async fn convert(cluster: Cluster, answer: Result<Secret>, request: &Arc<SyncRequest>) -> State {
-    let request = Arc::clone(request);
-    let state =
-        tokio::task::spawn_blocking(move || entries::convert(&cluster, answer, &request)).await;
-    state.unwrap_or_else(|e| {
-        State::Failed(Failure::new("converting its kubeconfig failed").because(e))
-    })
 }

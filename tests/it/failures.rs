@@ -165,7 +165,7 @@ fn v_logs_the_steps_and_every_request_as_promised() {
     assert!(steps.contains("signing in to Azure\n"), "{steps}");
     assert!(steps.contains("writing the kubeconfig\n"), "{steps}");
     assert!(!steps.contains("GET "), "{steps}");
-    let requests = run(&mut test_env.sync(&["-v", "5"])).stderr;
+    let requests = run(&mut test_env.sync(&["-v", "5", "--refresh"])).stderr;
     let posts = requests.lines().filter(|line| {
         line.contains("Z POST ") && line.contains("/listClusterUserCredential 200 in ")
     });

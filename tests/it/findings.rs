@@ -101,7 +101,7 @@ fn action(report: &Value) -> &Value {
 /// A sync that is interrupted while it waits for `endpoint`, after it got one answer from there.
 fn interrupted(test_env: &TestEnv, endpoint: Endpoint) -> Value {
     let hold = test_env.simulator.hold(Fault::on(endpoint).after(1));
-    let running = start(&mut test_env.sync(&["-o", "json", "--concurrency", "1"]));
+    let running = start(&mut test_env.sync(&["-o", "json", "--concurrency", "1", "--refresh"]));
     hold.wait_for(1, TIMEOUT);
     signal(&running, Signal::INT);
     let ran = finished(running);

@@ -44,6 +44,8 @@ mod get_token;
 #[cfg(unix)]
 mod guests;
 mod hostile;
+#[cfg(unix)]
+mod kept_answers;
 mod krew;
 #[cfg(unix)]
 mod kubeconfig_files;

@@ -156,11 +156,15 @@ fn usual_day() -> Session {
     fs::write(kubeconfig, "current-context: prod-weu\n").expect("written");
     session.synced();
     let simulator = &session.test_env.simulator;
+    let denied = ["stg-weu", "stg-neu", "stg-eus"];
     simulator.update(|fleet| {
         fleet.clusters[7].change(&Change::Move);
         fleet.clusters.insert(0, newcomer);
+        for cluster in denied {
+            fleet.change(cluster, &Change::Tag("stage".into(), "closed".into()));
+        }
     });
-    session.deny(&["stg-weu", "stg-neu", "stg-eus"]);
+    session.deny(&denied);
     session.aad(&["sync"], 3);
     session
 }

@@ -77,11 +77,16 @@ fn a_sync_shows_what_changed_and_what_failed_at_every_width() {
         }
         let gone = Fault::on(Endpoint::ListClusterUserCredential).status(404);
         faults.add(gone.cluster(&clusters[7].id));
-        shown(&mut page, "some failed", size, &sync(&[]));
+        shown(&mut page, "some failed", size, &sync(&["--refresh"]));
         faults.clear();
         faults.add(Fault::on(Endpoint::ListClusterUserCredential).status(403));
-        shown(&mut page, "all failed", size, &sync(&[]));
-        shown(&mut page, "all failed, quiet", size, &sync(&["-q"]));
+        shown(&mut page, "all failed", size, &sync(&["--refresh"]));
+        shown(
+            &mut page,
+            "all failed, quiet",
+            size,
+            &sync(&["-q", "--refresh"]),
+        );
         faults.clear();
         let other = sync(&["-l", "devicecode", "--arm-login", "azurecli", "--dry-run"]);
         shown(&mut page, "another login mode, dry run", size, &other);

@@ -240,6 +240,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "powerState",
             "context",
             "action",
+            "answer",
             "changes",
             "reason",
             "code",
@@ -267,6 +268,8 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "unchanged",
             "skipped",
             "failed",
+            "asked",
+            "kept",
             "account",
             "subscriptions"
         ]
@@ -521,7 +524,7 @@ fn a_dry_run_reports_the_same_and_writes_nothing() {
     let test_env = TestEnv::with_fleet(fleet(5, 1, 1));
     let dry = run(&mut test_env.sync(&["-o", "json", "--dry-run"])).json(0);
     assert!(!test_env.kubeconfig().exists());
-    let wet = run(&mut test_env.sync(&["-o", "json"])).json(0);
+    let wet = run(&mut test_env.sync(&["-o", "json", "--refresh"])).json(0);
     assert_eq!(dry["clusters"], wet["clusters"]);
     assert_eq!(dry["summary"], wet["summary"]);
 }

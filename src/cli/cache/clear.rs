@@ -23,9 +23,14 @@ Examples:
   kubectl aad cache clear --account ann@contoso.example
   kubectl aad cache clear --context prod-weu         its access token";
 
+const NOTES: &str = "\
+Without a selection, this also deletes what Azure Resource Manager last answered for each cluster, which `sync` keeps: the next \
+sync asks for every cluster again.";
+
 pub(super) fn command() -> Command {
     let command = super::filter_flags(Command::new("clear"))
         .about("Delete cached tokens and sign-ins: all of them, or those that are selected")
+        .after_long_help(NOTES)
         .before_help(EXAMPLES)
         .arg(
             Arg::new("context")
@@ -56,6 +61,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let cleared = cache::clear(settings, &selection(matches, host), host)?;
     let filter = super::filter(matches);
     match (cleared.records, cleared.unreadable) {
+        (0, 0) if cleared.answers => {}
         (0, 0) => {
             say("nothing to delete");
             if let Some(hint) = filter
@@ -70,6 +76,9 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
             "deleted {}",
             counted(records, "cache entry", "cache entries")
         )),
+    }
+    if cleared.answers {
+        say("deleted what ARM last answered for clusters: the next sync asks for all of them");
     }
     if cleared.unreadable > 0 {
         let deleted = format!(

@@ -11,7 +11,7 @@ use crate::{error::printable, ops::sync::SyncReport};
 /// The least that a shortened account takes, in columns.
 const ACCOUNT_WIDTH: usize = 12;
 
-/// The line. Of the account, the subscriptions and the time it has what fits.
+/// The line. Of the account, for how many clusters ARM was asked, the subscriptions and the time it has what fits.
 pub(super) fn lines(
     report: &SyncReport,
     summary: &Summary,
@@ -25,7 +25,15 @@ pub(super) fn lines(
         1 => "1 subscription".to_owned(),
         n => format!("{n} subscriptions"),
     };
-    let others = [subscriptions, seconds(report.elapsed)];
+    let asked = (summary.kept > 0).then(|| {
+        format!(
+            "asked ARM for {} of {}",
+            summary.asked,
+            summary.asked + summary.kept
+        )
+    });
+    let others = [Some(subscriptions), Some(seconds(report.elapsed))];
+    let others = [asked].into_iter().chain(others).flatten();
     let separator = stream.separator();
     let Some(columns) = stream.width() else {
         let parts = [counts].into_iter().chain(account).chain(others);

@@ -6,7 +6,7 @@ use self::findings::FindingsRows;
 use super::{changes, groups};
 use crate::{
     error::{Code, Failure},
-    fleet::{Action, Cluster, ClusterRun, Skip, State},
+    fleet::{Action, Answer, Cluster, ClusterRun, Skip, State},
     host::timestamp::rfc3339,
     ops::{
         discovery::Warning,
@@ -72,6 +72,8 @@ pub(in crate::cli) struct SyncRow {
     /// The kubeconfig with its entries, of what was or would be written.
     file: Option<String>,
     pub(super) action: &'static str,
+    /// Whether ARM was asked for its user kubeconfig, or the last answer was kept: none if neither.
+    pub(super) answer: Option<&'static str>,
     /// What an update changed: words that stay the same.
     changes: Vec<&'static str>,
     pub(super) reason: Option<String>,
@@ -126,6 +128,10 @@ pub(in crate::cli) struct Summary {
     skipped: usize,
     pub(in crate::cli) deferred: usize,
     pub(in crate::cli) failed: usize,
+    /// For how many clusters ARM was asked.
+    pub(super) asked: usize,
+    /// For how many clusters ARM's last answer was used.
+    pub(super) kept: usize,
     account: Option<String>,
     /// How many were searched.
     subscriptions: usize,
@@ -200,6 +206,10 @@ impl SyncRow {
             context: run.context().map(str::to_owned),
             file: None,
             action: "skipped",
+            answer: run.answer.map(|answer| match answer {
+                Answer::Asked => "asked",
+                Answer::Kept => "kept",
+            }),
             changes: Vec::new(),
             reason: None,
             in_brief: None,
@@ -285,6 +295,11 @@ impl Summary {
             ..Self::default()
         };
         for run in &report.clusters {
+            match run.answer {
+                Some(Answer::Asked) => summary.asked += 1,
+                Some(Answer::Kept) => summary.kept += 1,
+                None => {}
+            }
             *match &run.state {
                 State::Planned(planned) => match planned.action {
                     Action::Added => &mut summary.added,

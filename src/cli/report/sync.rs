@@ -43,7 +43,10 @@ impl SyncOutput<'_> {
             let format = self.format.unwrap_or_default();
             let table = || match self.quiet || found_nothing_yet {
                 true => String::new(),
-                false => self.document.table(format.width(out)),
+                false => {
+                    let wide = format == Format::Wide;
+                    self.document.table(format.width(out), wide)
+                }
             };
             output::print_as(format, self.document, table, || self.document.names())
         };

@@ -18,20 +18,28 @@ const COLUMNS: [Column; 6] = [
 ];
 const CONTEXT: Column = Column::new("CONTEXT", 6);
 const RESULT: Column = Column::new("RESULT", 8);
+const ANSWER: Column = Column::new("ANSWER", 0);
 
 impl SyncDocument {
-    /// The table, in at most `width` columns.
-    pub(in crate::cli) fn table(&self, width: Option<usize>) -> String {
+    /// The table, in at most `width` columns; with every column if it is `wide`.
+    pub(in crate::cli) fn table(&self, width: Option<usize>, wide: bool) -> String {
         let rows = self.clusters.iter().map(|row| {
             let mut cells = row.cluster.cells().to_vec();
             cells.push(row.context.clone().unwrap_or_default());
+            if wide {
+                cells.push(row.answer.unwrap_or_default().to_owned());
+            }
             cells.push(match &row.in_brief {
                 Some(reason) => format!("{}: {reason}", row.action),
                 None => row.action.to_owned(),
             });
             cells
         });
-        let columns = [&COLUMNS[..], &[CONTEXT, RESULT]].concat();
+        let answer: &[Column] = match wide {
+            true => &[ANSWER],
+            false => &[],
+        };
+        let columns = [&COLUMNS[..], &[CONTEXT], answer, &[RESULT]].concat();
         table(&columns, rows.collect(), width)
     }
 

@@ -41,10 +41,23 @@ pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option
     cluster.is_being_deleted().then_some(Skip::Deleting)
 }
 
-/// Turns ARM's answer for a cluster into entries.
-pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncRequest) -> State {
-    let answer = match answer {
-        Ok(answer) => answer,
+/// Reads ARM's answer for a cluster.
+///
+/// # Errors
+/// If it is not a kubeconfig that can be used.
+pub(super) fn read(answer: &Secret) -> Result<UserKubeconfig> {
+    parse_user_kubeconfig(answer.expose().as_bytes())
+        .map_err(|e| unusable("ARM's kubeconfig for it can't be used").because(e))
+}
+
+/// Turns the user kubeconfig of a cluster, fresh or kept, into entries.
+pub(super) fn convert(
+    cluster: &Cluster,
+    kubeconfig: Result<UserKubeconfig>,
+    request: &SyncRequest,
+) -> State {
+    let kubeconfig = match kubeconfig {
+        Ok(kubeconfig) => kubeconfig,
         // A stopped cluster need not answer, but a missing role or network is an error.
         Err(failure)
             if cluster.is_stopped() && matches!(failure.kind(), Kind::Other | Kind::NotFound) =>
@@ -58,7 +71,7 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
             };
         }
     };
-    match entries(answer.expose().as_bytes(), cluster, request) {
+    match entries(kubeconfig, cluster, request) {
         Ok(Some(entries)) => State::Converted(Arc::new(entries)),
         Ok(None) => State::Skipped(Skip::LocalAccount),
         Err(failure) => State::Failed(failure),
@@ -66,9 +79,11 @@ pub(super) fn convert(cluster: &Cluster, answer: Result<Secret>, request: &SyncR
 }
 
 /// The entries of a cluster; none for a local account that is not wanted.
-fn entries(answer: &[u8], cluster: &Cluster, request: &SyncRequest) -> Result<Option<Entries>> {
-    let theirs = parse_user_kubeconfig(answer)
-        .map_err(|e| unusable("ARM's kubeconfig for it can't be used").because(e))?;
+fn entries(
+    theirs: UserKubeconfig,
+    cluster: &Cluster,
+    request: &SyncRequest,
+) -> Result<Option<Entries>> {
     let user = user_value(&theirs, cluster, request)?;
     Ok(user.map(|(user, token_args)| Entries {
         cluster: theirs.cluster,

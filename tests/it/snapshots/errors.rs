@@ -266,7 +266,12 @@ fn arm() {
         ("half an answer", on(Endpoint::Subscriptions).malformed()),
     ] {
         faults.add(fault);
-        page.note(note).run(&sync);
+        // What ARM last answered would do.
+        let refresh = match note.starts_with("credential") {
+            true => " --refresh",
+            false => "",
+        };
+        page.note(note).run(&format!("{sync}{refresh}"));
         faults.clear();
     }
     page.note("Resource Graph refuses, and hides a subscription's name");

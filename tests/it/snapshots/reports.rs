@@ -56,12 +56,13 @@ fn sync_in_every_format() {
         let edited = text.replacen("server: https://", "server: http://", 1);
         std::fs::write(&kubeconfig, edited).expect("written");
         faults.add(refused().cluster(&clusters[1].id));
-        page.note("one updated, one failed").run(&sync);
+        let refresh = format!("{sync} --refresh");
+        page.note("one updated, one failed").run(&refresh);
         faults.clear();
         let local = format!("{sync} --local-accounts --dry-run");
         page.note("dry run").run(&local);
         faults.add(refused());
-        page.note("all failed").run(&sync);
+        page.note("all failed").run(&refresh);
         faults.clear();
         page.assert(&format!("sync_{format}"));
     }
@@ -116,7 +117,7 @@ fn sync_at_verbosity_1_and_5() {
     let test_env = with_clusters(1);
     let mut page = Page::new(&test_env);
     for level in [1, 5] {
-        page.run(&format!("sync -e {CLOUD} -v {level}"));
+        page.run(&format!("sync -e {CLOUD} -v {level} --refresh"));
     }
     page.assert("sync_verbose");
 }
