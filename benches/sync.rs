@@ -69,7 +69,7 @@ const LARGE: Case = Case {
 
 const CASES: &[Case] = &[
     Case {
-        name: "200 clusters",
+        name: "200 clusters, cold",
         ..SMALL
     },
     Case {
@@ -78,7 +78,7 @@ const CASES: &[Case] = &[
         ..SMALL
     },
     Case {
-        name: "2000 clusters",
+        name: "2000 clusters, cold",
         ..LARGE
     },
     Case {
