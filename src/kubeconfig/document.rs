@@ -165,6 +165,14 @@ impl<'t> Document<'t> {
     /// If something else in the text would be lost, or kubectl could not read the new one.
     pub fn render(self, root: &Map<String, Value>) -> Result<String> {
         let path = self.path;
+        if self
+            .tree
+            .root
+            .as_ref()
+            .is_some_and(|old| old.equals_object(root))
+        {
+            return Ok(self.text.to_owned());
+        }
         schema::check(root).map_err(|what| in_file(path, refused_by_kubectl(path, &what)))?;
         yaml::splice(self.text, self.tree, root)
             .map_err(|error| in_file(path, yaml_failure(&error)))

@@ -88,7 +88,8 @@ pub(crate) async fn sync(
     let fleet = &request.fleet;
     // A wait for a lock asks more often than the runtime lets one task do.
     let is_stopped = || unconstrained(stop.clone()).now_or_never().is_some();
-    let target = Target::open(request, observer, &is_stopped)?;
+    let files = Destination::read(request)?;
+    let target = Target::open(files.as_ref(), request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,9 +22,31 @@ use crate::{
     },
 };
 
-/// The kubeconfig files that a sync reads and writes.
-pub(super) struct Kubeconfig<'a> {
+/// The kubeconfig files that a sync reads and writes, as they are at its start.
+pub(super) struct Files {
     paths: Paths,
+    texts: Vec<String>,
+}
+
+impl Files {
+    /// Finds and reads them.
+    ///
+    /// # Errors
+    /// If one can't be read.
+    pub(super) fn read(request: &SyncRequest) -> Result<Self> {
+        let paths = Paths::from_host(&request.fleet.host, request.destination.kubeconfig())?;
+        let texts = file::read_all(&paths.files)?;
+        Ok(Self { paths, texts })
+    }
+}
+
+/// The kubeconfig files of a sync, checked.
+pub(super) struct Kubeconfig<'a> {
+    paths: &'a Paths,
+    /// The texts at the start.
+    texts: &'a [String],
+    /// What is in those texts, until the first plan: to parse a large file takes as long as all else that is computed.
+    parsed: RefCell<Option<Vec<Document<'a>>>>,
     request: &'a SyncRequest,
     observer: &'a dyn Observer,
 }
@@ -39,24 +62,27 @@ pub(super) struct Written {
 }
 
 impl<'a> Kubeconfig<'a> {
-    /// Finds the files and checks, before anybody signs in, that they can be read and written.
+    /// Checks, before anybody signs in, that the files are kubeconfigs and can be written.
     ///
     /// # Errors
     /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
     pub(super) fn open(
+        files: &'a Files,
         request: &'a SyncRequest,
         observer: &'a dyn Observer,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self> {
-        let paths = Paths::from_host(&request.fleet.host, request.destination.kubeconfig())?;
+        let Files { paths, texts } = files;
+        let documents = Document::parse_all(texts, &paths.files)?;
         let kubeconfig = Self {
             paths,
+            texts,
+            parsed: RefCell::new(None),
             request,
             observer,
         };
-        let files = &kubeconfig.paths.files;
-        let texts = file::read_all(files)?;
-        let targets = kubeconfig.target_files(&Document::parse_all(&texts, files)?);
+        let targets = kubeconfig.target_files(&documents);
+        kubeconfig.parsed.replace(Some(documents));
         if !request.dry_run {
             file::check_writable(&kubeconfig.paths.default)?;
             let say = |line: &str| observer.on(Event::WaitingForLock(line));
@@ -92,7 +118,8 @@ impl<'a> Kubeconfig<'a> {
         };
         if self.request.dry_run || locked.is_empty() {
             let clusters = self.authorities(clusters, &targets)?.0;
-            let plan = plan(&texts, files, &targets, &clusters, &names, coverage)?.1;
+            let documents = self.documents(&texts)?;
+            let plan = plan(documents, &targets, &clusters, &names, coverage)?.1;
             return Ok(Written {
                 clusters: plan.clusters,
                 findings: plan.findings,
@@ -111,7 +138,8 @@ impl<'a> Kubeconfig<'a> {
             }
             let targets = self.target_files_of(&texts)?.among(&locked);
             let (clusters, authorities) = self.authorities(clusters, &targets)?;
-            let (mut rendered, plan) = plan(&texts, files, &targets, &clusters, &names, coverage)?;
+            let documents = self.documents(&texts)?;
+            let (mut rendered, plan) = plan(documents, &targets, &clusters, &names, coverage)?;
             let new = locked.iter().zip(current);
             let new = new.map(|(path, old)| rendered.remove(path).unwrap_or_else(|| old.clone()));
             Ok(file::New {
@@ -128,13 +156,20 @@ impl<'a> Kubeconfig<'a> {
         Ok(written)
     }
 
-    /// The ARM ids, in lower case, of the clusters that the files name. A file that can't be read names none.
+    /// The ARM ids, in lower case, of the clusters that the files named at the start.
     pub(super) fn known_clusters(&self) -> HashSet<String> {
-        let texts = self.paths.files.iter().map(|path| file::read(path));
-        let ids = texts
-            .flatten()
-            .flat_map(|text| ids_in(&text).collect::<Vec<_>>());
-        ids.collect()
+        self.texts.iter().flat_map(|text| ids_in(text)).collect()
+    }
+
+    /// What is in these texts of all files, which are parsed only if they are not those of the start.
+    fn documents<'t>(&self, texts: &'t [String]) -> Result<Vec<Document<'t>>>
+    where
+        'a: 't,
+    {
+        match self.parsed.take() {
+            Some(documents) if texts == self.texts => Ok(documents),
+            _ => Document::parse_all(texts, &self.paths.files),
+        }
     }
 
     /// The files that are locked for a write: those that may be changed.
@@ -156,7 +191,10 @@ impl<'a> Kubeconfig<'a> {
     fn target_files_of(&self, texts: &[String]) -> Result<TargetFiles> {
         match self.paths.files.as_slice() {
             [only] => Ok(TargetFiles::only(only.clone())),
-            files => Ok(self.target_files(&Document::parse_all(texts, files)?)),
+            files => match self.parsed.borrow().as_ref() {
+                Some(documents) if texts == self.texts => Ok(self.target_files(documents)),
+                _ => Ok(self.target_files(&Document::parse_all(texts, files)?)),
+            },
         }
     }
 
@@ -211,19 +249,23 @@ fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<
         .collect()
 }
 
-/// Plans the new kubeconfig. Returns the new texts of the files that hold the clusters' entries.
+/// Plans the new kubeconfig, of which `documents` are the files. Returns the new texts of those that hold the clusters'
+/// entries.
 ///
 /// What the layout of a file does not allow, and is not needed, is left out: to set the current context, and to bring what
 /// an earlier version wrote into this one's form.
 pub(super) fn plan(
-    texts: &[String],
-    files: &[PathBuf],
+    documents: Vec<Document<'_>>,
     targets: &TargetFiles,
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
 ) -> Result<(BTreeMap<PathBuf, String>, Plan)> {
-    let (why, tried) = match render(texts, files, targets, clusters, names, coverage)? {
+    let sources = documents.iter();
+    let sources: Vec<_> = sources
+        .filter_map(|one| Some((one.path()?, one.text())))
+        .collect();
+    let (why, tried) = match render(documents, targets, clusters, names, coverage) {
         (Ok(new), plan) => return Ok((new, plan)),
         (Err(why), tried) => (why, tried),
     };
@@ -237,7 +279,11 @@ pub(super) fn plan(
         false => vec![with(coverage.may_set_current_context, false)],
     };
     for coverage in less {
-        if let (Ok(new), plan) = render(texts, files, targets, clusters, names, &coverage)? {
+        let documents = sources
+            .iter()
+            .map(|(path, text)| Document::parse_file(path, text));
+        let documents = documents.collect::<Result<_>>()?;
+        if let (Ok(new), plan) = render(documents, targets, clusters, names, &coverage) {
             return Ok((new, plan));
         }
     }
@@ -248,19 +294,17 @@ type Rendered = Result<BTreeMap<PathBuf, String>>;
 
 /// Merges, and renders the changed files.
 fn render(
-    texts: &[String],
-    files: &[PathBuf],
+    documents: Vec<Document<'_>>,
     targets: &TargetFiles,
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
-) -> Result<(Rendered, Plan)> {
-    let documents = Document::parse_all(texts, files)?;
+) -> (Rendered, Plan) {
     let plan = merge_named(&documents, targets, clusters, names, coverage);
     let new = documents.into_iter().filter_map(|document| {
         let path = document.path()?;
         let root = plan.files.get(path)?;
         Some(document.render(root).map(|text| (path.to_owned(), text)))
     });
-    Ok((new.collect(), plan))
+    (new.collect(), plan)
 }

@@ -254,7 +254,6 @@ impl<'a> OutputDir<'a> {
 impl Job<'_> {
     /// Merges the cluster into the file, which holds `text` now.
     fn merge(&self, text: &str) -> Result<Merged> {
-        let paths = [self.path.clone()];
         let targets = TargetFiles::only(self.path.clone());
         let names = ContextNames::chosen(self.name.clone());
         let coverage = Coverage {
@@ -263,7 +262,8 @@ impl Job<'_> {
             ..Coverage::default()
         };
         let run = std::slice::from_ref(self.run);
-        let (new, plan) = plan(&[text.to_owned()], &paths, &targets, run, &names, &coverage)?;
+        let document = Document::parse_file(&self.path, text)?;
+        let (new, plan) = plan(vec![document], &targets, run, &names, &coverage)?;
         let (Some(text), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
         else {
             unreachable!("one file and one cluster")

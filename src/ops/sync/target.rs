@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     SyncRequest,
-    kubeconfig::{Kubeconfig, Written},
+    kubeconfig::{Files, Kubeconfig, Written},
     output_dir::OutputDir,
 };
 use crate::{
@@ -30,6 +30,17 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
+    /// Reads the kubeconfigs at the start of a sync; none for a directory, whose files are read one by one.
+    ///
+    /// # Errors
+    /// If one can't be read.
+    pub(super) fn read(request: &SyncRequest) -> Result<Option<Files>> {
+        match &request.destination {
+            Self::Kubeconfig(_) => Files::read(request).map(Some),
+            Self::Directory { .. } => Ok(None),
+        }
+    }
+
     /// The one kubeconfig that was named.
     pub(crate) fn kubeconfig(&self) -> Option<&Path> {
         match self {
@@ -46,24 +57,26 @@ pub(super) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Finds the files and checks, before anybody signs in, that they can be read and written.
+    /// Checks, before anybody signs in, that the files can be written. `files` are those of [`Destination::read`].
     ///
     /// # Errors
     /// If they can't, another process keeps the lock, or `is_stopped` while that is waited for.
     pub(super) fn open(
+        files: Option<&'a Files>,
         request: &'a SyncRequest,
         observer: &'a dyn Observer,
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self> {
-        Ok(match &request.destination {
-            Destination::Kubeconfig(_) => {
-                Self::Kubeconfig(Kubeconfig::open(request, observer, is_stopped)?)
-            }
-            Destination::Directory { path, prune } => {
+        Ok(match (&request.destination, files) {
+            (Destination::Directory { path, prune }, _) => {
                 let directory = OutputDir::new(path, *prune, request, observer);
                 directory.check(is_stopped)?;
                 Self::Directory(directory)
             }
+            (Destination::Kubeconfig(_), Some(files)) => {
+                Self::Kubeconfig(Kubeconfig::open(files, request, observer, is_stopped)?)
+            }
+            (Destination::Kubeconfig(_), None) => unreachable!("its files were read"),
         })
     }
 
