@@ -14,6 +14,7 @@ mod entries;
 mod exec;
 mod history;
 mod notes;
+mod own_users;
 mod request;
 mod source;
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     error::{in_file, refused_by_kubectl, unexpected, yaml_failure},
@@ -198,6 +198,40 @@ impl<'t> Document<'t> {
     }
 }
 
+impl Document<'_> {
+    /// The text with the values of some users replaced, by their places, and with users that contexts get for themselves.
+    ///
+    /// # Errors
+    /// As [`Document::render`].
+    ///
+    /// # Panics
+    /// If a place is out of range.
+    pub(crate) fn with_users(
+        self,
+        users: impl IntoIterator<Item = (usize, Map<String, Value>)>,
+        own: Vec<OwnUser>,
+    ) -> Result<String> {
+        if own.is_empty() {
+            return self.replace(Section::Users, users);
+        }
+        let mut root = self.root.clone();
+        for (place, user) in users {
+            root["users"][place]["user"] = Value::Object(user);
+        }
+        for one in own {
+            root["contexts"][one.context]["context"]["user"] = json!(one.name);
+            let entry = json!({"name": one.name, "user": one.user});
+            match root.get_mut("users") {
+                Some(Value::Array(list)) => list.push(entry),
+                _ => {
+                    root.insert("users".to_owned(), json!([entry]));
+                }
+            }
+        }
+        self.render(&root)
+    }
+}
+
 // The text holds secrets, so it is not shown.
 impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,6 +239,14 @@ impl fmt::Debug for Document<'_> {
             .field("bytes", &self.text.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A user that one context gets for itself.
+pub(crate) struct OwnUser {
+    /// The context's place in the file's list.
+    pub(crate) context: usize,
+    pub(crate) name: String,
+    pub(crate) user: Map<String, Value>,
 }
 
 pub(super) fn entries(root: &Map<String, Value>, section: Section) -> &[Value] {

@@ -92,6 +92,19 @@ fn put(item: &mut Map<String, Value>, is_same: impl Fn(&Value) -> bool, content:
     }
 }
 
+/// Makes a copy of a shared user a person's own. What else our extension holds stays.
+pub(super) fn unshare(item: &mut Map<String, Value>) {
+    let extensions = item.get_mut("extensions").and_then(Value::as_array_mut);
+    let mut ours = extensions.into_iter().flatten().filter(|one| is_named(one));
+    if let Some(Value::Object(content)) = ours.next().and_then(|one| one.get_mut("extension")) {
+        content.shift_remove(SHARED);
+        if !content.is_empty() {
+            return;
+        }
+    }
+    unmark(item);
+}
+
 /// Removes our extension; other extensions stay.
 pub(super) fn unmark(item: &mut Map<String, Value>) {
     let Some(Value::Array(list)) = item.get_mut("extensions") else {

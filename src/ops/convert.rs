@@ -193,15 +193,18 @@ impl Task {
     /// The new texts of all files, and the report.
     fn convert(&self, texts: &[String]) -> Result<(Vec<String>, Report)> {
         let documents = Document::parse_all(texts, &self.files)?;
-        let Conversion { users, outcomes } =
-            convert_all(&documents, &self.selection, &self.request)?;
+        let Conversion {
+            users,
+            own,
+            outcomes,
+        } = convert_all(&documents, &self.selection, &self.request)?;
         if self.strict {
             refuse_failures(&outcomes)?;
         }
         let new: Result<Vec<String>> = documents
             .into_iter()
-            .zip(users)
-            .map(|(document, users)| document.replace(Section::Users, users))
+            .zip(users.into_iter().zip(own))
+            .map(|(document, (users, own))| document.with_users(users, own))
             .collect();
         let new = new?;
         let report = Report {

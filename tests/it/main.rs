@@ -28,6 +28,7 @@ mod chromium;
 #[cfg(target_os = "linux")]
 mod conformance;
 mod convert;
+mod convert_own_user;
 mod convert_parity;
 mod demo;
 mod device_code;

@@ -40,6 +40,7 @@ fn user(report: &Report, user: &UserOutcome) -> Value {
     let reason = user.reason.as_ref();
     json!({
         "name": user.user,
+        "ownUserOf": user.own.as_ref().map(|own| own.context.as_str()),
         "file": report.files.get(user.file),
         "action": match user.action {
             UserAction::Converted => "converted",

@@ -35,6 +35,7 @@ impl View<'_> {
             if self.by_context {
                 lines.extend(left_alone(self.report));
             }
+            lines.extend(own_users(self.report));
             lines.extend(summary::lines(self));
         }
         fitted(&lines, stream)
@@ -86,6 +87,31 @@ fn shared(failure: &Failure, names: &[&str]) -> String {
     };
     let failure = failure.clone();
     failure.context(format!("could not convert {who}")).render()
+}
+
+/// The contexts that do not share a user any more.
+fn own_users(report: &Report) -> Vec<String> {
+    let verb = match report.dry_run {
+        true => "would get",
+        false => "has now",
+    };
+    let own = report
+        .users
+        .iter()
+        .filter_map(|user| Some((user.own.as_ref()?, &user.user)));
+    own.map(|(own, name)| {
+        let others = match own.others {
+            1 => "1 other context uses".to_owned(),
+            n => format!("{n} other contexts use"),
+        };
+        format!(
+            "`{}` {verb} a user of its own, `{}`: {others} `{}`",
+            printable(&own.context),
+            printable(name),
+            printable(&own.shared)
+        )
+    })
+    .collect()
 }
 
 /// The users that were asked for and are somebody else's.

@@ -1,11 +1,11 @@
 //! Converts the users of all kubeconfig files, each in its own file. Pure.
 
-use super::{Around, PluginKind, Request, Source, SourcePlugin, convert};
+use super::{Around, PluginKind, Request, Source, SourcePlugin, convert, own_users::Splits};
 use crate::{
     error::{Code, Failure, Result},
     kubeconfig::{
         Document, Section,
-        document::{entries, entry_name},
+        document::{OwnUser, entries, entry_name},
         merge::is_same,
         no_such_context,
     },
@@ -39,6 +39,8 @@ pub(crate) struct UserOutcome {
     pub user: String,
     /// Index of the file.
     pub file: usize,
+    /// If it was made for one context, which shared another user with others.
+    pub own: Option<OwnUserOf>,
     pub action: UserAction,
     /// What signed it in before, if it can be converted.
     pub from_plugin: Option<SourcePlugin>,
@@ -50,6 +52,16 @@ pub(crate) struct UserOutcome {
     pub reason: Option<Failure>,
     /// What else a person should know, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// Which context got a user of its own, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnUserOf {
+    pub context: String,
+    /// The user that `sync` wrote for all of its sign-in, and that stays as it is.
+    pub shared: String,
+    /// How many other contexts it has.
+    pub others: usize,
 }
 
 impl UserOutcome {
@@ -64,6 +76,8 @@ impl UserOutcome {
 pub(crate) struct Conversion {
     /// For each file the new values of its users, by their places in its list.
     pub users: Vec<Vec<(usize, Map<String, Value>)>>,
+    /// For each file the users that contexts in it get for themselves.
+    pub own: Vec<Vec<OwnUser>>,
     pub outcomes: Vec<UserOutcome>,
 }
 
@@ -71,6 +85,8 @@ pub(crate) struct Conversion {
 ///
 /// Of users (and contexts, and clusters) with one name only the first is kubectl's; later ones are
 /// left alone.
+///
+/// A user of ours that clusters share stays for the contexts that were not selected: the others get one of their own.
 ///
 /// # Errors
 /// A context that does not exist, or has no user.
@@ -82,6 +98,7 @@ pub(crate) fn convert_all(
     let view = View::new(documents);
     let selected = view.select(selection)?;
     let mut users = vec![Vec::new(); documents.len()];
+    let mut splits = Splits::new(documents);
     let mut outcomes = Vec::new();
     let mut seen = HashSet::new();
     for (file, document) in documents.iter().enumerate() {
@@ -93,26 +110,37 @@ pub(crate) fn convert_all(
             if !seen.insert(name) || !wanted {
                 continue;
             }
-            let (outcome, new) = one(name, file, entry.get("user"), &view, request);
+            let user = entry.get("user").unwrap_or(&Value::Null);
+            if let Some(contexts) = view.to_split(name, user, selection) {
+                outcomes.extend(splits.split(name, file, user, &contexts, &view, request));
+                continue;
+            }
+            let around = Around::of(view.items_of(name, user));
+            let (outcome, new) = one(name, file, user, &around, request);
             outcomes.push(outcome);
             if let Some(new) = new {
                 users[file].push((i, new));
             }
         }
     }
-    Ok(Conversion { users, outcomes })
+    Ok(Conversion {
+        users,
+        own: splits.own,
+        outcomes,
+    })
 }
 
-fn one(
+pub(super) fn one(
     name: &str,
     file: usize,
-    user: Option<&Value>,
-    view: &View<'_>,
+    user: &Value,
+    around: &Around<'_>,
     request: &Request,
 ) -> (UserOutcome, Option<Map<String, Value>>) {
     let mut outcome = UserOutcome {
         user: name.to_owned(),
         file,
+        own: None,
         action: UserAction::Skipped,
         from_plugin: None,
         from: None,
@@ -120,7 +148,6 @@ fn one(
         reason: None,
         notes: Vec::new(),
     };
-    let user = user.unwrap_or(&Value::Null);
     let (Some(source), Value::Object(old)) = (Source::of(user), user) else {
         let reason = match PluginKind::of(user) {
             PluginKind::OidcLogin => {
@@ -136,8 +163,7 @@ fn one(
     outcome.from_plugin = Some(source.plugin);
     outcome.from = Some(source.mode);
     outcome.to = Some(request.mode().unwrap_or(source.mode));
-    let around = Around::of(view.items_of(name, user));
-    match convert(old, &source, &around, request) {
+    match convert(old, &source, around, request) {
         Ok(converted) if is_same(old, &converted.user) => {
             outcome.action = UserAction::Unchanged;
             (outcome, None)
@@ -156,8 +182,8 @@ fn one(
 }
 
 /// Contexts and clusters as kubectl sees them across the files.
-struct View<'a> {
-    contexts: HashMap<&'a str, &'a Value>,
+pub(super) struct View<'a> {
+    pub(super) contexts: HashMap<&'a str, &'a Value>,
     clusters: HashMap<&'a str, &'a Value>,
     /// The contexts of each user.
     by_user: HashMap<&'a str, Vec<&'a Value>>,
@@ -196,6 +222,18 @@ impl<'a> View<'a> {
             };
         }
         Ok(Some(users))
+    }
+
+    /// A user's value, that of one context and that of its cluster.
+    pub(super) fn items_of_one(
+        &self,
+        context: &str,
+        user: &'a Value,
+    ) -> impl Iterator<Item = &'a Value> {
+        let context = self.contexts.get(context).copied();
+        let cluster = context.and_then(|context| context.get("cluster")?.as_str());
+        let cluster = cluster.and_then(|name| self.clusters.get(name).copied());
+        std::iter::once(user).chain(context).chain(cluster)
     }
 
     /// A user's value, those of its contexts and those of their clusters.

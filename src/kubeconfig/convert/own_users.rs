@@ -1,0 +1,129 @@
+//! Gives selected contexts users of their own, where `sync` wrote one for all clusters with the same sign-in.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Around, Request,
+    entries::{OwnUserOf, Selection, UserAction, UserOutcome, View, one},
+};
+use crate::kubeconfig::{
+    Document, Section,
+    document::{OwnUser, entry_name},
+    owner,
+};
+
+impl View<'_> {
+    /// The selected contexts of a user that has others, too, and that `sync` wrote for all of them.
+    pub(super) fn to_split(
+        &self,
+        user: &str,
+        value: &Value,
+        selection: &Selection,
+    ) -> Option<Contexts> {
+        let Selection::Contexts(selected) = selection else {
+            return None;
+        };
+        let has = |context: &&Value| context.get("user").and_then(Value::as_str) == Some(user);
+        let all = self.contexts.iter().filter(|(_, context)| has(context));
+        let (mut own, others): (Vec<String>, Vec<String>) = all
+            .map(|(name, _)| (*name).to_owned())
+            .partition(|name| selected.contains(name));
+        own.sort();
+        let is_split = owner::is_shared(value) && !others.is_empty();
+        is_split.then_some(Contexts {
+            own,
+            others: others.len(),
+        })
+    }
+}
+
+/// The contexts of a shared user.
+pub(super) struct Contexts {
+    /// Those that get a user of their own.
+    own: Vec<String>,
+    /// How many keep it.
+    others: usize,
+}
+
+/// The users that contexts get for themselves.
+pub(super) struct Splits {
+    /// The file and place of each context that kubectl sees.
+    places: HashMap<String, (usize, usize)>,
+    /// The names of all users.
+    names: HashSet<String>,
+    /// For each file.
+    pub(super) own: Vec<Vec<OwnUser>>,
+}
+
+impl Splits {
+    pub(super) fn new(documents: &[Document<'_>]) -> Self {
+        let mut places = HashMap::new();
+        let mut names = HashSet::new();
+        for (file, document) in documents.iter().enumerate() {
+            for (place, entry) in document.entries(Section::Contexts).iter().enumerate() {
+                if let Some(name) = entry_name(entry) {
+                    places.entry(name.to_owned()).or_insert((file, place));
+                }
+            }
+            names.extend(document.names(Section::Users).map(str::to_owned));
+        }
+        Self {
+            places,
+            names,
+            own: documents.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    /// Converts a copy of a shared user for each of `contexts`. What is not converted is told once, as of the user.
+    pub(super) fn split<'v>(
+        &mut self,
+        shared: &str,
+        file: usize,
+        user: &'v Value,
+        contexts: &Contexts,
+        view: &View<'v>,
+        request: &Request,
+    ) -> Vec<UserOutcome> {
+        let mut outcomes: Vec<UserOutcome> = Vec::new();
+        for context in &contexts.own {
+            let around = Around::of(view.items_of_one(context, user));
+            let (mut outcome, new) = one(shared, file, user, &around, request);
+            if let Some(new) = new {
+                (outcome.file, outcome.user) = self.add(context, new);
+                outcome.own = Some(OwnUserOf {
+                    context: context.clone(),
+                    shared: shared.to_owned(),
+                    others: contexts.others,
+                });
+            } else if outcomes
+                .iter()
+                .any(|one| one.action != UserAction::Converted)
+            {
+                continue;
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Adds a user for a context, in the context's file. Returns the file and the user's name: the context's, if no other
+    /// user has it.
+    fn add(&mut self, context: &str, mut user: Map<String, Value>) -> (usize, String) {
+        owner::unshare(&mut user);
+        let numbered = (2..).map(|n| format!("{context}-{n}"));
+        let mut names = std::iter::once(context.to_owned()).chain(numbered);
+        let name = names
+            .find(|name| !self.names.contains(name))
+            .expect("a kubeconfig has finitely many names");
+        self.names.insert(name.clone());
+        let (file, place) = self.places[context];
+        self.own[file].push(OwnUser {
+            context: place,
+            name: name.clone(),
+            user,
+        });
+        (file, name)
+    }
+}
