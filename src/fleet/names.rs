@@ -118,7 +118,7 @@ pub struct SignInName {
     pub mode: String,
     /// The tenant's default domain, else its id; none for a mode that takes no tenant.
     pub tenant: Option<String>,
-    /// Who signs in, if the arguments say so: a user name or an application.
+    /// Who signs in, if the arguments say so: an account or an application.
     pub account: Option<String>,
     /// The server application, unless it is AKS's own.
     pub server: Option<String>,

@@ -81,12 +81,11 @@ struct Index<'a> {
 }
 
 /// Two users with the same sign-in agree in these.
-const DISTINCT: [Param; 5] = [
+const DISTINCT: [Param; 4] = [
     Param::Login,
     Param::TenantId,
     Param::ServerId,
     Param::ClientId,
-    Param::Username,
 ];
 
 impl<'a> Index<'a> {

@@ -104,8 +104,7 @@ fn sign_in_name(args: &[String], cluster: &Cluster, mode: LoginMode) -> SignInNa
         Principal::Person => None,
         _ => text(Param::ClientId),
     };
-    let account = text(Param::Username).or_else(|| text(Param::LoginHint));
-    let account = account.or(application);
+    let account = text(Param::LoginHint).or(application);
     SignInName {
         mode: mode.name().to_owned(),
         tenant: text(Param::TenantId).map(|id| cluster.tenant_domain.clone().unwrap_or(id)),
