@@ -482,6 +482,7 @@ fn what_was_fetched_before_an_interrupt_is_written_and_nothing_is_removed() {
         "-e",
         CLOUD,
         "--no-warm",
+        "--refresh",
         "--output-dir",
         "fleet",
         "--prune",
@@ -632,4 +633,30 @@ fn certificate_authorities_are_in_files_that_all_kubeconfigs_share_while_the_fla
         files.collect()
     };
     assert_eq!(lines(&state(&test_env)), lines(&inline));
+}
+
+#[test]
+fn kubectl_reads_all_files_at_once_and_finds_each_clusters_own_sign_in() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    // The servers' applications differ, the account and the tenant do not.
+    let mut fleet = Fleet::generate(&FleetSpec {
+        clusters: 6,
+        legacy: 0.5,
+        ..FleetSpec::default()
+    });
+    fleet.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    let test_env = TestEnv::with_fleet(fleet);
+    test_env.sync_to_dir(&["--no-warm"]);
+    let files = test_env.dir_names().into_iter();
+    let paths = std::env::join_paths(files.map(|name| test_env.in_dir(&name)));
+    let mut command = test_env.program(&kubectl);
+    command.env("KUBECONFIG", paths.expect("no colon in these"));
+    let ran = run(command.args(["config", "view", "--raw", "-o", "json"]));
+    let merged: Value = serde_json::from_str(&ran.stdout).expect("a kubeconfig");
+    assert_eq!(merged["users"].as_array().expect("a list").len(), 6);
+    for context in merged["contexts"].as_array().expect("a list") {
+        assert_eq!(context["context"]["user"], context["name"]);
+    }
 }

@@ -117,7 +117,7 @@ impl<'a> OutputDir<'a> {
             true => Some(self.directory.lock(waiting)?),
             false => None,
         };
-        let (clusters, authorities) = self.move_authorities(clusters);
+        let (clusters, authorities) = self.prepare(clusters);
         let listing = self.directory.read()?;
         let jobs = self.jobs(&listing, &clusters);
         let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
@@ -156,14 +156,19 @@ impl<'a> OutputDir<'a> {
         CaDirectory::within(self.directory.path())
     }
 
-    /// Moves the clusters' certificate authorities to files, if that is wanted. Also returns these files.
-    fn move_authorities(&self, clusters: &[ClusterRun]) -> (Vec<ClusterRun>, CaFiles) {
+    /// Gives each cluster a user of its own: kubectl may read several of the files at once, and two sign-ins must not have
+    /// one name. Moves the certificate authorities to files, if that is wanted, and also returns these files.
+    fn prepare(&self, clusters: &[ClusterRun]) -> (Vec<ClusterRun>, CaFiles) {
         let mut clusters = clusters.to_vec();
         let mut contents = CaContents::new();
         let directory = self.authorities();
-        for run in clusters.iter_mut().filter(|_| self.request.ca_files) {
+        for run in &mut clusters {
             if let State::Converted(entries) = &mut run.state {
-                contents.extend(directory.move_out(&mut Arc::make_mut(entries).cluster));
+                let entries = Arc::make_mut(entries);
+                entries.sign_in = None;
+                if self.request.ca_files {
+                    contents.extend(directory.move_out(&mut entries.cluster));
+                }
             }
         }
         (clusters, CaFiles::shared(directory, contents))
