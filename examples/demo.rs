@@ -15,8 +15,8 @@ use std::{
 };
 
 use azure_sim::{
-    AKS_CLIENT_APP, AKS_SERVER_APP, Cluster, Endpoint, Fault, Files, Fleet, FleetSpec, Simulator,
-    User,
+    AKS_CLIENT_APP, AKS_SERVER_APP, Change, Cluster, Endpoint, Fault, Files, Fleet, FleetSpec,
+    Simulator, User,
 };
 use kubectl_aad::{Host, cli};
 
@@ -179,7 +179,12 @@ impl Demo {
                 .clusters
                 .iter()
                 .filter(move |cluster| cluster.subscription_id == subscription);
-            denied.map(|cluster| cluster.id.clone()).collect::<Vec<_>>()
+            let denied: Vec<_> = denied.map(|cluster| cluster.id.clone()).collect();
+            for id in &denied {
+                // Otherwise ARM's last answers would do.
+                fleet.change(id, &Change::Tag("stage".into(), "closed".into()));
+            }
+            denied
         });
         for id in lost {
             let denied = Fault::on(Endpoint::ListClusterUserCredential).cluster(id);

@@ -222,7 +222,9 @@ fn the_report_has_the_promised_fields_and_no_others() {
         "problems",
         "currentContext",
         "gone",
+        "removed",
         "duplicates",
+        "migrated",
         "interrupted",
     ];
     assert_eq!(keys(&report), promised);
@@ -239,6 +241,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "kubernetesVersion",
             "powerState",
             "context",
+            "file",
             "action",
             "answer",
             "changes",
@@ -267,6 +270,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "updated",
             "unchanged",
             "skipped",
+            "deferred",
             "failed",
             "asked",
             "kept",
