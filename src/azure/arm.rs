@@ -92,8 +92,8 @@ impl<'a> Arm<'a> {
     pub(crate) fn waiting_for(mut self, limit: Option<Duration>) -> Self {
         if let Some(limit) = limit {
             let left = limit.saturating_sub(self.host.elapsed());
-            self.rate_limiter
-                .set_deadline(tokio::time::Instant::now() + left);
+            let deadline = tokio::time::Instant::now().checked_add(left);
+            self.rate_limiter.set_deadline(deadline);
         }
         self
     }

@@ -1,6 +1,6 @@
 //! How `sync` keeps to AKS's limits, and what it does about clusters that have to wait for them.
 
-use azure_sim::{Endpoint, Fleet, FleetSpec, Throttle};
+use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Throttle};
 use serde_json::Value;
 
 use crate::env::{TestEnv, finished, first_words, run, start};
@@ -83,11 +83,36 @@ fn the_first_clusters_are_written_at_a_deadline_for_waits() {
     let report = run(&mut test_env.sync(&["-o", "json", "--wait", "1ms"])).json(3);
     assert_eq!(report["summary"]["added"], 60);
     assert_eq!(report["summary"]["deferred"], 2);
+    let longest = format!("{}s", i64::MAX);
+    let report = run(&mut test_env.sync(&["-o", "json", "--wait", &longest])).json(0);
+    assert_eq!(report["summary"]["added"], 2);
     let unusable = run(&mut test_env.sync(&["--wait", "soon"]));
     unusable.assert_fails(
         2,
         &["--wait", "give `always`, `never` or a time such as `5m`"],
     );
+}
+
+#[test]
+fn any_wait_that_azure_asks_for_is_one_to_come_back_after() {
+    for (asked, seconds) in [
+        ("100000", 100_000),
+        (&u64::MAX.to_string(), 365 * 24 * 3_600),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 365 * 24 * 3_600),
+    ] {
+        let test_env = one_bucket(2);
+        let throttled = Fault::on(Endpoint::ListClusterUserCredential).retry_after(429, asked);
+        test_env.simulator.faults().add(throttled);
+        let report = run(&mut test_env.sync(&["-o", "json", "--wait", "never"])).json(3);
+        assert_eq!(report["summary"]["deferred"], 2, "{asked}");
+        for cluster in with_action(&report, "deferred") {
+            let after = cluster["retryAfterSeconds"].as_i64().expect("a number");
+            assert!(
+                (seconds - 60..seconds + 60).contains(&after),
+                "{asked}: {after}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -62,9 +62,9 @@ pub(super) enum NotStarted {
 }
 
 impl RateLimiter {
-    /// Calls wait until this time at most.
-    pub(super) fn set_deadline(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
+    /// Calls wait until this time at most; none if for as long as it takes.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
     /// Whether calls that would have to wait for long are deferred.

@@ -17,6 +17,9 @@ use crate::{
     host::waiting::Cause,
 };
 
+/// The longest wait that a service can ask for. A time that is further off may be none that a clock can have.
+const LONGEST_ASKED: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// When one service's requests are sent again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
@@ -174,7 +177,12 @@ impl RetryPolicy {
 
 /// How long a service asks to wait: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After` in seconds
 /// or as a date (RFC 9110 section 10.2.3), which is counted from `now`, or until a user's quota is full again.
+/// More than [`LONGEST_ASKED`] is taken as that.
 fn retry_after(answer: &Answer, now: i64) -> Option<Duration> {
+    asked_wait(answer, now).map(|wait| wait.min(LONGEST_ASKED))
+}
+
+fn asked_wait(answer: &Answer, now: i64) -> Option<Duration> {
     for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
         if let Some(ms) = answer.header(name).and_then(|v| v.trim().parse().ok()) {
             return Some(Duration::from_millis(ms));
