@@ -93,4 +93,6 @@ mod sync;
 mod timeouts;
 mod trust;
 #[cfg(unix)]
+mod uninstall;
+#[cfg(unix)]
 mod unreadable;
