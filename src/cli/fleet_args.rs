@@ -72,7 +72,7 @@ fn search_flags(command: Command) -> Command {
                 .value_name("N")
                 .value_parser(concurrency)
                 .help("Most requests at once, 1 to 256 [default: as many as Azure answers in time]")
-                .help_heading(help::SELECT),
+                .help_heading(help::FETCH),
         )
 }
 
@@ -249,6 +249,56 @@ mod tests {
         let request = read("sync", &matches, &host)?;
         request.check_complete()?;
         Ok(request)
+    }
+
+    #[test]
+    fn a_hint_that_repeats_the_command_has_each_flag_but_secrets() {
+        const VALUES: [&str; 6] = [
+            "never",
+            "graph",
+            "json",
+            "7d",
+            "1",
+            "00000000-0000-0000-0000-000000000001",
+        ];
+        let mut sync = crate::cli::sync::command();
+        sync.build();
+        let flags = sync.get_arguments().filter(|arg| {
+            let is_secret = |row: &&crate::login::ParamRow| {
+                row.secret
+                    && (row.flag == arg.get_id() || row.arm_flag == Some(arg.get_id().as_str()))
+            };
+            let not_repeated = ["help", "v", "logtostderr"].contains(&arg.get_id().as_str());
+            !not_repeated && !PARAMS.iter().any(|row| is_secret(&row))
+        });
+        let mut repeated = 0;
+        for arg in flags {
+            let flag = format!("--{}", arg.get_long().expect("a flag"));
+            let with = |words: &[&str]| {
+                let needed: &[&str] = match flag.as_str() {
+                    "--prune" => &["--output-dir", "fleet"],
+                    _ => &[],
+                };
+                let words = [&["sync"], needed, words].concat();
+                sync.clone().try_get_matches_from(words).ok()
+            };
+            let takes_value = arg
+                .get_num_args()
+                .is_some_and(|count| count.min_values() > 0);
+            let (words, matches) = match takes_value {
+                false => (flag.clone(), with(&[&flag])),
+                true => {
+                    let mut values = VALUES.iter();
+                    let valid = values.find_map(|value| Some((value, with(&[&flag, value])?)));
+                    let (value, matches) = valid.unwrap_or_else(|| panic!("no value for {flag}"));
+                    (format!("{flag} {value}"), Some(matches))
+                }
+            };
+            let line = typed("sync", &matches.unwrap_or_else(|| panic!("{flag}")), &[]);
+            assert!(line.to_string().contains(&words), "{line} lacks {words}");
+            repeated += 1;
+        }
+        assert!(repeated > 30, "{repeated}");
     }
 
     #[test]

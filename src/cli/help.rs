@@ -20,10 +20,11 @@ use page::Page;
 
 /// The headings of flags, in the order of a page.
 pub(super) const SELECT: &str = "Select";
+pub(super) const FETCH: &str = "Fetch";
 pub(super) const SIGN_IN: &str = "Sign in";
 pub(super) const WRITE: &str = "Write";
 pub(super) const OUTPUT: &str = "Output";
-const HEADINGS: [&str; 4] = [SELECT, SIGN_IN, WRITE, OUTPUT];
+const HEADINGS: [&str; 5] = [SELECT, FETCH, SIGN_IN, WRITE, OUTPUT];
 /// The last flags below a heading.
 const LAST: [&str; 5] = ["output", "quiet", "v", "help", "version"];
 

@@ -115,8 +115,8 @@ fn own_flags(command: Command) -> Command {
 }
 
 fn under_headings(command: Command) -> Command {
-    let select = ["local-accounts", "wait", "refresh", "max-age"];
-    let command = help::under(help::SELECT, command, &select);
+    let command = help::under(help::SELECT, command, &["local-accounts"]);
+    let command = help::under(help::FETCH, command, &["wait", "refresh", "max-age"]);
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
     let write = [
         "kubeconfig",
@@ -147,12 +147,12 @@ fn kubeconfig_form_flags(command: Command) -> Command {
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .conflicts_with("kubeconfig")
-                .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, instead"),
+                .help("Write a kubeconfig for each cluster, `DIR/CONTEXT.yaml`, and no other"),
         )
         .arg(
             switch(
                 "prune",
-                "With --output-dir: remove those of clusters that are gone",
+                "With --output-dir: remove the kubeconfigs of clusters that are gone",
             )
             .requires("output-dir")
             // clap does not ask for what conflicts with another flag.
@@ -160,7 +160,7 @@ fn kubeconfig_form_flags(command: Command) -> Command {
         )
 }
 
-/// The flags that say whom ARM is asked for although nothing changed.
+/// The flags that say when ARM is asked about clusters that have not changed.
 fn answer_flags() -> [Arg; 2] {
     let max_age = Arg::new("max-age")
         .long("max-age")
@@ -168,13 +168,13 @@ fn answer_flags() -> [Arg; 2] {
         .value_parser(max_age)
         .default_value("7d")
         .conflicts_with("refresh")
-        .help("Ask ARM again about unchanged clusters after this time")
+        .help("Ask again about a cluster that has not changed once the answer is this old")
         .long_help(
-            "Ask ARM again about clusters that have not changed after this time, such as 7d or 12h: the oldest answers first, \
-             and no more than ARM gives without a wait",
+            "Ask Azure Resource Manager again about a cluster that has not changed once its last answer is this old, such as 7d or \
+             12h: about those with the oldest answers first, and no more than it answers without a wait",
         );
-    let refresh = switch("refresh", "Ask ARM about every cluster")
-        .long_help("Ask ARM about every cluster, also about those that have not changed since it was last asked");
+    let refresh = switch("refresh", "Ask Azure Resource Manager about every cluster")
+        .long_help("Ask Azure Resource Manager about every cluster, also about those that have not changed since it last answered");
     [max_age, refresh]
 }
 
@@ -195,13 +195,17 @@ fn application(text: &str) -> Result<uuid::Uuid, &'static str> {
 
 fn wait_flag() -> Arg {
     Arg::new("wait")
-                .long("wait")
-                .value_name("WHEN")
-                .value_parser(wait)
-                .default_value("always")
-                .hide_default_value(true)
-                .help("Wait for Azure's limits: always, never, or up to a time such as 5m (default: always)")
-                .long_help("Whether to wait for Azure's limits: always, never, or up to a time after the start, such as 90s or 5m. AKS allows 60 credential calls at once and 1 per second for each subscription and region. Clusters that are not waited for are reported as deferred with the time to run again, their contexts stay as they are, and the exit code is 3")
+        .long("wait")
+        .value_name("WHEN")
+        .value_parser(wait)
+        .default_value("always")
+        .help("Whether to wait for Azure's limits: always, never, or up to a time such as 5m")
+        .long_help(
+            "Whether to wait for Azure's limits: always, never, or up to a time after the start, such as 90s or 5m. \
+             AKS allows 60 credential calls at once and 1 per second for each subscription and region. Clusters that are \
+             not waited for are reported as deferred with the time to run again, their contexts stay as they are, and the \
+             exit code is 3",
+        )
 }
 
 /// How long to wait for Azure's limits; none if for as long as it takes.
