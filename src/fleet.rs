@@ -8,15 +8,14 @@ mod names;
 mod scope;
 mod subscription;
 
-pub(crate) use cluster::CREDENTIALS_LIMIT;
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
-pub(crate) use cluster::{Answer, Change, EntraProfile};
+pub(crate) use cluster::{Answer, CREDENTIALS_LIMIT, Change, EntraProfile};
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
 pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;
 pub use names::SignInName;
-pub(crate) use names::{ContextNames, SHARED_USER};
+pub(crate) use names::{ContextNames, SHARED_USER, first_free};
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
 pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

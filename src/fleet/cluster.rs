@@ -70,6 +70,13 @@ impl Cluster {
         self.entra_profile.as_ref()?.server_app.as_deref()
     }
 
+    /// What AKS counts a call for its credential against: the subscription and region, in lower case.
+    pub(crate) fn credentials_bucket(&self) -> String {
+        let mut region = self.location.clone();
+        region.retain(|c| !c.is_whitespace());
+        format!("{}/{region}", self.subscription_id).to_lowercase()
+    }
+
     /// The ARM id in lower case: ARM changes the case of an id from one answer to the next.
     pub fn key(&self) -> String {
         self.id.to_ascii_lowercase()

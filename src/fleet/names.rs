@@ -147,7 +147,7 @@ impl SignInName {
 }
 
 /// The first of `forms` that `is_free`, else the last one with a number.
-fn first_free(forms: &[String], is_free: impl Fn(&str) -> bool) -> String {
+pub(crate) fn first_free(forms: &[String], is_free: impl Fn(&str) -> bool) -> String {
     let last = forms.last().map(String::as_str).unwrap_or_default();
     let numbered = (2..).map(|n| format!("{last}-{n}"));
     let mut all = forms.iter().cloned().chain(numbered);

@@ -1,4 +1,4 @@
-//! Does many blocking things at once.
+//! Runs blocking work on several threads.
 
 use std::{panic::resume_unwind, thread};
 

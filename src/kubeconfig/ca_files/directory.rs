@@ -4,21 +4,17 @@ use std::{
     fs::{self, DirBuilder, File},
     io::{self, ErrorKind, Read as _, Write as _},
     path::Path,
-    thread,
 };
 
 use super::{CaDirectory, CaFiles, has_our_form};
 use crate::{
     error::{Failure, Result},
-    host::file::quoted,
+    host::{file::quoted, parallel::in_parallel},
     kubeconfig::siblings::{parent, sync_directory},
 };
 
 /// What the names of unfinished files begin with.
 const UNFINISHED: &str = ".tmp-";
-
-/// How many files are written at once: each waits for the disk.
-const WRITERS: usize = 4;
 
 /// Why a directory is not used: who could write there could choose which servers kubectl trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +62,9 @@ impl CaFiles {
         if missing.is_empty() {
             return Ok(());
         }
-        let share = missing.len().div_ceil(WRITERS);
-        let written: io::Result<()> = thread::scope(|scope| {
-            let writers: Vec<_> = missing
-                .chunks(share)
-                .map(|files| scope.spawn(|| write_each(&self.directory, files)))
-                .collect();
-            writers
-                .into_iter()
-                .try_for_each(|writer| writer.join().expect("a writer does not panic"))
-        });
-        written.map_err(failed)?;
+        let write = |(name, content): &(&String, &Vec<u8>)| write(&self.directory, name, content);
+        let written = in_parallel(&missing, write).into_iter();
+        written.collect::<io::Result<()>>().map_err(failed)?;
         sync_directory(&self.directory);
         Ok(())
     }
@@ -110,15 +98,13 @@ impl CaFiles {
     }
 }
 
-fn write_each(directory: &Path, files: &[(&String, &Vec<u8>)]) -> io::Result<()> {
-    for (name, content) in files {
-        let mut file = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempfile_in(directory)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(directory.join(name))?;
-    }
+fn write(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(directory.join(name))?;
     Ok(())
 }
 

@@ -8,10 +8,13 @@ use super::{
     Around, Request,
     entries::{OwnUserOf, Selection, UserAction, UserOutcome, View, one},
 };
-use crate::kubeconfig::{
-    Document, Section,
-    document::{OwnUser, entry_name},
-    owner,
+use crate::{
+    fleet::first_free,
+    kubeconfig::{
+        Document, Section,
+        document::{OwnUser, entry_name},
+        owner,
+    },
 };
 
 impl View<'_> {
@@ -112,11 +115,7 @@ impl Splits {
     /// user has it.
     fn add(&mut self, context: &str, mut user: Map<String, Value>) -> (usize, String) {
         owner::unshare(&mut user);
-        let numbered = (2..).map(|n| format!("{context}-{n}"));
-        let mut names = std::iter::once(context.to_owned()).chain(numbered);
-        let name = names
-            .find(|name| !self.names.contains(name))
-            .expect("a kubeconfig has finitely many names");
+        let name = first_free(&[context.to_owned()], |name| !self.names.contains(name));
         self.names.insert(name.clone());
         let (file, place) = self.places[context];
         self.own[file].push(OwnUser {

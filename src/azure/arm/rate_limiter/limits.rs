@@ -61,10 +61,8 @@ impl Bucket {
 
     /// Calls for the credentials of a cluster and of the others in its subscription and region.
     pub(crate) fn credentials(cluster: &Cluster) -> Self {
-        let mut region = cluster.location.clone();
-        region.retain(|c| !c.is_whitespace());
         Self {
-            key: format!("{}/{region}/credentials", cluster.subscription_id).to_lowercase(),
+            key: format!("{}/credentials", cluster.credentials_bucket()),
             limit: Some(CREDENTIALS),
         }
     }
