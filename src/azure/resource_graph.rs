@@ -1,7 +1,7 @@
 //! Finds subscriptions and clusters with Azure Resource Graph: one query for a whole tenant.
 //!
-//! Resource Graph leaves out what the caller may not read, without a word, and follows changes with a delay. So
-//! what it shows exists, and what it does not show proves nothing.
+//! Resource Graph silently omits what the caller may not read, and follows changes with a delay. So what it shows
+//! exists, and what it does not show proves nothing.
 
 use std::{
     collections::HashMap,
@@ -66,7 +66,7 @@ pub(crate) struct ResourceGraph<'a> {
 pub(crate) struct FoundInTenant {
     /// Each subscription with its clusters.
     pub subscriptions: Vec<(Subscription, Vec<ClusterRun>)>,
-    /// What can't be told from the answer.
+    /// What the answer leaves open.
     pub failures: Vec<Failure>,
     /// Why there may be more.
     pub read: Result<()>,
@@ -96,7 +96,7 @@ impl<'a> ResourceGraph<'a> {
         let mut reader = Reader::default();
         let read = self.read(tenant, &[], Effort::Usual, &mut reader).await;
         FoundInTenant {
-            read: read.map_err(with_way_out),
+            read: read.map_err(with_lists_hint),
             ..found_in_tenant(reader.rows(), tenant)
         }
     }
@@ -222,16 +222,16 @@ fn is_yes(header: Option<&str>) -> bool {
     header.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Adds how to do without Resource Graph, unless signing in or the network is what failed.
-fn with_way_out(why: Failure) -> Failure {
+/// Adds how to search without Resource Graph, unless signing in or the network is what failed.
+fn with_lists_hint(why: Failure) -> Failure {
     let of_graph = why.stable_code() == Code::Throttled || why.stable_code() == Code::Unavailable;
-    let way_out = "to search by lists, use `--discovery list`";
+    let lists = "to search by lists, use `--discovery list`";
     match why.kind() {
         Kind::SignInNeeded | Kind::Network | Kind::Timeout | Kind::Untrusted if !of_graph => why,
         Kind::Denied => why.hint(format!(
-            "Resource Graph also refuses an account that sees no subscription; {way_out}"
+            "Resource Graph also refuses an account that sees no subscription; {lists}"
         )),
-        _ => why.hint(way_out),
+        _ => why.hint(lists),
     }
 }
 
@@ -256,7 +256,7 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
                     Err(why) => found.failures.push(why),
                 }
             }
-            Err(why) => found.failures.push(with_way_out(why)),
+            Err(why) => found.failures.push(with_lists_hint(why)),
         }
     }
     let mut hidden = Vec::new();
@@ -272,7 +272,7 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
         clusters.push(decode_cluster(&cluster_item(row), subscription));
     }
     if !hidden.is_empty() {
-        found.failures.push(with_way_out(are_hidden(&hidden)));
+        found.failures.push(with_lists_hint(are_hidden(&hidden)));
     }
     found
 }

@@ -18,7 +18,7 @@ pub(crate) enum Cause {
         whose: String,
     },
     /// AKS allows no more calls about this subscription at once. All that wait will have been made when the wait is over.
-    Paced {
+    RateLimit {
         /// Its name.
         whose: String,
     },

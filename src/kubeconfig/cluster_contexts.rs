@@ -29,7 +29,7 @@ pub(super) struct Known<'a> {
     /// Whether the contexts' users are ours to set. They are not if a person chose another user or cluster.
     pub(super) are_ours: bool,
     /// The contexts of an earlier version's form that name the cluster and lead to no entry at all.
-    pub(super) astray: Vec<&'a str>,
+    pub(super) detached: Vec<&'a str>,
     /// The users that only this cluster has.
     pub(super) users: Vec<&'a str>,
 }
@@ -73,7 +73,7 @@ impl<'a> ClusterContexts<'a> {
             }
             let entry = leads_to.and_then(|cluster| merged.item(Section::Clusters, cluster));
             match (key_of(item), entry) {
-                (Some(key), None) => clusters.entry(key).or_default().astray.push(name),
+                (Some(key), None) => clusters.entry(key).or_default().detached.push(name),
                 (Some(key), Some(_)) => candidates.entry(key).or_default().elsewhere.push(name),
                 (None, Some(entry)) if owner::arm_id(entry.value).is_none() => {
                     if let Some(key) = keys.get(name) {
@@ -106,7 +106,7 @@ impl<'a> ClusterContexts<'a> {
     pub(crate) fn tell(&self, clusters: &mut [ClusterRun]) {
         for run in clusters {
             let known = self.clusters.get(&run.cluster.key());
-            let context = known.and_then(|known| known.contexts.first().or(known.astray.first()));
+            let context = known.and_then(|known| known.contexts.first().or(known.detached.first()));
             run.known_context = context.map(|name| (*name).to_owned());
         }
     }
@@ -146,7 +146,7 @@ impl<'a> Known<'a> {
     }
 
     fn choose(&mut self, found: Candidates<'a>) {
-        // Without an entry of the cluster, a context that leads elsewhere is no way back to it.
+        // Without an entry of the cluster, a context that leads elsewhere does not lead to it again.
         if self.entries.is_empty() {
             return;
         }

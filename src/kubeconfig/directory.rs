@@ -251,7 +251,7 @@ impl Directory {
 }
 
 /// Edits files, many at once, each as [`file::update_all`] does: `edit` gets a file's index and text, and returns the new
-/// text. Returns what became of each file: one that can't be written does not keep the others.
+/// text. Returns the result for each file: one that can't be written does not stop the others.
 ///
 /// # Errors
 /// [`Kind::Canceled`] if the wait for a lock was stopped.
@@ -284,7 +284,7 @@ pub(crate) fn update(
     Ok(results)
 }
 
-/// Removes files of ours under their locks. Returns what became of each: one that was changed since it was read stays.
+/// Removes files of ours under their locks. Returns the result for each: one that was changed since it was read stays.
 ///
 /// # Errors
 /// If a lock can't be acquired.
@@ -330,7 +330,7 @@ fn file_name(stem: &str) -> String {
     format!("{stem}.{}", ENDINGS[0])
 }
 
-/// A link may lead to a kubeconfig that is used otherwise, and a file of somebody else is not ours.
+/// Whether a file may be ours: not a link, whose target may have another use, and not another user's file.
 fn may_be_ours(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let name = name.to_string_lossy();

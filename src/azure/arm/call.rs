@@ -45,7 +45,7 @@ pub(super) struct Message<'m> {
     pub(super) url: &'m Url,
     pub(super) body: Option<&'m Value>,
     pub(super) effort: Effort,
-    /// Which answers are none of a failure.
+    /// Which answers are successes.
     pub(super) accepts: fn(&Answer) -> bool,
 }
 
@@ -62,6 +62,7 @@ impl<'m> Message<'m> {
 }
 
 impl Call<'_> {
+    /// An error about this call.
     pub(in super::super) fn failed(&self, why: Failure) -> Failure {
         why.context(format!("could not {}", self.doing))
             .brief(format!("could not {}", self.brief))

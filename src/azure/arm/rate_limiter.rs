@@ -37,7 +37,7 @@ pub(super) struct RateLimiter {
 struct Queue {
     state: Mutex<TokenBucket>,
     /// Held by the call that starts next. It is fair: the others follow in their order.
-    turn: tokio::sync::Mutex<()>,
+    next: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     deferred: AtomicUsize,
     given_up: OnceLock<Failure>,
@@ -58,7 +58,7 @@ pub(super) enum NotStarted {
     /// The service accepts it after this long, and the run does not wait until then.
     Deferred(Duration),
     /// The service accepts no calls of the bucket.
-    Hopeless(Failure),
+    GivenUp(Failure),
 }
 
 impl RateLimiter {
@@ -85,7 +85,7 @@ impl RateLimiter {
     ) -> Result<(Ticket, P), NotStarted> {
         let queue = self.queue(bucket);
         let _waiting = Counted::new(&queue.waiting);
-        let _turn = queue.turn.lock().await;
+        let _next = queue.next.lock().await;
         loop {
             queue.until_ready(self.deadline, &report).await?;
             let permit = permit().await;
@@ -115,8 +115,8 @@ impl RateLimiter {
         queue.with(|state| state.answered(Instant::now()));
     }
 
-    /// Records that the service answered 429 and asks to wait for this long. Returns whether there is hope that it
-    /// will accept calls of this bucket.
+    /// Records that the service answered 429 and asks to wait for this long. Returns whether it is worth sending
+    /// calls of this bucket again.
     pub(super) fn throttled(&self, bucket: &Bucket, ticket: Ticket, wait: Duration) -> bool {
         let queue = self.queue(bucket);
         queue.with(|state| state.throttled(Instant::now(), ticket, wait))
@@ -135,7 +135,7 @@ impl RateLimiter {
         }
         let new = Arc::new(Queue {
             state: Mutex::new(TokenBucket::new(bucket.limit, Instant::now())),
-            turn: tokio::sync::Mutex::default(),
+            next: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
             deferred: AtomicUsize::new(0),
             given_up: OnceLock::new(),
@@ -150,7 +150,7 @@ impl Queue {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the bucket has a call for the one whose turn it is.
+    /// Waits until the bucket has a call for the one that starts next.
     async fn until_ready<W>(
         &self,
         deadline: Option<Instant>,
@@ -158,7 +158,7 @@ impl Queue {
     ) -> Result<(), NotStarted> {
         loop {
             if let Some(why) = self.given_up.get() {
-                return Err(NotStarted::Hopeless(why.clone()));
+                return Err(NotStarted::GivenUp(why.clone()));
             }
             let now = Instant::now();
             let next = self.with(|state| state.next(now));

@@ -38,7 +38,7 @@ const ONLY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// when throttled, which happens to every large fleet.
 const RETRY_POLICY: RetryPolicy = RetryPolicy {
     after_status: |status| match status {
-        // The rate limiter knows when there is no hope.
+        // The rate limiter decides when to give up.
         429 => Limit::Times(u32::MAX),
         408 | 500 | 502 | 503 | 504 => Limit::Times(3),
         _ => Limit::Times(0),
@@ -51,7 +51,7 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
 };
 /// Used until ARM has answered a call, so that a machine without a network fails soon.
 const FIRST_CONTACT: RetryPolicy = RetryPolicy {
-    after_no_answer: FIRST_CONTACT_RETRIES,
+    after_no_answer: 1,
     ..RETRY_POLICY
 };
 /// For [`Effort::Once`].
@@ -60,8 +60,6 @@ const NO_RETRY: RetryPolicy = RetryPolicy {
     after_no_answer: 0,
     ..RETRY_POLICY
 };
-/// How often a call without an answer is sent again if ARM has not answered any call.
-const FIRST_CONTACT_RETRIES: u32 = 1;
 
 impl Arm<'_> {
     pub(super) async fn send(&self, call: Call<'_>, message: &Message<'_>) -> Result<Answer> {
@@ -189,7 +187,7 @@ impl Arm<'_> {
     fn not_started(&self, call: Call<'_>, why: NotStarted) -> Failure {
         let message = format!("could not {}", call.doing);
         match why {
-            NotStarted::Hopeless(failure) => failure.with_message(message),
+            NotStarted::GivenUp(failure) => failure.with_message(message),
             NotStarted::Deferred(wait) => {
                 let seconds = wait.as_secs_f64().ceil().max(1.0) as i64;
                 Failure::of(Kind::Network, message)
@@ -205,7 +203,7 @@ impl Arm<'_> {
         let whose = call.whose.to_owned();
         match hold {
             Hold::Throttled(wait) => self.waits.begin(Cause::Throttled { whose }, Some(wait)),
-            Hold::Empty(wait) => self.waits.begin(Cause::Paced { whose }, Some(wait)),
+            Hold::Empty(wait) => self.waits.begin(Cause::RateLimit { whose }, Some(wait)),
         }
     }
 

@@ -90,7 +90,7 @@ impl Reader {
     /// Adds a page and returns the token of the next one.
     ///
     /// # Errors
-    /// If rows are missing, or can't be got.
+    /// If rows are missing, or can't be read.
     pub(super) fn add(&mut self, page: Page) -> Result<Option<String>> {
         self.pages += 1;
         for row in page.rows {

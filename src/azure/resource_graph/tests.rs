@@ -194,7 +194,7 @@ fn a_query_without_subscriptions_is_about_the_tenant() {
 
 #[test]
 fn only_a_refusal_of_resource_graph_is_answered_with_another_way_to_search() {
-    let hint = |why: Failure| with_way_out(why).hint_text().map(str::to_owned);
+    let hint = |why: Failure| with_lists_hint(why).hint_text().map(str::to_owned);
     for why in [
         Failure::of(Kind::Denied, "403"),
         Failure::of(Kind::NotFound, "404"),

@@ -47,7 +47,7 @@ impl ActiveWaits {
             begun: now,
         };
         // A bucket is waited for again and again.
-        let is_again = matches!(active.cause, Cause::Paced { .. })
+        let is_again = matches!(active.cause, Cause::RateLimit { .. })
             && self.first.contains_key(&kind(&active.cause));
         let is_new = active.until.is_some()
             && active.is_shown(now)
@@ -78,10 +78,10 @@ impl ActiveWaits {
             .collect();
         // Those that end first come first; of the others, those that have lasted longest.
         shown.sort_by_key(|active| (active.until.is_none(), active.until, active.begun));
-        if let Some(paced) = paced(&shown, now) {
-            return Some(paced);
+        if let Some(limits) = rate_limits(&shown, now) {
+            return Some(limits);
         }
-        shown.retain(|active| !matches!(active.cause, Cause::Paced { .. }));
+        shown.retain(|active| !matches!(active.cause, Cause::RateLimit { .. }));
         let first = shown.first()?;
         let next_try = first.until.map_or_else(String::new, |until| {
             let seconds = whole_seconds(until.saturating_duration_since(now));
@@ -118,10 +118,10 @@ impl ActiveWaits {
 }
 
 /// The subscriptions whose limits are waited for, if nothing else is: `AKS's limit for Sandbox, 40 s left`.
-fn paced(shown: &[&Active], now: Instant) -> Option<String> {
+fn rate_limits(shown: &[&Active], now: Instant) -> Option<String> {
     let mut names = Vec::new();
     for active in shown {
-        let Cause::Paced { whose } = &active.cause else {
+        let Cause::RateLimit { whose } = &active.cause else {
             return None;
         };
         if !names.contains(&whose) {
@@ -157,7 +157,7 @@ fn words(cause: &Cause) -> String {
     };
     match cause {
         Cause::Throttled { whose } => format!("{whose} is throttled by Azure"),
-        Cause::Paced { whose } => format!("AKS's limit for {whose}"),
+        Cause::RateLimit { whose } => format!("AKS's limit for {whose}"),
         Cause::NoAnswer { from } => format!("no answer from {}", host(from)),
         Cause::Unavailable { from, status } => format!("{} answered {status}", host(from)),
         Cause::For(what) => format!("waiting for {}", what.replace('`', "")),
@@ -213,9 +213,9 @@ mod tests {
         );
     }
 
-    fn paced(whose: &str, length: Duration) -> Wait {
+    fn rate_limit(whose: &str, length: Duration) -> Wait {
         Wait {
-            cause: Cause::Paced {
+            cause: Cause::RateLimit {
                 whose: whose.to_owned(),
             },
             length: Some(length),
@@ -226,7 +226,7 @@ mod tests {
     fn a_limit_is_shown_with_the_time_until_all_calls_have_been_made() {
         let now = Instant::now();
         let mut waits = ActiveWaits::default();
-        assert!(waits.begin(1, paced("Sandbox", seconds(40)), now));
+        assert!(waits.begin(1, rate_limit("Sandbox", seconds(40)), now));
         assert_eq!(waits.long(1).as_deref(), Some("AKS's limit for Sandbox"));
         let text = |waits: &ActiveWaits, later| waits.text(now + seconds(later));
         assert_eq!(
@@ -234,9 +234,9 @@ mod tests {
             Some("AKS's limit for Sandbox, 40 s left")
         );
         waits.end(1);
-        let again = waits.begin(1, paced("Sandbox", seconds(40)), now);
+        let again = waits.begin(1, rate_limit("Sandbox", seconds(40)), now);
         assert!(!again, "the log has it once");
-        waits.begin(2, paced("Test", seconds(50)), now);
+        waits.begin(2, rate_limit("Test", seconds(50)), now);
         assert_eq!(
             text(&waits, 1).as_deref(),
             Some("AKS's limits for Sandbox and 1 more, 49 s left")

@@ -132,9 +132,9 @@ fn add_entry(
     let has_own_user = import.entries.sign_in.is_none();
     let waiting = |name: &str| before.dangling.on(name, has_own_user);
     let is_free = |name: &str| draft.is_free(Section::Clusters, name);
-    let of_astray = known.astray.iter();
-    let of_astray = of_astray.filter_map(|context| draft.link(context, Section::Clusters));
-    let named = of_astray
+    let of_detached = known.detached.iter();
+    let of_detached = of_detached.filter_map(|context| draft.link(context, Section::Clusters));
+    let named = of_detached
         .map(str::to_owned)
         // A name that two clusters of the fleet could have says nothing.
         .chain(
@@ -147,13 +147,14 @@ fn add_entry(
     let name = named.unwrap_or_else(|| {
         let users = known.users.iter().map(|&name| name.to_owned());
         let of_user = users
-            .filter(|_| known.astray.is_empty())
+            .filter(|_| known.detached.is_empty())
             .find(|name| is_unused(name));
         of_user.unwrap_or_else(|| names.choose(import.cluster, is_unused))
     });
     import.contexts = waiting(&name).into_iter().map(str::to_owned).collect();
     import.to_sign_in.clone_from(&import.contexts);
-    import.is_new = import.contexts.is_empty() && known.astray.is_empty() && known.users.is_empty();
+    import.is_new =
+        import.contexts.is_empty() && known.detached.is_empty() && known.users.is_empty();
     if !import.is_new {
         import.note(Change::Missing);
     }
@@ -168,7 +169,7 @@ fn add_entry(
 /// Makes the contexts of an earlier version's form, which name the cluster themselves, lead to its entry. What they say
 /// beside that is no longer needed.
 fn lead_back(draft: &mut Draft<'_>, known: &Known<'_>, entry: &str, import: &mut Import<'_>) {
-    for &context in &known.astray {
+    for &context in &known.detached {
         let led = draft.edit(Section::Contexts, context, |item| {
             item.insert("cluster".to_owned(), json!(entry));
         });

@@ -114,7 +114,7 @@ fn contexts_of_gone<'a>(merged: &Merged<'a>, known: &Known<'a>) -> impl Iterator
         cluster.is_some_and(|cluster| known.entries.contains(&cluster))
     };
     let leading = known.contexts.iter().copied().filter(leads_to_it);
-    let all: Vec<_> = leading.chain(known.astray.iter().copied()).collect();
+    let all: Vec<_> = leading.chain(known.detached.iter().copied()).collect();
     all.into_iter()
 }
 

@@ -54,7 +54,7 @@ pub(super) fn find_or_add(
             let moves = |context: &str| by_context.get(context) == Some(&one.user);
             !taken.contains_key(*user)
                 && draft.may_change(Section::Users, user)
-                && is_called_rightly(draft, user, one)
+                && name_fits(draft, user, one)
                 && follows(before, uses.of_user(user), moves)
         };
         let changed = sources.iter().find(is_changed);
@@ -148,8 +148,8 @@ fn sources(draft: &Draft<'_>, needed: &Needed<'_>) -> Vec<String> {
     users.into_iter().map(|(user, _)| user.to_owned()).collect()
 }
 
-/// Whether a user's name still says how it signs in once it is changed to what is needed.
-fn is_called_rightly(draft: &Draft<'_>, user: &str, needed: &Needed<'_>) -> bool {
+/// Whether a user's name still describes its sign-in once it is changed to what is needed.
+fn name_fits(draft: &Draft<'_>, user: &str, needed: &Needed<'_>) -> bool {
     let item = draft.item(Section::Users, user).and_then(Value::as_object);
     let (old, new) = (
         item.and_then(sign_in_settings),
@@ -177,17 +177,17 @@ fn add(draft: &mut Draft<'_>, needed: &Needed<'_>, source: Option<&String>) -> S
     let mut item = old.map(sign_in).unwrap_or_default();
     overlay_user(&mut item, needed.user);
     owner::mark_shared(&mut item);
-    let is_missed = |form: &String| {
+    let is_named = |form: &String| {
         let mut contexts = needed.contexts.iter();
         contexts.any(|(_, context)| draft.link(context, Section::Users) == Some(form.as_str()))
     };
     let is_free = |name: &str| draft.is_free(Section::Users, name);
-    let missed = needed
+    let named = needed
         .name
         .forms()
         .into_iter()
-        .find(|form| is_missed(form) && is_free(form));
-    let name = missed.unwrap_or_else(|| needed.name.choose(is_free));
+        .find(|form| is_named(form) && is_free(form));
+    let name = named.unwrap_or_else(|| needed.name.choose(is_free));
     draft.add(Section::Users, needed.file, &name, item);
     name
 }

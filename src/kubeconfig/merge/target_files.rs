@@ -91,7 +91,7 @@ fn file_of<'a>(merged: &Merged<'a>, known: &Known<'a>) -> Option<&'a Path> {
         Some(merged.item(section, name)?.file)
     };
     first(Section::Clusters, &known.entries)
-        .or_else(|| first(Section::Contexts, &known.astray))
+        .or_else(|| first(Section::Contexts, &known.detached))
         .or_else(|| first(Section::Users, &known.users))
 }
 

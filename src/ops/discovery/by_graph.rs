@@ -21,7 +21,7 @@ impl Discovery<'_> {
             self.tenants.push((tenant, found.read));
             subscriptions.extend(found.subscriptions);
         }
-        self.take(subscriptions)
+        self.add_selected(subscriptions)
     }
 
     async fn query_tenants(&self, tenants: Vec<Tenant>) -> Vec<(Tenant, FoundInTenant)> {
@@ -37,8 +37,8 @@ impl Discovery<'_> {
         queries.buffered(TENANTS_AT_ONCE).collect().await
     }
 
-    /// The clusters of those subscriptions that are new and selected.
-    fn take(&mut self, found: Vec<(Subscription, Vec<ClusterRun>)>) -> Vec<ClusterRun> {
+    /// Notes the subscriptions that are new, and returns the clusters of those that are selected.
+    fn add_selected(&mut self, found: Vec<(Subscription, Vec<ClusterRun>)>) -> Vec<ClusterRun> {
         let mut known = self.known_ids();
         let mut selected = Vec::new();
         for (subscription, clusters) in found {

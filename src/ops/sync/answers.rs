@@ -1,6 +1,6 @@
 //! Gets the user kubeconfig of each cluster: what was kept of ARM's last answer, or a new one.
 //!
-//! Both take the same way from there, so that a sync that asks for little gives the same as one that asks for all.
+//! Both are converted by the same code, so that a sync that asks for little writes the same as one that asks for all.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
@@ -120,13 +120,12 @@ fn choose(
     free_calls: impl Fn(&Cluster) -> usize,
 ) -> Vec<bool> {
     let mut to_ask: Vec<bool> = ages.iter().map(Option::is_none).collect();
-    let mut limited_together: HashMap<_, Vec<usize>> = HashMap::new();
+    let mut buckets: HashMap<_, Vec<usize>> = HashMap::new();
     for (n, cluster) in clusters.iter().enumerate() {
-        let region = cluster.location.to_lowercase().replace(' ', "");
-        let bucket = (&cluster.subscription_id, region);
-        limited_together.entry(bucket).or_default().push(n);
+        let bucket = cluster.credentials_bucket();
+        buckets.entry(bucket).or_default().push(n);
     }
-    for members in limited_together.into_values() {
+    for members in buckets.into_values() {
         let needed = members.iter().filter(|n| to_ask[**n]).count();
         let mut old: Vec<_> = members
             .iter()
@@ -141,7 +140,7 @@ fn choose(
     to_ask
 }
 
-/// What came of asking ARM for a cluster.
+/// The result of asking ARM for a cluster's user kubeconfig.
 struct Fresh {
     state: State,
     /// The answer, if it is one to keep.

@@ -252,7 +252,7 @@ fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<
 /// Plans the new kubeconfig, of which `documents` are the files. Returns the new texts of those that hold the clusters'
 /// entries.
 ///
-/// What the layout of a file does not allow, and is not needed, is left out: to set the current context, and to bring what
+/// Two optional steps are omitted if the layout of a file does not allow them: to set the current context, and to bring what
 /// an earlier version wrote into this one's form.
 pub(super) fn plan(
     documents: Vec<Document<'_>>,

@@ -1,6 +1,6 @@
 //! Plans a directory of kubeconfigs, one cluster each, and writes it.
 //!
-//! Each file is merged like a kubeconfig of its own, so that it stays what a person made of it.
+//! Each file is merged like a kubeconfig of its own, so that a person's edits stay.
 
 use std::{
     cell::RefCell,
@@ -48,7 +48,7 @@ struct Job<'a> {
     name: String,
 }
 
-/// A file as it is to be.
+/// The planned content of a file.
 struct Merged {
     text: String,
     run: ClusterRun,
@@ -210,7 +210,7 @@ impl<'a> OutputDir<'a> {
         jobs
     }
 
-    /// Finds the files of clusters that are gone, and which of them go, too.
+    /// Finds the files of clusters that are gone, and which of them are removed.
     fn find_gone(
         &self,
         listing: &Listing,
@@ -229,7 +229,7 @@ impl<'a> OutputDir<'a> {
         findings.gone.sort_by(|a, b| a.context.cmp(&b.context));
     }
 
-    /// Removes the files that are to be removed. Those for which that fails are gone clusters' still.
+    /// Removes the files that are to be removed. Those for which that fails stay among the gone ones.
     fn remove(
         &self,
         listing: &Listing,

@@ -21,7 +21,7 @@ const MANY: u32 = 6;
 /// How often calls are sent again after a 429 if none is accepted in the meantime, as by Azure's own clients.
 const RETRIES: u32 = 7;
 /// For how long they are if the service asks for waits: another run may use up the bucket, for 340 s with 400 clusters.
-const PATIENCE: Duration = Duration::from_secs(600);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(600);
 /// What rounding may take from a whole call.
 const ROUNDING: f64 = 1e-6;
 
@@ -57,7 +57,7 @@ pub(super) struct TokenBucket {
 pub(in super::super) struct Ticket {
     throttles: u64,
     /// Whether it waited for the bucket, or the next one will.
-    paced: bool,
+    limited: bool,
 }
 
 impl TokenBucket {
@@ -106,7 +106,7 @@ impl TokenBucket {
         self.level = (self.level - 1.0).max(0.0);
         Some(Ticket {
             throttles: self.throttles,
-            paced: self.level < 1.0,
+            limited: self.level < 1.0,
         })
     }
 
@@ -159,20 +159,20 @@ impl TokenBucket {
         self.interval = self.interval.mul_f64(decay).max(self.shortest_interval());
     }
 
-    /// Records that the service answered 429 and asks to wait for this long. Returns whether there is hope that it will
-    /// accept calls.
+    /// Records that the service answered 429 and asks to wait for this long. Returns whether it is worth sending
+    /// calls again.
     pub(super) fn throttled(&mut self, now: Instant, ticket: Ticket, wait: Duration) -> bool {
         self.answered(now);
         let is_first = ticket.throttles == self.throttles;
         if self.capacity.is_infinite() {
             self.capacity = 1.0;
             self.interval = FIRST_INTERVAL;
-        } else if is_first && ticket.paced {
+        } else if is_first && ticket.limited {
             let longest = LONGEST_INTERVAL.max(wait);
             self.interval = self.interval.mul_f64(GROWTH).min(longest);
         }
         // Others that use the bucket would be as fast.
-        let pause = match ticket.paced && !wait.is_zero() {
+        let pause = match ticket.limited && !wait.is_zero() {
             true => wait.max(self.interval),
             false => wait,
         };
@@ -186,8 +186,8 @@ impl TokenBucket {
             self.accepted = 0;
             self.waited += pause;
         }
-        let is_patient = self.waited < PATIENCE && !wait.is_zero();
-        self.refused <= RETRIES || is_patient
+        let has_time = self.waited < RETRY_TIMEOUT && !wait.is_zero();
+        self.refused <= RETRIES || has_time
     }
 }
 
