@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use futures::FutureExt;
 use tokio::task::unconstrained;
 
-use self::{home_tenant::HomeTenant, kubeconfig::Written, target::Target};
+use self::{home_tenant::HomeTenant, target::Target};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
@@ -120,27 +120,23 @@ pub(crate) async fn sync(
         true => coverage(&discovery, &clusters),
         false => Coverage::default(),
     };
-    let Written {
-        clusters,
-        findings,
-        files: written_to,
-    } = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
+    let written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
     let mut tokens = Vec::new();
     if fetch_tokens && !is_stopped() {
         let may_ask = |tenant: Option<&str>| discovery.may_ask(tenant);
         tokio::select! {
-            fetched = tokens::fetch(fleet, &clusters, may_ask, observer) => tokens = fetched,
+            fetched = tokens::fetch(fleet, &written.clusters, may_ask, observer) => tokens = fetched,
             () = stop.clone() => {}
         }
     }
     Ok(SyncReport {
-        clusters,
+        clusters: written.clusters,
         tokens,
         warnings,
-        findings,
-        written_to,
+        findings: written.findings,
+        written_to: written.files,
         interrupted: is_stopped(),
         search: discovery.summary(),
         elapsed: fleet.host.elapsed(),
