@@ -1,4 +1,4 @@
-//! A directory of kubeconfigs with one cluster each, for tools that take a file a cluster.
+//! A directory of kubeconfigs with one cluster each, for tools that read one for each cluster.
 //!
 //! A file is ours if our extension names one cluster in it, and only one. All others are never touched.
 
