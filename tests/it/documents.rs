@@ -62,7 +62,7 @@ fn what_failed_or_was_skipped_has_its_context_a_code_and_a_hint() {
         fleet.clusters[5].power_state = PowerState::Stopped;
         fleet.clusters[6].provisioning_state = "Deleting".to_owned();
     });
-    let ran = aad(&test_env, &["sync", "-o", "json"]);
+    let ran = aad(&test_env, &["sync", "--refresh", "-o", "json"]);
     let report = ran.json(1);
     let expected = [
         ("failed", "forbidden"),
@@ -196,8 +196,10 @@ fn the_documents_have_the_documented_keys_in_json_and_in_yaml() {
     // Tenants can't be listed: a problem.
     let closed = Fault::on(Endpoint::Tenants).status(403);
     test_env.simulator.faults().add(closed);
-    for command in ["sync", "list"] {
-        let report = aad(&test_env, &[command, "-o", "json"]).json(3);
+    for args in [&["sync", "--refresh"][..], &["list"]] {
+        let command = args[0];
+        let in_format = |format| aad(&test_env, &[args, &["-o", format]].concat());
+        let report = in_format("json").json(3);
         assert_eq!(keys(&report), documented(&format!("`{command}`")));
         let mut cluster = documented("a cluster");
         if command == "sync" {
@@ -226,7 +228,7 @@ fn the_documents_have_the_documented_keys_in_json_and_in_yaml() {
                 assert_eq!(keys(&report[part]), documented(&format!("`{part}`")));
             }
         }
-        let yaml = aad(&test_env, &[command, "-o", "yaml"]);
+        let yaml = in_format("yaml");
         let yaml: Value = serde_saphyr::from_str(&yaml.stdout).expect("YAML");
         assert_eq!(keys(&yaml), keys(&report));
         assert_eq!(yaml["problems"], report["problems"]);
@@ -272,9 +274,12 @@ fn list_shows_the_contexts_that_sync_wrote_whatever_their_names_are_now() {
     aad(&test_env, &["sync", "-o", "json"]).json(3);
     let text = test_env.kubeconfig_text();
     let (old, id) = (&clusters[0].name, &clusters[0].id);
-    let renamed = text
-        .replace(&format!("name: {old}"), "name: mine")
-        .replace(id, &id.to_uppercase());
+    let (clusters_text, rest) = text.split_once("contexts:").expect("contexts");
+    let renamed = format!(
+        "{}contexts:{}",
+        clusters_text.replace(id, &id.to_uppercase()),
+        rest.replace(&format!("name: {old}"), "name: mine")
+    );
     assert_ne!(renamed, text);
     fs::write(test_env.kubeconfig(), &renamed).expect("written");
 
@@ -310,7 +315,8 @@ fn list_reads_every_file_that_kubectl_reads_or_the_one_that_is_named() {
     for (n, file) in [&one, &two].into_iter().enumerate() {
         only(n);
         let file = file.display().to_string();
-        aad(&test_env, &["sync", "--kubeconfig", &file, "-o", "json"]).json(3);
+        let args = ["sync", "--refresh", "--kubeconfig", &file, "-o", "json"];
+        aad(&test_env, &args).json(3);
     }
     let list = |args: &[&str], variable: &str| {
         let mut command = test_env.aad(&[&["list", "-o", "json", "-e", CLOUD], args].concat());
