@@ -87,7 +87,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).expect("a file")
 }
 
-/// Each file's content and identity: a file that is written anew has another one.
+/// Each file's content and identity: a file that is written again has another one.
 fn state(test_env: &TestEnv) -> Vec<(String, u64, String)> {
     let names = test_env.dir_names().into_iter();
     names

@@ -1,3 +1,5 @@
+//! How answers of Resource Graph are read, and what each failure says.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -15,15 +15,18 @@ pub(in crate::cli) fn lines(findings: &Findings, prune: bool, dry_run: bool) -> 
         true => "would remove",
         false => "removed",
     };
-    lines.extend(gone(&findings.removed, removed, ""));
+    lines.extend(gone(&findings.removed, [removed; 2], [""; 2]));
     match prune {
         true => {
-            let why = ", which has more than sync wrote or can't be removed";
-            lines.extend(gone(&findings.gone, "kept", why));
+            let why = [
+                ", which has more than sync wrote or can't be removed",
+                ", which have more than sync wrote or can't be removed",
+            ];
+            lines.extend(gone(&findings.gone, ["kept"; 2], why));
         }
         false if findings.gone.is_empty() => {}
         false => {
-            lines.extend(gone(&findings.gone, "there is", ""));
+            lines.extend(gone(&findings.gone, ["there is", "there are"], [""; 2]));
             lines.push(Line::Text(
                 "hint: if they were deleted, remove their kubeconfigs with `--prune`".to_owned(),
             ));
@@ -43,8 +46,8 @@ pub(in crate::cli) fn lines(findings: &Findings, prune: bool, dry_run: bool) -> 
     lines
 }
 
-/// Names the kubeconfigs of gone clusters.
-fn gone(files: &[GoneContext], what: &str, why: &str) -> Option<Line> {
+/// Names the kubeconfigs of gone clusters. `what` and `why` are for one of them, and for several.
+fn gone(files: &[GoneContext], what: [&str; 2], why: [&str; 2]) -> Option<Line> {
     let names = files.iter().filter_map(|gone| gone.file.file_name());
     let names: Vec<_> = names
         .map(|name| name.to_string_lossy().into_owned())
@@ -57,16 +60,8 @@ fn gone(files: &[GoneContext], what: &str, why: &str) -> Option<Line> {
             "{n} kubeconfigs of clusters that no longer exist or that you can no longer see"
         ),
     };
-    let what = match (what, names.len()) {
-        ("there is", 2..) => "there are",
-        _ => what,
-    };
-    let why = match names.len() {
-        1 => why.to_owned(),
-        _ => why.replace("which has", "which have"),
-    };
-    Some(Line::Text(format!(
-        "{what} {of}{why}: {}",
-        first_of(&names, NAMED)
-    )))
+    let number = usize::from(names.len() > 1);
+    let (what, why) = (what[number], why[number]);
+    let names = first_of(&names, NAMED);
+    Some(Line::Text(format!("{what} {of}{why}: {names}")))
 }
