@@ -139,6 +139,11 @@ impl SignInName {
         forms
     }
 
+    /// Whether a user's name has this part, an account or an application.
+    pub(crate) fn is_said_by(name: &str, part: &str) -> bool {
+        name.contains(&typeable(part))
+    }
+
     /// The first form that `is_free`, else the last one with a number.
     pub(crate) fn choose(&self, is_free: impl Fn(&str) -> bool) -> String {
         let forms = self.forms();

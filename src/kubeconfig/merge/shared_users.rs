@@ -15,7 +15,10 @@ use super::{
     overlay::overlay_user,
     sign_ins::{Needed, Uses, set_user, signs_in_as},
 };
-use crate::login::{Param, Settings};
+use crate::{
+    fleet::SignInName,
+    login::{Param, Settings},
+};
 
 /// Finds, changes or adds a user for each needed sign-in. Returns their names.
 ///
@@ -55,7 +58,7 @@ pub(super) fn find_or_add(
             !taken.contains_key(*user)
                 && draft.may_change(Section::Users, user)
                 && name_fits(draft, user, one)
-                && follows(before, uses.of_user(user), moves)
+                && uses.follow(before, user, moves)
         };
         let changed = sources.iter().find(is_changed);
         let found = match changed.or_else(|| sources.iter().find(may_change)) {
@@ -66,7 +69,19 @@ pub(super) fn find_or_add(
                 });
                 user.clone()
             }
-            None => add(draft, one, sources.first()),
+            None => {
+                // A context that stays as it is would sign in as this user, too.
+                let is_free = |name: &str| {
+                    let moves = |context: &str| {
+                        by_context.contains_key(context)
+                            || draft.link(context, Section::Users) != Some(name)
+                    };
+                    draft.is_free(Section::Users, name) && uses.follow(before, name, moves)
+                };
+                let name = name_for(draft, one, is_free);
+                add(draft, one, sources.first(), &name);
+                name
+            }
         };
         taken.insert(found.clone(), one.user);
         *user = Some(found);
@@ -86,6 +101,14 @@ const DISTINCT: [Param; 4] = [
     Param::TenantId,
     Param::ServerId,
     Param::ClientId,
+];
+
+/// What a shared user's name may say of who signs in, and for which server.
+const ACCOUNTS: [Param; 4] = [
+    Param::LoginHint,
+    Param::ClientId,
+    Param::IdentityResourceId,
+    Param::ServerId,
 ];
 
 impl<'a> Index<'a> {
@@ -156,38 +179,34 @@ fn name_fits(draft: &Draft<'_>, user: &str, needed: &Needed<'_>) -> bool {
         sign_in_settings(needed.user),
     );
     let same = |param| text(old.as_ref(), param) == text(new.as_ref(), param);
-    let is_alike = old.is_some() && same(Param::Login) && same(Param::TenantId);
+    let is_named = |param| {
+        let value = text(old.as_ref(), param);
+        value.is_some_and(|value| SignInName::is_said_by(user, &value))
+    };
+    let is_alike = old.is_some()
+        && [Param::Login, Param::TenantId].into_iter().all(same)
+        && ACCOUNTS
+            .into_iter()
+            .all(|param| same(param) || !is_named(param));
     is_alike || needed.name.forms().iter().any(|form| form == user)
 }
 
-/// Whether all contexts of a user move with it: they are `moving`, or lead to no cluster of ours.
-fn follows(before: &Before<'_>, contexts: &[&str], moving: impl Fn(&str) -> bool) -> bool {
-    contexts.iter().all(|context| {
-        let cluster = before.merged.item(Section::Contexts, context);
-        let cluster = cluster.and_then(|item| item.link(Section::Clusters));
-        let cluster = cluster.and_then(|name| before.merged.item(Section::Clusters, name));
-        let is_ours = cluster.is_some_and(|item| owner::arm_id(item.value).is_some());
-        moving(context) || !is_ours
-    })
+/// The name of a new user: the one that its contexts still name, else the first that `is_free`.
+fn name_for(draft: &Draft<'_>, needed: &Needed<'_>, is_free: impl Fn(&str) -> bool) -> String {
+    let is_named_by = |form: &String| {
+        let mut contexts = needed.contexts.iter();
+        contexts.any(|(_, context)| draft.link(context, Section::Users) == Some(form.as_str()))
+    };
+    let forms = needed.name.forms().into_iter();
+    let missed = forms.filter(is_named_by).find(|form| is_free(form));
+    missed.unwrap_or_else(|| needed.name.choose(is_free))
 }
 
 /// Adds a user; with what a person added to the one that its contexts had.
-fn add(draft: &mut Draft<'_>, needed: &Needed<'_>, source: Option<&String>) -> String {
+fn add(draft: &mut Draft<'_>, needed: &Needed<'_>, source: Option<&String>, name: &str) {
     let old = source.and_then(|name| draft.item(Section::Users, name)?.as_object());
     let mut item = old.map(sign_in).unwrap_or_default();
     overlay_user(&mut item, needed.user);
     owner::mark_shared(&mut item);
-    let is_named = |form: &String| {
-        let mut contexts = needed.contexts.iter();
-        contexts.any(|(_, context)| draft.link(context, Section::Users) == Some(form.as_str()))
-    };
-    let is_free = |name: &str| draft.is_free(Section::Users, name);
-    let named = needed
-        .name
-        .forms()
-        .into_iter()
-        .find(|form| is_named(form) && is_free(form));
-    let name = named.unwrap_or_else(|| needed.name.choose(is_free));
-    draft.add(Section::Users, needed.file, &name, item);
-    name
+    draft.add(Section::Users, needed.file, name, item);
 }

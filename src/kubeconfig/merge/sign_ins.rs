@@ -40,6 +40,22 @@ impl<'a> Uses<'a> {
         self.seen.get(user).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether all contexts of a user move with it: they are `moving`, or lead to no cluster of ours.
+    pub(super) fn follow(
+        &self,
+        before: &Before<'_>,
+        user: &str,
+        moving: impl Fn(&str) -> bool,
+    ) -> bool {
+        self.of_user(user).iter().all(|context| {
+            let cluster = before.merged.item(Section::Contexts, context);
+            let cluster = cluster.and_then(|item| item.link(Section::Clusters));
+            let cluster = cluster.and_then(|name| before.merged.item(Section::Clusters, name));
+            let is_ours = cluster.is_some_and(|item| owner::arm_id(item.value).is_some());
+            moving(context) || !is_ours
+        })
+    }
+
     fn are_all_among(&self, user: &str, contexts: &HashSet<&str>) -> bool {
         let mut uses = self.of_user(user).iter();
         !self.hidden.contains(user) && uses.all(|context| contexts.contains(context))
@@ -75,7 +91,7 @@ pub(super) fn set_users(
     for (place, import) in imports.iter_mut().enumerate() {
         let may_leave = |user: &str| uses.are_all_among(user, &moving);
         let own = own_users(draft, before, may_leave, import, &mut left);
-        for context in set_own_users(draft, before, &own, import, names, &mut left) {
+        for context in set_own_users(draft, before, &uses, &own, import, names, &mut left) {
             let entries = import.entries;
             let Some(name) = &entries.sign_in else {
                 continue;
@@ -150,6 +166,7 @@ fn own_users(
 fn set_own_users(
     draft: &mut Draft<'_>,
     before: &Before<'_>,
+    uses: &Uses<'_>,
     own: &[String],
     import: &mut Import<'_>,
     names: &ContextNames,
@@ -167,7 +184,8 @@ fn set_own_users(
             continue;
         }
         if entries.sign_in.is_none() {
-            let own = of_own.get_or_insert_with(|| add_own_user(draft, import, &context, names));
+            let own =
+                of_own.get_or_insert_with(|| add_own_user(draft, uses, import, &context, names));
             lead(draft, before, import, &context, &own.clone(), left);
             continue;
         }
@@ -180,14 +198,18 @@ fn set_own_users(
     needed
 }
 
-/// Adds a user for one cluster, called as its context says, or as the context if that name is free.
+/// Adds a user for one cluster, called as its context says, or as the context if that name is free. No other context may
+/// name it: it would get this cluster's credential.
 fn add_own_user(
     draft: &mut Draft<'_>,
+    uses: &Uses<'_>,
     import: &Import<'_>,
     context: &str,
     names: &ContextNames,
 ) -> String {
-    let is_free = |name: &str| draft.is_free(Section::Users, name);
+    let is_its = |context: &&str| import.contexts.iter().any(|own| own == context);
+    let is_free =
+        |name: &str| draft.is_free(Section::Users, name) && uses.of_user(name).iter().all(is_its);
     let missing = draft.link(context, Section::Users);
     let named = missing.into_iter().chain([context]);
     let name = named.map(str::to_owned).find(|name| is_free(name));

@@ -677,3 +677,68 @@ fn an_entry_without_a_name_is_kept_with_its_comments() {
         rest = &rest[at + line.len()..];
     }
 }
+
+/// The import signs in as an application.
+fn import_as(cluster: &Cluster, application: &str) -> ClusterRun {
+    let mut run = import(cluster);
+    let entries = entries(&mut run);
+    entries.user["exec"]["args"] =
+        json!(["get-token", "--login", "spn", "--client-id", application]);
+    entries.sign_in = Some(SignInName {
+        account: Some(application.to_owned()),
+        ..sign_in("spn")
+    });
+    run
+}
+
+/// The name and the application of a context's user.
+fn signs_in(text: &str, context: &str) -> (String, String) {
+    let merged_from = files(&[text]);
+    let merged = Merged::of(&merged_from);
+    let context = merged.item(Section::Contexts, context).expect("a context");
+    let name = context.link(Section::Users).expect("a user");
+    let user = merged.item(Section::Users, name).expect("a user").value;
+    let application = user["exec"]["args"][4].as_str().unwrap_or_default();
+    (name.to_owned(), application.to_owned())
+}
+
+#[test]
+fn a_user_that_names_its_application_is_not_changed_to_another() {
+    let [one, two] = ["one", "two"].map(|cluster| name(cluster, "rg", "s"));
+    let text = run("", &[import_as(&one, "app-a")]).0;
+    let text = run(&text, &[import_as(&two, "app-b")]).0;
+    let of_two = |text: &str| signs_in(text, "two");
+    assert_eq!(of_two(&text), ("aad:spn:app-b".into(), "app-b".into()));
+    let text = run(&text, &[import_as(&two, "app-c")]).0;
+    assert_eq!(of_two(&text), ("aad:spn:app-c".into(), "app-c".into()));
+    assert!(!text.contains("app-b"), "{text}");
+    assert_eq!(signs_in(&text, "one"), ("aad:spn".into(), "app-a".into()));
+}
+
+#[test]
+fn a_removed_user_does_not_come_back_as_another_for_clusters_that_are_not_synced() {
+    let [one, two] = ["one", "two"].map(|cluster| name(cluster, "rg", "s"));
+    let both = [import_as(&one, "app-a"), import_as(&two, "app-a")];
+    let text = run("", &both).0;
+    let (kept, _) = text.split_once("users:").expect("users");
+    let synced = run(kept, &[import_as(&two, "app-b")]).0;
+    assert_eq!(
+        signs_in(&synced, "two"),
+        ("aad:spn:app-b".into(), "app-b".into())
+    );
+    assert!(!synced.contains("name: aad:spn\n"), "{synced}");
+    // Nor as one cluster's administrator.
+    let mut local = import(&two);
+    let entries = entries(&mut local);
+    entries.user = json!({"client-key-data": "S0VZ"})
+        .as_object()
+        .expect("a map")
+        .clone();
+    entries.sign_in = None;
+    let synced = run(kept, &[local]).0;
+    assert_eq!(signs_in(&synced, "two").0, "two");
+    assert!(!synced.contains("name: aad:spn\n"), "{synced}");
+    // All that named it get it back.
+    let synced = run(kept, &both).0;
+    assert_eq!(signs_in(&synced, "one"), ("aad:spn".into(), "app-a".into()));
+}
