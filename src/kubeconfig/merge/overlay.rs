@@ -114,10 +114,12 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let (old, new) = (read(old)?, read(new)?);
     let (before, mut now) = (old.settings(), new.settings().clone());
     let same = |param| before.get(param) == now.get(param);
+    let account = [Param::Login, Param::ClientId, Param::Username];
+    let is_same_account = account.into_iter().all(same);
     let kept = PARAMS.iter().filter(|row| row.kept_by_sync);
     let added: Vec<Param> = kept
         .map(|row| row.param)
-        .filter(|param| !param.row().secret || (same(Param::Login) && same(Param::ClientId)))
+        .filter(|param| !param.row().secret || is_same_account)
         .filter(|param| now.mode().is_ok_and(|mode| mode.uses(*param)))
         .filter(|param| now.get(*param).is_none() && before.get(*param).is_some())
         .collect();

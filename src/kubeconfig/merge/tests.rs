@@ -342,6 +342,18 @@ fn nothing_that_decides_who_signs_in_is_kept() {
     entries(&mut fleet[0]).user["exec"]["args"] = ours(&["--login", "spn", "--client-id", "b"]);
     let (other, _) = run(&by_hand, &fleet);
     assert_eq!(args(&other), entries(&mut fleet[0]).user["exec"]["args"]);
+    // And a password is one person's.
+    let person = |name| ours(&["--login", "ropc", "--client-id", "a", "--username", name]);
+    entries(&mut fleet[0]).user["exec"]["args"] = person("alice");
+    let (text, _) = run("", &fleet);
+    let with_password = edited(
+        &text,
+        "      - alice\n",
+        "      - alice\n      - --password\n      - p\n",
+    );
+    assert_eq!(run(&with_password, &fleet).0, with_password);
+    entries(&mut fleet[0]).user["exec"]["args"] = person("bob");
+    assert_eq!(args(&run(&with_password, &fleet).0), person("bob"));
 }
 
 #[test]
