@@ -65,10 +65,7 @@ impl<'a> ClusterContexts<'a> {
             let leads_to = item.link(Section::Clusters);
             if let Some(key) = leads_to.and_then(|cluster| keys.get(cluster)) {
                 let found = candidates.entry(key.clone()).or_default();
-                match has_user_of_ours(merged, item) {
-                    true => found.ours.push(name),
-                    false => found.others.push(name),
-                }
+                found.with_user(merged, name, item).push(name);
                 continue;
             }
             let entry = leads_to.and_then(|cluster| merged.item(Section::Clusters, cluster));
@@ -119,8 +116,38 @@ struct Candidates<'a> {
     ours: Vec<&'a str>,
     /// They lead to it with another user.
     others: Vec<&'a str>,
+    /// They lead to it with a user that does not exist and is not called as ours are: another file may have it.
+    broken: Vec<&'a str>,
     /// They were the cluster's, and a person made them lead to something else.
     elsewhere: Vec<&'a str>,
+}
+
+impl<'a> Candidates<'a> {
+    /// The contexts whose user is such a one as this context's.
+    fn with_user(
+        &mut self,
+        merged: &Merged<'_>,
+        name: &str,
+        context: Item<'_>,
+    ) -> &mut Vec<&'a str> {
+        let Some(user) = context.link(Section::Users) else {
+            return &mut self.ours;
+        };
+        match merged.item(Section::Users, user) {
+            Some(item) if owner::is_ours(item.value) => &mut self.ours,
+            Some(_) => &mut self.others,
+            None if is_called_as_ours(user, name, context) => &mut self.ours,
+            None => &mut self.broken,
+        }
+    }
+}
+
+/// Whether the missing user of a context is called as users are that `sync` writes.
+fn is_called_as_ours(user: &str, name: &str, context: Item<'_>) -> bool {
+    user.starts_with(SHARED_USER)
+        || user == name
+        || context.link(Section::Clusters) == Some(user)
+        || owner::arm_id(context.value).is_some()
 }
 
 /// The cluster entries that contexts name.
@@ -150,8 +177,10 @@ impl<'a> Known<'a> {
         if self.entries.is_empty() {
             return;
         }
-        self.are_ours = !found.ours.is_empty();
-        let sets = [found.ours, found.others, found.elsewhere];
+        // If none of them works, one with a user that is gone for good has to.
+        let are_broken = found.others.is_empty() && !found.broken.is_empty();
+        self.are_ours = !found.ours.is_empty() || are_broken;
+        let sets = [found.ours, found.others, found.broken, found.elsewhere];
         let first = sets.into_iter().find(|set| !set.is_empty());
         self.contexts = first.unwrap_or_default();
         let main = self
@@ -162,13 +191,6 @@ impl<'a> Known<'a> {
             self.contexts[..=main].rotate_right(1);
         }
     }
-}
-
-/// Whether a context's user is one of ours, or does not exist.
-pub(super) fn has_user_of_ours(merged: &Merged<'_>, context: Item<'_>) -> bool {
-    let user = context.link(Section::Users);
-    let user = user.and_then(|name| merged.item(Section::Users, name));
-    user.is_none_or(|user| owner::is_ours(user.value))
 }
 
 /// The contexts that lead to a cluster entry that does not exist, by its name: `kubectl config delete-cluster` leaves them

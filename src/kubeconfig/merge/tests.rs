@@ -754,3 +754,15 @@ fn a_removed_user_does_not_come_back_as_another_for_clusters_that_are_not_synced
     let synced = run(kept, &both).0;
     assert_eq!(signs_in(&synced, "one"), ("aad:spn".into(), "app-a".into()));
 }
+
+#[test]
+fn a_context_whose_user_is_in_a_file_that_is_not_read_stays_as_it_is() {
+    let cluster = name("one", "rg", "s");
+    let text = run("", &[import(&cluster)]).0;
+    let mine = "contexts:\n- name: mine\n  context: {cluster: one, user: alice}\n";
+    let text = text.replace("contexts:\n", mine);
+    let (synced, outcomes) = run(&text, &[import_as(&cluster, "app")]);
+    assert!(synced.contains("{cluster: one, user: alice}"), "{synced}");
+    assert_eq!(outcomes, [("one".to_owned(), Action::Updated)]);
+    assert_eq!(signs_in(&synced, "one").0, "aad:spn");
+}
