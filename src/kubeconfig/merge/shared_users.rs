@@ -70,15 +70,8 @@ pub(super) fn find_or_add(
                 user.clone()
             }
             None => {
-                // A context that stays as it is would sign in as this user, too.
-                let is_free = |name: &str| {
-                    let moves = |context: &str| {
-                        by_context.contains_key(context)
-                            || draft.link(context, Section::Users) != Some(name)
-                    };
-                    draft.is_free(Section::Users, name) && uses.follow(before, name, moves)
-                };
-                let name = name_for(draft, one, is_free);
+                let moves = |context: &str| by_context.contains_key(context);
+                let name = name_for(draft, before, uses, one, moves);
                 add(draft, one, sources.first(), &name);
                 name
             }
@@ -136,7 +129,10 @@ impl<'a> Index<'a> {
             let item = item.value.as_object();
             item.is_some_and(|item| is_same(&sign_in(item), needed.user))
         };
-        let signs_in = |(_, item): &&(&str, Item<'_>)| signs_in_as(item.value, needed.user);
+        let signs_in = |(_, item): &&(&str, Item<'_>)| {
+            let item = item.value.as_object();
+            item.is_some_and(|item| signs_in_as(item, needed.user))
+        };
         let found = here.clone().find(is_exact);
         let found = found.or_else(|| here.clone().find(signs_in));
         found.map(|(name, _)| (*name).to_owned())
@@ -191,15 +187,27 @@ fn name_fits(draft: &Draft<'_>, user: &str, needed: &Needed<'_>) -> bool {
     is_alike || needed.name.forms().iter().any(|form| form == user)
 }
 
-/// The name of a new user: the one that its contexts still name, else the first that `is_free`.
-fn name_for(draft: &Draft<'_>, needed: &Needed<'_>, is_free: impl Fn(&str) -> bool) -> String {
+/// The name of a new user: the one that its contexts still name, else the first that is free. A context that does not move
+/// must not name it: it would sign in as this user, too.
+fn name_for(
+    draft: &Draft<'_>,
+    before: &Before<'_>,
+    uses: &Uses<'_>,
+    needed: &Needed<'_>,
+    moves: impl Fn(&str) -> bool,
+) -> String {
+    let names = |context: &str, user: &str| draft.link(context, Section::Users) == Some(user);
+    let is_free = |user: &str| {
+        let leaves = |context: &str| moves(context) || !names(context, user);
+        draft.is_free(Section::Users, user) && uses.follow(before, user, leaves)
+    };
     let is_named_by = |form: &String| {
         let mut contexts = needed.contexts.iter();
-        contexts.any(|(_, context)| draft.link(context, Section::Users) == Some(form.as_str()))
+        contexts.any(|(_, context)| names(context, form))
     };
     let forms = needed.name.forms().into_iter();
-    let missed = forms.filter(is_named_by).find(|form| is_free(form));
-    missed.unwrap_or_else(|| needed.name.choose(is_free))
+    let named = forms.filter(is_named_by).find(|form| is_free(form));
+    named.unwrap_or_else(|| needed.name.choose(is_free))
 }
 
 /// Adds a user; with what a person added to the one that its contexts had.

@@ -151,9 +151,13 @@ fn own_users(
             import.is_migrated = true;
             continue;
         }
+        let may_migrate = draft.may_migrate();
         let old = draft.edit(Section::Users, user, |item| {
-            set_user(item, &entries.user);
-            owner::mark(item, &import.cluster.id);
+            // An install hint alone is no reason to change a file whose layout may not allow it.
+            if may_migrate || !signs_in_as(item, &entries.user) {
+                set_user(item, &entries.user);
+                owner::mark(item, &import.cluster.id);
+            }
         });
         note_user(draft, import, old.as_ref(), user);
         own.push(user.to_owned());
@@ -191,7 +195,8 @@ fn set_own_users(
         }
         match (item, &of_own) {
             (None, Some(own)) => lead(draft, before, import, &context, &own.clone(), left),
-            (Some(item), _) if owner::is_shared(item) && signs_in_as(item, &entries.user) => {}
+            (Some(Value::Object(user)), _)
+                if item.is_some_and(owner::is_shared) && signs_in_as(user, &entries.user) => {}
             _ => needed.push(context),
         }
     }
@@ -300,10 +305,7 @@ pub(super) fn set_user(item: &mut Map<String, Value>, wanted: &Map<String, Value
 }
 
 /// Whether a user signs in as wanted, also with a person's additions.
-pub(super) fn signs_in_as(item: &Value, wanted: &Map<String, Value>) -> bool {
-    let Value::Object(old) = item else {
-        return false;
-    };
+pub(super) fn signs_in_as(old: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
     let mut new = old.clone();
     overlay_user(&mut new, wanted);
     is_same(&sign_in(&new), &sign_in(old))

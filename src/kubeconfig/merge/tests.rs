@@ -766,3 +766,28 @@ fn a_context_whose_user_is_in_a_file_that_is_not_read_stays_as_it_is() {
     assert_eq!(outcomes, [("one".to_owned(), Action::Updated)]);
     assert_eq!(signs_in(&synced, "one").0, "aad:spn");
 }
+
+#[test]
+fn an_install_hint_alone_changes_nothing_in_a_file_that_can_not_be_migrated() {
+    let cluster = name("one", "rg", "s");
+    let run_of = import(&cluster);
+    let State::Converted(wanted) = &run_of.state else {
+        panic!("it is converted");
+    };
+    let mark = json!([{"name": "kubectl-aad", "extension": {"armId": cluster.id}}]);
+    let mut user = wanted.user.clone();
+    user["exec"]["installHint"] = json!("install it");
+    user.insert("extensions".to_owned(), mark.clone());
+    let mut value = wanted.cluster.clone();
+    value.insert("extensions".to_owned(), mark.clone());
+    let text = json!({
+        "clusters": [{"name": "one", "cluster": value}],
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one", "extensions": mark}}],
+        "users": [{"name": "one", "user": user}],
+    })
+    .to_string();
+    let files = files(&[&text]);
+    let targets = TargetFiles::only("0".into());
+    let plan = merge(&files, &targets, &[run_of], &Coverage::default());
+    assert_eq!(plan.files[Path::new("0")], *files[0].root());
+}
