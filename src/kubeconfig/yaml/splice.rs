@@ -247,12 +247,28 @@ impl Splicer<'_> {
         false
     }
 
+    /// Replaces all parts of a bracketed collection by those in `after`, each behind a comma.
+    fn replace_parts(&mut self, parts: &[Range<usize>], after: &str) -> bool {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return after.is_empty();
+        };
+        let whole = first.start..last.end;
+        let Some(new) = after
+            .strip_prefix(", ")
+            .filter(|_| !self.has_comment(&whole))
+        else {
+            return false;
+        };
+        self.edit(whole, new.to_owned());
+        true
+    }
+
     /// Removes parts of a bracketed collection, each with a comma, and inserts `after` behind the
     /// last one that stays.
     fn flow_parts(&mut self, parts: &[Range<usize>], removed: &[usize], after: String) -> bool {
         let stays = |i: &usize| !removed.contains(i);
         let Some(last) = (0..parts.len()).rev().find(stays) else {
-            return removed.is_empty() && after.is_empty();
+            return self.replace_parts(parts, &after);
         };
         for &i in removed.iter().filter(|&&i| i < last) {
             let range = parts[i].start..parts[i + 1].start;

@@ -133,6 +133,18 @@ fn json_stays_json() {
 }
 
 #[test]
+fn all_items_of_a_bracketed_list_can_be_replaced() {
+    let user = |name: &str| json!({"name": name, "user": {}});
+    let replace = |value: &mut Value| value["users"] = json!([user("c")]);
+    let text = json!({"users": [user("a"), user("b")], "kind": "Config"}).to_string();
+    let expected = json!({"users": [user("c")], "kind": "Config"}).to_string();
+    let out = edited(&text, replace).expect("edited");
+    assert_eq!(out.replace(' ', ""), expected);
+    let with_comment = "users: [{name: a}, # mine\n  {name: b}]\n";
+    assert!(edited(with_comment, replace).is_err());
+}
+
+#[test]
 fn an_empty_file_and_one_of_comments_get_the_entries_at_the_end() {
     for text in ["", "# mine\n", "---\n", "# mine"] {
         let out = edited(text, push("users", json!({"name": "u"}))).expect("spliced");
