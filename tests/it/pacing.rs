@@ -45,10 +45,11 @@ fn without_waiting_a_run_takes_what_the_bucket_gives_and_says_when_to_come_back(
         assert_eq!(cluster["hint"], format!("run again in {seconds} s"));
     }
     assert!(
-        ran.stderr.contains("hint: 10 clusters were deferred: AKS allows 60 credential calls at once and 1 per second for each subscription and region; run again in "),
+        ran.stderr.contains(" s for the rest: AKS allows 60 credential calls at once and 1 per second for each subscription and region\n"),
         "{}",
         ran.stderr
     );
+    assert_eq!(ran.stderr.matches("deferred").count(), 1, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("60 added, 10 deferred"),
         "{}",

@@ -72,7 +72,8 @@ pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
 /// The clusters that were skipped, or deferred; `now` is in Unix seconds.
 pub(super) fn skipped(clusters: &[ClusterRun], now: i64) -> Vec<Group> {
     let labels = Labels::new(clusters);
-    let deferred = deferred_hint(clusters, now);
+    let retry = deferred(clusters, now)
+        .map(|(_, seconds)| format!("run again in {seconds} s for the rest: {CREDENTIALS_LIMIT}"));
     let skipped = clusters
         .iter()
         .filter_map(|run| Some((run, run.skip()?)))
@@ -85,7 +86,7 @@ pub(super) fn skipped(clusters: &[ClusterRun], now: i64) -> Vec<Group> {
             },
             cause: String::new(),
             hint: match skip {
-                Skip::Deferred { .. } => deferred.clone(),
+                Skip::Deferred { .. } => retry.clone(),
                 skip => skip.hint().map(str::to_owned),
             },
             key: skip.reason().to_owned(),
@@ -93,23 +94,29 @@ pub(super) fn skipped(clusters: &[ClusterRun], now: i64) -> Vec<Group> {
     collected(skipped)
 }
 
-/// When to come back for the clusters that were deferred, if there are some.
+/// How many clusters were deferred and when to come back for them, where nothing else tells.
 pub(super) fn deferred_hint(clusters: &[ClusterRun], now: i64) -> Option<String> {
-    let deferred = clusters.iter().filter_map(|run| match run.skip() {
-        Some(Skip::Deferred { retry_at }) => Some(retry_at),
-        _ => None,
-    });
-    let (count, last) = deferred.fold((0, None), |(count, last), at| {
-        (count + 1, last.max(Some(at)))
-    });
+    let (count, seconds) = deferred(clusters, now)?;
     let clusters = match count {
         1 => "1 cluster was deferred".to_owned(),
         count => format!("{count} clusters were deferred"),
     };
-    let seconds = seconds_until(last?, now);
     Some(format!(
         "{clusters}: {CREDENTIALS_LIMIT}; run again in {seconds} s"
     ))
+}
+
+/// How many clusters were deferred, if there are some, and the seconds until the last of them can be fetched.
+fn deferred(clusters: &[ClusterRun], now: i64) -> Option<(usize, i64)> {
+    let times: Vec<i64> = clusters
+        .iter()
+        .filter_map(|run| match run.skip() {
+            Some(Skip::Deferred { retry_at }) => Some(retry_at),
+            _ => None,
+        })
+        .collect();
+    let last = times.iter().copied().max()?;
+    Some((times.len(), seconds_until(last, now)))
 }
 
 /// The seconds until a time; at least one.
