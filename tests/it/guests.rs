@@ -52,7 +52,7 @@ fn prompts(test_env: &TestEnv) -> u64 {
 }
 
 fn written(test_env: &TestEnv) -> usize {
-    test_env.kubeconfig_text().matches("- get-token").count()
+    test_env.kubeconfig_text().matches("- context:").count()
 }
 
 /// Waits until it has come to a prompt.
