@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::yaml::YamlError;
+use super::{siblings::parent, yaml::YamlError};
 use crate::{
     error::{Failure, Kind},
     host::file::{Unreadable, quoted},
@@ -102,7 +102,7 @@ pub(super) fn write_failure(path: &Path) -> impl Fn(io::Error) -> Failure {
         let hint = match error.kind() {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(format!(
                 "you need permission to write the file and its directory: see `ls -ld {} {}`, or name another file with `--kubeconfig FILE`",
-                quoted(path.parent().unwrap_or(path)),
+                quoted(parent(path)),
                 quoted(path)
             )),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
@@ -128,11 +128,13 @@ mod tests {
 
     #[test]
     fn hints_say_what_to_do_about_a_file_that_cannot_be_written() {
-        let hint = |kind: ErrorKind| {
-            let failure = write_failure(Path::new("/k/config"))(kind.into());
+        let hint = |path: &str, kind: ErrorKind| {
+            let failure = write_failure(Path::new(path))(kind.into());
             failure.hint_text().unwrap_or_default().to_owned()
         };
-        assert!(hint(ErrorKind::PermissionDenied).contains("`ls -ld /k /k/config`"));
-        assert!(hint(ErrorKind::StorageFull).contains("nothing was changed"));
+        let denied = |path| hint(path, ErrorKind::PermissionDenied);
+        assert!(denied("/k/config").contains("`ls -ld /k /k/config`"));
+        assert!(denied("config").contains("`ls -ld . config`"));
+        assert!(hint("config", ErrorKind::StorageFull).contains("nothing was changed"));
     }
 }
