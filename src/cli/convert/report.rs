@@ -93,7 +93,7 @@ fn shared(failure: &Failure, names: &[&str]) -> String {
 fn own_users(report: &Report) -> Vec<String> {
     let verb = match report.dry_run {
         true => "would get",
-        false => "has now",
+        false => "now has",
     };
     let own = report
         .users
