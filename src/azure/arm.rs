@@ -28,7 +28,7 @@ mod tenant_tokens;
 
 use call::Message;
 use concurrency::Concurrency;
-use rate_limiter::{Hold, RateLimiter};
+use rate_limiter::{Hold, NotStarted, RateLimiter};
 use tenant_tokens::{TenantTokens, tenant_of};
 
 pub(crate) use {
@@ -207,9 +207,16 @@ impl<'a> Arm<'a> {
     }
 
     /// Waits because the service takes no more of such calls for this long.
-    pub(super) async fn pause(&self, call: Call<'_>, wait: Duration) {
+    ///
+    /// # Errors
+    /// If calls do not wait for that long: this one is deferred.
+    pub(super) async fn pause(&self, call: Call<'_>, wait: Duration) -> Result<()> {
+        if !self.rate_limiter.waits_for(wait) {
+            return Err(self.not_started(call, NotStarted::Deferred(wait)));
+        }
         let _waiting = self.held_up(call, Hold::Throttled(wait));
         tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     /// How many credential calls can be made for clusters of this one's subscription and region without waiting.

@@ -170,7 +170,7 @@ impl<'a> ResourceGraph<'a> {
     /// Waits until there is some of the quota again.
     ///
     /// # Errors
-    /// If that takes too long, or the query can be replaced.
+    /// If that takes too long, or the query can be replaced or is deferred.
     async fn wait_for_quota(&self, call: Call<'_>, effort: Effort) -> Result<()> {
         let from = *self.quota_from();
         let wait = from.map_or(Duration::ZERO, |from| from - Instant::now());
@@ -182,8 +182,7 @@ impl<'a> ResourceGraph<'a> {
                 Failure::of(Kind::Network, "the quota of queries is used up").code(Code::Throttled),
             ));
         }
-        self.arm.pause(call, wait).await;
-        Ok(())
+        self.arm.pause(call, wait).await
     }
 
     /// Notes when there is some of the quota again, if this answer used up the rest of it.

@@ -441,12 +441,18 @@ fn a_page_is_asked_for_when_there_is_a_quota_again() {
     let used_up = first
         .header("x-ms-user-quota-remaining", "0")
         .header("x-ms-user-quota-resets-after", "00:00:01");
-    azure.fault(used_up.times(1));
-    azure.fault(answer(page(vec![cluster_row(&fleet.clusters[0])], 2, None)));
+    azure.fault(used_up.clone().times(1));
+    let last = answer(page(vec![cluster_row(&fleet.clusters[0])], 2, None));
+    azure.fault(last.times(1));
     let ran = azure.run("list", "graph", &["-v"]);
     assert_eq!(found(&ran.json(0)), azure.names());
     assert!(ran.stderr.contains("Resource Graph"), "{}", ran.stderr);
     assert_eq!(azure.calls(), [1, 0, 0, 2]);
+    // A sync that does not wait for limits does not wait for this one.
+    azure.fault(used_up.times(1));
+    let ran = azure.run("sync", "graph", &["--wait", "never"]);
+    assert!(ran.stderr.contains("run again in 1 s"), "{}", ran.stderr);
+    assert_eq!(azure.calls(), [1, 0, 0, 1]);
 }
 
 #[test]

@@ -72,6 +72,12 @@ impl RateLimiter {
         self.deadline.is_some()
     }
 
+    /// Whether a call that starts after this long starts before the deadline.
+    pub(super) fn waits_for(&self, wait: Duration) -> bool {
+        let mut deadline = self.deadline.into_iter();
+        deadline.all(|deadline| Instant::now() + wait <= deadline)
+    }
+
     /// Waits until a call of this bucket may start and `permit` is given; no permit is held while the bucket is empty.
     /// `report` gets each wait, and what it returns lives as long as the wait lasts.
     ///

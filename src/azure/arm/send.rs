@@ -184,7 +184,7 @@ impl Arm<'_> {
         })
     }
 
-    fn not_started(&self, call: Call<'_>, why: NotStarted) -> Failure {
+    pub(super) fn not_started(&self, call: Call<'_>, why: NotStarted) -> Failure {
         let message = format!("could not {}", call.doing);
         match why {
             NotStarted::GivenUp(failure) => failure.with_message(message),
