@@ -62,6 +62,14 @@ pub(crate) fn time_of_day() -> String {
     timestamp::time_of_day(SystemTime::now())
 }
 
+/// Microseconds since 1970 by the system's clock, which may step.
+pub(crate) fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
+}
+
 /// How many processes are running or waiting for each core, at least 1. 1 if unknown.
 pub(crate) fn load_per_core() -> u32 {
     #[cfg(target_os = "linux")]

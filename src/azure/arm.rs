@@ -14,6 +14,7 @@ use crate::{
     host::{
         Host, Waits,
         http::{Answer, Http},
+        private_directory::PrivateDirectory,
     },
 };
 
@@ -33,7 +34,7 @@ use tenant_tokens::{TenantTokens, tenant_of};
 
 pub(crate) use {
     call::{CLUSTER_USER, Call, Effort, READER},
-    rate_limiter::Bucket,
+    rate_limiter::{Bucket, LEVELS_FILE},
     tenant_tokens::Identity,
 };
 
@@ -96,6 +97,19 @@ impl<'a> Arm<'a> {
             self.rate_limiter.set_deadline(deadline);
         }
         self
+    }
+
+    /// The same client, which shares what Azure's limits leave with other processes, in a file in the last of these
+    /// directories.
+    pub(crate) fn sharing_limits(mut self, directories: Vec<PrivateDirectory>) -> Self {
+        self.rate_limiter
+            .share(directories, self.cloud.arm.as_str());
+        self
+    }
+
+    /// Leaves to other processes what was reserved for calls that will not be made.
+    pub(crate) fn release_limits(&self) {
+        self.rate_limiter.release();
     }
 
     /// A URL below ARM's endpoint. What a segment contains is escaped.

@@ -15,6 +15,7 @@ use crate::{error::Result, host::signals::survive_file_limit};
 
 pub(crate) use lock::{LOCK, Lock};
 
+mod in_place;
 mod lock;
 mod unusable;
 
@@ -209,9 +210,13 @@ impl PrivateDirectory {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, unix_flags());
         let file = options.open(self.path.join(name)).ok()?;
         let meta = file.metadata().ok()?;
-        (meta.is_file() && meta.len() <= self.file_limit && is_own(&meta) && !others_may(&meta))
-            .then_some(file)
+        (is_private(&meta) && meta.len() <= self.file_limit).then_some(file)
     }
+}
+
+/// Whether it is a file of this user that nobody else may use.
+fn is_private(meta: &Metadata) -> bool {
+    meta.is_file() && is_own(meta) && !others_may(meta)
 }
 
 /// Whether more than `age` passed from `at` to `now`.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     auth::fingerprint::fingerprint,
-    azure::Cloud,
+    azure::{Cloud, arm::LEVELS_FILE},
     error::{Failure, Result},
     fleet::Cluster,
     host::private_directory::{Lock, PrivateDirectory},
@@ -180,6 +180,7 @@ pub(crate) fn clear(cache: PathBuf) -> Result<usize> {
         .iter()
         .filter(|name| is_file_of_answers(name))
         .count();
+    directory.own.remove(LEVELS_FILE);
     // Unless something else is there.
     let _ = std::fs::remove_dir(directory.own.path());
     Ok(files.len() - left)
@@ -191,12 +192,21 @@ struct Directory {
     own: PrivateDirectory,
 }
 
+/// The directory of what is known of ARM, and before it that of the token cache, which holds it.
+pub(crate) fn directories(token_cache: PathBuf) -> [PrivateDirectory; 2] {
+    let own = token_cache.join(DIRECTORY);
+    [
+        PrivateDirectory::new(token_cache, "the token cache"),
+        PrivateDirectory::new(own, WHAT),
+    ]
+}
+
 impl Directory {
     fn new(token_cache: PathBuf) -> Self {
-        let own = token_cache.join(DIRECTORY);
+        let [token_cache, own] = directories(token_cache);
         Self {
-            token_cache: PrivateDirectory::new(token_cache, "the token cache"),
-            own: PrivateDirectory::new(own, WHAT).with_file_limit(FILE_LIMIT),
+            token_cache,
+            own: own.with_file_limit(FILE_LIMIT),
         }
     }
 

@@ -9,10 +9,11 @@ use self::{home_tenant::HomeTenant, target::Target};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
-    kept_answers::KeptAnswers,
+    kept_answers::{self, KeptAnswers},
     observer::{Event, Observer},
 };
 use crate::{
+    auth::TokenSource,
     azure::Arm,
     error::Result,
     fleet::{Cluster, ClusterId, ClusterRun, Coverage, DiscoveryMode, Findings},
@@ -73,6 +74,22 @@ pub(crate) struct SyncReport {
     pub(crate) ended_at: i64,
 }
 
+/// ARM, called as the sign-in of `source`.
+fn client<'a>(
+    request: &'a SyncRequest,
+    source: &'a dyn TokenSource,
+    observer: &dyn Observer,
+) -> Result<Arm<'a>> {
+    let fleet = &request.fleet;
+    let waits = observer.messages().waits;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, source, fleet.concurrency, waits)?
+        .waiting_for(request.wait);
+    Ok(match fleet.cache_directory() {
+        Ok(cache) => arm.sharing_limits(kept_answers::directories(cache).into()),
+        Err(_) => arm,
+    })
+}
+
 /// Finds the clusters, fetches and converts their kubeconfigs, writes the entries and fetches the tokens.
 ///
 /// Once `stop` is ready, writes what has been fetched and fetches no tokens. A wait for the kubeconfig's lock ends then with
@@ -91,9 +108,7 @@ pub(crate) async fn sync(
     let files = Destination::read(request)?;
     let target = Target::open(files.as_ref(), request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
-    let waits = observer.messages().waits;
-    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?
-        .waiting_for(request.wait);
+    let arm = client(request, &source, observer)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
     if fleet.scope.discovery == DiscoveryMode::Auto {
         discovery = discovery.expecting(target.known_clusters());
@@ -104,6 +119,7 @@ pub(crate) async fn sync(
         done = fetch_fleet(request, &arm, &mut discovery, &mut kept, &mut clusters, observer) => done.map(|()| true),
         () = stop.clone() => Ok(false),
     };
+    arm.release_limits();
     kept.save(fleet.host.now());
     let all_found = fetched?;
     clusters.sort_by_cached_key(|run| run.cluster.report_order());

@@ -150,3 +150,116 @@ fn a_wait_for_a_limit_is_announced_and_an_interrupt_writes_what_was_fetched() {
     let written = ran.stdout.lines().count();
     assert!((1..80).contains(&written), "{written}: {}", ran.stderr);
 }
+
+/// The report of a sync with these arguments, how many calls it made, and how many of them were refused.
+fn counted(test_env: &TestEnv, args: &[&str], code: i32) -> (Value, u64, u64) {
+    let before = calls(test_env);
+    let ran = run(test_env.sync(&["-o", "json"]).args(args));
+    let report = ran.json(code);
+    let made = calls(test_env) - before;
+    let answered = report["summary"]["asked"].as_u64().expect("a number");
+    (report, made, made - answered)
+}
+
+#[test]
+fn a_second_run_knows_what_the_first_one_used() {
+    let test_env = one_bucket(55);
+    let (_, made, _) = counted(&test_env, &["--wait", "never"], 0);
+    assert_eq!(made, 55);
+    let (report, made, refused) = counted(&test_env, &["--wait", "never", "--refresh"], 3);
+    assert_eq!(refused, 0, "{report}");
+    assert!((5..30).contains(&made), "{made}");
+    assert_eq!(report["summary"]["deferred"], 55 - made);
+
+    // Without what the first one kept, into another kubeconfig.
+    let cache = test_env.home().join(".kube/cache/kubectl-aad/arm");
+    for entry in std::fs::read_dir(cache).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if !path.ends_with("levels.json") {
+            std::fs::remove_file(path).expect("ours");
+        }
+    }
+    let elsewhere = test_env.path("another");
+    let elsewhere = elsewhere.to_str().expect("UTF-8");
+    let (report, _, refused) = counted(
+        &test_env,
+        &["--wait", "never", "--kubeconfig", elsewhere],
+        3,
+    );
+    assert_eq!(refused, 0, "{report}");
+    assert!(
+        report["summary"]["deferred"].as_u64() > Some(30),
+        "{report}"
+    );
+}
+
+#[test]
+fn kept_answers_are_only_refreshed_with_calls_that_other_runs_left() {
+    let test_env = one_bucket(55);
+    counted(&test_env, &["--wait", "never"], 0);
+    let (report, made, refused) = counted(&test_env, &["--max-age", "0s"], 0);
+    assert_eq!(refused, 0, "{report}");
+    assert!((5..30).contains(&made), "{made}");
+    assert_eq!(report["summary"]["kept"], 55 - made);
+}
+
+#[test]
+fn runs_at_once_fit_into_a_bucket_together() {
+    let test_env = one_bucket(50);
+    let children = ["one", "two"].map(|name| {
+        let kubeconfig = test_env.path(name);
+        let kubeconfig = kubeconfig.to_str().expect("UTF-8");
+        let args = [
+            "-o",
+            "json",
+            "--wait",
+            "never",
+            "--refresh",
+            "--kubeconfig",
+            kubeconfig,
+        ];
+        start(&mut test_env.sync(&args))
+    });
+    let mut answered = 0;
+    for child in children {
+        let report: Value = serde_json::from_str(&finished(child).stdout).expect("JSON");
+        answered += report["summary"]["asked"].as_u64().expect("a number");
+    }
+    assert!((60..=90).contains(&answered), "{answered}");
+    let refused = calls(&test_env) - answered;
+    assert!(refused <= 1, "{refused}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_asks_for_nothing_leaves_the_shared_levels_alone() {
+    let test_env = one_bucket(3);
+    run(&mut test_env.sync(&["-o", "json"])).json(0);
+    let file = test_env
+        .home()
+        .join(".kube/cache/kubectl-aad/arm/levels.json");
+    let written = std::fs::read_to_string(&file).expect("written");
+    assert!(written.contains("/credentials"), "{written}");
+    std::fs::remove_file(&file).expect("ours");
+    run(&mut test_env.sync(&["-o", "json"])).json(0);
+    assert!(!file.exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_gives_back_what_it_did_not_use() {
+    use azure_sim::Fault;
+
+    use crate::env::{TIMEOUT, signal};
+    let test_env = one_bucket(55);
+    let call = Fault::on(Endpoint::ListClusterUserCredential);
+    let hold = test_env.simulator.hold(call);
+    let mut sync = test_env.sync(&["-o", "json", "--concurrency", "1"]);
+    let child = start(&mut sync);
+    hold.wait_for(1, TIMEOUT);
+    signal(&child, rustix::process::Signal::INT);
+    assert_eq!(finished(child).code, 130);
+    drop(hold);
+    let (_, made, refused) = counted(&test_env, &["--wait", "never"], 0);
+    assert_eq!((made, refused), (55, 0));
+}

@@ -3,6 +3,9 @@
 //! A documented bucket is kept to from the first call on. A 429 corrects what is known of a bucket: the whole bucket
 //! waits for as long as the service asks, and calls start at an interval that grows if 429s go on and shrinks with
 //! each success. Calls of one bucket start in the order in which they came; buckets do not hold up each other.
+//!
+//! Processes that run at once, or one after the other, share what a bucket gives: before calls start, they are reserved in a
+//! file.
 
 use std::{
     collections::HashMap,
@@ -15,12 +18,18 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::{Failure, Result};
-use token_bucket::TokenBucket;
+use crate::{
+    error::{Failure, Result},
+    host::private_directory::PrivateDirectory,
+};
+use levels::Levels;
+use token_bucket::{Moment, TokenBucket};
 
+mod levels;
 mod limits;
 mod token_bucket;
 
+pub(crate) use levels::FILE as LEVELS_FILE;
 pub(crate) use limits::Bucket;
 pub(super) use token_bucket::Ticket;
 
@@ -30,11 +39,15 @@ pub(super) struct RateLimiter {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
     /// No call waits for longer; none if each waits for as long as it takes.
     deadline: Option<Instant>,
+    /// What other processes are told and tell; none if it is not shared.
+    levels: Option<Arc<Levels>>,
 }
 
 /// The calls of one bucket.
 #[derive(Debug)]
 struct Queue {
+    /// Where processes share the bucket, and what it is called there.
+    shared: Option<(Arc<Levels>, String)>,
     state: Mutex<TokenBucket>,
     /// Held by the call that starts next. It is fair: the others follow in their order.
     next: tokio::sync::Mutex<()>,
@@ -65,6 +78,30 @@ impl RateLimiter {
     /// Calls wait until this time at most; none if for as long as it takes.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
+    }
+
+    /// Shares the levels of buckets with other processes, in a file in the last of these directories.
+    pub(super) fn share(&mut self, directories: Vec<PrivateDirectory>, endpoint: &str) {
+        self.levels = Some(Arc::new(Levels::new(directories, endpoint)));
+    }
+
+    /// Gives back to other processes what this one does not use.
+    pub(super) fn release(&self) {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = queues.values().filter_map(|queue| {
+            let (_, name) = queue.shared.as_ref()?;
+            Some((queue, name))
+        });
+        let used: Vec<_> = used.collect();
+        if let Some(levels) = self.levels.as_ref().filter(|_| !used.is_empty()) {
+            levels.change(|all, at| {
+                for (queue, name) in used {
+                    exchange(all, name, |full_at| {
+                        queue.with(|state| state.release(at, full_at))
+                    });
+                }
+            });
+        }
     }
 
     /// Whether calls that would have to wait for long are deferred.
@@ -105,6 +142,7 @@ impl RateLimiter {
     /// How many calls of this bucket can start now without waiting.
     pub(super) fn free(&self, bucket: &Bucket) -> usize {
         let queue = self.queue(bucket);
+        queue.tell(|state, at, full_at| state.reserve(at, full_at, 0));
         let free = queue.with(|state| state.free(Instant::now()));
         free.saturating_sub(queue.waiting.load(Relaxed))
     }
@@ -125,7 +163,9 @@ impl RateLimiter {
     /// calls of this bucket again.
     pub(super) fn throttled(&self, bucket: &Bucket, ticket: Ticket, wait: Duration) -> bool {
         let queue = self.queue(bucket);
-        queue.with(|state| state.throttled(Instant::now(), ticket, wait))
+        let worth_it = queue.with(|state| state.throttled(Instant::now(), ticket, wait));
+        queue.tell(TokenBucket::warn);
+        worth_it
     }
 
     /// From now on every call of this bucket fails as this one did.
@@ -139,7 +179,10 @@ impl RateLimiter {
         if let Some(known) = queues.get(&bucket.key) {
             return Arc::clone(known);
         }
+        let is_shared = bucket.limit.is_some_and(|limit| limit.is_shared);
+        let levels = self.levels.as_ref().filter(|_| is_shared);
         let new = Arc::new(Queue {
+            shared: levels.map(|levels| (Arc::clone(levels), levels.name(&bucket.key))),
             state: Mutex::new(TokenBucket::new(bucket.limit, Instant::now())),
             next: tokio::sync::Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -156,6 +199,25 @@ impl Queue {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Exchanges with other processes when the bucket will be full.
+    fn tell(&self, exchange_with: impl FnOnce(&mut TokenBucket, Moment, &mut Option<i64>)) {
+        if let Some((levels, name)) = &self.shared {
+            levels.change(|all, at| {
+                exchange(all, name, |full_at| {
+                    self.with(|state| exchange_with(state, at, full_at));
+                });
+            });
+        }
+    }
+
+    /// Tells other processes of the calls that are about to start.
+    fn reserve(&self) {
+        if self.shared.is_some() && self.with(|state| state.needs_reservation(Instant::now())) {
+            let calls = self.waiting.load(Relaxed);
+            self.tell(|state, at, full_at| state.reserve(at, full_at, calls));
+        }
+    }
+
     /// Waits until the bucket has a call for the one that starts next.
     async fn until_ready<W>(
         &self,
@@ -166,6 +228,7 @@ impl Queue {
             if let Some(why) = self.given_up.get() {
                 return Err(NotStarted::GivenUp(why.clone()));
             }
+            self.reserve();
             let now = Instant::now();
             let next = self.with(|state| state.next(now));
             if next <= now {
@@ -189,6 +252,14 @@ impl Queue {
             true => Hold::Throttled(state.next(now) - now),
             false => Hold::Empty(state.nth(waiting, now) - now),
         })
+    }
+}
+
+fn exchange(all: &mut levels::FullAt, name: &str, with: impl FnOnce(&mut Option<i64>)) {
+    let mut full_at = all.remove(name);
+    with(&mut full_at);
+    if let Some(full_at) = full_at {
+        all.insert(name.to_owned(), full_at);
     }
 }
 

@@ -132,6 +132,9 @@ fn choose(
             .filter_map(|&n| Some((ages[n].filter(|age| *age >= max_age)?, n)))
             .collect();
         old.sort_unstable_by_key(|&(age, n)| (Reverse(age), n));
+        if old.is_empty() {
+            continue;
+        }
         let free = free_calls(clusters[members[0]]).saturating_sub(needed);
         for (_, n) in old.into_iter().take(free) {
             to_ask[n] = true;

@@ -9,6 +9,8 @@ pub(super) struct Limit {
     pub(super) capacity: f64,
     /// Calls that are allowed again each second.
     pub(super) refill: f64,
+    /// Whether processes that run at once tell each other what they use. Few runs come near a limit that does without.
+    pub(super) is_shared: bool,
     /// The same, for people.
     pub(super) sentence: &'static str,
 }
@@ -18,12 +20,14 @@ pub(super) struct Limit {
 const CREDENTIALS: Limit = Limit {
     capacity: 60.0,
     refill: 1.0,
+    is_shared: true,
     sentence: CREDENTIALS_LIMIT,
 };
 /// Listings of clusters for each subscription (same page).
 const CLUSTER_LISTS: Limit = Limit {
     capacity: 500.0,
     refill: 1.0,
+    is_shared: false,
     sentence: "AKS allows 500 listings of clusters at once and 1 per second for each subscription",
 };
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limits::Limit;
+use share::Share;
+
+mod share;
+
+pub(super) use share::Moment;
 
 /// The first interval of an undocumented bucket after a 429: ARM refills its largest bucket 25 times per second.
 const FIRST_INTERVAL: Duration = Duration::from_millis(25);
@@ -50,6 +55,7 @@ pub(super) struct TokenBucket {
     waited: Duration,
     /// The successes since the last 429.
     accepted: u32,
+    share: Share,
 }
 
 /// Identifies the state of the bucket in which a call was admitted.
@@ -76,6 +82,7 @@ impl TokenBucket {
             refused: 0,
             waited: Duration::ZERO,
             accepted: 0,
+            share: Share::default(),
         };
         bucket.interval = bucket.shortest_interval();
         bucket
@@ -104,6 +111,7 @@ impl TokenBucket {
         }
         self.unanswered |= self.level >= self.capacity;
         self.level = (self.level - 1.0).max(0.0);
+        self.share.reserved = self.share.reserved.saturating_sub(1);
         Some(Ticket {
             throttles: self.throttles,
             limited: self.level < 1.0,

@@ -1,11 +1,14 @@
 //! A token bucket against simulated services, in simulated time.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const CREDENTIALS: Limit = Limit {
     capacity: 60.0,
     refill: 1.0,
+    is_shared: true,
     sentence: "",
 };
 
@@ -131,8 +134,25 @@ fn latency(random: &mut u64) -> Duration {
     Duration::from_millis(30 + (*random >> 33) % 41)
 }
 
-/// Programs that share a service's bucket send so many calls each, 16 at once.
+fn moment(now: Instant, start: Instant, clock: i64) -> Moment {
+    let passed = now.saturating_duration_since(start).as_micros();
+    let unix = clock + i64::try_from(passed).expect("not for long");
+    Moment { now, unix }
+}
+
+/// Programs that use a service's bucket send so many calls each, 16 at once. They do not know of each other.
 fn drain(programs: usize, calls: u32, documented: Option<Limit>, limit: Limit) -> Outcome {
+    drain_together(programs, calls, documented, limit, None)
+}
+
+/// The same, with the system's clock, if the programs tell each other what they take.
+fn drain_together(
+    programs: usize,
+    calls: u32,
+    documented: Option<Limit>,
+    limit: Limit,
+    clock: Option<i64>,
+) -> Outcome {
     const AT_ONCE: usize = 16;
     let mut random = 7;
     let start = Instant::now();
@@ -151,6 +171,8 @@ fn drain(programs: usize, calls: u32, documented: Option<Limit>, limit: Limit) -
         refused: 0,
         hopeless: false,
     };
+    let mut full_at = None;
+    let moment = |now: Instant| clock.map(|clock| moment(now, start, clock));
     let mut now = start;
     loop {
         for (program, (bucket, left)) in buckets.iter_mut().enumerate() {
@@ -158,6 +180,9 @@ fn drain(programs: usize, calls: u32, documented: Option<Limit>, limit: Limit) -
                 in_flight.iter().filter(|one| one.1 == program).count()
             };
             while *left > 0 && busy(&in_flight) < AT_ONCE {
+                if let Some(at) = moment(now).filter(|_| bucket.needs_reservation(now)) {
+                    bucket.reserve(at, &mut full_at, *left as usize);
+                }
                 let Some(ticket) = bucket.take(now) else {
                     break;
                 };
@@ -186,6 +211,9 @@ fn drain(programs: usize, calls: u32, documented: Option<Limit>, limit: Limit) -
                     *left += 1;
                     outcome.refused += 1;
                     outcome.hopeless |= !bucket.throttled(now, ticket, wait);
+                    if let Some(at) = moment(now) {
+                        bucket.warn(at, &mut full_at);
+                    }
                 }
             }
         }
@@ -285,4 +313,157 @@ fn a_service_that_accepts_nothing_is_given_up() {
     assert_eq!(attempts(Duration::ZERO), 8);
     assert_eq!(attempts(SECOND * 60), 10);
     assert!((70..90).contains(&attempts(SECOND)));
+}
+
+#[test]
+fn programs_that_tell_each_other_what_they_take_share_a_bucket_without_a_429() {
+    for programs in [2, 3, 5, 10] {
+        let calls = 100;
+        let outcome = drain_together(
+            programs,
+            calls,
+            Some(CREDENTIALS),
+            CREDENTIALS,
+            Some(1_767_225_600_000_000),
+        );
+        let all = u32::try_from(programs).expect("a few") * calls;
+        let bound = f64::from(all) - CREDENTIALS.capacity;
+        assert!(outcome.seconds < bound + 2.0, "{programs} {outcome:?}");
+        assert_eq!(outcome.refused, 0, "{programs} {outcome:?}");
+    }
+}
+
+#[test]
+fn programs_that_share_a_stricter_service_take_about_as_long_as_one() {
+    for (capacity, refill) in [(20.0, 1.0), (60.0, 0.2), (5.0, 0.2)] {
+        let service = limit(capacity, refill);
+        let outcome = drain_together(2, 200, Some(CREDENTIALS), service, Some(0));
+        let bound = (400.0 - capacity) / refill;
+        assert!(
+            outcome.seconds < bound * 1.2,
+            "{capacity} {refill} {outcome:?}"
+        );
+        assert!(
+            outcome.refused < 160 && !outcome.hopeless,
+            "{capacity} {refill} {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn the_next_program_knows_what_the_last_one_took() {
+    let start = Instant::now();
+    let at = |seconds| moment(start + SECOND * seconds, start, 5_000_000_000);
+    let mut full_at = None;
+    let mut first = TokenBucket::new(Some(CREDENTIALS), start);
+    first.reserve(at(0), &mut full_at, 50);
+    for _ in 0..10 {
+        first.take(start).expect("it is reserved");
+        first.accepted(start);
+    }
+    let mut second = TokenBucket::new(Some(CREDENTIALS), start);
+    second.reserve(at(0), &mut full_at, 0);
+    assert_eq!(
+        second.free(start),
+        43,
+        "16 are reserved, and 1 may be on its way"
+    );
+    first.release(at(0), &mut full_at);
+    second.reserve(at(0), &mut full_at, 0);
+    assert_eq!(second.free(start), 50, "6 were given back");
+    let ticket = first.take(start).expect("it is there");
+    first.throttled(start, ticket, SECOND * 2);
+    first.warn(at(0), &mut full_at);
+    second.reserve(at(0), &mut full_at, 9);
+    assert_eq!(second.free(start), 0);
+    let mut late = TokenBucket::new(Some(CREDENTIALS), start);
+    late.reserve(at(30), &mut full_at, 0);
+    assert!((28..=30).contains(&late.free(start + SECOND * 30)));
+}
+
+#[test]
+fn a_clock_that_was_ahead_costs_no_more_than_a_full_bucket() {
+    let start = Instant::now();
+    for full_at in [i64::MAX, 1 << 60, 100_000_000, i64::MIN] {
+        let mut full_at = Some(full_at);
+        let mut bucket = TokenBucket::new(Some(CREDENTIALS), start);
+        bucket.reserve(moment(start, start, 1_000_000), &mut full_at, 0);
+        assert!((1_000_000..=61_000_000).contains(&full_at.expect("it stays")));
+        assert_eq!(bucket.free(start + SECOND * 60), 60);
+    }
+}
+
+/// What happens to programs that share a bucket.
+#[derive(Debug, Clone)]
+enum Step {
+    /// One of them makes so many calls.
+    Calls(usize, usize),
+    /// The same, of more that it told the others of; then it ends.
+    Interrupted(usize, usize),
+    /// The same, and it does not give back the rest.
+    Killed(usize, usize),
+    /// Milliseconds.
+    Pass(u64),
+    /// The system's clock is set, by so many seconds.
+    Clock(i64),
+}
+
+fn steps(programs: usize, clock: std::ops::Range<i64>) -> impl Strategy<Value = Vec<Step>> {
+    let calls = || (0..programs, 1..40_usize);
+    let ends = programs > 1;
+    let step = prop_oneof![
+        4 => calls().prop_map(|(program, calls)| Step::Calls(program, calls)),
+        u32::from(ends) => calls().prop_map(|(program, calls)| Step::Interrupted(program, calls)),
+        u32::from(ends) => calls().prop_map(|(program, calls)| Step::Killed(program, calls)),
+        3 => (0..9_000_u64).prop_map(Step::Pass),
+        1 => clock.prop_map(Step::Clock),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+proptest! {
+    #[test]
+    fn programs_never_take_more_together_than_a_bucket_gives(
+        // A clock that is set forward hides what others took before; what a program took itself it knows.
+        steps in prop_oneof![steps(3, -90..1), steps(1, -90..90)],
+    ) {
+        let start = Instant::now();
+        let (mut now, mut clock, mut full_at) = (start, 7_000_000_000, None);
+        let new = |now| TokenBucket::new(Some(CREDENTIALS), now);
+        let mut programs = [new(start), new(start), new(start)];
+        // A little more than documented, for what rounding adds up to.
+        let mut service = Service { limit: limit(60.01, 1.0), level: 60.01, since: start };
+        for step in steps {
+            let at = moment(now, start, clock);
+            let (program, calls, more) = match step {
+                Step::Calls(program, calls) => (program, calls, 0),
+                Step::Interrupted(program, calls) | Step::Killed(program, calls) => (program, calls, 9),
+                Step::Pass(time) => {
+                    now += Duration::from_millis(time);
+                    continue;
+                }
+                Step::Clock(seconds) => {
+                    clock += seconds * 1_000_000;
+                    continue;
+                }
+            };
+            let bucket = &mut programs[program];
+            for left in (1..=calls).rev() {
+                if bucket.needs_reservation(now) {
+                    bucket.reserve(at, &mut full_at, left + more);
+                }
+                if bucket.take(now).is_none() {
+                    break;
+                }
+                prop_assert!(service.accepts(now).is_ok());
+                bucket.accepted(now);
+            }
+            if let Step::Interrupted(..) = step {
+                bucket.release(at, &mut full_at);
+            }
+            if more > 0 {
+                programs[program] = new(now);
+            }
+        }
+    }
 }
