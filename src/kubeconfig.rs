@@ -21,6 +21,7 @@ mod redact;
 mod replace;
 mod schema;
 mod siblings;
+mod sign_in_name;
 pub(crate) mod user;
 mod yaml;
 
@@ -31,4 +32,5 @@ pub(crate) use document::Section;
 pub(crate) use error::no_such_context;
 pub(crate) use lock::{Waiting, exit_without_lock};
 pub(crate) use paths::Paths;
+pub(crate) use sign_in_name::sign_in_name;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

@@ -28,9 +28,14 @@ fn forms(cluster: &Cluster) -> [String; 4] {
 
 /// Replaces what would need quotes in a shell.
 fn typeable(part: &str) -> String {
+    typeable_with(part, '-')
+}
+
+/// As [`typeable`], and `other` stays, too.
+fn typeable_with(part: &str, other: char) -> String {
     let mut out = String::new();
     for c in part.trim().chars() {
-        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
+        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') || c == other {
             out.push(c);
         } else if !out.ends_with('-') {
             out.push('-');
@@ -111,43 +116,66 @@ impl ContextNames {
 /// How the names of users begin that clusters share.
 pub(crate) const SHARED_USER: &str = "aad:";
 
-/// What a shared user's name says of its sign-in.
+/// What a shared user's name says of its sign-in. All of it: two sign-ins that differ have different names, whatever
+/// kubeconfig they are in, because of two users with one name kubectl takes the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignInName {
     /// The login mode.
     pub mode: String,
-    /// The tenant's default domain, else its id; none for a mode that takes no tenant.
+    /// The tenant's id; none for a mode that takes no tenant.
     pub tenant: Option<String>,
     /// Who signs in, if the arguments say so: an account or an application.
     pub account: Option<String>,
     /// The server application, unless it is AKS's own.
     pub server: Option<String>,
+    /// A hash of the whole sign-in, if there is more to it.
+    pub hash: Option<String>,
+    /// The tenant's default domain, if it is known: it is shown in place of the id.
+    pub domain: Option<String>,
 }
 
 impl SignInName {
-    /// All forms of the name, shortest first.
-    pub(crate) fn forms(&self) -> Vec<String> {
-        let mut form = format!("{SHARED_USER}{}", typeable(&self.mode));
-        if let Some(tenant) = &self.tenant {
-            form = format!("{form}:{}", typeable(tenant));
-        }
-        let mut forms = vec![form.clone()];
-        for part in [&self.account, &self.server].into_iter().flatten() {
-            form = format!("{form}:{}", typeable(part));
-            forms.push(form.clone());
-        }
-        forms
+    /// The name.
+    fn name(&self) -> String {
+        self.with_tenant(self.domain.as_ref().or(self.tenant.as_ref()))
     }
 
-    /// Whether a user's name has this part, an account or an application.
-    pub(crate) fn is_said_by(name: &str, part: &str) -> bool {
-        name.contains(&typeable(part))
+    /// The name, also as it is when the tenant's domain is not known.
+    pub(crate) fn names(&self) -> [String; 2] {
+        [self.name(), self.with_tenant(self.tenant.as_ref())]
     }
 
-    /// The first form that `is_free`, else the last one with a number.
+    fn with_tenant(&self, tenant: Option<&String>) -> String {
+        let others = [
+            tenant,
+            self.account.as_ref(),
+            self.server.as_ref(),
+            self.hash.as_ref(),
+        ];
+        let mut name = format!("{SHARED_USER}{}", typeable(&self.mode));
+        for part in others.into_iter().flatten() {
+            name.push(':');
+            name.push_str(&typeable_with(part, '@'));
+        }
+        name
+    }
+
+    /// The name if it `is_free`, else with a number.
     pub(crate) fn choose(&self, is_free: impl Fn(&str) -> bool) -> String {
-        let forms = self.forms();
-        first_free(&forms, is_free)
+        first_free(&[self.name()], is_free)
+    }
+
+    /// Whether a user with this sign-in may have a name: it says just this, or nothing of a sign-in.
+    pub(crate) fn may_be(&self, name: &str) -> bool {
+        let is_number = |rest: &str| {
+            let number = rest.strip_prefix('-');
+            number.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let is_mine = |mine: &String| {
+            let rest = name.strip_prefix(mine.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || is_number(rest))
+        };
+        !name.starts_with(SHARED_USER) || self.names().iter().any(is_mine)
     }
 }
 

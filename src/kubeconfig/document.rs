@@ -1,6 +1,7 @@
 //! A kubeconfig file as text and as values, which can be changed without changing the text around them.
 
 use std::{
+    collections::HashMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -199,7 +200,8 @@ impl<'t> Document<'t> {
 }
 
 impl Document<'_> {
-    /// The text with the values of some users replaced, by their places, and with users that contexts get for themselves.
+    /// The text with the values of some users replaced, by their places, with users that contexts get for themselves,
+    /// and with users renamed for all their contexts.
     ///
     /// # Errors
     /// As [`Document::render`].
@@ -210,13 +212,28 @@ impl Document<'_> {
         self,
         users: impl IntoIterator<Item = (usize, Map<String, Value>)>,
         own: Vec<OwnUser>,
+        renamed: &HashMap<String, String>,
     ) -> Result<String> {
-        if own.is_empty() {
+        if own.is_empty() && renamed.is_empty() {
             return self.replace(Section::Users, users);
         }
         let mut root = self.root.clone();
         for (place, user) in users {
             root["users"][place]["user"] = Value::Object(user);
+        }
+        let rename = |name: &mut Value| {
+            if let Some(to) = name.as_str().and_then(|name| renamed.get(name)) {
+                *name = json!(to);
+            }
+        };
+        let lists = [("users", "/name"), ("contexts", "/context/user")];
+        for (list, name) in lists {
+            let list = root.get_mut(list).and_then(Value::as_array_mut);
+            let names = list
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.pointer_mut(name));
+            names.for_each(rename);
         }
         for one in own {
             root["contexts"][one.context]["context"]["user"] = json!(one.name);

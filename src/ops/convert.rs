@@ -196,6 +196,7 @@ impl Task {
         let Conversion {
             users,
             own,
+            renamed,
             outcomes,
         } = convert_all(&documents, &self.selection, &self.request)?;
         if self.strict {
@@ -204,7 +205,7 @@ impl Task {
         let new: Result<Vec<String>> = documents
             .into_iter()
             .zip(users.into_iter().zip(own))
-            .map(|(document, (users, own))| document.with_users(users, own))
+            .map(|(document, (users, own))| document.with_users(users, own, &renamed))
             .collect();
         let new = new?;
         let report = Report {

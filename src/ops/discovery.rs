@@ -277,11 +277,19 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// The default domain of a tenant, by its id.
+    /// The default domain of a tenant, by its id; none if ARM tells it of another tenant, too.
     pub(crate) fn domain_of(&self, tenant_id: &str) -> Option<&str> {
-        let mut tenants = self.tenants.iter().map(|(tenant, _)| tenant);
-        let tenant = tenants.find(|tenant| tenant.id.as_deref() == Some(tenant_id));
-        tenant?.default_domain.as_deref()
+        let tenants = || self.tenants.iter().map(|(tenant, _)| tenant);
+        let is_it = |tenant: &&Tenant| tenant.id.as_deref() == Some(tenant_id);
+        let domain = tenants().find(is_it)?.default_domain.as_deref()?;
+        let is_its = |other: &Tenant| {
+            let domains = other.domains.iter().chain(&other.default_domain);
+            domains
+                .into_iter()
+                .any(|one| one.eq_ignore_ascii_case(domain))
+        };
+        let mut others = tenants().filter(|tenant| !is_it(tenant) && tenant.id.is_some());
+        (!others.any(is_its)).then_some(domain)
     }
 
     /// Whether a person may be asked to sign in to a tenant: a named one, else the sign-in's own.

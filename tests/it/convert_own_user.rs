@@ -103,7 +103,7 @@ fn a_context_gets_a_user_of_its_own_and_the_others_keep_theirs() {
 }
 
 #[test]
-fn all_contexts_of_a_shared_user_move_in_place() {
+fn all_contexts_of_a_shared_user_move_together() {
     let (test_env, names) = synced();
     let old = parsed(&test_env);
     let shared = user_of(&old, &names[0]);
@@ -113,8 +113,11 @@ fn all_contexts_of_a_shared_user_move_in_place() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(!ran.stderr.contains("of its own"), "{}", ran.stderr);
         let new = parsed(&test_env);
-        assert_eq!(login(user(&new, &shared)), "devicecode");
-        assert_eq!(new["contexts"], old["contexts"]);
+        // Its name says how it signs in.
+        let now = user_of(&new, &names[0]);
+        assert!(now.starts_with("aad:devicecode:"), "{now}");
+        assert_eq!(login(user(&new, &now)), "devicecode");
+        assert!(names.iter().all(|name| user_of(&new, name) == now));
         assert_eq!(new["users"].as_array().expect("a list").len(), 1);
         let back = test_env.convert(&[contexts, &["-l", "azurecli"]].concat());
         assert_eq!(back.code, 0, "{}", back.stderr);

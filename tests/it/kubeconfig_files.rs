@@ -4,6 +4,7 @@
 use std::fs;
 
 use azure_sim::{Fleet, FleetSpec};
+use serde_json::Value;
 
 use crate::{
     env::{PROGRAM, Ran, TestEnv, run},
@@ -349,4 +350,84 @@ fn the_next_run_repairs_what_a_run_that_was_killed_at_any_step_left() {
         }
         assert!(kills >= least, "{file}: {kills} kills");
     }
+}
+
+/// Of two users with one name kubectl takes the first. So each kubeconfig's users have names of their own, unless they run
+/// the same.
+#[test]
+fn contexts_of_two_kubeconfigs_sign_in_as_was_written_for_them() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let test_env = TestEnv::new();
+    let name = test_env.simulator.fleet().clusters[0].name.clone();
+    let exec = |files: &str, context: &str| {
+        let mut command = test_env.program(&kubectl);
+        command.env("KUBECONFIG", files);
+        command.args([
+            "config",
+            "view",
+            "--raw",
+            "--minify",
+            "-o",
+            "json",
+            "--context",
+            context,
+        ]);
+        let ran = run(&mut command);
+        let view: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        view["users"][0]["user"]["exec"].clone()
+    };
+    let sync = |file: &str, args: &[&str], dir: &str| {
+        let mut command = test_env.sync(&["-q", "--no-warm", "--kubeconfig", file]);
+        let ran = run(command.args(args).env("AZURE_CONFIG_DIR", dir));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    };
+    let check = |why: &str| {
+        let theirs = test_env.read("b").replace(&name, "theirs");
+        test_env.write("b", &theirs);
+        let (a, b) = (exec("a", &name), exec("b", "theirs"));
+        assert_ne!(a, b, "{why}");
+        for files in ["a:b", "b:a"] {
+            assert_eq!(exec(files, &name), a, "{why}, {files}");
+            assert_eq!(exec(files, "theirs"), b, "{why}, {files}");
+        }
+        fs::remove_file(test_env.path("a")).expect("there");
+        fs::remove_file(test_env.path("b")).expect("there");
+    };
+    let app = "11111111-1111-1111-1111-111111111111";
+    let other = "22222222-2222-2222-2222-222222222222";
+    let device = [
+        "-l",
+        "devicecode",
+        "--arm-login",
+        "azurecli",
+        "--login-hint",
+    ];
+    let spn = ["-l", "spn", "--arm-login", "azurecli", "--client-id"];
+    for (args, one, two) in [
+        (device, "ada@x.example", "grace@x.example"),
+        (spn, app, other),
+    ] {
+        sync("a", &[&args[..], &[one]].concat(), "");
+        sync("b", &[&args[..], &[two]].concat(), "");
+        check(two);
+    }
+    sync("a", &[], "");
+    sync("b", &[], &test_env.path(".azure").display().to_string());
+    check("AZURE_CONFIG_DIR");
+    sync("a", &[], "");
+    sync("b", &[], "");
+    let ran = test_env.convert(&[
+        "--kubeconfig",
+        "b",
+        "-l",
+        "spn",
+        "--client-id",
+        other,
+        "--environment",
+        "AzurePublicCloud",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    check("converted");
 }

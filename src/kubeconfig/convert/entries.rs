@@ -78,6 +78,8 @@ pub(crate) struct Conversion {
     pub users: Vec<Vec<(usize, Map<String, Value>)>>,
     /// For each file the users that contexts in it get for themselves.
     pub own: Vec<Vec<OwnUser>>,
+    /// The old and the new names of users that are called after their sign-in.
+    pub renamed: HashMap<String, String>,
     pub outcomes: Vec<UserOutcome>,
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn convert_all(
     let mut splits = Splits::new(documents);
     let mut outcomes = Vec::new();
     let mut seen = HashSet::new();
+    let mut renamed = HashMap::new();
     for (file, document) in documents.iter().enumerate() {
         for (i, entry) in document.entries(Section::Users).iter().enumerate() {
             let Some(name) = entry_name(entry) else {
@@ -116,7 +119,15 @@ pub(crate) fn convert_all(
                 continue;
             }
             let around = Around::of(view.items_of(name, user));
-            let (outcome, new) = one(name, file, user, &around, request);
+            let (mut outcome, new) = one(name, file, user, &around, request);
+            if let Some(new) = &new
+                && let Some(to) = splits.new_name(name, user, new)
+            {
+                outcome
+                    .notes
+                    .push(format!("it is called `{to}` now, after its sign-in"));
+                renamed.insert(name.to_owned(), to);
+            }
             outcomes.push(outcome);
             if let Some(new) = new {
                 users[file].push((i, new));
@@ -126,6 +137,7 @@ pub(crate) fn convert_all(
     Ok(Conversion {
         users,
         own: splits.own,
+        renamed,
         outcomes,
     })
 }

@@ -13,7 +13,7 @@ use crate::{
     kubeconfig::{
         Document, Section,
         document::{OwnUser, entry_name},
-        owner,
+        owner, sign_in_name,
     },
 };
 
@@ -56,6 +56,8 @@ pub(super) struct Splits {
     places: HashMap<String, (usize, usize)>,
     /// The names of all users.
     names: HashSet<String>,
+    /// Those that several users have. kubectl sees the first.
+    repeated: HashSet<String>,
     /// For each file.
     pub(super) own: Vec<Vec<OwnUser>>,
 }
@@ -64,19 +66,51 @@ impl Splits {
     pub(super) fn new(documents: &[Document<'_>]) -> Self {
         let mut places = HashMap::new();
         let mut names = HashSet::new();
+        let mut repeated = HashSet::new();
         for (file, document) in documents.iter().enumerate() {
             for (place, entry) in document.entries(Section::Contexts).iter().enumerate() {
                 if let Some(name) = entry_name(entry) {
                     places.entry(name.to_owned()).or_insert((file, place));
                 }
             }
-            names.extend(document.names(Section::Users).map(str::to_owned));
+            for name in document.names(Section::Users) {
+                if !names.insert(name.to_owned()) {
+                    repeated.insert(name.to_owned());
+                }
+            }
         }
         Self {
             places,
             names,
+            repeated,
             own: documents.iter().map(|_| Vec::new()).collect(),
         }
+    }
+
+    /// The new name of a shared user, if the old one says how it signed in before: in another kubeconfig a user of that
+    /// name still does, and of the two kubectl would take the first.
+    pub(super) fn new_name(
+        &mut self,
+        name: &str,
+        old: &Value,
+        new: &Map<String, Value>,
+    ) -> Option<String> {
+        if !owner::is_shared(old) || self.repeated.contains(name) {
+            return None;
+        }
+        let before = sign_in_name(old.as_object()?, None)?;
+        let id = sign_in_name(new, None)?;
+        let domain = name
+            .split(':')
+            .nth(2)
+            .filter(|_| before.tenant == id.tenant);
+        let now = sign_in_name(new, domain)?;
+        if now.may_be(name) {
+            return None;
+        }
+        let to = now.choose(|name| !self.names.contains(name));
+        self.names.insert(to.clone());
+        Some(to)
     }
 
     /// Converts a copy of a shared user for each of `contexts`. What is not converted is told once, as of the user.

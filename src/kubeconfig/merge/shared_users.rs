@@ -1,6 +1,7 @@
 //! Finds or adds the users that all clusters with the same sign-in share.
 //!
-//! They are found by what they say, whatever their name.
+//! They are found by what they say. A name that says another sign-in is left to it: in another kubeconfig of a `KUBECONFIG` a
+//! user of that name may run just that.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,10 +16,7 @@ use super::{
     overlay::overlay_user,
     sign_ins::{Needed, Uses, set_user, signs_in_as},
 };
-use crate::{
-    fleet::SignInName,
-    login::{Param, Settings},
-};
+use crate::login::{Param, Settings};
 
 /// Finds, changes or adds a user for each needed sign-in. Returns their names.
 ///
@@ -57,7 +55,7 @@ pub(super) fn find_or_add(
             let moves = |context: &str| by_context.get(context) == Some(&one.user);
             !taken.contains_key(*user)
                 && draft.may_change(Section::Users, user)
-                && name_fits(draft, user, one)
+                && one.name.may_be(user)
                 && uses.follow(before, user, moves)
         };
         let changed = sources.iter().find(is_changed);
@@ -96,14 +94,6 @@ const DISTINCT: [Param; 4] = [
     Param::ClientId,
 ];
 
-/// What a shared user's name may say of who signs in, and for which server.
-const ACCOUNTS: [Param; 4] = [
-    Param::LoginHint,
-    Param::ClientId,
-    Param::IdentityResourceId,
-    Param::ServerId,
-];
-
 impl<'a> Index<'a> {
     fn of(before: &Before<'a>) -> Self {
         let mut users: HashMap<_, Vec<_>> = HashMap::new();
@@ -124,7 +114,8 @@ impl<'a> Index<'a> {
         let alike = self.users.get(&distinct(needed.user))?;
         let here = alike
             .iter()
-            .filter(|(_, item)| item.place.file == needed.file);
+            .filter(|(_, item)| item.place.file == needed.file)
+            .filter(|(name, _)| needed.name.may_be(name));
         let is_exact = |(_, item): &&(&str, Item<'_>)| {
             let item = item.value.as_object();
             item.is_some_and(|item| is_same(&sign_in(item), needed.user))
@@ -167,26 +158,6 @@ fn sources(draft: &Draft<'_>, needed: &Needed<'_>) -> Vec<String> {
     users.into_iter().map(|(user, _)| user.to_owned()).collect()
 }
 
-/// Whether a user's name still describes its sign-in once it is changed to what is needed.
-fn name_fits(draft: &Draft<'_>, user: &str, needed: &Needed<'_>) -> bool {
-    let item = draft.item(Section::Users, user).and_then(Value::as_object);
-    let (old, new) = (
-        item.and_then(sign_in_settings),
-        sign_in_settings(needed.user),
-    );
-    let same = |param| text(old.as_ref(), param) == text(new.as_ref(), param);
-    let is_named = |param| {
-        let value = text(old.as_ref(), param);
-        value.is_some_and(|value| SignInName::is_said_by(user, &value))
-    };
-    let is_alike = old.is_some()
-        && [Param::Login, Param::TenantId].into_iter().all(same)
-        && ACCOUNTS
-            .into_iter()
-            .all(|param| same(param) || !is_named(param));
-    is_alike || needed.name.forms().iter().any(|form| form == user)
-}
-
 /// The name of a new user: the one that its contexts still name, else the first that is free. A context that does not move
 /// must not name it: it would sign in as this user, too.
 fn name_for(
@@ -205,7 +176,7 @@ fn name_for(
         let mut contexts = needed.contexts.iter();
         contexts.any(|(_, context)| names(context, form))
     };
-    let forms = needed.name.forms().into_iter();
+    let forms = needed.name.names().into_iter();
     let named = forms.filter(is_named_by).find(|form| is_free(form));
     named.unwrap_or_else(|| needed.name.choose(is_free))
 }

@@ -104,7 +104,8 @@ pub(super) fn set_users(
                 file,
                 contexts: Vec::new(),
             });
-            one.name = one.name.min(name);
+            // The tenant's domain may be known for some clusters only.
+            one.name = one.name.max(name);
             one.contexts.push((place, context));
         }
     }
@@ -187,16 +188,19 @@ fn set_own_users(
         if user.as_ref().is_some_and(|user| own.contains(user)) {
             continue;
         }
-        if entries.sign_in.is_none() {
+        let Some(name) = &entries.sign_in else {
             let own =
                 of_own.get_or_insert_with(|| add_own_user(draft, uses, import, &context, names));
             lead(draft, before, import, &context, &own.clone(), left);
             continue;
-        }
+        };
+        let is_called_rightly = user.as_ref().is_some_and(|user| name.may_be(user));
         match (item, &of_own) {
             (None, Some(own)) => lead(draft, before, import, &context, &own.clone(), left),
             (Some(Value::Object(user)), _)
-                if item.is_some_and(owner::is_shared) && signs_in_as(user, &entries.user) => {}
+                if is_called_rightly
+                    && item.is_some_and(owner::is_shared)
+                    && signs_in_as(user, &entries.user) => {}
             _ => needed.push(context),
         }
     }

@@ -724,7 +724,10 @@ fn a_user_that_names_its_application_is_not_changed_to_another() {
     let text = run(&text, &[import_as(&two, "app-c")]).0;
     assert_eq!(of_two(&text), ("aad:spn:app-c".into(), "app-c".into()));
     assert!(!text.contains("app-b"), "{text}");
-    assert_eq!(signs_in(&text, "one"), ("aad:spn".into(), "app-a".into()));
+    assert_eq!(
+        signs_in(&text, "one"),
+        ("aad:spn:app-a".into(), "app-a".into())
+    );
 }
 
 #[test]
@@ -738,7 +741,7 @@ fn a_removed_user_does_not_come_back_as_another_for_clusters_that_are_not_synced
         signs_in(&synced, "two"),
         ("aad:spn:app-b".into(), "app-b".into())
     );
-    assert!(!synced.contains("name: aad:spn\n"), "{synced}");
+    assert!(!synced.contains("name: aad:spn:app-a\n"), "{synced}");
     // Nor as one cluster's administrator.
     let mut local = import(&two);
     let entries = entries(&mut local);
@@ -749,10 +752,13 @@ fn a_removed_user_does_not_come_back_as_another_for_clusters_that_are_not_synced
     entries.sign_in = None;
     let synced = run(kept, &[local]).0;
     assert_eq!(signs_in(&synced, "two").0, "two");
-    assert!(!synced.contains("name: aad:spn\n"), "{synced}");
+    assert!(!synced.contains("name: aad:spn:app-a\n"), "{synced}");
     // All that named it get it back.
     let synced = run(kept, &both).0;
-    assert_eq!(signs_in(&synced, "one"), ("aad:spn".into(), "app-a".into()));
+    assert_eq!(
+        signs_in(&synced, "one"),
+        ("aad:spn:app-a".into(), "app-a".into())
+    );
 }
 
 #[test]
@@ -764,7 +770,7 @@ fn a_context_whose_user_is_in_a_file_that_is_not_read_stays_as_it_is() {
     let (synced, outcomes) = run(&text, &[import_as(&cluster, "app")]);
     assert!(synced.contains("{cluster: one, user: alice}"), "{synced}");
     assert_eq!(outcomes, [("one".to_owned(), Action::Updated)]);
-    assert_eq!(signs_in(&synced, "one").0, "aad:spn");
+    assert_eq!(signs_in(&synced, "one").0, "aad:spn:app");
 }
 
 #[test]

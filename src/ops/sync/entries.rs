@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{Cluster, Entries, SignInName, Skip, State},
-    kubeconfig::{UserCredential, UserKubeconfig, convert::EXEC_COMMAND, parse_user_kubeconfig},
-    login::{AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
+    fleet::{Cluster, Entries, Skip, State},
+    kubeconfig::{
+        UserCredential, UserKubeconfig, convert::EXEC_COMMAND, parse_user_kubeconfig, sign_in_name,
+    },
+    login::{AKS_SERVER_ID, Param},
     secret::Secret,
 };
 
@@ -87,30 +89,10 @@ fn entries(
     let user = user_value(&theirs, cluster, request)?;
     Ok(user.map(|(user, token_args)| Entries {
         cluster: theirs.cluster,
+        sign_in: sign_in_name(&user, cluster.tenant_domain.as_deref()),
         user,
-        sign_in: token_args
-            .as_deref()
-            .map(|args| sign_in_name(args, cluster, request.fleet.mode)),
         token_args,
     }))
-}
-
-/// What the name of a user with these arguments says.
-fn sign_in_name(args: &[String], cluster: &Cluster, mode: LoginMode) -> SignInName {
-    let args = ExecArgs::parse(args).expect("written by `exec_args`");
-    let text = |param| args.settings().text(param).map(str::to_owned);
-    // A person's client application is no account.
-    let application = match mode.row().principal {
-        Principal::Person => None,
-        _ => text(Param::ClientId),
-    };
-    let account = text(Param::LoginHint).or(application);
-    SignInName {
-        mode: mode.name().to_owned(),
-        tenant: text(Param::TenantId).map(|id| cluster.tenant_domain.clone().unwrap_or(id)),
-        account: account.or_else(|| text(Param::IdentityResourceId)),
-        server: text(Param::ServerId).filter(|id| id != AKS_SERVER_ID),
-    }
 }
 
 type User = (Map<String, Value>, Option<Vec<String>>);

@@ -270,7 +270,7 @@ fn a_persons_context_for_a_user_of_ours_keeps_working() {
 
     let user = "aad:azurecli:one.example";
     let text = with(&settled("", &runs).0, user);
-    // The same mode and tenant: the user is changed, and the person's context follows.
+    // Its name stays right: the user is changed, and the person's context follows.
     let mut other = runs.clone();
     let args = json!([
         "get-token",
@@ -289,7 +289,17 @@ fn a_persons_context_for_a_user_of_ours_keeps_working() {
         reach(&new, "mine").map(|r| r["user"].clone()),
         reach(&new, "a").map(|r| r["user"].clone())
     );
-    // Another mode: it keeps its user.
+    // Another name: it keeps its user.
+    entries(&mut other[0])
+        .sign_in
+        .as_mut()
+        .expect("shared")
+        .server = Some("s".to_owned());
+    let (new, _, _) = settled(&text, &other);
+    assert_eq!(users(&new).len(), 3);
+    assert!(users(&new).contains(&format!("{user}:s")), "{new}");
+    assert_eq!(reach(&new, "mine"), reach(&text, "mine"));
+    // Another mode.
     sign_in_to(&mut other[0], "devicecode", "one");
     let (new, _, _) = settled(&text, &other);
     assert_eq!(users(&new).len(), 3);
@@ -409,4 +419,30 @@ proptest! {
             }
         }
     }
+}
+
+/// In another kubeconfig a user of that name may run what it says.
+#[test]
+fn a_user_that_is_called_after_another_sign_in_is_left() {
+    let runs = two_tenants(&["a", "b"]);
+    let (text, _, _) = settled("", &runs);
+    let lie = "aad:spn:one.example";
+    let lying = text.replace("aad:azurecli:one.example", lie);
+    let (new, outcomes, migrated) = settled(&lying, &runs);
+    assert_eq!(sorted_users(&new), sorted_users(&text));
+    assert_eq!(reach(&new, "a"), reach(&text, "a"));
+    assert_eq!((outcomes[0].1, migrated), (Action::Unchanged, 1));
+    // What a person uses stays.
+    let theirs = format!("contexts:\n- name: mine\n  context: {{cluster: x, user: '{lie}'}}\n");
+    let (new, _, _) = settled(&edited(&lying, "contexts:\n", &theirs), &runs);
+    assert_eq!(users(&new).len(), 3, "{new}");
+    // A name that says nothing of a sign-in may stay.
+    let (named, _, _) = settled(&text.replace("aad:azurecli:one.example", "work"), &runs);
+    assert!(users(&named).contains(&"work".to_owned()), "{named}");
+}
+
+fn sorted_users(text: &str) -> Vec<String> {
+    let mut users = users(text);
+    users.sort();
+    users
 }
