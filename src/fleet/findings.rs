@@ -15,6 +15,9 @@ pub struct Coverage {
     /// Whether entries that an earlier version wrote may get this version's form: not if the kubeconfig's layout does
     /// not allow it.
     pub may_migrate: bool,
+    /// Whether the clusters are all that the sign-in sees: not if flags or an interrupt narrowed the search. A cluster that
+    /// was not searched could have the same name.
+    pub is_whole_fleet: bool,
 }
 
 impl Coverage {

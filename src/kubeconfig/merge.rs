@@ -93,7 +93,9 @@ pub(crate) fn merge_named(
     let mut clusters = clusters.to_vec();
     let merged = Merged::of(files);
     ClusterContexts::of(&merged, |_| true).tell(&mut clusters);
-    let before = Before::new(&merged, |item| targets.may_change(item.file));
+    let before = Before::new(&merged, coverage.is_whole_fleet, |item| {
+        targets.may_change(item.file)
+    });
     let mut draft = Draft::new(files, &merged, targets, coverage.may_migrate);
     let migrated = import(&mut draft, &before, &mut clusters, names);
     let mut new = draft.finish();

@@ -206,6 +206,14 @@ impl FleetRequest {
         self.arm_login.flag(Param::ClientId) == self.login.flag(Param::ClientId)
     }
 
+    /// Whether flags leave out a part of what the sign-in sees. An application has to name its only tenant.
+    pub(crate) fn narrows_search(&self) -> bool {
+        let scope = &self.scope;
+        let names_tenants =
+            scope.names_tenants() && self.arm_mode.row().principal != Principal::Application;
+        names_tenants || !scope.subscriptions.is_empty() || !scope.excluded.is_empty()
+    }
+
     /// The source of ARM's tokens.
     ///
     /// # Errors

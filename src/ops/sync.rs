@@ -133,7 +133,7 @@ pub(crate) async fn sync(
     }
     observer.on(Event::Writing);
     let coverage = match all_found {
-        true => coverage(&discovery, &clusters),
+        true => coverage(request, &discovery, &clusters),
         false => Coverage::default(),
     };
     let written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
@@ -162,7 +162,7 @@ pub(crate) async fn sync(
 
 /// What a run knows that was not interrupted. A listing with an item that names no cluster of its subscription is not
 /// whole.
-fn coverage(discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
+fn coverage(request: &SyncRequest, discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
     let mut subscriptions = discovery.listed_whole();
     for Cluster {
         id,
@@ -179,6 +179,7 @@ fn coverage(discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
         subscriptions,
         may_set_current_context: true,
         may_migrate: true,
+        is_whole_fleet: !request.fleet.narrows_search(),
     }
 }
 

@@ -60,11 +60,18 @@ pub(super) struct Before<'a> {
     pub(super) known: ClusterContexts<'a>,
     /// The contexts that lead to no cluster.
     dangling: Dangling<'a>,
+    /// As in [`crate::fleet::Coverage`].
+    is_whole_fleet: bool,
 }
 
 impl<'a> Before<'a> {
-    pub(super) fn new(merged: &'a Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> Self {
+    pub(super) fn new(
+        merged: &'a Merged<'a>,
+        is_whole_fleet: bool,
+        counts: impl Fn(Item<'a>) -> bool,
+    ) -> Self {
         Self {
+            is_whole_fleet,
             known: ClusterContexts::of(merged, &counts),
             dangling: Dangling::of(merged, &counts),
             merged,
@@ -131,7 +138,9 @@ fn add_entry(
 ) -> String {
     let has_own_user = import.entries.sign_in.is_none();
     let waiting = |name: &str| before.dangling.on(name, has_own_user);
-    let is_free = |name: &str| draft.is_free(Section::Clusters, name);
+    // A name alone proves nothing if another cluster of that name could be outside of the search.
+    let may_take = |name: &str| before.is_whole_fleet || waiting(name).is_empty();
+    let is_free = |name: &str| draft.is_free(Section::Clusters, name) && may_take(name);
     let of_detached = known.detached.iter();
     let of_detached = of_detached.filter_map(|context| draft.link(context, Section::Clusters));
     let named = of_detached

@@ -44,6 +44,7 @@ fn sign_in(mode: &str) -> SignInName {
 fn coverage() -> Coverage {
     Coverage {
         may_migrate: true,
+        is_whole_fleet: true,
         ..Coverage::default()
     }
 }

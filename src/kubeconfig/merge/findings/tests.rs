@@ -42,6 +42,7 @@ fn whole() -> Coverage {
         subscriptions: [SUBSCRIPTION.to_owned()].into(),
         may_set_current_context: true,
         may_migrate: true,
+        is_whole_fleet: true,
     }
 }
 

@@ -446,3 +446,27 @@ fn sorted_users(text: &str) -> Vec<String> {
     users.sort();
     users
 }
+
+#[test]
+fn a_context_without_its_cluster_leads_to_no_other_of_that_name_after_a_narrowed_search() {
+    let (synced, _, _) = settled("", &two_tenants(&["a"]));
+    let mut root = document(&synced).root().clone();
+    root.remove("clusters");
+    let deleted = rendered(&root);
+    let mut other = imports(&[name("a", "other", "t")]);
+    sign_in_to(&mut other[0], "azurecli", "one");
+    let narrowed = Coverage {
+        is_whole_fleet: false,
+        ..coverage()
+    };
+    for (coverage, leads, new_context) in [(narrowed, false, "a-other"), (coverage(), true, "a")] {
+        let documents = files(&[&deleted]);
+        let targets = TargetFiles::find(&documents, "0".into(), |_| true);
+        let plan = merge(&documents, &targets, &other, &coverage);
+        let new = document(&deleted)
+            .render(&plan.files[Path::new("0")])
+            .expect("written");
+        assert_eq!(reach(&new, "a").is_some(), leads, "{new}");
+        assert_eq!(leading_to(&new, &other[0]), [new_context], "{new}");
+    }
+}
