@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::convert;
 use crate::{
     fleet::SignInName,
-    login::{AKS_CLIENT_ID, AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
+    login::{ACCOUNT_PARAMS, AKS_CLIENT_ID, AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
 };
 
@@ -45,8 +45,7 @@ pub(crate) fn sign_in_name(user: &Map<String, Value>, domain: Option<&str>) -> O
 /// The parameter that says who signs in. A person's client application is no account.
 fn account(args: &ExecArgs, mode: LoginMode) -> Option<Param> {
     let is_person = mode.row().principal == Principal::Person;
-    let params = [Param::LoginHint, Param::Username, Param::ClientId];
-    let mut params = params
+    let mut params = ACCOUNT_PARAMS
         .into_iter()
         .filter(|&param| !(is_person && param == Param::ClientId));
     params.find(|&param| args.settings().text(param).is_some())

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{ca_files, convert::EXEC_COMMAND};
 use crate::{
-    login::{ExecArgs, Origin, PARAMS, Param},
+    login::{ACCOUNT_PARAMS, ExecArgs, Origin, PARAMS, Param},
     tool_config::ACCOUNT_VARIABLES,
 };
 
@@ -114,8 +114,7 @@ fn overlay_args(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
     let (old, new) = (read(old)?, read(new)?);
     let (before, mut now) = (old.settings(), new.settings().clone());
     let same = |param| before.get(param) == now.get(param);
-    let account = [Param::Login, Param::ClientId, Param::Username];
-    let is_same_account = account.into_iter().all(same);
+    let is_same_account = same(Param::Login) && ACCOUNT_PARAMS.into_iter().all(same);
     let kept = PARAMS.iter().filter(|row| row.kept_by_sync);
     let added: Vec<Param> = kept
         .map(|row| row.param)

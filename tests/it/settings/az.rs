@@ -148,7 +148,23 @@ fn a_context_of_az_is_converted_for_its_own_cloud_or_not_at_all() {
     let used = use_entry(&test_env, &[]);
     assert_eq!(test_env.claims(&used)["oid"], test_env.user.oid);
     assert_eq!(test_env.convert(&["-l", "azurecli"]).code, 0);
-    assert_eq!(test_env.kubeconfig_text(), synced);
+    // A conversion also writes the hint that kubelogin does.
+    let back: Vec<_> = test_env
+        .kubeconfig_text()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let is_hint = |line: &&String| {
+        let hint = [
+            "installHint: |",
+            "kubectl-aad is needed",
+            "kubectl krew install",
+        ];
+        hint.iter().any(|part| line.contains(part))
+    };
+    let (hint, rest): (Vec<&String>, _) = back.iter().partition(is_hint);
+    assert_eq!(hint.len(), 3, "{back:?}");
+    assert_eq!(rest, synced.lines().collect::<Vec<_>>());
     for command in ["kubectl-aad", "kubelogin"] {
         for (az, ours) in [
             ("AzureUSGovernment", Some("AzureUSGovernmentCloud")),
