@@ -15,6 +15,7 @@ use crate::error::{Failure, Result};
 
 mod browser;
 pub(crate) mod file;
+mod hexadecimal;
 pub(crate) mod http;
 pub(crate) mod parallel;
 pub(crate) mod private_directory;
@@ -26,6 +27,7 @@ pub(crate) mod timestamp;
 pub(crate) mod uptime;
 pub(crate) mod waiting;
 
+pub(crate) use hexadecimal::hexadecimal;
 pub(crate) use http::Http;
 pub(crate) use running::ProcessId;
 pub(crate) use uptime::Uptime;

@@ -13,11 +13,12 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{fingerprint::hexadecimal, flows::msi};
+use super::flows::msi;
 use crate::{
     host::{
         Host,
         file::{self, Unreadable},
+        hexadecimal,
     },
     login::IdentityChoice,
     tool_config::{self, AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR, ConfigDir},

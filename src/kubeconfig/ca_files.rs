@@ -8,7 +8,6 @@ mod directory;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +19,7 @@ use super::{
     document::{Section, entries},
     file::follow_links,
 };
+use crate::host::hexadecimal;
 
 /// The fields of a cluster with the certificate authority itself, and with the path of a file that holds it.
 pub(super) const DATA: &str = "certificate-authority-data";
@@ -128,11 +128,7 @@ pub(crate) struct CaFiles {
 
 /// The name of the file that holds `content`.
 fn file_name(content: &[u8]) -> String {
-    let mut name = String::with_capacity(DIGITS + SUFFIX.len());
-    for byte in &digest(&SHA256, content).as_ref()[..DIGITS / 2] {
-        write!(name, "{byte:02x}").expect("a string can be written to");
-    }
-    name + SUFFIX
+    hexadecimal(&digest(&SHA256, content).as_ref()[..DIGITS / 2]) + SUFFIX
 }
 
 /// Whether a file has a name of the form that [`file_name`] makes.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::convert;
 use crate::{
     fleet::SignInName,
+    host::hexadecimal,
     login::{ACCOUNT_PARAMS, AKS_CLIENT_ID, AKS_SERVER_ID, ExecArgs, LoginMode, Param, Principal},
     tool_config::{AZ_CLOUD_VARIABLE, AZ_CONFIG_DIR, AZD_CONFIG_DIR},
 };
@@ -132,9 +133,7 @@ fn hash(facts: &BTreeSet<(String, String)>) -> String {
         write!(text, "{}:{key}{}:{value}", key.len(), value.len())
             .expect("a string can be written to");
     }
-    let digest = digest(&SHA256, text.as_bytes());
-    let bytes = &digest.as_ref()[..DIGITS / 2];
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&digest(&SHA256, text.as_bytes()).as_ref()[..DIGITS / 2])
 }
 
 /// A default domain that can be taken for nothing else in a name. ARM tells it.

@@ -101,6 +101,16 @@ fn sync_at(test_env: &TestEnv, args: &[&str], size: Size) -> AtATerminal {
     AtATerminal::start(test_env.typed(&sync), size)
 }
 
+/// Checks that one line is left, which says that nothing was written.
+fn assert_nothing_was_written(seen: &Seen) {
+    assert_eq!(
+        seen.screen.lines,
+        ["interrupted: nothing was written"],
+        "{:?}",
+        seen.raw
+    );
+}
+
 /// Checks that nothing of the line with the progress is left.
 fn assert_no_trash(seen: &Seen) {
     let text = seen.screen.text();
@@ -186,12 +196,7 @@ fn before_a_cluster_is_found_an_interrupt_says_one_line() {
     running.interrupt();
     let seen = running.finish();
     assert_eq!(seen.code, 130);
-    assert_eq!(
-        seen.screen.lines,
-        ["interrupted: nothing was written"],
-        "{:?}",
-        seen.raw
-    );
+    assert_nothing_was_written(&seen);
 }
 
 #[test]
@@ -352,12 +357,7 @@ fn an_az_that_hangs_is_named() {
     running.wait_for("signing in to Azure · waiting for az");
     running.interrupt();
     let seen = running.finish();
-    assert_eq!(
-        seen.screen.lines,
-        ["interrupted: nothing was written"],
-        "{:?}",
-        seen.raw
-    );
+    assert_nothing_was_written(&seen);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use aws_lc_rs::{
 use zeroize::Zeroizing;
 
 use crate::{
-    auth::fingerprint::hexadecimal,
     error::{Failure, Result},
+    host::hexadecimal,
 };
 
 /// The length of a key in bytes.

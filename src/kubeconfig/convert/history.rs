@@ -8,6 +8,7 @@
 
 use super::source::{self, Source};
 use crate::{
+    host::hexadecimal,
     kubeconfig::owner::EXTENSION,
     login::{
         ExecArgs,
@@ -136,9 +137,7 @@ fn fingerprint(user: &Map<String, Value>) -> String {
         mode => mode,
     };
     let said = json!([args, env, interactive]).to_string();
-    let bytes = digest(&SHA256, said.as_bytes());
-    let digits = bytes.as_ref()[..8].iter().map(|byte| format!("{byte:02x}"));
-    digits.collect()
+    hexadecimal(&digest(&SHA256, said.as_bytes()).as_ref()[..8])
 }
 
 fn to_value(before: &Before) -> Value {

@@ -194,11 +194,11 @@ fn set_own_users(
             lead(draft, before, import, &context, &own.clone(), left);
             continue;
         };
-        let is_called_rightly = user.as_ref().is_some_and(|user| name.may_be(user));
+        let name_fits = user.as_ref().is_some_and(|user| name.may_be(user));
         match (item, &of_own) {
             (None, Some(own)) => lead(draft, before, import, &context, &own.clone(), left),
             (Some(Value::Object(user)), _)
-                if is_called_rightly
+                if name_fits
                     && item.is_some_and(owner::is_shared)
                     && signs_in_as(user, &entries.user) => {}
             _ => needed.push(context),

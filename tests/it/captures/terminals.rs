@@ -1,7 +1,7 @@
 //! Terminals and pipes that can do less, or that are asked for more.
 
 use super::{AtATerminal, CLOUD, Capture, SIZES, Size, credential, forget, test_env};
-use crate::env::run;
+use crate::env::{TestEnv, run};
 
 #[test]
 fn verbose() {
@@ -12,15 +12,18 @@ fn verbose() {
     capture.assert("verbose");
 }
 
+/// Makes the credential of one cluster be refused.
+fn refuse_one(test_env: &TestEnv) {
+    let failing = test_env.simulator.fleet().clusters[1].id.clone();
+    let refusal = credential().cluster(failing).status(403);
+    test_env.simulator.faults().add(refusal);
+}
+
 /// A sync of three clusters, one of which fails, where a variable says what the terminal can do.
 fn with_variable(name: &str, variable: (&str, &str)) {
     let test_env = test_env(3);
     let mut capture = Capture::new(&test_env);
-    let failing = test_env.simulator.fleet().clusters[1].id.clone();
-    test_env
-        .simulator
-        .faults()
-        .add(credential().cluster(failing).status(403));
+    refuse_one(&test_env);
     let line = format!("sync -e {CLOUD}");
     for size in SIZES {
         forget(&test_env);
@@ -48,11 +51,7 @@ fn a_terminal_of_ascii() {
 fn colors() {
     let test_env = test_env(3);
     let mut capture = Capture::new(&test_env);
-    let failing = test_env.simulator.fleet().clusters[1].id.clone();
-    test_env
-        .simulator
-        .faults()
-        .add(credential().cluster(failing).status(403));
+    refuse_one(&test_env);
     // Nothing is drawn that depends on how fast it is.
     let line = format!("sync -e {CLOUD} --concurrency 1");
     let visible =

@@ -88,6 +88,13 @@ fn sign_in_to(run: &mut ClusterRun, mode: &str, tenant: &str) {
     });
 }
 
+/// Makes a cluster of the first tenant ask for tokens of another server application, under the name it had.
+fn ask_for_a_server(run: &mut ClusterRun) {
+    let args = ["get-token", "--login", "azurecli", "--tenant-id", "one"];
+    let server = ["--server-id", "s"];
+    entries(run).user["exec"]["args"] = json!([&args[..], &server].concat());
+}
+
 /// Merges, checks that a second merge changes nothing, and returns the text, the actions and how many were migrated.
 fn settled(text: &str, runs: &[ClusterRun]) -> (String, Vec<(String, Action)>, usize) {
     let documents = files(&[text]);
@@ -272,16 +279,7 @@ fn a_persons_context_for_a_user_of_ours_keeps_working() {
     let text = with(&settled("", &runs).0, user);
     // Its name stays right: the user is changed, and the person's context follows.
     let mut other = runs.clone();
-    let args = json!([
-        "get-token",
-        "--login",
-        "azurecli",
-        "--tenant-id",
-        "one",
-        "--server-id",
-        "s"
-    ]);
-    entries(&mut other[0]).user["exec"]["args"] = args;
+    ask_for_a_server(&mut other[0]);
     let (new, outcomes, _) = settled(&text, &other);
     assert_eq!(outcomes[0].1, Action::Updated);
     assert_eq!(users(&new).len(), 2);
@@ -310,16 +308,7 @@ fn a_persons_context_for_a_user_of_ours_keeps_working() {
 fn a_cluster_that_was_not_read_keeps_its_user() {
     let mut runs = two_tenants(&["a", "b", "c"]);
     let (text, _, _) = settled("", &runs);
-    let args = json!([
-        "get-token",
-        "--login",
-        "azurecli",
-        "--tenant-id",
-        "one",
-        "--server-id",
-        "s"
-    ]);
-    entries(&mut runs[0]).user["exec"]["args"] = args;
+    ask_for_a_server(&mut runs[0]);
     runs[2].state = State::Failed(crate::error::Failure::new("no"));
     let documents = files(&[&text]);
     let targets = TargetFiles::find(&documents, "0".into(), |_| true);

@@ -2,7 +2,7 @@
 
 use super::{Home, peer};
 use crate::client::start;
-use azure_sim::{AKS_SERVER_APP, Endpoint, FleetSpec, Simulator};
+use azure_sim::{AKS_SERVER_APP, Endpoint, FleetSpec, ServicePrincipal, Simulator};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,19 @@ fn json(home: &Home, az: &Path, args: &[&str]) -> Value {
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
 }
 
+/// The words that sign in as a service principal.
+fn sign_in<'a>(principal: &'a ServicePrincipal, secret: &'a str) -> [&'a str; 8] {
+    let ServicePrincipal {
+        client_id,
+        tenant_id,
+        ..
+    } = principal;
+    let mode = "--service-principal";
+    [
+        "login", mode, "-u", client_id, "-p", secret, "--tenant", tenant_id,
+    ]
+}
+
 fn length(value: &Value) -> usize {
     value.as_array().map_or(0, Vec::len)
 }
@@ -53,31 +66,10 @@ fn az_signs_in_as_a_service_principal_and_lists_clusters() {
     let home = registered(&simulator, &az);
     let principal = simulator.fleet().service_principals[0].clone();
     // First, because az uses the token of an earlier sign-in.
-    let wrong = home.run(
-        &az,
-        &[
-            "login",
-            "--service-principal",
-            "-u",
-            &principal.client_id,
-            "-p",
-            "wrong",
-            "--tenant",
-            &principal.tenant_id,
-        ],
-    );
+    let wrong = home.run(&az, &sign_in(&principal, "wrong"));
     assert!(!wrong.status.success());
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("AADSTS7000215"));
-    let login = [
-        "login",
-        "--service-principal",
-        "-u",
-        &principal.client_id,
-        "-p",
-        principal.secret(),
-        "--tenant",
-        &principal.tenant_id,
-    ];
+    let login = sign_in(&principal, principal.secret());
     assert_eq!(length(&json(&home, &az, &login)), 1);
     simulator.configure(|s| s.cluster_pages = vec![11, 0, 16]);
     let clusters = json(&home, &az, &["aks", "list"]);
@@ -116,19 +108,7 @@ fn az_asks_resource_graph_page_by_page() {
     });
     let home = registered(&simulator, &az);
     let principal = simulator.fleet().service_principals[0].clone();
-    home.succeeds(
-        &az,
-        &[
-            "login",
-            "--service-principal",
-            "-u",
-            &principal.client_id,
-            "-p",
-            principal.secret(),
-            "--tenant",
-            &principal.tenant_id,
-        ],
-    );
+    home.succeeds(&az, &sign_in(&principal, principal.secret()));
     // `az graph` is an extension, which is not part of az.
     let page = |skip_token: Option<&str>| {
         let body = serde_json::json!({
