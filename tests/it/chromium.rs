@@ -189,8 +189,11 @@ fn a_person_signs_in_with_a_real_browser() {
          name.value = {name}; document.getElementById('password').value = {password}; \
          document.getElementById('submit').click(); return true; }})()"
     ));
-    let page = browser
-        .when_loaded("document.title === 'You are signed in' ? document.body.innerText : null");
+    // The title is there before the text.
+    let page = browser.when_loaded(
+        "document.title === 'You are signed in' && document.readyState === 'complete' \
+         ? document.body.innerText : null",
+    );
     assert!(
         page.as_str().expect("text").contains("close this tab"),
         "{page}"
