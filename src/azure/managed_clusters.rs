@@ -1,6 +1,6 @@
 //! Lists managed clusters and fetches their user kubeconfigs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, stream};
@@ -126,6 +126,7 @@ pub(super) fn decode_cluster(item: &Value, subscription: &Subscription) -> Clust
         tenant_id: subscription.tenant_id.clone(),
         arm_tenant: subscription.arm_tenant.clone(),
         location: text(item, "location").unwrap_or_default(),
+        tags: tags(item),
         ..Cluster::default()
     };
     let state = match complete(&mut cluster, item) {
@@ -136,6 +137,21 @@ pub(super) fn decode_cluster(item: &Value, subscription: &Subscription) -> Clust
         ),
     };
     ClusterRun::new(cluster, state)
+}
+
+/// The tags of a resource. One without a value has an empty one.
+fn tags(item: &Value) -> BTreeMap<String, String> {
+    let Some(Value::Object(tags)) = item.get("tags") else {
+        return BTreeMap::new();
+    };
+    let value = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => Some(String::new()),
+        _ => None,
+    };
+    tags.iter()
+        .filter_map(|(name, tag)| Some((name.clone(), value(tag)?)))
+        .collect()
 }
 
 /// Decodes the rest. A field that only people read may be missing or of another type; one that decides how to sign in
@@ -308,6 +324,7 @@ mod tests {
         json!({
             "id": format!("/subscriptions/{}/resourcegroups/RG-a/providers/Microsoft.ContainerService/managedClusters/One", SUBSCRIPTION.to_uppercase()),
             "name": "One", "location": "westeurope", "eTag": "W/1",
+            "tags": {"Stage": "prod", "empty": null, "odd": 7},
             "properties": {
                 "resourceUID": "u1",
                 "provisioningState": "Succeeded", "powerState": {"code": "Stopped"},
@@ -344,6 +361,8 @@ mod tests {
         assert_eq!(read.arm_tenant.as_deref(), Some(TENANT));
         assert_eq!(read.kubernetes_version.as_deref(), Some("1.33.2"));
         assert!(read.is_stopped());
+        let tags: Vec<_> = read.tags.iter().map(|(n, v)| (&**n, &**v)).collect();
+        assert_eq!(tags, [("Stage", "prod"), ("empty", "")]);
         assert_eq!(read.etag.as_deref(), Some("W/1"));
         assert_eq!(read.resource_uid.as_deref(), Some("u1"));
         let hosts: Vec<_> = read.hosts().collect();
@@ -390,6 +409,7 @@ mod tests {
     fn only_fields_that_decide_nothing_may_be_malformed() {
         let mut item = described();
         item["location"] = json!(7);
+        item["tags"] = json!("team");
         item["properties"]["powerState"] = json!("Running");
         item["properties"]["currentKubernetesVersion"] = json!({});
         let read = decoded(&item);

@@ -48,7 +48,7 @@ resourcecontainers
 | project id, type, name, subscriptionId, tenantId, state = properties.state
 | union (resources
 | where type =~ 'microsoft.containerservice/managedclusters'
-| project id, type, name, subscriptionId, tenantId, location, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
+| project id, type, name, subscriptionId, tenantId, location, tags, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
 resourceUID = properties.resourceUID, aadProfile = properties.aadProfile, powerState = properties.powerState, \
 provisioningState = properties.provisioningState, kubernetesVersion = properties.kubernetesVersion, \
 currentKubernetesVersion = properties.currentKubernetesVersion)

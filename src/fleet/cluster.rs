@@ -1,6 +1,6 @@
 //! A cluster, and its state in a run: the one record that every step works on.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -27,6 +27,8 @@ pub struct Cluster {
     /// `tenant_id` if the subscription is delegated.
     pub arm_tenant: Option<String>,
     pub location: String,
+    /// Azure's tags by name, in ARM's spelling: names are case-insensitive, values are not.
+    pub tags: BTreeMap<String, String>,
     /// The version in use, such as `1.33.2`.
     pub kubernetes_version: Option<String>,
     /// `Running` or `Stopped`.

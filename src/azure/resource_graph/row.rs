@@ -54,7 +54,8 @@ pub(super) fn cluster_item(row: Value) -> Value {
         Some((parent, last)) if last.eq_ignore_ascii_case(&name) => format!("{parent}/{name}"),
         _ => id,
     };
-    let mut item = json!({"id": id, "name": name, "location": row.get("location")});
+    let mut item =
+        json!({"id": id, "name": name, "location": row.get("location"), "tags": row.get("tags")});
     // AKS sets it for each cluster. A missing Entra profile means something only where the properties are known.
     if text(&row, "provisioningState").is_some() {
         item["properties"] = row;

@@ -22,6 +22,7 @@ fn cluster_row(subscription: &str, name: &str) -> Value {
     json!({
         "id": id.to_lowercase(), "type": "microsoft.containerservice/managedclusters", "name": name,
         "subscriptionId": subscription, "tenantId": TENANT, "location": "westeurope", "state": null,
+        "tags": {"team": "search"},
         "fqdn": "one.hcp.example", "privateFQDN": null, "resourceUID": "u1", "aadProfile": {"managed": true},
         "powerState": {"code": "Stopped"}, "provisioningState": "Succeeded", "kubernetesVersion": "1.33",
         "currentKubernetesVersion": "1.33.2",
@@ -83,6 +84,7 @@ fn a_row_is_decoded_as_arms_description_of_a_cluster() {
         cluster.id
     );
     assert_eq!(cluster.subscription_name, "Production");
+    assert_eq!(cluster.tags["team"], "search");
     assert_eq!(cluster.fqdn.as_deref(), Some("one.hcp.example"));
     assert_eq!(cluster.private_fqdn, None);
     assert_eq!(cluster.resource_uid.as_deref(), Some("u1"));

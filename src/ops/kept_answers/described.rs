@@ -132,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_that_an_answer_cannot_depend_on_is_not_described() {
+        let tagged = Cluster {
+            tags: [("team".to_owned(), "search".to_owned())].into(),
+            ..cluster()
+        };
+        assert_eq!(Described::of(&tagged), Described::of(&cluster()));
+    }
+
+    #[test]
     fn a_listing_without_an_etag_is_compared_by_the_rest() {
         let graph = Described::of(&Cluster {
             etag: None,
