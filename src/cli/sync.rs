@@ -17,6 +17,7 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     fleet::Findings,
     host::{self, Host},
+    kubeconfig::merge::MergeOptions,
     login::{duration, no_effect},
     ops::{
         fleet_request::FleetRequest,
@@ -25,6 +26,7 @@ use crate::{
 };
 
 mod interrupted;
+mod naming_flags;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 
@@ -86,6 +88,7 @@ fn own_flags(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Kubeconfig to write instead of the one that kubectl would write"),
         )
+        .arg(naming_flags::namespace())
         .arg(switch(
             "local-accounts",
             "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
@@ -120,6 +123,7 @@ fn under_headings(command: Command) -> Command {
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
     let write = [
         "kubeconfig",
+        "namespace",
         "ca-files",
         "output-dir",
         "prune",
@@ -334,6 +338,9 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
         max_age: *matches.get_one("max-age").expect("it has a default"),
         refresh: matches.get_flag("refresh"),
         fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
+        merge: MergeOptions {
+            namespace: matches.get_one("namespace").cloned(),
+        },
         dry_run: matches.get_flag("dry-run"),
         wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),
         fleet,

@@ -245,6 +245,8 @@ pub enum Change {
     SignIn,
     /// The cluster or user that the context names.
     Context,
+    /// The context's namespace, which had none.
+    Namespace,
     /// An entry was missing and was added.
     Missing,
     /// Something that no program but this one looks at, or that none of the above names.

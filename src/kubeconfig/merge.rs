@@ -8,6 +8,7 @@ mod changes;
 mod clusters;
 mod draft;
 mod findings;
+mod options;
 mod overlay;
 mod shared_users;
 mod sign_ins;
@@ -30,6 +31,7 @@ use clusters::{Before, Import};
 use draft::Draft;
 use findings::Addresses;
 
+pub use options::MergeOptions;
 pub(super) use overlay::is_same;
 pub use target_files::TargetFiles;
 
@@ -75,9 +77,10 @@ pub fn merge(
     targets: &TargetFiles,
     clusters: &[ClusterRun],
     coverage: &Coverage,
+    options: &MergeOptions,
 ) -> Plan {
     let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
-    merge_named(files, targets, clusters, &names, coverage)
+    merge_named(files, targets, clusters, &names, coverage, options)
 }
 
 /// As [`merge`], with other `names` for new contexts.
@@ -88,6 +91,7 @@ pub(crate) fn merge_named(
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
+    options: &MergeOptions,
 ) -> Plan {
     let addresses = Addresses::of(clusters);
     let mut clusters = clusters.to_vec();
@@ -97,7 +101,7 @@ pub(crate) fn merge_named(
         targets.may_change(item.file)
     });
     let mut draft = Draft::new(files, &merged, targets, coverage.may_migrate);
-    let migrated = import(&mut draft, &before, &mut clusters, names);
+    let migrated = import(&mut draft, &before, &mut clusters, names, options);
     let mut new = draft.finish();
     let set = set_current_context(files, &mut new, targets, &clusters, coverage);
     let merged = Merged::with(files, &new);
@@ -124,6 +128,7 @@ fn import(
     before: &Before<'_>,
     clusters: &mut [ClusterRun],
     names: &ContextNames,
+    options: &MergeOptions,
 ) -> usize {
     let mut by_name: Vec<usize> = (0..clusters.len())
         .filter(|&i| clusters[i].entries().is_some())
@@ -131,7 +136,7 @@ fn import(
     by_name.sort_by_cached_key(|&i| (clusters[i].cluster.name.clone(), clusters[i].cluster.key()));
     let converted = by_name.iter().map(|&i| &clusters[i]);
     let converted = converted.filter_map(|run| Some((&run.cluster, run.entries()?)));
-    let mut imports = clusters::import(draft, before, converted, names);
+    let mut imports = clusters::import(draft, before, converted, names, options);
     sign_ins::set_users(draft, before, &mut imports, names);
     let migrated = imports.iter().filter(|import| import.is_migrated).count();
     let imports = imports.into_iter();

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command, sync::Arc};
 
 use kubectl_aad::internals::{
     Action, Cluster, ClusterRun, Coverage, Document, Entries, Planned, SignInName, State,
-    merge::{TargetFiles, merge},
+    merge::{MergeOptions, TargetFiles, merge},
 };
 use serde_json::{Map, Value, json};
 
@@ -64,7 +64,13 @@ fn merged(text: &str) -> (String, Vec<Planned>) {
     let path = Path::new("config");
     let files = [Document::parse_file(path, text).expect("a kubeconfig")];
     let targets = TargetFiles::find(&files, path.to_owned(), |_| true);
-    let plan = merge(&files, &targets, &clusters(), &Coverage::default());
+    let plan = merge(
+        &files,
+        &targets,
+        &clusters(),
+        &Coverage::default(),
+        &MergeOptions::default(),
+    );
     let [file] = files;
     let text = file.render(&plan.files[path]).expect("written");
     let planned = |run: ClusterRun| match run.state {

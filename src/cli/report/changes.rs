@@ -10,6 +10,7 @@ pub(super) fn word(change: &Change) -> &'static str {
         Change::LoginMode { .. } => "loginMode",
         Change::SignIn => "signIn",
         Change::Context => "context",
+        Change::Namespace => "namespace",
         Change::Missing => "missing",
         Change::Other => "other",
     }
@@ -39,6 +40,7 @@ fn noun(change: &Change) -> Option<&'static str> {
         Change::LoginMode { .. } => Some("the login mode"),
         Change::SignIn => Some("the sign-in"),
         Change::Context => Some("the context"),
+        Change::Namespace => Some("the namespace"),
         Change::Missing | Change::Other => None,
     }
 }

@@ -9,7 +9,7 @@ use super::{
         merged::{Item, Merged},
         owner,
     },
-    changes,
+    MergeOptions, changes,
     draft::Draft,
     overlay::overlay_cluster,
 };
@@ -85,6 +85,7 @@ pub(super) fn import<'r>(
     before: &Before<'_>,
     clusters: impl Iterator<Item = (&'r Cluster, &'r Entries)>,
     names: &ContextNames,
+    options: &MergeOptions,
 ) -> Vec<Import<'r>> {
     let none = Known::default();
     clusters
@@ -101,6 +102,9 @@ pub(super) fn import<'r>(
             lead_back(draft, known, &entry, &mut import);
             if import.contexts.is_empty() {
                 add_context(draft, &entry, names, &mut import);
+            }
+            if let Some(namespace) = &options.namespace {
+                set_namespace(draft, namespace, &mut import);
             }
             import
         })
@@ -216,4 +220,29 @@ fn add_context(draft: &mut Draft<'_>, entry: &str, names: &ContextNames, import:
     }
     import.contexts.push(name.clone());
     import.to_sign_in.push(name);
+}
+
+/// Sets the namespace of the cluster's main context, if its user is ours to set and it has none. A person's second context
+/// may have none on purpose.
+fn set_namespace(draft: &mut Draft<'_>, namespace: &str, import: &mut Import<'_>) {
+    let Some(context) = import.contexts.first() else {
+        return;
+    };
+    let has_one = |item: &Value| item.get("namespace").is_some_and(|name| !is_empty(name));
+    let is_left_alone = !import.to_sign_in.contains(context)
+        || draft.item(Section::Contexts, context).is_some_and(has_one);
+    if is_left_alone {
+        return;
+    }
+    let old = draft.edit(Section::Contexts, context, |item| {
+        item.insert("namespace".to_owned(), json!(namespace));
+    });
+    if old.is_some() {
+        import.note(Change::Namespace);
+    }
+}
+
+/// Whether kubectl takes a namespace for none.
+fn is_empty(namespace: &Value) -> bool {
+    namespace.is_null() || namespace == ""
 }

@@ -87,7 +87,13 @@ fn outcomes(plan: Plan) -> Vec<(String, Action)> {
 fn run(text: &str, imports: &[ClusterRun]) -> (String, Vec<(String, Action)>) {
     let files = files(&[text]);
     let targets = TargetFiles::find(&files, "0".into(), |_| true);
-    let plan = merge(&files, &targets, imports, &coverage());
+    let plan = merge(
+        &files,
+        &targets,
+        imports,
+        &coverage(),
+        &MergeOptions::default(),
+    );
     let written = match plan.files.get(Path::new("0")) {
         Some(root) => document(text).render(root).expect("written"),
         None => text.to_owned(),
@@ -174,10 +180,16 @@ fn an_update_says_what_it_changed() {
         edit(entries(&mut fleet[0]));
         let files = files(&[text]);
         let targets = TargetFiles::find(&files, "0".into(), |_| true);
-        match merge(&files, &targets, &fleet, &coverage())
-            .clusters
-            .remove(0)
-            .state
+        match merge(
+            &files,
+            &targets,
+            &fleet,
+            &coverage(),
+            &MergeOptions::default(),
+        )
+        .clusters
+        .remove(0)
+        .state
         {
             State::Planned(planned) => planned.changes,
             state => panic!("{state:?}"),
@@ -529,6 +541,7 @@ fn known_to(other: &Value, root: &Map<String, Value>) -> Value {
 }
 
 mod form;
+mod namespace;
 
 proptest! {
     #[test]
@@ -568,7 +581,13 @@ fn run_files(
     let documents = files(texts);
     let may_change = |path: &Path| !fixed.contains(&path.display().to_string());
     let targets = TargetFiles::find(&documents, "0".into(), may_change);
-    let plan = merge(&documents, &targets, imports, &coverage());
+    let plan = merge(
+        &documents,
+        &targets,
+        imports,
+        &coverage(),
+        &MergeOptions::default(),
+    );
     let texts = documents.into_iter().map(|document| {
         let path = document.path().expect("a path");
         match plan.files.get(path) {
@@ -647,7 +666,13 @@ fn names_of_one_file_are_not_given_in_another() {
     let (a, _) = run("", &imports[..1]);
     let files = files(&["kind: Config\n", &a]);
     let targets = TargetFiles::find(&files, "0".into(), |path| path == Path::new("0"));
-    let plan = merge(&files, &targets, &imports, &coverage());
+    let plan = merge(
+        &files,
+        &targets,
+        &imports,
+        &coverage(),
+        &MergeOptions::default(),
+    );
     assert_eq!(plan.files.keys().collect::<Vec<_>>(), [Path::new("0")]);
     let outcomes = outcomes(plan);
     assert_ne!(outcomes[0].0, "a");
@@ -795,6 +820,12 @@ fn an_install_hint_alone_changes_nothing_in_a_file_that_can_not_be_migrated() {
     .to_string();
     let files = files(&[&text]);
     let targets = TargetFiles::only("0".into());
-    let plan = merge(&files, &targets, &[run_of], &Coverage::default());
+    let plan = merge(
+        &files,
+        &targets,
+        &[run_of],
+        &Coverage::default(),
+        &MergeOptions::default(),
+    );
     assert_eq!(plan.files[Path::new("0")], *files[0].root());
 }

@@ -17,7 +17,7 @@ use crate::{
     fleet::{ClusterRun, ContextNames, Coverage, Findings, State},
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
-        merge::{Plan, TargetFiles, merge_named},
+        merge::{MergeOptions, Plan, TargetFiles, merge_named},
         owner::ids_in,
     },
 };
@@ -117,14 +117,7 @@ impl<'a> Kubeconfig<'a> {
             false => Vec::new(),
         };
         if self.request.dry_run || locked.is_empty() {
-            let clusters = self.authorities(clusters, &targets)?.0;
-            let documents = self.documents(&texts)?;
-            let plan = plan(documents, &targets, &clusters, &names, coverage)?.1;
-            return Ok(Written {
-                clusters: plan.clusters,
-                findings: plan.findings,
-                files: Vec::new(),
-            });
+            return self.planned(&texts, &targets, clusters, &names, coverage);
         }
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
         let say = &say;
@@ -139,7 +132,14 @@ impl<'a> Kubeconfig<'a> {
             let targets = self.target_files_of(&texts)?.among(&locked);
             let (clusters, authorities) = self.authorities(clusters, &targets)?;
             let documents = self.documents(&texts)?;
-            let (mut rendered, plan) = plan(documents, &targets, &clusters, &names, coverage)?;
+            let (mut rendered, plan) = plan(
+                documents,
+                &targets,
+                &clusters,
+                &names,
+                coverage,
+                &self.request.merge,
+            )?;
             let new = locked.iter().zip(current);
             let new = new.map(|(path, old)| rendered.remove(path).unwrap_or_else(|| old.clone()));
             Ok(file::New {
@@ -154,6 +154,26 @@ impl<'a> Kubeconfig<'a> {
         })?;
         self.warn_of_readable_keys(&written.files);
         Ok(written)
+    }
+
+    /// What would be written.
+    fn planned(
+        &self,
+        texts: &[String],
+        targets: &TargetFiles,
+        clusters: &[ClusterRun],
+        names: &ContextNames,
+        coverage: &Coverage,
+    ) -> Result<Written> {
+        let clusters = self.authorities(clusters, targets)?.0;
+        let documents = self.documents(texts)?;
+        let options = &self.request.merge;
+        let plan = plan(documents, targets, &clusters, names, coverage, options)?.1;
+        Ok(Written {
+            clusters: plan.clusters,
+            findings: plan.findings,
+            files: Vec::new(),
+        })
     }
 
     /// The ARM ids, in lower case, of the clusters that the files named at the start.
@@ -260,12 +280,13 @@ pub(super) fn plan(
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
+    options: &MergeOptions,
 ) -> Result<(BTreeMap<PathBuf, String>, Plan)> {
     let sources = documents.iter();
     let sources: Vec<_> = sources
         .filter_map(|one| Some((one.path()?, one.text())))
         .collect();
-    let (why, tried) = match render(documents, targets, clusters, names, coverage) {
+    let (why, tried) = match render(documents, targets, clusters, names, coverage, options) {
         (Ok(new), plan) => return Ok((new, plan)),
         (Err(why), tried) => (why, tried),
     };
@@ -283,7 +304,7 @@ pub(super) fn plan(
             .iter()
             .map(|(path, text)| Document::parse_file(path, text));
         let documents = documents.collect::<Result<_>>()?;
-        if let (Ok(new), plan) = render(documents, targets, clusters, names, &coverage) {
+        if let (Ok(new), plan) = render(documents, targets, clusters, names, &coverage, options) {
             return Ok((new, plan));
         }
     }
@@ -299,8 +320,9 @@ fn render(
     clusters: &[ClusterRun],
     names: &ContextNames,
     coverage: &Coverage,
+    options: &MergeOptions,
 ) -> (Rendered, Plan) {
-    let plan = merge_named(&documents, targets, clusters, names, coverage);
+    let plan = merge_named(&documents, targets, clusters, names, coverage, options);
     let new = documents.into_iter().filter_map(|document| {
         let path = document.path()?;
         let root = plan.files.get(path)?;

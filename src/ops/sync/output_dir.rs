@@ -22,7 +22,7 @@ use crate::{
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Waiting,
         directory::{self, Directory, Listing, OwnFile},
-        merge::TargetFiles,
+        merge::{MergeOptions, TargetFiles},
     },
 };
 
@@ -40,6 +40,7 @@ struct Job<'a> {
     /// The cluster's place among all.
     at: usize,
     run: &'a ClusterRun,
+    options: &'a MergeOptions,
     path: PathBuf,
     /// What is there, empty for a new file.
     text: &'a str,
@@ -175,7 +176,7 @@ impl<'a> OutputDir<'a> {
     }
 
     /// The files of the converted clusters: those that they have, else a new one each.
-    fn jobs<'r>(&self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
+    fn jobs<'r>(&'r self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
         let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster));
         let own = listing.by_cluster();
         let mut taken = listing.taken.clone();
@@ -192,6 +193,7 @@ impl<'a> OutputDir<'a> {
             let job = |path: &Path, text: &'r str, is_new| Job {
                 at,
                 run,
+                options: &self.request.merge,
                 path: path.to_owned(),
                 text,
                 is_new,
@@ -268,7 +270,14 @@ impl Job<'_> {
         };
         let run = std::slice::from_ref(self.run);
         let document = Document::parse_file(&self.path, text)?;
-        let (new, plan) = plan(vec![document], &targets, run, &names, &coverage)?;
+        let (new, plan) = plan(
+            vec![document],
+            &targets,
+            run,
+            &names,
+            &coverage,
+            self.options,
+        )?;
         let (Some(text), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
         else {
             unreachable!("one file and one cluster")

@@ -3,7 +3,10 @@ use std::{fmt::Write as _, sync::Arc};
 use super::{super::TargetFiles, *};
 use crate::{
     fleet::{Entries, Findings, SignInName, State},
-    kubeconfig::{Document, merge::merge},
+    kubeconfig::{
+        Document,
+        merge::{MergeOptions, merge},
+    },
 };
 use serde_json::json;
 
@@ -55,7 +58,13 @@ fn merged(texts: &[&str], clusters: &[ClusterRun], coverage: &Coverage) -> (Find
         .map(|(name, text)| Document::parse_file(name.as_ref(), text).expect("a kubeconfig"))
         .collect();
     let targets = TargetFiles::find(&files, "0".into(), |path| path == "0");
-    let plan = merge(&files, &targets, clusters, coverage);
+    let plan = merge(
+        &files,
+        &targets,
+        clusters,
+        coverage,
+        &MergeOptions::default(),
+    );
     let first = files.into_iter().next().expect("a file");
     let text = match plan.files.get(std::path::Path::new("0")) {
         Some(root) => first.render(root).expect("written"),

@@ -99,9 +99,15 @@ fn ask_for_a_server(run: &mut ClusterRun) {
 fn settled(text: &str, runs: &[ClusterRun]) -> (String, Vec<(String, Action)>, usize) {
     let documents = files(&[text]);
     let targets = TargetFiles::find(&documents, "0".into(), |_| true);
-    let migrated = merge(&documents, &targets, runs, &coverage())
-        .findings
-        .migrated;
+    let migrated = merge(
+        &documents,
+        &targets,
+        runs,
+        &coverage(),
+        &MergeOptions::default(),
+    )
+    .findings
+    .migrated;
     let (new, outcomes) = run(text, runs);
     let (again, actions) = run(&new, runs);
     assert_eq!(again, new, "a second sync");
@@ -193,7 +199,13 @@ fn what_may_not_be_migrated_is_kept_up_to_date() {
         .insert("server".to_owned(), json!("https://new"));
     let documents = files(&[&old]);
     let targets = TargetFiles::find(&documents, "0".into(), |_| true);
-    let plan = merge(&documents, &targets, &runs, &Coverage::default());
+    let plan = merge(
+        &documents,
+        &targets,
+        &runs,
+        &Coverage::default(),
+        &MergeOptions::default(),
+    );
     let new = document(&old)
         .render(&plan.files[Path::new("0")])
         .expect("written");
@@ -312,7 +324,13 @@ fn a_cluster_that_was_not_read_keeps_its_user() {
     runs[2].state = State::Failed(crate::error::Failure::new("no"));
     let documents = files(&[&text]);
     let targets = TargetFiles::find(&documents, "0".into(), |_| true);
-    let plan = merge(&documents, &targets, &runs, &coverage());
+    let plan = merge(
+        &documents,
+        &targets,
+        &runs,
+        &coverage(),
+        &MergeOptions::default(),
+    );
     let new = document(&text)
         .render(&plan.files[Path::new("0")])
         .expect("written");
@@ -451,7 +469,13 @@ fn a_context_without_its_cluster_leads_to_no_other_of_that_name_after_a_narrowed
     for (coverage, leads, new_context) in [(narrowed, false, "a-other"), (coverage(), true, "a")] {
         let documents = files(&[&deleted]);
         let targets = TargetFiles::find(&documents, "0".into(), |_| true);
-        let plan = merge(&documents, &targets, &other, &coverage);
+        let plan = merge(
+            &documents,
+            &targets,
+            &other,
+            &coverage,
+            &MergeOptions::default(),
+        );
         let new = document(&deleted)
             .render(&plan.files[Path::new("0")])
             .expect("written");

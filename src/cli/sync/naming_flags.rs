@@ -1,0 +1,51 @@
+//! The flags that say what contexts are called and hold.
+
+use clap::Arg;
+
+/// The longest DNS label (RFC 1123).
+const LABEL: usize = 63;
+
+/// `--namespace`.
+pub(super) fn namespace() -> Arg {
+    Arg::new("namespace")
+        .long("namespace")
+        .value_name("NAME")
+        .value_parser(label)
+        .help("Namespace of contexts that have none")
+        .long_help(
+            "Namespace of contexts that have none. One that a context has stays, whoever set it: to change it, use `kubectl config set-context NAME --namespace …`",
+        )
+}
+
+/// A namespace's name: a DNS label (RFC 1123), as Kubernetes demands.
+fn label(text: &str) -> Result<String, &'static str> {
+    let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let has_edges = bytes.first().is_some_and(is_plain) && bytes.last().is_some_and(is_plain);
+    let is_label = has_edges
+        && bytes.len() <= LABEL
+        && bytes.iter().all(|byte| is_plain(byte) || *byte == b'-');
+    match is_label {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "a namespace has up to 63 lower case letters, digits and `-`, with a letter or digit at both ends",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_a_dns_label() {
+        let longest = "a".repeat(LABEL);
+        for name in ["a", "0", "team-a", "a--b", &longest] {
+            assert_eq!(label(name).as_deref(), Ok(name));
+        }
+        let longer = "a".repeat(LABEL + 1);
+        for name in ["", "-", "-a", "a-", "A", "a.b", "a_b", "ü", "a b", &longer] {
+            assert!(label(name).is_err(), "{name}");
+        }
+    }
+}
