@@ -5,6 +5,7 @@ mod file_names;
 mod findings;
 mod id;
 mod names;
+mod role;
 mod scope;
 mod subscription;
 
@@ -16,6 +17,7 @@ pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
 pub(crate) use id::ClusterId;
 pub use names::SignInName;
 pub(crate) use names::{ContextNames, SHARED_USER, first_free};
+pub(crate) use role::Role;
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
 pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

@@ -2,6 +2,8 @@
 //!
 //! A cluster's entry says whose it is; its contexts are those that name this entry, whoever made them. So a context that
 //! was renamed, copied or given a namespace is understood.
+//!
+//! Everything here is about the entries in one [`Role`]. An entry in the other one is somebody else's.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +12,7 @@ use super::{
     merged::{Item, Merged},
     owner,
 };
-use crate::fleet::{ClusterRun, SHARED_USER};
+use crate::fleet::{ClusterRun, Role, SHARED_USER};
 
 /// The clusters that `sync` wrote and that kubectl sees, with their contexts.
 pub(crate) struct ClusterContexts<'a> {
@@ -36,13 +38,16 @@ pub(super) struct Known<'a> {
 
 impl<'a> ClusterContexts<'a> {
     /// Finds them in `files`, in their order in `KUBECONFIG`.
-    pub(crate) fn find(files: &'a [Document<'_>]) -> Self {
-        Self::of(&Merged::of(files), |_| true)
+    pub(crate) fn find(files: &'a [Document<'_>], role: Role) -> Self {
+        Self::of(&Merged::of(files), role, |_| true)
     }
 
     /// Finds them among the entries that `count`.
-    pub(super) fn of(merged: &Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> Self {
-        let key_of = |item: Item<'a>| owner::arm_id(item.value).map(str::to_ascii_lowercase);
+    pub(super) fn of(merged: &Merged<'a>, role: Role, counts: impl Fn(Item<'a>) -> bool) -> Self {
+        let key_of = |item: Item<'a>| {
+            let id = owner::arm_id_as(item.value, role);
+            id.map(str::to_ascii_lowercase)
+        };
         let mut clusters: HashMap<String, Known<'a>> = HashMap::new();
         let mut keys: HashMap<&str, String> = HashMap::new();
         let ours = |section| {
@@ -65,7 +70,7 @@ impl<'a> ClusterContexts<'a> {
             let leads_to = item.link(Section::Clusters);
             if let Some(key) = leads_to.and_then(|cluster| keys.get(cluster)) {
                 let found = candidates.entry(key.clone()).or_default();
-                found.with_user(merged, name, item).push(name);
+                found.with_user(merged, role, name, item).push(name);
                 continue;
             }
             let entry = leads_to.and_then(|cluster| merged.item(Section::Clusters, cluster));
@@ -127,6 +132,7 @@ impl<'a> Candidates<'a> {
     fn with_user(
         &mut self,
         merged: &Merged<'_>,
+        role: Role,
         name: &str,
         context: Item<'_>,
     ) -> &mut Vec<&'a str> {
@@ -134,17 +140,17 @@ impl<'a> Candidates<'a> {
             return &mut self.ours;
         };
         match merged.item(Section::Users, user) {
-            Some(item) if owner::is_ours(item.value) => &mut self.ours,
+            Some(item) if owner::is_ours_as(item.value, role) => &mut self.ours,
             Some(_) => &mut self.others,
-            None if is_called_as_ours(user, name, context) => &mut self.ours,
+            None if is_called_as_ours(user, role, name, context) => &mut self.ours,
             None => &mut self.broken,
         }
     }
 }
 
 /// Whether the missing user of a context is called as users are that `sync` writes.
-fn is_called_as_ours(user: &str, name: &str, context: Item<'_>) -> bool {
-    user.starts_with(SHARED_USER)
+fn is_called_as_ours(user: &str, role: Role, name: &str, context: Item<'_>) -> bool {
+    (role == Role::User && user.starts_with(SHARED_USER))
         || user == name
         || context.link(Section::Clusters) == Some(user)
         || owner::arm_id(context.value).is_some()
@@ -205,7 +211,7 @@ pub(super) struct Dangling<'a> {
 
 impl<'a> Dangling<'a> {
     /// Finds them among the contexts that `count`. Those that name their cluster themselves are no part of it.
-    pub(super) fn of(merged: &Merged<'a>, counts: impl Fn(Item<'a>) -> bool) -> Self {
+    pub(super) fn of(merged: &Merged<'a>, role: Role, counts: impl Fn(Item<'a>) -> bool) -> Self {
         let mut found = Self::default();
         for (name, item) in merged.contexts().filter(|(_, item)| counts(*item)) {
             let links = [Section::Clusters, Section::Users].map(|section| item.link(section));
@@ -217,8 +223,11 @@ impl<'a> Dangling<'a> {
                 continue;
             }
             let contexts = match merged.item(Section::Users, user) {
-                Some(user) if owner::is_ours(user.value) => &mut found.ours,
-                None if user.starts_with(SHARED_USER) => &mut found.ours,
+                Some(user) if owner::is_ours_as(user.value, role) => &mut found.ours,
+                None if user.starts_with(SHARED_USER) => match role {
+                    Role::User => &mut found.ours,
+                    Role::Admin => continue,
+                },
                 None if user == name || user == cluster => &mut found.broken,
                 _ => continue,
             };
@@ -266,7 +275,7 @@ mod tests {
                 ClusterRun::new(cluster, State::Listed)
             })
             .collect();
-        ClusterContexts::find(&files).tell(&mut clusters);
+        ClusterContexts::find(&files, Role::User).tell(&mut clusters);
         clusters.into_iter().map(|run| run.known_context).collect()
     }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Failure, Kind, Result},
-    fleet::{file_key, file_stem},
+    fleet::{Role, file_key, file_stem},
     host::{
         file::{Owner, Unreadable, quoted},
         parallel::in_parallel,
@@ -49,6 +49,7 @@ pub(crate) struct OwnFile {
     /// The ARM id as written, and in lower case.
     pub(crate) arm_id: String,
     pub(crate) key: String,
+    pub(crate) role: Role,
     /// The current context, else the first one.
     pub(crate) context: String,
     /// Whether it holds nothing but the cluster's entries and contexts for them.
@@ -83,10 +84,10 @@ impl TakenNames {
 }
 
 impl Listing {
-    /// Our files for each cluster, by its ARM id in lower case.
-    pub(crate) fn by_cluster(&self) -> HashMap<&str, Vec<&OwnFile>> {
+    /// Our files for each cluster in this role, by its ARM id in lower case.
+    pub(crate) fn by_cluster(&self, role: Role) -> HashMap<&str, Vec<&OwnFile>> {
         let mut by_cluster: HashMap<&str, Vec<&OwnFile>> = HashMap::new();
-        for file in &self.files {
+        for file in self.files.iter().filter(|file| file.role == role) {
             by_cluster.entry(&file.key).or_default().push(file);
         }
         by_cluster
@@ -311,14 +312,17 @@ fn remove_one(file: &OwnFile, lock: &Lock) -> Result<()> {
         .map_err(|error| Failure::new(format!("could not remove `{path}`")).because(error))
 }
 
-/// The ARM id in lower case of the one cluster that our extension names in a kubeconfig. `None` if it names none or
-/// several.
-pub(crate) fn only_cluster(document: &Document<'_>) -> Option<String> {
-    let mut keys: BTreeSet<String> = BTreeSet::new();
+/// The ARM id in lower case of the one cluster that our extension names in a kubeconfig, and the one role in which it does.
+/// `None` if it names none or several.
+pub(crate) fn only_cluster(document: &Document<'_>) -> Option<(String, Role)> {
+    let mut keys: BTreeSet<(String, Role)> = BTreeSet::new();
     for section in Section::ALL {
         let items = document.entries(section).iter();
-        let ids = items.filter_map(|entry| owner::arm_id(entry.get(section.item())?));
-        keys.extend(ids.map(str::to_ascii_lowercase));
+        keys.extend(items.filter_map(|entry| {
+            let item = entry.get(section.item())?;
+            let key = owner::arm_id(item)?.to_ascii_lowercase();
+            Some((key, owner::role(item)))
+        }));
     }
     match keys.len() {
         1 => keys.pop_first(),
@@ -360,7 +364,7 @@ fn read_own(path: &Path) -> Result<Option<(OwnFile, Vec<String>)>> {
         Some(_) => why,
         None => why.hint("correct it by hand, or move it out of the directory"),
     })?;
-    let Some(key) = only_cluster(&document) else {
+    let Some((key, role)) = only_cluster(&document) else {
         return Ok(None);
     };
     let contexts: Vec<_> = document
@@ -378,6 +382,7 @@ fn read_own(path: &Path) -> Result<Option<(OwnFile, Vec<String>)>> {
             .unwrap_or_default(),
         is_only_ours: is_only_ours(&document),
         key,
+        role,
         text: String::new(),
     };
     Ok(Some((OwnFile { text, ..file }, contexts)))

@@ -25,7 +25,7 @@ use super::{
     owner,
 };
 use crate::fleet::{
-    Action, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, Planned, State,
+    Action, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, Planned, Role, State,
 };
 use clusters::{Before, Import};
 use draft::Draft;
@@ -96,8 +96,9 @@ pub(crate) fn merge_named(
     let addresses = Addresses::of(clusters);
     let mut clusters = clusters.to_vec();
     let merged = Merged::of(files);
-    ClusterContexts::of(&merged, |_| true).tell(&mut clusters);
-    let before = Before::new(&merged, coverage.is_whole_fleet, |item| {
+    let role = Role::User;
+    ClusterContexts::of(&merged, role, |_| true).tell(&mut clusters);
+    let before = Before::new(&merged, role, coverage.is_whole_fleet, |item| {
         targets.may_change(item.file)
     });
     let mut draft = Draft::new(files, &merged, targets, coverage.may_migrate);
@@ -109,7 +110,7 @@ pub(crate) fn merge_named(
         current_context: findings::current_context(&merged, set.as_deref()),
         suggestion: findings::suggestion(&clusters),
         suggested_file: None,
-        gone: findings::gone(&merged, &clusters, coverage),
+        gone: findings::gone(&merged, role, &clusters, coverage),
         removed: Vec::new(),
         duplicates: addresses.duplicates(&merged, &clusters),
         migrated,

@@ -4,11 +4,14 @@
 //! clusters with the same sign-in share says that it is shared. A context has none, unless an earlier version wrote it: the
 //! cluster entry that it leads to says whose it is.
 //!
+//! A cluster entry and its user that hold an administrator's credential ([`Role::Admin`]) say so. They have nothing to do
+//! with those of the same cluster that people sign in to as themselves: no sync of the one changes or counts the other.
+//!
 //! An entry without it belongs to somebody else and is never changed, renamed or removed.
 
 use serde_json::{Map, Value, json};
 
-use crate::fleet::ClusterId;
+use crate::fleet::{ClusterId, Role};
 
 /// The extension's name.
 pub(crate) const EXTENSION: &str = "kubectl-aad";
@@ -17,8 +20,10 @@ pub(crate) const EXTENSION: &str = "kubectl-aad";
 const ARM_ID: &str = "armId";
 /// The key that says that a user is shared.
 const SHARED: &str = "shared";
+/// The key that says that a cluster entry or user is the administrator's.
+const ADMIN: &str = "admin";
 
-/// The ARM id in the extension of a cluster, context or user (the value next to an entry's `name`).
+/// The ARM id in the extension of a cluster, context or user (the value next to an entry's `name`), in either role.
 #[must_use]
 pub(crate) fn arm_id(item: &Value) -> Option<&str> {
     content(item)?.get(ARM_ID)?.as_str()
@@ -41,7 +46,30 @@ pub(crate) fn is_shared(item: &Value) -> bool {
     content(item).is_some_and(|content| content.get(SHARED) == Some(&Value::Bool(true)))
 }
 
-/// Whether `sync` wrote an entry.
+/// Whether an entry is one that `sync --admin` wrote.
+pub(crate) fn is_admin(item: &Value) -> bool {
+    content(item).is_some_and(|content| content.get(ADMIN) == Some(&Value::Bool(true)))
+}
+
+/// Whose credential an entry of ours holds or leads to.
+pub(crate) fn role(item: &Value) -> Role {
+    match is_admin(item) {
+        true => Role::Admin,
+        false => Role::User,
+    }
+}
+
+/// The ARM id of an entry that is in this role.
+pub(crate) fn arm_id_as(item: &Value, role: Role) -> Option<&str> {
+    arm_id(item).filter(|_| self::role(item) == role)
+}
+
+/// Whether `sync` wrote an entry for this role.
+pub(crate) fn is_ours_as(item: &Value, role: Role) -> bool {
+    arm_id_as(item, role).is_some() || (role == Role::User && is_shared(item))
+}
+
+/// Whether `sync` wrote an entry, in either role.
 pub(crate) fn is_ours(item: &Value) -> bool {
     arm_id(item).is_some() || is_shared(item)
 }
@@ -58,14 +86,20 @@ fn is_named(extension: &Value) -> bool {
     extension.get("name").and_then(Value::as_str) == Some(EXTENSION)
 }
 
-/// Marks an entry as the cluster's with this ARM id; other extensions stay.
-pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str) {
+/// Marks an entry as the cluster's with this ARM id, in this role; other extensions stay.
+pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str, role: Role) {
+    let admin = Value::Bool(role == Role::Admin);
     // ARM changes the case of an id from one answer to the next.
     let is_same = |content: &Value| {
         let id = content.get(ARM_ID).and_then(Value::as_str);
-        id.is_some_and(|id| id.eq_ignore_ascii_case(arm_id))
+        let is_admin = content.get(ADMIN).unwrap_or(&Value::Bool(false));
+        id.is_some_and(|id| id.eq_ignore_ascii_case(arm_id)) && *is_admin == admin
     };
-    put(item, is_same, json!({ ARM_ID: arm_id }));
+    let content = match role {
+        Role::User => json!({ ARM_ID: arm_id }),
+        Role::Admin => json!({ ADMIN: admin, ARM_ID: arm_id }),
+    };
+    put(item, is_same, content);
 }
 
 /// Marks a user as a shared one; other extensions stay.
@@ -119,6 +153,35 @@ pub(super) fn unmark(item: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_administrators_entries_and_those_of_people_are_not_each_others() {
+        let marked = |role| {
+            let mut item = Map::new();
+            mark(&mut item, "/A", role);
+            Value::Object(item)
+        };
+        let (people, admin) = (marked(Role::User), marked(Role::Admin));
+        assert_eq!(people["extensions"][0]["extension"], json!({"armId": "/A"}));
+        assert_eq!(
+            admin["extensions"][0]["extension"],
+            json!({"admin": true, "armId": "/A"})
+        );
+        for (item, own, other) in [
+            (&people, Role::User, Role::Admin),
+            (&admin, Role::Admin, Role::User),
+        ] {
+            assert_eq!(arm_id(item), Some("/A"));
+            assert_eq!(arm_id_as(item, own), Some("/A"));
+            assert_eq!(arm_id_as(item, other), None);
+            assert!(is_ours(item) && is_ours_as(item, own) && !is_ours_as(item, other));
+            assert_eq!(is_admin(item), own == Role::Admin);
+        }
+        let mut shared = Map::new();
+        mark_shared(&mut shared);
+        let shared = Value::Object(shared);
+        assert!(is_ours_as(&shared, Role::User) && !is_ours_as(&shared, Role::Admin));
+    }
 
     #[test]
     fn ids_are_found_in_every_style_of_yaml() {

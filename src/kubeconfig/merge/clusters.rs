@@ -13,7 +13,7 @@ use super::{
     draft::Draft,
     overlay::overlay_cluster,
 };
-use crate::fleet::{Change, Cluster, ContextNames, Entries};
+use crate::fleet::{Change, Cluster, ContextNames, Entries, Role};
 
 /// A cluster on its way into the kubeconfig.
 pub(super) struct Import<'r> {
@@ -56,6 +56,8 @@ impl<'r> Import<'r> {
 /// What the kubeconfig had before.
 pub(super) struct Before<'a> {
     pub(super) merged: &'a Merged<'a>,
+    /// Whose credential is brought in.
+    pub(super) role: Role,
     /// What it had of each cluster, in files that may be changed.
     pub(super) known: ClusterContexts<'a>,
     /// The contexts that lead to no cluster.
@@ -67,14 +69,16 @@ pub(super) struct Before<'a> {
 impl<'a> Before<'a> {
     pub(super) fn new(
         merged: &'a Merged<'a>,
+        role: Role,
         is_whole_fleet: bool,
         counts: impl Fn(Item<'a>) -> bool,
     ) -> Self {
         Self {
             is_whole_fleet,
-            known: ClusterContexts::of(merged, &counts),
-            dangling: Dangling::of(merged, &counts),
+            known: ClusterContexts::of(merged, role, &counts),
+            dangling: Dangling::of(merged, role, &counts),
             merged,
+            role,
         }
     }
 }
@@ -94,7 +98,7 @@ pub(super) fn import<'r>(
             let known = before.known.of_cluster(&import.key).unwrap_or(&none);
             let entry = match known.entries.first() {
                 Some(entry) => {
-                    update_entries(draft, known, &mut import);
+                    update_entries(draft, before, known, &mut import);
                     (*entry).to_owned()
                 }
                 None => add_entry(draft, before, known, names, &mut import),
@@ -111,11 +115,16 @@ pub(super) fn import<'r>(
         .collect()
 }
 
-fn update_entries(draft: &mut Draft<'_>, known: &Known<'_>, import: &mut Import<'_>) {
+fn update_entries(
+    draft: &mut Draft<'_>,
+    before: &Before<'_>,
+    known: &Known<'_>,
+    import: &mut Import<'_>,
+) {
     for name in &known.entries {
         let old = draft.edit(Section::Clusters, name, |item| {
             overlay_cluster(item, &import.entries.cluster);
-            owner::mark(item, &import.cluster.id);
+            owner::mark(item, &import.cluster.id, before.role);
         });
         let new = draft
             .item(Section::Clusters, name)
@@ -173,7 +182,7 @@ fn add_entry(
     }
     let mut item = Map::new();
     overlay_cluster(&mut item, &import.entries.cluster);
-    owner::mark(&mut item, &import.cluster.id);
+    owner::mark(&mut item, &import.cluster.id, before.role);
     let file = draft.target_of(import.cluster);
     draft.add(Section::Clusters, file, &name, item);
     name

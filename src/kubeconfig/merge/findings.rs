@@ -17,7 +17,7 @@ use super::{
     overlay::is_our_command,
 };
 use crate::fleet::{
-    Action, Cluster, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext, Planned,
+    Action, Cluster, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext, Planned, Role,
 };
 
 /// How the users of administrators are called by AKS.
@@ -59,16 +59,17 @@ pub(super) fn suggestion(clusters: &[ClusterRun]) -> Option<String> {
         .map(|(_, context)| context.clone())
 }
 
-/// Our contexts for clusters that are missing in a subscription that was listed whole, unless a person made them lead to
-/// another cluster.
+/// Our contexts, in this role, for clusters that are missing in a subscription that was listed whole, unless a person made
+/// them lead to another cluster.
 pub(super) fn gone(
     merged: &Merged<'_>,
+    role: Role,
     clusters: &[ClusterRun],
     coverage: &Coverage,
 ) -> Vec<GoneContext> {
     let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
     let is_gone = |key: &str| coverage.misses(key, &listed);
-    let known = ClusterContexts::of(merged, |_| true);
+    let known = ClusterContexts::of(merged, role, |_| true);
     let gone: HashMap<&str, &str> = known
         .all()
         .filter(|(key, _)| is_gone(key))
@@ -88,8 +89,8 @@ pub(super) fn gone(
             let own = |section| {
                 let name = item.link(section)?;
                 let other = merged.item(section, name)?;
-                let is_its =
-                    owner::arm_id(other.value).is_some_and(|id| id.eq_ignore_ascii_case(key));
+                let id = owner::arm_id_as(other.value, role);
+                let is_its = id.is_some_and(|id| id.eq_ignore_ascii_case(key));
                 let is_removed = is_its || owner::is_shared(other.value);
                 (is_removed && !used.contains(&(section, name))).then(|| name.to_owned())
             };

@@ -14,7 +14,7 @@ use super::{
     overlay::overlay_user,
     shared_users,
 };
-use crate::fleet::{Change, ContextNames, SignInName};
+use crate::fleet::{Change, ContextNames, Role, SignInName};
 
 /// The contexts of each user.
 pub(super) struct Uses<'a> {
@@ -157,7 +157,7 @@ fn own_users(
             // An install hint alone is no reason to change a file whose layout may not allow it.
             if may_migrate || !signs_in_as(item, &entries.user) {
                 set_user(item, &entries.user);
-                owner::mark(item, &import.cluster.id);
+                owner::mark(item, &import.cluster.id, before.role);
             }
         });
         note_user(draft, import, old.as_ref(), user);
@@ -189,8 +189,9 @@ fn set_own_users(
             continue;
         }
         let Some(name) = &entries.sign_in else {
-            let own =
-                of_own.get_or_insert_with(|| add_own_user(draft, uses, import, &context, names));
+            let own = of_own.get_or_insert_with(|| {
+                add_own_user(draft, uses, import, before.role, &context, names)
+            });
             lead(draft, before, import, &context, &own.clone(), left);
             continue;
         };
@@ -213,6 +214,7 @@ fn add_own_user(
     draft: &mut Draft<'_>,
     uses: &Uses<'_>,
     import: &Import<'_>,
+    role: Role,
     context: &str,
     names: &ContextNames,
 ) -> String {
@@ -224,7 +226,7 @@ fn add_own_user(
     let name = named.map(str::to_owned).find(|name| is_free(name));
     let name = name.unwrap_or_else(|| names.choose(import.cluster, is_free));
     let mut item = import.entries.user.clone();
-    owner::mark(&mut item, &import.cluster.id);
+    owner::mark(&mut item, &import.cluster.id, role);
     let file = draft.file_of(Section::Contexts, context);
     draft.add(Section::Users, file, &name, item);
     name

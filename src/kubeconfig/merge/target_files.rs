@@ -11,7 +11,7 @@ use super::super::{
     merged::{Item, Merged},
     owner,
 };
-use crate::fleet::{Cluster, SHARED_USER};
+use crate::fleet::{Cluster, Role, SHARED_USER};
 
 /// Which of several kubeconfig files a sync may change: the one for new entries, and those with entries of ours.
 pub struct TargetFiles {
@@ -43,6 +43,17 @@ impl TargetFiles {
         default: PathBuf,
         may_change: impl Fn(&Path) -> bool,
     ) -> Self {
+        Self::find_as(Role::User, files, default, may_change)
+    }
+
+    /// As [`TargetFiles::find`], for the entries of clusters in this role.
+    #[must_use]
+    pub(crate) fn find_as(
+        role: Role,
+        files: &[Document<'_>],
+        default: PathBuf,
+        may_change: impl Fn(&Path) -> bool,
+    ) -> Self {
         let merged = Merged::of(files);
         let items = Section::ALL
             .into_iter()
@@ -55,7 +66,7 @@ impl TargetFiles {
         let found = found.into_iter().filter(|path| may_change(path));
         let mut targets = Self::only(default);
         targets.files.extend(found.map(Path::to_owned));
-        let known = ClusterContexts::of(&merged, |item| targets.may_change(item.file));
+        let known = ClusterContexts::of(&merged, role, |item| targets.may_change(item.file));
         let of_clusters = known
             .all()
             .filter_map(|(key, known)| Some((key.to_owned(), file_of(&merged, known)?.to_owned())));

@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    fleet::{Action, ClusterRun, ContextNames, Coverage, Findings, GoneContext, Planned, State},
+    fleet::{
+        Action, ClusterRun, ContextNames, Coverage, Findings, GoneContext, Planned, Role, State,
+    },
     host::parallel::in_parallel,
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Waiting,
@@ -94,7 +96,7 @@ impl<'a> OutputDir<'a> {
     pub(super) fn known_clusters(&self) -> HashSet<String> {
         let listing = self.directory.read().unwrap_or_default();
         listing
-            .by_cluster()
+            .by_cluster(Role::User)
             .into_keys()
             .map(str::to_owned)
             .collect()
@@ -178,7 +180,7 @@ impl<'a> OutputDir<'a> {
     /// The files of the converted clusters: those that they have, else a new one each.
     fn jobs<'r>(&'r self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
         let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster));
-        let own = listing.by_cluster();
+        let own = listing.by_cluster(Role::User);
         let mut taken = listing.taken.clone();
         let mut by_name: Vec<_> = clusters
             .iter()
@@ -221,8 +223,8 @@ impl<'a> OutputDir<'a> {
         findings: &mut Findings,
     ) {
         let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
-        let gone = listing.files.iter();
-        for file in gone.filter(|file| coverage.misses(&file.key, &listed)) {
+        let own = listing.files.iter().filter(|file| file.role == Role::User);
+        for file in own.filter(|file| coverage.misses(&file.key, &listed)) {
             match self.prune && file.is_only_ours {
                 true => findings.removed.push(gone_context(file)),
                 false => findings.gone.push(gone_context(file)),
@@ -295,7 +297,7 @@ impl Job<'_> {
             true => text.is_empty(),
             false => {
                 let document = Document::parse_file(&self.path, text)?;
-                directory::only_cluster(&document) == Some(self.run.cluster.key())
+                directory::only_cluster(&document) == Some((self.run.cluster.key(), Role::User))
             }
         };
         if is_ours {
@@ -369,7 +371,7 @@ fn planned(
 
 /// Sets the known context of clusters, also of those that this run can't write.
 fn tell_contexts(listing: &Listing, clusters: &mut [ClusterRun]) {
-    let own = listing.by_cluster();
+    let own = listing.by_cluster(Role::User);
     for run in clusters {
         if let Some([file, ..]) = own.get(run.cluster.key().as_str()).map(Vec::as_slice) {
             run.known_context = Some(file.context.clone());
