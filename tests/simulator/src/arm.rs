@@ -1,13 +1,15 @@
 //! Azure Resource Manager: who may see what, lists in pages, and clusters' credentials.
 
+mod fleet_manager;
 mod graph;
 mod kubeconfig;
 mod list;
+mod namespaces;
 
 pub(crate) use graph::Graph;
 
 use crate::entra::{roles_of, verify};
-use crate::fleet::{Cluster, Role, RoleAssignment, Subscription};
+use crate::fleet::{Cluster, LIST_USER_CREDENTIAL, Role, RoleAssignment, Subscription};
 use crate::http::{Reply, Request};
 use crate::jws::Jws;
 use crate::route::{Endpoint, Route};
@@ -100,13 +102,24 @@ impl Caller {
 
     /// Whether a role at the resource or above it allows to read it.
     fn may_read(&self, id: &str) -> bool {
-        self.roles.iter().any(|r| r.covers(id))
+        self.roles.iter().any(|r| r.allows_reading(id))
     }
 
-    fn may(&self, cluster: &Cluster, action: impl Fn(Role) -> bool) -> bool {
-        self.roles
-            .iter()
-            .any(|r| r.covers(&cluster.id) && action(r.role))
+    /// Whether a role at the resource or above it allows an action.
+    fn may(&self, id: &str, action: impl Fn(Role) -> bool) -> bool {
+        self.roles.iter().any(|r| r.covers(id) && action(r.role))
+    }
+
+    fn denied(&self, action: &str, scope: &str) -> Reply {
+        error(
+            403,
+            "DenyAssignmentAuthorizationFailed",
+            format!(
+                "The client '{0}' with object id '{0}' has permission to perform action '{action}' on scope '{scope}'; however, \
+                 the access is denied because of the deny assignment with name 'Deny assignment of a managed resource' at scope '{scope}'.",
+                self.token.claim("oid")
+            ),
+        )
     }
 
     fn forbidden(&self, action: &str, scope: &str) -> Reply {
@@ -149,6 +162,8 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         route.endpoint,
         Endpoint::ListClusterUserCredential
             | Endpoint::ListClusterAdminCredential
+            | Endpoint::ListFleetCredentials
+            | Endpoint::ListNamespaceCredential
             | Endpoint::ResourceGraph
     );
     let method = if post {
@@ -180,12 +195,32 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         Endpoint::ResourceGraph => graph::query(state, &caller, request),
         Endpoint::ListClusterUserCredential => user_credential(state, &caller, route, request),
         Endpoint::ListClusterAdminCredential => admin_credential(state, &caller, route),
+        Endpoint::Fleets
+        | Endpoint::Fleet
+        | Endpoint::FleetMembers
+        | Endpoint::ListFleetCredentials => fleet_manager::handle(state, &caller, route, request),
+        Endpoint::ManagedNamespaces
+        | Endpoint::ManagedNamespace
+        | Endpoint::ListNamespaceCredential
+        | Endpoint::Resources => namespaces::handle(state, &caller, route, request),
         _ => Err(error(
             404,
             "NotFound",
             format!("No HTTP resource was found for '{}'.", request.path),
         )),
     }
+}
+
+/// The refusal of an API version in which a provider has no such type.
+fn not_registered(version: &str, kind: &str, since: &str) -> Reply {
+    error(
+        400,
+        "NoRegisteredProviderFound",
+        format!(
+            "No registered resource provider found for location '' and API version '{version}' for type '{kind}'. \
+             The supported api-versions are '{since}' and later ones."
+        ),
+    )
 }
 
 /// The API version that every request must name: a date, and `-preview` or nothing.
@@ -283,11 +318,14 @@ fn user_credential(
     request: &Request,
 ) -> Result<Reply, Reply> {
     let cluster = cluster(state, caller, route)?;
-    if !caller.may(&cluster, Role::may_list_user_credential) {
+    if !caller.may(&cluster.id, Role::may_list_user_credential) {
         return Err(caller.forbidden(
             "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
             &cluster.id,
         ));
+    }
+    if state.fleet().denies(LIST_USER_CREDENTIAL, &cluster.id) {
+        return Err(caller.denied(LIST_USER_CREDENTIAL, &cluster.id));
     }
     if cluster.disable_local_accounts && !cluster.is_aad() {
         return Err(static_credentials_disabled());
@@ -315,7 +353,7 @@ fn user_credential(
 
 fn admin_credential(state: &State, caller: &Caller, route: &Route) -> Result<Reply, Reply> {
     let cluster = cluster(state, caller, route)?;
-    if !caller.may(&cluster, Role::may_list_admin_credential) {
+    if !caller.may(&cluster.id, Role::may_list_admin_credential) {
         return Err(caller.forbidden(
             "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action",
             &cluster.id,

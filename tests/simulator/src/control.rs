@@ -35,6 +35,9 @@ pub(crate) fn handle(state: &State, request: &Request) -> Reply {
         ["_sim", "fleet"] => fleet::list(&state.fleet()),
         ["_sim", "change"] => fleet::change(state, request),
         ["_sim", "create"] => fleet::create(state, request),
+        ["_sim", "create-fleet"] => fleet::create_fleet_manager(state, request),
+        ["_sim", "join"] => fleet::join(state, request),
+        ["_sim", "create-namespace"] => fleet::create_namespace(state, request),
         ["_sim", "subscription"] => fleet::subscription(state, request),
         ["_sim", "graph"] => fleet::graph(state, request),
         ["_sim", "revoke"] => {

@@ -4,12 +4,16 @@
 //! the same seed always gives the same fleet.
 
 mod change;
+mod fleet_manager;
 mod generate;
 mod identity;
 
 use std::collections::BTreeMap;
 
 pub use change::Change;
+pub use fleet_manager::{
+    DenyAssignment, FleetManager, FleetMember, LIST_USER_CREDENTIAL, ManagedNamespace,
+};
 pub use generate::{FleetSpec, REGIONS};
 pub(crate) use identity::guid_from;
 pub use identity::{
@@ -189,6 +193,12 @@ pub struct Fleet {
     pub public_clients: Vec<PublicClient>,
     /// Further resources that tokens may be requested for.
     pub resources: Vec<String>,
+    /// Azure Kubernetes Fleet Managers; none to begin with.
+    pub fleet_managers: Vec<FleetManager>,
+    /// Managed namespaces of clusters; none to begin with.
+    pub managed_namespaces: Vec<ManagedNamespace>,
+    /// What is denied to everybody.
+    pub deny_assignments: Vec<DenyAssignment>,
 }
 
 impl Fleet {

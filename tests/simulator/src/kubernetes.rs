@@ -1,5 +1,5 @@
-//! A Kubernetes API server per cluster, as far as `kubectl get namespaces`, `kubectl version` and
-//! `kubectl auth whoami` go. Every call is authenticated; nothing is stored.
+//! A Kubernetes API server per cluster, as far as `kubectl get namespaces`, `kubectl get pods`, `kubectl version`
+//! and `kubectl auth whoami` go. No namespace has pods. Every call is authenticated; nothing is stored.
 
 use crate::entra::verify;
 use crate::fleet::{Cluster, ClusterAuth, PowerState};
@@ -192,6 +192,10 @@ fn resource(cluster: &Cluster, identity: &Identity, path: &[&str], request: &Req
         ["api", "v1", "namespaces", name] if NAMESPACES.contains(name) => {
             Reply::json(200, &namespace(name))
         }
+        ["api", "v1", "namespaces", _, "pods"] => Reply::json(
+            200,
+            &json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": [] }),
+        ),
         [
             "apis",
             "authorization.k8s.io",
@@ -214,10 +218,10 @@ fn resource(cluster: &Cluster, identity: &Identity, path: &[&str], request: &Req
 
 /// The documents from which clients learn which resources exist.
 fn discovery(path: &[&str]) -> Option<Value> {
-    let resources = |version: &str, resource: Value| {
+    let resources = |version: &str, resources: &[Value]| {
         json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version,
-            "resources": [resource],
+            "resources": resources,
         })
     };
     Some(match path {
@@ -230,24 +234,30 @@ fn discovery(path: &[&str]) -> Option<Value> {
         }),
         ["api", "v1"] => resources(
             "v1",
-            json!({
-                "name": "namespaces", "singularName": "namespace", "namespaced": false, "kind": "Namespace",
-                "verbs": ["create", "delete", "get", "list", "watch"], "shortNames": ["ns"],
-            }),
+            &[
+                json!({
+                    "name": "namespaces", "singularName": "namespace", "namespaced": false, "kind": "Namespace",
+                    "verbs": ["create", "delete", "get", "list", "watch"], "shortNames": ["ns"],
+                }),
+                json!({
+                    "name": "pods", "singularName": "pod", "namespaced": true, "kind": "Pod",
+                    "verbs": ["create", "delete", "get", "list", "watch"], "shortNames": ["po"],
+                }),
+            ],
         ),
         ["apis", "authentication.k8s.io", "v1"] => resources(
             "authentication.k8s.io/v1",
-            json!({
+            &[json!({
                 "name": "selfsubjectreviews", "singularName": "", "namespaced": false,
                 "kind": "SelfSubjectReview", "verbs": ["create"],
-            }),
+            })],
         ),
         ["apis", "authorization.k8s.io", "v1"] => resources(
             "authorization.k8s.io/v1",
-            json!({
+            &[json!({
                 "name": "selfsubjectaccessreviews", "singularName": "", "namespaced": false,
                 "kind": "SelfSubjectAccessReview", "verbs": ["create"],
-            }),
+            })],
         ),
         _ => return None,
     })

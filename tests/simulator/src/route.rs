@@ -80,6 +80,22 @@ endpoints! {
     ListClusterUserCredential = "list-cluster-user-credential",
     /// ARM: the administrator's credential of a cluster.
     ListClusterAdminCredential = "list-cluster-admin-credential",
+    /// ARM: list of Fleets, of a subscription or a resource group.
+    Fleets = "fleets",
+    /// ARM: one Fleet.
+    Fleet = "fleet",
+    /// ARM: list of a Fleet's members.
+    FleetMembers = "fleet-members",
+    /// ARM: the credential of a Fleet's hub.
+    ListFleetCredentials = "list-fleet-credentials",
+    /// ARM: list of a cluster's managed namespaces.
+    ManagedNamespaces = "managed-namespaces",
+    /// ARM: one managed namespace.
+    ManagedNamespace = "managed-namespace",
+    /// ARM: the credential of a managed namespace.
+    ListNamespaceCredential = "list-namespace-credential",
+    /// ARM: list of a subscription's resources of a type.
+    Resources = "resources",
     /// ARM: a query of Azure Resource Graph.
     ResourceGraph = "resource-graph",
     /// The instance metadata service of virtual machines.
@@ -116,7 +132,7 @@ pub(crate) struct Route {
     pub(crate) tenant: Option<String>,
     pub(crate) subscription: Option<String>,
     pub(crate) resource_group: Option<String>,
-    /// ARM id of a cluster, or the key in an API server's URL.
+    /// ARM id of a cluster or Fleet, or the key in an API server's URL.
     pub(crate) cluster: Option<String>,
     /// Grant type of a token request, in its v2 name.
     pub(crate) grant: Option<String>,
@@ -191,26 +207,19 @@ impl Route {
             .map(|s| s.to_ascii_lowercase())
             .collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-        const CLUSTERS: [&str; 3] = ["providers", "microsoft.containerservice", "managedclusters"];
-        // What follows a collection of clusters: nothing, or a cluster and an action on it.
-        let in_clusters = match lower.as_slice() {
-            ["subscriptions", _, "resourcegroups", _, rest @ ..] => rest.strip_prefix(&CLUSTERS),
-            ["subscriptions", _, rest @ ..] => {
-                rest.strip_prefix(&CLUSTERS).filter(|key| key.is_empty())
-            }
-            _ => None,
-        };
-        let endpoint = match (lower.as_slice(), in_clusters) {
-            (_, Some([])) => Endpoint::ManagedClusters,
-            (_, Some([_])) => Endpoint::ManagedCluster,
-            (_, Some([_, "listclusterusercredential"])) => Endpoint::ListClusterUserCredential,
-            (_, Some([_, "listclusteradmincredential"])) => Endpoint::ListClusterAdminCredential,
-            (["metadata", "endpoints"], _) => Endpoint::CloudMetadata,
-            (["tenants"], _) => Endpoint::Tenants,
-            (["subscriptions"], _) => Endpoint::Subscriptions,
-            (["subscriptions", _], _) => Endpoint::Subscription,
-            (["subscriptions", _, "resourcegroups"], _) => Endpoint::ResourceGroups,
-            (["providers", "microsoft.resourcegraph", "resources"], _) => Endpoint::ResourceGraph,
+        let endpoint = match lower.as_slice() {
+            ["metadata", "endpoints"] => Endpoint::CloudMetadata,
+            ["tenants"] => Endpoint::Tenants,
+            ["subscriptions"] => Endpoint::Subscriptions,
+            ["subscriptions", _] => Endpoint::Subscription,
+            ["subscriptions", _, "resourcegroups"] => Endpoint::ResourceGroups,
+            ["subscriptions", _, "resources"] => Endpoint::Resources,
+            ["subscriptions", _, "resourcegroups", _, rest @ ..] => resource(rest),
+            ["subscriptions", _, rest @ ..] => match resource(rest) {
+                list @ (Endpoint::ManagedClusters | Endpoint::Fleets) => list,
+                _ => Endpoint::Other,
+            },
+            ["providers", "microsoft.resourcegraph", "resources"] => Endpoint::ResourceGraph,
             _ => Endpoint::Other,
         };
         let mut route = Self::to(endpoint);
@@ -225,6 +234,35 @@ impl Route {
             route.cluster = Some(format!("/{}", request.segments[..8].join("/")));
         }
         route
+    }
+}
+
+/// What a path in lower case below a resource group, or a list of a subscription, is about.
+fn resource(path: &[&str]) -> Endpoint {
+    let ["providers", "microsoft.containerservice", path @ ..] = path else {
+        return Endpoint::Other;
+    };
+    match path {
+        ["managedclusters"] => Endpoint::ManagedClusters,
+        ["managedclusters", _] => Endpoint::ManagedCluster,
+        ["managedclusters", _, "listclusterusercredential"] => Endpoint::ListClusterUserCredential,
+        ["managedclusters", _, "listclusteradmincredential"] => {
+            Endpoint::ListClusterAdminCredential
+        }
+        ["managedclusters", _, "managednamespaces"] => Endpoint::ManagedNamespaces,
+        ["managedclusters", _, "managednamespaces", _] => Endpoint::ManagedNamespace,
+        [
+            "managedclusters",
+            _,
+            "managednamespaces",
+            _,
+            "listcredential",
+        ] => Endpoint::ListNamespaceCredential,
+        ["fleets"] => Endpoint::Fleets,
+        ["fleets", _] => Endpoint::Fleet,
+        ["fleets", _, "members"] => Endpoint::FleetMembers,
+        ["fleets", _, "listcredentials"] => Endpoint::ListFleetCredentials,
+        _ => Endpoint::Other,
     }
 }
 

@@ -296,12 +296,28 @@ fn visible<'a>(
         .iter()
         .filter(|c| ids.contains(&c.subscription_id.to_lowercase()) && caller.sees(c))
         .collect();
+    let is_in_reach = |subscription: &str| ids.contains(&subscription.to_lowercase());
+    let managers = fleet
+        .fleet_managers
+        .iter()
+        .filter(|m| is_in_reach(&m.subscription_id) && caller.may_read(&m.id))
+        .collect();
+    let namespaces = fleet
+        .managed_namespaces
+        .iter()
+        .filter(|namespace| caller.may_read(&namespace.id))
+        .filter_map(|namespace| Some((namespace, fleet.cluster(&namespace.cluster_id)?)))
+        .filter(|(_, cluster)| is_in_reach(&cluster.subscription_id))
+        .collect();
     // The row of a subscription is there for those who may read the subscription itself.
     subscriptions.retain(|s| caller.may_read(&format!("/subscriptions/{}", s.id)));
     Ok((
         Visible {
             subscriptions,
             clusters,
+            managers,
+            namespaces,
+            fleet,
         },
         limited,
     ))

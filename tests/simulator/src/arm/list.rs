@@ -35,7 +35,7 @@ impl Cursor {
 
 /// Cuts a page out of a list. `sizes` are used in turn; a zero gives an empty page with a `nextLink`.
 /// Only what is on the page is given a body: a list of thousands is read in hundreds of pages.
-fn page<T>(
+pub(super) fn page<T>(
     own: &str,
     settings: &Settings,
     request: &Request,
@@ -139,19 +139,23 @@ pub(super) fn subscription_body(subscription: &Subscription) -> Value {
     })
 }
 
-/// Resource groups of a subscription that hold a cluster.
+/// Resource groups of a subscription that hold a cluster or a Fleet.
 pub(super) fn groups_of(fleet: &Fleet, subscription: &str) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
-    for cluster in fleet
+    let clusters = fleet
         .clusters
         .iter()
-        .filter(|c| c.subscription_id.eq_ignore_ascii_case(subscription))
+        .map(|c| (&c.subscription_id, &c.resource_group));
+    let managers = fleet
+        .fleet_managers
+        .iter()
+        .map(|m| (&m.subscription_id, &m.resource_group));
+    for (_, group) in clusters
+        .chain(managers)
+        .filter(|(its, _)| its.eq_ignore_ascii_case(subscription))
     {
-        if !groups
-            .iter()
-            .any(|g| g.eq_ignore_ascii_case(&cluster.resource_group))
-        {
-            groups.push(cluster.resource_group.clone());
+        if !groups.iter().any(|g| g.eq_ignore_ascii_case(group)) {
+            groups.push(group.clone());
         }
     }
     groups

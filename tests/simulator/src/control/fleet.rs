@@ -77,6 +77,41 @@ pub(super) fn create(state: &State, request: &Request) -> Reply {
     }
 }
 
+/// Makes a Fleet Manager, in `rg-fleet` unless the request says otherwise.
+pub(super) fn create_fleet_manager(state: &State, request: &Request) -> Reply {
+    let (Some(subscription), Some(name)) = (request.query("subscription"), request.query("name"))
+    else {
+        return wrong("subscription and name say what to create");
+    };
+    let hub = match flag(request, "hub") {
+        Ok(hub) => hub.unwrap_or(true),
+        Err(refusal) => return refusal,
+    };
+    let group = request.query("group").unwrap_or("rg-fleet");
+    let mut fleet = state.fleet_mut();
+    if fleet.subscription(subscription).is_none() || fleet.fleet_manager(name).is_some() {
+        return wrong("there is no such subscription, or there is such a Fleet");
+    }
+    let made = fleet.create_fleet_manager(subscription, group, name, hub);
+    Reply::json(200, &json!({ "id": made.id, "hub": made.hub }))
+}
+
+pub(super) fn join(state: &State, request: &Request) -> Reply {
+    let name = |what| request.query(what).unwrap_or_default();
+    let (fleet, cluster, group) = (name("fleet"), name("cluster"), request.query("group"));
+    done(state.fleet_mut().join(fleet, cluster, group))
+}
+
+pub(super) fn create_namespace(state: &State, request: &Request) -> Reply {
+    let name = |what| request.query(what).unwrap_or_default();
+    let mut fleet = state.fleet_mut();
+    if fleet.cluster(name("cluster")).is_none() || name("name").is_empty() {
+        return wrong("cluster and name say what to create");
+    }
+    let made = fleet.create_managed_namespace(name("cluster"), name("name"));
+    Reply::json(200, &json!({ "id": made.id }))
+}
+
 pub(super) fn subscription(state: &State, request: &Request) -> Reply {
     let id = request.query("id").unwrap_or_default();
     match flag(request, "hidden") {

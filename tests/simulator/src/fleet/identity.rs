@@ -9,13 +9,36 @@ pub enum Role {
     ClusterUser,
     /// AKS Cluster Admin Role: also fetches the administrator's credential.
     ClusterAdmin,
+    /// Azure Kubernetes Fleet Manager Hub Cluster User Role: reads Fleets and fetches their hubs' credentials, and sees no
+    /// cluster.
+    HubUser,
+    /// Azure Kubernetes Service Namespace User: reads managed namespaces and fetches their credentials, and sees no cluster.
+    NamespaceUser,
     /// Everything.
     Owner,
 }
 
 impl Role {
     pub(crate) fn may_list_user_credential(self) -> bool {
-        !matches!(self, Role::Reader)
+        matches!(self, Role::ClusterUser | Role::ClusterAdmin | Role::Owner)
+    }
+
+    pub(crate) fn may_list_hub_credential(self) -> bool {
+        matches!(self, Role::HubUser | Role::Owner)
+    }
+
+    pub(crate) fn may_list_namespace_credential(self) -> bool {
+        matches!(self, Role::NamespaceUser | Role::Owner)
+    }
+
+    /// Whether the role's actions read a resource of this id.
+    fn may_read(self, id: &str) -> bool {
+        let id = id.to_ascii_lowercase();
+        match self {
+            Role::HubUser => is_of_type(&id, "fleets"),
+            Role::NamespaceUser => is_of_type(&id, "managednamespaces"),
+            Role::Reader | Role::ClusterUser | Role::ClusterAdmin | Role::Owner => true,
+        }
     }
 
     pub(crate) fn may_list_admin_credential(self) -> bool {
@@ -54,10 +77,20 @@ impl RoleAssignment {
         self.scope == "/" || within(id, &self.scope)
     }
 
+    /// Whether the assignment allows to read `id`.
+    pub(crate) fn allows_reading(&self, id: &str) -> bool {
+        self.covers(id) && self.role.may_read(id)
+    }
+
     /// Whether the assignment's scope lies in `id` or contains it, so that `id` is listed.
     pub(crate) fn reveals(&self, id: &str) -> bool {
         within(id, &self.scope) || within(&self.scope, id)
     }
+}
+
+/// Whether the last type in an id in lower case is this one.
+fn is_of_type(id: &str, kind: &str) -> bool {
+    id.rsplit('/').nth(1) == Some(kind)
 }
 
 fn within(inner: &str, outer: &str) -> bool {

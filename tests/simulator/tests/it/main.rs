@@ -7,6 +7,7 @@ mod client;
 mod developer_tools;
 mod entra;
 mod faults;
+mod fleet_manager;
 mod graph;
 mod kubernetes;
 mod metadata;

@@ -1,8 +1,10 @@
 //! The tables that Resource Graph keeps of a fleet.
 
+use super::super::fleet_manager::{fleet_body, member_body};
 use super::super::list::{cluster_body, subscription_body};
+use super::super::namespaces::namespace_body;
 use super::evaluate::Table;
-use crate::fleet::{Cluster, Subscription};
+use crate::fleet::{Cluster, Fleet, FleetManager, ManagedNamespace, Subscription};
 use crate::settings::GraphSettings;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -31,6 +33,10 @@ const RESOURCES: &[&str] = &[
 pub(super) struct Visible<'a> {
     pub(super) subscriptions: Vec<&'a Subscription>,
     pub(super) clusters: Vec<&'a Cluster>,
+    pub(super) managers: Vec<&'a FleetManager>,
+    pub(super) namespaces: Vec<(&'a ManagedNamespace, &'a Cluster)>,
+    /// Where what those name is.
+    pub(super) fleet: &'a Fleet,
 }
 
 impl Visible<'_> {
@@ -38,6 +44,7 @@ impl Visible<'_> {
     pub(super) fn table(&self, name: &str, settings: &GraphSettings) -> Option<Table> {
         match name {
             "resources" => Some(self.resources(settings)),
+            "aksresources" => Some(self.members(settings)),
             "resourcecontainers" => Some(self.containers(settings)),
             _ => None,
         }
@@ -57,8 +64,49 @@ impl Visible<'_> {
             body["tenantId"] = cluster.tenant_id.clone().into();
             row(&columns, body)
         });
+        let managers = self.managers.iter().map(|manager| {
+            let body = fleet_body(manager, self.fleet);
+            let place = (&manager.subscription_id, &manager.resource_group);
+            row(&columns, self.placed(body, place, settings))
+        });
+        let namespaces = self.namespaces.iter().map(|(namespace, cluster)| {
+            let body = namespace_body(namespace, cluster);
+            let place = (&cluster.subscription_id, &cluster.resource_group);
+            row(&columns, self.placed(body, place, settings))
+        });
         Table {
-            rows: rows.collect(),
+            rows: rows.chain(managers).chain(namespaces).collect(),
+            columns,
+        }
+    }
+
+    /// What ARM describes, with the columns that tell where it is.
+    fn placed(
+        &self,
+        mut body: Value,
+        (subscription, group): (&String, &String),
+        settings: &GraphSettings,
+    ) -> Value {
+        let tenant = self.fleet.subscription(subscription).map(|s| &s.tenant_id);
+        body["id"] = id(body["id"].as_str().unwrap_or_default(), settings);
+        body["type"] = body["type"].as_str().map(str::to_lowercase).into();
+        body["resourceGroup"] = group.to_lowercase().into();
+        body["subscriptionId"] = subscription.clone().into();
+        body["tenantId"] = json!(tenant);
+        body
+    }
+
+    /// The members of Fleets, which are in a table of their own
+    /// (learn.microsoft.com, supported-tables-resources: `aksresources`).
+    fn members(&self, settings: &GraphSettings) -> Table {
+        let columns: Vec<String> = RESOURCES.iter().map(|name| (*name).to_owned()).collect();
+        let rows = self.managers.iter().flat_map(|manager| {
+            let place = (&manager.subscription_id, &manager.resource_group);
+            let bodies = manager.members.iter().map(|one| member_body(one, manager));
+            bodies.map(move |body| self.placed(body, place, settings))
+        });
+        Table {
+            rows: rows.map(|body| row(&columns, body)).collect(),
             columns,
         }
     }

@@ -210,3 +210,51 @@ fn az_signs_a_person_in_by_device_code_into_every_tenant_and_kubectl_follows() {
             .contains(&user.upn)
     );
 }
+
+#[test]
+fn az_reads_managed_namespaces_and_merges_their_credential() {
+    let (Some(az), Some(kubectl)) = (peer("az"), peer("kubectl")) else {
+        return;
+    };
+    let simulator = start(FleetSpec::default());
+    let cluster = simulator.update(|fleet| {
+        let cluster = fleet.clusters[0].clone();
+        for name in ["team-a", "team-b", "team-c", "team-d"] {
+            fleet.create_managed_namespace(&cluster.id, name);
+        }
+        cluster
+    });
+    let mut home = registered(&simulator, &az);
+    let principal = simulator.fleet().service_principals[0].clone();
+    home.succeeds(&az, &sign_in(&principal, principal.secret()));
+    let all = json(&home, &az, &["aks", "namespace", "list"]);
+    assert_eq!(length(&all), 4);
+    let place = [
+        "-g",
+        &cluster.resource_group,
+        "--cluster-name",
+        &cluster.name,
+    ];
+    let with = |words: &[&str]| {
+        [&["aks", "namespace"], words, &place]
+            .concat()
+            .iter()
+            .map(|w| (*w).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let run = |home: &Home, words: &[&str]| {
+        let words = with(words);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        home.succeeds(&az, &words)
+    };
+    let listed: Value = serde_json::from_str(&run(&home, &["list"])).expect("JSON");
+    assert_eq!(length(&listed), 4);
+    let kubeconfig = home.path().join("kubeconfig").display().to_string();
+    home.set("KUBECONFIG", &kubeconfig);
+    run(&home, &["get-credentials", "--name", "team-b"]);
+    let shown = home.succeeds(
+        &kubectl,
+        &["config", "view", "--minify", "-o", "jsonpath={..namespace}"],
+    );
+    assert_eq!(shown, "team-b");
+}
