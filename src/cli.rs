@@ -4,7 +4,7 @@ use std::{ffi::OsString, io::Write, sync::Arc};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
-use self::screen::Screen;
+use self::{config::Given, screen::Screen};
 use crate::{
     error::{EXIT_OK, EXIT_USAGE, Result},
     host::Host,
@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod cache;
+mod config;
 mod convert;
 mod flags;
 mod fleet_args;
@@ -49,7 +50,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
         None => match parse(&args) {
             Ok(matches) => {
                 log::start(&matches);
-                run(&matches, Arc::clone(&host))
+                run(&matches, &args, Arc::clone(&host))
             }
             Err(stopped) => show(&stopped, &args, &Screen::of(&host)),
         },
@@ -75,10 +76,15 @@ fn called_by_kubectl(args: &[OsString]) -> Option<Settings> {
     (command == "get-token").then(|| flags::plain_settings(flags))?
 }
 
-fn run(matches: &ArgMatches, host: Arc<Host>) -> Result<u8> {
+fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
+    // With what the configuration file says.
+    let with_file = |command: &str, matches, run: fn(&Given, &Arc<Host>) -> Result<u8>| {
+        let given = Given::read(command, matches, args, &host)?;
+        run(&given, &host).map_err(|failure| given.blame(failure))
+    };
     match matches.subcommand() {
-        Some(("sync", matches)) => sync::run(matches, &host),
-        Some(("list", matches)) => list::run(matches, &host),
+        Some((name @ "sync", matches)) => with_file(name, matches, sync::run),
+        Some((name @ "list", matches)) => with_file(name, matches, list::run),
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),

@@ -24,6 +24,7 @@ pub(crate) mod running;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod timestamp;
+pub(crate) mod trusted_file;
 pub(crate) mod uptime;
 pub(crate) mod waiting;
 

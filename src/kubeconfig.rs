@@ -23,7 +23,7 @@ mod schema;
 mod siblings;
 mod sign_in_name;
 pub(crate) mod user;
-mod yaml;
+pub(crate) mod yaml;
 
 pub(crate) use ca_files::{CaDirectory, CaFiles, Contents as CaContents};
 pub(crate) use cluster_contexts::ClusterContexts;

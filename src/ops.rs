@@ -1,6 +1,7 @@
 //! The use cases, one module each: typed input in, typed report out.
 
 pub(crate) mod cache;
+pub(crate) mod config;
 pub(crate) mod convert;
 pub(crate) mod discovery;
 pub(crate) mod fleet_request;

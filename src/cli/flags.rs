@@ -1,6 +1,6 @@
 //! The flags of a sign-in: from the rows of `PARAMS` to clap, and back to settings.
 
-use std::ffi::OsString;
+use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
@@ -8,7 +8,7 @@ use super::help;
 use crate::{
     clouds,
     login::{
-        MODES, Origin, PARAMS, Param, ParamRow, Settings, Takes, When,
+        MODES, Origin, PARAMS, Param, ParamRow, Place, Settings, Takes, When,
         exec_args::{Word, words},
         settings::parse_bool,
     },
@@ -44,6 +44,22 @@ pub(super) fn login_flags(command: Command, wanted: impl Fn(Param) -> bool) -> C
         .iter()
         .filter(|row| wanted(row.param))
         .fold(command, |command, row| command.arg(arg(row)))
+}
+
+/// A switch of a fleet command: `--flag`, or `--flag=false` against a configuration file that turns it on. The value is a
+/// `bool`.
+pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .help(help)
+        .action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .default_value("false")
+        .hide_default_value(true)
+        .value_name("BOOL")
+        .value_parser(|text: &str| parse_bool(text).ok_or("use `true` or `false`"))
 }
 
 /// Collects the values that these flags were given.
@@ -100,6 +116,17 @@ pub(super) fn arm_settings(matches: &ArgMatches) -> Settings {
             .and_then(|flag| matches.get_one::<String>(flag));
         if let Some(text) = given {
             settings.set(row.param, text.clone(), Origin::Flag);
+        }
+    }
+    settings
+}
+
+/// The same settings, with the places of those that the configuration file gives, by their flags' names.
+pub(super) fn placed(mut settings: Settings, places: &BTreeMap<String, Arc<Place>>) -> Settings {
+    for param in settings.params().collect::<Vec<_>>() {
+        let flag = settings.flag(param);
+        if let Some(place) = places.get(flag.trim_start_matches('-')) {
+            settings.set_place(param, place);
         }
     }
     settings
@@ -267,7 +294,7 @@ mod tests {
                 prop_assert_eq!(name, "get-token");
                 let read = settings(matches);
                 let values = |settings: &Settings| -> Vec<_> {
-                    let of = |param| (param, settings.get(param).map(str::to_owned), settings.origin(param));
+                    let of = |param| (param, settings.get(param).map(str::to_owned), settings.origin(param).cloned());
                     settings.params().map(of).collect()
                 };
                 prop_assert_eq!(values(&plain), values(&read));

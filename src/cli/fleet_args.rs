@@ -6,7 +6,10 @@ use clap::{
     Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue, parser::ValueSource,
 };
 
-use super::{flags, help};
+use super::{
+    config::{self, Given},
+    flags, help,
+};
 use crate::{
     error::Result,
     fleet::DiscoveryMode,
@@ -28,7 +31,7 @@ pub(super) fn fleet_flags(command: Command) -> Command {
                 | Param::EnvSecretsOnly
         )
     });
-    flags::arm_flags(arm_login(command))
+    flags::arm_flags(arm_login(config::profile_flag(command)))
         // A person names an account; that it is a hint is a detail of the protocol.
         .mut_arg(Param::LoginHint.row().flag, |arg| {
             arg.visible_alias("account")
@@ -148,11 +151,12 @@ fn all(matches: &ArgMatches, flag: &str) -> Vec<String> {
 ///
 /// # Errors
 /// As [`FleetFlags::without_excluded`] and [`FleetRequest::new`].
-pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<FleetRequest> {
+pub(super) fn read(command: &str, matches: &Given, host: &Host) -> Result<FleetRequest> {
+    let places = matches.places();
     let flags = FleetFlags {
-        login: flags::settings(matches),
+        login: flags::placed(flags::settings(matches), &places),
         arm_mode: matches.get_one("arm-login").cloned(),
-        arm_login: flags::arm_settings(matches),
+        arm_login: flags::placed(flags::arm_settings(matches), &places),
         azure_config_dir: matches.get_one("azure-config-dir").cloned(),
         tenants: all(matches, Param::TenantId.row().flag),
         excluded_tenants: all(matches, "exclude-tenant"),
@@ -161,6 +165,7 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
         concurrency: matches
             .get_one("concurrency")
             .map(|n: &u16| usize::from(*n)),
+        places,
         command: typed(command, matches, &[]),
         command_without_tenants: typed(
             command,
@@ -171,8 +176,8 @@ pub(super) fn read(command: &str, matches: &ArgMatches, host: &Host) -> Result<F
     FleetRequest::new(flags.without_excluded()?, host)
 }
 
-/// The command as typed, without secrets and the flags in `without`.
-pub(super) fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> CommandLine {
+/// The command as typed, without secrets and the flags in `without`. What the configuration file says needs no flag.
+pub(super) fn typed(command: &str, matches: &Given, without: &[&str]) -> CommandLine {
     let is_secret = |id: &str| {
         PARAMS
             .iter()
@@ -180,7 +185,8 @@ pub(super) fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> Co
     };
     let mut line = CommandLine::new(&format!("kubectl aad {command}"));
     for id in matches.ids().map(clap::Id::as_str) {
-        let given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        let given =
+            matches.value_source(id) == Some(ValueSource::CommandLine) && !matches.is_from_file(id);
         let shown = !is_secret(id) && !without.contains(&id) && !["v", "logtostderr"].contains(&id);
         if !given || !shown {
             continue;
@@ -189,9 +195,11 @@ pub(super) fn typed(command: &str, matches: &ArgMatches, without: &[&str]) -> Co
             "only-subscription" => "--subscription".to_owned(),
             id => format!("--{id}"),
         };
-        let is_switch = matches!(matches.try_get_one::<bool>(id), Ok(Some(true)));
-        if is_switch {
-            line = line.word(&flag);
+        if let Ok(Some(on)) = matches.try_get_one::<bool>(id) {
+            line = match on {
+                true => line.word(&flag),
+                false => line.word(&format!("{flag}=false")),
+            };
             continue;
         }
         for value in matches.get_raw(id).into_iter().flatten() {
@@ -246,7 +254,7 @@ mod tests {
         let matches = command
             .try_get_matches_from([&["sync".to_owned()], args].concat())
             .expect("valid arguments");
-        let request = read("sync", &matches, &host)?;
+        let request = read("sync", &matches.into(), &host)?;
         request.check_complete()?;
         Ok(request)
     }
@@ -294,7 +302,11 @@ mod tests {
                     (format!("{flag} {value}"), Some(matches))
                 }
             };
-            let line = typed("sync", &matches.unwrap_or_else(|| panic!("{flag}")), &[]);
+            let line = typed(
+                "sync",
+                &matches.unwrap_or_else(|| panic!("{flag}")).into(),
+                &[],
+            );
             assert!(line.to_string().contains(&words), "{line} lacks {words}");
             repeated += 1;
         }
@@ -358,7 +370,8 @@ mod tests {
                     let matches = fleet_flags(Command::new("sync"))
                         .try_get_matches_from([&["sync".to_owned()], &args[..]].concat())
                         .expect("valid arguments");
-                    let read = super::read("sync", &matches, &Host::with_env::<&str, &str>([]));
+                    let read =
+                        super::read("sync", &matches.into(), &Host::with_env::<&str, &str>([]));
                     let shared = row.param == Param::TenantId;
                     let mistaken =
                         !shared && !login.mode.uses(row.param) && arm.mode.uses(row.param);

@@ -356,6 +356,7 @@ fn description(arg: &Arg, long: bool) -> String {
     }
     if let [default] = arg.get_default_values()
         && arg.get_action().takes_values()
+        && !arg.is_hide_default_value_set()
     {
         said.push_str(&format!(" [default: {}]", default.display()));
     }

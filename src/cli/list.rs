@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, Command};
 
 use super::{
+    config::Given,
     fleet_args, help,
     interrupt::{Interrupt, say_interrupted},
     output::{self, Format},
@@ -56,7 +57,7 @@ pub(super) fn command() -> Command {
 ///
 /// # Errors
 /// If nothing could be listed.
-pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
+pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let fleet = fleet_args::read("list", matches, host)?;
     let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
     let request = ListRequest {
@@ -88,7 +89,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
 
 /// How to get the contexts that clusters lack: if only names are shown, since those clusters are not, and else if no
 /// cluster has one.
-fn missing_contexts(matches: &ArgMatches, document: &ListDocument) -> Option<String> {
+fn missing_contexts(matches: &Given, document: &ListDocument) -> Option<String> {
     let (missing, all) = (document.without_context(), document.clusters.len());
     let told = match output::format(matches) {
         Format::Name => missing > 0,

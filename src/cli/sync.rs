@@ -6,6 +6,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use futures::FutureExt;
 
 use super::{
+    config::Given,
+    flags::switch,
     fleet_args, help,
     interrupt::Interrupt,
     output,
@@ -18,7 +20,7 @@ use crate::{
     fleet::Findings,
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
-    login::{duration, no_effect},
+    login::duration,
     ops::{
         fleet_request::FleetRequest,
         sync::{Destination, SyncRequest, sync},
@@ -110,8 +112,12 @@ fn own_flags(command: Command) -> Command {
         .arg(wait_flag())
         .arg(switch("no-warm", "Do not fetch the clusters' tokens"))
         .arg(
-            switch("quiet", "Print only what failed")
+            Arg::new("quiet")
                 .short('q')
+                .long("quiet")
+                // Not a `switch`, so that `-qo json` is two flags.
+                .action(ArgAction::SetTrue)
+                .help("Print only what failed")
                 .long_help("Print only what failed: no table, no progress, no counts; `-o json`, `yaml` and `name` print their result"),
         );
     under_headings(command)
@@ -226,21 +232,14 @@ fn wait(text: &str) -> Result<Wait, &'static str> {
 #[derive(Debug, Clone, Copy)]
 struct Wait(Option<Duration>);
 
-fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// If nothing could be done.
-pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
+pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let fleet = fleet_args::read("sync", matches, host)?;
-    for (flag, mode) in fleet.unused_flags() {
-        output::say_wrapped(&format!("warning: {}", no_effect(&flag, &mode)), host);
+    for (given, mode) in fleet.unused_flags() {
+        output::say_wrapped(&format!("warning: {given} has no effect with {mode}"), host);
     }
     fleet.check_complete()?;
     let secrets = fleet.secrets_for_variables();

@@ -12,7 +12,7 @@ mod splice;
 use std::fmt;
 
 pub(crate) use compose::parse;
-pub(crate) use node::{Node, NodeKind, Tree};
+pub(crate) use node::{Entry, Node, NodeKind, Tree};
 pub(crate) use splice::splice;
 
 /// Why a text can't be read as YAML, or can't be changed without losing something.

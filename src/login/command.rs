@@ -107,11 +107,11 @@ impl SignIn {
                 settings.remove(param);
             }
         }
-        let origin = super::Origin::Default;
-        settings.set(Param::Login, mode.name(), origin);
-        settings.set(Param::ServerId, resource, origin);
+        let default = super::Origin::Default;
+        settings.set(Param::Login, mode.name(), default.clone());
+        settings.set(Param::ServerId, resource, default.clone());
         if !tenant.is_empty() {
-            settings.set(Param::TenantId, tenant, origin);
+            settings.set(Param::TenantId, tenant, default);
         }
         CommandLine::new("kubectl aad get-token")
             .settings(&settings)

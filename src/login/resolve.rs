@@ -74,17 +74,20 @@ impl Settings {
         Ok(())
     }
 
-    /// The flags that were given and have no effect in the mode.
+    /// The values that were given and have no effect in the mode.
     ///
-    /// None if a variable chose the mode: `AAD_LOGIN_METHOD` is used with flags that were written for another one.
+    /// None if a variable chose the mode: `AAD_LOGIN_METHOD` is used with flags that were written for another
+    /// one. Of a file only those that were written for the mode: in the part that chooses it, or in a profile beside it.
     pub(crate) fn unused(&self) -> Vec<Param> {
-        match self.mode() {
-            Ok(mode) if self.is_flag(Param::Login) => self
-                .params()
-                .filter(|param| self.is_flag(*param) && !mode.uses(*param))
-                .collect(),
-            _ => Vec::new(),
-        }
+        let Ok(mode) = self.mode() else {
+            return Vec::new();
+        };
+        let is_for_mode = |param| match (self.place(Param::Login), self.place(param)) {
+            (Some(login), Some(place)) => login.profile.is_none() || login.profile == place.profile,
+            (login, _) => (login.is_some() || self.is_flag(Param::Login)) && self.is_flag(param),
+        };
+        let unused = self.params().filter(|param| !mode.uses(*param));
+        unused.filter(|param| is_for_mode(*param)).collect()
     }
 
     /// Checks that the mode has everything that it needs.

@@ -1,14 +1,14 @@
-//! The raw values of a sign-in, each with its origin: flag, variable, exec entry or default.
+//! The raw values of a sign-in, each with its origin: flag, variable, configuration file, exec entry or default.
 //!
 //! [`super::resolve`] validates them.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use zeroize::Zeroize;
 
 use super::{
-    AKS_CLIENT_ID, AKS_SERVER_ID, LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Takes, Variable,
-    When,
+    AKS_CLIENT_ID, AKS_SERVER_ID, LoginMode, PARAMS, PLATFORM_VARIABLES, Param, Place, Takes,
+    Variable, When,
 };
 use crate::{
     error::{Failure, Result},
@@ -16,12 +16,14 @@ use crate::{
 };
 
 /// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A flag on this command line.
     Flag,
     /// A variable.
     Variable(&'static str),
+    /// The configuration file, which a variable overrides.
+    File(Arc<Place>),
     /// The arguments of a kubeconfig's exec entry.
     ExecEntry,
     /// The command's own default.
@@ -162,13 +164,41 @@ impl Settings {
     }
 
     /// Where the value came from.
-    pub(crate) fn origin(&self, param: Param) -> Option<Origin> {
-        self.values.get(&param).map(|value| value.origin)
+    pub(crate) fn origin(&self, param: Param) -> Option<&Origin> {
+        self.values.get(&param).map(|value| &value.origin)
+    }
+
+    /// Says that the configuration file gave the value, if there is one.
+    pub(crate) fn set_place(&mut self, param: Param, place: &Arc<Place>) {
+        if let Some(value) = self.values.get_mut(&param) {
+            value.origin = Origin::File(Arc::clone(place));
+        }
     }
 
     /// Whether a flag of this command line gave the value.
     pub(crate) fn is_flag(&self, param: Param) -> bool {
-        self.origin(param) == Some(Origin::Flag)
+        self.origin(param) == Some(&Origin::Flag)
+    }
+
+    /// Whether a flag or the configuration file gave the value.
+    pub(crate) fn is_given(&self, param: Param) -> bool {
+        matches!(self.origin(param), Some(Origin::Flag | Origin::File(_)))
+    }
+
+    /// Where the configuration file gives the value, if it does.
+    pub(crate) fn place(&self, param: Param) -> Option<&Arc<Place>> {
+        match self.origin(param) {
+            Some(Origin::File(place)) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// The value's flag, or its key and place in the configuration file, in backquotes.
+    pub(crate) fn named(&self, param: Param) -> String {
+        match self.place(param) {
+            Some(place) => place.to_string(),
+            None => format!("`{}`", self.flag(param)),
+        }
     }
 
     /// The parameters that have a value.
@@ -201,10 +231,11 @@ impl Settings {
         }
     }
 
-    /// Adds to an error about a value the variable that gave it, if one did.
+    /// Adds to an error about a value the variable, or the place in the configuration file, that gave it, if one did.
     pub(crate) fn blame(&self, failure: Failure, param: Param) -> Failure {
         match self.origin(param) {
             Some(Origin::Variable(name)) => super::variable::blame(failure, name),
+            Some(Origin::File(place)) => place.blame(failure),
             _ => failure,
         }
     }
@@ -237,7 +268,7 @@ impl Settings {
             self.read_variables(row.param, host);
         }
         if precedence == Precedence::FlagsFirst {
-            self.drop_what_flags_replace(host);
+            self.drop_what_is_replaced(host);
         }
         self
     }
@@ -292,7 +323,7 @@ impl Settings {
                 continue;
             };
             let taken = match variable.when {
-                When::ModeIfUnset(_) => self.text(param).is_none(),
+                When::ModeIfUnset(_) if self.place(param).is_none() => self.text(param).is_none(),
                 _ if names_win => !named && !text.is_empty(),
                 _ => true,
             };
@@ -305,15 +336,22 @@ impl Settings {
         }
     }
 
-    /// Drops a variable's value if a flag says the same thing in another way.
-    fn drop_what_flags_replace(&mut self, host: &Host) {
+    /// Drops a value if one of a higher precedence says the same thing in another way.
+    fn drop_what_is_replaced(&mut self, host: &Host) {
         let github = PLATFORM_VARIABLES
             .iter()
             .filter(|variable| variable.name.starts_with("ACTIONS_"))
             .all(|variable| host.var_nonempty(variable.name).is_some());
+        let replaces = |by, param| self.rank(by) > self.rank(param);
         let replaced = [
-            (Param::ClientCertificate, self.is_flag(Param::ClientSecret)),
-            (Param::AuthorityHost, self.is_flag(Param::Environment)),
+            (
+                Param::ClientCertificate,
+                replaces(Param::ClientSecret, Param::ClientCertificate),
+            ),
+            (
+                Param::AuthorityHost,
+                replaces(Param::Environment, Param::AuthorityHost),
+            ),
             // Like kubelogin: the job's own token comes first.
             (Param::FederatedTokenFile, github),
         ];
@@ -321,6 +359,17 @@ impl Settings {
             if replaced && !self.is_flag(param) {
                 self.remove(param);
             }
+        }
+    }
+
+    /// The precedence of where a value came from, 0 if there is none.
+    fn rank(&self, param: Param) -> u8 {
+        match self.origin(param) {
+            None | Some(Origin::Default) => 0,
+            Some(Origin::File(place)) if place.profile.is_none() => 1,
+            Some(Origin::File(_)) => 2,
+            Some(Origin::Variable(_)) => 3,
+            Some(Origin::Flag | Origin::ExecEntry) => 4,
         }
     }
 
@@ -352,7 +401,7 @@ impl fmt::Debug for Settings {
             } else {
                 value.text.as_str()
             };
-            map.entry(param, &(text, value.origin));
+            map.entry(param, &(text, &value.origin));
         }
         map.finish()
     }
@@ -427,7 +476,7 @@ mod tests {
         assert_eq!(settings.get(Param::FederatedTokenFile), Some("/token"));
         assert_eq!(
             settings.origin(Param::AuthorityHost),
-            Some(Origin::Variable("AZURE_AUTHORITY_HOST"))
+            Some(&Origin::Variable("AZURE_AUTHORITY_HOST"))
         );
         let other = flags(&[
             (Param::Login, "msi"),

@@ -183,7 +183,7 @@ fn open(settings: &Settings, host: &Host) -> Result<Arc<Store>> {
 
 fn directory(settings: &Settings, host: &Host) -> Result<PathBuf> {
     let named = settings.text(Param::CacheDir).map(Path::new);
-    let from_entry = settings.origin(Param::CacheDir) == Some(Origin::ExecEntry);
+    let from_entry = settings.origin(Param::CacheDir) == Some(&Origin::ExecEntry);
     store::location(host, named, from_entry)
 }
 

@@ -3,6 +3,7 @@
 //! [`FleetFlags`] are the values as given; [`FleetRequest`] is validated.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,8 +16,8 @@ use crate::{
     fleet::{DiscoveryMode, Scope, Tenants},
     host::Host,
     login::{
-        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Precedence, Principal,
-        Settings, no_effect,
+        AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Place, Precedence,
+        Principal, Settings,
     },
 };
 
@@ -44,13 +45,67 @@ pub(crate) struct FleetFlags {
     pub(crate) discovery: DiscoveryMode,
     /// The most requests under way at once.
     pub(crate) concurrency: Option<usize>,
+    /// Where the configuration file gives what it gives, by the flags' names.
+    pub(crate) places: BTreeMap<String, Arc<Place>>,
     /// The command as typed, without secrets, for hints.
     pub(crate) command: CommandLine,
     /// The same without its tenants.
     pub(crate) command_without_tenants: CommandLine,
 }
 
+/// The two sign-ins of a fleet command, with the variables that count in their modes.
+pub(crate) struct SignIns {
+    /// To the clusters.
+    pub(crate) login: Settings,
+    pub(crate) mode: LoginMode,
+    /// To ARM.
+    pub(crate) arm_login: Settings,
+    pub(crate) arm_mode: LoginMode,
+}
+
+impl SignIns {
+    /// Adds, for each sign-in, the variables that count in its mode. A flag wins, and a variable over the configuration file.
+    ///
+    /// # Errors
+    /// A usage error for an unknown mode, and for a flag that only the other sign-in uses.
+    pub(crate) fn new(flags: &FleetFlags, host: &Host) -> Result<Self> {
+        let with_variables = |settings: Settings| {
+            settings
+                .with_variables(host, Precedence::FlagsFirst)
+                .with_full_paths(host)
+        };
+        let mut login = flags.login.clone();
+        login.set_default(Param::Login, LoginMode::AzureCli.name());
+        let login = with_variables(login);
+        let mode = login.mode()?;
+        let arm_mode = match &flags.arm_mode {
+            Some(name) => LoginMode::parse(name)
+                .map_err(|failure| blame(failure, flags.places.get("arm-login")))?,
+            None => mode,
+        };
+        let arm_login = if arm_mode == mode && flags.arm_login.params().next().is_none() {
+            login.clone()
+        } else {
+            with_variables(second_sign_in(flags, arm_mode, &login))
+        };
+        refuse_flags_of_the_other(&login, mode, arm_mode, flags.places.get("arm-login"))?;
+        Ok(Self {
+            login,
+            mode,
+            arm_login,
+            arm_mode,
+        })
+    }
+}
+
 impl FleetFlags {
+    /// The configuration directory of az. That of a file is only for those modes that ask az.
+    fn config_dir(&self, modes: [LoginMode; 2]) -> Option<&Path> {
+        let asks_az = |mode: &LoginMode| matches!(mode, LoginMode::AzureCli | LoginMode::Azd);
+        let counts = modes.iter().any(asks_az) || !self.places.contains_key("azure-config-dir");
+        self.azure_config_dir.as_deref().filter(|_| counts)
+    }
+
     /// The same without the named tenants that are excluded by the same name, and without those exclusions. The sign-in's
     /// own tenant is the first that is left.
     ///
@@ -63,7 +118,9 @@ impl FleetFlags {
         self.excluded_tenants.retain(|name| !named(&tenants, name));
         if self.tenants.len() < tenants.len() {
             let own = self.tenants.first().ok_or_else(no_tenant_left)?;
-            self.login.set(Param::TenantId, own, Origin::Flag);
+            let origin = self.login.origin(Param::TenantId).cloned();
+            let origin = origin.unwrap_or(Origin::Flag);
+            self.login.set(Param::TenantId, own, origin);
         }
         Ok(self)
     }
@@ -91,32 +148,19 @@ pub(crate) struct FleetRequest {
 }
 
 impl FleetRequest {
-    /// Validates flags and adds, for each sign-in, the variables that count in its mode. A flag wins.
+    /// Validates flags and adds the variables of the [`SignIns`].
     ///
     /// # Errors
-    /// A usage error for an unknown mode or cloud, and for a flag that only the other sign-in uses.
+    /// As [`SignIns::new`], and a usage error for an unknown cloud.
     pub(crate) fn new(flags: FleetFlags, host: &Host) -> Result<Self> {
-        let with_variables = |settings: Settings| {
-            settings
-                .with_variables(host, Precedence::FlagsFirst)
-                .with_full_paths(host)
-        };
-        let mut login = flags.login.clone();
-        login.set_default(Param::Login, LoginMode::AzureCli.name());
-        let mut login = with_variables(login);
-        let mode = login.mode()?;
-        let arm_mode = match &flags.arm_mode {
-            Some(name) => LoginMode::parse(name)?,
-            None => mode,
-        };
-        let mut arm_login = if arm_mode == mode && flags.arm_login.params().next().is_none() {
-            login.clone()
-        } else {
-            with_variables(second_sign_in(flags.arm_login, arm_mode, &login))
-        };
-        refuse_flags_of_the_other(&login, mode, arm_mode)?;
+        let SignIns {
+            mut login,
+            mode,
+            mut arm_login,
+            arm_mode,
+        } = SignIns::new(&flags, host)?;
         let (host, tool) =
-            developer_tools::pinned(host, [mode, arm_mode], flags.azure_config_dir.as_deref())?;
+            developer_tools::pinned(host, [mode, arm_mode], flags.config_dir([mode, arm_mode]))?;
         let cloud = developer_tools::cloud(&login, tool.as_ref(), &host)?;
         let only_az_knows_it = tool.as_ref().is_some_and(|tool| tool.custom)
             && login.text(Param::Environment).is_none();
@@ -237,23 +281,29 @@ impl FleetRequest {
         store::location(&self.host, named, false)
     }
 
-    /// The flags that have no effect, each with the flag that chose the mode. The cloud and the tenant also say where
-    /// to search.
+    /// What was given and has no effect, each with what chose the mode, in backquotes: a flag, or a key and its place in the
+    /// configuration file. The cloud and the tenant also say where to search.
     pub(crate) fn unused_flags(&self) -> Vec<(String, String)> {
         let unused = |settings: &Settings| {
             let unused = settings.unused().into_iter();
             unused.filter(|param| !matches!(param, Param::Environment | Param::TenantId))
         };
-        let own = unused(&self.login)
-            .map(|param| (self.login.flag(param), format!("--login {}", self.mode)));
+        let chosen = |settings: &Settings, flag: &str, mode| match settings.place(Param::Login) {
+            Some(place) => format!("`{}: {mode}`", place.key),
+            None => format!("`--{flag} {mode}`"),
+        };
+        let own = unused(&self.login).map(|param| {
+            let chosen = chosen(&self.login, "login", self.mode);
+            (self.login.named(param), chosen)
+        });
         if self.one_sign_in() {
             return own.collect();
         }
         let arm = unused(&self.arm_login)
             .filter(|param| !param.row().shared_with_arm)
             .map(|param| {
-                let mode = format!("--arm-login {}", self.arm_mode);
-                (self.arm_login.flag(param), mode)
+                let chosen = chosen(&self.arm_login, "arm-login", self.arm_mode);
+                (self.arm_login.named(param), chosen)
             });
         own.chain(arm).collect()
     }
@@ -313,41 +363,71 @@ fn tenants(mut named: Vec<String>, arm_login: &Settings, arm_mode: LoginMode) ->
     }
 }
 
-/// The flags of the second sign-in, with those of the first that both share.
-fn second_sign_in(mut second: Settings, arm_mode: LoginMode, login: &Settings) -> Settings {
-    second.set(Param::Login, arm_mode.name(), Origin::Flag);
+/// The flags of the second sign-in, with those of the first, `login`, that both share.
+fn second_sign_in(flags: &FleetFlags, arm_mode: LoginMode, login: &Settings) -> Settings {
+    let mut second = flags.arm_login.clone();
+    let place = flags.places.get("arm-login");
+    let origin = place.map_or(Origin::Flag, |place| Origin::File(Arc::clone(place)));
+    second.set(Param::Login, arm_mode.name(), origin);
+    // As given: a variable that counts for the first sign-in alone replaces nothing here.
+    let given = |param| Some((flags.login.get(param)?, flags.login.origin(param)?));
     for row in PARAMS.iter().filter(|row| row.shared_with_arm) {
-        if let Some(text) = login.get(row.param).filter(|_| login.is_flag(row.param)) {
-            second.set(row.param, text, Origin::Flag);
+        if let Some((text, origin)) = given(row.param) {
+            second.set(row.param, text, origin.clone());
         }
     }
     // `--tenant-id` also says where to search.
     if second.text(Param::TenantId).is_none()
         && let Some(tenant) = login.text(Param::TenantId)
-        && login.is_flag(Param::TenantId)
+        && login.is_given(Param::TenantId)
+        && let Some(origin) = login.origin(Param::TenantId)
     {
-        second.set(Param::TenantId, tenant, Origin::Flag);
+        second.set(Param::TenantId, tenant, origin.clone());
     }
     second
 }
 
+/// Adds to an error about a value where the configuration file gives it.
+fn blame(failure: Failure, place: Option<&Arc<Place>>) -> Failure {
+    match place {
+        Some(place) => place.blame(failure),
+        None => failure,
+    }
+}
+
 /// Refuses a flag that only `--arm-login` would use: whoever gave it expects another identity than the one that would
 /// sign in.
-fn refuse_flags_of_the_other(login: &Settings, mode: LoginMode, arm: LoginMode) -> Result<()> {
+fn refuse_flags_of_the_other(
+    login: &Settings,
+    mode: LoginMode,
+    arm: LoginMode,
+    arm_place: Option<&Arc<Place>>,
+) -> Result<()> {
     let mistaken = login.params().find(|param| {
-        login.is_flag(*param)
+        login.is_given(*param)
             && param.row().arm_flag.is_some()
             && *param != Param::TenantId
             && !mode.uses(*param)
             && arm.uses(*param)
     });
-    match mistaken {
-        Some(param) => Err(
-            Failure::usage(no_effect(&param.dashed(), &format!("--login {mode}"))).hint(format!(
-                "for `--arm-login {arm}`, use `{}`",
-                param.arm_dashed()
-            )),
-        ),
-        None => Ok(()),
-    }
+    let Some(param) = mistaken else {
+        return Ok(());
+    };
+    let chosen = match login.place(Param::Login) {
+        Some(place) => format!("`{}: {mode}`", place.key),
+        None => format!("`--login {mode}`"),
+    };
+    let arm_mode = match arm_place {
+        Some(place) => format!("`{}: {arm}`", place.key),
+        None => format!("`--arm-login {arm}`"),
+    };
+    let instead = match login.place(param) {
+        Some(_) => param.row().arm_flag.unwrap_or_default().to_owned(),
+        None => param.arm_dashed(),
+    };
+    Err(Failure::usage(format!(
+        "{} has no effect with {chosen}",
+        login.named(param)
+    ))
+    .hint(format!("for {arm_mode}, use `{instead}`")))
 }

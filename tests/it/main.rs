@@ -25,6 +25,8 @@ mod captures;
 mod certificates;
 #[cfg(target_os = "linux")]
 mod chromium;
+#[cfg(unix)]
+mod config;
 #[cfg(target_os = "linux")]
 mod conformance;
 mod convert;

@@ -27,10 +27,10 @@ pub(super) fn exec_args(
     let mut entry = Settings::new();
     for row in PARAMS {
         let wanted = mode.uses(row.param) && !row.secret;
-        let left_open = row.per_machine && !login.is_flag(row.param);
+        let left_open = row.per_machine && !login.is_given(row.param);
         // Modes that don't contact Entra have no use for a cloud's authority.
         let idle = row.param == Param::AuthorityHost
-            && login.origin(row.param) == Some(Origin::Default)
+            && login.origin(row.param) == Some(&Origin::Default)
             && !mode.uses(Param::Environment);
         if let Some(text) = login
             .text(row.param)
