@@ -1,6 +1,7 @@
 //! What a fleet is, as values: clusters, tenants, subscriptions, filters and context names. Nothing here does I/O.
 
 mod cluster;
+mod cluster_profile;
 mod file_names;
 mod findings;
 mod id;
@@ -11,6 +12,9 @@ mod subscription;
 
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
 pub(crate) use cluster::{Answer, CREDENTIALS_LIMIT, Change, EntraProfile};
+pub(crate) use cluster_profile::{
+    ClusterProfile, ControlPlaneIdentity, KubeletIdentity, UserAssignedIdentity, resource_name,
+};
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
 pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};

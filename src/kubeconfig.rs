@@ -11,6 +11,7 @@ mod document;
 mod encoding;
 mod error;
 pub(crate) mod file;
+pub(crate) mod held_roles;
 mod in_place;
 mod lock;
 pub mod merge;
@@ -26,7 +27,6 @@ pub(crate) mod user;
 pub(crate) mod yaml;
 
 pub(crate) use ca_files::{CaDirectory, CaFiles, Contents as CaContents};
-pub(crate) use cluster_contexts::ClusterContexts;
 pub use document::Document;
 pub(crate) use document::Section;
 pub(crate) use error::no_such_context;

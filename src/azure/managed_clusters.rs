@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod decode;
+mod profile;
 
 pub(super) use decode::decode_cluster;
 

@@ -51,7 +51,11 @@ resourcecontainers
 | project id, type, name, subscriptionId, tenantId, location, tags, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
 resourceUID = properties.resourceUID, aadProfile = properties.aadProfile, powerState = properties.powerState, \
 provisioningState = properties.provisioningState, kubernetesVersion = properties.kubernetesVersion, \
-currentKubernetesVersion = properties.currentKubernetesVersion)
+currentKubernetesVersion = properties.currentKubernetesVersion, identity, identityProfile = properties.identityProfile, \
+servicePrincipalProfile = properties.servicePrincipalProfile, disableLocalAccounts = properties.disableLocalAccounts, \
+enablePrivateCluster = properties.apiServerAccessProfile.enablePrivateCluster, \
+enablePrivateClusterPublicFQDN = properties.apiServerAccessProfile.enablePrivateClusterPublicFQDN, \
+oidcIssuerProfile = properties.oidcIssuerProfile, workloadIdentity = properties.securityProfile.workloadIdentity)
 | order by id asc";
 
 /// Resource Graph, called as one sign-in.

@@ -74,7 +74,11 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     drop(progress);
     let document = ListDocument::from(&report);
     let format = output::format(matches);
-    let table = || document.table(format.width(&Screen::of(host).out));
+    let out = Screen::of(host).out;
+    let table = || match format {
+        Format::Wide => document.wide(&out),
+        _ => document.table(format.width(&out)),
+    };
     output::print_as(format, &document, table, || document.names())?;
     if let Some(hint) = missing_contexts(matches, &document) {
         output::say_lines(&Screen::of(host).err.wrapped(&hint));

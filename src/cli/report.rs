@@ -11,6 +11,7 @@ mod groups;
 mod sync;
 mod table;
 mod warnings;
+mod wide;
 
 #[cfg(test)]
 mod tests;

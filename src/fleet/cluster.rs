@@ -1,10 +1,14 @@
 //! A cluster, and its state in a run: the one record that every step works on.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
-use super::SignInName;
+use super::{ClusterProfile, Role, SignInName};
 use crate::error::{Code, Failure};
 
 /// A managed cluster, as ARM describes it.
@@ -45,6 +49,8 @@ pub struct Cluster {
     pub private_fqdn: Option<String>,
     /// How people sign in with Entra ID; none if it has local accounts only.
     pub entra_profile: Option<EntraProfile>,
+    /// What else people want to know of it.
+    pub profile: Arc<ClusterProfile>,
 }
 
 /// How people sign in to a cluster with Entra ID: the `aadProfile` of ARM's description. Ids are GUIDs in lower case.
@@ -116,6 +122,10 @@ pub struct ClusterRun {
     pub state: State,
     /// The context that leads to it in the kubeconfig, from an earlier sync.
     pub known_context: Option<String>,
+    /// The context of the administrator's credential, from an earlier `sync --admin`.
+    pub(crate) admin_context: Option<String>,
+    /// Whose credentials kubeconfigs hold for it, if that was looked for.
+    pub(crate) held: BTreeSet<Role>,
     /// Where its user kubeconfig is from; none if none was needed.
     pub answer: Option<Answer>,
 }
@@ -259,6 +269,8 @@ impl ClusterRun {
             cluster,
             state,
             known_context: None,
+            admin_context: None,
+            held: BTreeSet::new(),
             answer: None,
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    document::{Document, Section},
+    document::Section,
     merged::{Item, Merged},
     owner,
 };
@@ -37,11 +37,6 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> ClusterContexts<'a> {
-    /// Finds them in `files`, in their order in `KUBECONFIG`.
-    pub(crate) fn find(files: &'a [Document<'_>], role: Role) -> Self {
-        Self::of(&Merged::of(files), role, |_| true)
-    }
-
     /// Finds them among the entries that `count`.
     pub(super) fn of(merged: &Merged<'a>, role: Role, counts: impl Fn(Item<'a>) -> bool) -> Self {
         let key_of = |item: Item<'a>| {
@@ -248,7 +243,10 @@ impl<'a> Dangling<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Cluster, State};
+    use crate::{
+        fleet::{Cluster, State},
+        kubeconfig::Document,
+    };
 
     fn context(name: &str, arm_id: &str) -> String {
         format!(
@@ -275,7 +273,7 @@ mod tests {
                 ClusterRun::new(cluster, State::Listed)
             })
             .collect();
-        ClusterContexts::find(&files, Role::User).tell(&mut clusters);
+        ClusterContexts::of(&Merged::of(&files), Role::User, |_| true).tell(&mut clusters);
         clusters.into_iter().map(|run| run.known_context).collect()
     }
 

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     azure::Arm,
     error::{Code, Failure, Result},
-    fleet::{ClusterRun, Role},
-    kubeconfig::{ClusterContexts, Document, Paths, file},
+    fleet::ClusterRun,
+    kubeconfig::{Document, Paths, file, held_roles},
 };
 
 /// What to list.
@@ -78,7 +78,7 @@ fn tell_contexts(request: &ListRequest, clusters: &mut [ClusterRun]) -> Vec<Warn
         .map(|(path, text)| Document::parse_file(path, text));
     let (documents, broken): (Vec<_>, Vec<_>) = partition(parsed);
     failures.extend(broken);
-    ClusterContexts::find(&documents, Role::User).tell(clusters);
+    held_roles::tell(&documents, clusters);
     failures.into_iter().map(contexts_unknown).collect()
 }
 

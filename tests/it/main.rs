@@ -98,3 +98,5 @@ mod trust;
 mod uninstall;
 #[cfg(unix)]
 mod unreadable;
+#[cfg(target_os = "linux")]
+mod whose;

@@ -76,7 +76,7 @@ impl<'a> Page<'a> {
     }
 
     /// Runs a command line, and adds it with what it wrote.
-    fn run(&mut self, line: &str) -> &mut Self {
+    pub(crate) fn run(&mut self, line: &str) -> &mut Self {
         let test_env = self.test_env.expect("a page of an environment");
         let ran = run(&mut command(test_env, line));
         self.ran(line, &ran)

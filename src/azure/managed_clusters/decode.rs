@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::profile;
 use crate::{
     azure::json::{guid, text},
     error::{Code, Failure, Result},
@@ -76,6 +77,7 @@ fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
     cluster.resource_uid = text(properties, "resourceUID");
     cluster.fqdn = text(properties, "fqdn");
     cluster.private_fqdn = text(properties, "privateFQDN");
+    cluster.profile = profile::decode(item, properties).into();
     cluster.entra_profile = entra_profile(properties)?;
     if let Some(EntraProfile {
         tenant_id: Some(tenant),

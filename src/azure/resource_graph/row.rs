@@ -56,9 +56,24 @@ pub(super) fn cluster_item(row: Value) -> Value {
     };
     let mut item =
         json!({"id": id, "name": name, "location": row.get("location"), "tags": row.get("tags")});
+    item["identity"] = row.get("identity").cloned().unwrap_or_default();
     // AKS sets it for each cluster. A missing Entra profile means something only where the properties are known.
     if text(&row, "provisioningState").is_some() {
-        item["properties"] = row;
+        item["properties"] = properties(row);
     }
     item
+}
+
+/// The columns of a row as ARM nests them. The query names single properties of these two, since the others can be long:
+/// address ranges, and certificates.
+fn properties(mut row: Value) -> Value {
+    let mut take = |column: &str| row.get_mut(column).map(Value::take);
+    let access = json!({
+        "enablePrivateCluster": take("enablePrivateCluster"),
+        "enablePrivateClusterPublicFQDN": take("enablePrivateClusterPublicFQDN"),
+    });
+    let security = json!({"workloadIdentity": take("workloadIdentity")});
+    row["apiServerAccessProfile"] = access;
+    row["securityProfile"] = security;
+    row
 }

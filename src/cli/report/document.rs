@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use self::findings::FindingsRows;
+use self::{findings::FindingsRows, profile::role};
 use super::{changes, groups};
 use crate::{
     error::{Code, Failure},
@@ -16,6 +16,9 @@ use crate::{
 };
 
 mod findings;
+mod profile;
+
+pub(super) use profile::{IdentityRow, ProfileRow};
 
 /// What `list` prints.
 #[derive(Serialize)]
@@ -55,12 +58,19 @@ pub(in crate::cli) struct ClusterRow {
     pub(super) power_state: Option<String>,
 }
 
-/// A cluster and its context.
+/// A cluster and its contexts.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ListRow {
     #[serde(flatten)]
     pub(super) cluster: ClusterRow,
     pub(super) context: Option<String>,
+    /// That of the administrator's credential.
+    admin_context: Option<String>,
+    /// Whose credentials the kubeconfig holds for it, in contexts of ours and of others: `user`, `admin`.
+    pub(super) roles: Vec<&'static str>,
+    #[serde(flatten)]
+    pub(super) profile: ProfileRow,
 }
 
 /// A cluster and what a sync did about it.
@@ -194,7 +204,18 @@ impl From<&ClusterRun> for ListRow {
         Self {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
+            admin_context: run.admin_context.clone(),
+            roles: run.held.iter().copied().map(role).collect(),
+            profile: ProfileRow::from(&run.cluster),
         }
+    }
+}
+
+impl ListRow {
+    /// The contexts of ours for it, in either role.
+    pub(super) fn contexts(&self) -> String {
+        let all = self.context.iter().chain(&self.admin_context);
+        all.map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 }
 

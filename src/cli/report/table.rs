@@ -55,7 +55,7 @@ impl ListDocument {
     pub(in crate::cli) fn table(&self, width: Option<usize>) -> String {
         let rows = self.clusters.iter().map(|row| {
             let mut cells = row.cluster.cells().to_vec();
-            cells.push(row.context.clone().unwrap_or_default());
+            cells.push(row.contexts());
             cells
         });
         let columns = [&COLUMNS[..], &[CONTEXT]].concat();
@@ -79,7 +79,7 @@ impl ListDocument {
 }
 
 impl ClusterRow {
-    fn cells(&self) -> [String; 6] {
+    pub(super) fn cells(&self) -> [String; 6] {
         [
             self.name.clone(),
             self.subscription.clone(),

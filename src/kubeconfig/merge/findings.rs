@@ -11,6 +11,7 @@ use super::{
         cluster_contexts::{ClusterContexts, Known},
         convert::PluginKind,
         document::Section,
+        held_roles::ADMIN_USER,
         merged::{Item, Merged},
         owner,
     },
@@ -19,9 +20,6 @@ use super::{
 use crate::fleet::{
     Action, Cluster, ClusterRun, Coverage, CurrentContext, Duplicate, GoneContext, Planned, Role,
 };
-
-/// How the users of administrators are called by AKS.
-const ADMIN_USER: &str = "clusterAdmin_";
 
 /// The context to make the current one: that of the only cluster with a context, if this run adds it. One that was there
 /// before is left alone, since a person may have unset the current context on purpose.

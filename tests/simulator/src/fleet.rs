@@ -7,6 +7,7 @@ mod change;
 mod fleet_manager;
 mod generate;
 mod identity;
+mod profile;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub use identity::{
     CertificateTrust, FederatedCredential, ManagedIdentity, PublicClient, Role, RoleAssignment,
     ServicePrincipal, User,
 };
+pub(crate) use profile::ids_of as identity_ids;
+pub use profile::{ClusterIdentity, ClusterProfile};
 
 /// The server application that AKS-managed Entra clusters share, in all clouds.
 pub const AKS_SERVER_APP: &str = "6dae42f8-4368-4678-94ff-3960e28e3630";
@@ -164,6 +167,8 @@ pub struct Cluster {
     pub etag: String,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// Whose it is, and what guards it.
+    pub profile: ClusterProfile,
 }
 
 impl Cluster {

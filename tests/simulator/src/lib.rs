@@ -40,10 +40,10 @@ pub mod fake_cli;
 pub use faults::{Fault, Faults};
 pub use fleet::{
     AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, ARC_SERVER_APP, AZURE_CLI_APP,
-    CertificateTrust, Change, Cluster, ClusterAuth, DenyAssignment, FederatedCredential, Fleet,
-    FleetManager, FleetMember, FleetSpec, LIST_USER_CREDENTIAL, ManagedIdentity, ManagedNamespace,
-    PowerState, PublicClient, REGIONS, Role, RoleAssignment, ServicePrincipal, Subscription,
-    Tenant, User,
+    CertificateTrust, Change, Cluster, ClusterAuth, ClusterIdentity, ClusterProfile,
+    DenyAssignment, FederatedCredential, Fleet, FleetManager, FleetMember, FleetSpec,
+    LIST_USER_CREDENTIAL, ManagedIdentity, ManagedNamespace, PowerState, PublicClient, REGIONS,
+    Role, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
 };
 pub use hold::Hold;
 pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};

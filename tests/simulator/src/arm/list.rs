@@ -1,7 +1,9 @@
 //! ARM's lists, page by page, and the bodies of what they hold.
 
+mod profile;
+
 use super::{Caller, error, subscription};
-use crate::fleet::{Cluster, ClusterAuth, Fleet, Subscription, Tenant};
+use crate::fleet::{Cluster, Fleet, Subscription, Tenant};
 use crate::http::{Reply, Request};
 use crate::jws::base64url;
 use crate::route::Route;
@@ -242,7 +244,7 @@ pub(super) fn cluster_body(cluster: &Cluster, version: &str) -> Value {
         "dnsPrefix": cluster.name,
         "fqdn": cluster.fqdn,
         "azurePortalFQDN": cluster.fqdn.replace(".hcp.", ".portal.hcp."),
-        "nodeResourceGroup": format!("MC_{}_{}_{}", cluster.resource_group, cluster.name, cluster.location),
+        "nodeResourceGroup": profile::node_group(cluster),
         "enableRBAC": true,
         "supportPlan": "KubernetesOfficial",
         "disableLocalAccounts": cluster.disable_local_accounts,
@@ -252,39 +254,18 @@ pub(super) fn cluster_body(cluster: &Cluster, version: &str) -> Value {
             "provisioningState": "Succeeded", "powerState": { "code": cluster.power_state.code() },
             "orchestratorVersion": minor, "currentOrchestratorVersion": cluster.kubernetes_version,
         }],
-        "servicePrincipalProfile": { "clientId": "msi" },
         "resourceUID": cluster.uid,
     });
-    if cluster.private {
-        properties["privateFQDN"] = cluster.private_fqdn.clone().into();
-        properties["apiServerAccessProfile"] = json!({
-            "enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": true, "privateDNSZone": "system",
-        });
-    }
-    if let ClusterAuth::Aad {
-        server_app_id,
-        client_app_id,
-        legacy,
-    } = &cluster.auth
-    {
-        properties["aadProfile"] = if *legacy {
-            json!({ "clientAppID": client_app_id, "serverAppID": server_app_id, "tenantID": cluster.tenant_id })
-        } else {
-            json!({
-                "managed": true, "adminGroupObjectIDs": null, "adminUsers": null,
-                "enableAzureRBAC": true, "tenantID": cluster.tenant_id,
-            })
-        };
-    }
+    profile::add(cluster, &mut properties);
     let mut body = json!({
         "id": cluster.id, "name": cluster.name, "location": cluster.location,
         "type": "Microsoft.ContainerService/ManagedClusters", "tags": cluster.tags,
         "kind": "Base", "sku": { "name": "Base", "tier": "Standard" },
-        "identity": {
-            "type": "SystemAssigned", "principalId": crate::fleet::guid_from(&cluster.uid), "tenantId": cluster.tenant_id,
-        },
         "properties": properties,
     });
+    if let Some(identity) = profile::identity(cluster) {
+        body["identity"] = identity;
+    }
     if version >= ETAG_SINCE {
         body["eTag"] = cluster.etag.clone().into();
     }

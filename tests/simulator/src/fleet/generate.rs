@@ -2,8 +2,9 @@
 
 use super::identity::guid_from;
 use super::{
-    AKS_CLIENT_APP, ARC_CLIENT_APP, AZURE_CLI_APP, Cluster, ClusterAuth, Fleet, ManagedIdentity,
-    PowerState, PublicClient, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
+    AKS_CLIENT_APP, ARC_CLIENT_APP, AZURE_CLI_APP, Cluster, ClusterAuth, ClusterProfile, Fleet,
+    ManagedIdentity, PowerState, PublicClient, RoleAssignment, ServicePrincipal, Subscription,
+    Tenant, User,
 };
 
 /// The size and the mix of a fleet. Ratios are fractions of the clusters, from 0 to 1, chosen
@@ -259,6 +260,7 @@ impl Cluster {
             fqdn: String::new(),
             private_fqdn: String::new(),
             tags: [("stage".to_owned(), "simulated".to_owned())].into(),
+            profile: ClusterProfile::default(),
         };
         cluster.settle_names();
         cluster
