@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cluster_profile;
+mod context_template;
 mod file_names;
 mod findings;
 mod id;
@@ -15,9 +16,10 @@ pub(crate) use cluster::{Answer, CREDENTIALS_LIMIT, Change, EntraProfile};
 pub(crate) use cluster_profile::{
     ClusterProfile, ControlPlaneIdentity, KubeletIdentity, UserAssignedIdentity, resource_name,
 };
+pub(crate) use context_template::ContextTemplate;
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
-pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext};
+pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext, KeptName, WhyKept};
 pub(crate) use id::ClusterId;
 pub use names::SignInName;
 pub(crate) use names::{ContextNames, SHARED_USER, first_free};

@@ -90,6 +90,7 @@ fn own_flags(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Kubeconfig to write instead of the one that kubectl would write"),
         )
+        .arg(naming_flags::context_name())
         .arg(naming_flags::namespace())
         .arg(switch(
             "local-accounts",
@@ -129,6 +130,7 @@ fn under_headings(command: Command) -> Command {
     let command = help::under(help::SIGN_IN, command, &["allow-server-id"]);
     let write = [
         "kubeconfig",
+        "context-name",
         "namespace",
         "ca-files",
         "output-dir",
@@ -338,6 +340,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
         refresh: matches.get_flag("refresh"),
         fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
         merge: MergeOptions {
+            template: matches.get_one("context-name").cloned(),
             namespace: matches.get_one("namespace").cloned(),
         },
         dry_run: matches.get_flag("dry-run"),

@@ -255,6 +255,10 @@ pub enum Change {
     SignIn,
     /// The cluster or user that the context names.
     Context,
+    /// The context's name.
+    Renamed {
+        was: String,
+    },
     /// The context's namespace, which had none.
     Namespace,
     /// An entry was missing and was added.

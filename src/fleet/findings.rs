@@ -44,6 +44,8 @@ pub(crate) struct Findings {
     pub(crate) removed: Vec<GoneContext>,
     /// Sorted by context.
     pub(crate) duplicates: Vec<Duplicate>,
+    /// The contexts that a template would rename and that keep their names. Sorted by context.
+    pub(crate) kept_names: Vec<KeptName>,
     /// The clusters whose entries had the form of an earlier version and get this one's.
     pub(crate) migrated: usize,
 }
@@ -69,6 +71,24 @@ impl CurrentContext {
             Self::Kept { exists, .. } => *exists,
         }
     }
+}
+
+/// A context of ours that a template would rename and that keeps its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptName {
+    pub(crate) context: String,
+    pub(crate) why: WhyKept,
+}
+
+/// Why a context can't be renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhyKept {
+    /// It is the current context, in a file that can't be changed.
+    Current,
+    /// Another entry has its name, which kubectl would see then.
+    Hides,
+    /// The layout of the kubeconfig does not allow it.
+    Layout,
 }
 
 /// A context of ours whose cluster is no longer listed.

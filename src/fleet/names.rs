@@ -1,48 +1,17 @@
 //! Names the contexts of a fleet, and the users that they share.
 //!
-//! A context's name is the shortest form that is unique in the fleet and free in the kubeconfig: the cluster's name, else
-//! `name-resourcegroup`, else with the subscription's name too, else with its id. The resource group is in lower case, since
-//! Azure's services spell it differently. A shared user's name says how it signs in and where:
-//! `aad:azurecli:contoso.example`.
+//! A context's name is the shortest form of its [`ContextTemplate`] that is unique in the fleet and free in the kubeconfig. By
+//! default: the cluster's name, else `name-resourcegroup`, else with the subscription's name too, else with its id. The
+//! resource group is in lower case, since Azure's services spell it differently. A shared user's name says how it signs in
+//! and where: `aad:azurecli:contoso.example`.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Cluster, file_names::file_key};
-
-/// All forms of a cluster's name, shortest first.
-fn forms(cluster: &Cluster) -> [String; 4] {
-    let [name, group, subscription, id] = [
-        &cluster.name,
-        &cluster.resource_group.to_lowercase(),
-        &cluster.subscription_name,
-        &cluster.subscription_id,
-    ]
-    .map(|part| typeable(part));
-    [
-        name.clone(),
-        format!("{name}-{group}"),
-        format!("{name}-{group}-{subscription}"),
-        format!("{name}-{group}-{id}"),
-    ]
-}
-
-/// Replaces what would need quotes in a shell.
-fn typeable(part: &str) -> String {
-    typeable_with(part, '-')
-}
-
-/// As [`typeable`], and `other` stays, too.
-fn typeable_with(part: &str, other: char) -> String {
-    let mut out = String::new();
-    for c in part.trim().chars() {
-        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') || c == other {
-            out.push(c);
-        } else if !out.ends_with('-') {
-            out.push('-');
-        }
-    }
-    out
-}
+use super::{
+    Cluster,
+    context_template::{ContextTemplate, typeable, typeable_with},
+    file_names::file_key,
+};
 
 /// The names that a fleet's clusters could have.
 pub(crate) struct ContextNames {
@@ -52,33 +21,44 @@ pub(crate) struct ContextNames {
     key: fn(&str) -> String,
     /// A name that was chosen already.
     chosen: Option<String>,
+    template: ContextTemplate,
 }
 
 impl ContextNames {
-    pub(crate) fn new<'a>(clusters: impl Iterator<Item = &'a Cluster>) -> Self {
-        Self::by_key(clusters, str::to_owned)
+    pub(crate) fn new<'a>(
+        clusters: impl Iterator<Item = &'a Cluster>,
+        template: ContextTemplate,
+    ) -> Self {
+        Self::by_key(clusters, template, str::to_owned)
     }
 
     /// For kubeconfigs of one cluster each, which are named after their contexts.
-    pub(crate) fn of_files<'a>(clusters: impl Iterator<Item = &'a Cluster>) -> Self {
-        Self::by_key(clusters, file_key)
+    pub(crate) fn of_files<'a>(
+        clusters: impl Iterator<Item = &'a Cluster>,
+        template: ContextTemplate,
+    ) -> Self {
+        Self::by_key(clusters, template, file_key)
     }
 
     /// For one cluster, which is to have this name.
     pub(crate) fn chosen(name: String) -> Self {
         Self {
             chosen: Some(name),
-            ..Self::new(std::iter::empty())
+            ..Self::new(std::iter::empty(), ContextTemplate::default())
         }
     }
 
-    fn by_key<'a>(clusters: impl Iterator<Item = &'a Cluster>, key: fn(&str) -> String) -> Self {
+    fn by_key<'a>(
+        clusters: impl Iterator<Item = &'a Cluster>,
+        template: ContextTemplate,
+        key: fn(&str) -> String,
+    ) -> Self {
         let mut counts = HashMap::new();
         let mut seen = HashSet::new();
         for cluster in clusters {
             if seen.insert(cluster.key()) {
                 // Two forms of one cluster can be the same text.
-                let keys = forms(cluster).into_iter().map(|form| key(&form));
+                let keys = template.forms(cluster).into_iter().map(|form| key(&form));
                 for key in keys.collect::<HashSet<_>>() {
                     *counts.entry(key).or_default() += 1;
                 }
@@ -88,6 +68,7 @@ impl ContextNames {
             counts,
             key,
             chosen: None,
+            template,
         }
     }
 
@@ -99,9 +80,21 @@ impl ContextNames {
         match self.unique(cluster).find(|form| is_free(form)) {
             Some(form) => form,
             None => {
-                let [.., last] = forms(cluster);
-                first_free(&[last], is_free)
+                let forms = self.template.forms(cluster);
+                first_free(&forms[forms.len() - 1..], is_free)
             }
+        }
+    }
+
+    /// What a cluster is renamed to: a chosen name only if it `is_free`.
+    pub(crate) fn rename_to(
+        &self,
+        cluster: &Cluster,
+        is_free: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        match &self.chosen {
+            Some(name) => is_free(name).then(|| name.clone()),
+            None => Some(self.choose(cluster, is_free)),
         }
     }
 
@@ -109,7 +102,15 @@ impl ContextNames {
     pub(crate) fn unique(&self, cluster: &Cluster) -> impl Iterator<Item = String> {
         let count = |form: &String| self.counts.get(&(self.key)(form)).copied();
         let is_unique = move |form: &String| count(form).unwrap_or(0) <= 1;
-        forms(cluster).into_iter().filter(is_unique)
+        self.template.forms(cluster).into_iter().filter(is_unique)
+    }
+
+    /// Whether a cluster may have this name: it is the chosen one, or one of its forms.
+    pub(crate) fn may_be(&self, cluster: &Cluster, name: &str) -> bool {
+        match &self.chosen {
+            Some(chosen) => chosen == name,
+            None => self.template.has_form(cluster, name),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> ClusterContexts<'a> {
             }
         }
         for (key, found) in candidates {
-            clusters.entry(key).or_default().choose(found);
+            clusters.entry(key).or_default().choose(merged, found);
         }
         Self { clusters }
     }
@@ -173,7 +173,7 @@ impl<'a> Known<'a> {
         self.entries.retain(|name| file(name) == kept);
     }
 
-    fn choose(&mut self, found: Candidates<'a>) {
+    fn choose(&mut self, merged: &Merged<'_>, found: Candidates<'a>) {
         // Without an entry of the cluster, a context that leads elsewhere does not lead to it again.
         if self.entries.is_empty() {
             return;
@@ -184,10 +184,12 @@ impl<'a> Known<'a> {
         let sets = [found.ours, found.others, found.broken, found.elsewhere];
         let first = sets.into_iter().find(|set| !set.is_empty());
         self.contexts = first.unwrap_or_default();
-        let main = self
-            .contexts
-            .iter()
-            .position(|name| self.entries.contains(name));
+        let given = self.entries.iter().filter_map(|entry| {
+            let entry = merged.item(Section::Clusters, entry)?;
+            owner::given_name(entry.value)
+        });
+        let given: Vec<&str> = given.chain(self.entries.iter().copied()).collect();
+        let main = self.contexts.iter().position(|name| given.contains(name));
         if let Some(main) = main {
             self.contexts[..=main].rotate_right(1);
         }

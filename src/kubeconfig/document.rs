@@ -12,7 +12,7 @@ use super::{
     error::{in_file, refused_by_kubectl, unexpected, yaml_failure},
     redact::redacted,
     schema,
-    yaml::{self, Tree},
+    yaml::{self, NewNames, Tree},
 };
 use crate::error::Result;
 
@@ -165,6 +165,27 @@ impl<'t> Document<'t> {
     /// # Errors
     /// If something else in the text would be lost, or kubectl could not read the new one.
     pub fn render(self, root: &Map<String, Value>) -> Result<String> {
+        self.render_with(root, &NewNames::new())
+    }
+
+    /// As [`Document::render`], where `root` has some entries under other names: their text and comments stay theirs.
+    ///
+    /// # Errors
+    /// As [`Document::render`].
+    pub(crate) fn render_renamed(
+        self,
+        root: &Map<String, Value>,
+        renamed: &[RenamedEntry],
+    ) -> Result<String> {
+        let position = |entry: &RenamedEntry| {
+            let span = self.tree.entry(entry.section.list(), entry.at)?;
+            Some((span.start, entry.name.clone()))
+        };
+        let renamed = renamed.iter().filter_map(position).collect();
+        self.render_with(root, &renamed)
+    }
+
+    fn render_with(self, root: &Map<String, Value>, renamed: &NewNames) -> Result<String> {
         let path = self.path;
         if self
             .tree
@@ -175,7 +196,7 @@ impl<'t> Document<'t> {
             return Ok(self.text.to_owned());
         }
         schema::check(root).map_err(|what| in_file(path, refused_by_kubectl(path, &what)))?;
-        yaml::splice(self.text, self.tree, root)
+        yaml::splice(self.text, self.tree, root, renamed)
             .map_err(|error| in_file(path, yaml_failure(&error)))
     }
 
@@ -256,6 +277,16 @@ impl fmt::Debug for Document<'_> {
             .field("bytes", &self.text.len())
             .finish_non_exhaustive()
     }
+}
+
+/// An entry that gets another name.
+#[derive(Debug, Clone)]
+pub(crate) struct RenamedEntry {
+    pub(crate) section: Section,
+    /// Its place in the file's list.
+    pub(crate) at: usize,
+    /// The new name.
+    pub(crate) name: String,
 }
 
 /// A user that one context gets for itself.

@@ -10,6 +10,7 @@ mod draft;
 mod findings;
 mod options;
 mod overlay;
+mod rename;
 mod shared_users;
 mod sign_ins;
 mod target_files;
@@ -20,16 +21,18 @@ use serde_json::{Map, Value, json};
 
 use super::{
     cluster_contexts::ClusterContexts,
-    document::{Document, Section},
+    document::{Document, RenamedEntry, Section},
     merged::{self, CURRENT_CONTEXT, Merged},
     owner,
 };
 use crate::fleet::{
-    Action, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, Planned, Role, State,
+    Action, Change, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, Planned, Role,
+    State,
 };
 use clusters::{Before, Import};
 use draft::Draft;
 use findings::Addresses;
+use rename::Renaming;
 
 pub use options::MergeOptions;
 pub(super) use overlay::is_same;
@@ -49,6 +52,8 @@ pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
 pub struct Plan {
     /// The new contents of the target files.
     pub files: BTreeMap<PathBuf, Map<String, Value>>,
+    /// Which entries in them have other names than before.
+    pub(crate) renamed: BTreeMap<PathBuf, Vec<RenamedEntry>>,
     /// The clusters, in the order given; those that were converted are now planned.
     pub clusters: Vec<ClusterRun>,
     pub(crate) findings: Findings,
@@ -79,7 +84,7 @@ pub fn merge(
     coverage: &Coverage,
     options: &MergeOptions,
 ) -> Plan {
-    let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
+    let names = options.names(clusters);
     merge_named(files, targets, clusters, &names, coverage, options)
 }
 
@@ -94,15 +99,32 @@ pub(crate) fn merge_named(
     options: &MergeOptions,
 ) -> Plan {
     let addresses = Addresses::of(clusters);
+    let renaming = match options.template.is_some() && coverage.may_migrate {
+        true => rename::rename(files, &Merged::of(files), targets, clusters, names),
+        false => Renaming::default(),
+    };
     let mut clusters = clusters.to_vec();
-    let merged = Merged::of(files);
+    let merged = Merged::with(files, &renaming.files);
     let role = Role::User;
     ClusterContexts::of(&merged, role, |_| true).tell(&mut clusters);
     let before = Before::new(&merged, role, coverage.is_whole_fleet, |item| {
         targets.may_change(item.file)
     });
-    let mut draft = Draft::new(files, &merged, targets, coverage.may_migrate);
-    let migrated = import(&mut draft, &before, &mut clusters, names, options);
+    let mut draft = Draft::new(
+        files,
+        &merged,
+        &renaming.files,
+        targets,
+        coverage.may_migrate,
+    );
+    let migrated = import(
+        &mut draft,
+        &before,
+        &mut clusters,
+        names,
+        options,
+        &renaming,
+    );
     let mut new = draft.finish();
     let set = set_current_context(files, &mut new, targets, &clusters, coverage);
     let merged = Merged::with(files, &new);
@@ -113,10 +135,12 @@ pub(crate) fn merge_named(
         gone: findings::gone(&merged, role, &clusters, coverage),
         removed: Vec::new(),
         duplicates: addresses.duplicates(&merged, &clusters),
+        kept_names: renaming.kept,
         migrated,
     };
     Plan {
         files: new,
+        renamed: renaming.entries,
         clusters,
         findings,
     }
@@ -130,6 +154,7 @@ fn import(
     clusters: &mut [ClusterRun],
     names: &ContextNames,
     options: &MergeOptions,
+    renaming: &Renaming,
 ) -> usize {
     let mut by_name: Vec<usize> = (0..clusters.len())
         .filter(|&i| clusters[i].entries().is_some())
@@ -138,6 +163,11 @@ fn import(
     let converted = by_name.iter().map(|&i| &clusters[i]);
     let converted = converted.filter_map(|run| Some((&run.cluster, run.entries()?)));
     let mut imports = clusters::import(draft, before, converted, names, options);
+    for import in &mut imports {
+        if let Some(was) = renaming.was.get(&import.key).cloned() {
+            import.note(Change::Renamed { was });
+        }
+    }
     sign_ins::set_users(draft, before, &mut imports, names);
     let migrated = imports.iter().filter(|import| import.is_migrated).count();
     let imports = imports.into_iter();

@@ -18,6 +18,10 @@ pub(crate) const EXTENSION: &str = "kubectl-aad";
 
 /// The key of a cluster's ARM id in the extension.
 const ARM_ID: &str = "armId";
+/// The key that says that a cluster entry was adopted.
+const ADOPTED: &str = "adopted";
+/// The key of the name that a sync gave an entry's context.
+const CONTEXT: &str = "context";
 /// The key that says that a user is shared.
 const SHARED: &str = "shared";
 /// The key that says that a cluster entry or user is the administrator's.
@@ -27,6 +31,31 @@ const ADMIN: &str = "admin";
 #[must_use]
 pub(crate) fn arm_id(item: &Value) -> Option<&str> {
     content(item)?.get(ARM_ID)?.as_str()
+}
+
+/// Whether a cluster entry was somebody else's before a sync took it over: what it is called is theirs.
+pub(crate) fn is_adopted(item: &Value) -> bool {
+    content(item).is_some_and(|content| content.get(ADOPTED) == Some(&Value::Bool(true)))
+}
+
+/// The name that a sync gave the context of a cluster entry, where it is another one than the entry's: contexts of others
+/// lead to the entry, so it kept its own.
+pub(crate) fn given_name(item: &Value) -> Option<&str> {
+    content(item)?.get(CONTEXT)?.as_str()
+}
+
+/// Says in a cluster entry of ours how a sync called its context.
+pub(super) fn give_name(item: &mut Map<String, Value>, context: &str) {
+    if let Some(content) = content_mut(item) {
+        content.insert(CONTEXT.to_owned(), json!(context));
+    }
+}
+
+/// A sync calls the context of a cluster entry as the entry is called.
+pub(super) fn forget_name(item: &mut Map<String, Value>) {
+    if let Some(content) = content_mut(item) {
+        content.shift_remove(CONTEXT);
+    }
 }
 
 /// The ARM ids of the clusters that a kubeconfig's text names, in lower case. They are searched for without parsing, so that
@@ -80,6 +109,12 @@ fn content(item: &Value) -> Option<&Value> {
         .iter()
         .find(|one| is_named(one))?
         .get("extension")
+}
+
+fn content_mut(item: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    let extensions = item.get_mut("extensions")?.as_array_mut()?;
+    let ours = extensions.iter_mut().find(|one| is_named(one))?;
+    ours.get_mut("extension")?.as_object_mut()
 }
 
 fn is_named(extension: &Value) -> bool {

@@ -13,7 +13,7 @@ use std::fmt;
 
 pub(crate) use compose::parse;
 pub(crate) use node::{Entry, Node, NodeKind, Tree};
-pub(crate) use splice::splice;
+pub(crate) use splice::{NewNames, splice};
 
 /// Why a text can't be read as YAML, or can't be changed without losing something.
 ///

@@ -29,6 +29,7 @@ mod chromium;
 mod config;
 #[cfg(target_os = "linux")]
 mod conformance;
+mod context_names;
 mod convert;
 mod convert_own_user;
 mod convert_parity;

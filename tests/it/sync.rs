@@ -224,6 +224,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
         "gone",
         "removed",
         "duplicates",
+        "keptNames",
         "migrated",
         "interrupted",
     ];

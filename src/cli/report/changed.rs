@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::printable,
-    fleet::{Action, Cluster, ClusterRun, Planned},
+    fleet::{Action, Change, Cluster, ClusterRun, Planned},
 };
 
 /// The width of `updated` and a space more.
@@ -93,7 +93,18 @@ struct Row {
 impl Row {
     fn of(cluster: &Cluster, planned: &Planned) -> Self {
         let version = cluster.kubernetes_version.as_deref().unwrap_or_default();
+        let was = changes::renamed_from(&planned.changes);
         let (mark, word, location, details) = match planned.action {
+            _ if was.is_some() => {
+                let others = planned.changes.iter();
+                let others = others.filter(|change| !matches!(change, Change::Renamed { .. }));
+                let others: Vec<_> = others.cloned().collect();
+                let why = match others.is_empty() {
+                    true => String::new(),
+                    false => changes::sentence(&others),
+                };
+                (Mark::Updated, "renamed", String::new(), why)
+            }
             Action::Added => (
                 Mark::Added,
                 "added",
@@ -107,7 +118,10 @@ impl Row {
         };
         Self {
             mark,
-            name: printable(&planned.context),
+            name: match was {
+                Some(was) => format!("{} -> {}", printable(was), printable(&planned.context)),
+                None => printable(&planned.context),
+            },
             word,
             location,
             details,

@@ -10,10 +10,19 @@ pub(super) fn word(change: &Change) -> &'static str {
         Change::LoginMode { .. } => "loginMode",
         Change::SignIn => "signIn",
         Change::Context => "context",
+        Change::Renamed { .. } => "renamed",
         Change::Namespace => "namespace",
         Change::Missing => "missing",
         Change::Other => "other",
     }
+}
+
+/// The name that the context had before, if it got another one.
+pub(super) fn renamed_from(changes: &[Change]) -> Option<&str> {
+    changes.iter().find_map(|change| match change {
+        Change::Renamed { was } => Some(was.as_str()),
+        _ => None,
+    })
 }
 
 /// What changed, for a person: `the API server's address and the certificate authority changed`.
@@ -40,6 +49,7 @@ fn noun(change: &Change) -> Option<&'static str> {
         Change::LoginMode { .. } => Some("the login mode"),
         Change::SignIn => Some("the sign-in"),
         Change::Context => Some("the context"),
+        Change::Renamed { .. } => Some("the name"),
         Change::Namespace => Some("the namespace"),
         Change::Missing | Change::Other => None,
     }

@@ -86,6 +86,9 @@ pub(in crate::cli) struct SyncRow {
     pub(super) answer: Option<&'static str>,
     /// What an update changed: words that stay the same.
     changes: Vec<&'static str>,
+    /// The name that the context had before, if it got another one.
+    #[serde(rename = "renamedFrom", skip_serializing_if = "Option::is_none")]
+    pub(super) renamed_from: Option<String>,
     pub(super) reason: Option<String>,
     /// The reason in a few words, for a table.
     #[serde(skip)]
@@ -232,6 +235,7 @@ impl SyncRow {
                 Answer::Kept => "kept",
             }),
             changes: Vec::new(),
+            renamed_from: None,
             reason: None,
             in_brief: None,
             code: None,
@@ -243,6 +247,7 @@ impl SyncRow {
             State::Planned(planned) => {
                 row.file = Some(planned.file.display().to_string());
                 row.changes = planned.changes.iter().map(changes::word).collect();
+                row.renamed_from = changes::renamed_from(&planned.changes).map(str::to_owned);
                 row.action = match planned.action {
                     Action::Added => "added",
                     Action::Updated => "updated",

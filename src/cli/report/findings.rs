@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::screen::width;
 use crate::{
     error::printable,
-    fleet::{CurrentContext, Duplicate, Findings, GoneContext},
+    fleet::{CurrentContext, Duplicate, Findings, GoneContext, WhyKept},
     host::Host,
     login::{
         CommandLine, LoginMode, Principal,
@@ -71,6 +71,7 @@ impl<'a> FindingsLines<'a> {
             self.migrated(),
             self.duplicates(),
             self.gone(),
+            kept_names(self.findings),
             self.current_context(),
         ];
         parts.into_iter().flatten().collect()
@@ -326,6 +327,36 @@ fn converts_without_flags(mode: LoginMode) -> bool {
         && mode
             .required()
             .all(|param| mode.value_source(param).reads_entry())
+}
+
+/// Why contexts keep names that the template does not give.
+pub(super) fn kept_names(findings: &Findings) -> Vec<Line> {
+    let reasons = [
+        (
+            WhyKept::Current,
+            "the current context is in a file that can't be changed",
+        ),
+        (
+            WhyKept::Hides,
+            "another context has this name, which kubectl would see then",
+        ),
+        (
+            WhyKept::Layout,
+            "the kubeconfig is laid out in a way that can't be changed in place",
+        ),
+    ];
+    let line = |(why, text): &(WhyKept, &str)| {
+        let kept = findings.kept_names.iter().filter(|kept| kept.why == *why);
+        let names: Vec<_> = kept.map(|kept| kept.context.as_str()).collect();
+        let what = match names.len() {
+            0 => return None,
+            1 => "1 context keeps its name".to_owned(),
+            n => format!("{n} contexts keep their names"),
+        };
+        let names = first_of(&names, NAMED);
+        Some(Line::Text(format!("{what}, since {text}: {names}")))
+    };
+    reasons.iter().filter_map(line).collect()
 }
 
 #[cfg(test)]

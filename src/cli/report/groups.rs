@@ -48,13 +48,14 @@ pub(super) fn failed(clusters: &[ClusterRun]) -> Vec<Group> {
     collected(groups)
 }
 
-/// The clusters that were updated, by what changed.
+/// The clusters that were updated, by what changed. A new name is no group's: each is another one.
 pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
     let labels = Labels::new(clusters);
     let planned = clusters
         .iter()
         .filter_map(|run| Some((run, run.planned()?)));
     let updated = planned.filter(|(_, planned)| planned.action == Action::Updated);
+    let updated = updated.filter(|(_, planned)| changes::renamed_from(&planned.changes).is_none());
     let groups = updated.map(|(run, planned)| {
         let message = changes::sentence(&planned.changes);
         Group {

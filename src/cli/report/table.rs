@@ -29,9 +29,10 @@ impl SyncDocument {
             if wide {
                 cells.push(row.answer.unwrap_or_default().to_owned());
             }
-            cells.push(match &row.in_brief {
-                Some(reason) => format!("{}: {reason}", row.action),
-                None => row.action.to_owned(),
+            cells.push(match (&row.in_brief, &row.renamed_from) {
+                (Some(reason), _) => format!("{}: {reason}", row.action),
+                (None, Some(was)) => format!("renamed from {was}"),
+                (None, None) => row.action.to_owned(),
             });
             cells
         });

@@ -2,8 +2,25 @@
 
 use clap::Arg;
 
+use crate::fleet::ContextTemplate;
+
 /// The longest DNS label (RFC 1123).
 const LABEL: usize = 63;
+
+/// `--context-name`.
+pub(super) fn context_name() -> Arg {
+    Arg::new("context-name")
+        .long("context-name")
+        .value_name("TEMPLATE")
+        .value_parser(|text: &str| text.parse::<ContextTemplate>())
+        .help("What contexts are called, such as '{subscription}-{name}'")
+        .long_help(
+            "What contexts are called, such as '{subscription}-{name}', of {name}, {resource_group}, {subscription}, {subscription_id}, \
+             {tenant}, {location} and {tag.NAME}. Names that several clusters would have get the resource group, then the \
+             subscription added. With the flag, contexts that an earlier sync named otherwise are renamed; those that you \
+             renamed stay. Without it, no context is renamed, and new ones are called '{name}'",
+        )
+}
 
 /// `--namespace`.
 pub(super) fn namespace() -> Arg {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        document::{Document, Section, entries},
+        document::{Document, Section, entries, entry_name},
         merged::{Merged, Place},
     },
     TargetFiles, is_same,
@@ -41,9 +41,11 @@ struct File<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// `merged` and `renamed` are what the files hold once entries have other names.
     pub(super) fn new(
         documents: &'a [Document<'a>],
         merged: &Merged<'_>,
+        renamed: &BTreeMap<PathBuf, Map<String, Value>>,
         targets: &'a TargetFiles,
         may_migrate: bool,
     ) -> Self {
@@ -54,8 +56,10 @@ impl<'a> Draft<'a> {
                 File {
                     path,
                     before: document,
-                    now: targets.may_change(path).then(|| content(document.root())),
-                    is_used: false,
+                    now: targets
+                        .may_change(path)
+                        .then(|| content(renamed.get(path).unwrap_or(document.root()))),
+                    is_used: renamed.contains_key(path),
                     removed: HashMap::new(),
                 }
             })
@@ -68,7 +72,11 @@ impl<'a> Draft<'a> {
             (section, places.collect())
         });
         let names = Section::ALL.map(|section| {
-            let all = documents.iter().flat_map(|file| file.names(section));
+            let roots = documents.iter().map(|file| {
+                let path = file.path().unwrap_or(Path::new(""));
+                renamed.get(path).unwrap_or(file.root())
+            });
+            let all = roots.flat_map(|root| entries(root, section).iter().filter_map(entry_name));
             (section, all.map(str::to_owned).collect())
         });
         Self {

@@ -1,8 +1,20 @@
 //! What a merge is asked for beyond the clusters.
 
+use crate::fleet::{ClusterRun, ContextNames, ContextTemplate};
+
 /// What a sync is to do with the clusters' entries, beside adding and updating them. The default is nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct MergeOptions {
+    /// What contexts are called. With none, new ones get the default names and the others keep what they have.
+    pub(crate) template: Option<ContextTemplate>,
     /// The namespace of contexts that have none: a DNS label (RFC 1123).
     pub(crate) namespace: Option<String>,
+}
+
+impl MergeOptions {
+    /// The names that the fleet's clusters could have.
+    pub(crate) fn names(&self, clusters: &[ClusterRun]) -> ContextNames {
+        let clusters = clusters.iter().map(|run| &run.cluster);
+        ContextNames::new(clusters, self.template.clone().unwrap_or_default())
+    }
 }

@@ -542,6 +542,7 @@ fn known_to(other: &Value, root: &Map<String, Value>) -> Value {
 
 mod form;
 mod namespace;
+mod rename;
 
 proptest! {
     #[test]

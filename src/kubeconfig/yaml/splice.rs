@@ -10,7 +10,7 @@ mod lines;
 mod list;
 mod mapping;
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use serde_json::{Map, Value};
 
@@ -21,7 +21,12 @@ use super::{
     node::{Entry, Node, NodeKind, Tree, has_duplicates},
 };
 
+/// The new names of entries, by the position at which an entry's value starts in the text.
+pub(crate) type NewNames = HashMap<usize, String>;
+
 /// Returns `text` (whose tree is `tree`) with its first document's value changed to `new`.
+///
+/// Entries of lists are told apart by their names; those in `renamed` have other ones in `new`.
 ///
 /// Returns the text unchanged if the value is already `new`. The tree is dropped before the edited
 /// text is parsed, so that both trees never need memory at once.
@@ -32,6 +37,7 @@ pub(crate) fn splice(
     text: &str,
     tree: Tree<'_>,
     new: &Map<String, Value>,
+    renamed: &NewNames,
 ) -> Result<String, YamlError> {
     let eol = line_ending(text);
     let Some(root) = &tree.root else {
@@ -41,6 +47,7 @@ pub(crate) fn splice(
         text,
         eol,
         comments: &tree.comments,
+        renamed,
         edits: Vec::new(),
     };
     let done = splicer.root(root, new);
@@ -118,6 +125,7 @@ struct Splicer<'a> {
     text: &'a str,
     eol: &'static str,
     comments: &'a [Range<usize>],
+    renamed: &'a NewNames,
     edits: Vec<Edit>,
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::{ClusterRun, ContextNames, Coverage, Findings, State},
+    fleet::{Change, ClusterRun, ContextNames, Coverage, Findings, KeptName, State, WhyKept},
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
         merge::{MergeOptions, Plan, TargetFiles, merge_named},
@@ -111,7 +111,7 @@ impl<'a> Kubeconfig<'a> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files_of(&texts)?;
-        let names = ContextNames::new(clusters.iter().map(|run| &run.cluster));
+        let names = self.request.merge.names(clusters);
         let locked = match clusters.iter().any(|run| run.entries().is_some()) {
             true => self.to_lock(&targets),
             false => Vec::new(),
@@ -304,11 +304,33 @@ pub(super) fn plan(
             .iter()
             .map(|(path, text)| Document::parse_file(path, text));
         let documents = documents.collect::<Result<_>>()?;
-        if let (Ok(new), plan) = render(documents, targets, clusters, names, &coverage, options) {
+        if let (Ok(new), mut plan) = render(documents, targets, clusters, names, &coverage, options)
+        {
+            if !coverage.may_migrate {
+                plan.findings.kept_names = renamed(&tried);
+            }
             return Ok((new, plan));
         }
     }
     Err(why)
+}
+
+/// The contexts that a plan renames, which the layout of a file does not allow.
+fn renamed(plan: &Plan) -> Vec<KeptName> {
+    let changes = plan.clusters.iter().filter_map(ClusterRun::planned);
+    let changes = changes.flat_map(|planned| &planned.changes);
+    let mut kept: Vec<_> = changes
+        .filter_map(|change| match change {
+            Change::Renamed { was } => Some(KeptName {
+                context: was.clone(),
+                why: WhyKept::Layout,
+            }),
+            _ => None,
+        })
+        .chain(plan.findings.kept_names.iter().cloned())
+        .collect();
+    kept.sort_by(|a, b| a.context.cmp(&b.context));
+    kept
 }
 
 type Rendered = Result<BTreeMap<PathBuf, String>>;
@@ -326,7 +348,9 @@ fn render(
     let new = documents.into_iter().filter_map(|document| {
         let path = document.path()?;
         let root = plan.files.get(path)?;
-        Some(document.render(root).map(|text| (path.to_owned(), text)))
+        let renamed = plan.renamed.get(path).map_or(&[][..], Vec::as_slice);
+        let text = document.render_renamed(root, renamed);
+        Some(text.map(|text| (path.to_owned(), text)))
     });
     (new.collect(), plan)
 }

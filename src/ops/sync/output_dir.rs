@@ -42,7 +42,7 @@ struct Job<'a> {
     /// The cluster's place among all.
     at: usize,
     run: &'a ClusterRun,
-    options: &'a MergeOptions,
+    options: MergeOptions,
     path: PathBuf,
     /// What is there, empty for a new file.
     text: &'a str,
@@ -179,7 +179,8 @@ impl<'a> OutputDir<'a> {
 
     /// The files of the converted clusters: those that they have, else a new one each.
     fn jobs<'r>(&'r self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
-        let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster));
+        let template = self.request.merge.template.clone().unwrap_or_default();
+        let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster), template);
         let own = listing.by_cluster(Role::User);
         let mut taken = listing.taken.clone();
         let mut by_name: Vec<_> = clusters
@@ -195,7 +196,10 @@ impl<'a> OutputDir<'a> {
             let job = |path: &Path, text: &'r str, is_new| Job {
                 at,
                 run,
-                options: &self.request.merge,
+                options: MergeOptions {
+                    template: None,
+                    ..self.request.merge.clone()
+                },
                 path: path.to_owned(),
                 text,
                 is_new,
@@ -278,7 +282,7 @@ impl Job<'_> {
             run,
             &names,
             &coverage,
-            self.options,
+            &self.options,
         )?;
         let (Some(text), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
         else {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::fleet::{CurrentContext, Duplicate, Findings, GoneContext};
+use crate::fleet::{CurrentContext, Duplicate, Findings, GoneContext, KeptName, WhyKept};
 
 /// The findings in a document. The field names are stable.
 #[derive(Serialize)]
@@ -13,6 +13,8 @@ pub(in crate::cli) struct FindingsRows {
     /// The kubeconfigs of gone clusters that were removed, or would be.
     removed: Vec<GoneRow>,
     duplicates: Vec<DuplicateRow>,
+    /// Contexts that `--context-name` would rename and that keep their names.
+    kept_names: Vec<KeptNameRow>,
     /// How many clusters' entries had the form of an earlier version.
     migrated: usize,
 }
@@ -23,6 +25,12 @@ struct CurrentContextRow {
     action: &'static str,
     /// Whether there is such a context.
     exists: bool,
+}
+
+#[derive(Serialize)]
+struct KeptNameRow {
+    context: String,
+    code: &'static str,
 }
 
 #[derive(Serialize)]
@@ -62,7 +70,21 @@ impl From<&Findings> for FindingsRows {
             gone: findings.gone.iter().map(GoneRow::from).collect(),
             removed: findings.removed.iter().map(GoneRow::from).collect(),
             duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
+            kept_names: findings.kept_names.iter().map(KeptNameRow::from).collect(),
             migrated: findings.migrated,
+        }
+    }
+}
+
+impl From<&KeptName> for KeptNameRow {
+    fn from(kept: &KeptName) -> Self {
+        Self {
+            context: kept.context.clone(),
+            code: match kept.why {
+                WhyKept::Current => "currentContext",
+                WhyKept::Hides => "hidesAnother",
+                WhyKept::Layout => "layout",
+            },
         }
     }
 }

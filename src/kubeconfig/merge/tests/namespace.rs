@@ -7,6 +7,7 @@ fn run_with(text: &str, imports: &[ClusterRun], namespace: &str) -> (String, Vec
     let targets = TargetFiles::find(&files, "0".into(), |_| true);
     let options = MergeOptions {
         namespace: Some(namespace.to_owned()),
+        ..MergeOptions::default()
     };
     let plan = merge(&files, &targets, imports, &coverage(), &options);
     let root = &plan.files[Path::new("0")];

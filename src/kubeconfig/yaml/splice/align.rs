@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::super::node::Node;
+use super::{super::node::Node, NewNames};
 
 /// The longest lists that are compared item by item, as a number of pairs: 4,000 entries that all
 /// move.
@@ -20,9 +20,12 @@ pub(super) enum Change {
 }
 
 /// The fewest changes that make a list the new one.
-pub(super) fn align(items: &[Node<'_>], new: &[Value]) -> Vec<Change> {
+pub(super) fn align(items: &[Node<'_>], new: &[Value], renamed: &NewNames) -> Vec<Change> {
     let same = |i: usize, j: usize| match (items[i].entry_name(), new[j].get("name")) {
-        (Some(ours), Some(Value::String(theirs))) => ours == theirs,
+        (Some(ours), Some(Value::String(theirs))) => match renamed.get(&items[i].span.start) {
+            Some(ours) => ours == theirs,
+            None => ours == theirs,
+        },
         _ => items[i].equals(&new[j]),
     };
     let shorter = items.len().min(new.len());

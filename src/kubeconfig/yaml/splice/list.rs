@@ -14,7 +14,7 @@ use super::{
 impl Splicer<'_> {
     pub(super) fn seq(&mut self, flow: bool, items: &[Node<'_>], new: &[Value]) -> bool {
         let mut changes = Vec::new();
-        for change in align(items, new) {
+        for change in align(items, new, self.renamed) {
             match (change, changes.last_mut()) {
                 // A scalar removed and another added at the same place is a replacement.
                 (Change::Add(j), Some(last @ &mut Change::Remove(i)))

@@ -7,7 +7,8 @@ fn edited(text: &str, change: impl FnOnce(&mut Value)) -> Result<String, YamlErr
     let tree = parse(text)?;
     let mut value = tree.root.as_ref().map_or_else(|| json!({}), Node::to_json);
     change(&mut value);
-    splice(text, tree, value.as_object().expect("a mapping"))
+    let new = value.as_object().expect("a mapping");
+    splice(text, tree, new, &NewNames::new())
 }
 
 fn push(list: &'static str, item: Value) -> impl FnOnce(&mut Value) {

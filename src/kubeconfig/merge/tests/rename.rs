@@ -1,0 +1,353 @@
+//! `--context-name`: a changed template renames, and keeps what people added.
+
+use super::*;
+use crate::fleet::{KeptName, WhyKept};
+
+fn options(template: &str) -> MergeOptions {
+    MergeOptions {
+        template: Some(template.parse().expect("a template")),
+        ..MergeOptions::default()
+    }
+}
+
+/// What a merge with a template makes of files, all of which but those in `fixed` may change.
+struct Renamed {
+    texts: Vec<String>,
+    planned: Vec<Planned>,
+    kept: Vec<KeptName>,
+}
+
+impl Renamed {
+    fn of(texts: &[&str], fixed: &str, imports: &[ClusterRun], template: &str) -> Self {
+        let documents = files(texts);
+        let may_change = |path: &Path| !fixed.contains(&path.display().to_string());
+        let targets = TargetFiles::find(&documents, "0".into(), may_change);
+        let plan = merge(
+            &documents,
+            &targets,
+            imports,
+            &coverage(),
+            &options(template),
+        );
+        let texts = documents.into_iter().map(|document| {
+            let path = document.path().expect("a path");
+            match plan.files.get(path) {
+                Some(root) => {
+                    let renamed = plan.renamed.get(path).map_or(&[][..], Vec::as_slice);
+                    document.render_renamed(root, renamed).expect("written")
+                }
+                None => document.text().to_owned(),
+            }
+        });
+        let planned = plan.clusters.iter().filter_map(ClusterRun::planned);
+        Self {
+            texts: texts.collect(),
+            planned: planned.cloned().collect(),
+            kept: plan.findings.kept_names,
+        }
+    }
+
+    fn one(text: &str, imports: &[ClusterRun], template: &str) -> Self {
+        Self::of(&[text], "", imports, template)
+    }
+
+    fn text(&self) -> &str {
+        &self.texts[0]
+    }
+
+    fn contexts(&self) -> Vec<&str> {
+        let planned = self.planned.iter();
+        planned.map(|planned| planned.context.as_str()).collect()
+    }
+
+    fn was(&self) -> Vec<Option<&str>> {
+        self.planned
+            .iter()
+            .map(|planned| {
+                planned.changes.iter().find_map(|change| match change {
+                    Change::Renamed { was } => Some(was.as_str()),
+                    _ => None,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A cluster with a user of its own.
+fn local(cluster: &Cluster) -> ClusterRun {
+    let mut run = import(cluster);
+    let entries = entries(&mut run);
+    entries.sign_in = None;
+    entries.user = json!({"client-certificate-data": "Q0E="})
+        .as_object()
+        .expect("a map")
+        .clone();
+    run
+}
+
+#[test]
+fn a_changed_template_renames_in_place_and_keeps_what_people_added() {
+    let imports = imports(&[name("a", "rg", "s"), name("b", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let text = edited(
+        &text,
+        "- cluster:\n    certificate",
+        "# of a\n- cluster: # entry\n    certificate",
+    );
+    let text = edited(
+        &text,
+        "    cluster: a\n",
+        "    cluster: a # mine\n    namespace: team\n    extensions:\n    - {name: mine, extension: {x: 1}}\n",
+    );
+    let text = format!("current-context: b # now\n{text}");
+    let renamed = Renamed::one(&text, &imports, "{resource_group}/{name}");
+    assert_eq!(renamed.contexts(), ["rg/a", "rg/b"]);
+    assert_eq!(renamed.was(), [Some("a"), Some("b")]);
+    let expected = text
+        .replace("current-context: b", "current-context: rg/b")
+        .replace("name: a\n", "name: rg/a\n")
+        .replace("name: b\n", "name: rg/b\n")
+        .replace("cluster: a", "cluster: rg/a")
+        .replace("cluster: b", "cluster: rg/b");
+    assert_eq!(renamed.text(), expected);
+    let again = Renamed::one(renamed.text(), &imports, "{resource_group}/{name}");
+    assert_eq!(again.text(), renamed.text());
+    assert_eq!(again.was(), [None, None]);
+    assert_eq!(
+        run(renamed.text(), &imports).0,
+        renamed.text(),
+        "without the flag, names stay"
+    );
+    let back = Renamed::one(renamed.text(), &imports, "{name}");
+    assert_eq!(back.text(), text);
+}
+
+#[test]
+fn names_are_swapped_and_passed_on() {
+    let mut clusters = [
+        name("a", "one", "s"),
+        name("b", "two", "s"),
+        name("c", "three", "s"),
+    ];
+    let tags = |clusters: &mut [Cluster], values: [&str; 3]| {
+        for (cluster, value) in clusters.iter_mut().zip(values) {
+            cluster.tags = [("n".to_owned(), value.to_owned())].into();
+        }
+        clusters.iter().map(import).collect::<Vec<_>>()
+    };
+    let before = tags(&mut clusters, ["p", "q", "r"]);
+    let first = Renamed::one("", &before, "{tag.n}");
+    assert_eq!(first.contexts(), ["p", "q", "r"]);
+    let commented = edited(first.text(), "  name: p\n", "  name: p # of a\n");
+    for (values, was) in [
+        (["q", "p", "r"], [Some("p"), Some("q"), None]),
+        (["q", "r", "p"], [Some("p"), Some("q"), Some("r")]),
+        (["q", "r", "new"], [Some("p"), Some("q"), Some("r")]),
+    ] {
+        let after = tags(&mut clusters, values);
+        let renamed = Renamed::one(&commented, &after, "{tag.n}");
+        assert_eq!(renamed.contexts(), values);
+        assert_eq!(renamed.was(), was);
+        assert!(
+            renamed.text().contains("  name: q # of a\n"),
+            "{}",
+            renamed.text()
+        );
+        let file = document(renamed.text());
+        for (run, context) in after.iter().zip(values) {
+            let context = file.item(Section::Contexts, context).expect("a context");
+            let cluster = context["cluster"].as_str().expect("a name");
+            let cluster = file.item(Section::Clusters, cluster).expect("a cluster");
+            assert_eq!(owner::arm_id(cluster), Some(run.cluster.id.as_str()));
+        }
+    }
+}
+
+#[test]
+fn a_context_that_a_person_renamed_keeps_its_name() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let mine = edited(
+        &text,
+        "    user: aad:azurecli\n  name: a\n",
+        "    user: aad:azurecli\n  name: mine\n",
+    );
+    let renamed = Renamed::one(&mine, &imports, "x-{name}");
+    assert_eq!(
+        (renamed.text(), renamed.contexts()),
+        (mine.as_str(), vec!["mine"])
+    );
+}
+
+#[test]
+fn a_persons_second_context_is_led_on_and_a_foreign_one_keeps_its_cluster_entry() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let with = |user: &str| {
+        let second =
+            format!("contexts:\n- context: {{cluster: a, user: '{user}'}} # mine\n  name: mine\n");
+        let text = edited(&text, "contexts:\n", &second);
+        edited(
+            &text,
+            "users:\n",
+            "users:\n- name: me\n  user: {token: t}\n",
+        )
+    };
+    let led = Renamed::one(&with("aad:azurecli"), &imports, "x-{name}");
+    assert_eq!(led.contexts(), ["x-a"]);
+    assert!(
+        led.text()
+            .contains("- context: {cluster: \"x-a\", user: 'aad:azurecli'} # mine\n  name: mine\n"),
+        "{}",
+        led.text()
+    );
+
+    let foreign = with("me");
+    let kept = Renamed::one(&foreign, &imports, "x-{name}");
+    assert_eq!(
+        (kept.contexts(), kept.was()),
+        (vec!["x-a"], vec![Some("a")])
+    );
+    assert!(
+        kept.text()
+            .contains("- context: {cluster: a, user: 'me'} # mine\n  name: mine\n"),
+        "{}",
+        kept.text()
+    );
+    let file = document(kept.text());
+    assert_eq!(
+        file.item(Section::Contexts, "x-a").expect("ours")["cluster"],
+        "a"
+    );
+    // It is known to be ours: the next template renames it, too, and the entry once nothing else leads there.
+    let again = Renamed::one(kept.text(), &imports, "x-{name}");
+    assert_eq!(again.text(), kept.text());
+    let next = Renamed::one(kept.text(), &imports, "y-{name}");
+    assert_eq!(
+        (next.contexts(), next.was()),
+        (vec!["y-a"], vec![Some("x-a")])
+    );
+    let alone = edited(
+        kept.text(),
+        "- context: {cluster: a, user: 'me'} # mine\n  name: mine\n",
+        "",
+    );
+    let alone = Renamed::one(&alone, &imports, "y-{name}");
+    let file = document(alone.text());
+    assert_eq!(
+        file.item(Section::Contexts, "y-a").expect("ours")["cluster"],
+        "y-a"
+    );
+    assert_eq!(
+        owner::given_name(file.item(Section::Clusters, "y-a").expect("ours")),
+        None
+    );
+}
+
+#[test]
+fn a_user_of_its_own_is_renamed_with_its_context() {
+    let imports = [local(&name("a", "rg", "s"))];
+    let (text, _) = run("", &imports);
+    let renamed = Renamed::one(&text, &imports, "x-{name}");
+    let file = document(renamed.text());
+    let context = file.item(Section::Contexts, "x-a").expect("a context");
+    assert_eq!(
+        (&context["cluster"], &context["user"]),
+        (&json!("x-a"), &json!("x-a"))
+    );
+    assert_eq!(file.names(Section::Users).collect::<Vec<_>>(), ["x-a"]);
+    // A foreign context that uses it keeps it.
+    let foreign = "contexts:\n- context: {cluster: other, user: a}\n  name: other\n";
+    let text = edited(&text, "contexts:\n", foreign);
+    let renamed = Renamed::one(&text, &imports, "x-{name}");
+    let file = document(renamed.text());
+    assert_eq!(
+        file.item(Section::Contexts, "x-a").expect("a context")["user"],
+        "a"
+    );
+    assert_eq!(file.names(Section::Users).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_name_that_others_have_or_name_is_not_taken() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    for foreign in [
+        "contexts:\n- name: x-a\n  context: {cluster: o, user: o}\n",
+        "clusters:\n- name: x-a\n  cluster: {server: 'https://o'}\n",
+        "contexts:\n- name: o\n  context: {cluster: x-a, user: o}\n",
+    ] {
+        let renamed = Renamed::of(&[&text, foreign], "", &imports, "x-{name}");
+        assert_eq!(renamed.contexts(), ["x-a-rg"], "{foreign}");
+        assert_eq!(renamed.texts[1], foreign);
+    }
+}
+
+#[test]
+fn the_current_context_follows_in_every_file_or_keeps_the_name() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (ours, _) = run("", &imports);
+    let ours = format!("{ours}current-context: a\n");
+    let foreign = "current-context: a # here\nclusters:\n- name: o\n  cluster: {server: 'https://o'}\ncontexts:\n- name: o\n  context: {cluster: a, user: 'aad:azurecli'}\n";
+    let led = Renamed::of(&[foreign, &ours], "", &imports, "x-{name}");
+    assert_eq!(led.contexts(), ["x-a"]);
+    assert_eq!(
+        led.texts[0],
+        foreign
+            .replace("context: a #", "context: x-a #")
+            .replace("cluster: a,", "cluster: \"x-a\",")
+    );
+    assert!(led.texts[1].contains("current-context: x-a\n"));
+
+    // It can't follow in a file that may not be changed.
+    let (fixed, without) = (
+        "current-context: a\n",
+        ours.replace("current-context: a\n", ""),
+    );
+    let kept = Renamed::of(&[&without, fixed], "1", &imports, "x-{name}");
+    assert_eq!(kept.texts, [without.as_str(), fixed]);
+    let (context, why) = ("a".to_owned(), WhyKept::Current);
+    assert_eq!(kept.kept, [KeptName { context, why }]);
+}
+
+#[test]
+fn a_context_that_hides_another_one_keeps_its_name() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let hidden = "contexts:\n- name: a\n  context: {cluster: o, user: o}\n";
+    let kept = Renamed::of(&[&text, hidden], "", &imports, "x-{name}");
+    assert_eq!(kept.texts, [text.as_str(), hidden]);
+    let why = WhyKept::Hides;
+    let context = "a".to_owned();
+    assert_eq!(kept.kept, [KeptName { context, why }]);
+}
+
+#[test]
+fn an_adopted_context_keeps_its_name() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let adopted = edited(
+        &text,
+        "        armId:",
+        "        adopted: true\n        armId:",
+    );
+    let kept = Renamed::one(&adopted, &imports, "x-{name}");
+    assert_eq!(kept.text(), adopted);
+}
+
+#[test]
+fn what_a_person_deleted_comes_back_under_the_new_name() {
+    let imports = imports(&[name("a", "rg", "s")]);
+    let (text, _) = run("", &imports);
+    let deleted = edited(
+        &text,
+        "- context:\n    cluster: a\n    user: aad:azurecli\n  name: a\n",
+        "",
+    );
+    let back = Renamed::one(&deleted, &imports, "x-{name}");
+    assert_eq!(back.contexts(), ["x-a"]);
+    assert_eq!(
+        Renamed::one(back.text(), &imports, "x-{name}").text(),
+        back.text()
+    );
+}

@@ -1,0 +1,153 @@
+//! `kubectl aad sync --context-name`: what contexts are called, and how a changed template renames them.
+
+use azure_sim::{Endpoint, Fleet, FleetSpec};
+use serde_json::{Value, json};
+
+use crate::{
+    env::{Ran, TestEnv, run},
+    support::peer,
+};
+
+/// Two clusters in one subscription called `Sub`; the first has a tag.
+fn two() -> TestEnv {
+    let mut fleet = Fleet::generate(&FleetSpec {
+        clusters: 2,
+        ..FleetSpec::default()
+    });
+    fleet.subscriptions[0].name = "The Sub".to_owned();
+    fleet.clusters[0].tags = [("Team".to_owned(), "blue".to_owned())].into();
+    TestEnv::with_fleet(fleet)
+}
+
+impl TestEnv {
+    fn synced(&self, args: &[&str]) -> Value {
+        run(self.sync(&["-o", "json"]).args(args)).json(0)
+    }
+
+    fn refused(&self, args: &[&str]) -> Ran {
+        let ran = run(self.sync(&[]).args(args));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        ran
+    }
+}
+
+/// The names of the report's contexts, sorted.
+fn contexts(report: &Value) -> Vec<&str> {
+    let clusters = report["clusters"].as_array().expect("a list");
+    let mut names: Vec<_> = clusters
+        .iter()
+        .map(|row| row["context"].as_str().expect("a context"))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_template_names_contexts_and_a_changed_one_renames_them() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let test_env = two();
+    let names: Vec<String> = {
+        let mut names: Vec<_> = test_env
+            .simulator
+            .fleet()
+            .clusters
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        names.sort();
+        names
+    };
+    let first = test_env.synced(&[]);
+    assert_eq!(contexts(&first), names);
+    let config = |args: &[&str]| {
+        let ran = run(test_env.program(&kubectl).arg("config").args(args));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    let [one, two] = &names[..] else {
+        panic!("{names:?}")
+    };
+    config(&["use-context", one]);
+    config(&["set-context", two, "--namespace", "mine"]);
+    let before = test_env.kubeconfig_text();
+
+    let template = ["--context-name", "{subscription}/{name}"];
+    let planned = test_env.synced(&[&template[..], &["--dry-run"]].concat());
+    assert_eq!(test_env.kubeconfig_text(), before);
+    let calls = test_env
+        .simulator
+        .counters()
+        .get(Endpoint::ListClusterUserCredential);
+    let renamed = test_env.synced(&template);
+    assert_eq!(
+        test_env
+            .simulator
+            .counters()
+            .get(Endpoint::ListClusterUserCredential),
+        calls,
+        "a new name needs no answer of ARM"
+    );
+    assert_eq!(planned["clusters"], renamed["clusters"]);
+    let expected: Vec<String> = names.iter().map(|name| format!("The-Sub/{name}")).collect();
+    assert_eq!(contexts(&renamed), expected);
+    for row in renamed["clusters"].as_array().expect("a list") {
+        assert_eq!(row["renamedFrom"], row["name"]);
+        assert_eq!(
+            (&row["action"], &row["changes"]),
+            (&json!("updated"), &json!(["renamed"]))
+        );
+    }
+    assert_eq!(config(&["current-context"]).trim(), expected[0]);
+    let namespace = "jsonpath={.contexts[?(@.context.namespace==\"mine\")].name}";
+    assert_eq!(config(&["view", "-o", namespace]), expected[1]);
+    let listed =
+        run(&mut test_env.aad(&["list", "--environment", crate::env::CLOUD, "-o", "json"])).json(0);
+    assert_eq!(contexts(&listed), expected);
+    let version = run(test_env
+        .program(&kubectl)
+        .args(["--context", &expected[1], "get", "ns"]));
+    assert_eq!(version.code, 0, "{}", version.stderr);
+
+    let text = test_env.kubeconfig_text();
+    for args in [&template[..], &[]] {
+        let again = test_env.synced(args);
+        assert_eq!(again["summary"]["unchanged"], 2, "{args:?}");
+        assert_eq!(test_env.kubeconfig_text(), text);
+    }
+    test_env.synced(&["--context-name", "{name}"]);
+    assert_eq!(test_env.kubeconfig_text(), before);
+}
+
+#[test]
+fn a_tag_is_part_of_a_name_and_a_missing_one_is_omitted() {
+    let test_env = two();
+    let fleet = test_env.simulator.fleet();
+    let [tagged, other] = &fleet.clusters[..] else {
+        panic!("two clusters")
+    };
+    let report = test_env.synced(&["--context-name", "{tag.team}-{name}"]);
+    let mut expected = [format!("blue-{}", tagged.name), other.name.clone()];
+    expected.sort();
+    assert_eq!(contexts(&report), expected);
+}
+
+#[test]
+fn a_mistyped_template_is_refused_before_anything_is_fetched() {
+    let test_env = two();
+    for (template, why) in [
+        (
+            "{nam}",
+            "there is no placeholder `{nam}`; did you mean `{name}`?",
+        ),
+        ("{name", "a `{` is not closed"),
+        ("", "it is empty"),
+    ] {
+        let refused = test_env.refused(&["--context-name", template]);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    let refused = test_env.refused(&["--namespace", "Team"]);
+    assert!(refused.stderr.contains("lower case"), "{}", refused.stderr);
+    assert_eq!(test_env.simulator.requests().len(), 0);
+}
