@@ -9,17 +9,18 @@ use serde_json::Value;
 use super::{
     STEPS_AT_ONCE,
     arm::{Arm, Bucket, CLUSTER_USER, Call, READER},
+    fleet_manager,
 };
 use crate::{
-    error::{Code, Failure, Result},
-    fleet::{Cluster, ClusterRun, State, Subscription},
+    error::{Code, Failure, Kind, Result},
+    fleet::{Cluster, ClusterRun, Hub, State, Subscription},
     secret::Secret,
 };
 
 mod decode;
 mod profile;
 
-pub(super) use decode::decode_cluster;
+pub(super) use decode::{decode_cluster, tags};
 
 /// The API version of AKS: generally available in every cloud, and nothing newer is read.
 pub(crate) const AKS_API_VERSION: &str = "2025-02-01";
@@ -78,6 +79,32 @@ pub(crate) fn user_kubeconfigs<'r>(
 /// Fetches a cluster's user kubeconfig (`listClusterUserCredential`), which holds an administrator's
 /// key if the cluster has local accounts only.
 async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) -> Result<Secret> {
+    let hub = cluster.hub.as_ref();
+    let aks = hub.and_then(Hub::aks);
+    let of_aks = || async {
+        let (group, name) = match &aks {
+            Some(aks) => (&aks.resource_group, &aks.name),
+            None => (&cluster.resource_group, &cluster.name),
+        };
+        of_aks(arm, cluster, [group, name], public_fqdn).await
+    };
+    let Some(fleet_manager) = hub.and_then(|hub| hub.fleet_manager.as_deref()) else {
+        return of_aks().await;
+    };
+    match fleet_manager::user_kubeconfig(arm, cluster, fleet_manager).await {
+        // A role on the AKS cluster can be enough.
+        Err(why) if why.kind() == Kind::Denied && aks.is_some() => of_aks().await.or(Err(why)),
+        answer => answer,
+    }
+}
+
+/// The same by the resource group and name of the AKS cluster.
+async fn of_aks(
+    arm: &Arm<'_>,
+    cluster: &Cluster,
+    [group, name]: [&str; 2],
+    public_fqdn: bool,
+) -> Result<Secret> {
     let mut query = vec![("api-version", AKS_API_VERSION), ("format", "exec")];
     if public_fqdn {
         query.push(("server-fqdn", "public"));
@@ -86,9 +113,9 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
         "subscriptions",
         &cluster.subscription_id,
         "resourceGroups",
-        &cluster.resource_group,
+        group,
     ];
-    let action = [&cluster.name, "listClusterUserCredential"];
+    let action = [name, "listClusterUserCredential"];
     let url = arm.url(&[&group[..], &PROVIDER, &action].concat(), &query);
     let doing = format!("get the credential of cluster `{}`", cluster.name);
     let call = Call {
@@ -121,7 +148,7 @@ fn alternating(clusters: Vec<&mut ClusterRun>) -> Vec<&mut ClusterRun> {
 }
 
 /// Decodes the first kubeconfig of an answer. No error repeats any of it.
-fn decode_kubeconfig(body: &[u8]) -> Result<Secret> {
+pub(super) fn decode_kubeconfig(body: &[u8]) -> Result<Secret> {
     let invalid = |why: &str| {
         Failure::new("ARM's answer contains no kubeconfig")
             .code(Code::InvalidAnswer)

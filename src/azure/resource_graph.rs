@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use super::{
     arm::{Arm, Bucket, Call, Effort, READER},
+    fleet_manager,
     managed_clusters::decode_cluster,
     subscriptions::decode_subscription,
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{ClusterRun, State, Subscription, Tenant},
+    fleet::{ClusterRun, FleetManager, State, Subscription, Tenant},
     host::http::{Answer, retry::quota_resets_after},
     sentence,
 };
@@ -28,7 +29,7 @@ mod page;
 mod row;
 
 use page::{Page, Reader};
-use row::{Row, cluster_item, subscription_item};
+use row::{Row, resource_item, subscription_item};
 
 /// Generally available, and the newest that Azure's Python client calls stable.
 const API_VERSION: &str = "2021-03-01";
@@ -47,7 +48,7 @@ resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
 | project id, type, name, subscriptionId, tenantId, state = properties.state
 | union (resources
-| where type =~ 'microsoft.containerservice/managedclusters'
+| where type in~ ('microsoft.containerservice/managedclusters', 'microsoft.containerservice/fleets')
 | project id, type, name, subscriptionId, tenantId, location, tags, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
 resourceUID = properties.resourceUID, aadProfile = properties.aadProfile, powerState = properties.powerState, \
 provisioningState = properties.provisioningState, kubernetesVersion = properties.kubernetesVersion, \
@@ -55,7 +56,8 @@ currentKubernetesVersion = properties.currentKubernetesVersion, identity, identi
 servicePrincipalProfile = properties.servicePrincipalProfile, disableLocalAccounts = properties.disableLocalAccounts, \
 enablePrivateCluster = properties.apiServerAccessProfile.enablePrivateCluster, \
 enablePrivateClusterPublicFQDN = properties.apiServerAccessProfile.enablePrivateClusterPublicFQDN, \
-oidcIssuerProfile = properties.oidcIssuerProfile, workloadIdentity = properties.securityProfile.workloadIdentity)
+oidcIssuerProfile = properties.oidcIssuerProfile, workloadIdentity = properties.securityProfile.workloadIdentity, \
+hubProfile = properties.hubProfile)
 | order by id asc";
 
 /// Resource Graph, called as one sign-in.
@@ -65,11 +67,39 @@ pub(crate) struct ResourceGraph<'a> {
     quota_from: Mutex<Option<Instant>>,
 }
 
+/// What Resource Graph shows of a subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub clusters: Vec<ClusterRun>,
+    /// Those that can be read: a cluster needs none of them.
+    pub fleet_managers: Vec<FleetManager>,
+}
+
+impl Contents {
+    fn add(&mut self, part: Part, row: Value, subscription: &Subscription) {
+        let item = resource_item(row);
+        match part {
+            Part::Cluster => self.clusters.push(decode_cluster(&item, subscription)),
+            Part::FleetManager => match fleet_manager::decode(&item, &subscription.id) {
+                Ok(manager) => self.fleet_managers.push(manager),
+                Err(why) => tracing::info!("a Fleet Manager is left out: {why}"),
+            },
+        }
+    }
+}
+
+/// What a row shows of a subscription.
+#[derive(Clone, Copy)]
+enum Part {
+    Cluster,
+    FleetManager,
+}
+
 /// What a query of a whole tenant found.
 #[derive(Debug)]
 pub(crate) struct FoundInTenant {
-    /// Each subscription with its clusters.
-    pub subscriptions: Vec<(Subscription, Vec<ClusterRun>)>,
+    /// Each subscription with what is in it.
+    pub subscriptions: Vec<(Subscription, Contents)>,
     /// What the answer leaves open.
     pub failures: Vec<Failure>,
     /// Why there may be more.
@@ -116,7 +146,7 @@ impl<'a> ResourceGraph<'a> {
         &self,
         tenant: &Tenant,
         subscriptions: &[Subscription],
-    ) -> Result<HashMap<String, Vec<ClusterRun>>> {
+    ) -> Result<HashMap<String, Contents>> {
         let mut reader = Reader::default();
         let ids: Vec<&str> = subscriptions.iter().map(|one| one.id.as_str()).collect();
         self.read(tenant, &ids, Effort::Once, &mut reader).await?;
@@ -245,16 +275,21 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
         failures: Vec::new(),
         read: Ok(()),
     };
-    let mut clusters = Vec::new();
+    let mut parts = Vec::new();
     let mut at = HashMap::new();
     for row in rows {
         match Row::of(&row) {
-            Ok(Row::Cluster(subscription)) => clusters.push((subscription, row)),
+            Ok(Row::Cluster(subscription)) => parts.push((subscription, Part::Cluster, row)),
+            Ok(Row::FleetManager(subscription)) => {
+                parts.push((subscription, Part::FleetManager, row));
+            }
             Ok(Row::Subscription(id)) => {
                 match decode_subscription(&subscription_item(&row), tenant) {
                     Ok(subscription) => {
                         at.insert(id, found.subscriptions.len());
-                        found.subscriptions.push((subscription, Vec::new()));
+                        found
+                            .subscriptions
+                            .push((subscription, Contents::default()));
                     }
                     Err(why) => found.failures.push(why),
                 }
@@ -263,16 +298,19 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
         }
     }
     let mut hidden = Vec::new();
-    for (id, row) in clusters {
+    for (id, part, row) in parts {
         let at = *at.entry(id).or_insert_with_key(|id| {
-            hidden.push(id.clone());
+            // A Fleet Manager alone is not what people search for.
+            hidden.extend(Some(id.clone()).filter(|_| matches!(part, Part::Cluster)));
             let subscription = decode_subscription(&json!({"subscriptionId": id}), tenant);
             let subscription = subscription.expect("the id of a row is a GUID");
-            found.subscriptions.push((subscription, Vec::new()));
+            found
+                .subscriptions
+                .push((subscription, Contents::default()));
             found.subscriptions.len() - 1
         });
-        let (subscription, clusters) = &mut found.subscriptions[at];
-        clusters.push(decode_cluster(&cluster_item(row), subscription));
+        let (subscription, contents) = &mut found.subscriptions[at];
+        contents.add(part, row, subscription);
     }
     if !hidden.is_empty() {
         found.failures.push(with_lists_hint(are_hidden(&hidden)));
@@ -303,30 +341,32 @@ fn are_hidden(ids: &[String]) -> Failure {
 fn clusters_of(
     rows: Vec<Value>,
     subscriptions: &[Subscription],
-) -> Result<HashMap<String, Vec<ClusterRun>>> {
+) -> Result<HashMap<String, Contents>> {
     let asked: HashMap<&str, &Subscription> = subscriptions
         .iter()
         .map(|one| (one.id.as_str(), one))
         .collect();
-    let mut shown: HashMap<String, Vec<ClusterRun>> = HashMap::new();
-    let mut clusters = Vec::new();
+    let mut shown: HashMap<String, Contents> = HashMap::new();
+    let mut parts = Vec::new();
     for row in rows {
         match Row::of(&row)? {
-            Row::Cluster(subscription) => clusters.push((subscription, row)),
+            Row::Cluster(subscription) => parts.push((subscription, Part::Cluster, row)),
+            Row::FleetManager(subscription) => parts.push((subscription, Part::FleetManager, row)),
             Row::Subscription(id) if asked.contains_key(id.as_str()) => {
                 shown.entry(id).or_default();
             }
             Row::Subscription(_) => {}
         }
     }
-    for (id, row) in clusters {
-        let (Some(runs), Some(subscription)) = (shown.get_mut(&id), asked.get(id.as_str())) else {
+    for (id, part, row) in parts {
+        let (Some(contents), Some(subscription)) = (shown.get_mut(&id), asked.get(id.as_str()))
+        else {
             continue;
         };
-        runs.push(decode_cluster(&cluster_item(row), subscription));
+        contents.add(part, row, subscription);
     }
     let is_listed = |run: &ClusterRun| matches!(run.state, State::Listed);
-    shown.retain(|_, runs| runs.iter().all(is_listed));
+    shown.retain(|_, contents| contents.clusters.iter().all(is_listed));
     Ok(shown)
 }
 

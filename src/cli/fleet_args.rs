@@ -70,6 +70,13 @@ fn search_flags(command: Command) -> Command {
                 .help_heading(help::SELECT),
         )
         .arg(
+            Arg::new("hubs")
+                .long("hubs")
+                .action(ArgAction::SetTrue)
+                .help("Also hubs of Fleet Managers whose AKS clusters you can't see")
+                .help_heading(help::SELECT),
+        )
+        .arg(
             Arg::new("concurrency")
                 .long("concurrency")
                 .value_name("N")
@@ -162,6 +169,7 @@ pub(super) fn read(command: &str, matches: &Given, host: &Host) -> Result<FleetR
         excluded_tenants: all(matches, "exclude-tenant"),
         subscriptions: all(matches, "only-subscription"),
         discovery: matches.get_one("discovery").copied().unwrap_or_default(),
+        hubs: matches.get_flag("hubs"),
         concurrency: matches
             .get_one("concurrency")
             .map(|n: &u16| usize::from(*n)),

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{ClusterProfile, Role, SignInName};
+use super::{ClusterProfile, Hub, Role, SignInName};
 use crate::error::{Code, Failure};
 
 /// A managed cluster, as ARM describes it.
@@ -51,6 +51,8 @@ pub struct Cluster {
     pub entra_profile: Option<EntraProfile>,
     /// What else people want to know of it.
     pub profile: Arc<ClusterProfile>,
+    /// Whose hub it is; none for any other cluster.
+    pub hub: Option<Hub>,
 }
 
 /// How people sign in to a cluster with Entra ID: the `aadProfile` of ARM's description. Ids are GUIDs in lower case.
@@ -88,6 +90,16 @@ impl Cluster {
     /// The ARM id in lower case: ARM changes the case of an id from one answer to the next.
     pub fn key(&self) -> String {
         self.id.to_ascii_lowercase()
+    }
+
+    /// The ARM ids, in lower case, by which an entry in a kubeconfig can name it, its own first: a hub has two.
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        let own = self.key();
+        let hub = self.hub.iter();
+        let others = hub.flat_map(|hub| [&hub.fleet_manager, &hub.cluster]);
+        let others = others.flatten().map(|id| id.to_ascii_lowercase());
+        let others: Vec<_> = others.filter(|id| *id != own).collect();
+        std::iter::once(own).chain(others)
     }
 
     pub fn is_stopped(&self) -> bool {

@@ -2,13 +2,15 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use super::ClusterId;
+use super::{ClusterId, IdKind};
 
 /// What a run knows about the fleet beside its clusters.
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
     /// The ids, in lower case, of the subscriptions whose clusters were listed whole.
     pub subscriptions: HashSet<String>,
+    /// Those whose hubs were listed whole.
+    pub hubs: HashSet<String>,
     /// Whether the current context may be set: not by a run that ended early, and not if the kubeconfig's layout does
     /// not allow it.
     pub may_set_current_context: bool,
@@ -24,9 +26,14 @@ impl Coverage {
     /// Whether a cluster, by its ARM id in lower case, is missing among those `listed` in a subscription that was listed
     /// whole.
     pub(crate) fn misses(&self, key: &str, listed: &HashSet<String>) -> bool {
-        let in_reach =
-            ClusterId::parse(key).is_ok_and(|id| self.subscriptions.contains(&id.subscription_id));
-        in_reach && !listed.contains(key)
+        let in_reach = |id: ClusterId| {
+            let whole = match id.kind {
+                IdKind::ManagedCluster => &self.subscriptions,
+                IdKind::FleetManager => &self.hubs,
+            };
+            whole.contains(&id.subscription_id)
+        };
+        ClusterId::parse(key).is_ok_and(in_reach) && !listed.contains(key)
     }
 }
 

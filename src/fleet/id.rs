@@ -1,17 +1,29 @@
-//! Parses the ARM id of a managed cluster.
+//! Parses the ARM ids of clusters, and of what stands for one.
 
 use crate::error::{Failure, Result};
 
-/// The parts of a managed cluster's ARM id, each in the case it came in.
-#[derive(Debug, Clone)]
+/// The parts of an ARM id that stands for a cluster, each in the case it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClusterId {
     pub subscription_id: String,
     pub resource_group: String,
+    /// The name of the cluster or Fleet Manager.
     pub name: String,
+    pub kind: IdKind,
+}
+
+/// What an ARM id names, and so what kind of list has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IdKind {
+    /// `…/managedClusters/N`.
+    ManagedCluster,
+    /// `…/fleets/N`: stands for the Fleet Manager's hub where its AKS cluster can't be seen.
+    FleetManager,
 }
 
 impl ClusterId {
-    /// Parses `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`.
+    /// Parses `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`, or the same with
+    /// `fleets`.
     ///
     /// # Errors
     /// If it is the id of something else, or a part is one that ARM does not allow: parts go into
@@ -29,7 +41,7 @@ impl ClusterId {
             resource_group,
             providers,
             provider,
-            clusters,
+            resources,
             name,
         ] = parts[..]
         else {
@@ -40,7 +52,6 @@ impl ClusterId {
             (groups, "resourceGroups"),
             (providers, "providers"),
             (provider, "Microsoft.ContainerService"),
-            (clusters, "managedClusters"),
         ];
         if let Some((_, word)) = words
             .iter()
@@ -48,6 +59,8 @@ impl ClusterId {
         {
             return Err(invalid(&format!("`{word}` is not where it should be")));
         }
+        let kind = IdKind::of(resources)
+            .ok_or_else(|| invalid("`managedClusters` is not where it should be"))?;
         if uuid::Uuid::try_parse(subscription_id).is_err() {
             return Err(invalid("the subscription is not a GUID"));
         }
@@ -63,7 +76,40 @@ impl ClusterId {
             subscription_id: subscription_id.to_owned(),
             resource_group: resource_group.to_owned(),
             name: name.to_owned(),
+            kind,
         })
+    }
+
+    /// As [`ClusterId::parse`], for one kind.
+    ///
+    /// # Errors
+    /// Also if it is of another kind.
+    pub(crate) fn parse_as(id: &str, kind: &IdKind) -> Result<Self> {
+        let parsed = Self::parse(id)?;
+        match parsed.kind == *kind {
+            true => Ok(parsed),
+            false => Err(Failure::new(format!(
+                "`{id}` is not the id of {}",
+                kind.label()
+            ))),
+        }
+    }
+}
+
+impl IdKind {
+    fn of(resources: &str) -> Option<Self> {
+        match resources.to_ascii_lowercase().as_str() {
+            "managedclusters" => Some(Self::ManagedCluster),
+            "fleets" => Some(Self::FleetManager),
+            _ => None,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::ManagedCluster => "an AKS cluster",
+            Self::FleetManager => "a Fleet Manager",
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct Scope {
     /// Subscriptions by id or name; empty for every enabled one.
     pub subscriptions: Vec<String>,
     pub discovery: DiscoveryMode,
+    /// Whether hubs are searched for whose AKS clusters can't be seen.
+    pub hubs: bool,
 }
 
 /// Which services find subscriptions and clusters.

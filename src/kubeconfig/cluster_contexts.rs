@@ -102,7 +102,7 @@ impl<'a> ClusterContexts<'a> {
     /// Sets the known context of clusters.
     pub(crate) fn tell(&self, clusters: &mut [ClusterRun]) {
         for run in clusters {
-            let known = self.clusters.get(&run.cluster.key());
+            let known = run.cluster.keys().find_map(|key| self.clusters.get(&key));
             let context = known.and_then(|known| known.contexts.first().or(known.detached.first()));
             run.known_context = context.map(|name| (*name).to_owned());
         }

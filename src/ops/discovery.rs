@@ -18,10 +18,12 @@ use crate::{
 
 mod by_graph;
 mod by_lists;
+mod fleet_managers;
 mod search;
 mod warnings;
 
 use by_lists::Searched;
+use fleet_managers::Fleets;
 
 use warnings::{matches_no_tenant, needs_a_person, sign_in_failed};
 pub(crate) use {search::Search, warnings::Warning};
@@ -44,6 +46,9 @@ pub(crate) struct Discovery<'a> {
     searched: Vec<Searched>,
     /// The clusters that exist as far as is known, by ARM id in lower case.
     expected: HashSet<String>,
+    /// The ARM ids, in lower case, by which entries in kubeconfigs name clusters.
+    marked: HashSet<String>,
+    fleets: Fleets,
     /// What else went wrong.
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
@@ -66,6 +71,8 @@ impl<'a> Discovery<'a> {
             known: Vec::new(),
             searched: Vec::new(),
             expected: HashSet::new(),
+            marked: HashSet::new(),
+            fleets: Fleets::default(),
             failures: Vec::new(),
             pending: None,
         }
@@ -75,6 +82,11 @@ impl<'a> Discovery<'a> {
     /// list tells whether it is gone.
     pub(crate) fn expecting(self, expected: HashSet<String>) -> Self {
         Self { expected, ..self }
+    }
+
+    /// Names hubs by the ids that the kubeconfig's entries have: a hub has two.
+    pub(crate) fn knowing(self, marked: HashSet<String>) -> Self {
+        Self { marked, ..self }
     }
 
     /// The clusters of the next round, in ARM's order; none after the last round.

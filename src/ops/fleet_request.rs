@@ -43,6 +43,8 @@ pub(crate) struct FleetFlags {
     /// By id or name.
     pub(crate) subscriptions: Vec<String>,
     pub(crate) discovery: DiscoveryMode,
+    /// Whether hubs are searched for whose AKS clusters can't be seen.
+    pub(crate) hubs: bool,
     /// The most requests under way at once.
     pub(crate) concurrency: Option<usize>,
     /// Where the configuration file gives what it gives, by the flags' names.
@@ -195,6 +197,7 @@ impl FleetRequest {
                 excluded: flags.excluded_tenants,
                 subscriptions: flags.subscriptions,
                 discovery: flags.discovery,
+                hubs: flags.hubs,
             },
             concurrency: flags.concurrency,
             entry_variables: developer_tools::entry_variables(mode, &host),

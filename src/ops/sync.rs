@@ -113,9 +113,11 @@ pub(crate) async fn sync(
     let source = fleet.arm_authenticator(observer)?;
     let arm = client(request, &source, observer)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
+    let known = target.known_clusters();
     if fleet.scope.discovery == DiscoveryMode::Auto {
-        discovery = discovery.expecting(target.known_clusters());
+        discovery = discovery.expecting(known.clone());
     }
+    discovery = discovery.knowing(known);
     let mut kept = KeptAnswers::open(fleet.cache_directory(), &fleet.cloud);
     let mut clusters = Vec::new();
     let fetched = tokio::select! {
@@ -180,6 +182,7 @@ fn coverage(request: &SyncRequest, discovery: &Discovery<'_>, clusters: &[Cluste
     }
     Coverage {
         subscriptions,
+        hubs: discovery.hubs_listed_whole(),
         may_set_current_context: true,
         may_migrate: true,
         is_whole_fleet: !request.fleet.narrows_search(),

@@ -308,7 +308,7 @@ fn a_query_that_fails_or_is_incomplete_is_replaced_by_lists_or_reported() {
         ("2 rows were announced, 1 came", &|azure| {
             azure.fault(answer(page(vec![row(azure), row(azure)], 2, None)));
         }),
-        ("neither a subscription nor a cluster", &|azure| {
+        ("no subscription, cluster or Fleet Manager", &|azure| {
             azure.fault(answer(page(
                 vec![json!({"id": "x", "type": "a/b"})],
                 1,

@@ -44,6 +44,7 @@ mod failures;
 mod findings;
 mod fleet;
 mod fleet_limits;
+mod fleet_managers;
 mod get_token;
 #[cfg(unix)]
 mod guests;

@@ -38,6 +38,10 @@ const REMEDIES: &[Remedy] = &[
         hint: "ask for the role {role}; after a new role assignment, wait a few minutes and sign in again",
     },
     Remedy {
+        codes: &["DenyAssignmentAuthorizationFailed"],
+        hint: "a deny assignment forbids it whatever roles you have; ask an owner of the subscription",
+    },
+    Remedy {
         codes: &["InvalidAuthenticationTokenTenant"],
         hint: "the subscription belongs to another tenant: name it with `--tenant-id`",
     },

@@ -8,7 +8,7 @@ use super::profile;
 use crate::{
     azure::json::{guid, text},
     error::{Code, Failure, Result},
-    fleet::{Cluster, ClusterId, ClusterRun, EntraProfile, State, Subscription},
+    fleet::{Cluster, ClusterId, ClusterRun, EntraProfile, IdKind, State, Subscription},
 };
 
 /// Decodes one cluster of a listing. One that can't be decoded has failed, with whatever a report can show of it.
@@ -35,7 +35,7 @@ pub(in crate::azure) fn decode_cluster(item: &Value, subscription: &Subscription
 }
 
 /// The tags of a resource. One without a value has an empty one.
-fn tags(item: &Value) -> BTreeMap<String, String> {
+pub(in crate::azure) fn tags(item: &Value) -> BTreeMap<String, String> {
     let Some(Value::Object(tags)) = item.get("tags") else {
         return BTreeMap::new();
     };
@@ -52,7 +52,7 @@ fn tags(item: &Value) -> BTreeMap<String, String> {
 /// Decodes the rest. A field that only people read may be missing or of another type; one that decides how to sign in
 /// may not.
 fn complete(cluster: &mut Cluster, item: &Value) -> Result<()> {
-    let id = ClusterId::parse(&cluster.id)?;
+    let id = ClusterId::parse_as(&cluster.id, &IdKind::ManagedCluster)?;
     if !id
         .subscription_id
         .eq_ignore_ascii_case(&cluster.subscription_id)

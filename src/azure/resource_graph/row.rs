@@ -13,6 +13,8 @@ pub(super) enum Row {
     Subscription(String),
     /// A cluster of this subscription.
     Cluster(String),
+    /// A Fleet Manager of this subscription.
+    FleetManager(String),
 }
 
 impl Row {
@@ -24,8 +26,9 @@ impl Row {
         match kind.as_str() {
             "microsoft.resources/subscriptions" => subscription().map(Self::Subscription),
             "microsoft.containerservice/managedclusters" => subscription().map(Self::Cluster),
+            "microsoft.containerservice/fleets" => subscription().map(Self::FleetManager),
             _ => Err(Failure::new(
-                "Resource Graph's answer has a row that is neither a subscription nor a cluster",
+                "Resource Graph's answer has a row that is no subscription, cluster or Fleet Manager",
             )
             .code(Code::InvalidAnswer)
             .because(format!("its `type` is `{kind}`"))),
@@ -43,11 +46,11 @@ pub(super) fn subscription_item(row: &Value) -> Value {
     })
 }
 
-/// A cluster as ARM describes it, without `properties` if the row lacks those.
+/// A cluster or Fleet Manager as ARM describes it, without `properties` if the row lacks those.
 ///
-/// Resource Graph may spell an id in lower case. The cluster's name is in its own column as it was given; of the resource
+/// Resource Graph may spell an id in lower case. The resource's name is in its own column as it was given; of the resource
 /// group there is no other spelling.
-pub(super) fn cluster_item(row: Value) -> Value {
+pub(super) fn resource_item(row: Value) -> Value {
     let name = text(&row, "name").unwrap_or_default();
     let id = text(&row, "id").unwrap_or_default();
     let id = match id.rsplit_once('/') {

@@ -64,7 +64,7 @@ fn a_row_is_decoded_as_arms_description_of_a_cluster() {
     ];
     let found = found_in_tenant(rows, &tenant());
     assert!(found.failures.is_empty(), "{:?}", found.failures);
-    let [(subscription, clusters)] = &found.subscriptions[..] else {
+    let [(subscription, contents)] = &found.subscriptions[..] else {
         panic!("{found:?}");
     };
     assert_eq!(
@@ -72,8 +72,8 @@ fn a_row_is_decoded_as_arms_description_of_a_cluster() {
         ("Production", "Warned")
     );
     assert_eq!(subscription.arm_tenant.as_deref(), Some(TENANT));
-    let cluster = &clusters[0].cluster;
-    assert!(matches!(clusters[0].state, State::Listed));
+    let cluster = &contents.clusters[0].cluster;
+    assert!(matches!(contents.clusters[0].state, State::Listed));
     assert_eq!(
         (cluster.name.as_str(), cluster.resource_group.as_str()),
         ("One", "rg-a")
@@ -98,7 +98,7 @@ fn a_cluster_whose_properties_are_missing_does_not_pass_for_one_with_local_accou
     let rows = vec![subscription_row(SUBSCRIPTION), row];
     let found = found_in_tenant(rows.clone(), &tenant());
     assert!(matches!(
-        found.subscriptions[0].1[0].state,
+        found.subscriptions[0].1.clusters[0].state,
         State::Failed(_)
     ));
     let shown = clusters_of(rows, &[subscription(SUBSCRIPTION)]).expect("clear rows");
@@ -131,11 +131,11 @@ fn a_tenants_rows_that_can_not_be_placed_are_failures_with_a_way_out() {
 #[test]
 fn clusters_of_a_hidden_subscription_are_found_and_reported() {
     let found = found_in_tenant(vec![cluster_row(SUBSCRIPTION, "One")], &tenant());
-    let [(subscription, clusters)] = &found.subscriptions[..] else {
+    let [(subscription, contents)] = &found.subscriptions[..] else {
         panic!("{found:?}");
     };
     assert_eq!(
-        (subscription.name.as_str(), clusters.len()),
+        (subscription.name.as_str(), contents.clusters.len()),
         (SUBSCRIPTION, 1)
     );
     assert!(found.failures[0].to_string().contains(SUBSCRIPTION));
@@ -148,7 +148,7 @@ fn of_some_subscriptions_those_count_that_are_shown_and_described_well() {
         let shown = clusters_of(rows, &asked).expect("clear rows");
         let mut shown: Vec<_> = shown
             .into_iter()
-            .map(|(id, runs)| (id, runs.len()))
+            .map(|(id, runs)| (id, runs.clusters.len()))
             .collect();
         shown.sort();
         shown
@@ -242,7 +242,7 @@ proptest! {
     #[test]
     fn each_row_of_a_tenant_is_found_or_reported(rows in prop::collection::vec(any_row(), 0..12)) {
         let found = found_in_tenant(rows.clone(), &tenant());
-        let clusters: usize = found.subscriptions.iter().map(|(_, clusters)| clusters.len()).sum();
+        let clusters: usize = found.subscriptions.iter().map(|(_, contents)| contents.clusters.len()).sum();
         let told = clusters + found.subscriptions.len() + found.failures.len();
         prop_assert!(told >= rows.len());
     }

@@ -56,6 +56,11 @@ pub(in crate::cli) struct ClusterRow {
     pub(super) location: String,
     pub(super) kubernetes_version: Option<String>,
     pub(super) power_state: Option<String>,
+    /// `cluster` or `hub`.
+    pub(super) kind: &'static str,
+    /// The ARM id of the Fleet Manager whose hub it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fleet_manager: Option<String>,
 }
 
 /// A cluster and its contexts.
@@ -198,6 +203,14 @@ impl From<&Cluster> for ClusterRow {
             location: cluster.location.clone(),
             kubernetes_version: cluster.kubernetes_version.clone(),
             power_state: cluster.power_state.clone(),
+            kind: match cluster.hub {
+                Some(_) => "hub",
+                None => "cluster",
+            },
+            fleet_manager: cluster
+                .hub
+                .as_ref()
+                .and_then(|hub| hub.fleet_manager.clone()),
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn gone(
     clusters: &[ClusterRun],
     coverage: &Coverage,
 ) -> Vec<GoneContext> {
-    let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
+    let listed: HashSet<String> = clusters.iter().flat_map(|run| run.cluster.keys()).collect();
     let is_gone = |key: &str| coverage.misses(key, &listed);
     let known = ClusterContexts::of(merged, role, |_| true);
     let gone: HashMap<&str, &str> = known

@@ -1,5 +1,5 @@
 use super::{super::document::entry_name, *};
-use crate::fleet::{Change, Cluster, Entries, SignInName};
+use crate::fleet::{Change, Cluster, Entries, Hub, SignInName};
 use proptest::prelude::*;
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -13,6 +13,27 @@ fn name(name: &str, group: &str, subscription: &str) -> Cluster {
         subscription_name: subscription.to_owned(),
         subscription_id: format!("{subscription}-id"),
         ..Cluster::default()
+    }
+}
+
+/// The hub of a Fleet Manager of this name.
+fn hub(fleet_manager: &str, group: &str, subscription: &str) -> Cluster {
+    let id = |group: &str, resource: &str| {
+        format!(
+            "/subscriptions/{subscription}-id/resourceGroups/{group}/providers/Microsoft.ContainerService/{resource}"
+        )
+    };
+    let aks = id(
+        &format!("FL_{group}_{fleet_manager}_x"),
+        "managedClusters/hub",
+    );
+    Cluster {
+        id: aks.clone(),
+        hub: Some(Hub {
+            fleet_manager: Some(id(group, &format!("fleets/{fleet_manager}"))),
+            cluster: Some(aks),
+        }),
+        ..name(fleet_manager, group, subscription)
     }
 }
 
@@ -520,7 +541,11 @@ fn foreign() -> impl Strategy<Value = (String, Value)> {
 }
 
 fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
-    let cluster = ("[ab]|prod", "rg[12]?", "s[12]").prop_map(|(n, g, s)| name(&n, &g, &s));
+    let cluster =
+        ("[ab]|prod", "rg[12]?", "s[12]", 0..4_u8).prop_map(|(n, g, s, kind)| match kind {
+            0 => hub(&n, &g, &s),
+            _ => name(&n, &g, &s),
+        });
     prop::collection::btree_map("[a-f]", cluster, 0..6).prop_map(|map| {
         let mut seen = HashSet::new();
         map.into_values().filter(|c| seen.insert(c.key())).collect()

@@ -2,9 +2,9 @@
 
 use futures::{StreamExt, stream};
 
-use super::{Discovery, TENANTS_AT_ONCE, enter};
+use super::{Discovery, TENANTS_AT_ONCE, by_lists::Found, enter};
 use crate::{
-    azure::resource_graph::FoundInTenant,
+    azure::resource_graph::{Contents, FoundInTenant},
     fleet::{ClusterRun, Subscription, Tenant, is_selected},
     ops::observer::Event,
 };
@@ -21,7 +21,8 @@ impl Discovery<'_> {
             self.tenants.push((tenant, found.read));
             subscriptions.extend(found.subscriptions);
         }
-        self.add_selected(subscriptions)
+        let found = self.add_selected(subscriptions);
+        self.take(found)
     }
 
     async fn query_tenants(&self, tenants: Vec<Tenant>) -> Vec<(Tenant, FoundInTenant)> {
@@ -37,26 +38,23 @@ impl Discovery<'_> {
         queries.buffered(TENANTS_AT_ONCE).collect().await
     }
 
-    /// Notes the subscriptions that are new, and returns the clusters of those that are selected.
-    fn add_selected(&mut self, found: Vec<(Subscription, Vec<ClusterRun>)>) -> Vec<ClusterRun> {
+    /// Notes the subscriptions that are new, and returns what is in those that are selected.
+    fn add_selected(&mut self, found: Vec<(Subscription, Contents)>) -> Vec<Found> {
         let mut known = self.known_ids();
         let mut selected = Vec::new();
-        for (subscription, clusters) in found {
+        for (subscription, contents) in found {
             if !known.insert(subscription.id.clone()) {
                 continue;
             }
             self.known.push(subscription.clone());
             if is_selected(&subscription, &self.request.scope.subscriptions) {
-                selected.push((subscription, clusters));
+                selected.push((subscription, contents));
             }
         }
         self.observer.on(Event::Subscriptions(selected.len()));
-        let mut taken = Vec::new();
-        for (subscription, clusters) in selected {
-            let searched = self.found(subscription, &clusters);
-            self.searched.push(searched);
-            taken.extend(clusters);
-        }
-        taken
+        let found = selected.into_iter();
+        found
+            .map(|(subscription, contents)| self.found(subscription, contents))
+            .collect()
     }
 }

@@ -6,9 +6,12 @@ use futures::{StreamExt, stream};
 
 use super::Discovery;
 use crate::{
-    azure::{STEPS_AT_ONCE, managed_clusters, resource_graph::SUBSCRIPTIONS_A_QUERY},
+    azure::{
+        STEPS_AT_ONCE, managed_clusters,
+        resource_graph::{Contents, SUBSCRIPTIONS_A_QUERY},
+    },
     error::Result,
-    fleet::{ClusterId, ClusterRun, DiscoveryMode, Subscription, Tenant},
+    fleet::{ClusterId, ClusterRun, DiscoveryMode, FleetManager, IdKind, Subscription, Tenant},
     ops::observer::Event,
 };
 
@@ -22,6 +25,16 @@ pub(super) struct Searched {
     pub(super) read: Result<()>,
     /// Whether ARM listed its clusters, rather than Resource Graph.
     pub(super) is_listed: bool,
+    /// Whether ARM listed its Fleet Managers, to the end.
+    pub(super) has_fleet_managers: bool,
+}
+
+/// What was found in a subscription.
+pub(super) struct Found {
+    pub(super) searched: Searched,
+    pub(super) clusters: Vec<ClusterRun>,
+    /// None if they were not asked for.
+    pub(super) fleet_managers: Option<Vec<FleetManager>>,
 }
 
 /// Subscriptions that are searched together.
@@ -43,15 +56,12 @@ impl Discovery<'_> {
         let this = &*self;
         let searches = stream::iter(parts).map(|part| this.search_part(part));
         let found: Vec<_> = searches.buffered(STEPS_AT_ONCE).collect().await;
-        let mut clusters = Vec::new();
-        for (searched, found) in found.into_iter().flatten() {
-            self.searched.push(searched);
-            clusters.extend(found);
-        }
-        clusters
+        let found = found.into_iter().flatten().collect();
+        let found = self.with_fleet_managers(found).await;
+        self.take(found)
     }
 
-    async fn search_part(&self, part: Part) -> Vec<(Searched, Vec<ClusterRun>)> {
+    async fn search_part(&self, part: Part) -> Vec<Found> {
         let (mut found, listed) = match part {
             Part::Lists(subscriptions) => (Vec::new(), subscriptions),
             Part::Query(subscriptions) => self.query(subscriptions).await,
@@ -64,10 +74,7 @@ impl Discovery<'_> {
 
     /// Finds the clusters of a tenant's subscriptions by one query. Also returns the subscriptions that Resource Graph did
     /// not show, or not with every expected cluster.
-    async fn query(
-        &self,
-        subscriptions: Vec<Subscription>,
-    ) -> (Vec<(Searched, Vec<ClusterRun>)>, Vec<Subscription>) {
+    async fn query(&self, subscriptions: Vec<Subscription>) -> (Vec<Found>, Vec<Subscription>) {
         let tenant = self.tenant_of(&subscriptions[0]);
         let mut shown = match self.graph.clusters(&tenant, &subscriptions).await {
             Ok(shown) => shown,
@@ -76,13 +83,14 @@ impl Discovery<'_> {
                 return (Vec::new(), subscriptions);
             }
         };
-        let missing = self.subscriptions_that_miss(shown.values().flatten());
+        let clusters = shown.values().flat_map(|contents| &contents.clusters);
+        let missing = self.subscriptions_that_miss(clusters);
         let mut found = Vec::new();
         let mut hidden = Vec::new();
         for subscription in subscriptions {
-            let clusters = shown.remove(&subscription.id);
-            match clusters.filter(|_| !missing.contains(&subscription.id)) {
-                Some(clusters) => found.push((self.found(subscription, &clusters), clusters)),
+            let contents = shown.remove(&subscription.id);
+            match contents.filter(|_| !missing.contains(&subscription.id)) {
+                Some(contents) => found.push(self.found(subscription, contents)),
                 None => hidden.push(subscription),
             }
         }
@@ -102,33 +110,42 @@ impl Discovery<'_> {
     ) -> HashSet<String> {
         let shown: HashSet<String> = shown.map(|run| run.cluster.key()).collect();
         let missing = self.expected.difference(&shown);
-        let of_subscription = missing.filter_map(|key| ClusterId::parse(key).ok());
+        let of_subscription =
+            missing.filter_map(|key| ClusterId::parse_as(key, &IdKind::ManagedCluster).ok());
         of_subscription.map(|id| id.subscription_id).collect()
     }
 
-    async fn list(&self, subscription: Subscription) -> (Searched, Vec<ClusterRun>) {
+    async fn list(&self, subscription: Subscription) -> Found {
         let (clusters, read) = managed_clusters::list(self.arm, &subscription).await;
-        let found = self.found(subscription, &clusters);
-        let is_listed = true;
-        (
-            Searched {
-                read,
-                is_listed,
-                ..found
-            },
+        let contents = Contents {
             clusters,
-        )
+            ..Contents::default()
+        };
+        let mut found = self.found(subscription, contents);
+        found.searched.read = read;
+        found.searched.is_listed = true;
+        found.fleet_managers = None;
+        found
     }
 
     /// Tells that a subscription was searched, by Resource Graph unless the caller changes that.
-    pub(super) fn found(&self, subscription: Subscription, clusters: &[ClusterRun]) -> Searched {
+    pub(super) fn found(&self, subscription: Subscription, contents: Contents) -> Found {
+        let Contents {
+            clusters,
+            fleet_managers,
+        } = contents;
         self.observer.on(Event::Subscription {
             clusters: clusters.len(),
         });
-        Searched {
-            subscription,
-            read: Ok(()),
-            is_listed: false,
+        Found {
+            searched: Searched {
+                subscription,
+                read: Ok(()),
+                is_listed: false,
+                has_fleet_managers: false,
+            },
+            clusters,
+            fleet_managers: Some(fleet_managers),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// Something that could not be searched.
+#[derive(Clone)]
 pub(crate) struct Warning {
     pub(crate) failure: Failure,
     /// Whether the run is incomplete because of it.
@@ -48,7 +49,12 @@ impl Discovery<'_> {
             tenant_id: None,
             subscription_id: None,
         });
-        tenants.chain(subscriptions).chain(others).collect()
+        let fleets = self.fleet_warnings();
+        tenants
+            .chain(subscriptions)
+            .chain(others)
+            .chain(fleets)
+            .collect()
     }
 
     /// Whether the run is incomplete without a tenant that failed. A named tenant always counts; if subscriptions are

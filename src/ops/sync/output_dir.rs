@@ -226,7 +226,7 @@ impl<'a> OutputDir<'a> {
         coverage: &Coverage,
         findings: &mut Findings,
     ) {
-        let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
+        let listed: HashSet<String> = clusters.iter().flat_map(|run| run.cluster.keys()).collect();
         let own = listing.files.iter().filter(|file| file.role == Role::User);
         for file in own.filter(|file| coverage.misses(&file.key, &listed)) {
             match self.prune && file.is_only_ours {

@@ -46,6 +46,7 @@ fn whole() -> Coverage {
         may_set_current_context: true,
         may_migrate: true,
         is_whole_fleet: true,
+        ..Coverage::default()
     }
 }
 
