@@ -15,6 +15,7 @@ use crate::{
 mod cache;
 mod config;
 mod convert;
+mod diff;
 mod flags;
 mod fleet_args;
 mod get_token;

@@ -1,6 +1,5 @@
 //! `kubectl aad convert-kubeconfig`: its flags, and how its report is printed.
 
-mod diff;
 mod document;
 mod names;
 mod report;
@@ -11,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue};
 
 use self::report::View;
-use super::{flags, help, interrupt, output, screen::Screen};
+use super::{diff, flags, help, interrupt, output, screen::Screen};
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     host::Host,

@@ -13,7 +13,7 @@ use crate::{
     error::{Failure, Result},
     host::Host,
     kubeconfig::{
-        Document, Paths, Section, Waiting,
+        Document, FileChange, Paths, Section, Waiting,
         convert::{Conversion, Request, Selection, UserAction, UserOutcome, convert_all},
         file,
     },
@@ -38,7 +38,7 @@ pub(crate) struct Input {
     pub destination: Destination,
     /// Whether to write nothing.
     pub dry_run: bool,
-    /// Whether the report is to have the [`Change`]s.
+    /// Whether the report is to have the [`FileChange`]s.
     pub with_changes: bool,
     /// Whether a user that can't be converted is an error, and nothing is written.
     pub strict: bool,
@@ -71,16 +71,9 @@ pub(crate) struct Report {
     /// Whether nothing was written, because that was asked for.
     pub dry_run: bool,
     /// Each file's change, if they were asked for.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FileChange>,
     /// The converted kubeconfig, for [`Destination::Caller`].
     pub text: Option<String>,
-}
-
-/// A kubeconfig before and after the conversion. Both texts have its secrets.
-pub(crate) struct Change {
-    pub path: PathBuf,
-    pub old: String,
-    pub new: String,
 }
 
 impl Report {
@@ -225,13 +218,13 @@ impl Task {
         Ok((new, report))
     }
 
-    fn changes(&self, old: &[String], new: &[String]) -> Vec<Change> {
+    fn changes(&self, old: &[String], new: &[String]) -> Vec<FileChange> {
         let files = self.files.iter().zip(old.iter().zip(new));
         let path = |read: &PathBuf| match &self.destination {
             Destination::File(outfile) => outfile.clone(),
             Destination::InPlace | Destination::Caller => read.clone(),
         };
-        let changes = files.map(|(read, (old, new))| Change {
+        let changes = files.map(|(read, (old, new))| FileChange {
             path: path(read),
             old: old.clone(),
             new: new.clone(),

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::diff;
 use crate::{
+    cli::diff,
     error::{Failure, Result},
     kubeconfig::convert::{SourcePlugin, UserAction, UserOutcome},
     login::LoginMode,

@@ -6,15 +6,14 @@ use similar::TextDiff;
 
 use crate::{
     error::{Result, printable},
-    kubeconfig::Document,
-    ops::convert::Change,
+    kubeconfig::{Document, FileChange},
 };
 
 /// The diffs of all files.
 ///
 /// # Errors
 /// As [`unified`].
-pub(super) fn of_all(changes: &[Change]) -> Result<String> {
+pub(super) fn of_all(changes: &[FileChange]) -> Result<String> {
     let diffs = changes.iter();
     diffs
         .map(|change| unified(&change.path, &change.old, &change.new))
