@@ -28,6 +28,7 @@ mod progress;
 mod report;
 mod screen;
 mod sync;
+mod undo;
 mod usage;
 mod version;
 
@@ -92,6 +93,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
             &|| flags::settings(matches),
             matches.get_flag("force-refresh"),
         ),
+        Some(("undo", matches)) => undo::run(matches, &host),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
         Some(("remove-cache-dir", matches)) => {
@@ -131,6 +133,7 @@ pub fn command() -> Command {
         )
         .subcommand(sync::command())
         .subcommand(list::command())
+        .subcommand(undo::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())

@@ -3,16 +3,18 @@
 //! [`merge`] and [`convert`] are pure; only [`mod@file`] writes.
 
 mod auth_provider;
+pub(crate) mod backups;
 mod ca_files;
 mod cluster_contexts;
 pub(crate) mod convert;
 pub(crate) mod directory;
 mod document;
 mod encoding;
+mod entry_changes;
 mod error;
 pub(crate) mod file;
-pub(crate) mod held_roles;
 mod file_change;
+pub(crate) mod held_roles;
 mod in_place;
 mod lock;
 pub mod merge;
@@ -27,9 +29,11 @@ mod sign_in_name;
 pub(crate) mod user;
 pub(crate) mod yaml;
 
+pub(crate) use backups::{Backups, Keeping};
 pub(crate) use ca_files::{CaDirectory, CaFiles, Contents as CaContents};
 pub use document::Document;
 pub(crate) use document::Section;
+pub(crate) use entry_changes::{Difference, EntryChange, EntryChanges};
 pub(crate) use error::no_such_context;
 pub(crate) use file_change::FileChange;
 pub(crate) use lock::{Waiting, exit_without_lock};

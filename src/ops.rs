@@ -1,5 +1,6 @@
 //! The use cases, one module each: typed input in, typed report out.
 
+pub(crate) mod backups;
 pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod convert;
@@ -10,3 +11,4 @@ pub(crate) mod kept_answers;
 pub(crate) mod list;
 pub(crate) mod observer;
 pub(crate) mod sync;
+pub(crate) mod undo;

@@ -5,6 +5,7 @@ mod changes;
 mod counts;
 mod directory;
 mod document;
+pub(super) mod entry_changes;
 mod findings;
 mod fitted;
 mod groups;

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::{error::Result, host::signals::survive_file_limit};
@@ -17,6 +18,7 @@ pub(crate) use lock::{LOCK, Lock};
 
 mod in_place;
 mod lock;
+mod numbered;
 mod unusable;
 
 /// The largest file that is read, in bytes, unless another limit is set: most have about 4 KB.
@@ -130,6 +132,18 @@ impl PrivateDirectory {
     }
 
     fn write_once(&self, name: &str, bytes: &[u8], stamp: Option<SystemTime>) -> io::Result<()> {
+        let file = self.unfinished(&[bytes])?;
+        if let Some(stamp) = stamp {
+            // A file system without such times costs a token, an hour from now.
+            let _ = file.as_file().set_modified(stamp);
+        }
+        unlock(&file);
+        file.persist(self.path.join(name))?;
+        Ok(())
+    }
+
+    /// A file with these bytes, on disk, that has no name yet.
+    fn unfinished(&self, parts: &[&[u8]]) -> io::Result<NamedTempFile> {
         survive_file_limit();
         let mut file = tempfile::Builder::new()
             .prefix(UNFINISHED)
@@ -137,17 +151,9 @@ impl PrivateDirectory {
         // The lock tells the cleanup of other processes that the writer is alive. Without locks, the
         // file's age does.
         let _ = file.as_file().try_lock();
-        file.write_all(bytes)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.as_file().sync_data()?;
-        if let Some(stamp) = stamp {
-            // A file system without such times costs a token, an hour from now.
-            let _ = file.as_file().set_modified(stamp);
-        }
-        // On Windows a lock keeps readers out, and there are about to be some.
-        #[cfg(windows)]
-        let _ = file.as_file().unlock();
-        file.persist(self.path.join(name))?;
-        Ok(())
+        Ok(file)
     }
 
     pub(crate) fn remove(&self, name: &str) {
@@ -211,6 +217,13 @@ impl PrivateDirectory {
         let file = options.open(self.path.join(name)).ok()?;
         let meta = file.metadata().ok()?;
         (is_private(&meta) && meta.len() <= self.file_limit).then_some(file)
+    }
+}
+
+/// On Windows a lock keeps readers out, and there are about to be some.
+fn unlock(file: &NamedTempFile) {
+    if cfg!(windows) {
+        let _ = file.as_file().unlock();
     }
 }
 

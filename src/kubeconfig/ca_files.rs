@@ -108,6 +108,31 @@ impl CaFiles {
         }
     }
 
+    /// What the files hold that a kubeconfig with this text names in the directory beside it.
+    pub(super) fn beside(kubeconfig: &Path, text: &str) -> Contents {
+        if !text.contains(DIRECTORY) {
+            return Contents::new();
+        }
+        let mut files = Self::shared(CaDirectory::beside(kubeconfig), Contents::new());
+        files.keep_named(text);
+        files.held()
+    }
+
+    /// The files for a kubeconfig whose text changes from the first of these to the second; `contents` are those that
+    /// were kept. None if neither text names one.
+    pub(super) fn restored(
+        kubeconfig: &Path,
+        [old, new]: [&str; 2],
+        contents: &Contents,
+    ) -> Option<Self> {
+        if ![old, new].iter().any(|text| text.contains(DIRECTORY)) {
+            return None;
+        }
+        let mut files = Self::shared(CaDirectory::beside(kubeconfig), contents.clone());
+        files.keep_named(new);
+        Some(files)
+    }
+
     /// Adds the files that the text of a kubeconfig names, whoever wrote it.
     pub(super) fn keep_named(&mut self, text: &str) {
         let words = text.split(|c: char| c.is_whitespace() || "/\\\"'".contains(c));

@@ -11,6 +11,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    backups::Keeping,
     ca_files::CaFiles,
     document::{Document, Section},
     error::elsewhere_is_a_directory,
@@ -262,7 +263,7 @@ pub(crate) fn update(
     edit: impl Fn(usize, &str) -> Result<String>,
 ) -> Result<Vec<Result<()>>> {
     let update_from = |first: usize, paths: &[PathBuf]| {
-        let updated = file::update_all(paths, waiting, |texts| {
+        let updated = file::update_all(paths, Keeping::nothing(), waiting, |texts| {
             let texts = texts.iter().enumerate();
             let new = texts.map(|(i, text)| edit(first + i, text));
             Ok(file::New::texts(new.collect::<Result<_>>()?, ()))

@@ -3,52 +3,35 @@
 //! Nothing else writes a kubeconfig.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
 };
 
 use super::{
+    backups::Keeping,
     ca_files::CaFiles,
-    encoding::{Contents, Encoding},
+    encoding::Contents,
     error::{read_failure, write_failure},
     in_place,
     lock::{LOCK_TIMEOUT, Lock, Waiting, lock_path},
-    replace::Replacement,
-    siblings::{parent, remove_temporary_files, sync_directory},
+    siblings::{parent, remove_temporary_files},
 };
 use crate::{
     error::{Failure, Result},
-    host::{self, file::Unreadable, load_per_core, parallel::in_parallel},
+    host::{self, file::Unreadable},
 };
 
 mod checks;
+mod restore;
+mod update;
 
 pub(super) use checks::may_make_files;
 pub(crate) use checks::{check_lock, check_there, check_writable, others_can_read};
+pub(crate) use restore::{Restored, restore};
+use update::{Edit, NewContent, Old, update};
 
 /// The largest file that is read, in bytes: 2,000 clusters take less than 6 MB.
 const MAX_BYTES: u64 = 128 << 20;
-
-/// How often an edit is tried if something keeps changing the file, or undoes the edit.
-const ATTEMPTS: usize = 5;
-
-/// How long the lock is held after the file is written.
-///
-/// kubectl reads the kubeconfig before it locks it, and then writes back every entry that differs
-/// from what it read. A kubectl that read the file just before our write must still find the lock and
-/// give up, or it would undo the write.
-const HOLD_AFTER_WRITE: Duration = Duration::from_millis(40);
-
-/// How long after the write the file is checked again, per process that waits for each core: on a busy
-/// machine a kubectl may need longer than [`HOLD_AFTER_WRITE`] from its read to the lock.
-const CHECK_AFTER: Duration = Duration::from_millis(120);
-/// The longest wait before that check.
-const MAX_CHECK_AFTER: Duration = Duration::from_secs(1);
-/// The load from which on the check is needed.
-const BUSY: u32 = 3;
 
 /// Reads a kubeconfig. A file that does not exist is an empty one.
 ///
@@ -74,6 +57,15 @@ pub(crate) fn read_unlocked(path: &Path) -> Result<(String, bool)> {
     // A writer that held the lock only during the first read has finished by now.
     let is_busy = is_locked || read(path)? != text;
     Ok((text, is_busy))
+}
+
+/// The bytes of a kubeconfig; none if it does not exist.
+///
+/// # Errors
+/// Those of [`read`].
+pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
+    let contents = read_existing(path)?;
+    Ok(contents.map(|contents| contents.encoding.encode(&contents.text).into_owned()))
 }
 
 /// Reads several kubeconfigs, as [`read`] does one.
@@ -107,7 +99,7 @@ impl<T> New<T> {
 
 /// Edits kubeconfigs under all their locks: `edit` gets the texts and returns the new ones. Files whose text
 /// stays the same are not written. Files beside them are there before a kubeconfig names them, and until none
-/// does.
+/// does. `keeping` says whether the files are kept as they were.
 ///
 /// `edit` is called again, with newer texts, if something changed a file without locking it. Each file
 /// is replaced atomically, but a crash between two files leaves the second one unchanged.
@@ -117,57 +109,33 @@ impl<T> New<T> {
 /// changed again and again.
 pub(crate) fn update_all<T>(
     paths: &[PathBuf],
+    keeping: Keeping<'_>,
     waiting: Waiting<'_>,
     mut edit: impl FnMut(&[String]) -> Result<New<T>>,
 ) -> Result<T> {
-    let mut locked = Vec::new();
-    let mut targets = Vec::new();
-    for path in paths {
-        let target = follow_links(path)?;
-        // An unreadable file is the better error than a lock that can't be made.
-        match host::file::check_readable(&target) {
-            Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => {}
-            checked => checked.map_err(read_failure(path))?,
-        }
-        for file in [path, &target] {
-            make_parent(file)?;
-        }
-        // kubectl locks the name it was given, so two names of one file are two locks.
-        locked.extend([path.clone(), target.clone()]);
-        targets.push(target);
-    }
-    for _ in 0..ATTEMPTS {
-        let lock = acquire(&locked, &targets, waiting)?;
-        let contended = lock.was_contended();
-        let load = load_per_core();
-        let (written, kept) = match edit_once(&targets, &lock, &mut edit)? {
-            Edited::Unchanged(kept) => return Ok(kept),
-            Edited::Interfered => continue,
-            // Nobody can have read a file that was not there.
-            Edited::Written {
-                were_there: false,
-                kept,
-                ..
-            } if !contended => return Ok(kept),
-            Edited::Written { texts, kept, .. } => (texts, kept),
-        };
-        thread::sleep(HOLD_AFTER_WRITE);
-        drop(lock);
-        let load = load_per_core().max(load);
-        if !contended && load < BUSY {
-            return Ok(kept);
-        }
-        thread::sleep((CHECK_AFTER * load).min(MAX_CHECK_AFTER));
-        if is_settled(&targets, &written, &mut edit) {
-            return Ok(kept);
-        }
-    }
-    let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-    Err(Failure::new(format!(
-        "the kubeconfig `{}` was changed again and again during the edit, so it was not written",
-        path.display()
-    ))
-    .hint("stop the program that writes the file without locking it, then try again"))
+    update(paths, keeping, waiting, &mut |old: &Old| {
+        let new = edit(&old.texts)?;
+        Ok(Edit {
+            contents: new.texts.into_iter().map(NewContent::Text).collect(),
+            ca_files: new.ca_files,
+            kept: new.kept,
+        })
+    })
+}
+
+/// Writes `contents` to the file at `path`, under its lock, whatever it holds.
+///
+/// # Errors
+/// Those of [`update_all`].
+pub(crate) fn write(
+    path: &Path,
+    keeping: Keeping<'_>,
+    say: &dyn Fn(&str),
+    contents: &str,
+) -> Result<()> {
+    update_all(&[path.to_owned()], keeping, Waiting::saying(say), |_| {
+        Ok(New::texts(vec![contents.to_owned()], ()))
+    })
 }
 
 /// Acquires the locks, and cleans up after an earlier run that was killed.
@@ -182,90 +150,6 @@ pub(super) fn acquire(
     }
     remove_temporary_files(locked);
     Ok(lock)
-}
-
-enum Edited<T> {
-    Unchanged(T),
-    Written {
-        texts: Vec<String>,
-        kept: T,
-        /// Whether one of the files was there before.
-        were_there: bool,
-    },
-    /// Something changed a file, or removed a lock, during the edit.
-    Interfered,
-}
-
-fn edit_once<T>(
-    targets: &[PathBuf],
-    lock: &Lock,
-    edit: &mut impl FnMut(&[String]) -> Result<New<T>>,
-) -> Result<Edited<T>> {
-    let old: Vec<Option<Contents>> = targets
-        .iter()
-        .map(|target| read_existing(target))
-        .collect::<Result<_>>()?;
-    // An encoding of none is that of a file that does not exist.
-    let (encodings, texts): (Vec<_>, Vec<_>) = old
-        .into_iter()
-        .map(|old| old.map_or_else(Default::default, |old| (Some(old.encoding), old.text)))
-        .unzip();
-    let New {
-        texts: new,
-        ca_files,
-        kept,
-    } = edit(&texts)?;
-    ca_files.iter().try_for_each(CaFiles::write)?;
-    let changed: Vec<usize> = (0..targets.len()).filter(|&i| new[i] != texts[i]).collect();
-    let prepared = in_parallel(&changed, |&i| {
-        let bytes = encodings[i].unwrap_or(Encoding::Utf8).encode(&new[i]);
-        Replacement::prepare(&targets[i], &bytes)
-    });
-    let prepared: Vec<Replacement<'_>> = prepared.into_iter().collect::<Result<_>>()?;
-    let is_old = |&i: &usize| {
-        read_existing(&targets[i]).is_ok_and(|now| match now {
-            Some(now) => encodings[i] == Some(now.encoding) && now.text == texts[i],
-            None => encodings[i].is_none(),
-        })
-    };
-    if !changed.iter().all(is_old) || !lock.is_held() {
-        return Ok(Edited::Interfered);
-    }
-    let committed = prepared.into_iter().try_for_each(Replacement::commit);
-    let directories: BTreeSet<&Path> = changed.iter().map(|&i| parent(&targets[i])).collect();
-    directories.into_iter().for_each(sync_directory);
-    committed?;
-    ca_files.iter().for_each(CaFiles::remove_unnamed);
-    let were_there = changed.iter().any(|&i| encodings[i].is_some());
-    Ok(match changed.is_empty() {
-        true => Edited::Unchanged(kept),
-        false => Edited::Written {
-            texts: new,
-            kept,
-            were_there,
-        },
-    })
-}
-
-/// Whether the files hold what the edit wrote, or at least nothing that it would change.
-fn is_settled<T>(
-    targets: &[PathBuf],
-    written: &[String],
-    edit: &mut impl FnMut(&[String]) -> Result<New<T>>,
-) -> bool {
-    // A file that can't be read may be half written, since kubectl writes in place.
-    read_all(targets)
-        .is_ok_and(|texts| texts == written || edit(&texts).is_ok_and(|new| new.texts == texts))
-}
-
-/// Writes `contents` to the file at `path`, under its lock, whatever it holds.
-///
-/// # Errors
-/// Those of [`update_all`].
-pub(crate) fn write(path: &Path, say: &dyn Fn(&str), contents: &str) -> Result<()> {
-    update_all(&[path.to_owned()], Waiting::saying(say), |_| {
-        Ok(New::texts(vec![contents.to_owned()], ()))
-    })
 }
 
 /// `None` if the file does not exist.

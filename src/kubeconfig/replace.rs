@@ -27,8 +27,9 @@ pub(super) struct Replacement<'a> {
 }
 
 impl<'a> Replacement<'a> {
-    /// Writes the new content to disk, but not yet to the file.
-    pub(super) fn prepare(path: &'a Path, contents: &[u8]) -> Result<Self> {
+    /// Writes the new content to disk, but not yet to the file. `mode` has the permission bits for a file that does not
+    /// exist; without it only this user can read it.
+    pub(super) fn prepare(path: &'a Path, contents: &[u8], mode: Option<u32>) -> Result<Self> {
         let prepare = || {
             // Checks the permission to write the file, which a rename does not need.
             let old = match OpenOptions::new().read(true).write(true).open(path) {
@@ -40,7 +41,10 @@ impl<'a> Replacement<'a> {
             new.write_all(contents)?;
             let can_rename = match old {
                 Some(old) => copy_attributes(&old, new.as_file())?,
-                None => true,
+                None => {
+                    set_mode(new.as_file(), mode)?;
+                    true
+                }
             };
             new.as_file().sync_all()?;
             Ok(Replacement {
@@ -80,6 +84,20 @@ fn allows_writing_in_place(error: &io::Error) -> bool {
         ErrorKind::PermissionDenied,
     ];
     cfg!(unix) && kinds.contains(&error.kind())
+}
+
+#[cfg(unix)]
+fn set_mode(file: &File, mode: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match mode {
+        Some(mode) => file.set_permissions(fs::Permissions::from_mode(mode & 0o777)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File, _: Option<u32>) -> io::Result<()> {
+    Ok(())
 }
 
 /// Copies the owner, mode and extended attributes (which include POSIX ACLs). Returns whether `new` has
@@ -160,7 +178,7 @@ mod tests {
         let path = dir.path().join("config");
         fs::write(&path, "a long old text").expect("written");
         let before = fs::metadata(&path).expect("there").ino();
-        let mut replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        let mut replacement = Replacement::prepare(&path, b"new", None).expect("prepared");
         replacement.can_rename = false;
         replacement.commit().expect("written");
         assert_eq!(fs::read_to_string(&path).expect("there"), "new");
@@ -174,7 +192,7 @@ mod tests {
         let (path, other) = (dir.path().join("config"), dir.path().join("other"));
         fs::write(&path, "old").expect("written");
         fs::hard_link(&path, &other).expect("linked");
-        let replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        let replacement = Replacement::prepare(&path, b"new", None).expect("prepared");
         replacement.commit().expect("written");
         assert_eq!(fs::read_to_string(&other).expect("there"), "new");
         assert_eq!(names(dir.path()), ["config", "other"]);
@@ -211,7 +229,7 @@ mod tests {
             }
         }
         let mode = fs::metadata(&path).expect("there").mode();
-        let replacement = Replacement::prepare(&path, b"new").expect("prepared");
+        let replacement = Replacement::prepare(&path, b"new", None).expect("prepared");
         assert!(replacement.can_rename);
         replacement.commit().expect("written");
         assert_eq!(fs::read_to_string(&path).expect("there"), "new");

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::kept_answers;
+use super::{backups, kept_answers};
 pub(crate) use crate::auth::cache::{CacheEntry, EntryKind, Filter};
 use crate::{
     auth::{
@@ -36,6 +36,8 @@ pub(crate) struct Listing {
     pub entries: Vec<CacheEntry>,
     /// The number of files of tokens and sessions that can't be read here.
     pub unreadable: usize,
+    /// How many backups of kubeconfigs there are, and their directory; none if there are none.
+    pub backups: Option<(usize, PathBuf)>,
 }
 
 /// Lists what a filter selects in the cache that `get-token` uses with the same settings. Nothing is
@@ -50,6 +52,10 @@ pub(crate) fn list(settings: &Settings, filter: &Filter, host: &Host) -> Result<
         problem: store.write_problem(),
         entries: cache.list(filter),
         unreadable: cache.unreadable().len(),
+        backups: backups::of(host)
+            .count()
+            .ok()
+            .filter(|(count, _)| *count > 0),
         store,
     })
 }
@@ -57,7 +63,10 @@ pub(crate) fn list(settings: &Settings, filter: &Filter, host: &Host) -> Result<
 /// What to clear.
 pub(crate) enum Selection {
     /// Everything.
-    All,
+    All {
+        /// Whether the backups of kubeconfigs are cleared, too.
+        backups: bool,
+    },
     /// What a filter selects.
     Filter(Filter),
     /// The access token of a context; its sign-in stays.
@@ -77,6 +86,8 @@ pub(crate) struct Cleared {
     pub unreadable: usize,
     /// Whether what ARM last answered for clusters was among it.
     pub answers: bool,
+    /// The number of backups of kubeconfigs.
+    pub backups: usize,
     /// The accounts that have cache entries, if the selected one has none.
     pub other_accounts: Vec<String>,
 }
@@ -87,7 +98,7 @@ pub(crate) struct Cleared {
 /// When the cache can't be opened, something can't be removed, or the context is unknown.
 pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) -> Result<Cleared> {
     let filter = match selection {
-        Selection::All => Filter::default(),
+        Selection::All { .. } => Filter::default(),
         Selection::Filter(filter) => filter.clone(),
         Selection::Context { name, kubeconfig } => {
             let entry = settings_of_context(name, kubeconfig.as_deref(), host)?;
@@ -106,11 +117,15 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
     }
     let cache = TokenCache::new(Arc::clone(&store));
     let records = match selection {
-        Selection::All => store.clear(),
+        Selection::All { .. } => store.clear(),
         _ => cache.remove(&filter),
     };
     let answers = match selection {
-        Selection::All => kept_answers::clear(directory(&settings, host)?)?,
+        Selection::All { .. } => kept_answers::clear(directory(&settings, host)?)?,
+        _ => 0,
+    };
+    let backups = match selection {
+        Selection::All { backups: true } => backups::of(host).clear()?,
         _ => 0,
     };
     let unreadable = match selection {
@@ -119,7 +134,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         _ => cache.remove_unreadable(),
     };
     let left = match selection {
-        Selection::All => store.token_files().len(),
+        Selection::All { .. } => store.token_files().len(),
         _ => cache.list(&filter).len(),
     };
     match left {
@@ -127,6 +142,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
             records,
             unreadable,
             answers: answers > 0,
+            backups,
             other_accounts: match filter.account.is_some() && records == 0 {
                 true => accounts(&cache),
                 false => Vec::new(),

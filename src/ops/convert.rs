@@ -1,24 +1,29 @@
 //! Converts users of kubeconfigs to sign in with another plugin or login mode.
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use url::Url;
 
+use super::backups;
 use crate::{
     auth::store::StoreChoice,
     azure::cloud::{CUSTOM_CLOUD, Cloud},
     error::{Failure, Result},
     host::Host,
     kubeconfig::{
-        Document, FileChange, Paths, Section, Waiting,
+        Backups, Document, FileChange, Keeping, Paths, Section, Waiting,
         convert::{Conversion, Request, Selection, UserAction, UserOutcome, convert_all},
         file,
     },
     login::{LoginMode, Param, PopClaims, Settings},
 };
+
+/// What backups call it.
+const COMMAND: &str = "convert-kubeconfig";
 
 /// What to convert, to what, and where to write it.
 pub(crate) struct Input {
@@ -115,6 +120,8 @@ pub(crate) fn convert(input: Input, host: &Host, say: &dyn Fn(&str)) -> Result<R
         dry_run: input.dry_run,
         with_changes: input.with_changes,
         files,
+        backups: backups::of(host),
+        now: host.now(),
     };
     if task.destination != Destination::InPlace && task.files.len() > 1 {
         return Err(Failure::usage(
@@ -122,12 +129,19 @@ pub(crate) fn convert(input: Input, host: &Host, say: &dyn Fn(&str)) -> Result<R
         )
         .hint("name the one to convert with `--kubeconfig FILE`"));
     }
-    match &task.destination {
+    let not_kept = RefCell::new(Vec::new());
+    let warn = |why: &Failure| not_kept.borrow_mut().push(why.as_warning());
+    let keeping = Keeping::new(&task.backups, COMMAND, task.now, &warn);
+    let mut report = match &task.destination {
         _ if task.dry_run || task.files.is_empty() => task.dry_run(),
-        Destination::InPlace => task.in_place(say),
-        Destination::File(outfile) => task.write_to(outfile, say),
+        Destination::InPlace => task.in_place(keeping, say),
+        Destination::File(outfile) => task.write_to(outfile, keeping, say),
         Destination::Caller => task.to_caller(),
-    }
+    }?;
+    let not_kept = not_kept.into_inner().into_iter();
+    let not_kept = not_kept.filter_map(|line| Some(line.strip_prefix("warning: ")?.to_owned()));
+    report.warnings.extend(not_kept);
+    Ok(report)
 }
 
 /// The kubeconfig files to read. As for kubectl, a file that `KUBECONFIG` lists need not exist.
@@ -180,6 +194,9 @@ struct Task {
     dry_run: bool,
     with_changes: bool,
     files: Vec<PathBuf>,
+    backups: Backups,
+    /// The present, in Unix seconds.
+    now: i64,
 }
 
 impl Task {
@@ -233,7 +250,7 @@ impl Task {
     }
 
     /// Converts users in their files. A file without a change is only read, and not locked.
-    fn in_place(&self, say: &dyn Fn(&str)) -> Result<Report> {
+    fn in_place(&self, keeping: Keeping<'_>, say: &dyn Fn(&str)) -> Result<Report> {
         let files = &self.files;
         // Indexes of the files to lock: those that change, or that another program writes just now.
         let mut to_lock = BTreeSet::new();
@@ -257,19 +274,20 @@ impl Task {
                 known = Some((texts.clone(), (new, report)));
             }
             let locked: Vec<PathBuf> = to_lock.iter().map(|&i| files[i].clone()).collect();
-            let (report, more) = file::update_all(&locked, Waiting::saying(say), |current| {
-                for (&i, text) in to_lock.iter().zip(current) {
-                    texts[i].clone_from(text);
-                }
-                let (new, report) = match known.take() {
-                    Some((old, result)) if old == texts => result,
-                    _ => self.convert(&texts)?,
-                };
-                let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
-                let more: Vec<usize> = changed.filter(|i| !to_lock.contains(i)).collect();
-                let new = to_lock.iter().map(|&i| new[i].clone()).collect();
-                Ok(file::New::texts(new, (report, more)))
-            })?;
+            let (report, more) =
+                file::update_all(&locked, keeping, Waiting::saying(say), |current| {
+                    for (&i, text) in to_lock.iter().zip(current) {
+                        texts[i].clone_from(text);
+                    }
+                    let (new, report) = match known.take() {
+                        Some((old, result)) if old == texts => result,
+                        _ => self.convert(&texts)?,
+                    };
+                    let changed = (0..files.len()).filter(|&i| new[i] != texts[i]);
+                    let more: Vec<usize> = changed.filter(|i| !to_lock.contains(i)).collect();
+                    let new = to_lock.iter().map(|&i| new[i].clone()).collect();
+                    Ok(file::New::texts(new, (report, more)))
+                })?;
             if more.is_empty() {
                 return Ok(report);
             }
@@ -292,14 +310,14 @@ impl Task {
         Ok(report)
     }
 
-    fn write_to(&self, outfile: &Path, say: &dyn Fn(&str)) -> Result<Report> {
+    fn write_to(&self, outfile: &Path, keeping: Keeping<'_>, say: &dyn Fn(&str)) -> Result<Report> {
         let (new, mut report) = self.convert(&file::read_all(&self.files)?)?;
         if report.has_only_failures() {
             // What an earlier run wrote there is better than nothing.
             return Ok(report);
         }
         let text = new.first().map_or("", String::as_str);
-        file::write(outfile, say, text)?;
+        file::write(outfile, keeping, say, text)?;
         let moved = self
             .files
             .first()

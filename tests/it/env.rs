@@ -213,9 +213,11 @@ impl TestEnv {
         fs::read_to_string(self.path(name)).expect("read")
     }
 
-    /// What is in the home directory, hidden names too, in order.
+    /// What is in the home directory beside kubectl's own, hidden names too, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        names(self.home())
+        let mut names = names(self.home());
+        names.retain(|name| name != ".kube");
+        names
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {

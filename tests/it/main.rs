@@ -97,6 +97,8 @@ mod sync;
 mod timeouts;
 mod trust;
 #[cfg(unix)]
+mod undo;
+#[cfg(unix)]
 mod uninstall;
 #[cfg(unix)]
 mod unreadable;

@@ -18,6 +18,7 @@ mod errors;
 mod help;
 mod prompts;
 mod reports;
+mod undo;
 mod usage;
 
 /// A transcript.
@@ -148,6 +149,7 @@ impl<'a> Page<'a> {
         );
         let text = replace_after(&text, "/authorize?", |c| !c.is_whitespace(), "…");
         let text = replace_durations(&text);
+        let text = replace_ages(&text);
         let text = replace_number_after(&text, "127.0.0.1:", "PORT");
         let text = replace_number_after(&text, "localhost:", "PORT");
         let text = replace_milliseconds(&text);
@@ -268,6 +270,16 @@ fn replace_durations(text: &str) -> String {
         }
     };
     text.split_inclusive('\n').map(shown).collect()
+}
+
+/// Replaces how long ago something was: `(12s ago)`.
+fn replace_ages(text: &str) -> String {
+    let ages = text.split_inclusive(" ago)");
+    ages.map(|part| match part.rsplit_once('(') {
+        Some((before, age)) if age.ends_with("s ago)") => format!("{before}(1s ago)"),
+        _ => part.to_owned(),
+    })
+    .collect()
 }
 
 fn replace_number_after(text: &str, before: &str, name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::counted;
 use crate::{
@@ -25,7 +25,7 @@ Examples:
 
 const NOTES: &str = "\
 Without a selection, this also deletes what Azure Resource Manager last answered for each cluster, which `sync` keeps: the next \
-sync asks for every cluster again.";
+sync asks for every cluster again. The backups of kubeconfigs stay unless --backups is given: they hold what the kubeconfigs held.";
 
 pub(super) fn command() -> Command {
     let command = super::filter_flags(Command::new("clear"))
@@ -45,6 +45,14 @@ pub(super) fn command() -> Command {
                 .help_heading(help::SELECT),
         )
         .arg(
+            Arg::new("backups")
+                .long("backups")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["tenant", "account", "context"])
+                .help("Also delete the backups of kubeconfigs, which `kubectl aad undo` needs")
+                .help_heading(help::SELECT),
+        )
+        .arg(
             Arg::new("kubeconfig")
                 .long("kubeconfig")
                 .value_name("FILE")
@@ -61,7 +69,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let cleared = cache::clear(settings, &selection(matches, host), host)?;
     let filter = super::filter(matches);
     match (cleared.records, cleared.unreadable) {
-        (0, 0) if cleared.answers => {}
+        (0, 0) if cleared.answers || cleared.backups > 0 => {}
         (0, 0) => {
             say("nothing to delete");
             if let Some(hint) = filter
@@ -79,6 +87,16 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     }
     if cleared.answers {
         say("deleted what ARM last answered for clusters: the next sync asks for all of them");
+    }
+    if cleared.backups > 0 {
+        say(&format!(
+            "deleted {}: nothing can be undone now",
+            counted(
+                cleared.backups,
+                "backup of kubeconfigs",
+                "backups of kubeconfigs"
+            )
+        ));
     }
     if cleared.unreadable > 0 {
         let deleted = format!(
@@ -101,7 +119,9 @@ fn selection(matches: &ArgMatches, host: &Host) -> Selection {
     }
     let filter = super::filter(matches);
     match filter.tenant.is_none() && filter.account.is_none() {
-        true => Selection::All,
+        true => Selection::All {
+            backups: matches.get_flag("backups"),
+        },
         false => Selection::Filter(filter),
     }
 }

@@ -60,6 +60,18 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
         let entries = counted(beside, "cache entry is", "cache entries are");
         say_wrapped(&format!("note: {entries} in {files}"), host);
     }
+    if let Some((count, directory)) = &listing.backups {
+        let note = format!(
+            "note: {} in `{}`, which hold what the kubeconfigs held: see `kubectl aad undo --list`",
+            counted(
+                *count,
+                "backup of kubeconfigs is",
+                "backups of kubeconfigs are"
+            ),
+            directory.display()
+        );
+        say_wrapped(&note, host);
+    }
     if listing.unreadable > 0 {
         // Without these flags it would clear another cache.
         let [directory, store] = [Param::CacheDir, Param::TokenStore]
@@ -83,6 +95,14 @@ struct CacheDocument<'a> {
     store: StoreRow,
     records: Vec<RecordRow<'a>>,
     unreadable: usize,
+    backups: BackupsRow,
+}
+
+/// The backups of kubeconfigs.
+#[derive(Serialize)]
+struct BackupsRow {
+    count: usize,
+    directory: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +149,13 @@ impl<'a> From<&'a Listing> for CacheDocument<'a> {
             },
             records: listing.entries.iter().map(record).collect(),
             unreadable: listing.unreadable,
+            backups: BackupsRow {
+                count: listing.backups.as_ref().map_or(0, |(count, _)| *count),
+                directory: listing
+                    .backups
+                    .as_ref()
+                    .map(|(_, path)| path.display().to_string()),
+            },
         }
     }
 }

@@ -6,15 +6,18 @@ use std::{
     path::Path,
 };
 
-use super::{CaDirectory, CaFiles, has_our_form};
+use super::{CaDirectory, CaFiles, Contents, file_name, has_our_form};
 use crate::{
     error::{Failure, Result},
-    host::{file::quoted, parallel::in_parallel},
+    host::{self, file::quoted, parallel::in_parallel},
     kubeconfig::siblings::{parent, sync_directory},
 };
 
 /// What the names of unfinished files begin with.
 const UNFINISHED: &str = ".tmp-";
+
+/// The largest certificate authority that is read, in bytes. One has about 2 KB.
+const LIMIT: u64 = 1 << 20;
 
 /// Why a directory is not used: who could write there could choose which servers kubectl trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,19 @@ impl CaFiles {
         written.collect::<io::Result<()>>().map_err(failed)?;
         sync_directory(&self.directory);
         Ok(())
+    }
+
+    /// What the named files hold, as far as they are there and hold what their names say.
+    pub(super) fn held(&self) -> Contents {
+        if !self.exist() {
+            return Contents::new();
+        }
+        let names: Vec<&String> = self.named.iter().collect();
+        let read = in_parallel(&names, |name| {
+            let content = host::file::read(&self.directory.join(name), LIMIT).ok()?;
+            (file_name(&content) == **name).then(|| ((*name).clone(), content))
+        });
+        read.into_iter().flatten().collect()
     }
 
     /// Whether the directory is there, and may be used.

@@ -1,12 +1,15 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use super::*;
+use super::{super::encoding::Encoding, *};
 use crate::kubeconfig::siblings::names;
 
 fn update(path: &Path, mut edit: impl FnMut(&str) -> Result<String>) -> Result<()> {
-    update_all(&[path.to_owned()], Waiting::saying(&|_| ()), |texts| {
-        Ok(New::texts(vec![edit(&texts[0])?], ()))
-    })
+    update_all(
+        &[path.to_owned()],
+        Keeping::nothing(),
+        Waiting::saying(&|_| ()),
+        |texts| Ok(New::texts(vec![edit(&texts[0])?], ())),
+    )
 }
 
 /// An edit that changes nothing the second time, since on a busy machine it is made again.

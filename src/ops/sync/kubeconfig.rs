@@ -9,18 +9,24 @@ use std::{
 };
 
 use super::{
-    super::observer::{Event, Observer},
+    super::{
+        backups,
+        observer::{Event, Observer},
+    },
     SyncRequest,
 };
 use crate::{
-    error::Result,
+    error::{Failure, Result},
     fleet::{Change, ClusterRun, ContextNames, Coverage, Findings, KeptName, State, WhyKept},
     kubeconfig::{
-        CaContents, CaDirectory, CaFiles, Document, Paths, Waiting, file,
+        CaContents, CaDirectory, CaFiles, Document, Keeping, Paths, Waiting, file,
         merge::{MergeOptions, Plan, TargetFiles, merge_named},
         owner::ids_in,
     },
 };
+
+/// What backups call it.
+const COMMAND: &str = "sync";
 
 /// The kubeconfig files that a sync reads and writes, as they are at its start.
 pub(super) struct Files {
@@ -122,7 +128,11 @@ impl<'a> Kubeconfig<'a> {
         let say = |line: &str| self.observer.on(Event::WaitingForLock(line));
         let say = &say;
         let waiting = Waiting { say, is_stopped };
-        let written = file::update_all(&locked, waiting, |current| {
+        let host = &self.request.fleet.host;
+        let backups = backups::of(host);
+        let warn = |why: &Failure| self.observer.on(Event::Note(&why.as_warning()));
+        let keeping = Keeping::new(&backups, COMMAND, host.now(), &warn);
+        let written = file::update_all(&locked, keeping, waiting, |current| {
             for (path, text) in files.iter().zip(&mut texts) {
                 let mut current = locked.iter().zip(current);
                 if let Some((_, current)) = current.find(|(locked, _)| *locked == path) {
