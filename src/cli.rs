@@ -27,6 +27,7 @@ mod output;
 mod progress;
 mod report;
 mod screen;
+mod selector_args;
 mod sync;
 mod undo;
 mod usage;

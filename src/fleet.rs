@@ -10,6 +10,7 @@ mod id;
 mod names;
 mod role;
 mod scope;
+mod selector;
 mod subscription;
 
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
@@ -28,4 +29,8 @@ pub(crate) use names::{ContextNames, SHARED_USER, first_free};
 pub(crate) use role::Role;
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
+pub(crate) use selector::{
+    Candidate, ContextNamesById, LocationPattern, Pattern, Selectors, TagPattern, Unselected,
+    location_name,
+};
 pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

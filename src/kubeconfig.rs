@@ -31,6 +31,7 @@ pub(crate) mod yaml;
 
 pub(crate) use backups::{Backups, Keeping};
 pub(crate) use ca_files::{CaDirectory, CaFiles, Contents as CaContents};
+pub(crate) use cluster_contexts::context_names;
 pub use document::Document;
 pub(crate) use document::Section;
 pub(crate) use entry_changes::{Difference, EntryChange, EntryChanges};

@@ -8,7 +8,7 @@ use clap::{
 
 use super::{
     config::{self, Given},
-    flags, help,
+    flags, help, selector_args,
 };
 use crate::{
     error::Result,
@@ -20,17 +20,20 @@ use crate::{
 
 /// Attaches the shared flags.
 pub(super) fn fleet_flags(command: Command) -> Command {
-    let command = flags::usual_login_flags(search_flags(command), |param| {
-        !matches!(
-            param,
-            Param::TenantId
-                | Param::Subscription
-                | Param::ServerId
-                | Param::PopClaims
-                | Param::PopEnabled
-                | Param::EnvSecretsOnly
-        )
-    });
+    let command = flags::usual_login_flags(
+        search_flags(selector_args::selector_flags(command)),
+        |param| {
+            !matches!(
+                param,
+                Param::TenantId
+                    | Param::Subscription
+                    | Param::ServerId
+                    | Param::PopClaims
+                    | Param::PopEnabled
+                    | Param::EnvSecretsOnly
+            )
+        },
+    );
     flags::arm_flags(arm_login(config::profile_flag(command)))
         // A person names an account; that it is a hint is a detail of the protocol.
         .mut_arg(Param::LoginHint.row().flag, |arg| {
@@ -42,15 +45,6 @@ pub(super) fn fleet_flags(command: Command) -> Command {
 /// The flags that say where to search.
 fn search_flags(command: Command) -> Command {
     command
-        .arg(
-            Arg::new("only-subscription")
-                .long("subscription")
-                .short('s')
-                .value_name("ID|NAME")
-                .action(ArgAction::Append)
-                .help("Search only this subscription (repeatable)")
-                .help_heading(help::SELECT),
-        )
         .arg(tenant_flag())
         .arg(
             Arg::new("exclude-tenant")
@@ -168,6 +162,7 @@ pub(super) fn read(command: &str, matches: &Given, host: &Host) -> Result<FleetR
         tenants: all(matches, Param::TenantId.row().flag),
         excluded_tenants: all(matches, "exclude-tenant"),
         subscriptions: all(matches, "only-subscription"),
+        selectors: selector_args::read(command, matches)?,
         discovery: matches.get_one("discovery").copied().unwrap_or_default(),
         hubs: matches.get_flag("hubs"),
         concurrency: matches
@@ -203,6 +198,11 @@ pub(super) fn typed(command: &str, matches: &Given, without: &[&str]) -> Command
             "only-subscription" => "--subscription".to_owned(),
             id => format!("--{id}"),
         };
+        if id == selector_args::PATTERN {
+            let patterns = matches.get_raw(id).into_iter().flatten();
+            line = patterns.fold(line, |line, pattern| line.word(&pattern.to_string_lossy()));
+            continue;
+        }
         if let Ok(Some(on)) = matches.try_get_one::<bool>(id) {
             line = match on {
                 true => line.word(&flag),
@@ -285,7 +285,8 @@ mod tests {
                     && (row.flag == arg.get_id() || row.arm_flag == Some(arg.get_id().as_str()))
             };
             let not_repeated = ["help", "v", "logtostderr"].contains(&arg.get_id().as_str());
-            !not_repeated && !PARAMS.iter().any(|row| is_secret(&row))
+            let is_flag = arg.get_long().is_some();
+            is_flag && !not_repeated && !PARAMS.iter().any(|row| is_secret(&row))
         });
         let mut repeated = 0;
         for arg in flags {
@@ -319,6 +320,12 @@ mod tests {
             repeated += 1;
         }
         assert!(repeated > 30, "{repeated}");
+        let patterns = ["sync", "prod-*", "--running", "rg a/b", "-g", "x"];
+        let matches = sync
+            .try_get_matches_from(patterns)
+            .expect("valid arguments");
+        let line = typed("sync", &matches.into(), &[]).to_string();
+        assert!(line.contains("'prod-*' 'rg a/b'"), "{line}");
     }
 
     #[test]

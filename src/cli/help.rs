@@ -239,10 +239,10 @@ fn usage(command: &Command) -> String {
     if command.has_subcommands() {
         return format!("{path} <COMMAND>");
     }
-    let positional = command.get_positionals().next();
-    match positional.and_then(Arg::get_value_names) {
-        Some([name, ..]) => format!("{path} [{name}]"),
-        _ => format!("{path} [FLAGS]"),
+    match command.get_positionals().next() {
+        Some(arg) if is_shown(arg) => format!("{path} {} [FLAGS]", label(arg)),
+        Some(arg) => format!("{path} {}", label(arg)),
+        None => format!("{path} [FLAGS]"),
     }
 }
 
@@ -281,10 +281,15 @@ fn entry(command: &Command) -> (String, String) {
     (command.get_name().to_owned(), text(command.get_about()))
 }
 
-/// The flags that pages show.
+/// The flags that pages show, and arguments that are listed with them.
 fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
     let all = command.get_arguments();
-    all.filter(|arg| !arg.is_hide_set() && !arg.is_positional())
+    all.filter(|arg| !arg.is_hide_set() && is_shown(arg))
+}
+
+/// Whether it is a flag, or an argument that has a place among the flags.
+fn is_shown(arg: &Arg) -> bool {
+    !arg.is_positional() || arg.get_help_heading().is_some()
 }
 
 /// The flags by heading. Below it, the login mode is first, and what every command has is last.
@@ -303,8 +308,11 @@ fn heading_of(arg: &Arg) -> &str {
     arg.get_help_heading().unwrap_or(OUTPUT)
 }
 
-/// A flag as it is typed: `-o, --output <FORMAT>`.
+/// A flag as it is typed: `-o, --output <FORMAT>`; an argument without a flag: `[PATTERN]...`.
 fn label(arg: &Arg) -> String {
+    if arg.is_positional() {
+        return arg.to_string();
+    }
     let short = match arg.get_short() {
         Some(short) => format!("-{short}"),
         None => "  ".to_owned(),

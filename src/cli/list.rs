@@ -22,7 +22,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   kubectl aad list                      with the account of `az login`
-  kubectl aad list -s Production        one subscription
+  kubectl aad list 'prod-*' --running   clusters by name
   kubectl aad list -o json              for scripts";
 
 const NOTES: &str = "\
@@ -80,6 +80,9 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
         _ => document.table(format.width(&out)),
     };
     output::print_as(format, &document, table, || document.names())?;
+    if let (Format::Table | Format::Wide, Some(counts)) = (format, document.summary.sentence()) {
+        output::say(&counts);
+    }
     if let Some(hint) = missing_contexts(matches, &document) {
         output::say_lines(&Screen::of(host).err.wrapped(&hint));
     }

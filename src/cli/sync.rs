@@ -36,13 +36,13 @@ const EXAMPLES: &str = "\
 Examples:
   kubectl aad sync                      with the account of `az login`
   kubectl aad sync -l devicecode        without az
-  kubectl aad sync -s Production        one subscription";
+  kubectl aad sync 'prod-*'             clusters by name";
 
 const MORE_EXAMPLES: &str = "\
 Examples:
   kubectl aad sync                      with the account of `az login`
   kubectl aad sync -l devicecode        without az
-  kubectl aad sync -s Production        one subscription
+  kubectl aad sync 'prod-*'             clusters by name
   kubectl aad sync --dry-run            what would change
   kubectl aad sync -l spn --arm-login azurecli
                                         find clusters as yourself, for contexts

@@ -14,8 +14,8 @@ use clap::{
 
 use crate::{error::Failure, near, sentence::quoted};
 
-pub(super) use secrets::without_secret;
-use secrets::{secret_flags, without_value};
+use secrets::without_value;
+pub(super) use secrets::{secret_flags, without_secret};
 
 /// The error for what clap refuses in these arguments, the program's name first.
 pub(super) fn failure(error: &clap::Error, args: &[OsString]) -> Failure {
@@ -130,9 +130,11 @@ impl<'a> Place<'a> {
             .command
             .get_arguments()
             .find(|arg| arg.to_string() == shown);
-        match arg.and_then(Arg::get_long) {
-            Some(long) => format!("`--{long}`"),
-            None => format!("`{shown}`"),
+        let value = || arg?.get_value_names()?.first();
+        match (arg.and_then(Arg::get_long), value()) {
+            (Some(long), _) => format!("`--{long}`"),
+            (None, Some(value)) => format!("`{value}`"),
+            (None, None) => format!("`{shown}`"),
         }
     }
 

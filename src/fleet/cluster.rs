@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{ClusterProfile, Hub, Role, SignInName};
+use super::{ClusterProfile, Hub, Role, SignInName, location_name};
 use crate::error::{Code, Failure};
 
 /// A managed cluster, as ARM describes it.
@@ -82,9 +82,8 @@ impl Cluster {
 
     /// What AKS counts a call for its credential against: the subscription and region, in lower case.
     pub(crate) fn credentials_bucket(&self) -> String {
-        let mut region = self.location.clone();
-        region.retain(|c| !c.is_whitespace());
-        format!("{}/{region}", self.subscription_id).to_lowercase()
+        let region = location_name(&self.location);
+        format!("{}/{region}", self.subscription_id.to_lowercase())
     }
 
     /// The ARM id in lower case: ARM changes the case of an id from one answer to the next.

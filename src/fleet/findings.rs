@@ -1,8 +1,8 @@
 //! What a sync finds out about the kubeconfig beside the clusters' own entries.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use super::{ClusterId, IdKind};
+use super::{Cluster, ClusterId, ClusterRun, IdKind, Unselected};
 
 /// What a run knows about the fleet beside its clusters.
 #[derive(Debug, Clone, Default)]
@@ -20,11 +20,22 @@ pub struct Coverage {
     /// Whether the clusters are all that the sign-in sees: not if flags or an interrupt narrowed the search. A cluster that
     /// was not searched could have the same name.
     pub is_whole_fleet: bool,
+    /// The clusters that were listed beside those of the run: they count for names, and exist.
+    pub(crate) unselected: Arc<Unselected>,
 }
 
 impl Coverage {
-    /// Whether a cluster, by its ARM id in lower case, is missing among those `listed` in a subscription that was listed
-    /// whole.
+    /// All clusters that were listed, of which `clusters` are those of the run.
+    pub(crate) fn listed<'a>(
+        &'a self,
+        clusters: &'a [ClusterRun],
+    ) -> impl Iterator<Item = &'a Cluster> {
+        let of_run = clusters.iter().map(|run| &run.cluster);
+        of_run.chain(self.unselected.iter())
+    }
+
+    /// Whether a cluster, by its ARM id in lower case, is neither among those `listed`, which are the run's, nor among the
+    /// unselected, and its subscription was listed whole.
     pub(crate) fn misses(&self, key: &str, listed: &HashSet<String>) -> bool {
         let in_reach = |id: ClusterId| {
             let whole = match id.kind {
@@ -33,7 +44,8 @@ impl Coverage {
             };
             whole.contains(&id.subscription_id)
         };
-        ClusterId::parse(key).is_ok_and(in_reach) && !listed.contains(key)
+        let is_listed = listed.contains(key) || self.unselected.contains(key);
+        ClusterId::parse(key).is_ok_and(in_reach) && !is_listed
     }
 }
 

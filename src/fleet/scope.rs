@@ -8,7 +8,7 @@ pub(crate) struct Scope {
     pub tenants: Tenants,
     /// Tenants to omit, by id or domain.
     pub excluded: Vec<String>,
-    /// Subscriptions by id or name; empty for every enabled one.
+    /// Subscriptions by id, or by a pattern over names; empty for every enabled one.
     pub subscriptions: Vec<String>,
     pub discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.

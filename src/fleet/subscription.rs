@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Pattern;
 use crate::{
     error::{Failure, Result},
     near, sentence,
@@ -30,10 +31,10 @@ impl Subscription {
             .any(|state| self.state.eq_ignore_ascii_case(state))
     }
 
-    /// Whether it has this id or name, in any case.
+    /// Whether it has this id, or a name that the pattern matches, in any case.
     fn matches(&self, filter: &str) -> bool {
-        let filter = filter.trim();
-        self.id.eq_ignore_ascii_case(filter) || self.name.to_lowercase() == filter.to_lowercase()
+        self.id.eq_ignore_ascii_case(filter.trim())
+            || Pattern::over_any_name(filter).matches(&self.name)
     }
 }
 
@@ -63,7 +64,8 @@ fn no_match(filter: &str, found: &[Subscription]) -> Failure {
     let names = found.iter().map(|one| &one.name);
     let names: Vec<_> = names.collect::<BTreeSet<_>>().into_iter().collect();
     let ids = found.iter().map(|one| &one.id);
-    let question = near::did_you_mean(filter, names.iter().copied().chain(ids));
+    let name = filter.replace(['*', '?'], "");
+    let question = near::did_you_mean(&name, names.iter().copied().chain(ids));
     let visible = match found.len() {
         1 => format!("1 subscription is visible: {}", sentence::some_of(&names)),
         count => format!(
@@ -76,7 +78,11 @@ fn no_match(filter: &str, found: &[Subscription]) -> Failure {
         Some(question) => format!("{question} {visible}"),
         None => format!("{visible}; {elsewhere}"),
     };
-    Failure::usage(format!("no subscription has the id or name `{filter}`")).hint(hint)
+    let failure = match filter.contains(['*', '?']) {
+        true => format!("no subscription's name matches `{filter}`"),
+        false => format!("no subscription has the id or name `{filter}`"),
+    };
+    Failure::usage(failure).hint(hint)
 }
 
 /// Returns the subscriptions that are to be searched. The order stays; a name that several share selects them all.
@@ -142,11 +148,15 @@ mod tests {
         assert_eq!(selected(&["00000000-0000-0000-0000-00000000000A"]), ["Dev"]);
         assert_eq!(selected(&["PROD"]), ["Prod", "prod"]);
         assert_eq!(selected(&["über", " dev "]), ["Dev", "Über"]);
+        assert_eq!(selected(&["P*", "?ber"]), ["Prod", "prod", "Über"]);
     }
 
     #[test]
     fn a_filter_that_matches_nothing_enabled_is_named() {
         assert!(refused("Nope").contains("`Nope`"));
+        let failure = refused("prdo*");
+        assert!(failure.contains("name matches `prdo*`"), "{failure}");
+        assert!(failure.contains("did you mean `Prod`"), "{failure}");
         assert!(refused("old").contains("its state is `Disabled`"));
     }
 

@@ -8,11 +8,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    document::Section,
+    document::{Document, Section},
     merged::{Item, Merged},
     owner,
 };
-use crate::fleet::{ClusterRun, Role, SHARED_USER};
+use crate::fleet::{ClusterRun, ContextNamesById, Role, SHARED_USER};
 
 /// The clusters that `sync` wrote and that kubectl sees, with their contexts.
 pub(crate) struct ClusterContexts<'a> {
@@ -107,6 +107,20 @@ impl<'a> ClusterContexts<'a> {
             run.known_context = context.map(|name| (*name).to_owned());
         }
     }
+}
+
+/// The names of the contexts that lead to each cluster, in either role. `files` are in their order in `KUBECONFIG`.
+pub(crate) fn context_names(files: &[Document<'_>]) -> ContextNamesById {
+    let merged = Merged::of(files);
+    let mut names = ContextNamesById::new();
+    for role in [Role::User, Role::Admin] {
+        for (key, known) in ClusterContexts::of(&merged, role, |_| true).all() {
+            let contexts = known.contexts.iter().chain(&known.detached);
+            let contexts = contexts.map(|name| (*name).to_owned());
+            names.entry(key.to_owned()).or_default().extend(contexts);
+        }
+    }
+    names
 }
 
 /// The contexts that could be a cluster's.

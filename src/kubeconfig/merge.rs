@@ -68,8 +68,8 @@ impl Plan {
 
 /// Merges the converted ones of `clusters` into the target files; `files` are those of a `KUBECONFIG` in their order.
 ///
-/// `clusters` are all of the fleet, so that one that could not be read today does not change the others' names. Their
-/// order makes no difference. `coverage` says which clusters may be missing.
+/// `clusters` and the unselected ones of `coverage` are all of the fleet, so that one that could not be read today does not
+/// change the others' names. Their order makes no difference. `coverage` says which clusters may be missing.
 ///
 /// A new entry gets no name that an entry in any of the files has: of two entries with the same name kubectl sees only
 /// the first.
@@ -84,7 +84,7 @@ pub fn merge(
     coverage: &Coverage,
     options: &MergeOptions,
 ) -> Plan {
-    let names = options.names(clusters);
+    let names = options.names(clusters, coverage);
     merge_named(files, targets, clusters, &names, coverage, options)
 }
 

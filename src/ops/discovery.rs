@@ -109,6 +109,13 @@ impl<'a> Discovery<'a> {
         Ok(Some(found))
     }
 
+    /// Whether [`Discovery::next_round`] has another one.
+    pub(crate) fn has_more_rounds(&self) -> bool {
+        self.pending
+            .as_ref()
+            .is_none_or(|tenants| !tenants.is_empty())
+    }
+
     /// Searches the tenants in scope, the sign-in's own first. A person is asked to sign in to that one at most.
     async fn first_round(&mut self) -> Result<Vec<ClusterRun>> {
         let tenants = self.find_tenants().await?;
@@ -272,6 +279,24 @@ impl<'a> Discovery<'a> {
             return Err(self.with_sign_ins(with_failures(why)));
         }
         check_filters(&self.known, &self.request.scope.subscriptions).map_err(with_failures)
+    }
+
+    /// Adds to an error about a cluster that was not found what could not be searched: it may be there.
+    pub(crate) fn with_unsearched(&self, why: Failure) -> Failure {
+        let warnings = self.warnings();
+        if warnings.is_empty() {
+            return match why.hint_text() {
+                Some(_) => why,
+                None => why.hint(self.summary().no_cluster()),
+            };
+        }
+        let there = "it may be in what could not be searched";
+        let hint = match why.hint_text() {
+            Some(hint) => format!("{hint}; or {there}"),
+            None => there.to_owned(),
+        };
+        let failures = warnings.iter().map(|warning| &warning.failure);
+        failures.fold(why, Failure::because).hint(hint)
     }
 
     /// Who searched, and where.

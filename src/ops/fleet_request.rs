@@ -1,4 +1,4 @@
-//! What `sync` and `list` are asked for: how to sign in to ARM and to the clusters, and where to search.
+//! What `sync` and `list` are asked for: how to sign in to ARM and to the clusters, where to search and what to select.
 //!
 //! [`FleetFlags`] are the values as given; [`FleetRequest`] is validated.
 
@@ -13,7 +13,7 @@ use crate::{
     auth::{Authenticator, store},
     azure::{Cloud, cloud::CUSTOM_CLOUD},
     error::{Failure, Result},
-    fleet::{DiscoveryMode, Scope, Tenants},
+    fleet::{DiscoveryMode, Scope, Selectors, Tenants},
     host::Host,
     login::{
         AZURE_CLI_CLIENT_ID, CommandLine, LoginMode, Origin, PARAMS, Param, Place, Precedence,
@@ -40,8 +40,9 @@ pub(crate) struct FleetFlags {
     /// By id or domain, like `excluded_tenants`.
     pub(crate) tenants: Vec<String>,
     pub(crate) excluded_tenants: Vec<String>,
-    /// By id or name.
+    /// By id, or by a pattern over names.
     pub(crate) subscriptions: Vec<String>,
+    pub(crate) selectors: Selectors,
     pub(crate) discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.
     pub(crate) hubs: bool,
@@ -139,6 +140,8 @@ pub(crate) struct FleetRequest {
     /// The cloud to name in an exec entry, unless it is the public one or only az knows it.
     pub(crate) environment: Option<String>,
     pub(crate) scope: Scope,
+    /// Which of the clusters that are found to work on.
+    pub(crate) selectors: Selectors,
     /// The most requests to ARM at once; by default that adapts.
     pub(crate) concurrency: Option<usize>,
     /// The machine. The account and the cloud of az and azd stay as they were found.
@@ -199,6 +202,7 @@ impl FleetRequest {
                 discovery: flags.discovery,
                 hubs: flags.hubs,
             },
+            selectors: flags.selectors,
             concurrency: flags.concurrency,
             entry_variables: developer_tools::entry_variables(mode, &host),
             host: Arc::new(host),

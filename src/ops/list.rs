@@ -6,12 +6,13 @@ use super::{
     discovery::{Discovery, Warning},
     fleet_request::FleetRequest,
     observer::{Event, Observer},
+    selection::{FoundClusters, Selection},
 };
 use crate::{
     azure::Arm,
     error::{Code, Failure, Result},
     fleet::ClusterRun,
-    kubeconfig::{Document, Paths, file, held_roles},
+    kubeconfig::{Document, Paths, context_names, file, held_roles},
 };
 
 /// What to list.
@@ -25,6 +26,8 @@ pub(crate) struct ListRequest {
 pub(crate) struct ListReport {
     /// In the order of reports.
     pub(crate) clusters: Vec<ClusterRun>,
+    /// How many there are with those that were not selected.
+    pub(crate) listed: usize,
     /// What could not be searched, and kubeconfigs that could not be read.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -39,47 +42,58 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
     let mut discovery = Discovery::new(&arm, fleet, observer);
-    let mut clusters = Vec::new();
+    let (texts, mut unread) = read_kubeconfigs(request);
+    let (documents, broken) = parse(&texts);
+    unread.extend(broken);
+    let selection = Selection::new(fleet, || context_names(&documents));
+    let mut found = FoundClusters::default();
     while let Some(round) = discovery.next_round().await? {
-        clusters.extend(round);
+        selection.part(round, &mut found);
     }
     discovery.check()?;
+    selection.check(&found, &discovery, observer)?;
     let mut warnings = discovery.warnings();
     observer.on(Event::Discovered {
         warnings: &warnings,
-        clusters: clusters.len(),
+        clusters: found.listed(),
         search: &discovery.summary(),
     });
-    let unread = tell_contexts(request, &mut clusters);
+    let listed = found.listed();
+    let mut clusters = found.selected;
+    held_roles::tell(&documents, &mut clusters);
+    let unread: Vec<_> = unread.into_iter().map(contexts_unknown).collect();
     for warning in &unread {
         observer.on(Event::Note(&warning.failure.as_warning()));
     }
     warnings.extend(unread);
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
-    Ok(ListReport { clusters, warnings })
+    Ok(ListReport {
+        clusters,
+        listed,
+        warnings,
+    })
 }
 
-/// Sets the contexts of clusters. A kubeconfig that can't be read is a warning: the list needs none.
-fn tell_contexts(request: &ListRequest, clusters: &mut [ClusterRun]) -> Vec<Warning> {
+/// Reads the kubeconfigs. One that can't be read is no error: the list needs none.
+fn read_kubeconfigs(request: &ListRequest) -> (Vec<(PathBuf, String)>, Vec<Failure>) {
     let explicit = request.kubeconfig.as_deref();
-    let (texts, mut failures): (Vec<_>, Vec<_>) =
-        match Paths::from_host(&request.fleet.host, explicit) {
-            Ok(paths) => {
-                let read = paths.files.into_iter().map(|path| {
-                    let text = read(&path, explicit.is_some())?;
-                    Ok((path, text))
-                });
-                partition(read)
-            }
-            Err(why) => (Vec::new(), vec![why]),
-        };
+    match Paths::from_host(&request.fleet.host, explicit) {
+        Ok(paths) => {
+            let read = paths.files.into_iter().map(|path| {
+                let text = read(&path, explicit.is_some())?;
+                Ok((path, text))
+            });
+            partition(read)
+        }
+        Err(why) => (Vec::new(), vec![why]),
+    }
+}
+
+fn parse(texts: &[(PathBuf, String)]) -> (Vec<Document<'_>>, Vec<Failure>) {
     let parsed = texts
         .iter()
         .map(|(path, text)| Document::parse_file(path, text));
-    let (documents, broken): (Vec<_>, Vec<_>) = partition(parsed);
-    failures.extend(broken);
-    held_roles::tell(&documents, clusters);
-    failures.into_iter().map(contexts_unknown).collect()
+    partition(parsed)
 }
 
 /// Reads a kubeconfig. One that does not exist is empty, unless a person `named` it.

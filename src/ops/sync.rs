@@ -1,6 +1,11 @@
 //! `sync`: brings the clusters of a fleet into the kubeconfig.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::FutureExt;
 use tokio::task::unconstrained;
@@ -11,6 +16,7 @@ use super::{
     fleet_request::FleetRequest,
     kept_answers::{self, KeptAnswers},
     observer::{Event, Observer},
+    selection::{FoundClusters, Selection},
 };
 use crate::{
     auth::TokenSource,
@@ -62,6 +68,8 @@ pub(crate) struct SyncRequest {
 pub(crate) struct SyncReport {
     /// In the order of reports.
     pub(crate) clusters: Vec<ClusterRun>,
+    /// How many there are with those that were not selected.
+    pub(crate) listed: usize,
     pub(crate) tokens: Vec<FetchedToken>,
     /// What could not be searched.
     pub(crate) warnings: Vec<Warning>,
@@ -118,29 +126,24 @@ pub(crate) async fn sync(
         discovery = discovery.expecting(known.clone());
     }
     discovery = discovery.knowing(known);
-    let mut kept = KeptAnswers::open(fleet.cache_directory(), &fleet.cloud);
-    let mut clusters = Vec::new();
-    let fetched = tokio::select! {
-        done = fetch_fleet(request, &arm, &mut discovery, &mut kept, &mut clusters, observer) => done.map(|()| true),
-        () = stop.clone() => Ok(false),
+    let run = Run {
+        request,
+        arm: &arm,
+        selection: Selection::new(fleet, || target.context_names()),
+        observer,
     };
-    arm.release_limits();
-    kept.save(fleet.host.now());
-    let all_found = fetched?;
-    clusters.sort_by_cached_key(|run| run.cluster.report_order());
+    let (found, all_found) = run.fetch(&mut discovery, stop.clone()).await?;
+    let listed = found.listed();
+    let (clusters, coverage) = run.covered(found, &discovery, all_found);
     let warnings = discovery.warnings();
     if !is_stopped() || !warnings.is_empty() {
         observer.on(Event::Discovered {
             warnings: &warnings,
-            clusters: clusters.len(),
+            clusters: listed,
             search: &discovery.summary(),
         });
     }
     observer.on(Event::Writing);
-    let coverage = match all_found {
-        true => coverage(request, &discovery, &clusters),
-        false => Coverage::default(),
-    };
     let written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
     // A token that can't be stored would be of no use.
     let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
@@ -154,6 +157,7 @@ pub(crate) async fn sync(
     }
     Ok(SyncReport {
         clusters: written.clusters,
+        listed,
         tokens,
         warnings,
         findings: written.findings,
@@ -165,57 +169,113 @@ pub(crate) async fn sync(
     })
 }
 
-/// What a run knows that was not interrupted. A listing with an item that names no cluster of its subscription is not
-/// whole.
-fn coverage(request: &SyncRequest, discovery: &Discovery<'_>, clusters: &[ClusterRun]) -> Coverage {
+/// The ids of the subscriptions whose clusters are all known. A listing with an item that names no cluster of its
+/// subscription is not whole.
+fn listed_whole(discovery: &Discovery<'_>, found: &FoundClusters) -> HashSet<String> {
     let mut subscriptions = discovery.listed_whole();
     for Cluster {
         id,
         subscription_id,
         ..
-    } in clusters.iter().map(|run| &run.cluster)
+    } in found.all()
     {
         let is_its = |id: ClusterId| id.subscription_id.eq_ignore_ascii_case(subscription_id);
         if !ClusterId::parse(id).is_ok_and(is_its) {
             subscriptions.remove(subscription_id);
         }
     }
-    Coverage {
-        subscriptions,
-        hubs: discovery.hubs_listed_whole(),
-        may_set_current_context: true,
-        may_migrate: true,
-        is_whole_fleet: !request.fleet.narrows_search(),
-    }
+    subscriptions
 }
 
-/// Finds the clusters, round by round, and fetches and converts the kubeconfigs of each round.
-///
-/// `clusters` has what is known of them at any time: an interrupt drops this.
-async fn fetch_fleet(
-    request: &Arc<SyncRequest>,
-    arm: &Arm<'_>,
-    discovery: &mut Discovery<'_>,
-    kept: &mut KeptAnswers<'_>,
-    clusters: &mut Vec<ClusterRun>,
-    observer: &dyn Observer,
-) -> Result<()> {
-    while let Some(found) = discovery.next_round().await? {
-        let known = clusters.len();
-        clusters.extend(found);
-        let round = &mut clusters[known..];
-        for Cluster {
-            tenant_id,
-            tenant_domain,
-            ..
-        } in round.iter_mut().map(|run| &mut run.cluster)
-        {
-            *tenant_domain = discovery.domain_of(tenant_id).map(str::to_owned);
-        }
-        answers::fetch(request, arm, kept, round, observer).await;
-        if let Some(home) = HomeTenant::find(request, arm, observer).await {
-            home.check(round).await;
-        }
+/// What a sync works with until all is fetched.
+struct Run<'a> {
+    request: &'a Arc<SyncRequest>,
+    arm: &'a Arm<'a>,
+    selection: Selection<'a>,
+    observer: &'a dyn Observer,
+}
+
+impl Run<'_> {
+    /// Finds the clusters, and fetches and converts the kubeconfigs of the selected ones, until `stop` is ready. Also
+    /// returns whether it came to the end.
+    async fn fetch(
+        &self,
+        discovery: &mut Discovery<'_>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(FoundClusters, bool)> {
+        let fleet = &self.request.fleet;
+        let mut kept = KeptAnswers::open(fleet.cache_directory(), &fleet.cloud);
+        let mut found = FoundClusters::default();
+        let fetched = tokio::select! {
+            done = self.fetch_fleet(discovery, &mut kept, &mut found) => done.map(|()| true),
+            () = stop => Ok(false),
+        };
+        self.arm.release_limits();
+        kept.save(fleet.host.now());
+        Ok((found, fetched?))
     }
-    discovery.check()
+
+    /// The selected clusters in the order of reports, and what is known beside them: of a run that was interrupted, only
+    /// which others there are.
+    fn covered(
+        &self,
+        found: FoundClusters,
+        discovery: &Discovery<'_>,
+        all_found: bool,
+    ) -> (Vec<ClusterRun>, Coverage) {
+        let known = match all_found {
+            true => Coverage {
+                subscriptions: listed_whole(discovery, &found),
+                hubs: discovery.hubs_listed_whole(),
+                may_set_current_context: true,
+                may_migrate: true,
+                is_whole_fleet: !self.request.fleet.narrows_search(),
+                ..Coverage::default()
+            },
+            false => Coverage::default(),
+        };
+        let mut clusters = found.selected;
+        clusters.sort_by_cached_key(|run| run.cluster.report_order());
+        let unselected = Arc::new(found.unselected);
+        (
+            clusters,
+            Coverage {
+                unselected,
+                ..known
+            },
+        )
+    }
+
+    /// Finds the clusters, round by round, and fetches and converts the kubeconfigs of the selected ones of each round.
+    ///
+    /// `found` has what is known of them at any time: an interrupt drops this.
+    async fn fetch_fleet(
+        &self,
+        discovery: &mut Discovery<'_>,
+        kept: &mut KeptAnswers<'_>,
+        found: &mut FoundClusters,
+    ) -> Result<()> {
+        while let Some(mut listed) = discovery.next_round().await? {
+            for Cluster {
+                tenant_id,
+                tenant_domain,
+                ..
+            } in listed.iter_mut().map(|run| &mut run.cluster)
+            {
+                *tenant_domain = discovery.domain_of(tenant_id).map(str::to_owned);
+            }
+            let known = found.selected.len();
+            self.selection.part(listed, found);
+            if !discovery.has_more_rounds() {
+                discovery.check()?;
+                self.selection.check(found, discovery, self.observer)?;
+            }
+            let round = &mut found.selected[known..];
+            answers::fetch(self.request, self.arm, kept, round, self.observer).await;
+            if let Some(home) = HomeTenant::find(self.request, self.arm, self.observer).await {
+                home.check(round).await;
+            }
+        }
+        Ok(())
+    }
 }

@@ -11,7 +11,7 @@ use crate::{error::printable, ops::sync::SyncReport};
 /// The least that a shortened account takes, in columns.
 const ACCOUNT_WIDTH: usize = 12;
 
-/// The line. Of the account, for how many clusters ARM was asked, the subscriptions and the time it has what fits.
+/// The line. Of the account, how many clusters were selected, for how many ARM was asked, the subscriptions and the time it has what fits.
 pub(super) fn lines(
     report: &SyncReport,
     summary: &Summary,
@@ -33,7 +33,8 @@ pub(super) fn lines(
         )
     });
     let others = [Some(subscriptions), Some(seconds(report.elapsed))];
-    let others = [asked].into_iter().chain(others).flatten();
+    let selected = summary.selection.sentence();
+    let others = [selected, asked].into_iter().chain(others).flatten();
     let separator = stream.separator();
     let Some(columns) = stream.width() else {
         let parts = [counts].into_iter().chain(account).chain(others);

@@ -25,6 +25,7 @@ pub(super) use profile::{IdentityRow, ProfileRow};
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ListDocument {
     pub(in crate::cli) clusters: Vec<ListRow>,
+    pub(in crate::cli) summary: Selected,
     pub(in crate::cli) warnings: Vec<String>,
     problems: Vec<ProblemRow>,
 }
@@ -137,6 +138,26 @@ struct ProblemRow {
     subscription_id: Option<String>,
 }
 
+/// How many clusters were selected, of how many.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(in crate::cli) struct Selected {
+    selected: usize,
+    listed: usize,
+}
+
+impl Selected {
+    pub(in crate::cli) fn new(selected: usize, listed: usize) -> Self {
+        Self { selected, listed }
+    }
+
+    /// The counts in words, unless all are selected.
+    pub(in crate::cli) fn sentence(self) -> Option<String> {
+        let Self { selected, listed } = self;
+        let clusters = if listed == 1 { "cluster" } else { "clusters" };
+        (selected < listed).then(|| format!("{selected} of {listed} {clusters} selected"))
+    }
+}
+
 /// How many clusters had which outcome.
 #[derive(Default, Serialize)]
 pub(in crate::cli) struct Summary {
@@ -150,6 +171,8 @@ pub(in crate::cli) struct Summary {
     pub(super) asked: usize,
     /// For how many clusters ARM's last answer was used.
     pub(super) kept: usize,
+    #[serde(flatten)]
+    pub(super) selection: Selected,
     account: Option<String>,
     /// How many were searched.
     subscriptions: usize,
@@ -160,6 +183,7 @@ impl From<&ListReport> for ListDocument {
         let clusters = report.clusters.iter();
         Self {
             clusters: clusters.map(ListRow::from).collect(),
+            summary: Selected::new(report.clusters.len(), report.listed),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
         }
@@ -331,6 +355,7 @@ impl Summary {
         let mut summary = Self {
             account: report.search.account.clone(),
             subscriptions: report.search.subscriptions,
+            selection: Selected::new(report.clusters.len(), report.listed),
             ..Self::default()
         };
         for run in &report.clusters {

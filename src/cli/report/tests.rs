@@ -66,6 +66,7 @@ fn skipped(name: &str, why: Skip) -> ClusterRun {
 
 fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -> SyncReport {
     SyncReport {
+        listed: clusters.len(),
         clusters,
         tokens,
         warnings: Vec::new(),

@@ -15,8 +15,8 @@ const SIGN_IN: &[&str] = &["sync", "list", "get-token", "convert-kubeconfig"];
 static FLAGS: &[Habit] = &[
     Habit {
         commands: FLEET,
-        typed: &["-g", "--resource-group", "-n", "--name"],
-        hint: "every cluster is included; `--subscription` and `--tenant-id` narrow the search",
+        typed: &["-n"],
+        hint: "use `--name NAME`",
     },
     Habit {
         commands: FLEET,
@@ -120,18 +120,11 @@ static COMMANDS: &[Habit] = &[
 ];
 
 /// Words after the command's name.
-static WORDS: &[Habit] = &[
-    Habit {
-        commands: FLEET,
-        typed: &[],
-        hint: "every cluster is included; `--subscription` and `--tenant-id` narrow the search",
-    },
-    Habit {
-        commands: &["convert-kubeconfig", "clear"],
-        typed: &[],
-        hint: "use `--context NAME`",
-    },
-];
+static WORDS: &[Habit] = &[Habit {
+    commands: &["convert-kubeconfig", "clear"],
+    typed: &[],
+    hint: "use `--context NAME`",
+}];
 
 /// What to say to a flag that a command doesn't have.
 pub(super) fn flag(command: &str, flag: &str) -> Option<&'static str> {

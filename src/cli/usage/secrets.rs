@@ -8,7 +8,7 @@ const SECRET_WORDS: [&str; 2] = ["secret", "password"];
 const TYPOS: usize = 2;
 
 /// The flags of secrets, without dashes.
-pub(super) fn secret_flags() -> impl Iterator<Item = &'static str> {
+pub(in crate::cli) fn secret_flags() -> impl Iterator<Item = &'static str> {
     let rows = PARAMS.iter().filter(|row| row.secret);
     rows.flat_map(|row| [Some(row.flag), row.arm_flag])
         .flatten()

@@ -1,6 +1,6 @@
 //! What a merge is asked for beyond the clusters.
 
-use crate::fleet::{ClusterRun, ContextNames, ContextTemplate};
+use crate::fleet::{ClusterRun, ContextNames, ContextTemplate, Coverage};
 
 /// What a sync is to do with the clusters' entries, beside adding and updating them. The default is nothing else.
 #[derive(Debug, Clone, Default)]
@@ -12,9 +12,9 @@ pub struct MergeOptions {
 }
 
 impl MergeOptions {
-    /// The names that the fleet's clusters could have.
-    pub(crate) fn names(&self, clusters: &[ClusterRun]) -> ContextNames {
-        let clusters = clusters.iter().map(|run| &run.cluster);
+    /// The names that the fleet's clusters could have: those of the run and the unselected ones.
+    pub(crate) fn names(&self, clusters: &[ClusterRun], coverage: &Coverage) -> ContextNames {
+        let clusters = coverage.listed(clusters);
         ContextNames::new(clusters, self.template.clone().unwrap_or_default())
     }
 }

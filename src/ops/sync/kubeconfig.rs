@@ -17,9 +17,12 @@ use super::{
 };
 use crate::{
     error::{Failure, Result},
-    fleet::{Change, ClusterRun, ContextNames, Coverage, Findings, KeptName, State, WhyKept},
+    fleet::{
+        Change, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, KeptName, State,
+        WhyKept,
+    },
     kubeconfig::{
-        CaContents, CaDirectory, CaFiles, Document, Keeping, Paths, Waiting, file,
+        CaContents, CaDirectory, CaFiles, Document, Keeping, Paths, Waiting, context_names, file,
         merge::{MergeOptions, Plan, TargetFiles, merge_named},
         owner::ids_in,
     },
@@ -117,7 +120,7 @@ impl<'a> Kubeconfig<'a> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
         let targets = self.target_files_of(&texts)?;
-        let names = self.request.merge.names(clusters);
+        let names = self.request.merge.names(clusters, coverage);
         let locked = match clusters.iter().any(|run| run.entries().is_some()) {
             true => self.to_lock(&targets),
             false => Vec::new(),
@@ -189,6 +192,13 @@ impl<'a> Kubeconfig<'a> {
     /// The ARM ids, in lower case, of the clusters that the files named at the start.
     pub(super) fn known_clusters(&self) -> HashSet<String> {
         self.texts.iter().flat_map(|text| ids_in(text)).collect()
+    }
+
+    /// The contexts that lead to clusters at the start.
+    pub(super) fn context_names(&self) -> ContextNamesById {
+        let parsed = self.parsed.borrow();
+        let documents = parsed.as_deref().unwrap_or_default();
+        context_names(documents)
     }
 
     /// What is in these texts of all files, which are parsed only if they are not those of the start.

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     error::{Failure, Result},
     fleet::{
-        Action, ClusterRun, ContextNames, Coverage, Findings, GoneContext, Planned, Role, State,
+        Action, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, GoneContext,
+        Planned, Role, State,
     },
     host::parallel::in_parallel,
     kubeconfig::{
@@ -102,6 +103,16 @@ impl<'a> OutputDir<'a> {
             .collect()
     }
 
+    /// The contexts of those files.
+    pub(super) fn context_names(&self) -> ContextNamesById {
+        let listing = self.directory.read().unwrap_or_default();
+        let mut names = ContextNamesById::new();
+        for file in listing.files {
+            names.entry(file.key).or_default().push(file.context);
+        }
+        names
+    }
+
     /// Merges each converted cluster into its files, under their locks and the directory's, or plans it for a dry run.
     ///
     /// # Errors
@@ -122,7 +133,9 @@ impl<'a> OutputDir<'a> {
         };
         let (clusters, authorities) = self.prepare(clusters);
         let listing = self.directory.read()?;
-        let jobs = self.jobs(&listing, &clusters);
+        let template = self.request.merge.template.clone().unwrap_or_default();
+        let names = ContextNames::of_files(coverage.listed(&clusters), template);
+        let jobs = self.jobs(&listing, &clusters, &names);
         let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
         if let Some(lock) = &lock {
             self.directory.write_authorities(&authorities, lock)?;
@@ -178,9 +191,12 @@ impl<'a> OutputDir<'a> {
     }
 
     /// The files of the converted clusters: those that they have, else a new one each.
-    fn jobs<'r>(&'r self, listing: &'r Listing, clusters: &'r [ClusterRun]) -> Vec<Job<'r>> {
-        let template = self.request.merge.template.clone().unwrap_or_default();
-        let names = ContextNames::of_files(clusters.iter().map(|run| &run.cluster), template);
+    fn jobs<'r>(
+        &'r self,
+        listing: &'r Listing,
+        clusters: &'r [ClusterRun],
+        names: &ContextNames,
+    ) -> Vec<Job<'r>> {
         let own = listing.by_cluster(Role::User);
         let mut taken = listing.taken.clone();
         let mut by_name: Vec<_> = clusters

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::{ClusterRun, Coverage},
+    fleet::{ClusterRun, ContextNamesById, Coverage},
     ops::observer::Observer,
 };
 
@@ -85,6 +85,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Kubeconfig(kubeconfig) => kubeconfig.known_clusters(),
             Self::Directory(directory) => directory.known_clusters(),
+        }
+    }
+
+    /// The contexts that lead to clusters at the start.
+    pub(super) fn context_names(&self) -> ContextNamesById {
+        match self {
+            Self::Kubeconfig(kubeconfig) => kubeconfig.context_names(),
+            Self::Directory(directory) => directory.context_names(),
         }
     }
 
