@@ -14,14 +14,16 @@ mod selector;
 mod subscription;
 
 pub use cluster::{Action, Cluster, ClusterRun, Entries, Planned, Skip, State};
-pub(crate) use cluster::{Answer, CREDENTIALS_LIMIT, Change, EntraProfile};
+pub(crate) use cluster::{Adopted, Answer, CREDENTIALS_LIMIT, Change, EntraProfile};
 pub(crate) use cluster_profile::{
     ClusterProfile, ControlPlaneIdentity, KubeletIdentity, UserAssignedIdentity, resource_name,
 };
 pub(crate) use context_template::ContextTemplate;
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
-pub(crate) use findings::{CurrentContext, Duplicate, Findings, GoneContext, KeptName, WhyKept};
+pub(crate) use findings::{
+    CurrentContext, Duplicate, Findings, GoneContext, KeptName, NotAdopted, WhyKept, WhyNotAdopted,
+};
 pub(crate) use fleet_manager::{FleetManager, Hub, HubProfile, is_like_hub, name_likely_hub};
 pub(crate) use id::{ClusterId, IdKind};
 pub use names::SignInName;

@@ -15,7 +15,7 @@ pub(crate) use command::CommandLine;
 pub(crate) use exec_args::ExecArgs;
 pub use mode::{LoginMode, MODES};
 pub(crate) use mode::{ModeParam, ModeRow, Principal, ValueSource};
-pub(crate) use param::{ACCOUNT_PARAMS, ParamRow};
+pub(crate) use param::{ACCOUNT_PARAMS, ACCOUNTS_OF_PEOPLE, ParamRow};
 pub use param::{PARAMS, Param, Takes};
 pub(crate) use place::Place;
 pub(crate) use resolve::no_effect;

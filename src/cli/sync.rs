@@ -20,7 +20,7 @@ use crate::{
     fleet::Findings,
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
-    login::duration,
+    login::{Origin, Param, duration},
     ops::{
         fleet_request::FleetRequest,
         sync::{Destination, SyncRequest, sync},
@@ -92,6 +92,15 @@ fn own_flags(command: Command) -> Command {
         )
         .arg(naming_flags::context_name())
         .arg(naming_flags::namespace())
+        .arg(
+            switch("adopt", "Take over the contexts that az and kubelogin wrote for these clusters")
+                .conflicts_with("output-dir")
+                .long_help(
+                    "Take over the contexts that az and kubelogin wrote for these clusters: they keep their names and namespaces, get \
+                     the sign-in of this sync and are kept up to date like its own. Contexts of administrators, and those that sign \
+                     in as somebody else, stay as they are",
+                ),
+        )
         .arg(switch(
             "local-accounts",
             "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
@@ -135,6 +144,7 @@ fn under_headings(command: Command) -> Command {
         "ca-files",
         "output-dir",
         "prune",
+        "adopt",
         "public-fqdn",
         "no-warm",
         "dry-run",
@@ -297,7 +307,10 @@ fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {
     let mode = request.fleet.mode;
     match &request.destination {
         Destination::Kubeconfig(path) => {
-            FindingsLines::new(found, host, path.as_deref(), mode, request.dry_run).lines()
+            let command = request.fleet.command();
+            let lines =
+                FindingsLines::new(found, host, path.as_deref(), mode, command, request.dry_run);
+            lines.lines()
         }
         Destination::Directory { prune, .. } => directory_lines(found, *prune, request.dry_run),
     }
@@ -342,6 +355,8 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
         merge: MergeOptions {
             template: matches.get_one("context-name").cloned(),
             namespace: matches.get_one("namespace").cloned(),
+            adopt: matches.get_flag("adopt"),
+            mode_is_chosen: fleet.login.origin(Param::Login) != Some(&Origin::Default),
         },
         dry_run: matches.get_flag("dry-run"),
         wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),

@@ -236,6 +236,8 @@ pub struct Planned {
     pub action: Action,
     /// What an update changed; empty for other actions.
     pub changes: Vec<Change>,
+    /// What was taken over; empty unless that is the action.
+    pub adopted: Adopted,
     /// The context that reaches the cluster.
     pub context: String,
     /// The kubeconfig that its entries are in.
@@ -248,8 +250,23 @@ pub struct Planned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Added,
+    /// Entries that somebody else wrote are now the cluster's.
+    Adopted,
     Updated,
     Unchanged,
+}
+
+/// What `sync --adopt` took over for a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// The contexts of others that are ours now.
+    pub contexts: Vec<String>,
+    /// Our own contexts for the cluster, which these replace.
+    pub folded: Vec<String>,
+    /// The login mode of the contexts.
+    pub mode: String,
+    /// Those of their former users that are others.
+    pub from: Vec<String>,
 }
 
 /// What an update changed in a cluster's entries.

@@ -65,6 +65,8 @@ pub(crate) struct Findings {
     pub(crate) duplicates: Vec<Duplicate>,
     /// The contexts that a template would rename and that keep their names. Sorted by context.
     pub(crate) kept_names: Vec<KeptName>,
+    /// The contexts of others for clusters of the run that `sync --adopt` left as they are. Sorted by context.
+    pub(crate) not_adopted: Vec<NotAdopted>,
     /// The clusters whose entries had the form of an earlier version and get this one's.
     pub(crate) migrated: usize,
 }
@@ -139,4 +141,117 @@ pub(crate) struct Duplicate {
     pub(crate) admin: bool,
     /// Whether `convert-kubeconfig` would make its user get tokens from this program.
     pub(crate) convertible: bool,
+    /// Whether `sync --adopt` would take it over.
+    pub(crate) adoptable: bool,
+}
+
+/// A context that no sync wrote and that leads to a cluster of the fleet, which `sync --adopt` left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotAdopted {
+    pub(crate) context: String,
+    /// The cluster's ARM id.
+    pub(crate) id: String,
+    pub(crate) why: WhyNotAdopted,
+}
+
+/// Why a context is not taken over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WhyNotAdopted {
+    /// Its user holds a certificate, a token or a password.
+    Credential,
+    /// Its user runs another program, or does so with arguments that can't be read.
+    OtherProgram,
+    /// It names no user, or one that does not exist.
+    NoUser,
+    /// Its user holds something that a sync does not write: the field, flag or variable.
+    More(String),
+    /// Its user names another tenant.
+    Tenant(String),
+    /// Its user gets tokens for another application.
+    ServerApplication(String),
+    /// Its user names another account or application.
+    Account(String),
+    /// Its user signs in with this login mode, as another kind of principal, and no flag chose the mode of the run.
+    LoginMode(String),
+    /// The run writes an administrator's credential for the cluster.
+    LocalAccount,
+    /// Its file, or that of its cluster, can't be changed.
+    ReadOnly,
+    /// Its cluster's entry is another one than the entry that is taken over, in another file or with another address.
+    OtherEntry,
+    /// Our own entry for the cluster is in another file, where it is still needed.
+    OwnEntry,
+}
+
+impl WhyNotAdopted {
+    /// The word of the reason in documents, which stays the same.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::OtherProgram => "otherProgram",
+            Self::NoUser => "noUser",
+            Self::More(_) => "more",
+            Self::Tenant(_) => "tenant",
+            Self::ServerApplication(_) => "serverApplication",
+            Self::Account(_) => "account",
+            Self::LoginMode(_) => "loginMode",
+            Self::LocalAccount => "localAccount",
+            Self::ReadOnly => "readOnly",
+            Self::OtherEntry => "otherEntry",
+            Self::OwnEntry => "ownEntry",
+        }
+    }
+
+    /// The reason, about so many contexts.
+    pub(crate) fn reason(&self, contexts: usize) -> String {
+        let one = |singular: &str, plural: &str| match contexts {
+            1 => singular.to_owned(),
+            _ => plural.to_owned(),
+        };
+        let sign_in = || one("it signs in", "they sign in");
+        match self {
+            Self::Credential => one(
+                "its user holds a certificate, a token or a password",
+                "their users hold certificates, tokens or passwords",
+            ),
+            Self::OtherProgram => format!("{} with another program", sign_in()),
+            Self::NoUser => one("it has no user", "they have no user"),
+            Self::More(what) => {
+                let has = one("its user has", "their users have");
+                format!("{has} `{what}`, which sync does not write")
+            }
+            Self::Tenant(tenant) => format!("{} to the tenant `{tenant}`", sign_in()),
+            Self::ServerApplication(id) => {
+                format!(
+                    "{} tokens for the application `{id}`",
+                    one("it gets", "they get")
+                )
+            }
+            Self::Account(account) => format!("{} as `{account}`", sign_in()),
+            Self::LoginMode(mode) => format!("{} with {mode}", sign_in()),
+            Self::LocalAccount => one(
+                "this sync writes the cluster's local account",
+                "this sync writes the clusters' local accounts",
+            ),
+            Self::ReadOnly => one("its file can't be changed", "their files can't be changed"),
+            Self::OtherEntry => one(
+                "it leads to its cluster by another entry than the one that is taken over",
+                "they lead to their clusters by other entries than those that are taken over",
+            ),
+            Self::OwnEntry => one(
+                "sync's own entry for its cluster is in another file",
+                "sync's own entries for their clusters are in another file",
+            ),
+        }
+    }
+
+    /// What would make the run take it over, if flags can.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::LoginMode(mode) => Some(format!(
+                "to take over what signs in with {mode}, choose the login mode with `--login`"
+            )),
+            _ => None,
+        }
+    }
 }

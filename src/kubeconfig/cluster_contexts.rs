@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
+    convert::PluginKind,
     document::{Document, Section},
     merged::{Item, Merged},
     owner,
@@ -64,6 +65,9 @@ impl<'a> ClusterContexts<'a> {
         for (name, item) in merged.contexts().filter(|(_, item)| counts(*item)) {
             let leads_to = item.link(Section::Clusters);
             if let Some(key) = leads_to.and_then(|cluster| keys.get(cluster)) {
+                if stays_with_others(merged, role, name, item) {
+                    continue;
+                }
                 let found = candidates.entry(key.clone()).or_default();
                 found.with_user(merged, role, name, item).push(name);
                 continue;
@@ -90,6 +94,20 @@ impl<'a> ClusterContexts<'a> {
     /// What there is of a cluster, by its ARM id in lower case.
     pub(super) fn of_cluster(&self, key: &str) -> Option<&Known<'a>> {
         self.clusters.get(key)
+    }
+
+    /// Makes `entries` a cluster's, and `contexts`, whose users are ours to set.
+    pub(super) fn adopt(
+        &mut self,
+        merged: &Merged<'a>,
+        key: &str,
+        entries: Vec<&'a str>,
+        contexts: Vec<&'a str>,
+    ) {
+        let known = self.clusters.entry(key.to_owned()).or_default();
+        known.entries = entries;
+        known.contexts = main_first(merged, contexts, &known.entries);
+        known.are_ours = true;
     }
 
     /// All clusters that have an entry or a context, in no order.
@@ -157,6 +175,26 @@ impl<'a> Candidates<'a> {
     }
 }
 
+/// Whether a context leads to an entry that was taken over, and was not itself: it is called otherwise, and its user does
+/// not sign in with Entra ID, as that of an administrator.
+fn stays_with_others(merged: &Merged<'_>, role: Role, name: &str, context: Item<'_>) -> bool {
+    let [cluster, user] = [Section::Clusters, Section::Users].map(|section| {
+        let link = context.link(section)?;
+        Some((link, merged.item(section, link)))
+    });
+    let is_adopted = cluster.is_some_and(|(cluster, item)| {
+        cluster != name && item.is_some_and(|item| owner::is_adopted(item.value))
+    });
+    is_adopted
+        && match user {
+            Some((_, Some(item))) => {
+                !owner::is_ours(item.value) && PluginKind::of(item.value) != PluginKind::Convertible
+            }
+            Some((user, None)) => !is_called_as_ours(user, role, name, context),
+            None => true,
+        }
+}
+
 /// Whether the missing user of a context is called as users are that `sync` writes.
 fn is_called_as_ours(user: &str, role: Role, name: &str, context: Item<'_>) -> bool {
     (role == Role::User && user.starts_with(SHARED_USER))
@@ -197,17 +235,26 @@ impl<'a> Known<'a> {
         self.are_ours = !found.ours.is_empty() || are_broken;
         let sets = [found.ours, found.others, found.broken, found.elsewhere];
         let first = sets.into_iter().find(|set| !set.is_empty());
-        self.contexts = first.unwrap_or_default();
-        let given = self.entries.iter().filter_map(|entry| {
-            let entry = merged.item(Section::Clusters, entry)?;
-            owner::given_name(entry.value)
-        });
-        let given: Vec<&str> = given.chain(self.entries.iter().copied()).collect();
-        let main = self.contexts.iter().position(|name| given.contains(name));
-        if let Some(main) = main {
-            self.contexts[..=main].rotate_right(1);
-        }
+        self.contexts = main_first(merged, first.unwrap_or_default(), &self.entries);
     }
+}
+
+/// The same contexts; one that is called as an entry of its cluster, or as a sync called it, is the first.
+fn main_first<'a>(
+    merged: &Merged<'_>,
+    mut contexts: Vec<&'a str>,
+    entries: &[&str],
+) -> Vec<&'a str> {
+    let given = entries.iter().filter_map(|entry| {
+        let entry = merged.item(Section::Clusters, entry)?;
+        owner::given_name(entry.value)
+    });
+    let given: Vec<&str> = given.chain(entries.iter().copied()).collect();
+    let main = contexts.iter().position(|name| given.contains(name));
+    if let Some(main) = main {
+        contexts[..=main].rotate_right(1);
+    }
+    contexts
 }
 
 /// The contexts that lead to a cluster entry that does not exist, by its name: `kubectl config delete-cluster` leaves them

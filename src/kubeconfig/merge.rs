@@ -4,6 +4,7 @@
 //! that a sync manages are set (see `overlay`). `current-context` is set where there is none and the run adds the only
 //! cluster: among several there is no obvious choice.
 
+mod adopt;
 mod changes;
 mod clusters;
 mod draft;
@@ -15,7 +16,7 @@ mod shared_users;
 mod sign_ins;
 mod target_files;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -26,9 +27,10 @@ use super::{
     owner,
 };
 use crate::fleet::{
-    Action, Change, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, Planned, Role,
-    State,
+    Action, Change, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, NotAdopted,
+    Planned, Role, State,
 };
+use adopt::Adoptions;
 use clusters::{Before, Import};
 use draft::Draft;
 use findings::Addresses;
@@ -100,14 +102,17 @@ pub(crate) fn merge_named(
 ) -> Plan {
     let addresses = Addresses::of(clusters);
     let renaming = match options.template.is_some() && coverage.may_migrate {
-        true => rename::rename(files, &Merged::of(files), targets, clusters, names),
+        true => {
+            let clusters = not_taken_over(files, targets, clusters, options);
+            rename::rename(files, &Merged::of(files), targets, &clusters, names)
+        }
         false => Renaming::default(),
     };
     let mut clusters = clusters.to_vec();
     let merged = Merged::with(files, &renaming.files);
     let role = Role::User;
     ClusterContexts::of(&merged, role, |_| true).tell(&mut clusters);
-    let before = Before::new(&merged, role, coverage.is_whole_fleet, |item| {
+    let mut before = Before::new(&merged, role, coverage.is_whole_fleet, |item| {
         targets.may_change(item.file)
     });
     let mut draft = Draft::new(
@@ -117,6 +122,14 @@ pub(crate) fn merge_named(
         targets,
         coverage.may_migrate,
     );
+    let search = adopt::Search {
+        documents: files,
+        targets,
+        addresses: &addresses,
+        may_migrate: coverage.may_migrate,
+        options,
+    };
+    let (adoptable, not_adopted) = adopt(&mut draft, &mut before, &clusters, search);
     let migrated = import(
         &mut draft,
         &before,
@@ -134,7 +147,8 @@ pub(crate) fn merge_named(
         suggested_file: None,
         gone: findings::gone(&merged, role, &clusters, coverage),
         removed: Vec::new(),
-        duplicates: addresses.duplicates(&merged, &clusters),
+        duplicates: addresses.duplicates(&merged, &clusters, &adoptable),
+        not_adopted,
         kept_names: renaming.kept,
         migrated,
     };
@@ -144,6 +158,40 @@ pub(crate) fn merge_named(
         clusters,
         findings,
     }
+}
+
+/// The clusters of which nothing is taken over: what that is called is others' matter.
+fn not_taken_over<'c>(
+    files: &[Document<'_>],
+    targets: &TargetFiles,
+    clusters: &'c [ClusterRun],
+    options: &MergeOptions,
+) -> Cow<'c, [ClusterRun]> {
+    if !options.adopt {
+        return Cow::Borrowed(clusters);
+    }
+    let taken = adopt::files(files, targets, clusters, options);
+    let is_taken = |run: &&ClusterRun| taken.contains_key(&run.cluster.key());
+    let others = clusters.iter().filter(|run| !is_taken(run));
+    others.cloned().collect()
+}
+
+/// Takes over what others wrote for `clusters`, if that is asked for. Returns what could be taken over if it is not, and
+/// the contexts that stay as they are.
+fn adopt<'a>(
+    draft: &mut Draft<'_>,
+    before: &mut Before<'a>,
+    clusters: &[ClusterRun],
+    search: adopt::Search<'_>,
+) -> (Adoptions<'a>, Vec<NotAdopted>) {
+    let mut found = adopt::find(before.merged, &before.known, clusters, search);
+    if !search.options.adopt {
+        return (found, Vec::new());
+    }
+    let left = std::mem::take(&mut found.left);
+    found.apply(draft, before.merged, &mut before.known);
+    before.adoptions = found;
+    (Adoptions::default(), left)
 }
 
 /// Brings the converted ones of `clusters` into the draft; they are planned then. Returns how many had entries of an
@@ -169,7 +217,8 @@ fn import(
         }
     }
     sign_ins::set_users(draft, before, &mut imports, names);
-    let migrated = imports.iter().filter(|import| import.is_migrated).count();
+    let migrated = |import: &&Import<'_>| import.is_migrated && import.adopted.is_none();
+    let migrated = imports.iter().filter(migrated).count();
     let imports = imports.into_iter();
     let planned: Vec<Planned> = imports.map(|import| planned(draft, import)).collect();
     for (i, planned) in by_name.into_iter().zip(planned) {
@@ -179,17 +228,22 @@ fn import(
 }
 
 fn planned(draft: &Draft<'_>, import: Import<'_>) -> Planned {
-    let changes = match import.is_new {
+    let is_adopted = import.adopted.is_some();
+    let mut changes = match import.is_new {
         true => Vec::new(),
         false => import.changes,
     };
+    // That the user and the mark are others says the action.
+    changes.retain(|change| !is_adopted || !matches!(change, Change::SignIn | Change::Other));
     Planned {
         action: match (import.is_new, changes.is_empty()) {
+            _ if is_adopted => Action::Adopted,
             (true, _) => Action::Added,
             (false, false) => Action::Updated,
             (false, true) => Action::Unchanged,
         },
         changes,
+        adopted: import.adopted.unwrap_or_default(),
         context: import.contexts.into_iter().next().unwrap_or_default(),
         file: draft.targets().of(import.cluster).to_owned(),
         token_args: import.entries.token_args.clone(),

@@ -19,6 +19,10 @@ pub(super) struct Merged<'a> {
     names: HashMap<Section, Vec<&'a str>>,
     /// The users of contexts that kubectl does not see: another file, read alone, shows them.
     hidden_users: Vec<&'a str>,
+    /// The clusters of contexts that kubectl does not see.
+    hidden_clusters: HashSet<&'a str>,
+    /// The names that several entries have. kubectl sees the first.
+    repeated: HashMap<Section, HashSet<&'a str>>,
     current_context: Option<&'a str>,
 }
 
@@ -31,7 +35,7 @@ pub(super) struct Item<'a> {
 }
 
 /// Where an entry is: the index of its file, and its index in the file's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub(super) file: usize,
     pub(super) at: usize,
@@ -69,6 +73,8 @@ impl<'a> Merged<'a> {
             sections: Section::ALL.map(|one| (one, HashMap::new())).into(),
             names: Section::ALL.map(|one| (one, Vec::new())).into(),
             hidden_users: Vec::new(),
+            hidden_clusters: HashSet::new(),
+            repeated: HashMap::new(),
             current_context: None,
         };
         for (file, document) in files.iter().enumerate() {
@@ -96,6 +102,7 @@ impl<'a> Merged<'a> {
                     place: Place { file, at },
                 };
                 if known.contains_key(name) {
+                    self.repeated.entry(section).or_default().insert(name);
                     hidden.extend(Some(item).filter(|_| section == Section::Contexts));
                 } else {
                     known.insert(name, item);
@@ -104,6 +111,9 @@ impl<'a> Merged<'a> {
             }
         }
         if !hidden.is_empty() {
+            let clusters = hidden.iter();
+            let clusters = clusters.filter_map(|item| item.link(Section::Clusters));
+            self.hidden_clusters.extend(clusters);
             let users = hidden.iter().filter_map(|item| item.link(Section::Users));
             let own: HashSet<_> = entries(root, Section::Users)
                 .iter()
@@ -138,6 +148,17 @@ impl<'a> Merged<'a> {
     /// The users of contexts that kubectl does not see, if kubectl sees the user.
     pub(super) fn hidden_users(&self) -> impl Iterator<Item = &'a str> + '_ {
         self.hidden_users.iter().copied()
+    }
+
+    /// Whether a context that kubectl does not see names the cluster.
+    pub(super) fn is_of_hidden_context(&self, cluster: &str) -> bool {
+        self.hidden_clusters.contains(cluster)
+    }
+
+    /// Whether another entry has the name, which kubectl does not see.
+    pub(super) fn hides_another(&self, section: Section, name: &str) -> bool {
+        let repeated = self.repeated.get(&section);
+        repeated.is_some_and(|names| names.contains(name))
     }
 
     /// The current context: that of the first file that has one.

@@ -98,7 +98,7 @@ pub(crate) fn is_ours_as(item: &Value, role: Role) -> bool {
     arm_id_as(item, role).is_some() || (role == Role::User && is_shared(item))
 }
 
-/// Whether `sync` wrote an entry, in either role.
+/// Whether an entry is ours, in either role: `sync` wrote it or took it over.
 pub(crate) fn is_ours(item: &Value) -> bool {
     arm_id(item).is_some() || is_shared(item)
 }
@@ -135,6 +135,11 @@ pub(super) fn mark(item: &mut Map<String, Value>, arm_id: &str, role: Role) {
         Role::Admin => json!({ ADMIN: admin, ARM_ID: arm_id }),
     };
     put(item, is_same, content);
+}
+
+/// Marks a cluster's entry that somebody else wrote as the cluster's with this ARM id; other extensions stay.
+pub(super) fn mark_adopted(item: &mut Map<String, Value>, arm_id: &str) {
+    put(item, |_| false, json!({ ADOPTED: true, ARM_ID: arm_id }));
 }
 
 /// Marks a user as a shared one; other extensions stay.

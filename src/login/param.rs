@@ -154,6 +154,9 @@ const fn switch(kubelogin_position: u8, param: Param, flag: &'static str) -> Par
 /// Those that say who signs in, the most telling first. A person's client application does not.
 pub(crate) const ACCOUNT_PARAMS: [Param; 3] = [Param::LoginHint, Param::Username, Param::ClientId];
 
+/// Those that name a person's account.
+pub(crate) const ACCOUNTS_OF_PEOPLE: [Param; 2] = [Param::LoginHint, Param::Username];
+
 /// Every parameter, in the order of help.
 pub static PARAMS: &[ParamRow] = &[
     ParamRow {

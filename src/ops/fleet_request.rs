@@ -324,6 +324,11 @@ impl FleetRequest {
             .collect()
     }
 
+    /// The command as it was typed, without secrets.
+    pub(crate) fn command(&self) -> CommandLine {
+        self.command.clone()
+    }
+
     /// The command that shows whose account the sign-in to ARM uses; none if that is no other program's.
     pub(crate) fn account_command(&self) -> Option<String> {
         developer_tools::account_command(self.arm_mode, &self.host)

@@ -55,12 +55,12 @@ pub(super) fn lines(clusters: &[ClusterRun], stream: &Stream) -> Vec<String> {
 /// The clusters with a line of their own, by name.
 fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
     let has_a_group = |planned: &Planned| {
-        let sentence = changes::sentence(&planned.changes);
-        alike.iter().any(|group| group.says(&sentence))
+        let message = groups::message(planned);
+        alike.iter().any(|group| group.says(&message))
     };
     let is_shown = |planned: &Planned| match planned.action {
         Action::Added => true,
-        Action::Updated => !has_a_group(planned),
+        Action::Adopted | Action::Updated => !has_a_group(planned),
         Action::Unchanged => false,
     };
     let planned = clusters
@@ -68,7 +68,7 @@ fn rows(clusters: &[ClusterRun], alike: &[Group]) -> Vec<Row> {
         .filter_map(|run| Some((&run.cluster, run.planned()?)));
     let mut rows: Vec<_> = planned
         .filter(|(_, planned)| is_shown(planned))
-        .map(|(cluster, planned)| Row::of(cluster, planned))
+        .flat_map(|(cluster, planned)| Row::of(cluster, planned))
         .collect();
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows
@@ -91,7 +91,8 @@ struct Row {
 }
 
 impl Row {
-    fn of(cluster: &Cluster, planned: &Planned) -> Self {
+    /// One for each context that was taken over, else one for the cluster's.
+    fn of(cluster: &Cluster, planned: &Planned) -> Vec<Self> {
         let version = cluster.kubernetes_version.as_deref().unwrap_or_default();
         let was = changes::renamed_from(&planned.changes);
         let (mark, word, location, details) = match planned.action {
@@ -111,21 +112,30 @@ impl Row {
                 printable(&cluster.location),
                 printable(version),
             ),
-            _ => {
-                let why = changes::sentence(&planned.changes);
-                (Mark::Updated, "updated", String::new(), why)
+            action => {
+                let word = match action {
+                    Action::Adopted => "adopted",
+                    _ => "updated",
+                };
+                let why = changes::of_planned(planned);
+                (Mark::Updated, word, String::new(), why)
             }
         };
-        Self {
+        let names = match planned.action {
+            Action::Adopted => &planned.adopted.contexts[..],
+            _ => std::slice::from_ref(&planned.context),
+        };
+        let names = names.iter().map(|name| Self {
             mark,
             name: match was {
-                Some(was) => format!("{} -> {}", printable(was), printable(&planned.context)),
-                None => printable(&planned.context),
+                Some(was) => format!("{} -> {}", printable(was), printable(name)),
+                None => printable(name),
             },
             word,
-            location,
-            details,
-        }
+            location: location.clone(),
+            details: details.clone(),
+        });
+        names.collect()
     }
 
     /// One line. What changed has lines of its own if it does not fit beside the name; where a new cluster is, is omitted.

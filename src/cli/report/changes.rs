@@ -1,6 +1,9 @@
 //! What an update changed, in words.
 
-use crate::{fleet::Change, sentence::all_of};
+use crate::{
+    fleet::{Action, Adopted, Change, Planned},
+    sentence::all_of,
+};
 
 /// The word of a change in documents, which stays the same.
 pub(super) fn word(change: &Change) -> &'static str {
@@ -23,6 +26,36 @@ pub(super) fn renamed_from(changes: &[Change]) -> Option<&str> {
         Change::Renamed { was } => Some(was.as_str()),
         _ => None,
     })
+}
+
+/// What an update or a take-over changed, for a person.
+pub(super) fn of_planned(planned: &Planned) -> String {
+    match planned.action {
+        Action::Adopted => adopted(&planned.adopted, &planned.changes),
+        _ => sentence(&planned.changes),
+    }
+}
+
+/// How contexts sign in that were taken over, and what else changed.
+fn adopted(adopted: &Adopted, changes: &[Change]) -> String {
+    let was = match adopted.from.is_empty() {
+        true => "as before".to_owned(),
+        false => format!("before with {}", all_of(&adopted.from, "and")),
+    };
+    let mut parts = vec![format!("signs in with {}, {was}", adopted.mode)];
+    let is_login_mode = |change: &&Change| matches!(change, Change::LoginMode { .. });
+    let others: Vec<_> = changes
+        .iter()
+        .filter(|one| !is_login_mode(one))
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        parts.push(sentence(&others));
+    }
+    if !adopted.folded.is_empty() {
+        parts.push("replaces sync's own context".to_owned());
+    }
+    parts.join("; ")
 }
 
 /// What changed, for a person: `the API server's address and the certificate authority changed`.

@@ -95,6 +95,12 @@ pub(in crate::cli) struct SyncRow {
     /// The name that the context had before, if it got another one.
     #[serde(rename = "renamedFrom", skip_serializing_if = "Option::is_none")]
     pub(super) renamed_from: Option<String>,
+    /// The contexts of others that were taken over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    adopted: Vec<String>,
+    /// Our own contexts for the cluster that these replace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
     pub(super) reason: Option<String>,
     /// The reason in a few words, for a table.
     #[serde(skip)]
@@ -162,6 +168,7 @@ impl Selected {
 #[derive(Default, Serialize)]
 pub(in crate::cli) struct Summary {
     added: usize,
+    adopted: usize,
     updated: usize,
     unchanged: usize,
     skipped: usize,
@@ -273,6 +280,8 @@ impl SyncRow {
             }),
             changes: Vec::new(),
             renamed_from: None,
+            adopted: Vec::new(),
+            replaced: Vec::new(),
             reason: None,
             in_brief: None,
             code: None,
@@ -285,8 +294,11 @@ impl SyncRow {
                 row.file = Some(planned.file.display().to_string());
                 row.changes = planned.changes.iter().map(changes::word).collect();
                 row.renamed_from = changes::renamed_from(&planned.changes).map(str::to_owned);
+                row.adopted.clone_from(&planned.adopted.contexts);
+                row.replaced.clone_from(&planned.adopted.folded);
                 row.action = match planned.action {
                     Action::Added => "added",
+                    Action::Adopted => "adopted",
                     Action::Updated => "updated",
                     Action::Unchanged => "unchanged",
                 };
@@ -367,6 +379,7 @@ impl Summary {
             *match &run.state {
                 State::Planned(planned) => match planned.action {
                     Action::Added => &mut summary.added,
+                    Action::Adopted => &mut summary.adopted,
                     Action::Updated => &mut summary.updated,
                     Action::Unchanged => &mut summary.unchanged,
                 },
@@ -380,13 +393,14 @@ impl Summary {
 
     /// How many clusters have a context.
     pub(in crate::cli) fn written(&self) -> usize {
-        self.added + self.updated + self.unchanged
+        self.added + self.adopted + self.updated + self.unchanged
     }
 
     /// Those that are not 0; at least one.
     pub(in crate::cli) fn sentence(&self) -> String {
         let counts = [
             (self.added, "added"),
+            (self.adopted, "adopted"),
             (self.updated, "updated"),
             (self.unchanged, "unchanged"),
             (self.skipped, "skipped"),

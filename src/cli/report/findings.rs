@@ -1,11 +1,11 @@
 //! What a sync tells about the kubeconfig beside the clusters' own entries, as lines at the end.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::super::screen::width;
 use crate::{
     error::printable,
-    fleet::{CurrentContext, Duplicate, Findings, GoneContext, WhyKept},
+    fleet::{CurrentContext, Duplicate, Findings, GoneContext, WhyKept, WhyNotAdopted},
     host::Host,
     login::{
         CommandLine, LoginMode, Principal,
@@ -37,18 +37,21 @@ pub(in crate::cli) struct FindingsLines<'a> {
     /// The programs, with the kubeconfig if kubectl would use another one.
     kubectl: CommandLine,
     convert: CommandLine,
+    /// The command of this run.
+    sync: CommandLine,
     login: LoginMode,
     dry_run: bool,
     windows: bool,
 }
 
 impl<'a> FindingsLines<'a> {
-    /// `kubeconfig` is the value of `--kubeconfig`, `login` how the contexts sign in.
+    /// `kubeconfig` is the value of `--kubeconfig`, `login` how the contexts sign in, `sync` the command as it was typed.
     pub(in crate::cli) fn new(
         findings: &'a Findings,
         host: &Host,
         kubeconfig: Option<&Path>,
         login: LoginMode,
+        sync: CommandLine,
         dry_run: bool,
     ) -> Self {
         let for_kubeconfig = |line: CommandLine| match kubeconfig {
@@ -59,6 +62,10 @@ impl<'a> FindingsLines<'a> {
             findings,
             kubectl: for_kubeconfig(CommandLine::new("kubectl")),
             convert: for_kubeconfig(CommandLine::new("kubectl aad convert-kubeconfig")),
+            sync: match kubeconfig {
+                Some(_) => sync,
+                None => for_kubeconfig(sync),
+            },
             login,
             dry_run,
             windows: cfg!(windows),
@@ -69,6 +76,7 @@ impl<'a> FindingsLines<'a> {
     pub(in crate::cli) fn lines(&self) -> Vec<Line> {
         let parts = [
             self.migrated(),
+            self.not_adopted(),
             self.duplicates(),
             self.gone(),
             kept_names(self.findings),
@@ -260,10 +268,48 @@ impl<'a> FindingsLines<'a> {
             };
             lines.push(Line::Text(format!("{what}: {}", first_of(&names, PAIRS))));
         }
-        if let Some(first) = people.first().filter(|_| !self.dry_run) {
-            lines.extend(self.how_to_keep_one(first));
+        let adoptable = people.iter().filter(|one| one.adoptable).count();
+        if adoptable > 0 {
+            let what = match adoptable {
+                1 => "hint: to keep only the old one, as sync's".to_owned(),
+                n => format!("hint: to keep only the {n} old ones, as sync's"),
+            };
+            let adopt = self.sync.clone().word("--adopt");
+            lines.extend(with_command(what, adopt.to_string()));
+        }
+        let left = people.iter().find(|one| !one.adoptable);
+        if let Some(left) = left.filter(|_| !self.dry_run) {
+            lines.extend(self.how_to_keep_one(left));
         }
         lines
+    }
+
+    /// The contexts that `--adopt` left as they are, by the reason.
+    fn not_adopted(&self) -> Vec<Line> {
+        let mut by_reason: BTreeMap<&WhyNotAdopted, Vec<&str>> = BTreeMap::new();
+        for one in &self.findings.not_adopted {
+            by_reason.entry(&one.why).or_default().push(&one.context);
+        }
+        let line = |(why, names): (&&WhyNotAdopted, &Vec<&str>)| {
+            let stays = match (names.len(), self.dry_run) {
+                (1, false) => "1 context stays as it is",
+                (1, true) => "1 context would stay as it is",
+                (_, false) => "contexts stay as they are",
+                (_, true) => "contexts would stay as they are",
+            };
+            let stays = match names.len() {
+                1 => stays.to_owned(),
+                n => format!("{n} {stays}"),
+            };
+            let text = format!(
+                "{stays}, {}: {}",
+                why.reason(names.len()),
+                first_of(names, NAMED)
+            );
+            let hint = why.hint().map(|hint| format!("hint: {hint}"));
+            [Some(text), hint].into_iter().flatten().map(Line::Text)
+        };
+        by_reason.iter().flat_map(line).collect()
     }
 
     fn how_to_keep_one(&self, duplicate: &Duplicate) -> Vec<Line> {
@@ -386,6 +432,7 @@ mod tests {
                 &host,
                 Some(Path::new("my file")),
                 LoginMode::AzureCli,
+                CommandLine::new("kubectl aad sync"),
                 false,
             )
         };
@@ -416,7 +463,9 @@ mod tests {
 
     fn said(findings: &Findings) -> String {
         let host = Host::with_env::<&str, &str>([]);
-        let lines = FindingsLines::new(findings, &host, None, LoginMode::AzureCli, false).lines();
+        let sync = CommandLine::new("kubectl aad sync");
+        let lines = FindingsLines::new(findings, &host, None, LoginMode::AzureCli, sync, false);
+        let lines = lines.lines();
         format!("{lines:?}")
     }
 
@@ -434,6 +483,7 @@ mod tests {
                     added: true,
                     admin: false,
                     convertible: true,
+                    adoptable: false,
                 }],
                 ..Findings::default()
             };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Failure, joined, printable},
-    fleet::{Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, Skip, State},
+    fleet::{Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, Planned, Skip, State},
     ops::sync::FetchedToken,
     sentence::first_of,
 };
@@ -48,19 +48,24 @@ pub(super) fn failed(clusters: &[ClusterRun]) -> Vec<Group> {
     collected(groups)
 }
 
-/// The clusters that were updated, by what changed. A new name is no group's: each is another one.
+/// The clusters that were updated or taken over, by what changed. A new name is no group's: each is another one.
 pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
     let labels = Labels::new(clusters);
     let planned = clusters
         .iter()
         .filter_map(|run| Some((run, run.planned()?)));
-    let updated = planned.filter(|(_, planned)| planned.action == Action::Updated);
+    let updated =
+        planned.filter(|(_, planned)| matches!(planned.action, Action::Updated | Action::Adopted));
     let updated = updated.filter(|(_, planned)| changes::renamed_from(&planned.changes).is_none());
     let groups = updated.map(|(run, planned)| {
-        let message = changes::sentence(&planned.changes);
+        let adopted = planned.adopted.contexts.iter();
+        let message = message(planned);
         Group {
             mark: Mark::Updated,
-            names: vec![labels.of(run)],
+            names: match planned.action {
+                Action::Adopted => adopted.map(|name| printable(name)).collect(),
+                _ => vec![labels.of(run)],
+            },
             cause: String::new(),
             hint: None,
             key: message.clone(),
@@ -68,6 +73,15 @@ pub(super) fn updated(clusters: &[ClusterRun]) -> Vec<Group> {
         }
     });
     collected(groups)
+}
+
+/// What a group says of clusters such as this one.
+pub(super) fn message(planned: &Planned) -> String {
+    let changes = changes::of_planned(planned);
+    match planned.action {
+        Action::Adopted => format!("adopted: {changes}"),
+        _ => changes,
+    }
 }
 
 /// The clusters that were skipped, or deferred; `now` is in Unix seconds.

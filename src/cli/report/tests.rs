@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    fleet::{Action, Change, Cluster, ClusterRun, Findings, Planned, Skip, State},
+    fleet::{Action, Adopted, Change, Cluster, ClusterRun, Findings, Planned, Skip, State},
     host::Host,
     login::LoginMode,
     ops::{
@@ -38,6 +38,7 @@ fn cluster(name: &str) -> Cluster {
 
 fn planned(name: &str, action: Action, changes: Vec<Change>) -> ClusterRun {
     let planned = Planned {
+        adopted: Adopted::default(),
         file: std::path::PathBuf::from("config"),
         action,
         changes,

@@ -9,11 +9,13 @@ use super::{
         merged::{Item, Merged},
         owner,
     },
-    MergeOptions, changes,
+    MergeOptions,
+    adopt::Adoptions,
+    changes,
     draft::Draft,
     overlay::overlay_cluster,
 };
-use crate::fleet::{Change, Cluster, ContextNames, Entries, Role};
+use crate::fleet::{Adopted, Change, Cluster, ContextNames, Entries, Role};
 
 /// A cluster on its way into the kubeconfig.
 pub(super) struct Import<'r> {
@@ -30,6 +32,8 @@ pub(super) struct Import<'r> {
     pub(super) changes: Vec<Change>,
     /// Whether an earlier version's form became this one's.
     pub(super) is_migrated: bool,
+    /// What of it was taken over.
+    pub(super) adopted: Option<Adopted>,
 }
 
 impl<'r> Import<'r> {
@@ -43,6 +47,7 @@ impl<'r> Import<'r> {
             to_sign_in: Vec::new(),
             changes: Vec::new(),
             is_migrated: false,
+            adopted: None,
         }
     }
 
@@ -60,6 +65,8 @@ pub(super) struct Before<'a> {
     pub(super) role: Role,
     /// What it had of each cluster, in files that may be changed.
     pub(super) known: ClusterContexts<'a>,
+    /// What is taken over from others.
+    pub(super) adoptions: Adoptions<'a>,
     /// The contexts that lead to no cluster.
     dangling: Dangling<'a>,
     /// As in [`crate::fleet::Coverage`].
@@ -76,6 +83,7 @@ impl<'a> Before<'a> {
         Self {
             is_whole_fleet,
             known: ClusterContexts::of(merged, role, &counts),
+            adoptions: Adoptions::default(),
             dangling: Dangling::of(merged, role, &counts),
             merged,
             role,
@@ -110,6 +118,8 @@ pub(super) fn import<'r>(
             if let Some(namespace) = &options.namespace {
                 set_namespace(draft, namespace, &mut import);
             }
+            let adoption = before.adoptions.of_cluster(&import.key);
+            import.adopted = adoption.map(|adoption| adoption.report(entries));
             import
         })
         .collect()

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         document::{Document, Section, entries, entry_name},
-        merged::{Merged, Place},
+        merged::{self, CURRENT_CONTEXT, Merged, Place},
     },
     TargetFiles, is_same,
 };
@@ -210,6 +210,20 @@ impl<'a> Draft<'a> {
         if file.now.is_some() {
             file.is_used = true;
             file.removed.entry(section).or_default().insert(at);
+            self.seen.entry(section).or_default().remove(name);
+        }
+    }
+
+    /// Makes `to` the current context in each file whose current context is `from`.
+    pub(super) fn replace_current_context(&mut self, from: &str, to: &str) {
+        for file in &mut self.files {
+            let Some(root) = &mut file.now else {
+                continue;
+            };
+            if merged::current_context(root) == Some(from) {
+                root.insert(CURRENT_CONTEXT.to_owned(), json!(to));
+                file.is_used = true;
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
         merged::{Item, Merged},
         owner,
     },
+    adopt::Adoptions,
     overlay::is_our_command,
 };
 use crate::fleet::{
@@ -127,14 +128,14 @@ fn arm_id<'a>(merged: &Merged<'a>, context: Item<'a>) -> Option<&'a str> {
 
 /// The addresses of the fleet's API servers: those in ARM's kubeconfigs and those in its listing.
 pub(super) struct Addresses {
-    /// An address to its cluster's key.
-    clusters: HashMap<String, String>,
+    /// An address to its cluster's key; none for an address that several clusters have.
+    clusters: HashMap<String, Option<String>>,
 }
 
 impl Addresses {
     /// Those of the converted ones of `clusters`.
     pub(super) fn of(clusters: &[ClusterRun]) -> Self {
-        let mut by_address = HashMap::new();
+        let mut by_address: HashMap<String, Option<String>> = HashMap::new();
         for run in clusters {
             let Some(entries) = run.entries() else {
                 continue;
@@ -143,7 +144,13 @@ impl Addresses {
             let listed = run.cluster.hosts();
             let listed = listed.filter_map(|host| address(&format!("https://{host}")));
             for address in written.and_then(address).into_iter().chain(listed) {
-                by_address.insert(address, run.cluster.key());
+                let key = run.cluster.key();
+                let known = by_address
+                    .entry(address)
+                    .or_insert_with(|| Some(key.clone()));
+                if known.as_ref() != Some(&key) {
+                    *known = None;
+                }
             }
         }
         Self {
@@ -151,11 +158,18 @@ impl Addresses {
         }
     }
 
-    /// The contexts of others that lead to one of them, beside ours for the same cluster.
+    /// The ARM id, in lower case, of the one cluster with this address.
+    pub(super) fn cluster_at(&self, address: &str) -> Option<&str> {
+        self.clusters.get(address)?.as_deref()
+    }
+
+    /// The contexts of others that lead to one of them, beside ours for the same cluster. `adoptions` is what could be
+    /// taken over.
     pub(super) fn duplicates(
         &self,
         merged: &Merged<'_>,
         clusters: &[ClusterRun],
+        adoptions: &Adoptions<'_>,
     ) -> Vec<Duplicate> {
         let ours: HashMap<String, (&Cluster, &Planned)> = planned(clusters)
             .map(|(cluster, planned)| (cluster.key(), (cluster, planned)))
@@ -170,7 +184,7 @@ impl Addresses {
                     return None;
                 }
                 let server = cluster.value.get("server")?.as_str()?;
-                let (cluster, planned) = ours.get(self.clusters.get(&address(server)?)?)?;
+                let (cluster, planned) = ours.get(self.cluster_at(&address(server)?)?)?;
                 // A person led the cluster's only context to an entry of their own.
                 if planned.context == context {
                     return None;
@@ -186,6 +200,7 @@ impl Addresses {
                     admin: user.is_some_and(|name| name.starts_with(ADMIN_USER))
                         || user_item.is_some_and(|item| has_own_credential(item.value)),
                     convertible: user_item.is_some_and(|item| is_convertible(item.value)),
+                    adoptable: adoptions.takes(context),
                 })
             })
             .collect();
@@ -217,7 +232,7 @@ fn is_convertible(user: &Value) -> bool {
 
 /// The scheme, host, port and path of an API server, so that two ways to write them are equal; none for what is no such
 /// URL.
-fn address(server: &str) -> Option<String> {
+pub(super) fn address(server: &str) -> Option<String> {
     let url = Url::parse(server.trim()).ok()?;
     Some(format!(
         "{}://{}:{}{}",

@@ -9,6 +9,10 @@ pub struct MergeOptions {
     pub(crate) template: Option<ContextTemplate>,
     /// The namespace of contexts that have none: a DNS label (RFC 1123).
     pub(crate) namespace: Option<String>,
+    /// Whether entries that others wrote for the clusters are taken over.
+    pub(crate) adopt: bool,
+    /// Whether a flag or a variable chose the login mode.
+    pub(crate) mode_is_chosen: bool,
 }
 
 impl MergeOptions {

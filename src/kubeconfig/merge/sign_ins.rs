@@ -26,7 +26,9 @@ impl<'a> Uses<'a> {
     fn of(before: &Before<'a>) -> Self {
         let mut seen: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, item) in before.merged.contexts() {
-            if let Some(user) = item.link(Section::Users) {
+            if let Some(user) = item.link(Section::Users)
+                && !before.adoptions.folds(name)
+            {
                 seen.entry(user).or_default().push(name);
             }
         }
@@ -86,7 +88,8 @@ pub(super) fn set_users(
         .flat_map(|import| import.to_sign_in.clone())
         .collect();
     let moving: HashSet<&str> = moving.iter().map(String::as_str).collect();
-    let mut left = BTreeSet::new();
+    let folded = before.adoptions.folded_users();
+    let mut left: BTreeSet<String> = folded.map(str::to_owned).collect();
     let mut needed: HashMap<(String, usize), Needed<'_>> = HashMap::new();
     for (place, import) in imports.iter_mut().enumerate() {
         let may_leave = |user: &str| uses.are_all_among(user, &moving);
@@ -274,8 +277,8 @@ fn note_user(
     }
 }
 
-/// Removes those of the users that contexts `left` which are ours and which no context uses; one with a person's comment
-/// stays.
+/// Removes those of the users that contexts `left` which no context uses, if they are ours or were taken over; one with a
+/// person's comment stays.
 fn remove_unused(
     draft: &mut Draft<'_>,
     before: &Before<'_>,
@@ -295,7 +298,8 @@ fn remove_unused(
         .collect();
     for user in left.iter().filter(|user| !used.contains(*user)) {
         let is_ours = draft.item(Section::Users, user).is_some_and(owner::is_ours);
-        if is_ours && !draft.has_comment(Section::Users, user) {
+        let may_go = is_ours || before.adoptions.were_from(user);
+        if may_go && !draft.has_comment(Section::Users, user) {
             draft.remove(Section::Users, user);
         }
     }
@@ -318,7 +322,7 @@ pub(super) fn signs_in_as(old: &Map<String, Value>, wanted: &Map<String, Value>)
 }
 
 /// Whether an update would make a user what is wanted and nothing else: no person added anything.
-fn becomes(item: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
+pub(super) fn becomes(item: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
     let mut new = item.clone();
     overlay_user(&mut new, wanted);
     owner::unmark(&mut new);

@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{
-    cluster_contexts::{ClusterContexts, Known},
-    document::{Document, Section},
-    merged::{Item, Merged},
-    owner,
+use super::{
+    super::{
+        cluster_contexts::{ClusterContexts, Known},
+        document::{Document, Section},
+        merged::{Item, Merged},
+        owner,
+    },
+    MergeOptions, adopt,
 };
-use crate::fleet::{Cluster, Role, SHARED_USER};
+use crate::fleet::{Cluster, ClusterRun, Role, SHARED_USER};
 
 /// Which of several kubeconfig files a sync may change: the one for new entries, and those with entries of ours.
 pub struct TargetFiles {
@@ -72,6 +75,38 @@ impl TargetFiles {
             .filter_map(|(key, known)| Some((key.to_owned(), file_of(&merged, known)?.to_owned())));
         targets.of_clusters = of_clusters.collect();
         targets
+    }
+
+    /// The same, with the files in which others have entries that may be taken over: those that `may_change`.
+    #[must_use]
+    pub(crate) fn with_those_of_others(
+        mut self,
+        files: &[Document<'_>],
+        may_change: impl Fn(&Path) -> bool,
+    ) -> Self {
+        let paths = files.iter().filter(|file| {
+            let mut clusters = file.entries(Section::Clusters).iter();
+            clusters.any(|entry| !owner::is_ours(&entry[Section::Clusters.item()]))
+        });
+        let paths = paths.filter_map(Document::path);
+        let paths = paths.filter(|path| may_change(path));
+        self.files.extend(paths.map(Path::to_owned));
+        self
+    }
+
+    /// The same for `clusters` some of which are taken over: each in the file that its entry is in.
+    #[must_use]
+    pub(crate) fn adopting(
+        mut self,
+        files: &[Document<'_>],
+        clusters: &[ClusterRun],
+        options: &MergeOptions,
+    ) -> Self {
+        if options.adopt {
+            let found = adopt::files(files, &self, clusters, options);
+            self.of_clusters.extend(found);
+        }
+        self
     }
 
     /// Those of them that are among `paths`.

@@ -119,7 +119,7 @@ impl<'a> Kubeconfig<'a> {
     ) -> Result<Written> {
         let files = &self.paths.files;
         let mut texts = file::read_all(files)?;
-        let targets = self.target_files_of(&texts)?;
+        let targets = self.target_files_of(&texts, clusters, None)?;
         let names = self.request.merge.names(clusters, coverage);
         let locked = match clusters.iter().any(|run| run.entries().is_some()) {
             true => self.to_lock(&targets),
@@ -142,7 +142,7 @@ impl<'a> Kubeconfig<'a> {
                     text.clone_from(current);
                 }
             }
-            let targets = self.target_files_of(&texts)?.among(&locked);
+            let targets = self.target_files_of(&texts, clusters, Some(&locked))?;
             let (clusters, authorities) = self.authorities(clusters, &targets)?;
             let documents = self.documents(&texts)?;
             let (mut rendered, plan) = plan(
@@ -224,16 +224,33 @@ impl<'a> Kubeconfig<'a> {
     fn target_files(&self, documents: &[Document<'_>]) -> TargetFiles {
         // A file that an administrator shares with others is read but never changed.
         let may_change = |path: &Path| file::check_writable(path).is_ok();
-        TargetFiles::find(documents, self.paths.default.clone(), may_change)
+        let targets = TargetFiles::find(documents, self.paths.default.clone(), may_change);
+        match self.request.merge.adopt {
+            true => targets.with_those_of_others(documents, may_change),
+            false => targets,
+        }
     }
 
-    /// The target files for these texts of all files.
-    fn target_files_of(&self, texts: &[String]) -> Result<TargetFiles> {
+    /// The target files for these texts of all files, among those that are `locked`.
+    fn target_files_of(
+        &self,
+        texts: &[String],
+        clusters: &[ClusterRun],
+        locked: Option<&[PathBuf]>,
+    ) -> Result<TargetFiles> {
+        let find = |documents: &[Document<'_>]| {
+            let targets = self.target_files(documents);
+            let targets = match locked {
+                Some(locked) => targets.among(locked),
+                None => targets,
+            };
+            targets.adopting(documents, clusters, &self.request.merge)
+        };
         match self.paths.files.as_slice() {
             [only] => Ok(TargetFiles::only(only.clone())),
             files => match self.parsed.borrow().as_ref() {
-                Some(documents) if texts == self.texts => Ok(self.target_files(documents)),
-                _ => Ok(self.target_files(&Document::parse_all(texts, files)?)),
+                Some(documents) if texts == self.texts => Ok(find(documents)),
+                _ => Ok(find(&Document::parse_all(texts, files)?)),
             },
         }
     }

@@ -416,6 +416,7 @@ fn both(first: State, second: State) -> State {
             State::Planned(Planned {
                 action,
                 changes,
+                adopted: first.adopted,
                 context: first.context,
                 file: first.file,
                 token_args: first.token_args,

@@ -80,17 +80,50 @@ fn contexts_of_az_for_clusters_of_the_fleet_are_told_when_a_second_one_is_added(
     assert_eq!(
         report["duplicates"],
         json!([
-            {"context": cluster.name, "server": theirs, "id": cluster.id, "ours": ours, "admin": false},
-            {"context": format!("{}-admin", cluster.name), "server": theirs, "id": cluster.id, "ours": ours, "admin": true},
+            {"context": cluster.name, "server": theirs, "id": cluster.id, "ours": ours, "admin": false, "adoptable": true},
+            {"context": format!("{}-admin", cluster.name), "server": theirs, "id": cluster.id, "ours": ours, "admin": true, "adoptable": false},
         ])
     );
     assert_eq!(action(&report), "kept");
-    let hint = hinted(&synced, "under the old name");
-    assert!(!hint.contains("-admin"), "{hint}");
+    let hint = hinted(&synced, "to keep only the old one, as sync's");
     // In JSON they stay; for people they are news once.
     let again = sync(&test_env, &[]);
     assert_eq!(again.json(0)["duplicates"], report["duplicates"]);
     assert!(!again.stderr.contains("hint"), "{}", again.stderr);
+    let words = hint.strip_prefix("kubectl aad ").expect("our command");
+    let words: Vec<_> = words.split(' ').collect();
+    let adopted = run(&mut test_env.aad(&words)).json(0);
+    assert_eq!(adopted["summary"]["adopted"], 1, "{adopted}");
+    assert!(kubectl.says(&["get", "ns"]).contains("kube-system"));
+    let after = sync(&test_env, &[]).json(0);
+    assert_eq!(after["summary"]["unchanged"], 1);
+    assert_eq!(after["clusters"][0]["context"], *cluster.name);
+    assert_eq!(after["duplicates"], json!([]));
+}
+
+/// As [`of_az`], for a user that names an account: a sync with another sign-in does not take it over.
+fn of_ada(server: &str, name: &str) -> String {
+    let account = "      - azurecli\n      - --login-hint\n      - ada@contoso.example\n";
+    of_az(server, name).replace(
+        "      - azurecli\n",
+        &account.replace("azurecli", "interactive"),
+    )
+}
+
+#[test]
+fn a_context_that_signs_in_as_somebody_else_is_replaced_with_the_commands_that_are_hinted() {
+    let test_env = test_env(1, 1);
+    let Some(kubectl) = kubectl(&test_env) else {
+        return;
+    };
+    let cluster = test_env.simulator.fleet().clusters.remove(0);
+    let server = server(&test_env);
+    fs::create_dir_all(test_env.path(".kube")).expect("made");
+    fs::write(test_env.kubeconfig(), of_ada(&server, &cluster.name)).expect("written");
+    let synced = sync(&test_env, &[]);
+    assert!(!synced.stderr.contains("--adopt"), "{}", synced.stderr);
+    let hint = hinted(&synced, "under the old name");
+    assert!(!hint.contains("-admin"), "{hint}");
     kubectl.type_in(hint);
     assert!(kubectl.says(&["get", "ns"]).contains("kube-system"));
     let after = sync(&test_env, &[]).json(0);
@@ -106,7 +139,7 @@ fn the_old_context_can_be_converted_with_the_command_that_is_hinted() {
     let cluster = test_env.simulator.fleet().clusters.remove(0);
     let server = server(&test_env);
     fs::create_dir_all(test_env.path(".kube")).expect("made");
-    fs::write(test_env.kubeconfig(), of_az(&server, &cluster.name)).expect("written");
+    fs::write(test_env.kubeconfig(), of_ada(&server, &cluster.name)).expect("written");
     let synced = sync(&test_env, &[]);
     let command = hinted(&synced, "without kubelogin");
     let words = command.strip_prefix("kubectl aad ").expect("our command");

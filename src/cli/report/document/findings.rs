@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::fleet::{CurrentContext, Duplicate, Findings, GoneContext, KeptName, WhyKept};
+use crate::fleet::{
+    CurrentContext, Duplicate, Findings, GoneContext, KeptName, NotAdopted, WhyKept,
+};
 
 /// The findings in a document. The field names are stable.
 #[derive(Serialize)]
@@ -15,6 +17,8 @@ pub(in crate::cli) struct FindingsRows {
     duplicates: Vec<DuplicateRow>,
     /// Contexts that `--context-name` would rename and that keep their names.
     kept_names: Vec<KeptNameRow>,
+    /// The contexts of others for these clusters that `--adopt` left as they are.
+    not_adopted: Vec<NotAdoptedRow>,
     /// How many clusters' entries had the form of an earlier version.
     migrated: usize,
 }
@@ -51,6 +55,18 @@ struct DuplicateRow {
     ours: String,
     /// Whether it signs in with an administrator's certificate or token.
     admin: bool,
+    /// Whether `--adopt` would take it over.
+    adoptable: bool,
+}
+
+#[derive(Serialize)]
+struct NotAdoptedRow {
+    context: String,
+    id: String,
+    /// A word that stays the same.
+    code: &'static str,
+    reason: String,
+    hint: Option<String>,
 }
 
 impl From<&Findings> for FindingsRows {
@@ -71,6 +87,11 @@ impl From<&Findings> for FindingsRows {
             removed: findings.removed.iter().map(GoneRow::from).collect(),
             duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
             kept_names: findings.kept_names.iter().map(KeptNameRow::from).collect(),
+            not_adopted: findings
+                .not_adopted
+                .iter()
+                .map(NotAdoptedRow::from)
+                .collect(),
             migrated: findings.migrated,
         }
     }
@@ -109,6 +130,19 @@ impl From<&Duplicate> for DuplicateRow {
             id: duplicate.id.clone(),
             ours: duplicate.ours.clone(),
             admin: duplicate.admin,
+            adoptable: duplicate.adoptable,
+        }
+    }
+}
+
+impl From<&NotAdopted> for NotAdoptedRow {
+    fn from(left: &NotAdopted) -> Self {
+        Self {
+            context: left.context.clone(),
+            id: left.id.clone(),
+            code: left.why.code(),
+            reason: left.why.reason(1),
+            hint: left.why.hint(),
         }
     }
 }
