@@ -97,6 +97,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some(("undo", matches)) => undo::run(matches, &host),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
+        Some(("config", matches)) => config::run(matches, &host),
         Some(("remove-cache-dir", matches)) => {
             cache::remove_directory::run(matches, "cache-dir", &host)
         }
@@ -138,11 +139,17 @@ pub fn command() -> Command {
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())
+        .subcommand(config::command())
         .subcommand(cache::remove_directory::command())
         .subcommand(cache::remove_directory::deprecated_command())
         .subcommand(get_token::refresh_command())
         .subcommand(version::command())
         .subcommand(help::command())
+}
+
+/// The JSON schema of the configuration file.
+pub fn config_schema() -> serde_json::Value {
+    config::schema()
 }
 
 /// Reads the arguments, the program's name first.

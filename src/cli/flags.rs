@@ -62,6 +62,11 @@ pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
         .value_parser(|text: &str| parse_bool(text).ok_or("use `true` or `false`"))
 }
 
+/// Whether a switch's value turns it on.
+pub(super) fn is_true(text: &str) -> bool {
+    parse_bool(text) == Some(true)
+}
+
 /// Collects the values that these flags were given.
 pub(super) fn settings(matches: &ArgMatches) -> Settings {
     let mut settings = Settings::new();

@@ -64,11 +64,11 @@ fn search_flags(command: Command) -> Command {
                 .help_heading(help::SELECT),
         )
         .arg(
-            Arg::new("hubs")
-                .long("hubs")
-                .action(ArgAction::SetTrue)
-                .help("Also hubs of Fleet Managers whose AKS clusters you can't see")
-                .help_heading(help::SELECT),
+            flags::switch(
+                "hubs",
+                "Also hubs of Fleet Managers whose AKS clusters you can't see",
+            )
+            .help_heading(help::SELECT),
         )
         .arg(
             Arg::new("concurrency")
@@ -153,8 +153,16 @@ fn all(matches: &ArgMatches, flag: &str) -> Vec<String> {
 /// # Errors
 /// As [`FleetFlags::without_excluded`] and [`FleetRequest::new`].
 pub(super) fn read(command: &str, matches: &Given, host: &Host) -> Result<FleetRequest> {
+    FleetRequest::new(flags(command, matches)?.without_excluded()?, host)
+}
+
+/// The shared flags of `command`, and what the configuration file gives in their place.
+///
+/// # Errors
+/// As [`selector_args::read`].
+pub(super) fn flags(command: &str, matches: &Given) -> Result<FleetFlags> {
     let places = matches.places();
-    let flags = FleetFlags {
+    Ok(FleetFlags {
         login: flags::placed(flags::settings(matches), &places),
         arm_mode: matches.get_one("arm-login").cloned(),
         arm_login: flags::placed(flags::arm_settings(matches), &places),
@@ -175,8 +183,7 @@ pub(super) fn read(command: &str, matches: &Given, host: &Host) -> Result<FleetR
             matches,
             &["tenant-id", "arm-tenant-id", "exclude-tenant"],
         ),
-    };
-    FleetRequest::new(flags.without_excluded()?, host)
+    })
 }
 
 /// The command as typed, without secrets and the flags in `without`. What the configuration file says needs no flag.

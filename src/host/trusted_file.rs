@@ -11,6 +11,7 @@ use super::file::{Owner, Unreadable, look, quoted};
 
 /// Why a file is not used. The text follows the file's name: "others may write to it".
 #[derive(Debug)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "owners and modes are Unix's"))]
 pub(crate) enum Refused {
     /// It can't be read.
     Unreadable(Unreadable),

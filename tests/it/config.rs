@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
+use kubectl_aad::{cli, internals::PARAMS};
+
 use crate::env::{CLOUD, INTERACTIVE, NON_INTERACTIVE, TestEnv, names, run};
+use crate::support::repository;
 
 /// Writes the configuration file where it is looked for.
 fn write(test_env: &TestEnv, text: &str) -> PathBuf {
@@ -159,4 +162,121 @@ fn commands_that_stand_in_for_kubelogin_do_not_read_it() {
     }
     let ran = run(&mut test_env.aad(&["list"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
+}
+
+/// Set to write the schema in place of comparing it.
+const WRITE: &str = "AAD_WRITE_REFERENCE";
+
+#[test]
+fn the_schema_in_the_reference_is_up_to_date_and_has_no_secret() {
+    let path = repository().join("docs/reference/config.schema.json");
+    let schema = cli::config_schema();
+    let text = format!("{schema:#}\n");
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(&path, &text).expect("written");
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == text,
+        "it is stale: `{WRITE}=1 cargo test --test it -- reference`"
+    );
+    for properties in ["/properties", "/definitions/profile/properties"] {
+        let keys = schema.pointer(properties).and_then(|keys| keys.as_object());
+        let keys = keys.expect("keys");
+        assert!(keys.contains_key("login") && keys.contains_key("max-age"));
+        let secrets = PARAMS.iter().filter(|row| row.secret);
+        for flag in secrets
+            .flat_map(|row| [Some(row.flag), row.arm_flag])
+            .flatten()
+        {
+            assert!(!keys.contains_key(flag), "{flag}");
+        }
+        for (key, property) in keys {
+            let described = property["description"]
+                .as_str()
+                .is_some_and(|it| it.len() > 5);
+            assert!(described, "{key}");
+        }
+    }
+}
+
+#[test]
+fn each_value_is_shown_with_where_it_comes_from() {
+    let test_env = TestEnv::new();
+    let view = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = test_env.aad(&[&["config", "view"], words].concat());
+        // Of the simulator, whose ports differ.
+        command.env_remove("AZURE_CONFIG_DIR");
+        let ran = run(command.envs(variables.iter().copied()));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+        ran
+    };
+    let none = view(&[], &[]);
+    let advice =
+        "to make one, write flags that you always use to `~/.config/kubectl-aad/config.yaml`";
+    assert!(
+        none.stderr.replace("\n", " ").contains(advice),
+        "{}",
+        none.stderr
+    );
+    write(
+        &test_env,
+        "login: spn\nclient-id: from-file\nsubscription: [a, b]\nca-files: true\nmax-age: 1d\nprofiles:\n  work:\n    \
+         login: devicecode\n    tenant-id: contoso.example\n",
+    );
+    let variables = [
+        ("AZURE_CLIENT_SECRET", "hunter2"),
+        ("AZURE_CLIENT_ID", "from-variable"),
+    ];
+    let shown = view(&["-o", "json", "sync", "--max-age", "2h"], &variables);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let values = shown["values"].as_array().expect("values");
+    let of = |key: &str| values.iter().find(|row| row["key"] == key).cloned();
+    let expected = serde_json::json!([
+        {"key": "login", "value": "spn", "from": "file", "line": 1, "profile": null},
+        {"key": "client-id", "value": "from-variable", "from": "variable", "variable": "AZURE_CLIENT_ID"},
+        {"key": "client-secret", "value": null, "from": "variable", "variable": "AZURE_CLIENT_SECRET"},
+        {"key": "subscription", "value": ["a", "b"], "from": "file", "line": 3, "profile": null},
+        {"key": "ca-files", "value": true, "from": "file", "line": 4, "profile": null},
+        {"key": "max-age", "value": "2h", "from": "flag"},
+        {"key": "wait", "value": "always", "from": "default"},
+    ]);
+    for row in expected.as_array().expect("rows") {
+        assert_eq!(of(row["key"].as_str().expect("a key")).as_ref(), Some(row));
+    }
+    assert_eq!(of("tenant-id"), None);
+    let profile = view(&["--profile", "work", "-o", "yaml"], &[]);
+    assert!(
+        profile.stdout.contains("profile: work"),
+        "{}",
+        profile.stdout
+    );
+    assert!(
+        profile.stdout.contains("contoso.example"),
+        "{}",
+        profile.stdout
+    );
+    // Of both formats the command's own is for the view.
+    assert!(view(&["sync", "-o", "json"], &[]).stdout.starts_with('{'));
+    let off = view(&[], &[("AAD_CONFIG", "")]);
+    assert!(
+        off.stderr.contains("`AAD_CONFIG` turns it off"),
+        "{}",
+        off.stderr
+    );
+    for (words, shown) in [
+        (
+            &["get-token"][..],
+            "`get-token` does not read the configuration file",
+        ),
+        (&["--login", "spn"], "flags go after the command"),
+        (&["sync", "--nonsense"], "unknown flag `--nonsense`"),
+        (&["synk"], "did you mean `sync`?"),
+        (&["--profile", "wrk"], "did you mean `work`?"),
+    ] {
+        let ran = run(&mut test_env.aad(&[&["config", "view"], words].concat()));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(shown), "{}", ran.stderr);
+    }
 }

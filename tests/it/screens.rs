@@ -189,6 +189,42 @@ fn tables_fit_a_terminal_unless_all_columns_are_asked_for() {
 }
 
 #[test]
+fn the_configuration_fits_a_terminal() {
+    let test_env = TestEnv::new();
+    let directory = test_env.path("config");
+    std::fs::create_dir(&directory).expect("made");
+    let path = test_env.write(
+        "config/config.yaml",
+        "login: spn\nclient-id: 00000000-0000-0000-0000-000000000001\nlogin-hint: ann@contoso.example\n\
+         subscription: [Contoso Production West, Contoso Production East, Contoso Sandbox]\nprofiles:\n  \
+         customer:\n    tenant-id: customer.example\n    ca-files: true\n    max-age: 12h\n",
+    );
+    let variables = [
+        ("AAD_CONFIG", path.to_str().expect("UTF-8")),
+        ("AAD_PROFILE", "customer"),
+        ("AZURE_CLIENT_SECRET", "a-secret"),
+        ("AZURE_TENANT_ID", "contoso.example"),
+        ("AZURE_CONFIG_DIR", "/azure"),
+    ];
+    for size in SIZES {
+        let mut page = Page::new(&test_env);
+        for words in [&[][..], &["sync", "-l", "devicecode", "--ca-files=false"]] {
+            let mut command = test_env.typed(&[&["config", "view"], words].concat());
+            command.envs(variables);
+            let seen = AtATerminal::start(command, size).finish();
+            assert_eq!(seen.code, 0, "{}", seen.raw);
+            assert!(!seen.raw.contains("a-secret"), "{}", seen.raw);
+            page.note(&words.join(" ")).add(&seen.screen.text());
+        }
+        let mut command = test_env.typed(&["config", "view"]);
+        command.env("AZURE_CONFIG_DIR", "");
+        let seen = AtATerminal::start(command, size).finish();
+        page.note("no file").add(&seen.screen.text());
+        page.assert(&format!("screen_config_{}", size.columns));
+    }
+}
+
+#[test]
 fn of_more_clusters_than_two_screens_hold_the_first_are_shown() {
     let test_env = with_clusters(60);
     let seen = seen(&test_env, Size::SMALL, &["--dry-run"], &[]);

@@ -2,7 +2,13 @@
 //!
 //! The file's values are read by clap as if they stood on the command line, so that a key means what its flag means.
 
-use std::{collections::BTreeMap, ffi::OsString, ops::Deref, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 
@@ -11,7 +17,7 @@ use super::{
     keys::{self, Keys},
 };
 use crate::{
-    error::{Failure, Result},
+    error::{Failure, Kind, Result},
     host::Host,
     login::Place,
     near,
@@ -20,7 +26,7 @@ use crate::{
 };
 
 /// The flags of which a variable that another program reads says the same. What is set counts before the file.
-const VARIABLES: [(&str, &str); 2] = [
+pub(super) const VARIABLES: [(&str, &str); 2] = [
     ("kubeconfig", "KUBECONFIG"),
     ("azure-config-dir", "AZURE_CONFIG_DIR"),
 ];
@@ -30,6 +36,8 @@ pub(in crate::cli) struct Given {
     matches: ArgMatches,
     /// What the file gives, by the ids of the flags.
     from_file: BTreeMap<String, FromFile>,
+    /// The file that was read, and the profile that was chosen.
+    pub(super) file: Option<(PathBuf, Option<String>)>,
 }
 
 /// A value of the file that counts.
@@ -44,6 +52,7 @@ impl From<ArgMatches> for Given {
         Self {
             matches,
             from_file: BTreeMap::new(),
+            file: None,
         }
     }
 }
@@ -94,12 +103,18 @@ impl Given {
         Ok(Self {
             matches: given,
             from_file: added.into_places(),
+            file: Some((file.path.clone(), profile.map(|(name, _)| name.clone()))),
         })
     }
 
     /// Whether the file gives the value of the flag with this id.
     pub(in crate::cli) fn is_from_file(&self, id: &str) -> bool {
         self.from_file.contains_key(id)
+    }
+
+    /// Where the file gives the value of the flag with this id.
+    pub(super) fn place(&self, id: &str) -> Option<&Place> {
+        Some(&self.from_file.get(id)?.place)
     }
 
     /// Where the file gives what it gives, by the ids of the flags.
@@ -110,18 +125,20 @@ impl Given {
             .collect()
     }
 
-    /// Adds to an error that names a flag or its value where the file gives it.
+    /// Adds to an error in the input that names a flag or its value where the file gives it.
     pub(in crate::cli) fn blame(&self, failure: Failure) -> Failure {
+        if !matches!(failure.kind(), Kind::Usage | Kind::NotFound) {
+            return failure;
+        }
         let said = failure.render();
-        let mut named = self.from_file.values().filter(|value| {
+        let named = self.from_file.values().filter(|value| {
             let is_said = |text: &str| said.contains(&format!("`{text}`"));
             !said.contains(&value.place.to_string())
                 && (is_said(&format!("--{}", value.place.key))
                     || said.contains(&format!("`--{} ", value.place.key))
                     || value.texts.iter().any(|text| is_said(text)))
         });
-        let named: Vec<_> = named.by_ref().collect();
-        named.into_iter().fold(failure, |failure, value| {
+        named.fold(failure, |failure, value| {
             let place = &value.place;
             failure.because(format!("`--{}` is given by {place}", place.key))
         })

@@ -1,6 +1,6 @@
 //! Each key against its flag, and which of two values counts.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use tempfile::TempDir;
 
