@@ -25,6 +25,8 @@ mod list;
 mod log;
 mod output;
 mod progress;
+mod prune;
+mod question;
 mod report;
 mod screen;
 mod selector_args;
@@ -88,6 +90,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
     match matches.subcommand() {
         Some((name @ "sync", matches)) => with_file(name, matches, sync::run),
         Some((name @ "list", matches)) => with_file(name, matches, list::run),
+        Some((name @ "prune", matches)) => with_file(name, matches, prune::run),
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),
@@ -135,6 +138,7 @@ pub fn command() -> Command {
         )
         .subcommand(sync::command())
         .subcommand(list::command())
+        .subcommand(prune::command())
         .subcommand(undo::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())

@@ -8,6 +8,7 @@ mod findings;
 mod fleet_manager;
 mod id;
 mod names;
+mod prune;
 mod role;
 mod scope;
 mod selector;
@@ -28,11 +29,12 @@ pub(crate) use fleet_manager::{FleetManager, Hub, HubProfile, is_like_hub, name_
 pub(crate) use id::{ClusterId, IdKind};
 pub use names::SignInName;
 pub(crate) use names::{ContextNames, SHARED_USER, first_free};
+pub(crate) use prune::{KeepReason, KeptEntry, RemovedEntries};
 pub(crate) use role::Role;
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
 pub(crate) use selector::{
-    Candidate, ContextNamesById, LocationPattern, Pattern, Selectors, TagPattern, Unselected,
-    location_name,
+    Candidate, Choice, ContextNamesById, LocationPattern, Pattern, Selectors, TagPattern,
+    Unselected, location_name,
 };
 pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

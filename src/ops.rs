@@ -10,6 +10,7 @@ pub(crate) mod get_token;
 pub(crate) mod kept_answers;
 pub(crate) mod list;
 pub(crate) mod observer;
+pub(crate) mod prune;
 pub(crate) mod selection;
 pub(crate) mod sync;
 pub(crate) mod undo;

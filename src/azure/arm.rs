@@ -29,6 +29,7 @@ mod tenant_tokens;
 
 use call::Message;
 use concurrency::Concurrency;
+pub(super) use error::error_code;
 use rate_limiter::{Hold, NotStarted, RateLimiter};
 use tenant_tokens::{TenantTokens, tenant_of};
 
@@ -161,6 +162,23 @@ impl<'a> Arm<'a> {
     /// Those of the sign-in, of the network and of ARM.
     pub(crate) async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
         self.send(call, &Message::new(Method::GET, url)).await
+    }
+
+    /// Reads one resource that may be missing.
+    ///
+    /// # Errors
+    /// Those of the sign-in, of the network and of ARM, for answers that `accepts` refuses.
+    pub(crate) async fn look_for(
+        &self,
+        call: Call<'_>,
+        url: &Url,
+        accepts: fn(&Answer) -> bool,
+    ) -> Result<Answer> {
+        let message = Message {
+            accepts,
+            ..Message::new(Method::GET, url)
+        };
+        self.send(call, &message).await
     }
 
     /// Posts an action without a body. It may be sent more than once.

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::{
     STEPS_AT_ONCE,
-    arm::{Arm, Bucket, CLUSTER_USER, Call, READER},
+    arm::{Arm, Bucket, CLUSTER_USER, Call, READER, error_code},
     fleet_manager,
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{Cluster, ClusterRun, Hub, State, Subscription},
+    fleet::{Cluster, ClusterId, ClusterRun, Hub, State, Subscription},
+    host::http::Answer,
     secret::Secret,
 };
 
@@ -56,6 +57,50 @@ pub(crate) async fn list(
     let mut known = HashSet::new();
     clusters.retain(|run| matches!(run.state, State::Failed(_)) || known.insert(run.cluster.key()));
     (clusters, listing.cut_short.map_or(Ok(()), Err))
+}
+
+/// Asks whether a cluster exists. Only ARM's own word for it says that it does not: what somebody may not see is an error.
+///
+/// # Errors
+/// Those of [`Arm::look_for`].
+pub(crate) async fn exists(
+    arm: &Arm<'_>,
+    subscription: &Subscription,
+    id: &ClusterId,
+) -> Result<bool> {
+    let ClusterId {
+        resource_group,
+        name,
+        ..
+    } = id;
+    let group = ["subscriptions", &subscription.id];
+    let group = [&group[..], &["resourceGroups", resource_group]].concat();
+    let url = arm.url(
+        &[&group[..], &PROVIDER, &[name]].concat(),
+        &[("api-version", AKS_API_VERSION)],
+    );
+    let doing = format!("look for cluster `{name}`");
+    let call = Call {
+        doing: &doing,
+        brief: "read the cluster",
+        role: READER,
+        tenant: subscription.arm_tenant.as_deref(),
+        // AKS counts such calls for each cluster.
+        bucket: &Bucket::undocumented(url.path()),
+        whose: name,
+    };
+    let answer = arm
+        .look_for(call, &url, |answer| answer.is_success() || is_gone(answer))
+        .await?;
+    Ok(answer.is_success())
+}
+
+/// Whether ARM says that a cluster or its resource group does not exist.
+fn is_gone(answer: &Answer) -> bool {
+    const GONE: [&str; 2] = ["ResourceNotFound", "ResourceGroupNotFound"];
+    let code = error_code(answer);
+    answer.status == 404
+        && code.is_some_and(|code| GONE.iter().any(|gone| gone.eq_ignore_ascii_case(&code)))
 }
 
 /// Fetches the user kubeconfigs of many clusters and returns each as it arrives. `public_fqdn` asks

@@ -30,7 +30,7 @@ const LAST: [&str; 5] = ["output", "quiet", "v", "help", "version"];
 
 /// The commands under their headings, as the first page shows them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Clusters", &["sync", "list", "undo"]),
+    ("Clusters", &["sync", "list", "prune", "undo"]),
     ("Sign-in", &["get-token", "convert-kubeconfig", "cache"]),
     ("More", &["config", "version", "help"]),
     ("As in kubelogin", &["remove-cache-dir", "remove-tokens"]),

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::{
@@ -20,11 +21,13 @@ use self::{
 };
 use super::{
     output::{notice, say_lines, try_say},
-    report::warning_lines,
+    question::ask,
+    report::{removal_lines, removal_question, warning_lines},
     screen::{Screen, Stream, columns_of_stderr, is_dumb, shorten, width, wrap},
 };
 use crate::{
     error::printable,
+    fleet::RemovedEntries,
     host::{
         Host, Waits,
         waiting::{ShowWaits, Wait},
@@ -111,13 +114,20 @@ impl Progress {
             started: Instant::now(),
             state: Mutex::default(),
         });
-        let drawing = (mode == Mode::Line)
-            .then(|| start_drawing(Arc::clone(&view)).ok())
-            .flatten();
-        Self {
+        let progress = Self {
             view,
             is_terminal,
-            drawing: Mutex::new(drawing),
+            drawing: Mutex::default(),
+        };
+        progress.resume();
+        progress
+    }
+
+    /// Draws the line, if it is not drawn.
+    fn resume(&self) {
+        let mut drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawing.is_none() && self.view.mode == Mode::Line {
+            *drawing = start_drawing(Arc::clone(&self.view)).ok();
         }
     }
 
@@ -188,6 +198,16 @@ impl Observer for Progress {
             Event::WaitingForLock(line) => self.view.wait_for_lock(line),
             Event::Note(line) => self.view.note(line),
         }
+    }
+
+    fn confirm<'a>(&'a self, removed: &'a [RemovedEntries]) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            self.clear();
+            say_lines(&removal_lines(removed, &self.view.stream));
+            let agreed = ask(&removal_question(removed)).await;
+            self.resume();
+            agreed
+        })
     }
 
     fn messages(&self) -> Messages {

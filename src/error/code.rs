@@ -28,10 +28,14 @@ macro_rules! codes {
 }
 
 codes! {
+    Ambiguous "ambiguous" "removing the entry would change what another one means",
     Canceled "canceled" "a person canceled the sign-in",
+    Changed "changed" "the entry was added or changed after its removal was confirmed",
     Deferred "deferred" "Azure's limits allow the call only later than `--wait` lets it wait",
     Deleting "deleting" "the cluster is being deleted",
+    Exists "exists" "the cluster exists, although the list of its subscription does not show it",
     Forbidden "forbidden" "the server refused: a role, a consent or what conditional access demands is missing",
+    InUse "inUse" "a context that `sync` did not write uses the entry",
     Interrupted "interrupted" "the run was interrupted before the cluster was fetched",
     InvalidAnswer "invalidAnswer" "ARM's answer can't be used",
     InvalidInput "invalidInput" "a flag or a variable is invalid",
@@ -40,10 +44,13 @@ codes! {
     Network "network" "the network failed",
     NotFound "notFound" "it does not exist (any more), or this account can't see it",
     NotInstalled "notInstalled" "a required program is not installed",
+    NotSearched "notSearched" "the subscription was not searched, or not to its end",
+    NotSelected "notSelected" "flags select other clusters",
     NotSignedIn "notSignedIn" "a person has to sign in, and could not be asked, or the sign-in was refused",
     Other "other" "anything else: see the text",
     OtherPlugin "otherPlugin" "another plugin or credential signs in the user",
     OtherTenant "otherTenant" "the cluster is in a tenant where the contexts' identity gets no tokens",
+    ReadOnly "readOnly" "the file may not be written",
     Stopped "stopped" "the cluster is stopped, and ARM returns no kubeconfig",
     Throttled "throttled" "the service asked for a longer wait than the run had",
     Timeout "timeout" "the time limit was reached",

@@ -81,10 +81,6 @@ impl<'a> Candidate<'a> {
     }
 
     /// A cluster of which only the ARM id is known, such as one that is gone.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only a command that removes clusters asks")
-    )]
     pub(crate) fn of_id(
         id: &'a str,
         parsed: &'a ClusterId,

@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::{
     convert::PluginKind,
     document::{Document, Section},
@@ -169,7 +171,7 @@ impl<'a> Candidates<'a> {
         match merged.item(Section::Users, user) {
             Some(item) if owner::is_ours_as(item.value, role) => &mut self.ours,
             Some(_) => &mut self.others,
-            None if is_called_as_ours(user, role, name, context) => &mut self.ours,
+            None if is_called_as_ours(user, role, name, context.value) => &mut self.ours,
             None => &mut self.broken,
         }
     }
@@ -190,17 +192,18 @@ fn stays_with_others(merged: &Merged<'_>, role: Role, name: &str, context: Item<
             Some((_, Some(item))) => {
                 !owner::is_ours(item.value) && PluginKind::of(item.value) != PluginKind::Convertible
             }
-            Some((user, None)) => !is_called_as_ours(user, role, name, context),
+            Some((user, None)) => !is_called_as_ours(user, role, name, context.value),
             None => true,
         }
 }
 
 /// Whether the missing user of a context is called as users are that `sync` writes.
-fn is_called_as_ours(user: &str, role: Role, name: &str, context: Item<'_>) -> bool {
+pub(super) fn is_called_as_ours(user: &str, role: Role, name: &str, context: &Value) -> bool {
+    let cluster = context.get(Section::Clusters.item());
     (role == Role::User && user.starts_with(SHARED_USER))
         || user == name
-        || context.link(Section::Clusters) == Some(user)
-        || owner::arm_id(context.value).is_some()
+        || cluster.and_then(Value::as_str) == Some(user)
+        || owner::arm_id(context).is_some()
 }
 
 /// The cluster entries that contexts name.

@@ -11,6 +11,7 @@ mod draft;
 mod findings;
 mod options;
 mod overlay;
+pub(crate) mod prune;
 mod rename;
 mod shared_users;
 mod sign_ins;

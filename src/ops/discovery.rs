@@ -18,6 +18,7 @@ use crate::{
 
 mod by_graph;
 mod by_lists;
+mod coverage;
 mod fleet_managers;
 mod search;
 mod warnings;
@@ -49,6 +50,8 @@ pub(crate) struct Discovery<'a> {
     /// The ARM ids, in lower case, by which entries in kubeconfigs name clusters.
     marked: HashSet<String>,
     fleets: Fleets,
+    /// The only subscriptions to search, by id: each is listed. None if there are others.
+    listing_only: Option<HashSet<String>>,
     /// What else went wrong.
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
@@ -73,6 +76,7 @@ impl<'a> Discovery<'a> {
             expected: HashSet::new(),
             marked: HashSet::new(),
             fleets: Fleets::default(),
+            listing_only: None,
             failures: Vec::new(),
             pending: None,
         }
@@ -200,14 +204,24 @@ impl<'a> Discovery<'a> {
 
     /// Searches the subscriptions of tenants, except those that were searched before.
     async fn search(&mut self, tenants: Vec<Tenant>) -> Vec<ClusterRun> {
-        match self.request.scope.discovery {
+        match self.mode() {
             DiscoveryMode::Graph => self.search_tenants_by_graph(tenants).await,
             DiscoveryMode::Auto | DiscoveryMode::List => {
                 let new = self.find_subscriptions(tenants).await;
-                let selected = select(new, &self.request.scope.subscriptions);
+                let mut selected = select(new, &self.request.scope.subscriptions);
+                if let Some(only) = &self.listing_only {
+                    selected.retain(|one| only.contains(&one.id));
+                }
                 self.observer.on(Event::Subscriptions(selected.len()));
                 self.search_subscriptions(selected).await
             }
+        }
+    }
+
+    fn mode(&self) -> DiscoveryMode {
+        match self.listing_only {
+            Some(_) => DiscoveryMode::List,
+            None => self.request.scope.discovery,
         }
     }
 
@@ -337,15 +351,6 @@ impl<'a> Discovery<'a> {
             }
             _ => true,
         }
-    }
-
-    /// The ids of the subscriptions whose clusters were listed to the end. Resource Graph can't tell.
-    pub(crate) fn listed_whole(&self) -> HashSet<String> {
-        let searched = self.searched.iter();
-        searched
-            .filter(|one| one.is_listed && one.read.is_ok())
-            .map(|one| one.subscription.id.clone())
-            .collect()
     }
 }
 

@@ -1,14 +1,19 @@
 //! What a use case tells while it runs.
 
+use futures::future::BoxFuture;
+
 use super::{
     discovery::{Search, Warning},
     get_token::Messages,
 };
-use crate::fleet::Tenant;
+use crate::fleet::{RemovedEntries, Tenant};
 
 /// Shows a person how far a use case is.
 pub(crate) trait Observer: Sync {
     fn on(&self, event: Event<'_>);
+
+    /// Asks a person whether these entries are to be removed. No if nobody answers.
+    fn confirm<'a>(&'a self, removed: &'a [RemovedEntries]) -> BoxFuture<'a, bool>;
 
     /// How sign-ins reach a person while this is shown.
     fn messages(&self) -> Messages;

@@ -1,11 +1,6 @@
 //! `sync`: brings the clusters of a fleet into the kubeconfig.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::task::unconstrained;
@@ -22,7 +17,7 @@ use crate::{
     auth::TokenSource,
     azure::Arm,
     error::Result,
-    fleet::{Cluster, ClusterId, ClusterRun, Coverage, DiscoveryMode, Findings},
+    fleet::{Cluster, ClusterRun, Coverage, DiscoveryMode, Findings},
     kubeconfig::merge::MergeOptions,
 };
 
@@ -169,24 +164,6 @@ pub(crate) async fn sync(
     })
 }
 
-/// The ids of the subscriptions whose clusters are all known. A listing with an item that names no cluster of its
-/// subscription is not whole.
-fn listed_whole(discovery: &Discovery<'_>, found: &FoundClusters) -> HashSet<String> {
-    let mut subscriptions = discovery.listed_whole();
-    for Cluster {
-        id,
-        subscription_id,
-        ..
-    } in found.all()
-    {
-        let is_its = |id: ClusterId| id.subscription_id.eq_ignore_ascii_case(subscription_id);
-        if !ClusterId::parse(id).is_ok_and(is_its) {
-            subscriptions.remove(subscription_id);
-        }
-    }
-    subscriptions
-}
-
 /// What a sync works with until all is fetched.
 struct Run<'a> {
     request: &'a Arc<SyncRequest>,
@@ -225,7 +202,7 @@ impl Run<'_> {
     ) -> (Vec<ClusterRun>, Coverage) {
         let known = match all_found {
             true => Coverage {
-                subscriptions: listed_whole(discovery, &found),
+                subscriptions: discovery.listed_whole(found.all()),
                 hubs: discovery.hubs_listed_whole(),
                 may_set_current_context: true,
                 may_migrate: true,

@@ -78,6 +78,8 @@ mod progress;
 #[cfg(target_os = "linux")]
 mod prompts;
 mod proxies;
+#[cfg(unix)]
+mod prune;
 mod reach;
 #[cfg(unix)]
 mod read_only;

@@ -160,6 +160,11 @@ fn decode_error(body: &[u8]) -> Option<ArmError> {
     })
 }
 
+/// The code of an error that ARM answered.
+pub(in super::super) fn error_code(answer: &Answer) -> Option<String> {
+    decode_error(&answer.body).map(|error| error.code)
+}
+
 fn code_and_message(error: &Value) -> Option<(String, String)> {
     let text = |name: &str| error.get(name).and_then(Value::as_str);
     let code = text("code")?.to_owned();

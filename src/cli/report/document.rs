@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub(in crate::cli) use self::prune::PruneDocument;
 use self::{findings::FindingsRows, profile::role};
 use super::{changes, groups};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
 
 mod findings;
 mod profile;
+mod prune;
 
 pub(super) use profile::{IdentityRow, ProfileRow};
 

@@ -352,7 +352,7 @@ fn entries(gone: &GoneContext) -> impl Iterator<Item = &str> {
 
 /// Whether a name in a command that people paste means this entry and nothing else: a terminal shows it as it is, and
 /// kubectl does not read it as a flag.
-fn can_be_typed(name: &str) -> bool {
+pub(super) fn can_be_typed(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && printable(name) == name
 }
 

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     error::{Failure, joined, printable},
-    fleet::{Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, Planned, Skip, State},
+    fleet::{
+        Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, KeepReason, KeptEntry, Planned, Skip, State,
+    },
     ops::sync::FetchedToken,
     sentence::first_of,
 };
@@ -107,6 +109,26 @@ pub(super) fn skipped(clusters: &[ClusterRun], now: i64) -> Vec<Group> {
             key: skip.reason().to_owned(),
         });
     collected(skipped)
+}
+
+/// The entries that a prune keeps.
+pub(super) fn kept(entries: &[KeptEntry]) -> Vec<Group> {
+    let kept = entries.iter().map(|entry| {
+        let message = format!("kept: {}", entry.reason.sentence());
+        let name = printable(&entry.name);
+        match &entry.reason {
+            KeepReason::Unchecked(why) => Group::of(Mark::Skipped, name, message, why),
+            _ => Group {
+                mark: Mark::Skipped,
+                names: vec![name],
+                key: message.clone(),
+                message: printable(&message),
+                cause: String::new(),
+                hint: None,
+            },
+        }
+    });
+    collected(kept)
 }
 
 /// How many clusters were deferred and when to come back for them, where nothing else tells.

@@ -52,7 +52,7 @@ impl Discovery<'_> {
         &mut self,
         subscriptions: Vec<Subscription>,
     ) -> Vec<ClusterRun> {
-        let parts = parts(subscriptions, self.request.scope.discovery);
+        let parts = parts(subscriptions, self.mode());
         let this = &*self;
         let searches = stream::iter(parts).map(|part| this.search_part(part));
         let found: Vec<_> = searches.buffered(STEPS_AT_ONCE).collect().await;

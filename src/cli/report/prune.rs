@@ -1,0 +1,180 @@
+//! What a prune asks and tells.
+
+use std::{collections::BTreeSet, path::Path};
+
+pub(in crate::cli) use super::document::PruneDocument;
+use super::{
+    super::{
+        output,
+        screen::{Stream, shorten},
+    },
+    findings::{Line, can_be_typed, with_command},
+    fitted::Column,
+    groups,
+    table::table,
+};
+use crate::{
+    error::printable,
+    fleet::{ClusterId, RemovedEntries},
+    login::CommandLine,
+    ops::prune::PruneReport,
+    sentence::all_of,
+};
+
+/// How many entries a question names.
+const NAMED: usize = 40;
+
+const COLUMNS: [Column; 4] = [
+    Column::new("CONTEXT", 4),
+    Column::new("CLUSTER", 3),
+    Column::new("GROUP", 2),
+    Column::new("SUBSCRIPTION", 1),
+];
+
+/// What would be removed, one line each.
+pub(in crate::cli) fn removal_lines(removed: &[RemovedEntries], stream: &Stream) -> Vec<String> {
+    let ids: BTreeSet<_> = removed.iter().map(|one| one.id.to_lowercase()).collect();
+    let what = match ids.len() {
+        1 => "1 cluster no longer exists, and its entries can be removed:".to_owned(),
+        count => format!("{count} clusters no longer exist, and their entries can be removed:"),
+    };
+    let width = stream.width().unwrap_or(usize::MAX);
+    let shown = removed.iter().take(NAMED).map(|entries| {
+        let line = match ClusterId::parse(&entries.id) {
+            Ok(id) => format!(
+                "  {} ({}/{})",
+                printable(entries.name()),
+                id.resource_group,
+                id.name
+            ),
+            Err(_) => format!("  {}", printable(entries.name())),
+        };
+        shorten(&line, width, stream.ellipsis())
+    });
+    let mut lines = stream.wrapped(&what);
+    lines.extend(shown);
+    if removed.len() > NAMED {
+        lines.push(format!(
+            "  and {} more: `--dry-run -o wide` shows all",
+            removed.len() - NAMED
+        ));
+    }
+    lines
+}
+
+/// The question below these lines.
+pub(in crate::cli) fn removal_question(removed: &[RemovedEntries]) -> String {
+    format!("Remove {}?", counted(removed))
+}
+
+/// `2 contexts, 2 clusters and 1 user`.
+fn counted(removed: &[RemovedEntries]) -> String {
+    let count = |of: fn(&RemovedEntries) -> &Option<String>| {
+        let names = removed.iter().filter_map(|one| of(one).as_deref());
+        names.collect::<BTreeSet<_>>().len()
+    };
+    let counts = [
+        (count(|one| &one.context), "context"),
+        (count(|one| &one.cluster), "cluster"),
+        (count(|one| &one.user), "user"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts
+        .map(|(count, what)| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        })
+        .collect();
+    all_of(&counts, "and")
+}
+
+impl PruneDocument {
+    /// The table of what is removed, in at most `width` columns; empty if nothing is.
+    pub(in crate::cli) fn table(&self, width: Option<usize>) -> String {
+        if self.removed.is_empty() {
+            return String::new();
+        }
+        let rows = self.removed.iter().map(|row| {
+            let context = row.context.clone().unwrap_or_default();
+            match ClusterId::parse(&row.id) {
+                Ok(id) => vec![context, id.name, id.resource_group, id.subscription_id],
+                Err(_) => vec![context, String::new(), String::new(), String::new()],
+            }
+        });
+        table(&COLUMNS, rows.collect(), width)
+    }
+
+    /// The contexts that are removed.
+    pub(in crate::cli) fn names(&self) -> String {
+        let names = self.removed.iter().filter_map(|row| row.context.as_deref());
+        names.map(|name| format!("{}\n", printable(name))).collect()
+    }
+}
+
+/// What a prune tells a person beside the table.
+pub(in crate::cli) struct PruneLines<'a> {
+    pub(in crate::cli) report: &'a PruneReport,
+    /// kubectl, with the kubeconfig if it would use another one.
+    pub(in crate::cli) kubectl: CommandLine,
+    pub(in crate::cli) home: Option<&'a Path>,
+    pub(in crate::cli) dry_run: bool,
+}
+
+impl PruneLines<'_> {
+    /// What was kept and why, as a terminal shows it.
+    pub(in crate::cli) fn kept(&self, stream: &Stream) -> Vec<String> {
+        groups::lines(&groups::kept(&self.report.kept), stream)
+    }
+
+    /// What was done, and what to do next.
+    pub(in crate::cli) fn lines(&self) -> Vec<Line> {
+        let mut lines = vec![Line::Text(self.outcome())];
+        let Some(unset) = &self.report.unset else {
+            return lines;
+        };
+        let said = match self.dry_run {
+            true => format!("the current context `{unset}` would be unset"),
+            false => format!("the current context was `{unset}`: none is set now"),
+        };
+        lines.push(Line::Text(said));
+        if !self.dry_run {
+            let config = self.kubectl.clone().word("config");
+            let another = self.report.another.as_deref();
+            let choose = match another.filter(|name| can_be_typed(name)) {
+                Some(name) => config.word("use-context").word(name),
+                None => config.word("get-contexts"),
+            };
+            let hint = "hint: to choose another one".to_owned();
+            lines.extend(with_command(hint, choose.to_string()));
+        }
+        lines
+    }
+
+    fn outcome(&self) -> String {
+        let PruneReport {
+            removed,
+            kept,
+            existing,
+            written_to,
+            ..
+        } = self.report;
+        if removed.is_empty() {
+            return match (kept.is_empty(), existing) {
+                _ if self.report.declined => "nothing was removed".to_owned(),
+                (true, 0) => {
+                    "nothing to remove: the kubeconfig has no entries of `sync`".to_owned()
+                }
+                (true, 1) => "nothing to remove: the cluster exists".to_owned(),
+                (true, count) => format!("nothing to remove: all {count} clusters exist"),
+                (false, _) => "nothing was removed".to_owned(),
+            };
+        }
+        let counted = counted(removed);
+        if self.dry_run {
+            return format!("would remove {counted}");
+        }
+        let files = written_to.iter();
+        let files: Vec<_> = files.map(|path| output::path(path, self.home)).collect();
+        format!("removed {counted} from {}", all_of(&files, "and"))
+    }
+}

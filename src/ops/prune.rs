@@ -1,0 +1,225 @@
+//! `prune`: removes entries of ours whose cluster is gone.
+//!
+//! An entry is only removed if ARM listed its subscription whole in this run and then says that the cluster does not exist.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
+
+use futures::FutureExt;
+use tokio::task::unconstrained;
+
+use self::kubeconfig::Kubeconfig;
+use super::{
+    backups,
+    discovery::{Discovery, Warning},
+    fleet_request::FleetRequest,
+    observer::{Event, Observer},
+};
+use crate::{
+    azure::Arm,
+    error::{Failure, Kind, Result},
+    fleet::{
+        Candidate, Choice, ClusterId, ContextNamesById, KeepReason, KeptEntry, RemovedEntries,
+        Selectors,
+    },
+    kubeconfig::{Keeping, Waiting, merge::prune::Pruned},
+};
+
+mod gone;
+mod kubeconfig;
+
+pub(crate) use gone::{Gone, find_gone};
+
+/// What backups call it.
+const COMMAND: &str = "prune";
+
+/// What to prune.
+pub(crate) struct PruneRequest {
+    pub(crate) fleet: FleetRequest,
+    /// The kubeconfig to change, rather than those that kubectl reads.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) dry_run: bool,
+    /// Whether a person is asked before anything is removed.
+    pub(crate) asks: bool,
+}
+
+/// What a prune did, or would do.
+#[derive(Default)]
+pub(crate) struct PruneReport {
+    pub(crate) removed: Vec<RemovedEntries>,
+    /// What may be gone and is kept.
+    pub(crate) kept: Vec<KeptEntry>,
+    /// The current context, if it was removed and unset.
+    pub(crate) unset: Option<String>,
+    /// A context to use next, if there is one.
+    pub(crate) another: Option<String>,
+    /// How many clusters with entries exist.
+    pub(crate) existing: usize,
+    /// What could not be searched.
+    pub(crate) warnings: Vec<Warning>,
+    /// Whether a person was asked and did not agree: nothing was removed then.
+    pub(crate) declined: bool,
+    /// The files that were written.
+    pub(crate) written_to: Vec<PathBuf>,
+}
+
+impl PruneReport {
+    /// Whether it is not known of some entries whether their cluster is gone, because something failed. A subscription that
+    /// was not found may be that of a tenant that could not be searched.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        let is_unknown = |entry: &KeptEntry| match entry.reason {
+            KeepReason::NoSubscription(_) => !self.warnings.is_empty(),
+            ref reason => reason.is_incomplete(),
+        };
+        self.kept.iter().any(is_unknown)
+    }
+}
+
+/// Finds the entries whose cluster is gone, asks, and removes them.
+///
+/// Once `stop` is ready nothing is removed any more.
+///
+/// # Errors
+/// If the kubeconfig can't be read or written, or nothing could be searched; [`Kind::Canceled`] if `stop` was ready first.
+pub(crate) async fn prune(
+    request: &PruneRequest,
+    observer: &dyn Observer,
+    stop: impl Future<Output = ()> + Clone,
+) -> Result<PruneReport> {
+    // A wait for a lock asks more often than the runtime lets one task do.
+    let is_stopped = || unconstrained(stop.clone()).now_or_never().is_some();
+    let say = |line: &str| observer.on(Event::WaitingForLock(line));
+    let waiting = Waiting {
+        say: &say,
+        is_stopped: &is_stopped,
+    };
+    let kubeconfig = Kubeconfig::read(request)?;
+    let known: Vec<String> = kubeconfig.known_clusters()?.into_keys().collect();
+    if known.is_empty() {
+        return Ok(PruneReport::default());
+    }
+    let contexts = kubeconfig.context_names()?;
+    let left_out = left_out(&request.fleet.selectors, &known, &contexts);
+    if !request.dry_run {
+        kubeconfig.check_locks(waiting)?;
+    }
+    let searched = tokio::select! {
+        searched = search(request, known, left_out, observer) => searched?,
+        () = stop.clone() => return Err(canceled()),
+    };
+    let planned = kubeconfig.plan(&searched.gone)?;
+    if request.dry_run || planned.to_confirm.is_empty() {
+        return Ok(searched.report(planned, true));
+    }
+    if request.asks {
+        let agreed = tokio::select! {
+            agreed = observer.confirm(&planned.removed) => agreed,
+            () = stop.clone() => return Err(canceled()),
+        };
+        if !agreed {
+            let report = searched.report(planned, true);
+            return Ok(PruneReport {
+                declined: true,
+                removed: Vec::new(),
+                unset: None,
+                ..report
+            });
+        }
+    }
+    observer.on(Event::Writing);
+    let host = &request.fleet.host;
+    let backups = backups::of(host);
+    let warn = |why: &Failure| observer.on(Event::Note(&why.as_warning()));
+    let keeping = Keeping::new(&backups, COMMAND, host.now(), &warn);
+    let written = kubeconfig.write(&searched.gone, &planned.to_confirm, keeping, waiting)?;
+    Ok(searched.report(written, false))
+}
+
+fn canceled() -> Failure {
+    Failure::of(Kind::Canceled, "interrupted")
+}
+
+/// The clusters that are not selected, and why, by their ARM ids in lower case.
+fn left_out(
+    selectors: &Selectors,
+    known: &[String],
+    contexts: &ContextNamesById,
+) -> BTreeMap<String, KeepReason> {
+    let choose = |key: &String| match ClusterId::parse(key) {
+        Ok(id) => selectors.choose(&Candidate::of_id(key, &id, contexts)),
+        Err(_) if selectors.is_empty() => Choice::Selected,
+        Err(_) => Choice::LeftOut,
+    };
+    let reasons = known.iter().filter_map(|key| match choose(key) {
+        Choice::Selected => None,
+        Choice::LeftOut => Some((key.clone(), KeepReason::NotSelected)),
+        Choice::Unknown(flag) => Some((key.clone(), KeepReason::Unknown(flag))),
+    });
+    reasons.collect()
+}
+
+/// What a search found out.
+struct Searched {
+    gone: Gone,
+    existing: usize,
+    warnings: Vec<Warning>,
+}
+
+/// Lists the subscriptions that the `known` clusters are in, by their ARM ids in lower case.
+async fn search(
+    request: &PruneRequest,
+    known: Vec<String>,
+    left_out: BTreeMap<String, KeepReason>,
+    observer: &dyn Observer,
+) -> Result<Searched> {
+    let all = known.len();
+    let mut known = known;
+    known.retain(|key| !left_out.contains_key(key));
+    if known.is_empty() {
+        let (gone, warnings) = (HashSet::new(), Vec::new());
+        let kept = left_out;
+        return Ok(Searched {
+            gone: Gone { gone, kept },
+            existing: 0,
+            warnings,
+        });
+    }
+    let fleet = &request.fleet;
+    let source = fleet.arm_authenticator(observer)?;
+    let waits = observer.messages().waits;
+    let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
+    let ids = known.iter().filter_map(|key| ClusterId::parse(key).ok());
+    let subscriptions: HashSet<String> = ids.map(|id| id.subscription_id).collect();
+    let mut discovery = Discovery::new(&arm, fleet, observer).listing_only(subscriptions);
+    discovery = discovery.knowing(known.iter().cloned().collect());
+    let mut clusters = Vec::new();
+    while let Some(round) = discovery.next_round().await? {
+        clusters.extend(round);
+    }
+    discovery.check()?;
+    let mut gone = find_gone(&arm, &discovery, known, &clusters).await;
+    gone.kept.extend(left_out);
+    Ok(Searched {
+        existing: all - gone.gone.len() - gone.kept.len(),
+        gone,
+        warnings: discovery.warnings(),
+    })
+}
+
+impl Searched {
+    fn report(self, pruned: Pruned, is_plan: bool) -> PruneReport {
+        let files = pruned.files.into_keys().collect();
+        PruneReport {
+            removed: pruned.removed,
+            kept: pruned.kept,
+            unset: pruned.unset,
+            another: pruned.another,
+            existing: self.existing,
+            warnings: self.warnings,
+            declined: false,
+            written_to: if is_plan { Vec::new() } else { files },
+        }
+    }
+}
