@@ -88,6 +88,7 @@ mod recipes;
 mod reference;
 #[cfg(unix)]
 mod screens;
+mod selectors;
 #[cfg(target_os = "linux")]
 mod sequences;
 mod sessions;
