@@ -14,6 +14,7 @@
 )]
 
 #[cfg(unix)]
+mod adopt;
 mod browser;
 #[cfg(unix)]
 mod ca_files;
