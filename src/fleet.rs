@@ -20,6 +20,8 @@ pub(crate) use cluster_profile::{
     ClusterProfile, ControlPlaneIdentity, KubeletIdentity, UserAssignedIdentity, resource_name,
 };
 pub(crate) use context_template::ContextTemplate;
+#[cfg(test)]
+pub(crate) use context_template::tests::any_template;
 pub(crate) use file_names::{file_key, file_stem};
 pub use findings::Coverage;
 pub(crate) use findings::{

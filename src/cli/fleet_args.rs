@@ -221,6 +221,8 @@ pub(super) fn typed(command: &str, matches: &Given, without: &[&str]) -> Command
             let value = value.to_string_lossy();
             let takes = Param::from_flag(id).map(|param| param.row().takes);
             line = match (takes, &*value) {
+                _ if id == "set-current" && value.is_empty() => line.word(&flag),
+                _ if id == "set-current" => line.word(&format!("{flag}={value}")),
                 (Some(Takes::Nothing), "true") => line.word(&flag),
                 (Some(Takes::Nothing), value) => line.word(&format!("{flag}={value}")),
                 (_, value) => line.flag(&flag, value),

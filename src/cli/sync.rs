@@ -101,6 +101,7 @@ fn own_flags(command: Command) -> Command {
                      in as somebody else, stay as they are",
                 ),
         )
+        .arg(naming_flags::set_current())
         .arg(switch(
             "local-accounts",
             "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
@@ -141,6 +142,7 @@ fn under_headings(command: Command) -> Command {
         "kubeconfig",
         "context-name",
         "namespace",
+        "set-current",
         "ca-files",
         "output-dir",
         "prune",
@@ -357,6 +359,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             namespace: matches.get_one("namespace").cloned(),
             adopt: matches.get_flag("adopt"),
             mode_is_chosen: fleet.login.origin(Param::Login) != Some(&Origin::Default),
+            set_current: naming_flags::read_set_current(matches),
         },
         dry_run: matches.get_flag("dry-run"),
         wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),

@@ -279,4 +279,4 @@ pub(super) fn typeable_with(part: &str, other: char) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

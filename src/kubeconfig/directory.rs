@@ -55,6 +55,16 @@ pub(crate) struct OwnFile {
     pub(crate) context: String,
     /// Whether it holds nothing but the cluster's entries and contexts for them.
     pub(crate) is_only_ours: bool,
+    /// Whether the context is called like its cluster entry, as `sync` writes them.
+    pub(crate) is_named_by_sync: bool,
+}
+
+impl OwnFile {
+    /// Whether the file has the name that `sync` gives one for its context.
+    pub(crate) fn is_called_like_its_context(&self) -> bool {
+        let name = self.path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name == file_name(&file_stem(&self.context)))
+    }
 }
 
 /// What is in the directory.
@@ -76,6 +86,11 @@ impl TakenNames {
     /// Whether a context of this name can have a new file. On macOS and Windows `Prod.yaml` is `prod.yaml`.
     pub(crate) fn is_free(&self, context: &str) -> bool {
         !self.0.contains(&file_name(&file_key(context)))
+    }
+
+    /// Gives up the name of a context's file.
+    pub(crate) fn release(&mut self, context: &str) {
+        self.0.remove(&file_name(&file_key(context)));
     }
 
     /// Keeps the name of a context's file for it.
@@ -240,6 +255,22 @@ impl Directory {
         files.remove_unnamed();
     }
 
+    /// Renames a kubeconfig under its lock and that of the new name, which no file may have.
+    ///
+    /// # Errors
+    /// If a lock can't be acquired, there is such a file, or the file system has no hard links.
+    pub(crate) fn rename(&self, old: &Path, new: &Path, waiting: Waiting<'_>) -> Result<()> {
+        let paths = [old.to_owned(), new.to_owned()];
+        let _lock = acquire(&paths, &paths, waiting).map_err(elsewhere_is_a_directory)?;
+        // Unlike a rename, a link never replaces a file.
+        let renamed = fs::hard_link(old, new).and_then(|()| fs::remove_file(old));
+        sync_directory(&self.path);
+        renamed.map_err(|error| {
+            let (old, new) = (old.display(), new.display());
+            Failure::new(format!("could not rename `{old}` to `{new}`")).because(error)
+        })
+    }
+
     /// As [`Directory::lock`], for a check before anybody signs in.
     ///
     /// # Errors
@@ -382,11 +413,27 @@ fn read_own(path: &Path) -> Result<Option<(OwnFile, Vec<String>)>> {
             .or_else(|| contexts.first().cloned())
             .unwrap_or_default(),
         is_only_ours: is_only_ours(&document),
+        is_named_by_sync: false,
         key,
         role,
         text: String::new(),
     };
-    Ok(Some((OwnFile { text, ..file }, contexts)))
+    let is_named_by_sync = is_named_by_sync(&document, &file.context);
+    let file = OwnFile {
+        is_named_by_sync,
+        text,
+        ..file
+    };
+    Ok(Some((file, contexts)))
+}
+
+/// Whether a context is called like the cluster entry that it leads to, and no person's entry was adopted.
+fn is_named_by_sync(document: &Document<'_>, context: &str) -> bool {
+    let item = document.item(Section::Contexts, context);
+    let cluster = item.and_then(|item| item.get(Section::Clusters.item())?.as_str());
+    let entry = document.item(Section::Clusters, context);
+    cluster == Some(context)
+        && entry.is_some_and(|entry| owner::arm_id(entry).is_some() && !owner::is_adopted(entry))
 }
 
 fn arm_id(document: &Document<'_>) -> Option<String> {

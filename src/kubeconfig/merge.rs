@@ -13,6 +13,7 @@ mod options;
 mod overlay;
 pub(crate) mod prune;
 mod rename;
+mod set_current;
 mod shared_users;
 mod sign_ins;
 mod target_files;
@@ -27,6 +28,7 @@ use super::{
     merged::{self, CURRENT_CONTEXT, Merged},
     owner,
 };
+use crate::error::Failure;
 use crate::fleet::{
     Action, Change, ClusterRun, ContextNames, Coverage, CurrentContext, Findings, NotAdopted,
     Planned, Role, State,
@@ -39,6 +41,7 @@ use rename::Renaming;
 
 pub use options::MergeOptions;
 pub(super) use overlay::is_same;
+pub(crate) use set_current::SetCurrent;
 pub use target_files::TargetFiles;
 
 /// Whether the file has entries of ours.
@@ -60,6 +63,8 @@ pub struct Plan {
     /// The clusters, in the order given; those that were converted are now planned.
     pub clusters: Vec<ClusterRun>,
     pub(crate) findings: Findings,
+    /// Why nothing is to be written: the context to make current is not clear.
+    pub(crate) refused: Option<Failure>,
 }
 
 impl Plan {
@@ -140,7 +145,7 @@ pub(crate) fn merge_named(
         &renaming,
     );
     let mut new = draft.finish();
-    let set = set_current_context(files, &mut new, targets, &clusters, coverage);
+    let (set, refused) = make_current(files, &mut new, targets, &clusters, coverage, options);
     let merged = Merged::with(files, &new);
     let findings = Findings {
         current_context: findings::current_context(&merged, set.as_deref()),
@@ -158,6 +163,7 @@ pub(crate) fn merge_named(
         renamed: renaming.entries,
         clusters,
         findings,
+        refused,
     }
 }
 
@@ -251,23 +257,66 @@ fn planned(draft: &Draft<'_>, import: Import<'_>) -> Planned {
     }
 }
 
-/// Sets the current context if no file has one, in the file in which `kubectl config use-context` would: the one that
-/// new entries are written to. Returns it.
-fn set_current_context(
+/// Sets the current context, if one is to be set. Returns it, or why it is not clear which one.
+fn make_current(
     files: &[Document<'_>],
     new: &mut BTreeMap<PathBuf, Map<String, Value>>,
     targets: &TargetFiles,
     clusters: &[ClusterRun],
     coverage: &Coverage,
-) -> Option<String> {
-    let mut files = files.iter();
-    if files.any(|file| merged::current_context(file.root()).is_some()) {
-        return None;
+    options: &MergeOptions,
+) -> (Option<String>, Option<Failure>) {
+    match context_to_set(files, clusters, coverage, options) {
+        Ok(name) => {
+            if let Some(name) = name {
+                set_current_context(files, new, targets, name);
+            }
+            (name.map(str::to_owned), None)
+        }
+        Err(why) => (None, Some(why)),
     }
-    let name = findings::context_to_set(clusters, coverage)?;
-    let root = new.get_mut(&targets.default)?;
+}
+
+/// The context to make the current one: the one asked for, else the one that is added, if no file has a current one.
+fn context_to_set<'r>(
+    files: &[Document<'_>],
+    clusters: &'r [ClusterRun],
+    coverage: &Coverage,
+    options: &MergeOptions,
+) -> Result<Option<&'r str>, Failure> {
+    if let Some(wanted) = &options.set_current {
+        return match coverage.may_set_current_context {
+            true => wanted.choose(clusters),
+            false => Ok(None),
+        };
+    }
+    let mut files = files.iter();
+    let has_one = files.any(|file| merged::current_context(file.root()).is_some());
+    Ok(match has_one {
+        true => None,
+        false => findings::context_to_set(clusters, coverage),
+    })
+}
+
+/// Sets the current context, in the file in which `kubectl config use-context` would: the one that new entries are written
+/// to. kubectl reads none before it.
+fn set_current_context(
+    files: &[Document<'_>],
+    new: &mut BTreeMap<PathBuf, Map<String, Value>>,
+    targets: &TargetFiles,
+    name: &str,
+) {
+    let mut files = files.iter();
+    let file = files.find(|file| file.path() == Some(&targets.default));
+    let before = file.map(Document::root);
+    let root = match before {
+        Some(root) if merged::current_context(root) == Some(name) => return,
+        Some(root) => new
+            .entry(targets.default.clone())
+            .or_insert_with(|| draft::content(root)),
+        None => return,
+    };
     root.insert(CURRENT_CONTEXT.to_owned(), json!(name));
-    Some(name.to_owned())
 }
 
 #[cfg(test)]

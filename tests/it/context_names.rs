@@ -151,3 +151,48 @@ fn a_mistyped_template_is_refused_before_anything_is_fetched() {
     assert!(refused.stderr.contains("lower case"), "{}", refused.stderr);
     assert_eq!(test_env.simulator.requests().len(), 0);
 }
+
+#[test]
+fn the_context_of_one_cluster_becomes_the_current_one_or_nothing_is_written() {
+    let test_env = two();
+    let mut names: Vec<String> = test_env
+        .simulator
+        .fleet()
+        .clusters
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    names.sort();
+    for args in [
+        &["--set-current"][..],
+        &["--set-current", "--dry-run"],
+        &["--set-current=other"],
+    ] {
+        let refused = run(test_env.sync(&[]).args(args));
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        let candidates = format!("there are `{}` and `{}`", names[0], names[1]);
+        assert!(
+            refused.stderr.contains("nothing was written"),
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains(&candidates), "{}", refused.stderr);
+        assert!(!test_env.kubeconfig().exists(), "{args:?}");
+    }
+    let one = format!("--set-current={}", names[1]);
+    let set = test_env.synced(&[&one]);
+    let expected = json!({"name": names[1], "action": "set", "exists": true});
+    assert_eq!(set["currentContext"], expected);
+    assert!(
+        test_env
+            .kubeconfig_text()
+            .contains(&format!("current-context: {}\n", names[1]))
+    );
+    // It says so again, and another one replaces it.
+    assert_eq!(test_env.synced(&[&one])["currentContext"], expected);
+    let other = format!("--set-current={}", names[0].to_uppercase());
+    let said = run(&mut test_env.sync(&[&other]));
+    let now = format!("the current context is now `{}`", names[0]);
+    assert!(said.stderr.contains(&now), "{}", said.stderr);
+    test_env.refused(&["--set-current", "--output-dir", "fleet"]);
+}

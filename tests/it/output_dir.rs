@@ -119,6 +119,89 @@ fn files(rows: &Value) -> Vec<String> {
     .collect()
 }
 
+/// Makes clusters, by their names, have these values of the tag `n`.
+fn tag(test_env: &TestEnv, values: [(&str, &str); 2]) {
+    test_env.simulator.update(|fleet| {
+        for (name, value) in values {
+            let mut clusters = fleet.clusters.iter_mut();
+            let cluster = clusters.find(|one| one.name == name).expect("a cluster");
+            cluster.tags = [("n".to_owned(), value.to_owned())].into();
+        }
+    });
+}
+
+#[test]
+fn a_changed_template_renames_the_kubeconfigs_and_keeps_what_people_added() {
+    let test_env = with_clusters(&[("a", "rg"), ("b", "rg")]);
+    let named = |names: [&str; 2]| names.map(|name| format!("{name}.yaml"));
+    tag(&test_env, [("a", "p"), ("b", "q")]);
+    test_env.sync_to_dir(&[]);
+    assert_eq!(test_env.dir_names(), named(["a", "b"]));
+    let path = test_env.in_dir("a.yaml");
+    let edited = text(&path).replace(
+        "    cluster: a\n",
+        "    cluster: a # mine\n    namespace: team\n",
+    );
+    fs::write(&path, &edited).expect("written");
+
+    let template = ["--context-name", "{tag.n}"];
+    let (planned, _) = test_env.sync_to_dir(&[&template[..], &["--dry-run"]].concat());
+    assert_eq!(test_env.dir_names(), named(["a", "b"]));
+    let (done, _) = test_env.sync_to_dir(&template);
+    assert_eq!(planned["clusters"], done["clusters"]);
+    assert_eq!(test_env.dir_names(), named(["p", "q"]));
+    let renamed = edited
+        .replace("cluster: a #", "cluster: p #")
+        .replace("name: a\n", "name: p\n")
+        .replace("current-context: a\n", "current-context: p\n")
+        .replace("user: a\n", "user: p\n");
+    assert_eq!(text(&test_env.in_dir("p.yaml")), renamed);
+    let row = &done["clusters"][0];
+    assert_eq!(
+        (&row["context"], &row["renamedFrom"]),
+        (&json!("p"), &json!("a"))
+    );
+    assert!(
+        row["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("p.yaml"))
+    );
+
+    // A name that one gives up is free for another; names in a circle get longer.
+    tag(&test_env, [("a", "q"), ("b", "r")]);
+    test_env.sync_to_dir(&template);
+    assert_eq!(test_env.dir_names(), named(["q", "r"]));
+    assert!(text(&test_env.in_dir("q.yaml")).contains("namespace: team"));
+    tag(&test_env, [("a", "r"), ("b", "q")]);
+    test_env.sync_to_dir(&template);
+    let names = test_env.dir_names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let before: Vec<_> = names
+        .iter()
+        .map(|name| text(&test_env.in_dir(name)))
+        .collect();
+    let (again, _) = test_env.sync_to_dir(&template);
+    assert_eq!(again["summary"]["unchanged"], 2);
+    let after: Vec<_> = names
+        .iter()
+        .map(|name| text(&test_env.in_dir(name)))
+        .collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_file_that_a_person_renamed_and_a_name_that_is_taken_stay() {
+    let test_env = with_clusters(&[("a", "rg"), ("b", "rg")]);
+    test_env.sync_to_dir(&[]);
+    fs::rename(test_env.in_dir("a.yaml"), test_env.in_dir("mine.yaml")).expect("renamed");
+    fs::write(test_env.in_dir("x-b.yaml"), "foreign").expect("written");
+    test_env.sync_to_dir(&["--context-name", "x-{name}"]);
+    let names = ["mine.yaml", "x-b-rg.yaml", "x-b.yaml"];
+    assert_eq!(test_env.dir_names(), names);
+    assert!(text(&test_env.in_dir("mine.yaml")).contains("current-context: x-a\n"));
+    assert_eq!(text(&test_env.in_dir("x-b.yaml")), "foreign");
+}
+
 #[test]
 fn kubectl_gets_in_with_each_file_and_the_usual_kubeconfig_is_not_touched() {
     let Some(kubectl) = peer("kubectl") else {

@@ -1,8 +1,8 @@
 //! The flags that say what contexts are called and hold.
 
-use clap::Arg;
+use clap::{Arg, ArgMatches};
 
-use crate::fleet::ContextTemplate;
+use crate::{fleet::ContextTemplate, kubeconfig::merge::SetCurrent};
 
 /// The longest DNS label (RFC 1123).
 const LABEL: usize = 63;
@@ -32,6 +32,31 @@ pub(super) fn namespace() -> Arg {
         .long_help(
             "Namespace of contexts that have none. One that a context has stays, whoever set it: to change it, use `kubectl config set-context NAME --namespace …`",
         )
+}
+
+/// `--set-current`.
+pub(super) fn set_current() -> Arg {
+    Arg::new("set-current")
+        .long("set-current")
+        .value_name("CLUSTER")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("")
+        .conflicts_with("output-dir")
+        .help("Make the context of the only selected cluster the current one, or of the one named")
+        .long_help(
+            "Make the context of the only selected cluster the current one, or that of the one with this context, name, GROUP/NAME or \
+             id. If that is not exactly one, nothing is written",
+        )
+}
+
+/// Reads `--set-current`, with or without a value.
+pub(super) fn read_set_current(matches: &ArgMatches) -> Option<SetCurrent> {
+    let text = matches.get_one::<String>("set-current")?.trim();
+    Some(match text.is_empty() {
+        true => SetCurrent::Only,
+        false => SetCurrent::Matching(text.to_owned()),
+    })
 }
 
 /// A namespace's name: a DNS label (RFC 1123), as Kubernetes demands.

@@ -246,7 +246,7 @@ impl<'a> Draft<'a> {
 }
 
 /// A file's content to be changed. An empty one gets what each kubeconfig begins with.
-fn content(root: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn content(root: &Map<String, Value>) -> Map<String, Value> {
     let mut root = root.clone();
     if root.is_empty() {
         root.insert("apiVersion".to_owned(), json!("v1"));

@@ -1,5 +1,6 @@
 //! What a merge is asked for beyond the clusters.
 
+use super::set_current::SetCurrent;
 use crate::fleet::{ClusterRun, ContextNames, ContextTemplate, Coverage};
 
 /// What a sync is to do with the clusters' entries, beside adding and updating them. The default is nothing else.
@@ -13,6 +14,8 @@ pub struct MergeOptions {
     pub(crate) adopt: bool,
     /// Whether a flag or a variable chose the login mode.
     pub(crate) mode_is_chosen: bool,
+    /// Which context becomes the current one.
+    pub(crate) set_current: Option<SetCurrent>,
 }
 
 impl MergeOptions {

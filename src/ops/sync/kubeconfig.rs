@@ -121,7 +121,8 @@ impl<'a> Kubeconfig<'a> {
         let mut texts = file::read_all(files)?;
         let targets = self.target_files_of(&texts, clusters, None)?;
         let names = self.request.merge.names(clusters, coverage);
-        let locked = match clusters.iter().any(|run| run.entries().is_some()) {
+        let sets_current = self.request.merge.set_current.is_some();
+        let locked = match sets_current || clusters.iter().any(|run| run.entries().is_some()) {
             true => self.to_lock(&targets),
             false => Vec::new(),
         };
@@ -323,16 +324,21 @@ pub(super) fn plan(
     let sources: Vec<_> = sources
         .filter_map(|one| Some((one.path()?, one.text())))
         .collect();
-    let (why, tried) = match render(documents, targets, clusters, names, coverage, options) {
-        (Ok(new), plan) => return Ok((new, plan)),
-        (Err(why), tried) => (why, tried),
+    let (rendered, mut tried) = render(documents, targets, clusters, names, coverage, options);
+    if let Some(why) = tried.refused.take() {
+        return Err(why);
+    }
+    let why = match rendered {
+        Ok(new) => return Ok((new, tried)),
+        Err(why) => why,
     };
     let with = |may_set_current_context: bool, may_migrate: bool| Coverage {
         may_set_current_context,
         may_migrate,
         ..coverage.clone()
     };
-    let less = match tried.sets_current_context() {
+    // A person who asks for a current context gets it, or an error.
+    let less = match tried.sets_current_context() && options.set_current.is_none() {
         true => vec![with(false, true), with(true, false), with(false, false)],
         false => vec![with(coverage.may_set_current_context, false)],
     };

@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+mod renames;
+
+use renames::{Rename, move_files, renames};
+
 /// A directory of kubeconfigs that a sync reads and writes.
 pub(super) struct OutputDir<'a> {
     directory: Directory,
@@ -135,11 +139,22 @@ impl<'a> OutputDir<'a> {
         let listing = self.directory.read()?;
         let template = self.request.merge.template.clone().unwrap_or_default();
         let names = ContextNames::of_files(coverage.listed(&clusters), template);
-        let jobs = self.jobs(&listing, &clusters, &names);
+        let (jobs, renames) = self.jobs(&listing, &clusters, &names);
         let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
         if let Some(lock) = &lock {
             self.directory.write_authorities(&authorities, lock)?;
             write_changed(&jobs, &mut merged, waiting)?;
+        }
+        let moving = lock.as_ref().map(|_| waiting);
+        for why in move_files(
+            &self.directory,
+            &listing,
+            &renames,
+            &jobs,
+            &mut merged,
+            moving,
+        )? {
+            self.observer.on(Event::Note(&why.as_warning()));
         }
         let migrated = merged.iter().flatten().filter(|one| one.is_migrated);
         let migrated = migrated.count();
@@ -190,13 +205,15 @@ impl<'a> OutputDir<'a> {
         (clusters, CaFiles::shared(directory, contents))
     }
 
-    /// The files of the converted clusters: those that they have, else a new one each.
+    /// The files of the converted clusters: those that they have, else a new one each. Also returns which contexts are
+    /// renamed.
     fn jobs<'r>(
         &'r self,
         listing: &'r Listing,
         clusters: &'r [ClusterRun],
         names: &ContextNames,
-    ) -> Vec<Job<'r>> {
+    ) -> (Vec<Job<'r>>, Vec<Rename>) {
+        let options = &self.request.merge;
         let own = listing.by_cluster(Role::User);
         let mut taken = listing.taken.clone();
         let mut by_name: Vec<_> = clusters
@@ -205,16 +222,25 @@ impl<'a> OutputDir<'a> {
             .filter(|(_, run)| run.entries().is_some())
             .collect();
         by_name.sort_by_cached_key(|(_, run)| (run.cluster.name.clone(), run.cluster.key()));
+        let renames = match options.template {
+            Some(_) => renames(listing, &by_name, names, &mut taken),
+            None => Vec::new(),
+        };
+        let new_names: HashMap<usize, &String> =
+            renames.iter().map(|one| (one.at, &one.name)).collect();
         let mut jobs = Vec::with_capacity(by_name.len());
         for (at, run) in by_name {
             let known = own.get(run.cluster.key().as_str());
-            let name = names.choose(&run.cluster, |name| known.is_some() || taken.is_free(name));
+            let renamed = new_names.get(&at).copied();
+            let name = renamed.cloned().unwrap_or_else(|| {
+                names.choose(&run.cluster, |name| known.is_some() || taken.is_free(name))
+            });
             let job = |path: &Path, text: &'r str, is_new| Job {
                 at,
                 run,
                 options: MergeOptions {
-                    template: None,
-                    ..self.request.merge.clone()
+                    template: options.template.clone().filter(|_| renamed.is_some()),
+                    ..options.clone()
                 },
                 path: path.to_owned(),
                 text,
@@ -231,7 +257,7 @@ impl<'a> OutputDir<'a> {
                 }
             }
         }
-        jobs
+        (jobs, renames)
     }
 
     /// Finds the files of clusters that are gone, and which of them are removed.

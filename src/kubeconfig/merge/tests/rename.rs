@@ -1,7 +1,7 @@
 //! `--context-name`: a changed template renames, and keeps what people added.
 
 use super::*;
-use crate::fleet::{KeptName, WhyKept};
+use crate::fleet::{ContextTemplate, KeptName, Role, WhyKept, any_template};
 
 fn options(template: &str) -> MergeOptions {
     MergeOptions {
@@ -350,4 +350,179 @@ fn what_a_person_deleted_comes_back_under_the_new_name() {
         Renamed::one(back.text(), &imports, "x-{name}").text(),
         back.text()
     );
+}
+
+/// The context that each cluster's entry has, with the cluster's key.
+fn names_of(text: &str, fleet: &[Cluster]) -> Vec<(String, String)> {
+    let documents = [document(text)];
+    let mut runs = imports(fleet);
+    ClusterContexts::of(&Merged::of(&documents), Role::User, |_| true).tell(&mut runs);
+    let named = runs.into_iter();
+    named
+        .filter_map(|run| Some((run.cluster.key(), run.known_context?)))
+        .collect()
+}
+
+/// Merges a fleet as it arrives, with a template or without one, and checks what must hold in every round.
+fn round(
+    text: &str,
+    foreign: &Value,
+    all: &[Cluster],
+    order: &[usize],
+    template: Option<&ContextTemplate>,
+) -> Result<String, TestCaseError> {
+    let order = order.iter().map(|at| all[at % all.len()].clone());
+    let mut seen = HashSet::new();
+    let arriving: Vec<_> = order.filter(|one| seen.insert(one.key())).collect();
+    let merged = |arriving: &[Cluster]| {
+        let documents = files(&[text]);
+        let targets = TargetFiles::find(&documents, "0".into(), |_| true);
+        let options = MergeOptions {
+            template: template.cloned(),
+            ..MergeOptions::default()
+        };
+        let path = Path::new("0");
+        let plan = merge(
+            &documents,
+            &targets,
+            &imports(arriving),
+            &coverage(),
+            &options,
+        );
+        let renamed = plan.renamed.get(path).map_or(&[][..], Vec::as_slice);
+        let [document] = <[Document<'_>; 1]>::try_from(documents).unwrap_or_else(|_| panic!());
+        match plan.files.get(path) {
+            Some(root) => document.render_renamed(root, renamed).expect("written"),
+            None => text.to_owned(),
+        }
+    };
+    let new = merged(&arriving);
+    let mut backward = arriving.clone();
+    backward.reverse();
+    prop_assert_eq!(
+        &merged(&backward),
+        &new,
+        "the order of arrival decides nothing"
+    );
+    prop_assert_eq!(&known_to(foreign, document(&new).root()), foreign);
+    for section in Section::ALL {
+        let file = document(&new);
+        let names: Vec<_> = file.names(section).collect();
+        prop_assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    }
+    let before = names_of(text, all);
+    let after = names_of(&new, all);
+    for (key, name) in &before {
+        let arrived = arriving.iter().find(|one| one.key() == *key);
+        let stays = match (arrived, template) {
+            (Some(cluster), Some(template)) => {
+                let names = ContextNames::new(std::iter::empty(), template.clone());
+                names.may_be(cluster, name)
+            }
+            _ => true,
+        };
+        if stays {
+            prop_assert!(
+                after.contains(&(key.clone(), name.clone())),
+                "{} was renamed",
+                name
+            );
+        }
+    }
+    for cluster in &arriving {
+        let name = after.iter().find(|(key, _)| *key == cluster.key());
+        let (_, name) = name.expect("each cluster has a context");
+        if let Some(template) = template {
+            let names = ContextNames::new(std::iter::empty(), template.clone());
+            prop_assert!(names.may_be(cluster, name), "{} is no form", name);
+        }
+    }
+    Ok(new)
+}
+
+proptest! {
+    #[test]
+    fn names_are_stable_and_unique_while_fleets_change_and_templates_too(
+        (text, root) in foreign(),
+        all in fleet(),
+        rounds in prop::collection::vec(
+            (prop::collection::vec(any::<prop::sample::Index>(), 1..6), prop::option::of(any_template())),
+            1..5,
+        ),
+    ) {
+        prop_assume!(!all.is_empty());
+        // A current context of that name is the person's.
+        let root = {
+            let mut root = root;
+            root.as_object_mut().expect("a map").shift_remove("current-context");
+            root
+        };
+        let mut text = text.replace("current-context: a\n", "").replace("\"current-context\": \"a\"\n", "");
+        for (order, template) in &rounds {
+            let order: Vec<_> = order.iter().map(|at| at.index(all.len())).collect();
+            text = round(&text, &root, &all, &order, template.as_ref())?;
+        }
+    }
+}
+
+#[test]
+fn a_context_is_made_the_current_one_if_exactly_one_is_meant() {
+    let fleet = imports(&[
+        name("a", "one", "s"),
+        name("a", "two", "s"),
+        name("b", "one", "s"),
+    ]);
+    let set = |text: &str, fleet: &[ClusterRun], wanted: SetCurrent| {
+        let documents = files(&[text, "current-context: other\n"]);
+        let targets = TargetFiles::find(&documents, "0".into(), |_| true);
+        let options = MergeOptions {
+            set_current: Some(wanted),
+            ..MergeOptions::default()
+        };
+        let coverage = Coverage {
+            may_set_current_context: true,
+            ..coverage()
+        };
+        let plan = merge(&documents, &targets, fleet, &coverage, &options);
+        match plan.refused {
+            Some(why) => Err(why.render()),
+            None => Ok(plan.files[Path::new("0")]["current-context"].clone()),
+        }
+    };
+    let matching = |text: &str| SetCurrent::Matching(text.to_owned());
+    for (text, context) in [
+        ("b", "b"),
+        ("B", "b"),
+        ("TWO/a", "a-two"),
+        ("a-one", "a-one"),
+    ] {
+        assert_eq!(
+            set("", &fleet, matching(text)),
+            Ok(json!(context)),
+            "{text}"
+        );
+        assert_eq!(
+            set("current-context: x\n", &fleet, matching(text)),
+            Ok(json!(context))
+        );
+    }
+    assert_eq!(set("", &fleet[2..], SetCurrent::Only), Ok(json!("b")));
+    for (wanted, message) in [
+        (
+            SetCurrent::Only,
+            "`--set-current` matches 3 clusters, so nothing was written",
+        ),
+        (
+            matching("a"),
+            "`--set-current=a` matches 2 clusters, so nothing was written",
+        ),
+        (matching("a-on"), "did you mean `a-one`"),
+        (
+            matching("zzz"),
+            "name one context, such as `--set-current=a-one`: there are `a-one`, `a-two` and `b`",
+        ),
+    ] {
+        let why = set("", &fleet, wanted).expect_err(message);
+        assert!(why.contains(message), "{why}");
+    }
 }
