@@ -43,7 +43,7 @@ Getting started, after `az login`:
   kubectl get ns --context NAME      kubectl signs in by itself";
 
 /// Runs the program and returns its exit code: 0 done, 1 failed, 2 usage error, 3 some clusters or entries
-/// failed.
+/// failed, 4 changes (`--exit-code`).
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let host = Arc::new(host);

@@ -15,6 +15,9 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 /// Some clusters or entries failed; the others succeeded.
 pub(crate) const EXIT_PARTIAL: u8 = 3;
 
+/// Everything succeeded, and with `--exit-code` that there are changes.
+pub(crate) const EXIT_CHANGES: u8 = 4;
+
 /// The longest line of an error, in characters. It may contain text from a server.
 const LINE_LIMIT: usize = 1_000;
 

@@ -36,7 +36,7 @@ pub use document::Document;
 pub(crate) use document::Section;
 pub(crate) use entry_changes::{Difference, EntryChange, EntryChanges};
 pub(crate) use error::no_such_context;
-pub(crate) use file_change::FileChange;
+pub(crate) use file_change::{FileChange, FilePlan};
 pub(crate) use lock::{Waiting, exit_without_lock};
 pub(crate) use paths::Paths;
 pub(crate) use sign_in_name::sign_in_name;

@@ -40,6 +40,15 @@ pub(super) fn unified(path: &Path, old: &str, new: &str) -> Result<String> {
         .to_string())
 }
 
+/// The diff of a file, or why there is none: what was done is reported all the same.
+pub(super) fn shown(change: &FileChange) -> String {
+    let diff = unified(&change.path, &change.old, &change.new);
+    diff.unwrap_or_else(|_| {
+        let path = printable(&change.path.display().to_string());
+        format!("--- {path}\n+++ {path}\n(not a kubeconfig, so its secrets can't be told from the rest)\n")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -101,7 +101,7 @@ fn missing_contexts(matches: &Given, document: &ListDocument) -> Option<String> 
     let told = match output::format(matches) {
         Format::Name => missing > 0,
         Format::Table | Format::Wide => all > 0 && missing == all,
-        Format::Json | Format::Yaml => false,
+        Format::Json | Format::Yaml | Format::Diff => false,
     };
     let sync = fleet_args::typed("sync", matches, &["output"]);
     told.then(|| {

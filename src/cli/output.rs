@@ -7,7 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use clap::{Arg, ArgMatches, Command, builder::PossibleValue, parser::ValueSource};
+use clap::{
+    Arg, ArgMatches, Command, ValueEnum as _,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _},
+    parser::ValueSource,
+};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -32,6 +36,8 @@ pub(super) enum Format {
     Yaml,
     /// One name a line.
     Name,
+    /// The changed lines of kubeconfigs, without secrets; only `sync` has it.
+    Diff,
 }
 
 impl clap::ValueEnum for Format {
@@ -46,6 +52,9 @@ impl clap::ValueEnum for Format {
             Self::Json => "json",
             Self::Yaml => "yaml",
             Self::Name => "name",
+            Self::Diff => {
+                return Some(PossibleValue::new("diff").help("the changed lines, without secrets"));
+            }
         }))
     }
 }
@@ -79,6 +88,20 @@ pub(super) fn format_flag(command: Command) -> Command {
     )
 }
 
+/// Lets `-o` also name the diff.
+pub(super) fn with_diff(command: Command) -> Command {
+    command.mut_arg("output", |arg| {
+        let formats = Format::value_variants().iter().chain(&[Format::Diff]);
+        let names = formats.filter_map(clap::ValueEnum::to_possible_value);
+        arg.value_parser(
+            PossibleValuesParser::new(names).map(|name| match name.as_str() {
+                "diff" => Format::Diff,
+                name => <Format as clap::ValueEnum>::from_str(name, false).unwrap_or_default(),
+            }),
+        )
+    })
+}
+
 /// The format that `--output` names.
 pub(super) fn format(matches: &ArgMatches) -> Format {
     matches.get_one("output").copied().unwrap_or_default()
@@ -108,7 +131,7 @@ pub(super) fn print_as(
     names: impl FnOnce() -> String,
 ) -> Result<()> {
     print(&match format {
-        Format::Table | Format::Wide => table(),
+        Format::Table | Format::Wide | Format::Diff => table(),
         Format::Json => json(document),
         Format::Yaml => yaml(document)?,
         Format::Name => names(),

@@ -16,7 +16,7 @@ use super::{
     screen::Screen,
 };
 use crate::{
-    error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
+    error::{EXIT_CHANGES, EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     fleet::Findings,
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
@@ -58,13 +58,13 @@ Tenants in which your account is a guest are searched with the same sign-in. If 
 or denies access, sync warns and continues; if you named it with --tenant-id, it is an error.
 
 Exit codes: 0 done, 1 nothing could be done, 2 usage error, 3 some clusters failed or were deferred, \
-129, 130 or 143 interrupted: what was already fetched is written.";
+4 with --exit-code, changes, 129, 130 or 143 interrupted: what was already fetched is written.";
 
 /// The command's flags.
 pub(super) fn command() -> Command {
     Command::new("sync").about(ABOUT).defer(|command| {
         let command = own_flags(fleet_args::fleet_flags(command));
-        let command = output::format_flag(command)
+        let command = output::with_diff(output::format_flag(command))
             .before_help(EXAMPLES)
             .before_long_help(MORE_EXAMPLES)
             .after_long_help(NOTES);
@@ -108,6 +108,10 @@ fn own_flags(command: Command) -> Command {
         ))
         .arg(switch("dry-run", "Report what would change, and write nothing"))
         .arg(switch(
+            "exit-code",
+            "Exit with 4 if a kubeconfig changed, or would change with --dry-run",
+        ))
+        .arg(switch(
             "public-fqdn",
             "Use the public address of private clusters that have one",
         ))
@@ -150,6 +154,7 @@ fn under_headings(command: Command) -> Command {
         "public-fqdn",
         "no-warm",
         "dry-run",
+        "exit-code",
     ];
     help::under(help::WRITE, command, &write)
 }
@@ -302,7 +307,11 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
         return Ok(signal.exit_code());
     }
     let incomplete = report.warnings.iter().any(|warning| warning.incomplete);
-    Ok(exit_code(&document, incomplete))
+    let is_changed = matches.get_flag("exit-code") && !report.changes.is_empty();
+    Ok(match exit_code(&document, incomplete) {
+        EXIT_OK if is_changed => EXIT_CHANGES,
+        code => code,
+    })
 }
 
 fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {

@@ -12,7 +12,6 @@ use super::{diff, help, interrupt, output, screen::Screen};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     host::Host,
-    kubeconfig::FileChange,
     ops::undo::{UndoReport, UndoRequest, undo},
 };
 
@@ -144,14 +143,5 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
 /// The diffs of all files.
 fn diffs(report: &UndoReport) -> String {
     let files = report.files.iter();
-    files.map(|file| shown_diff(&file.change)).collect()
-}
-
-/// The diff of a file, or why there is none: what was done is reported all the same.
-fn shown_diff(change: &FileChange) -> String {
-    let diff = diff::unified(&change.path, &change.old, &change.new);
-    diff.unwrap_or_else(|_| {
-        let path = crate::error::printable(&change.path.display().to_string());
-        format!("--- {path}\n+++ {path}\n(not a kubeconfig, so its secrets can't be told from the rest)\n")
-    })
+    files.map(|file| diff::shown(&file.change)).collect()
 }

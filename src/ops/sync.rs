@@ -18,7 +18,7 @@ use crate::{
     azure::Arm,
     error::Result,
     fleet::{Cluster, ClusterRun, Coverage, DiscoveryMode, Findings},
-    kubeconfig::merge::MergeOptions,
+    kubeconfig::{FilePlan, merge::MergeOptions},
 };
 
 mod answers;
@@ -72,6 +72,8 @@ pub(crate) struct SyncReport {
     pub(crate) findings: Findings,
     /// The kubeconfigs that hold the clusters' entries now, or the directory of them; none for a dry run.
     pub(crate) written_to: Vec<PathBuf>,
+    /// What changed in the files that got other bytes, or would.
+    pub(crate) changes: Vec<FilePlan>,
     pub(crate) interrupted: bool,
     pub(crate) search: Search,
     /// From the program's start.
@@ -157,6 +159,7 @@ pub(crate) async fn sync(
         warnings,
         findings: written.findings,
         written_to: written.files,
+        changes: written.changes,
         interrupted: is_stopped(),
         search: discovery.summary(),
         elapsed: fleet.host.elapsed(),

@@ -74,6 +74,7 @@ mod paths;
 mod peers;
 #[cfg(unix)]
 mod pictures;
+mod plan;
 #[cfg(unix)]
 mod progress;
 #[cfg(target_os = "linux")]

@@ -1,14 +1,16 @@
 //! The documents of `-o json` and `-o yaml`. Their field names are stable.
 
 use serde::Serialize;
+use serde_json::Value;
 
 pub(in crate::cli) use self::prune::PruneDocument;
 use self::{findings::FindingsRows, profile::role};
-use super::{changes, groups};
+use super::{changes, entry_changes, groups};
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Answer, Cluster, ClusterRun, Skip, State},
     host::timestamp::rfc3339,
+    kubeconfig::FilePlan,
     ops::{
         discovery::Warning,
         list::ListReport,
@@ -43,7 +45,16 @@ pub(in crate::cli) struct SyncDocument {
     problems: Vec<ProblemRow>,
     #[serde(flatten)]
     findings: FindingsRows,
+    /// The files that got other bytes, or would.
+    files: Vec<FileRow>,
     pub(in crate::cli) interrupted: bool,
+}
+
+/// A file and its entries that change.
+#[derive(Serialize)]
+struct FileRow {
+    file: String,
+    changes: Value,
 }
 
 /// A cluster as ARM lists it.
@@ -212,7 +223,17 @@ impl From<&SyncReport> for SyncDocument {
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
             findings: FindingsRows::from(&report.findings),
+            files: report.changes.iter().map(FileRow::from).collect(),
             interrupted: report.interrupted,
+        }
+    }
+}
+
+impl From<&FilePlan> for FileRow {
+    fn from(plan: &FilePlan) -> Self {
+        Self {
+            file: plan.change.path.display().to_string(),
+            changes: entry_changes::json(&plan.entries),
         }
     }
 }

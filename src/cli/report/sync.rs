@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        diff,
         output::{self, Format},
         screen::Screen,
     },
@@ -42,6 +43,10 @@ impl SyncOutput<'_> {
         } else {
             let format = self.format.unwrap_or_default();
             let table = || match self.quiet || found_nothing_yet {
+                _ if format == Format::Diff => {
+                    let files = self.report.changes.iter();
+                    files.map(|plan| diff::shown(&plan.change)).collect()
+                }
                 true => String::new(),
                 false => {
                     let wide = format == Format::Wide;

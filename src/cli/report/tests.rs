@@ -72,6 +72,7 @@ fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -
         tokens,
         warnings: Vec::new(),
         findings: Findings::default(),
+        changes: Vec::new(),
         written_to: Vec::new(),
         interrupted: false,
         search: Search {

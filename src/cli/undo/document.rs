@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cli::report::entry_changes,
+    cli::{diff, report::entry_changes},
     host::timestamp::rfc3339,
     ops::undo::{UndoAction, UndoReport, Undone},
 };
@@ -32,6 +32,6 @@ fn file(file: &Undone) -> Value {
         },
         "overruled": file.overruled,
         "changes": file.entries.as_ref().map(entry_changes::json),
-        "diff": super::shown_diff(&file.change),
+        "diff": diff::shown(&file.change),
     })
 }

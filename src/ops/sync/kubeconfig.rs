@@ -22,7 +22,8 @@ use crate::{
         WhyKept,
     },
     kubeconfig::{
-        CaContents, CaDirectory, CaFiles, Document, Keeping, Paths, Waiting, context_names, file,
+        CaContents, CaDirectory, CaFiles, Document, EntryChanges, FileChange, FilePlan, Keeping,
+        Paths, Waiting, context_names, file,
         merge::{MergeOptions, Plan, TargetFiles, merge_named},
         owner::ids_in,
     },
@@ -68,6 +69,8 @@ pub(super) struct Written {
     pub(super) findings: Findings,
     /// The files with the clusters' entries; none for a dry run.
     pub(super) files: Vec<PathBuf>,
+    /// What changed in the files that got other bytes, or would.
+    pub(super) changes: Vec<FilePlan>,
 }
 
 impl<'a> Kubeconfig<'a> {
@@ -146,7 +149,7 @@ impl<'a> Kubeconfig<'a> {
             let targets = self.target_files_of(&texts, clusters, Some(&locked))?;
             let (clusters, authorities) = self.authorities(clusters, &targets)?;
             let documents = self.documents(&texts)?;
-            let (mut rendered, plan) = plan(
+            let (rendered, plan) = plan(
                 documents,
                 &targets,
                 &clusters,
@@ -155,7 +158,10 @@ impl<'a> Kubeconfig<'a> {
                 &self.request.merge,
             )?;
             let new = locked.iter().zip(current);
-            let new = new.map(|(path, old)| rendered.remove(path).unwrap_or_else(|| old.clone()));
+            let new = new.map(|(path, old)| match rendered.get(path) {
+                Some(plan) => plan.change.new.clone(),
+                None => old.clone(),
+            });
             Ok(file::New {
                 texts: new.collect(),
                 ca_files: ca_files(&locked, &plan, &authorities),
@@ -163,6 +169,7 @@ impl<'a> Kubeconfig<'a> {
                     clusters: plan.clusters,
                     findings: plan.findings,
                     files: plan.files.into_keys().collect(),
+                    changes: changed(rendered),
                 },
             })
         })?;
@@ -182,11 +189,12 @@ impl<'a> Kubeconfig<'a> {
         let clusters = self.authorities(clusters, targets)?.0;
         let documents = self.documents(texts)?;
         let options = &self.request.merge;
-        let plan = plan(documents, targets, &clusters, names, coverage, options)?.1;
+        let (rendered, plan) = plan(documents, targets, &clusters, names, coverage, options)?;
         Ok(Written {
             clusters: plan.clusters,
             findings: plan.findings,
             files: Vec::new(),
+            changes: changed(rendered),
         })
     }
 
@@ -307,7 +315,12 @@ fn ca_files(kubeconfigs: &[PathBuf], plan: &Plan, contents: &CaContents) -> Vec<
         .collect()
 }
 
-/// Plans the new kubeconfig, of which `documents` are the files. Returns the new texts of those that hold the clusters'
+/// Those that get other bytes.
+fn changed(plans: BTreeMap<PathBuf, FilePlan>) -> Vec<FilePlan> {
+    plans.into_values().filter(FilePlan::is_changed).collect()
+}
+
+/// Plans the new kubeconfig, of which `documents` are the files. Returns what becomes of those that hold the clusters'
 /// entries.
 ///
 /// Two optional steps are omitted if the layout of a file does not allow them: to set the current context, and to bring what
@@ -319,7 +332,7 @@ pub(super) fn plan(
     names: &ContextNames,
     coverage: &Coverage,
     options: &MergeOptions,
-) -> Result<(BTreeMap<PathBuf, String>, Plan)> {
+) -> Result<(BTreeMap<PathBuf, FilePlan>, Plan)> {
     let sources = documents.iter();
     let sources: Vec<_> = sources
         .filter_map(|one| Some((one.path()?, one.text())))
@@ -376,7 +389,7 @@ fn renamed(plan: &Plan) -> Vec<KeptName> {
     kept
 }
 
-type Rendered = Result<BTreeMap<PathBuf, String>>;
+type Rendered = Result<BTreeMap<PathBuf, FilePlan>>;
 
 /// Merges, and renders the changed files.
 fn render(
@@ -392,8 +405,19 @@ fn render(
         let path = document.path()?;
         let root = plan.files.get(path)?;
         let renamed = plan.renamed.get(path).map_or(&[][..], Vec::as_slice);
+        let (old, entries) = (
+            document.text(),
+            EntryChanges::between(document.root(), root),
+        );
         let text = document.render_renamed(root, renamed);
-        Some(text.map(|text| (path.to_owned(), text)))
+        Some(text.map(|new| {
+            let change = FileChange {
+                path: path.to_owned(),
+                old: old.to_owned(),
+                new,
+            };
+            (path.to_owned(), FilePlan { change, entries })
+        }))
     });
     (new.collect(), plan)
 }

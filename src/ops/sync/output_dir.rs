@@ -23,7 +23,7 @@ use crate::{
     },
     host::parallel::in_parallel,
     kubeconfig::{
-        CaContents, CaDirectory, CaFiles, Document, Waiting,
+        CaContents, CaDirectory, CaFiles, Document, EntryChanges, FileChange, FilePlan, Waiting,
         directory::{self, Directory, Listing, OwnFile},
         merge::{MergeOptions, TargetFiles},
     },
@@ -58,7 +58,7 @@ struct Job<'a> {
 
 /// The planned content of a file.
 struct Merged {
-    text: String,
+    plan: FilePlan,
     run: ClusterRun,
     /// Whether it had the form of an earlier version.
     is_migrated: bool,
@@ -158,7 +158,7 @@ impl<'a> OutputDir<'a> {
         }
         let migrated = merged.iter().flatten().filter(|one| one.is_migrated);
         let migrated = migrated.count();
-        let planned = planned(&clusters, &listing, &jobs, merged);
+        let (planned, mut changes) = planned(&clusters, &listing, &jobs, merged);
         let mut findings = Findings {
             migrated,
             ..Findings::default()
@@ -168,12 +168,14 @@ impl<'a> OutputDir<'a> {
             self.remove(&listing, &mut findings, waiting)?;
             self.directory.remove_authorities(authorities, lock);
         }
+        changes.extend(removals(&listing, &findings));
         suggest(&planned, &mut findings);
         let written = lock.iter().map(|_| self.directory.path().to_owned());
         Ok(Written {
             clusters: planned,
             findings,
             files: written.collect(),
+            changes,
         })
     }
 
@@ -326,12 +328,12 @@ impl Job<'_> {
             &coverage,
             &self.options,
         )?;
-        let (Some(text), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
+        let (Some(file), Some(run)) = (new.into_values().next(), plan.clusters.into_iter().next())
         else {
             unreachable!("one file and one cluster")
         };
         Ok(Merged {
-            text,
+            plan: file,
             run,
             is_migrated: plan.findings.migrated > 0,
         })
@@ -365,9 +367,7 @@ fn write_changed(
 ) -> Result<()> {
     let is_changed = |&at: &usize| {
         let merged = &merged[at];
-        merged
-            .as_ref()
-            .is_ok_and(|merged| merged.text != jobs[at].text)
+        merged.as_ref().is_ok_and(|merged| merged.plan.is_changed())
     };
     let changed: Vec<usize> = (0..jobs.len()).filter(is_changed).collect();
     let paths: Vec<PathBuf> = changed.iter().map(|&at| jobs[at].path.clone()).collect();
@@ -377,10 +377,10 @@ fn write_changed(
         if let Ok(planned) = &merged[at]
             && text == jobs[at].text
         {
-            return Ok(planned.text.clone());
+            return Ok(planned.plan.change.new.clone());
         }
         let new = jobs[at].merge_again(text)?;
-        let text = new.text.clone();
+        let text = new.plan.change.new.clone();
         again.borrow_mut().insert(at, new);
         Ok(text)
     })?;
@@ -395,24 +395,46 @@ fn write_changed(
     Ok(())
 }
 
-/// The clusters with what is planned for them, or what failed.
+/// What becomes of the files that are removed.
+fn removals(listing: &Listing, findings: &Findings) -> Vec<FilePlan> {
+    let is_removed = |file: &&OwnFile| findings.removed.iter().any(|gone| gone.file == file.path);
+    let removed = listing.files.iter().filter(is_removed);
+    let plans = removed.filter_map(|file| {
+        let document = Document::parse(&file.text).ok()?;
+        Some(FilePlan {
+            entries: EntryChanges::between(document.root(), &serde_json::Map::new()),
+            change: FileChange {
+                path: file.path.clone(),
+                old: file.text.clone(),
+                new: String::new(),
+            },
+        })
+    });
+    plans.collect()
+}
+
+/// The clusters with what is planned for them, or what failed; and the files that change.
 fn planned(
     clusters: &[ClusterRun],
     listing: &Listing,
     jobs: &[Job<'_>],
     merged: Vec<Result<Merged>>,
-) -> Vec<ClusterRun> {
+) -> (Vec<ClusterRun>, Vec<FilePlan>) {
     let mut planned = clusters.to_vec();
+    let mut changes = Vec::new();
     tell_contexts(listing, &mut planned);
     for (job, merged) in jobs.iter().zip(merged) {
         let state = match merged {
-            Ok(merged) => merged.run.state,
+            Ok(merged) => {
+                changes.extend(Some(merged.plan).filter(FilePlan::is_changed));
+                merged.run.state
+            }
             Err(why) => State::Failed(why),
         };
         let before = mem::replace(&mut planned[job.at].state, State::Listed);
         planned[job.at].state = both(before, state);
     }
-    planned
+    (planned, changes)
 }
 
 /// Sets the known context of clusters, also of those that this run can't write.
