@@ -7,6 +7,7 @@ pub(crate) mod cloud;
 pub(crate) mod fleet_manager;
 mod json;
 pub(crate) mod managed_clusters;
+pub(crate) mod managed_namespaces;
 pub(crate) mod resource_graph;
 pub(crate) mod subscriptions;
 

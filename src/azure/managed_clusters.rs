@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     STEPS_AT_ONCE,
     arm::{Arm, Bucket, CLUSTER_USER, Call, READER, error_code},
-    fleet_manager,
+    fleet_manager, managed_namespaces,
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
@@ -124,6 +124,9 @@ pub(crate) fn user_kubeconfigs<'r>(
 /// Fetches a cluster's user kubeconfig (`listClusterUserCredential`), which holds an administrator's
 /// key if the cluster has local accounts only.
 async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) -> Result<Secret> {
+    if let Some(namespace) = &cluster.namespace {
+        return managed_namespaces::user_kubeconfig(arm, cluster, namespace).await;
+    }
     let hub = cluster.hub.as_ref();
     let aks = hub.and_then(Hub::aks);
     let of_aks = || async {

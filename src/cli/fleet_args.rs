@@ -71,6 +71,13 @@ fn search_flags(command: Command) -> Command {
             .help_heading(help::SELECT),
         )
         .arg(
+            Arg::new("managed-namespaces")
+                .long("managed-namespaces")
+                .action(ArgAction::SetTrue)
+                .help("Also managed namespaces of clusters that you can't see")
+                .help_heading(help::SELECT),
+        )
+        .arg(
             Arg::new("concurrency")
                 .long("concurrency")
                 .value_name("N")
@@ -173,6 +180,7 @@ pub(super) fn flags(command: &str, matches: &Given) -> Result<FleetFlags> {
         selectors: selector_args::read(command, matches)?,
         discovery: matches.get_one("discovery").copied().unwrap_or_default(),
         hubs: matches.get_flag("hubs"),
+        managed_namespaces: matches.get_flag("managed-namespaces"),
         concurrency: matches
             .get_one("concurrency")
             .map(|n: &u16| usize::from(*n)),

@@ -53,6 +53,8 @@ pub struct Cluster {
     pub profile: Arc<ClusterProfile>,
     /// Whose hub it is; none for any other cluster.
     pub hub: Option<Hub>,
+    /// If this is one managed namespace of the cluster, its name.
+    pub namespace: Option<String>,
 }
 
 /// How people sign in to a cluster with Entra ID: the `aadProfile` of ARM's description. Ids are GUIDs in lower case.

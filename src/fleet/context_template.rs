@@ -153,7 +153,7 @@ fn placeholder(name: &str) -> Result<Placeholder, String> {
 
 impl ContextTemplate {
     /// All forms of a cluster's name, shortest first: what the template says, then with what it does not hold of the
-    /// cluster's name, resource group, subscription and subscription's id.
+    /// cluster's name, resource group, subscription and subscription's id. A managed namespace follows what the template says.
     pub(super) fn forms(&self, cluster: &Cluster) -> Vec<String> {
         self.forms_with(cluster, TenantName::Domain)
     }
@@ -185,6 +185,10 @@ impl ContextTemplate {
         if base.is_empty() {
             return Self::default().forms(cluster);
         }
+        let base = match &cluster.namespace {
+            Some(namespace) => format!("{base}-{namespace}"),
+            None => base,
+        };
         let with = |base: &str, more: &Placeholder| format!("{base}-{}", value(more));
         let mut forms = vec![base];
         for more in [Placeholder::Name, Placeholder::ResourceGroup] {

@@ -11,6 +11,8 @@ pub struct Coverage {
     pub subscriptions: HashSet<String>,
     /// Those whose hubs were listed whole.
     pub hubs: HashSet<String>,
+    /// Those whose managed namespaces were listed whole.
+    pub namespaces: HashSet<String>,
     /// Whether the current context may be set: not by a run that ended early, and not if the kubeconfig's layout does
     /// not allow it.
     pub may_set_current_context: bool,
@@ -41,6 +43,7 @@ impl Coverage {
             let whole = match id.kind {
                 IdKind::ManagedCluster => &self.subscriptions,
                 IdKind::FleetManager => &self.hubs,
+                IdKind::ManagedNamespace => &self.namespaces,
             };
             whole.contains(&id.subscription_id)
         };

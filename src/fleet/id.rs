@@ -9,6 +9,8 @@ pub(crate) struct ClusterId {
     pub resource_group: String,
     /// The name of the cluster or Fleet Manager.
     pub name: String,
+    /// The name of the managed namespace, if it is one.
+    pub namespace: Option<String>,
     pub kind: IdKind,
 }
 
@@ -19,11 +21,13 @@ pub(crate) enum IdKind {
     ManagedCluster,
     /// `…/fleets/N`: stands for the Fleet Manager's hub where its AKS cluster can't be seen.
     FleetManager,
+    /// `…/managedClusters/N/managedNamespaces/NS`: stands for that namespace of the cluster.
+    ManagedNamespace,
 }
 
 impl ClusterId {
     /// Parses `/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/N`, or the same with
-    /// `fleets`.
+    /// `fleets`, or with `/managedNamespaces/NS` behind it.
     ///
     /// # Errors
     /// If it is the id of something else, or a part is one that ARM does not allow: parts go into
@@ -43,7 +47,8 @@ impl ClusterId {
             provider,
             resources,
             name,
-        ] = parts[..]
+            below @ ..,
+        ] = &parts[..]
         else {
             return Err(invalid("its parts are not those of a cluster"));
         };
@@ -59,7 +64,7 @@ impl ClusterId {
         {
             return Err(invalid(&format!("`{word}` is not where it should be")));
         }
-        let kind = IdKind::of(resources)
+        let (kind, namespace) = IdKind::of(resources, below)
             .ok_or_else(|| invalid("`managedClusters` is not where it should be"))?;
         if uuid::Uuid::try_parse(subscription_id).is_err() {
             return Err(invalid("the subscription is not a GUID"));
@@ -69,13 +74,15 @@ impl ClusterId {
                 "the resource group's name is not one that Azure allows",
             ));
         }
-        if !is_cluster_name(name) {
+        // A namespace's name is a stricter one (RFC 1123).
+        if !is_cluster_name(name) || !namespace.is_none_or(is_cluster_name) {
             return Err(invalid("the cluster's name is not one that AKS allows"));
         }
         Ok(Self {
-            subscription_id: subscription_id.to_owned(),
-            resource_group: resource_group.to_owned(),
-            name: name.to_owned(),
+            subscription_id: (*subscription_id).to_owned(),
+            resource_group: (*resource_group).to_owned(),
+            name: (*name).to_owned(),
+            namespace: namespace.map(str::to_owned),
             kind,
         })
     }
@@ -97,10 +104,16 @@ impl ClusterId {
 }
 
 impl IdKind {
-    fn of(resources: &str) -> Option<Self> {
-        match resources.to_ascii_lowercase().as_str() {
-            "managedclusters" => Some(Self::ManagedCluster),
-            "fleets" => Some(Self::FleetManager),
+    /// The kind by the type of the resource and what is below its name; also the namespace's name.
+    fn of<'p>(resources: &str, below: &[&'p str]) -> Option<(Self, Option<&'p str>)> {
+        match (resources.to_ascii_lowercase().as_str(), below) {
+            ("managedclusters", []) => Some((Self::ManagedCluster, None)),
+            ("fleets", []) => Some((Self::FleetManager, None)),
+            ("managedclusters", [namespaces, namespace])
+                if namespaces.eq_ignore_ascii_case("managedNamespaces") =>
+            {
+                Some((Self::ManagedNamespace, Some(namespace)))
+            }
             _ => None,
         }
     }
@@ -109,6 +122,7 @@ impl IdKind {
         match self {
             Self::ManagedCluster => "an AKS cluster",
             Self::FleetManager => "a Fleet Manager",
+            Self::ManagedNamespace => "a managed namespace",
         }
     }
 }
@@ -158,6 +172,9 @@ mod tests {
             valid.replace("/n", "/-n"),
             valid.replace("managedClusters", "virtualMachines"),
             format!("{valid}/agentPools/x"),
+            format!("{valid}/managedNamespaces"),
+            format!("{valid}/managedNamespaces/.."),
+            format!("{valid}/managedNamespaces/a/b"),
             format!("{valid}/"),
             format!("https://evil.example{valid}"),
         ] {

@@ -56,6 +56,8 @@ pub(crate) enum KeepReason {
     Unknown(&'static str),
     /// The hub of a Fleet Manager, named by the Fleet Manager's id: a prune looks for AKS clusters.
     Hub,
+    /// A managed namespace: a prune looks for AKS clusters.
+    Namespace,
     /// ARM has the cluster, though the list of its subscription does not show it.
     Exists,
     /// Whether ARM has the cluster is not known.
@@ -101,6 +103,7 @@ impl KeepReason {
                 format!("what `{flag}` asks for is not known of a cluster that is gone")
             }
             Self::Hub => "the hub of a Fleet Manager, for which is not looked".to_owned(),
+            Self::Namespace => "a managed namespace, for which is not looked".to_owned(),
             Self::Exists => {
                 "the cluster exists, although the list of its subscription does not show it"
                     .to_owned()
@@ -140,9 +143,11 @@ impl KeepReason {
             return why.stable_code();
         }
         match self {
-            Self::Hub | Self::NotListed { .. } | Self::NotEnabled { .. } | Self::Unchecked(_) => {
-                Code::NotSearched
-            }
+            Self::Hub
+            | Self::Namespace
+            | Self::NotListed { .. }
+            | Self::NotEnabled { .. }
+            | Self::Unchecked(_) => Code::NotSearched,
             Self::NoSubscription(_) => Code::NotFound,
             Self::NotSelected | Self::Unknown(_) => Code::NotSelected,
             Self::Exists => Code::Exists,

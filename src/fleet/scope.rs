@@ -13,6 +13,8 @@ pub(crate) struct Scope {
     pub discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.
     pub hubs: bool,
+    /// Whether managed namespaces are searched for whose clusters can't be seen.
+    pub managed_namespaces: bool,
 }
 
 /// Which services find subscriptions and clusters.

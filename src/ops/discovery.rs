@@ -20,6 +20,7 @@ mod by_graph;
 mod by_lists;
 mod coverage;
 mod fleet_managers;
+mod namespaces;
 mod search;
 mod warnings;
 

@@ -46,6 +46,8 @@ pub(crate) struct FleetFlags {
     pub(crate) discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.
     pub(crate) hubs: bool,
+    /// Whether managed namespaces are searched for whose clusters can't be seen.
+    pub(crate) managed_namespaces: bool,
     /// The most requests under way at once.
     pub(crate) concurrency: Option<usize>,
     /// Where the configuration file gives what it gives, by the flags' names.
@@ -201,6 +203,7 @@ impl FleetRequest {
                 subscriptions: flags.subscriptions,
                 discovery: flags.discovery,
                 hubs: flags.hubs,
+                managed_namespaces: flags.managed_namespaces,
             },
             selectors: flags.selectors,
             concurrency: flags.concurrency,

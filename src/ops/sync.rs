@@ -207,6 +207,7 @@ impl Run<'_> {
             true => Coverage {
                 subscriptions: discovery.listed_whole(found.all()),
                 hubs: discovery.hubs_listed_whole(),
+                namespaces: discovery.namespaces_listed_whole(),
                 may_set_current_context: true,
                 may_migrate: true,
                 is_whole_fleet: !self.request.fleet.narrows_search(),

@@ -60,6 +60,7 @@ mod kubectl_edits;
 mod layers;
 mod layout;
 mod malformed;
+mod managed_namespaces;
 mod merge;
 mod network;
 #[cfg(unix)]

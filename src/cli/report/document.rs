@@ -70,8 +70,11 @@ pub(in crate::cli) struct ClusterRow {
     pub(super) location: String,
     pub(super) kubernetes_version: Option<String>,
     pub(super) power_state: Option<String>,
-    /// `cluster` or `hub`.
+    /// `cluster`, `hub` or `managedNamespace`.
     pub(super) kind: &'static str,
+    /// The name of the managed namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
     /// The ARM id of the Fleet Manager whose hub it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fleet_manager: Option<String>,
@@ -257,10 +260,12 @@ impl From<&Cluster> for ClusterRow {
             location: cluster.location.clone(),
             kubernetes_version: cluster.kubernetes_version.clone(),
             power_state: cluster.power_state.clone(),
-            kind: match cluster.hub {
-                Some(_) => "hub",
-                None => "cluster",
+            kind: match (&cluster.hub, &cluster.namespace) {
+                (Some(_), _) => "hub",
+                (None, Some(_)) => "managedNamespace",
+                (None, None) => "cluster",
             },
+            namespace: cluster.namespace.clone(),
             fleet_manager: cluster
                 .hub
                 .as_ref()

@@ -81,8 +81,13 @@ impl ListDocument {
 
 impl ClusterRow {
     pub(super) fn cells(&self) -> [String; 6] {
+        let name = &self.name;
         [
-            self.name.clone(),
+            match (&self.namespace, &self.fleet_manager) {
+                (Some(namespace), _) => format!("{name}/{namespace}"),
+                (None, Some(_)) => format!("{name} (hub)"),
+                (None, None) => name.clone(),
+            },
             self.subscription.clone(),
             self.resource_group.clone(),
             self.location.clone(),

@@ -115,7 +115,7 @@ pub(super) fn import<'r>(
             if import.contexts.is_empty() {
                 add_context(draft, &entry, names, &mut import);
             }
-            if let Some(namespace) = &options.namespace {
+            if let Some(namespace) = cluster.namespace.as_ref().or(options.namespace.as_ref()) {
                 set_namespace(draft, namespace, &mut import);
             }
             let adoption = before.adoptions.of_cluster(&import.key);

@@ -137,7 +137,9 @@ impl Addresses {
     pub(super) fn of(clusters: &[ClusterRun]) -> Self {
         let mut by_address: HashMap<String, Option<String>> = HashMap::new();
         for run in clusters {
-            let Some(entries) = run.entries() else {
+            // The address of a managed namespace is its cluster's.
+            let whole = run.entries().filter(|_| run.cluster.namespace.is_none());
+            let Some(entries) = whole else {
                 continue;
             };
             let written = entries.cluster.get("server").and_then(Value::as_str);

@@ -37,6 +37,16 @@ fn hub(fleet_manager: &str, group: &str, subscription: &str) -> Cluster {
     }
 }
 
+/// A managed namespace of a cluster.
+fn namespace_of(cluster: &str, group: &str, subscription: &str) -> Cluster {
+    let cluster = name(cluster, group, subscription);
+    Cluster {
+        id: format!("{}/managedNamespaces/rg", cluster.id),
+        namespace: Some("rg".into()),
+        ..cluster
+    }
+}
+
 fn import(cluster: &Cluster) -> ClusterRun {
     let cluster_value = json!({"server": format!("https://{}.{}:443", cluster.name, cluster.resource_group), "certificate-authority-data": "Q0E="});
     let user = json!({"exec": {
@@ -544,6 +554,7 @@ fn fleet() -> impl Strategy<Value = Vec<Cluster>> {
     let cluster =
         ("[ab]|prod", "rg[12]?", "s[12]", 0..4_u8).prop_map(|(n, g, s, kind)| match kind {
             0 => hub(&n, &g, &s),
+            1 => namespace_of(&n, &g, &s),
             _ => name(&n, &g, &s),
         });
     prop::collection::btree_map("[a-f]", cluster, 0..6).prop_map(|map| {

@@ -22,6 +22,7 @@ impl Discovery<'_> {
             subscriptions.extend(found.subscriptions);
         }
         let found = self.add_selected(subscriptions);
+        let found = self.with_namespaces(found).await;
         self.take(found)
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Searched {
     pub(super) is_listed: bool,
     /// Whether ARM listed its Fleet Managers, to the end.
     pub(super) has_fleet_managers: bool,
+    /// Whether ARM listed its managed namespaces, to the end.
+    pub(super) has_namespaces: bool,
 }
 
 /// What was found in a subscription.
@@ -58,6 +60,7 @@ impl Discovery<'_> {
         let found: Vec<_> = searches.buffered(STEPS_AT_ONCE).collect().await;
         let found = found.into_iter().flatten().collect();
         let found = self.with_fleet_managers(found).await;
+        let found = self.with_namespaces(found).await;
         self.take(found)
     }
 
@@ -143,6 +146,7 @@ impl Discovery<'_> {
                 read: Ok(()),
                 is_listed: false,
                 has_fleet_managers: false,
+                has_namespaces: false,
             },
             clusters,
             fleet_managers: Some(fleet_managers),

@@ -17,7 +17,7 @@ use crate::{
 /// What is known of Fleet Managers.
 #[derive(Default)]
 pub(super) struct Fleets {
-    warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Discovery<'_> {

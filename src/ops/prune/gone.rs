@@ -26,7 +26,7 @@ pub(crate) async fn find_gone(
     known: impl IntoIterator<Item = String>,
     clusters: &[ClusterRun],
 ) -> Gone {
-    let listed: HashSet<String> = clusters.iter().map(|run| run.cluster.key()).collect();
+    let listed: HashSet<String> = clusters.iter().flat_map(|run| run.cluster.keys()).collect();
     let coverage = Coverage {
         subscriptions: discovery.listed_whole(clusters.iter().map(|run| &run.cluster)),
         ..Coverage::default()
@@ -40,6 +40,7 @@ pub(crate) async fn find_gone(
         }
         let reason = match ClusterId::parse(&key) {
             Ok(id) if id.kind == IdKind::FleetManager => KeepReason::Hub,
+            Ok(id) if id.kind == IdKind::ManagedNamespace => KeepReason::Namespace,
             Ok(id) => discovery.why_not_whole(&id.subscription_id),
             Err(_) => discovery.why_not_whole(&key),
         };

@@ -200,7 +200,9 @@ fn take(run: &mut ClusterRun, fresh: Fresh, kept: &mut KeptAnswers<'_>, request:
     };
     let key = Key::of(&run.cluster, request.public_fqdn);
     let now = request.fleet.host.now();
-    match fresh.kept {
+    // No listing tells whether a managed namespace has changed.
+    let to_keep = fresh.kept.filter(|_| run.cluster.namespace.is_none());
+    match to_keep {
         Some(kubeconfig) => {
             let described = Described::of(&run.cluster);
             let answer = KeptAnswer {
