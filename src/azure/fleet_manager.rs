@@ -1,4 +1,4 @@
-//! Lists Azure Kubernetes Fleet Managers, and fetches the user kubeconfigs of hubs.
+//! Lists Azure Kubernetes Fleet Managers and their members, and fetches the user kubeconfigs of hubs.
 //!
 //! URLs and fields are those of `azure-mgmt-containerservicefleet` 4.0.0. No limit of these calls is documented.
 
@@ -53,6 +53,36 @@ pub(crate) async fn list(arm: &Arm<'_>, subscription: &Subscription) -> Result<V
         .collect::<Result<Vec<_>>>()
         .map_err(|why| call.failed(why))?;
     listing.cut_short.map_or(Ok(managers), Err)
+}
+
+/// Lists the ARM ids, in lower case, of the clusters that joined a Fleet Manager, in whatever subscriptions they are.
+///
+/// # Errors
+/// Also if there may be more.
+pub(crate) async fn members(
+    arm: &Arm<'_>,
+    manager: &ClusterId,
+    tenant: Option<&str>,
+) -> Result<Vec<String>> {
+    let doing = format!("list the members of Fleet Manager `{}`", manager.name);
+    let call = Call {
+        doing: &doing,
+        brief: "list the members of Fleet Managers",
+        role: READER,
+        tenant,
+        bucket: &Bucket::undocumented(format!("{}/fleets", manager.subscription_id)),
+        whose: &manager.name,
+    };
+    let url = arm.url(
+        &[&path_of(manager)[..], &["members"]].concat(),
+        &[("api-version", API_VERSION)],
+    );
+    let listing = arm.list(call, url).await;
+    let keys = listing.items.iter().map(member);
+    let keys = keys
+        .collect::<Result<Vec<_>>>()
+        .map_err(|why| call.failed(why))?;
+    listing.cut_short.map_or(Ok(keys), Err)
 }
 
 /// Fetches the user kubeconfig of a hub (`fleets/listCredentials`), which has no form with a public address.
@@ -141,6 +171,15 @@ fn hub_profile(profile: &Value) -> Option<HubProfile> {
     })
 }
 
+/// The ARM id of a member's cluster, in lower case.
+fn member(item: &Value) -> Result<String> {
+    let properties = item.get("properties").unwrap_or(&Value::Null);
+    let id = text(properties, "clusterResourceId").ok_or_else(|| {
+        Failure::new("ARM's description of a member names no cluster").code(Code::InvalidAnswer)
+    })?;
+    Ok(id.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,5 +227,6 @@ mod tests {
         for item in [cluster, json!({}), json!(7)] {
             assert!(decode(&item, SUBSCRIPTION).is_err(), "{item}");
         }
+        assert!(member(&json!({"properties": {}})).is_err());
     }
 }

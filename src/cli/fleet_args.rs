@@ -180,6 +180,7 @@ pub(super) fn flags(command: &str, matches: &Given) -> Result<FleetFlags> {
         selectors: selector_args::read(command, matches)?,
         discovery: matches.get_one("discovery").copied().unwrap_or_default(),
         hubs: matches.get_flag("hubs"),
+        fleets: all(matches, "fleet"),
         managed_namespaces: matches.get_flag("managed-namespaces"),
         concurrency: matches
             .get_one("concurrency")

@@ -1,5 +1,7 @@
 //! The flags that choose clusters, for every command that works on a fleet.
 
+use std::collections::HashSet;
+
 use clap::{Arg, ArgAction, Command};
 
 use super::{config::Given, flags, help, usage};
@@ -46,6 +48,11 @@ pub(super) fn selector_flags(command: Command) -> Command {
             selector("tag", "KEY[=VALUE]", "Only clusters with this tag of Azure's (repeatable)")
                 .value_parser(TagPattern::parse),
         )
+        .arg(selector(
+            "fleet",
+            "NAME|ID",
+            "Only members of this Azure Kubernetes Fleet Manager (repeatable)",
+        ))
         .arg(
             selector("name", "GLOB", "Only clusters with this name (repeatable)")
                 .value_parser(Pattern::parse),
@@ -83,7 +90,7 @@ pub(super) fn read(command: &str, matches: &Given) -> Result<Selectors> {
         tags: all(matches, "tag"),
         excluded: all(matches, "exclude"),
         running: matches.get_flag("running"),
-        members: None,
+        members: matches.contains_id("fleet").then(HashSet::new),
     })
 }
 

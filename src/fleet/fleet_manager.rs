@@ -52,6 +52,13 @@ pub struct Hub {
 }
 
 impl FleetManager {
+    /// Whether this is its name or ARM id.
+    pub(crate) fn is(&self, name_or_id: &str) -> bool {
+        [&self.name, &self.id]
+            .into_iter()
+            .any(|own| own.eq_ignore_ascii_case(name_or_id.trim()))
+    }
+
     /// Whether a listed AKS cluster is its hub.
     pub(crate) fn has_hub(&self, cluster: &Cluster) -> bool {
         let is_same_host = |hub: &HubProfile| {

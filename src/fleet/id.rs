@@ -87,6 +87,19 @@ impl ClusterId {
         })
     }
 
+    /// The id of a cluster or Fleet Manager in lower case.
+    pub(crate) fn key(&self) -> String {
+        let resources = match self.kind {
+            IdKind::FleetManager => "fleets",
+            IdKind::ManagedCluster | IdKind::ManagedNamespace => "managedclusters",
+        };
+        format!(
+            "/subscriptions/{}/resourcegroups/{}/providers/microsoft.containerservice/{resources}/{}",
+            self.subscription_id, self.resource_group, self.name
+        )
+        .to_ascii_lowercase()
+    }
+
     /// As [`ClusterId::parse`], for one kind.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub(crate) struct Scope {
     pub discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.
     pub hubs: bool,
+    /// Fleet Managers, by name or ARM id, whose members alone are wanted; empty for every cluster.
+    pub fleets: Vec<String>,
     /// Whether managed namespaces are searched for whose clusters can't be seen.
     pub managed_namespaces: bool,
 }

@@ -258,7 +258,7 @@ pub(crate) struct Unselected {
 
 impl Unselected {
     pub(crate) fn add(&mut self, cluster: Cluster) {
-        self.keys.insert(cluster.key());
+        self.keys.extend(cluster.keys());
         self.clusters.push(cluster);
     }
 

@@ -20,12 +20,14 @@ mod by_graph;
 mod by_lists;
 mod coverage;
 mod fleet_managers;
+mod members;
 mod namespaces;
 mod search;
 mod warnings;
 
 use by_lists::Searched;
 use fleet_managers::Fleets;
+use members::Members;
 
 use warnings::{matches_no_tenant, needs_a_person, sign_in_failed};
 pub(crate) use {search::Search, warnings::Warning};
@@ -53,6 +55,7 @@ pub(crate) struct Discovery<'a> {
     fleets: Fleets,
     /// The only subscriptions to search, by id: each is listed. None if there are others.
     listing_only: Option<HashSet<String>>,
+    members: Members,
     /// What else went wrong.
     failures: Vec<Failure>,
     /// Tenants to sign in to; none before the first round.
@@ -78,6 +81,7 @@ impl<'a> Discovery<'a> {
             marked: HashSet::new(),
             fleets: Fleets::default(),
             listing_only: None,
+            members: Members::default(),
             failures: Vec::new(),
             pending: None,
         }
@@ -293,7 +297,8 @@ impl<'a> Discovery<'a> {
             let why = self.summary().no_subscription(self.request, &self.known);
             return Err(self.with_sign_ins(with_failures(why)));
         }
-        check_filters(&self.known, &self.request.scope.subscriptions).map_err(with_failures)
+        check_filters(&self.known, &self.request.scope.subscriptions).map_err(with_failures)?;
+        self.check_fleets()
     }
 
     /// Adds to an error about a cluster that was not found what could not be searched: it may be there.

@@ -46,6 +46,8 @@ pub(crate) struct FleetFlags {
     pub(crate) discovery: DiscoveryMode,
     /// Whether hubs are searched for whose AKS clusters can't be seen.
     pub(crate) hubs: bool,
+    /// By name or ARM id.
+    pub(crate) fleets: Vec<String>,
     /// Whether managed namespaces are searched for whose clusters can't be seen.
     pub(crate) managed_namespaces: bool,
     /// The most requests under way at once.
@@ -203,6 +205,7 @@ impl FleetRequest {
                 subscriptions: flags.subscriptions,
                 discovery: flags.discovery,
                 hubs: flags.hubs,
+                fleets: flags.fleets,
                 managed_namespaces: flags.managed_namespaces,
             },
             selectors: flags.selectors,

@@ -48,7 +48,7 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
     let selection = Selection::new(fleet, || context_names(&documents));
     let mut found = FoundClusters::default();
     while let Some(round) = discovery.next_round().await? {
-        selection.part(round, &mut found);
+        selection.part(round, &discovery, &mut found);
     }
     discovery.check()?;
     selection.check(&found, &discovery, observer)?;

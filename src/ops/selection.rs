@@ -1,6 +1,6 @@
 //! Parts the clusters of a fleet into those that are selected and the others, which still count for names.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{
     discovery::Discovery,
@@ -54,10 +54,27 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// The selectors with the members of the named Fleet Managers.
+    fn selectors(&self, discovery: &Discovery<'_>) -> Cow<'a, Selectors> {
+        match self.selectors.members {
+            None => Cow::Borrowed(self.selectors),
+            Some(_) => Cow::Owned(Selectors {
+                members: Some(discovery.members().clone()),
+                ..self.selectors.clone()
+            }),
+        }
+    }
+
     /// Adds the clusters of a round.
-    pub(crate) fn part(&self, round: Vec<ClusterRun>, found: &mut FoundClusters) {
+    pub(crate) fn part(
+        &self,
+        round: Vec<ClusterRun>,
+        discovery: &Discovery<'_>,
+        found: &mut FoundClusters,
+    ) {
+        let selectors = self.selectors(discovery);
         for run in round {
-            match self.selectors.select(&run.cluster, &self.contexts) {
+            match selectors.select(&run.cluster, &self.contexts) {
                 true => found.selected.push(run),
                 false => found.unselected.add(run.cluster),
             }
@@ -81,7 +98,7 @@ impl<'a> Selection<'a> {
             .all()
             .map(|cluster| Candidate::of(cluster, &self.contexts))
             .collect();
-        self.selectors
+        self.selectors(discovery)
             .check(&listed)
             .map_err(|why| discovery.with_unsearched(why))?;
         for warning in self.selectors.unmatched_exclusions(&listed) {

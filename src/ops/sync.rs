@@ -246,7 +246,7 @@ impl Run<'_> {
                 *tenant_domain = discovery.domain_of(tenant_id).map(str::to_owned);
             }
             let known = found.selected.len();
-            self.selection.part(listed, found);
+            self.selection.part(listed, discovery, found);
             if !discovery.has_more_rounds() {
                 discovery.check()?;
                 self.selection.check(found, discovery, self.observer)?;

@@ -266,3 +266,114 @@ fn list_shows_which_clusters_are_hubs() {
         (&"prod".into(), &"prod".into())
     );
 }
+
+/// The names of the clusters that `list` shows.
+fn listed(azure: &Azure, code: i32, args: &[&str]) -> Vec<String> {
+    let mut list = azure
+        .test_env
+        .aad(&["list", "--environment", CLOUD, "-o", "json"]);
+    names(&run(list.args(args)).json(code)["clusters"])
+}
+
+/// A Fleet Manager without a hub, which the second cluster and one of a subscription of another person's joined.
+fn with_members() -> (Azure, [String; 2]) {
+    let azure = Azure::new();
+    let names = azure.test_env.simulator.update(|fleet| {
+        let [first, second] = [0, 1].map(|at| fleet.clusters[at].clone());
+        let subscription = fleet.subscriptions[0].id.clone();
+        fleet.create_fleet_manager(&subscription, "rg-fleet", "ops", false);
+        for cluster in [&first, &second] {
+            assert!(fleet.join("prod", &cluster.id, None));
+        }
+        assert!(fleet.join("ops", &second.id, Some("canary")));
+        [first.name, second.name]
+    });
+    (azure, names)
+}
+
+#[test]
+fn the_members_of_a_fleet_manager_are_chosen_across_subscriptions() {
+    let (azure, [first, second]) = with_members();
+    let both = [first.clone(), second.clone()];
+    for mode in ["list", "auto", "graph"] {
+        let of = |args: &[&str]| listed(&azure, 0, &[&["--discovery", mode], args].concat());
+        assert_eq!(of(&["--fleet", "prod"]), both, "{mode}");
+        assert_eq!(of(&["--fleet", "OPS"]), [second.as_str()]);
+        assert_eq!(of(&["--fleet", "ops", "--fleet", "prod"]), both);
+        assert_eq!(
+            of(&["--fleet", &azure.fleet_manager, "--exclude", &first]),
+            [second.as_str()]
+        );
+        let with_hub = of(&["--fleet", "prod", "--hubs"]);
+        assert_eq!(with_hub, [first.clone(), second.clone(), "prod".to_owned()]);
+    }
+    let report = azure.synced(0, &["--fleet", "ops"]);
+    assert_eq!(azure.contexts(), [second.as_str()], "{report}");
+    assert_eq!(azure.calls()[2], 1, "nobody else's credential is fetched");
+}
+
+#[test]
+fn by_its_arm_id_no_list_finds_a_fleet_manager() {
+    let (azure, [first, second]) = with_members();
+    azure.test_env.simulator.update(|fleet| {
+        let hub = fleet
+            .fleet_manager("prod")
+            .and_then(|one| one.hub.clone())
+            .expect("a hub");
+        fleet.delete(&hub);
+    });
+    azure.test_env.simulator.reset();
+    assert_eq!(
+        listed(&azure, 0, &["--fleet", &azure.fleet_manager]),
+        [first, second]
+    );
+    let counters = azure.test_env.simulator.counters();
+    assert_eq!(counters.get(Endpoint::Fleets), 0);
+    assert_eq!(counters.get(Endpoint::FleetMembers), 1);
+}
+
+#[test]
+fn members_that_are_not_searched_are_named() {
+    let (azure, [first, second]) = with_members();
+    let subscription = azure.test_env.simulator.fleet().subscriptions[0].clone();
+    let mut list = azure
+        .test_env
+        .aad(&["list", "--environment", CLOUD, "-o", "name"]);
+    let ran = run(list.args(["--fleet", "prod", "-s", &subscription.name]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let note =
+        format!("note: members are left out: `{second}` in subscriptions that are not searched");
+    assert!(ran.stderr.contains(&note), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(&first));
+}
+
+#[test]
+fn a_name_that_no_fleet_manager_has_is_answered_with_the_nearest() {
+    let (azure, _) = with_members();
+    let ran = azure.sync(&["--fleet", "prd"]);
+    ran.assert_fails(
+        2,
+        &[
+            "no Fleet Manager has the name or ARM id `prd`",
+            "did you mean `prod`?",
+        ],
+    );
+    assert_eq!(azure.calls()[1..], [0, 0]);
+    azure
+        .test_env
+        .simulator
+        .faults()
+        .add(Fault::on(Endpoint::FleetMembers).status(403));
+    let ran = azure.sync(&["--fleet", &azure.fleet_manager]);
+    ran.assert_fails(1, &["could not list the members of Fleet Manager `prod`"]);
+    azure.test_env.simulator.faults().clear();
+    azure.test_env.simulator.update(|fleet| {
+        let subscription = fleet.subscriptions[0].id.clone();
+        fleet.create_fleet_manager(&subscription, "rg-fleet", "empty", false);
+    });
+    let ran = azure.sync(&["--fleet", "empty"]);
+    ran.assert_fails(
+        1,
+        &["no listed cluster is a member of the named Fleet Manager"],
+    );
+}

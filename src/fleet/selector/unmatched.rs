@@ -1,6 +1,6 @@
 //! Explains a selector that matches no cluster: what was meant, or what there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Candidate, Choice, Described, LocationPattern, Pattern, Selectors, TagPattern};
 use crate::{
@@ -102,6 +102,20 @@ impl Selectors {
         let described: Vec<_> = listed.iter().filter_map(|one| one.described).collect();
         found.extend(unmatched_locations(&self.locations, &described));
         found.extend(unmatched_tags(&self.tags, &described));
+        let is_member = |members: &HashSet<String>| {
+            let mut listed = listed.iter();
+            listed.any(|one| members.contains(&one.id.to_ascii_lowercase()))
+        };
+        if self
+            .members
+            .as_ref()
+            .is_some_and(|members| !is_member(members))
+        {
+            found.push(Unmatched {
+                message: "no listed cluster is a member of the named Fleet Manager".to_owned(),
+                help: "check `--subscription` and `--tenant-id`, and the account's roles on its members".to_owned(),
+            });
+        }
         found
     }
 }

@@ -23,7 +23,7 @@ impl Discovery<'_> {
         }
         let found = self.add_selected(subscriptions);
         let found = self.with_namespaces(found).await;
-        self.take(found)
+        self.take(found).await
     }
 
     async fn query_tenants(&self, tenants: Vec<Tenant>) -> Vec<(Tenant, FoundInTenant)> {

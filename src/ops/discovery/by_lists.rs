@@ -61,7 +61,7 @@ impl Discovery<'_> {
         let found = found.into_iter().flatten().collect();
         let found = self.with_fleet_managers(found).await;
         let found = self.with_namespaces(found).await;
-        self.take(found)
+        self.take(found).await
     }
 
     async fn search_part(&self, part: Part) -> Vec<Found> {

@@ -1,7 +1,8 @@
 //! Finds Fleet Managers: whose hub an AKS cluster is, and hubs whose AKS cluster can't be seen.
 //!
 //! What Resource Graph shows of them costs no call. Lists cost one for a subscription, which is made only where a cluster
-//! is called as hubs are, or if hubs were asked for.
+//! is called as hubs are, or if hubs or the members of a
+//! named Fleet Manager were asked for.
 
 use std::collections::HashSet;
 
@@ -24,7 +25,7 @@ impl Discovery<'_> {
     /// Adds the Fleet Managers of the subscriptions where they make a difference and are not known yet. Where that fails,
     /// hubs are named by their resource groups.
     pub(super) async fn with_fleet_managers(&mut self, mut found: Vec<Found>) -> Vec<Found> {
-        let is_asked = self.request.scope.hubs;
+        let is_asked = self.request.scope.hubs || self.are_fleet_names_wanted();
         let is_wanted = |one: &&mut Found| {
             let mut clusters = one.clusters.iter();
             one.fleet_managers.is_none()
@@ -54,20 +55,18 @@ impl Discovery<'_> {
     }
 
     /// Notes what was searched, and returns the clusters with hubs named after their Fleet Managers.
-    pub(super) fn take(&mut self, found: Vec<Found>) -> Vec<ClusterRun> {
+    pub(super) async fn take(&mut self, found: Vec<Found>) -> Vec<ClusterRun> {
         let mut taken = Vec::new();
-        for one in found {
-            let Found {
-                searched,
-                mut clusters,
-                fleet_managers,
-            } = one;
-            for manager in fleet_managers.into_iter().flatten() {
-                self.name_hub(&manager, &searched.subscription, &mut clusters);
+        let mut wanted = Vec::new();
+        for mut one in found {
+            for manager in one.fleet_managers.iter().flatten() {
+                self.name_hub(manager, &one.searched.subscription, &mut one.clusters);
             }
-            self.searched.push(searched);
-            taken.extend(clusters);
+            wanted.extend(self.wanted_of(&one));
+            self.searched.push(one.searched);
+            taken.extend(one.clusters);
         }
+        self.find_members(wanted, &taken).await;
         taken
     }
 
