@@ -34,7 +34,7 @@ use rate_limiter::{Hold, NotStarted, RateLimiter};
 use tenant_tokens::{TenantTokens, tenant_of};
 
 pub(crate) use {
-    call::{CLUSTER_USER, Call, Effort, READER},
+    call::{CLUSTER_ADMIN, CLUSTER_USER, Call, Effort, READER},
     rate_limiter::{Bucket, LEVELS_FILE},
     tenant_tokens::Identity,
 };

@@ -1,4 +1,4 @@
-//! Lists managed clusters and fetches their user kubeconfigs.
+//! Lists managed clusters and fetches their kubeconfigs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::{
     STEPS_AT_ONCE,
-    arm::{Arm, Bucket, CLUSTER_USER, Call, READER, error_code},
+    arm::{Arm, Bucket, CLUSTER_ADMIN, CLUSTER_USER, Call, READER, error_code},
     fleet_manager, managed_namespaces,
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{Cluster, ClusterId, ClusterRun, Hub, State, Subscription},
+    fleet::{Cluster, ClusterId, ClusterRun, Hub, Role, State, Subscription},
     host::http::Answer,
     secret::Secret,
 };
@@ -103,29 +103,42 @@ fn is_gone(answer: &Answer) -> bool {
         && code.is_some_and(|code| GONE.iter().any(|gone| gone.eq_ignore_ascii_case(&code)))
 }
 
-/// Fetches the user kubeconfigs of many clusters and returns each as it arrives. `public_fqdn` asks
-/// for the public address of private clusters.
+/// Which kubeconfig of a cluster is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Whose credential it holds.
+    pub(crate) role: Role,
+    /// Whether a private cluster's address is its public one.
+    pub(crate) public_fqdn: bool,
+}
+
+/// Fetches the kubeconfigs of many clusters and returns each as it arrives.
 ///
 /// Subscriptions alternate: AKS throttles each on its own, so the time is that of the largest and
 /// not the sum.
-pub(crate) fn user_kubeconfigs<'r>(
+pub(crate) fn kubeconfigs<'r>(
     arm: &'r Arm<'_>,
     clusters: Vec<&'r mut ClusterRun>,
-    public_fqdn: bool,
+    wanted: Wanted,
 ) -> impl Stream<Item = (&'r mut ClusterRun, Result<Secret>)> {
     stream::iter(alternating(clusters))
         .map(move |run| async move {
-            let kubeconfig = user_kubeconfig(arm, &run.cluster, public_fqdn).await;
+            let kubeconfig = kubeconfig(arm, &run.cluster, wanted).await;
             (run, kubeconfig)
         })
         .buffer_unordered(STEPS_AT_ONCE)
 }
 
-/// Fetches a cluster's user kubeconfig (`listClusterUserCredential`), which holds an administrator's
-/// key if the cluster has local accounts only.
-async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) -> Result<Secret> {
+/// Fetches a cluster's kubeconfig. The user's (`listClusterUserCredential`) holds an administrator's key if the cluster has
+/// local accounts only; the administrator's (`listClusterAdminCredential`) always does.
+async fn kubeconfig(arm: &Arm<'_>, cluster: &Cluster, wanted: Wanted) -> Result<Secret> {
     if let Some(namespace) = &cluster.namespace {
-        return managed_namespaces::user_kubeconfig(arm, cluster, namespace).await;
+        return match wanted.role {
+            Role::User => managed_namespaces::user_kubeconfig(arm, cluster, namespace).await,
+            Role::Admin => Err(no_admin(
+                "a managed namespace has no administrator's credential",
+            )),
+        };
     }
     let hub = cluster.hub.as_ref();
     let aks = hub.and_then(Hub::aks);
@@ -134,27 +147,60 @@ async fn user_kubeconfig(arm: &Arm<'_>, cluster: &Cluster, public_fqdn: bool) ->
             Some(aks) => (&aks.resource_group, &aks.name),
             None => (&cluster.resource_group, &cluster.name),
         };
-        of_aks(arm, cluster, [group, name], public_fqdn).await
+        of_aks(arm, cluster, [group, name], wanted).await
     };
-    let Some(fleet_manager) = hub.and_then(|hub| hub.fleet_manager.as_deref()) else {
-        return of_aks().await;
-    };
-    match fleet_manager::user_kubeconfig(arm, cluster, fleet_manager).await {
-        // A role on the AKS cluster can be enough.
-        Err(why) if why.kind() == Kind::Denied && aks.is_some() => of_aks().await.or(Err(why)),
-        answer => answer,
+    let fleet_manager = hub.and_then(|hub| hub.fleet_manager.as_deref());
+    match (fleet_manager, wanted.role) {
+        (Some(_), Role::Admin) if aks.is_none() => Err(no_admin(
+            "a Fleet Manager gives out no administrator's credential of its hub",
+        )),
+        (None, _) | (_, Role::Admin) => of_aks().await,
+        (Some(fleet_manager), Role::User) => {
+            match fleet_manager::user_kubeconfig(arm, cluster, fleet_manager).await {
+                // A role on the AKS cluster can be enough.
+                Err(why) if why.kind() == Kind::Denied && aks.is_some() => {
+                    of_aks().await.or(Err(why))
+                }
+                answer => answer,
+            }
+        }
     }
 }
 
-/// The same by the resource group and name of the AKS cluster.
+fn no_admin(why: &str) -> Failure {
+    Failure::of(Kind::Denied, why).code(Code::LocalAccountsDisabled)
+}
+
+/// The same by the resource group and name of the AKS cluster. AKS documents one limit for all calls of their kind, so both
+/// roles' calls count against the same bucket (learn.microsoft.com, azure/aks/quotas-skus-regions).
 async fn of_aks(
     arm: &Arm<'_>,
     cluster: &Cluster,
     [group, name]: [&str; 2],
-    public_fqdn: bool,
+    wanted: Wanted,
 ) -> Result<Secret> {
-    let mut query = vec![("api-version", AKS_API_VERSION), ("format", "exec")];
-    if public_fqdn {
+    let mut query = vec![("api-version", AKS_API_VERSION)];
+    let (action, role, doing, brief) = match wanted.role {
+        Role::User => {
+            query.push(("format", "exec"));
+            (
+                "listClusterUserCredential",
+                CLUSTER_USER,
+                format!("get the credential of cluster `{}`", cluster.name),
+                "fetch credentials",
+            )
+        }
+        Role::Admin => (
+            "listClusterAdminCredential",
+            CLUSTER_ADMIN,
+            format!(
+                "get the administrator's credential of cluster `{}`",
+                cluster.name
+            ),
+            "fetch administrators' credentials",
+        ),
+    };
+    if wanted.public_fqdn {
         query.push(("server-fqdn", "public"));
     }
     let group = [
@@ -163,13 +209,12 @@ async fn of_aks(
         "resourceGroups",
         group,
     ];
-    let action = [name, "listClusterUserCredential"];
+    let action = [name, action];
     let url = arm.url(&[&group[..], &PROVIDER, &action].concat(), &query);
-    let doing = format!("get the credential of cluster `{}`", cluster.name);
     let call = Call {
         doing: &doing,
-        brief: "fetch credentials",
-        role: CLUSTER_USER,
+        brief,
+        role,
         tenant: cluster.arm_tenant.as_deref(),
         bucket: &Bucket::credentials(cluster),
         whose: &cluster.subscription_name,

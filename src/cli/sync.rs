@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{EXIT_CHANGES, EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
-    fleet::Findings,
+    fleet::{Findings, Role},
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
     login::{Origin, Param, duration},
@@ -27,6 +27,7 @@ use crate::{
     },
 };
 
+mod admin;
 mod interrupted;
 mod naming_flags;
 
@@ -106,6 +107,7 @@ fn own_flags(command: Command) -> Command {
             "local-accounts",
             "Include clusters without Entra ID; their kubeconfigs hold an administrator's certificate",
         ))
+        .arg(admin::flag())
         .arg(switch("dry-run", "Report what would change, and write nothing"))
         .arg(switch(
             "exit-code",
@@ -152,6 +154,7 @@ fn under_headings(command: Command) -> Command {
         "prune",
         "adopt",
         "public-fqdn",
+        "admin",
         "no-warm",
         "dry-run",
         "exit-code",
@@ -261,7 +264,13 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
         output::say_wrapped(&format!("warning: {given} has no effect with {mode}"), host);
     }
     fleet.check_complete()?;
-    let secrets = fleet.secrets_for_variables();
+    let secrets = match admin::role(matches) {
+        Role::User => fleet.secrets_for_variables(),
+        Role::Admin => {
+            output::say_wrapped(admin::WARNING, host);
+            Vec::new()
+        }
+    };
     for (param, variable) in &secrets {
         let warning = format!(
             "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
@@ -364,9 +373,10 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
         refresh: matches.get_flag("refresh"),
         fetch_tokens: may_fetch_tokens && !matches.get_flag("no-warm"),
         merge: MergeOptions {
+            role: admin::role(matches),
             template: matches.get_one("context-name").cloned(),
             namespace: matches.get_one("namespace").cloned(),
-            adopt: matches.get_flag("adopt"),
+            adopt: matches.get_flag("adopt") && admin::role(matches) == Role::User,
             mode_is_chosen: fleet.login.origin(Param::Login) != Some(&Origin::Default),
             set_current: naming_flags::read_set_current(matches),
         },

@@ -40,6 +40,7 @@ codes! {
     InvalidAnswer "invalidAnswer" "ARM's answer can't be used",
     InvalidInput "invalidInput" "a flag or a variable is invalid",
     LocalAccount "localAccount" "the cluster only has local accounts, and `--local-accounts` was not given",
+    LocalAccountsDisabled "localAccountsDisabled" "the cluster's local accounts are disabled, so that it has no administrator's credential",
     MissingInput "missingInput" "the login mode needs a value that neither a flag nor the entry gives",
     Network "network" "the network failed",
     NotFound "notFound" "it does not exist (any more), or this account can't see it",

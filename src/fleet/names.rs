@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Cluster,
+    Cluster, Role,
     context_template::{ContextTemplate, typeable, typeable_with},
     file_names::file_key,
 };
@@ -22,7 +22,14 @@ pub(crate) struct ContextNames {
     /// A name that was chosen already.
     chosen: Option<String>,
     template: ContextTemplate,
+    /// Whose credential the contexts lead to.
+    role: Role,
+    /// Whether a person gave the template.
+    is_given: bool,
 }
+
+/// What the names of contexts in the admin role end with.
+const ADMIN: &str = "-admin";
 
 impl ContextNames {
     pub(crate) fn new<'a>(
@@ -69,7 +76,22 @@ impl ContextNames {
             key,
             chosen: None,
             template,
+            role: Role::User,
+            is_given: false,
         }
+    }
+
+    /// The names of contexts in this role; `is_given` is whether a person gave the template.
+    pub(crate) fn in_role(self, role: Role, is_given: bool) -> Self {
+        Self {
+            role,
+            is_given,
+            ..self
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// The chosen name, else the first form that no other cluster of the fleet has and that `is_free`, else the last one with a number.
@@ -80,8 +102,8 @@ impl ContextNames {
         match self.unique(cluster).find(|form| is_free(form)) {
             Some(form) => form,
             None => {
-                let forms = self.template.forms(cluster);
-                first_free(&forms[forms.len() - 1..], is_free)
+                let (_, last) = self.forms(cluster).pop().unwrap_or_default();
+                first_free(&[last], is_free)
             }
         }
     }
@@ -98,18 +120,41 @@ impl ContextNames {
         }
     }
 
-    /// The cluster's forms that no other cluster of the fleet has, shortest first.
+    /// The cluster's forms that no other cluster of the fleet has, in either role, shortest first.
     pub(crate) fn unique(&self, cluster: &Cluster) -> impl Iterator<Item = String> {
-        let count = |form: &String| self.counts.get(&(self.key)(form)).copied();
-        let is_unique = move |form: &String| count(form).unwrap_or(0) <= 1;
-        self.template.forms(cluster).into_iter().filter(is_unique)
+        let count = |form: &str| self.counts.get(&(self.key)(form)).copied().unwrap_or(0);
+        let is_unique = move |(base, name): &(String, String)| {
+            count(base) <= 1 && (base == name || count(name) == 0)
+        };
+        let unique = self.forms(cluster).into_iter().filter(is_unique);
+        unique.map(|(_, name)| name)
+    }
+
+    /// All forms of a cluster's name in the role, shortest first, each with the template's form that it is made of. What a
+    /// person's template says comes first as it is.
+    fn forms(&self, cluster: &Cluster) -> Vec<(String, String)> {
+        let forms = self.template.forms(cluster).into_iter();
+        let plain = forms.clone().map(|form| (form.clone(), form));
+        match self.role {
+            Role::User => plain.collect(),
+            Role::Admin => {
+                let said = plain.take(usize::from(self.is_given));
+                let marked = forms.map(|form| (form.clone(), form + ADMIN));
+                said.chain(marked).collect()
+            }
+        }
     }
 
     /// Whether a cluster may have this name: it is the chosen one, or one of its forms.
     pub(crate) fn may_be(&self, cluster: &Cluster, name: &str) -> bool {
-        match &self.chosen {
-            Some(chosen) => chosen == name,
-            None => self.template.has_form(cluster, name),
+        match (&self.chosen, self.role) {
+            (Some(chosen), _) => chosen == name,
+            (None, Role::User) => self.template.has_form(cluster, name),
+            (None, Role::Admin) => {
+                let marked = name.rsplit_once(ADMIN);
+                marked.is_some_and(|(form, _)| self.template.has_form(cluster, form))
+                    || self.forms(cluster).iter().any(|(_, form)| form == name)
+            }
         }
     }
 }

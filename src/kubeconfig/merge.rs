@@ -106,7 +106,7 @@ pub(crate) fn merge_named(
     coverage: &Coverage,
     options: &MergeOptions,
 ) -> Plan {
-    let addresses = Addresses::of(clusters);
+    let addresses = addresses(clusters, options.role);
     let renaming = match options.template.is_some() && coverage.may_migrate {
         true => {
             let clusters = not_taken_over(files, targets, clusters, options);
@@ -116,7 +116,7 @@ pub(crate) fn merge_named(
     };
     let mut clusters = clusters.to_vec();
     let merged = Merged::with(files, &renaming.files);
-    let role = Role::User;
+    let role = options.role;
     ClusterContexts::of(&merged, role, |_| true).tell(&mut clusters);
     let mut before = Before::new(&merged, role, coverage.is_whole_fleet, |item| {
         targets.may_change(item.file)
@@ -149,7 +149,7 @@ pub(crate) fn merge_named(
     let merged = Merged::with(files, &new);
     let findings = Findings {
         current_context: findings::current_context(&merged, set.as_deref()),
-        suggestion: findings::suggestion(&clusters),
+        suggestion: findings::suggestion(&clusters).filter(|_| role == Role::User),
         suggested_file: None,
         gone: findings::gone(&merged, role, &clusters, coverage),
         removed: Vec::new(),
@@ -191,6 +191,10 @@ fn adopt<'a>(
     clusters: &[ClusterRun],
     search: adopt::Search<'_>,
 ) -> (Adoptions<'a>, Vec<NotAdopted>) {
+    // Entries of others lead to people's sign-ins.
+    if search.options.role == Role::Admin {
+        return (Adoptions::default(), Vec::new());
+    }
     let mut found = adopt::find(before.merged, &before.known, clusters, search);
     if !search.options.adopt {
         return (found, Vec::new());
@@ -199,6 +203,14 @@ fn adopt<'a>(
     found.apply(draft, before.merged, &mut before.known);
     before.adoptions = found;
     (Adoptions::default(), left)
+}
+
+/// The addresses of the clusters that people's contexts, also those of others, lead to.
+fn addresses(clusters: &[ClusterRun], role: Role) -> Addresses {
+    match role {
+        Role::User => Addresses::of(clusters),
+        Role::Admin => Addresses::of(&[]),
+    }
 }
 
 /// Brings the converted ones of `clusters` into the draft; they are planned then. Returns how many had entries of an
@@ -292,7 +304,8 @@ fn context_to_set<'r>(
     }
     let mut files = files.iter();
     let has_one = files.any(|file| merged::current_context(file.root()).is_some());
-    Ok(match has_one {
+    // Nobody becomes an administrator without choosing the context.
+    Ok(match has_one || options.role == Role::Admin {
         true => None,
         false => findings::context_to_set(clusters, coverage),
     })

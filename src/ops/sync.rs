@@ -17,10 +17,11 @@ use crate::{
     auth::TokenSource,
     azure::Arm,
     error::Result,
-    fleet::{Cluster, ClusterRun, Coverage, DiscoveryMode, Findings},
+    fleet::{Cluster, ClusterRun, Coverage, DiscoveryMode, Findings, Role},
     kubeconfig::{FilePlan, merge::MergeOptions},
 };
 
+mod admin;
 mod answers;
 mod entries;
 mod exec_args;
@@ -61,6 +62,8 @@ pub(crate) struct SyncRequest {
 
 /// What a sync did, or would do.
 pub(crate) struct SyncReport {
+    /// Whose credentials were fetched.
+    pub(crate) role: Role,
     /// In the order of reports.
     pub(crate) clusters: Vec<ClusterRun>,
     /// How many there are with those that were not selected.
@@ -153,6 +156,7 @@ pub(crate) async fn sync(
         }
     }
     Ok(SyncReport {
+        role: request.merge.role,
         clusters: written.clusters,
         listed,
         tokens,
@@ -253,7 +257,9 @@ impl Run<'_> {
             }
             let round = &mut found.selected[known..];
             answers::fetch(self.request, self.arm, kept, round, self.observer).await;
-            if let Some(home) = HomeTenant::find(self.request, self.arm, self.observer).await {
+            if self.request.merge.role == Role::User
+                && let Some(home) = HomeTenant::find(self.request, self.arm, self.observer).await
+            {
                 home.check(round).await;
             }
         }

@@ -14,7 +14,10 @@
 )]
 
 #[cfg(unix)]
+mod admin;
+#[cfg(unix)]
 mod adopt;
+#[cfg(unix)]
 mod browser;
 #[cfg(unix)]
 mod ca_files;

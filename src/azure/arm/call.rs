@@ -13,6 +13,10 @@ pub(crate) const READER: &str = "`Reader` on the subscription";
 pub(crate) const CLUSTER_USER: &str =
     "`Azure Kubernetes Service Cluster User Role` on the cluster or its subscription";
 
+/// The role that may fetch a cluster's administrator's credential.
+pub(crate) const CLUSTER_ADMIN: &str =
+    "`Azure Kubernetes Service Cluster Admin Role` on the cluster or its subscription";
+
 /// A call to ARM.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'c> {

@@ -15,6 +15,9 @@ const TEXT_LIMIT: usize = 600;
 /// How many details of an error are shown.
 const MOST_DETAILS: usize = 3;
 
+/// What AKS says in place of a credential that belongs to no person, with the code `BadRequest` like much else.
+const NO_STATIC_CREDENTIAL: &str = "set to disable local accounts";
+
 /// The code and the message of ARM's error envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ArmError {
@@ -71,7 +74,9 @@ pub(super) fn failure(
     let code = error.as_ref().map_or("", |error| error.code.as_str());
     let failure = Failure::of(kind_of(answer.status), format!("could not {}", call.doing))
         .brief(brief(call, answer.status, error.is_some()));
+    let is_static = |error: &ArmError| error.message.contains(NO_STATIC_CREDENTIAL);
     let failure = match answer.status {
+        400 if error.as_ref().is_some_and(is_static) => failure.code(Code::LocalAccountsDisabled),
         429 => failure.code(Code::Throttled),
         500..=599 => failure.code(Code::Unavailable),
         _ => failure,

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use self::findings::FindingsRows;
 pub(in crate::cli) use self::prune::PruneDocument;
-use self::{findings::FindingsRows, profile::role};
 use super::{changes, entry_changes, groups};
 use crate::{
     error::{Code, Failure},
-    fleet::{Action, Answer, Cluster, ClusterRun, Skip, State},
+    fleet::{Action, Answer, Cluster, ClusterRun, Role, Skip, State},
     host::timestamp::rfc3339,
     kubeconfig::FilePlan,
     ops::{
@@ -101,6 +101,8 @@ pub(in crate::cli) struct SyncRow {
     #[serde(flatten)]
     pub(super) cluster: ClusterRow,
     pub(super) context: Option<String>,
+    /// Whose credential the context leads to: `user` or `admin`.
+    role: &'static str,
     /// The kubeconfig with its entries, of what was or would be written.
     file: Option<String>,
     pub(super) action: &'static str,
@@ -220,7 +222,7 @@ impl From<&SyncReport> for SyncDocument {
             clusters: report
                 .clusters
                 .iter()
-                .map(|run| SyncRow::of(run, report.ended_at))
+                .map(|run| SyncRow::of(run, report.role, report.ended_at))
                 .collect(),
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
@@ -280,7 +282,7 @@ impl From<&ClusterRun> for ListRow {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
             admin_context: run.admin_context.clone(),
-            roles: run.held.iter().copied().map(role).collect(),
+            roles: run.held.iter().copied().map(profile::role).collect(),
             profile: ProfileRow::from(&run.cluster),
         }
     }
@@ -296,10 +298,11 @@ impl ListRow {
 
 impl SyncRow {
     /// `now` is in Unix seconds.
-    fn of(run: &ClusterRun, now: i64) -> Self {
+    fn of(run: &ClusterRun, role: Role, now: i64) -> Self {
         let mut row = Self {
             cluster: ClusterRow::from(&run.cluster),
             context: run.context().map(str::to_owned),
+            role: profile::role(role),
             file: None,
             action: "skipped",
             answer: run.answer.map(|answer| match answer {

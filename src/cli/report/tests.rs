@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    fleet::{Action, Adopted, Change, Cluster, ClusterRun, Findings, Planned, Skip, State},
+    fleet::{Action, Adopted, Change, Cluster, ClusterRun, Findings, Planned, Role, Skip, State},
     host::Host,
     login::LoginMode,
     ops::{
@@ -68,6 +68,7 @@ fn skipped(name: &str, why: Skip) -> ClusterRun {
 fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -> SyncReport {
     SyncReport {
         listed: clusters.len(),
+        role: Role::User,
         clusters,
         tokens,
         warnings: Vec::new(),

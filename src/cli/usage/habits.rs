@@ -25,8 +25,8 @@ static FLAGS: &[Habit] = &[
     },
     Habit {
         commands: &["sync"],
-        typed: &["-a", "--admin"],
-        hint: "administrators' certificates are only written for clusters without Entra ID, with `--local-accounts`",
+        typed: &["-a"],
+        hint: "administrators' credentials are fetched with `--admin`",
     },
     Habit {
         commands: &["sync"],

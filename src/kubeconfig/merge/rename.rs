@@ -19,7 +19,7 @@ use super::{
     },
     TargetFiles,
 };
-use crate::fleet::{ClusterRun, ContextNames, KeptName, Role, WhyKept};
+use crate::fleet::{ClusterRun, ContextNames, KeptName, WhyKept};
 
 /// What is renamed.
 #[derive(Default)]
@@ -65,7 +65,7 @@ pub(super) fn rename(
     names: &ContextNames,
 ) -> Renaming {
     let counts = |item: Item<'_>| targets.may_change(item.file);
-    let known = ClusterContexts::of(merged, Role::User, counts);
+    let known = ClusterContexts::of(merged, names.role(), counts);
     let index = Index::of(files, merged, targets);
     let mut renaming = Renaming::default();
     let mut candidates = Vec::new();

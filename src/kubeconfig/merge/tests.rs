@@ -576,6 +576,7 @@ fn known_to(other: &Value, root: &Map<String, Value>) -> Value {
     Value::Object(root)
 }
 
+mod admin;
 mod form;
 mod namespace;
 mod rename;

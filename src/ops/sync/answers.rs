@@ -1,4 +1,4 @@
-//! Gets the user kubeconfig of each cluster: what was kept of ARM's last answer, or a new one.
+//! Gets the kubeconfig of each cluster: what was kept of ARM's last answer, or a new one.
 //!
 //! Both are converted by the same code, so that a sync that asks for little writes the same as one that asks for all.
 
@@ -6,11 +6,14 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use futures::StreamExt;
 
-use super::{SyncRequest, entries};
+use super::{SyncRequest, admin, entries};
 use crate::{
-    azure::{Arm, managed_clusters},
+    azure::{
+        Arm,
+        managed_clusters::{self, Wanted},
+    },
     error::{Failure, Kind, Result},
-    fleet::{Answer, Cluster, ClusterRun, Skip, State},
+    fleet::{Answer, Cluster, ClusterRun, Role, Skip, State},
     kubeconfig::user::KeptKubeconfig,
     ops::{
         kept_answers::{Described, KeptAnswer, KeptAnswers, Key},
@@ -36,11 +39,14 @@ pub(super) async fn fetch(
     for run in clusters {
         match (&run.state, entries::reason_to_skip(&run.cluster, request)) {
             (State::Listed, Some(reason)) => run.state = State::Skipped(reason),
-            (State::Listed, None) => wanted.push(run),
+            (State::Listed, None) => match may_be_asked(&run.cluster, request) {
+                Ok(()) => wanted.push(run),
+                Err(why) => run.state = State::Failed(why),
+            },
             _ => {}
         }
     }
-    let ages = match request.refresh {
+    let ages = match request.refresh || !keeps_answers(request) {
         true => vec![None; wanted.len()],
         false => convert_kept(request, kept, &mut wanted).await,
     };
@@ -52,7 +58,11 @@ pub(super) async fn fetch(
     if !asked.is_empty() {
         observer.on(Event::Kubeconfigs(asked.len()));
     }
-    let mut fresh = managed_clusters::user_kubeconfigs(arm, asked, request.public_fqdn)
+    let kind = Wanted {
+        role: request.merge.role,
+        public_fqdn: request.public_fqdn,
+    };
+    let mut fresh = managed_clusters::kubeconfigs(arm, asked, kind)
         .map(|(run, answer)| async move {
             let fresh = convert_fresh(run.cluster.clone(), answer, request).await;
             (run, fresh)
@@ -62,6 +72,23 @@ pub(super) async fn fetch(
         take(run, fresh, kept, request);
         observer.on(Event::Kubeconfig);
     }
+}
+
+/// Whether ARM is asked for a cluster's kubeconfig.
+///
+/// # Errors
+/// If it would be refused.
+fn may_be_asked(cluster: &Cluster, request: &SyncRequest) -> Result<()> {
+    let refused = match request.merge.role {
+        Role::User => None,
+        Role::Admin => admin::reason_to_fail(cluster),
+    };
+    refused.map_or(Ok(()), Err)
+}
+
+/// Whether ARM's answers are kept: never an administrator's credential.
+fn keeps_answers(request: &SyncRequest) -> bool {
+    request.merge.role == Role::User
 }
 
 /// Converts the kept answers of clusters that have not changed since. Returns their ages in seconds, in the order of
@@ -198,6 +225,9 @@ fn take(run: &mut ClusterRun, fresh: Fresh, kept: &mut KeptAnswers<'_>, request:
         Some(Skip::Deferred { .. }) => None,
         _ => Some(Answer::Asked),
     };
+    if !keeps_answers(request) {
+        return;
+    }
     let key = Key::of(&run.cluster, request.public_fqdn);
     let now = request.fleet.host.now();
     // No listing tells whether a managed namespace has changed.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{
-    SyncRequest,
+    SyncRequest, admin,
     exec_args::{ClusterSignIn, exec_args},
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{Cluster, Entries, Skip, State},
+    fleet::{Cluster, Entries, Role, Skip, State},
     kubeconfig::{
         UserCredential, UserKubeconfig, convert::EXEC_COMMAND, parse_user_kubeconfig, sign_in_name,
     },
@@ -37,7 +37,8 @@ const OTHER_SERVICES: [(&str, &str); 9] = [
 
 /// Why a cluster gets no entries, if that is known before its kubeconfig is.
 pub(super) fn reason_to_skip(cluster: &Cluster, request: &SyncRequest) -> Option<Skip> {
-    if cluster.entra_profile.is_none() && !request.local_accounts {
+    let is_wanted = request.local_accounts || request.merge.role == Role::Admin;
+    if cluster.entra_profile.is_none() && !is_wanted {
         return Some(Skip::LocalAccount);
     }
     cluster.is_being_deleted().then_some(Skip::Deleting)
@@ -52,11 +53,25 @@ pub(super) fn read(answer: &Secret) -> Result<UserKubeconfig> {
         .map_err(|e| unusable("ARM's kubeconfig for it can't be used").because(e))
 }
 
-/// Turns the user kubeconfig of a cluster, fresh or kept, into entries.
+/// Turns the kubeconfig of a cluster, fresh or kept, into entries.
 pub(super) fn convert(
     cluster: &Cluster,
     kubeconfig: Result<UserKubeconfig>,
     request: &SyncRequest,
+) -> State {
+    match request.merge.role {
+        Role::User => converted(cluster, kubeconfig, |theirs| {
+            entries(theirs, cluster, request)
+        }),
+        Role::Admin => admin::convert(cluster, kubeconfig),
+    }
+}
+
+/// As [`convert`], by what is `made` of the kubeconfig: none for a local account that is not wanted.
+pub(super) fn converted(
+    cluster: &Cluster,
+    kubeconfig: Result<UserKubeconfig>,
+    made: impl FnOnce(UserKubeconfig) -> Result<Option<Entries>>,
 ) -> State {
     let kubeconfig = match kubeconfig {
         Ok(kubeconfig) => kubeconfig,
@@ -73,7 +88,7 @@ pub(super) fn convert(
             };
         }
     };
-    match entries(kubeconfig, cluster, request) {
+    match made(kubeconfig) {
         Ok(Some(entries)) => State::Converted(Arc::new(entries)),
         Ok(None) => State::Skipped(Skip::LocalAccount),
         Err(failure) => State::Failed(failure),
@@ -188,6 +203,6 @@ fn application(id: &str) -> Result<String> {
     }
 }
 
-fn unusable(message: &str) -> Failure {
+pub(super) fn unusable(message: &str) -> Failure {
     Failure::new(message).code(Code::InvalidAnswer)
 }

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     error::{Failure, Result},
     fleet::{
-        Change, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, KeptName, State,
-        WhyKept,
+        Change, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, KeptName, Role,
+        State, WhyKept,
     },
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, EntryChanges, FileChange, FilePlan, Keeping,
@@ -233,7 +233,9 @@ impl<'a> Kubeconfig<'a> {
     fn target_files(&self, documents: &[Document<'_>]) -> TargetFiles {
         // A file that an administrator shares with others is read but never changed.
         let may_change = |path: &Path| file::check_writable(path).is_ok();
-        let targets = TargetFiles::find(documents, self.paths.default.clone(), may_change);
+        let role = self.request.merge.role;
+        let default = self.paths.default.clone();
+        let targets = TargetFiles::find_as(role, documents, default, may_change);
         match self.request.merge.adopt {
             true => targets.with_those_of_others(documents, may_change),
             false => targets,
@@ -293,7 +295,7 @@ impl<'a> Kubeconfig<'a> {
     }
 
     fn warn_of_readable_keys(&self, written: &[PathBuf]) {
-        if !self.request.local_accounts {
+        if !self.request.local_accounts && self.request.merge.role == Role::User {
             return;
         }
         for path in written.iter().filter(|path| file::others_can_read(path)) {

@@ -101,7 +101,7 @@ impl<'a> OutputDir<'a> {
     pub(super) fn known_clusters(&self) -> HashSet<String> {
         let listing = self.directory.read().unwrap_or_default();
         listing
-            .by_cluster(Role::User)
+            .by_cluster(self.role())
             .into_keys()
             .map(str::to_owned)
             .collect()
@@ -139,6 +139,7 @@ impl<'a> OutputDir<'a> {
         let listing = self.directory.read()?;
         let template = self.request.merge.template.clone().unwrap_or_default();
         let names = ContextNames::of_files(coverage.listed(&clusters), template);
+        let names = self.request.merge.in_role(names);
         let (jobs, renames) = self.jobs(&listing, &clusters, &names);
         let mut merged = in_parallel(&jobs, |job| job.merge(job.text));
         if let Some(lock) = &lock {
@@ -158,7 +159,8 @@ impl<'a> OutputDir<'a> {
         }
         let migrated = merged.iter().flatten().filter(|one| one.is_migrated);
         let migrated = migrated.count();
-        let (planned, mut changes) = planned(&clusters, &listing, &jobs, merged);
+        let own = listing.by_cluster(self.role());
+        let (planned, mut changes) = planned(&clusters, &own, &jobs, merged);
         let mut findings = Findings {
             migrated,
             ..Findings::default()
@@ -183,6 +185,10 @@ impl<'a> OutputDir<'a> {
     fn is_written(&self, clusters: &[ClusterRun]) -> bool {
         let mut entries = clusters.iter().filter_map(ClusterRun::entries);
         !self.request.dry_run && (self.directory.path().is_dir() || entries.next().is_some())
+    }
+
+    fn role(&self) -> Role {
+        self.request.merge.role
     }
 
     fn authorities(&self) -> CaDirectory {
@@ -216,7 +222,7 @@ impl<'a> OutputDir<'a> {
         names: &ContextNames,
     ) -> (Vec<Job<'r>>, Vec<Rename>) {
         let options = &self.request.merge;
-        let own = listing.by_cluster(Role::User);
+        let own = listing.by_cluster(self.role());
         let mut taken = listing.taken.clone();
         let mut by_name: Vec<_> = clusters
             .iter()
@@ -271,7 +277,8 @@ impl<'a> OutputDir<'a> {
         findings: &mut Findings,
     ) {
         let listed: HashSet<String> = clusters.iter().flat_map(|run| run.cluster.keys()).collect();
-        let own = listing.files.iter().filter(|file| file.role == Role::User);
+        let own = listing.files.iter();
+        let own = own.filter(|file| file.role == self.role());
         for file in own.filter(|file| coverage.misses(&file.key, &listed)) {
             match self.prune && file.is_only_ours {
                 true => findings.removed.push(gone_context(file)),
@@ -313,6 +320,7 @@ impl Job<'_> {
     fn merge(&self, text: &str) -> Result<Merged> {
         let targets = TargetFiles::only(self.path.clone());
         let names = ContextNames::chosen(self.name.clone());
+        let names = self.options.in_role(names);
         let coverage = Coverage {
             may_set_current_context: true,
             may_migrate: true,
@@ -345,7 +353,8 @@ impl Job<'_> {
             true => text.is_empty(),
             false => {
                 let document = Document::parse_file(&self.path, text)?;
-                directory::only_cluster(&document) == Some((self.run.cluster.key(), Role::User))
+                directory::only_cluster(&document)
+                    == Some((self.run.cluster.key(), self.options.role))
             }
         };
         if is_ours {
@@ -416,13 +425,13 @@ fn removals(listing: &Listing, findings: &Findings) -> Vec<FilePlan> {
 /// The clusters with what is planned for them, or what failed; and the files that change.
 fn planned(
     clusters: &[ClusterRun],
-    listing: &Listing,
+    own: &HashMap<&str, Vec<&OwnFile>>,
     jobs: &[Job<'_>],
     merged: Vec<Result<Merged>>,
 ) -> (Vec<ClusterRun>, Vec<FilePlan>) {
     let mut planned = clusters.to_vec();
     let mut changes = Vec::new();
-    tell_contexts(listing, &mut planned);
+    tell_contexts(own, &mut planned);
     for (job, merged) in jobs.iter().zip(merged) {
         let state = match merged {
             Ok(merged) => {
@@ -438,8 +447,7 @@ fn planned(
 }
 
 /// Sets the known context of clusters, also of those that this run can't write.
-fn tell_contexts(listing: &Listing, clusters: &mut [ClusterRun]) {
-    let own = listing.by_cluster(Role::User);
+fn tell_contexts(own: &HashMap<&str, Vec<&OwnFile>>, clusters: &mut [ClusterRun]) {
     for run in clusters {
         if let Some([file, ..]) = own.get(run.cluster.key().as_str()).map(Vec::as_slice) {
             run.known_context = Some(file.context.clone());

@@ -44,7 +44,7 @@ fn flags_that_do_not_exist() {
             "cache clear --contex x",
             "convert-kubeconfig --login-mode azurecli",
             "sync -g group -n name",
-            "sync --admin",
+            "sync -a",
             "sync --overwrite-existing",
             "sync --file x",
             "sync --all",

@@ -194,7 +194,7 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         }
         Endpoint::ResourceGraph => graph::query(state, &caller, request),
         Endpoint::ListClusterUserCredential => user_credential(state, &caller, route, request),
-        Endpoint::ListClusterAdminCredential => admin_credential(state, &caller, route),
+        Endpoint::ListClusterAdminCredential => admin_credential(state, &caller, route, request),
         Endpoint::Fleets
         | Endpoint::Fleet
         | Endpoint::FleetMembers
@@ -342,16 +342,24 @@ fn user_credential(
             ));
         }
     };
-    let public = request
-        .query("server-fqdn")
-        .is_some_and(|v| v.eq_ignore_ascii_case("public"));
     Ok(credential(
         "clusterUser",
-        &kubeconfig::user(state, &cluster, format, public),
+        &kubeconfig::user(state, &cluster, format, wants_public(request)),
     ))
 }
 
-fn admin_credential(state: &State, caller: &Caller, route: &Route) -> Result<Reply, Reply> {
+/// Whether a private cluster's address is asked for by its public name.
+fn wants_public(request: &Request) -> bool {
+    let name = request.query("server-fqdn");
+    name.is_some_and(|name| name.eq_ignore_ascii_case("public"))
+}
+
+fn admin_credential(
+    state: &State,
+    caller: &Caller,
+    route: &Route,
+    request: &Request,
+) -> Result<Reply, Reply> {
     let cluster = cluster(state, caller, route)?;
     if !caller.may(&cluster.id, Role::may_list_admin_credential) {
         return Err(caller.forbidden(
@@ -364,7 +372,7 @@ fn admin_credential(state: &State, caller: &Caller, route: &Route) -> Result<Rep
     }
     Ok(credential(
         "clusterAdmin",
-        &kubeconfig::admin(state, &cluster),
+        &kubeconfig::admin(state, &cluster, wants_public(request)),
     ))
 }
 

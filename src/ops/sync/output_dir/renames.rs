@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Job, Merged};
 use crate::{
     error::{Failure, Kind, Result},
-    fleet::{ClusterRun, ContextNames, Role, State},
+    fleet::{ClusterRun, ContextNames, State},
     kubeconfig::{
         Waiting,
         directory::{Directory, Listing, OwnFile, TakenNames},
@@ -27,7 +27,7 @@ pub(super) fn renames(
     names: &ContextNames,
     taken: &mut TakenNames,
 ) -> Vec<Rename> {
-    let own = listing.by_cluster(Role::User);
+    let own = listing.by_cluster(names.role());
     let mut pending: Vec<(usize, &ClusterRun, &OwnFile)> = clusters
         .iter()
         .filter_map(|(at, run)| match own.get(run.cluster.key().as_str())?[..] {

@@ -41,13 +41,13 @@ pub(super) fn user(
 }
 
 /// The administrator's kubeconfig.
-pub(super) fn admin(state: &State, cluster: &Cluster) -> String {
+pub(super) fn admin(state: &State, cluster: &Cluster, public: bool) -> String {
     let user = format!("clusterAdmin_{}_{}", cluster.resource_group, cluster.name);
     document(
         state,
         cluster,
         &user,
-        false,
+        public,
         &static_credential(state, cluster),
     )
 }
