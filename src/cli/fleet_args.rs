@@ -1,4 +1,4 @@
-//! The flags that `sync` and `list` share.
+//! The flags that the commands about the fleet share.
 
 use std::path::PathBuf;
 
@@ -71,11 +71,11 @@ fn search_flags(command: Command) -> Command {
             .help_heading(help::SELECT),
         )
         .arg(
-            Arg::new("managed-namespaces")
-                .long("managed-namespaces")
-                .action(ArgAction::SetTrue)
-                .help("Also managed namespaces of clusters that you can't see")
-                .help_heading(help::SELECT),
+            flags::switch(
+                "managed-namespaces",
+                "Also managed namespaces of clusters that you can't see",
+            )
+            .help_heading(help::SELECT),
         )
         .arg(
             Arg::new("concurrency")
@@ -344,6 +344,15 @@ mod tests {
             .expect("valid arguments");
         let line = typed("sync", &matches.into(), &[]).to_string();
         assert!(line.contains("'prod-*' 'rg a/b'"), "{line}");
+    }
+
+    #[test]
+    fn every_shared_switch_can_be_in_the_configuration_file_and_turned_off() {
+        let command = fleet_flags(Command::new("sync"));
+        let flags = command.get_arguments();
+        let only_on = flags.filter(|arg| matches!(arg.get_action(), ArgAction::SetTrue));
+        let only_on: Vec<_> = only_on.map(clap::Arg::get_id).collect();
+        assert!(only_on.is_empty(), "{only_on:?}");
     }
 
     #[test]
