@@ -19,13 +19,13 @@ const ABOUT: &str = "Bring the kubeconfig back to before the last write";
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl aad undo                      what the last sync or conversion did
+  kubectl aad undo                      takes the last write back
   kubectl aad undo --dry-run -o diff    what that would change, line by line
   kubectl aad undo --list               what can be undone";
 
 const NOTES: &str = "\
-`sync`, `convert-kubeconfig` and `undo` itself keep each kubeconfig as it was before they write it: the last 10 times, in \
-`backups` in the cache directory. So a second `undo` takes the first one back, and nothing asks.
+`sync`, `prune`, `convert-kubeconfig` and `undo` itself keep each kubeconfig as it was before they write it: the last 10 times, \
+in `backups` in the cache directory. So a second `undo` takes the first one back, and nothing asks.
 
 If something else changed the file since, nothing is brought back without --force. Files of `sync --output-dir` are not kept.
 
