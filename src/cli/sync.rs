@@ -378,6 +378,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             namespace: matches.get_one("namespace").cloned(),
             adopt: matches.get_flag("adopt") && admin::role(matches) == Role::User,
             mode_is_chosen: fleet.login.origin(Param::Login) != Some(&Origin::Default),
+            environment: Some(fleet.cloud.environment_argument().to_owned()),
             set_current: naming_flags::read_set_current(matches),
         },
         dry_run: matches.get_flag("dry-run"),

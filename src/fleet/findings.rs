@@ -168,6 +168,8 @@ pub(crate) enum WhyNotAdopted {
     NoUser,
     /// Its user holds something that a sync does not write: the field, flag or variable.
     More(String),
+    /// Its user names another cloud.
+    Environment(String),
     /// Its user names another tenant.
     Tenant(String),
     /// Its user gets tokens for another application.
@@ -194,6 +196,7 @@ impl WhyNotAdopted {
             Self::OtherProgram => "otherProgram",
             Self::NoUser => "noUser",
             Self::More(_) => "more",
+            Self::Environment(_) => "environment",
             Self::Tenant(_) => "tenant",
             Self::ServerApplication(_) => "serverApplication",
             Self::Account(_) => "account",
@@ -223,6 +226,7 @@ impl WhyNotAdopted {
                 let has = one("its user has", "their users have");
                 format!("{has} `{what}`, which sync does not write")
             }
+            Self::Environment(cloud) => format!("{} to the cloud `{cloud}`", sign_in()),
             Self::Tenant(tenant) => format!("{} to the tenant `{tenant}`", sign_in()),
             Self::ServerApplication(id) => {
                 format!(

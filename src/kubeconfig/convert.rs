@@ -25,7 +25,7 @@ pub(crate) use entries::{Conversion, Selection, UserAction, UserOutcome, convert
 pub(crate) use exec::{EXEC_COMMAND, is_ours};
 pub(super) use history::forget;
 pub(crate) use request::Request;
-pub(crate) use source::{PluginKind, Source, SourcePlugin};
+pub(crate) use source::{PluginKind, Source, SourcePlugin, is_plain_command};
 
 use super::owner;
 use crate::{

@@ -142,6 +142,15 @@ fn names_plugin(command: &str, args: &[String]) -> bool {
         || (program(command) == "kubectl" && args.first().is_some_and(|arg| arg == "aad"))
 }
 
+/// Whether a user runs kubelogin or this program itself, and not a program around them, whatever its name is; or has an auth
+/// provider.
+pub(crate) fn is_plain_command(user: &Map<String, Value>) -> bool {
+    let Some(exec) = user.get("exec").and_then(Value::as_object) else {
+        return true;
+    };
+    ["kubelogin", "kubectl", super::EXEC_COMMAND].contains(&program(&command(exec)).as_str())
+}
+
 /// A command's name without its directories and `.exe`.
 pub(super) fn program(command: &str) -> String {
     let name = command.rsplit(['/', '\\']).next().unwrap_or_default();

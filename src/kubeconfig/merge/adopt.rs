@@ -174,9 +174,7 @@ impl<'m, 'a> Finder<'m, 'a> {
         entries: &Entries,
         mut candidates: Vec<Candidate<'a>>,
     ) -> Vec<Candidate<'a>> {
-        let domain = cluster.tenant_domain.as_deref();
-        let is_chosen = self.search.options.mode_is_chosen;
-        let wanted = Wanted::of(&entries.user, domain, is_chosen);
+        let wanted = Wanted::of(&entries.user, cluster, self.search.options);
         for one in &mut candidates {
             let contexts = self.of_entry(one.name).iter();
             let judge = |item: Item<'a>| self.judge(item, one.item, wanted.as_ref());

@@ -16,6 +16,8 @@ pub struct MergeOptions {
     pub(crate) adopt: bool,
     /// Whether a flag or a variable chose the login mode.
     pub(crate) mode_is_chosen: bool,
+    /// The cloud, as `--environment` names it. None if no entry of others is compared with it.
+    pub(crate) environment: Option<String>,
     /// Which context becomes the current one.
     pub(crate) set_current: Option<SetCurrent>,
 }

@@ -21,6 +21,7 @@ fn cluster(name: &str) -> Cluster {
         name: name.to_owned(),
         resource_group: "rg".to_owned(),
         subscription_id: SUBSCRIPTION.to_owned(),
+        tenant_id: TENANT.to_owned(),
         tenant_domain: Some("contoso.example".to_owned()),
         fqdn: Some(format!("{name}.public.example")),
         private_fqdn: Some(format!("{name}.private.example")),
@@ -121,6 +122,7 @@ fn adopting() -> Merge {
     Merge {
         options: MergeOptions {
             adopt: true,
+            environment: Some("AzurePublicCloud".to_owned()),
             ..MergeOptions::default()
         },
         coverage: Coverage {
@@ -351,6 +353,20 @@ fn whoever_signs_in_is_never_exchanged_silently() {
         ("azurecli", &[], true, "{exec: {command: kubelogin, args: [get-token, --login, new]}}".to_owned(), Some(Why::OtherProgram)),
         ("azurecli", &[], true, "{exec: {command: aws, args: [eks, get-token]}}".to_owned(), Some(Why::OtherProgram)),
         ("azurecli", &[], true, "{exec: {command: kubelogin, args: [get-token, --oidc-issuer-url=x]}}".to_owned(), Some(Why::OtherProgram)),
+        ("azurecli", &[], true, person("azurecli", ", --environment, AzureChinaCloud"), Some(Why::Environment("AzureChinaCloud".to_owned()))),
+        ("azurecli", &[], false, person("azurecli", ", --environment, AzureCloud"), None),
+        ("msi", &["--client-id", OTHER], true, person("msi", ""), Some(Why::Account("msi without --client-id".to_owned()))),
+        ("spn", &["--client-id", OTHER], true, person("spn", ", --use-azurerm-env-vars"), Some(Why::More("--use-azurerm-env-vars".to_owned()))),
+        ("spn", &["--client-id", OTHER], true, person("spn", &format!("{app}, --client-certificate, /theirs.pem")), Some(Why::More("--client-certificate".to_owned()))),
+        ("workloadidentity", &["--client-id", OTHER], true, person("workloadidentity", ", --federated-token-file, /theirs"), Some(Why::More("--federated-token-file".to_owned()))),
+        ("workloadidentity", &["--client-id", OTHER], true, person("workloadidentity", ", --authority-host, https://theirs/"), Some(Why::More("--authority-host".to_owned()))),
+        ("devicecode", &[], true, person("devicecode", ", --token-cache-dir, /of/grace"), Some(Why::More("--cache-dir".to_owned()))),
+        ("devicecode", &["--cache-dir", "/of/grace"], true, person("devicecode", ", --token-cache-dir, /of/grace"), None),
+        ("azurecli", &[], true, person("azurecli", ", --identity=other"), Some(Why::More("--identity".to_owned()))),
+        ("azurecli", &[], true, person("azurecli", ", --v=5, -v, '5', --legacy"), None),
+        ("azurecli", &[], true, "{exec: {command: /opt/kubelogin-as-grace.sh, args: [get-token]}}".to_owned(), Some(Why::OtherProgram)),
+        ("azurecli", &[], true, "{exec: {command: 'C:\\kubelogin.exe', args: [get-token]}}".to_owned(), None),
+        ("msi", &[], true, person("devicecode", &format!(", --tenant-id, {OTHER}")), Some(Why::Tenant(OTHER.to_owned()))),
         ("azurecli", &[], true, "{token: t}".to_owned(), Some(Why::Credential)),
         ("azurecli", &[], true, "{username: u, password: p}".to_owned(), Some(Why::Credential)),
         ("azurecli", &[], true, "{}".to_owned(), Some(Why::NoUser)),

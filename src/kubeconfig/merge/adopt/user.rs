@@ -6,11 +6,13 @@
 use serde_json::{Map, Value};
 
 use super::super::{
-    super::convert::{PluginKind, Source},
+    super::convert::{PluginKind, Source, is_plain_command},
+    MergeOptions,
     changes::sign_in_settings,
 };
 use crate::{
-    fleet::WhyNotAdopted as Why,
+    clouds,
+    fleet::{Cluster, WhyNotAdopted as Why},
     login::{ACCOUNTS_OF_PEOPLE, LoginMode, Param, Principal, Settings},
     tool_config::ACCOUNT_VARIABLES,
 };
@@ -21,26 +23,24 @@ pub(super) struct Wanted<'a> {
     user: &'a Map<String, Value>,
     settings: Settings,
     mode: LoginMode,
-    /// The tenant's default domain, if it is known.
-    domain: Option<&'a str>,
-    /// Whether a flag or a variable chose the login mode.
-    is_chosen: bool,
+    cluster: &'a Cluster,
+    options: &'a MergeOptions,
 }
 
 impl<'a> Wanted<'a> {
     /// None if the user runs no plugin.
     pub(super) fn of(
         user: &'a Map<String, Value>,
-        domain: Option<&'a str>,
-        is_chosen: bool,
+        cluster: &'a Cluster,
+        options: &'a MergeOptions,
     ) -> Option<Self> {
         let settings = sign_in_settings(user)?;
         Some(Self {
             user,
             mode: settings.mode().ok()?,
             settings,
-            domain,
-            is_chosen,
+            cluster,
+            options,
         })
     }
 
@@ -54,9 +54,10 @@ impl<'a> Wanted<'a> {
         if CREDENTIALS.into_iter().any(is_there) {
             return Err(Why::Credential);
         }
+        // Another program around kubelogin may choose an account.
         let source = match PluginKind::of(user) {
-            PluginKind::Convertible => Source::of(user),
-            PluginKind::OidcLogin | PluginKind::Foreign => None,
+            PluginKind::Convertible if is_plain_command(item) => Source::of(user),
+            PluginKind::Convertible | PluginKind::OidcLogin | PluginKind::Foreign => None,
         };
         let source = source.ok_or(match is_there("exec") || is_there("auth-provider") {
             true => Why::OtherProgram,
@@ -70,14 +71,16 @@ impl<'a> Wanted<'a> {
         if settings.get(Param::Login).is_some() && settings.mode().is_err() {
             return Err(Why::OtherProgram);
         }
-        self.check_additions(item, settings)?;
+        self.check_additions(item, &source)?;
         self.check_where(settings)?;
         self.check_who(settings, source.mode)?;
         Ok(source.mode)
     }
 
-    /// What the user has beside a sign-in would be lost: secrets, proofs of possession and variables.
-    fn check_additions(&self, item: &Map<String, Value>, settings: &Settings) -> Result<(), Why> {
+    /// What the user has beside a sign-in would be lost: secrets, proofs of possession, variables, and what decides whose
+    /// credential or token is used.
+    fn check_additions(&self, item: &Map<String, Value>, source: &Source) -> Result<(), Why> {
+        let settings = source.args.settings();
         let mut params = settings.params();
         if let Some(secret) = params.find(|param| param.row().secret) {
             return Err(Why::More(secret.dashed()));
@@ -86,6 +89,17 @@ impl<'a> Wanted<'a> {
             if said(settings, param) != said(&self.settings, param) {
                 return Err(Why::More(param.dashed()));
             }
+        }
+        let is_lost = |param: &Param| {
+            let theirs = said(settings, *param);
+            theirs.is_some() && theirs != said(&self.settings, *param)
+        };
+        if let Some(param) = DECISIVE.into_iter().find(is_lost) {
+            return Err(Why::More(param.dashed()));
+        }
+        if let Some(other) = source.args.others().iter().find(|arg| !is_of_logging(arg)) {
+            let flag = other.split('=').next().unwrap_or_default();
+            return Err(Why::More(flag.to_owned()));
         }
         let variables = |user: &Map<String, Value>| {
             let env = user
@@ -110,28 +124,32 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// The tenant and the application whose tokens the API server gets.
+    /// The cloud, the tenant, and the application whose tokens the API server gets.
     fn check_where(&self, settings: &Settings) -> Result<(), Why> {
-        let differs = |param| {
-            let theirs = settings.text(param)?;
-            let ours = self.settings.text(param);
-            let is_same = ours.is_some_and(|ours| ours.eq_ignore_ascii_case(theirs));
-            (!is_same).then(|| theirs.to_owned())
+        let cloud = settings.text(Param::Environment);
+        let ours = self.options.environment.as_deref();
+        if let (Some(theirs), Some(ours)) = (cloud, ours)
+            && !is_same_cloud(theirs, ours)
+        {
+            return Err(Why::Environment(theirs.to_owned()));
+        }
+        // An identity of the machine has its own tenant, which is in no argument.
+        let tenant = self.settings.text(Param::TenantId);
+        let tenant = tenant.unwrap_or(&self.cluster.tenant_id);
+        let names = [Some(tenant), self.cluster.tenant_domain.as_deref()];
+        let is_its = |theirs: &&str| {
+            let mut names = names.iter().flatten();
+            tenant.is_empty() || names.any(|name| name.eq_ignore_ascii_case(theirs))
         };
-        let is_domain = |tenant: &String| {
-            let is_its = |domain: &str| domain.eq_ignore_ascii_case(tenant);
-            self.domain.is_some_and(is_its)
-        };
-        // A tool's mode needs no tenant, and none is in its arguments.
-        let tenant =
-            differs(Param::TenantId).filter(|_| self.settings.text(Param::TenantId).is_some());
-        match (
-            tenant.filter(|tenant| !is_domain(tenant)),
-            differs(Param::ServerId),
-        ) {
-            (Some(tenant), _) => Err(Why::Tenant(tenant)),
-            (None, Some(server)) => Err(Why::ServerApplication(server)),
-            (None, None) => Ok(()),
+        if let Some(theirs) = settings.text(Param::TenantId).filter(|one| !is_its(one)) {
+            return Err(Why::Tenant(theirs.to_owned()));
+        }
+        let server = self.settings.text(Param::ServerId).unwrap_or_default();
+        match settings.text(Param::ServerId) {
+            Some(theirs) if !theirs.eq_ignore_ascii_case(server) => {
+                Err(Why::ServerApplication(theirs.to_owned()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -149,7 +167,12 @@ impl<'a> Wanted<'a> {
                 false => Err(Why::Account(theirs.to_owned())),
             };
         }
-        match kind(mode) == kind(self.mode) || self.is_chosen {
+        // Without a name it is the machine's own identity.
+        if let (LoginMode::Msi, LoginMode::Msi, Some((param, _))) = (mode, self.mode, ours) {
+            let own = format!("{} without {}", mode.name(), param.dashed());
+            return Err(Why::Account(own));
+        }
+        match kind(mode) == kind(self.mode) || self.options.mode_is_chosen {
             true => Ok(()),
             false => Err(Why::LoginMode(mode.name().to_owned())),
         }
@@ -158,6 +181,16 @@ impl<'a> Wanted<'a> {
 
 /// The fields of a user that say how it signs in, and what a program adds for itself.
 const SIGN_IN: [&str; 3] = ["exec", "auth-provider", "extensions"];
+
+/// What decides whose credential or token is used, and where it is sent, where no account is named: another cache has
+/// another person's tokens, and Terraform's variables name another application.
+const DECISIVE: [Param; 5] = [
+    Param::UseAzureRmEnvVars,
+    Param::ClientCertificate,
+    Param::FederatedTokenFile,
+    Param::AuthorityHost,
+    Param::CacheDir,
+];
 
 /// The fields that are credentials.
 const CREDENTIALS: [&str; 8] = [
@@ -199,6 +232,19 @@ fn kind(mode: LoginMode) -> PrincipalKind {
         Principal::Application => PrincipalKind::Application,
         Principal::Machine => PrincipalKind::Machine,
     }
+}
+
+/// Whether two names mean one cloud.
+fn is_same_cloud(one: &str, other: &str) -> bool {
+    let name = |text| clouds::find(text).map(|cloud| cloud.name);
+    one.eq_ignore_ascii_case(other) || name(one).is_some_and(|one| Some(one) == name(other))
+}
+
+/// Whether an argument only says what is logged (klog's `-v`).
+fn is_of_logging(arg: &str) -> bool {
+    let flags = ["--v=", "-v=", "--v", "-v", ""];
+    let level = flags.iter().find_map(|flag| arg.strip_prefix(flag));
+    level.is_some_and(|level| level.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A parameter's value; a switch that is off says nothing.
