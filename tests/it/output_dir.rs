@@ -203,6 +203,25 @@ fn a_file_that_a_person_renamed_and_a_name_that_is_taken_stay() {
 }
 
 #[test]
+fn a_context_that_keeps_its_name_for_the_layout_of_its_file_is_reported() {
+    let test_env = with_clusters(&[("a", "rg")]);
+    test_env.sync_to_dir(&[]);
+    let path = test_env.in_dir("a.yaml");
+    let anchored = text(&path).replace(
+        "    cluster: a\n",
+        "    cluster: &name a\n    namespace: *name\n",
+    );
+    fs::write(&path, &anchored).expect("written");
+    let (report, _) = test_env.sync_to_dir(&["--context-name", "x-{name}"]);
+    assert_eq!(
+        report["keptNames"],
+        json!([{"context": "a", "code": "layout"}])
+    );
+    assert_eq!(test_env.dir_names(), ["a.yaml"]);
+    assert_eq!(text(&path), anchored);
+}
+
+#[test]
 fn kubectl_gets_in_with_each_file_and_the_usual_kubeconfig_is_not_touched() {
     let Some(kubectl) = peer("kubectl") else {
         return;

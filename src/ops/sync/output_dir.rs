@@ -19,7 +19,7 @@ use crate::{
     error::{Failure, Result},
     fleet::{
         Action, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, GoneContext,
-        Planned, Role, State,
+        KeptName, Planned, Role, State,
     },
     host::parallel::in_parallel,
     kubeconfig::{
@@ -62,6 +62,7 @@ struct Merged {
     run: ClusterRun,
     /// Whether it had the form of an earlier version.
     is_migrated: bool,
+    kept_names: Vec<KeptName>,
 }
 
 impl<'a> OutputDir<'a> {
@@ -159,10 +160,12 @@ impl<'a> OutputDir<'a> {
         }
         let migrated = merged.iter().flatten().filter(|one| one.is_migrated);
         let migrated = migrated.count();
+        let kept_names = kept_names(&merged);
         let own = listing.by_cluster(self.role());
         let (planned, mut changes) = planned(&clusters, &own, &jobs, merged);
         let mut findings = Findings {
             migrated,
+            kept_names,
             ..Findings::default()
         };
         self.find_gone(&listing, &planned, coverage, &mut findings);
@@ -344,6 +347,7 @@ impl Job<'_> {
             plan: file,
             run,
             is_migrated: plan.findings.migrated > 0,
+            kept_names: plan.findings.kept_names,
         })
     }
 
@@ -444,6 +448,14 @@ fn planned(
         planned[job.at].state = both(before, state);
     }
     (planned, changes)
+}
+
+/// The contexts that a template would rename and that keep their names, sorted.
+fn kept_names(merged: &[Result<Merged>]) -> Vec<KeptName> {
+    let merged = merged.iter().flatten();
+    let mut kept: Vec<_> = merged.flat_map(|one| one.kept_names.clone()).collect();
+    kept.sort_by(|a, b| a.context.cmp(&b.context));
+    kept
 }
 
 /// Sets the known context of clusters, also of those that this run can't write.
