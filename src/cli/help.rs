@@ -328,7 +328,8 @@ fn label(arg: &Arg) -> String {
         .is_some_and(|count| count.min_values() == 0);
     let value = match arg.get_value_names() {
         // `--legacy` is enough; `--legacy=false` is for scripts.
-        Some(_) if arg.is_require_equals_set() => String::new(),
+        Some([name, ..]) if *name == "BOOL" => String::new(),
+        Some([name, ..]) if arg.is_require_equals_set() => format!("[={name}]"),
         Some([name, ..]) if arg.get_action().takes_values() && optional => format!(" [{name}]"),
         Some([name, ..]) if arg.get_action().takes_values() => format!(" <{name}>"),
         _ => String::new(),

@@ -56,6 +56,9 @@ impl Coverage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     pub(crate) current_context: CurrentContext,
+    /// The context that `--set-current` chose, if the layout of the kubeconfig does not allow that it becomes the current
+    /// one.
+    pub(crate) not_made_current: Option<String>,
     /// A context of the fleet to use next, if none is current: a new one rather than another, and no stopped cluster's.
     pub(crate) suggestion: Option<String>,
     /// The kubeconfig of that context, if each cluster has its own.

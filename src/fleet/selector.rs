@@ -97,7 +97,7 @@ impl<'a> Candidate<'a> {
 
     /// Whether a positional pattern matches. One with a slash is over what has slashes, so that `*prod*` does not select
     /// all clusters of a group `prod`.
-    fn is(&self, pattern: &Pattern) -> bool {
+    pub(crate) fn is(&self, pattern: &Pattern) -> bool {
         let in_context = || self.contexts.iter().any(|name| pattern.matches(name));
         if pattern.as_str().contains('/') {
             let path = format!("{}/{}", self.resource_group, self.name);

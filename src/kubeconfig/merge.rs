@@ -157,6 +157,7 @@ pub(crate) fn merge_named(
         not_adopted,
         kept_names: renaming.kept,
         migrated,
+        not_made_current: None,
     };
     Plan {
         files: new,
@@ -278,36 +279,44 @@ fn make_current(
     coverage: &Coverage,
     options: &MergeOptions,
 ) -> (Option<String>, Option<Failure>) {
-    match context_to_set(files, clusters, coverage, options) {
+    match context_to_set(files, new, clusters, coverage, options) {
         Ok(name) => {
-            if let Some(name) = name {
+            if let Some(name) = &name {
                 set_current_context(files, new, targets, name);
             }
-            (name.map(str::to_owned), None)
+            (name, None)
         }
         Err(why) => (None, Some(why)),
     }
 }
 
 /// The context to make the current one: the one asked for, else the one that is added, if no file has a current one.
-fn context_to_set<'r>(
+fn context_to_set(
     files: &[Document<'_>],
-    clusters: &'r [ClusterRun],
+    new: &BTreeMap<PathBuf, Map<String, Value>>,
+    clusters: &[ClusterRun],
     coverage: &Coverage,
     options: &MergeOptions,
-) -> Result<Option<&'r str>, Failure> {
+) -> Result<Option<String>, Failure> {
     if let Some(wanted) = &options.set_current {
-        return match coverage.may_set_current_context {
-            true => wanted.choose(clusters),
-            false => Ok(None),
-        };
+        if !coverage.may_set_current_context {
+            return Ok(None);
+        }
+        let merged = Merged::with(files, new);
+        let known = ClusterContexts::of(&merged, options.role, |_| true);
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let contexts = known
+            .all()
+            .map(|(key, known)| (key.to_owned(), owned(&known.contexts)))
+            .collect();
+        return wanted.choose(clusters, &contexts);
     }
     let mut files = files.iter();
     let has_one = files.any(|file| merged::current_context(file.root()).is_some());
     // Nobody becomes an administrator without choosing the context.
     Ok(match has_one || options.role == Role::Admin {
         true => None,
-        false => findings::context_to_set(clusters, coverage),
+        false => findings::context_to_set(clusters, coverage).map(str::to_owned),
     })
 }
 

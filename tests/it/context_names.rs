@@ -194,5 +194,63 @@ fn the_context_of_one_cluster_becomes_the_current_one_or_nothing_is_written() {
     let said = run(&mut test_env.sync(&[&other]));
     let now = format!("the current context is now `{}`", names[0]);
     assert!(said.stderr.contains(&now), "{}", said.stderr);
+    let pattern = format!("--set-current={}*", &names[1][..names[1].len() - 1]);
+    assert_eq!(test_env.synced(&[&pattern])["currentContext"], expected);
+    // Of the selected clusters there is one.
+    let selected = [&names[0][..], "--set-current=*"];
+    assert_eq!(
+        test_env.synced(&selected)["currentContext"]["name"],
+        json!(names[0])
+    );
+    let left_out = format!("--set-current={}", names[1]);
+    let refused = run(test_env.sync(&[]).args([&names[0], &left_out]));
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
     test_env.refused(&["--set-current", "--output-dir", "fleet"]);
+}
+
+#[test]
+fn a_layout_that_forbids_another_current_context_stops_nothing_else() {
+    let test_env = two();
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: &now theirs\ncontexts:\n- name: *now\n  context: {cluster: c, user: u}\n";
+    std::fs::create_dir(test_env.path(".kube")).expect("made");
+    test_env.write(".kube/config", text);
+    let name = test_env.simulator.fleet().clusters[0].name.clone();
+    let wanted = format!("--set-current={name}");
+    let report = test_env.synced(&[&wanted]);
+    assert_eq!(
+        report["currentContext"],
+        json!({"name": "theirs", "action": "kept", "exists": true, "notSet": name})
+    );
+    assert_eq!(report["summary"]["added"], 2);
+    let said = run(&mut test_env.sync(&[&wanted]));
+    let command = format!("kubectl config use-context {name}");
+    assert!(said.stderr.contains(&command), "{}", said.stderr);
+    assert!(
+        test_env
+            .kubeconfig_text()
+            .starts_with(&text[..text.find("contexts").expect("there")])
+    );
+}
+
+#[test]
+fn the_current_context_follows_its_new_name_in_a_file_without_entries_of_ours() {
+    let test_env = two();
+    let name = test_env.simulator.fleet().clusters[0].name.clone();
+    let sync = |args: &[&str]| {
+        let ran = run(test_env
+            .sync(&["-o", "json"])
+            .args(args)
+            .env("KUBECONFIG", "entries:current"));
+        ran.json(0)
+    };
+    test_env.write("entries", "apiVersion: v1\nkind: Config\n");
+    test_env.write("current", "current-context: theirs # mine\n");
+    sync(&[]);
+    let current = |name: &str| format!("current-context: {name} # mine\n");
+    test_env.write("current", &current(&name));
+    let renamed = sync(&["--context-name", "x-{name}"]);
+    assert_eq!(renamed["keptNames"], json!([]));
+    let read = |name: &str| std::fs::read_to_string(test_env.path(name)).expect("a file");
+    assert_eq!(read("current"), current(&format!("x-{name}")));
+    assert!(!read("entries").contains("current-context"));
 }

@@ -102,6 +102,16 @@ impl<'a> FindingsLines<'a> {
 
     fn current_context(&self) -> Vec<Line> {
         let mut lines = Vec::new();
+        if let Some(name) = &self.findings.not_made_current {
+            let said = "warning: the current context is not set, since the kubeconfig is laid out in a way that can't be changed in place";
+            lines.extend(match can_be_typed(name) {
+                true => with_command(
+                    format!("{said}; to set it"),
+                    self.config("use-context", &[name]).to_string(),
+                ),
+                false => vec![Line::Text(said.to_owned())],
+            });
+        }
         match &self.findings.current_context {
             CurrentContext::Set(name) if self.dry_run => {
                 lines.push(Line::Text(format!(

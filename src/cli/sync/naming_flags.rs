@@ -2,7 +2,10 @@
 
 use clap::{Arg, ArgMatches};
 
-use crate::{fleet::ContextTemplate, kubeconfig::merge::SetCurrent};
+use crate::{
+    fleet::{ContextTemplate, Pattern},
+    kubeconfig::merge::SetCurrent,
+};
 
 /// The longest DNS label (RFC 1123).
 const LABEL: usize = 63;
@@ -45,8 +48,8 @@ pub(super) fn set_current() -> Arg {
         .conflicts_with("output-dir")
         .help("Make the context of the only selected cluster the current one, or of the one named")
         .long_help(
-            "Make the context of the only selected cluster the current one, or that of the one with this context, name, GROUP/NAME or \
-             id. If that is not exactly one, nothing is written",
+            "Make the context of the only selected cluster the current one, or that of the selected one with this context, name, \
+             GROUP/NAME or id, in which `*` and `?` are wildcards. If that is not exactly one, nothing is written",
         )
 }
 
@@ -55,7 +58,7 @@ pub(super) fn read_set_current(matches: &ArgMatches) -> Option<SetCurrent> {
     let text = matches.get_one::<String>("set-current")?.trim();
     Some(match text.is_empty() {
         true => SetCurrent::Only,
-        false => SetCurrent::Matching(text.to_owned()),
+        false => SetCurrent::Matching(Pattern::over_any_name(text)),
     })
 }
 

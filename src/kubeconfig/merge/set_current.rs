@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Failure, Result},
-    fleet::ClusterRun,
+    fleet::{Candidate, ClusterRun, ContextNamesById, Pattern},
     near, sentence,
 };
 
@@ -11,36 +11,46 @@ use crate::{
 pub(crate) enum SetCurrent {
     /// That of the only selected cluster.
     Only,
-    /// That of the only cluster with this context, name, `GROUP/NAME` or ARM id, in any letter case.
-    Matching(String),
+    /// That of the only selected cluster that this matches, as a positional pattern of the selectors does.
+    Matching(Pattern),
 }
 
 impl SetCurrent {
-    /// Finds the context among the selected clusters. None if its cluster has no context: what failed is told elsewhere.
+    /// Finds the context among the selected clusters; `contexts` lead to them. None if its cluster has no context: what
+    /// failed is told elsewhere.
     ///
     /// # Errors
     /// If there is not exactly one such cluster.
-    pub(super) fn choose<'r>(&self, clusters: &'r [ClusterRun]) -> Result<Option<&'r str>> {
-        let matching = self.matching(clusters);
-        match matching[..] {
-            [only] => Ok(only.context()),
-            _ => Err(self.not_one(clusters, &matching)),
-        }
-    }
-
-    fn matching<'r>(&self, clusters: &'r [ClusterRun]) -> Vec<&'r ClusterRun> {
-        let Self::Matching(text) = self else {
-            return clusters.iter().collect();
+    pub(super) fn choose(
+        &self,
+        clusters: &[ClusterRun],
+        contexts: &ContextNamesById,
+    ) -> Result<Option<String>> {
+        let Self::Matching(pattern) = self else {
+            return match clusters {
+                [only] => Ok(only.context().map(str::to_owned)),
+                _ => Err(self.not_one(clusters, &clusters.iter().collect::<Vec<_>>())),
+            };
         };
         // A context that is called so is meant, whatever the clusters' names are.
-        let by_context = clusters
+        let mut all = clusters
             .iter()
-            .find(|run| run.context() == Some(text.as_str()));
-        let found = by_context.into_iter();
-        match by_context {
-            Some(_) => found.collect(),
-            None => clusters.iter().filter(|run| is(run, text)).collect(),
+            .filter_map(|run| contexts.get(&run.cluster.key()))
+            .flatten();
+        if let Some(context) = all.find(|context| *context == pattern.as_str()) {
+            return Ok(Some(context.clone()));
         }
+        let matching: Vec<_> = clusters
+            .iter()
+            .filter(|run| Candidate::of(&run.cluster, contexts).is(pattern))
+            .collect();
+        let [only] = matching[..] else {
+            return Err(self.not_one(clusters, &matching));
+        };
+        let own = contexts.get(&only.cluster.key()).into_iter().flatten();
+        let mut named = own.filter(|context| !pattern.has_wildcard() && pattern.matches(context));
+        let context = named.next().map(String::as_str).or(only.context());
+        Ok(context.map(str::to_owned))
     }
 
     fn not_one(&self, clusters: &[ClusterRun], matching: &[&ClusterRun]) -> Failure {
@@ -52,7 +62,7 @@ impl SetCurrent {
         contexts.sort_unstable();
         let typed = match self {
             Self::Only => "--set-current".to_owned(),
-            Self::Matching(text) => format!("--set-current={text}"),
+            Self::Matching(pattern) => format!("--set-current={pattern}"),
         };
         let message = match matching.len() {
             0 => format!("`{typed}` matches no cluster, so nothing was written"),
@@ -63,8 +73,8 @@ impl SetCurrent {
             return failure.hint("omit the flag");
         };
         let question = match self {
-            Self::Matching(text) if matching.is_empty() => {
-                near::did_you_mean(text, contexts.iter().copied())
+            Self::Matching(pattern) if matching.is_empty() => {
+                near::did_you_mean(pattern.as_str(), contexts.iter().copied())
             }
             _ => None,
         };
@@ -77,18 +87,4 @@ impl SetCurrent {
             None => one,
         })
     }
-}
-
-fn is(run: &ClusterRun, text: &str) -> bool {
-    let cluster = &run.cluster;
-    let text = text.to_lowercase();
-    let path = format!("{}/{}", cluster.resource_group, cluster.name);
-    [
-        run.context().unwrap_or_default(),
-        &cluster.name,
-        &path,
-        &cluster.id,
-    ]
-    .iter()
-    .any(|name| name.to_lowercase() == text)
 }

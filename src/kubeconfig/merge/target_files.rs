@@ -9,7 +9,7 @@ use super::{
     super::{
         cluster_contexts::{ClusterContexts, Known},
         document::{Document, Section},
-        merged::{Item, Merged},
+        merged::{self, Item, Merged},
         owner,
     },
     MergeOptions, adopt,
@@ -89,6 +89,26 @@ impl TargetFiles {
             clusters.any(|entry| !owner::is_ours(&entry[Section::Clusters.item()]))
         });
         let paths = paths.filter_map(Document::path);
+        let paths = paths.filter(|path| may_change(path));
+        self.files.extend(paths.map(Path::to_owned));
+        self
+    }
+
+    /// The same, with the files whose current context leads to entries of ours, so that it can follow a new name: those
+    /// that `may_change`.
+    #[must_use]
+    pub(crate) fn with_current_contexts(
+        mut self,
+        files: &[Document<'_>],
+        may_change: impl Fn(&Path) -> bool,
+    ) -> Self {
+        let merged = Merged::of(files);
+        let follows = |file: &&Document<'_>| {
+            let name = merged::current_context(file.root());
+            let context = name.and_then(|name| merged.item(Section::Contexts, name));
+            context.is_some_and(|context| names_ours(&merged, context))
+        };
+        let paths = files.iter().filter(follows).filter_map(Document::path);
         let paths = paths.filter(|path| may_change(path));
         self.files.extend(paths.map(Path::to_owned));
         self

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     error::{Failure, Result},
     fleet::{
-        Change, ClusterRun, ContextNames, ContextNamesById, Coverage, Findings, KeptName, Role,
-        State, WhyKept,
+        Change, ClusterRun, ContextNames, ContextNamesById, Coverage, CurrentContext, Findings,
+        KeptName, Role, State, WhyKept,
     },
     kubeconfig::{
         CaContents, CaDirectory, CaFiles, Document, EntryChanges, FileChange, FilePlan, Keeping,
@@ -233,13 +233,16 @@ impl<'a> Kubeconfig<'a> {
     fn target_files(&self, documents: &[Document<'_>]) -> TargetFiles {
         // A file that an administrator shares with others is read but never changed.
         let may_change = |path: &Path| file::check_writable(path).is_ok();
-        let role = self.request.merge.role;
+        let merge = &self.request.merge;
         let default = self.paths.default.clone();
-        let targets = TargetFiles::find_as(role, documents, default, may_change);
-        match self.request.merge.adopt {
-            true => targets.with_those_of_others(documents, may_change),
-            false => targets,
+        let mut targets = TargetFiles::find_as(merge.role, documents, default, may_change);
+        if merge.adopt {
+            targets = targets.with_those_of_others(documents, may_change);
         }
+        if merge.adopt || merge.template.is_some() {
+            targets = targets.with_current_contexts(documents, may_change);
+        }
+        targets
     }
 
     /// The target files for these texts of all files, among those that are `locked`.
@@ -352,8 +355,7 @@ pub(super) fn plan(
         may_migrate,
         ..coverage.clone()
     };
-    // A person who asks for a current context gets it, or an error.
-    let less = match tried.sets_current_context() && options.set_current.is_none() {
+    let less = match tried.sets_current_context() {
         true => vec![with(false, true), with(true, false), with(false, false)],
         false => vec![with(coverage.may_set_current_context, false)],
     };
@@ -367,10 +369,29 @@ pub(super) fn plan(
             if !coverage.may_migrate {
                 plan.findings.kept_names = renamed(&tried);
             }
+            if !coverage.may_set_current_context && options.set_current.is_some() {
+                plan.findings.not_made_current = not_made_current(&tried, coverage.may_migrate);
+            }
             return Ok((new, plan));
         }
     }
     Err(why)
+}
+
+/// The context that a plan makes the current one, under the name that it has if that is not done, and `is_renamed` says
+/// whether contexts get new names.
+fn not_made_current(plan: &Plan, is_renamed: bool) -> Option<String> {
+    let CurrentContext::Set(name) = &plan.findings.current_context else {
+        return None;
+    };
+    let mut planned = plan.clusters.iter().filter_map(ClusterRun::planned);
+    let own = planned.find(|planned| planned.context == *name);
+    let mut changes = own.into_iter().flat_map(|planned| &planned.changes);
+    let was = changes.find_map(|change| match change {
+        Change::Renamed { was } if !is_renamed => Some(was),
+        _ => None,
+    });
+    Some(was.unwrap_or(name).clone())
 }
 
 /// The contexts that a plan renames, which the layout of a file does not allow.

@@ -98,7 +98,7 @@ fn every_flag_is_on_the_page_of_its_command_or_on_that_of_login_modes() {
                 .chain(arg.get_visible_aliases().unwrap_or_default())
             {
                 let is_on = |page: &str| {
-                    page.split(|c: char| c.is_whitespace() || ",.`]".contains(c))
+                    page.split(|c: char| c.is_whitespace() || ",.`[]".contains(c))
                         .any(|word| word == format!("--{name}"))
                 };
                 assert!(is_on(&long) || is_on(&login), "{path:?} --{name}");

@@ -24,11 +24,15 @@ pub(in crate::cli) struct FindingsRows {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct CurrentContextRow {
     name: Option<String>,
     action: &'static str,
     /// Whether there is such a context.
     exists: bool,
+    /// The context that `--set-current` chose and that the layout of the kubeconfig does not allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_set: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +86,7 @@ impl From<&Findings> for FindingsRows {
                 name: name.cloned(),
                 action,
                 exists: current.is_usable(),
+                not_set: findings.not_made_current.clone(),
             },
             gone: findings.gone.iter().map(GoneRow::from).collect(),
             removed: findings.removed.iter().map(GoneRow::from).collect(),

@@ -1,7 +1,7 @@
 //! `--context-name`: a changed template renames, and keeps what people added.
 
 use super::*;
-use crate::fleet::{ContextTemplate, KeptName, Role, WhyKept, any_template};
+use crate::fleet::{ContextTemplate, KeptName, Pattern, Role, WhyKept, any_template};
 
 fn options(template: &str) -> MergeOptions {
     MergeOptions {
@@ -489,12 +489,15 @@ fn a_context_is_made_the_current_one_if_exactly_one_is_meant() {
             None => Ok(plan.files[Path::new("0")]["current-context"].clone()),
         }
     };
-    let matching = |text: &str| SetCurrent::Matching(text.to_owned());
+    let matching = |text: &str| SetCurrent::Matching(Pattern::over_any_name(text));
     for (text, context) in [
         ("b", "b"),
         ("B", "b"),
         ("TWO/a", "a-two"),
         ("a-one", "a-one"),
+        ("B*", "b"),
+        ("tw?/*", "a-two"),
+        (&fleet[2].cluster.id.to_uppercase(), "b"),
     ] {
         assert_eq!(
             set("", &fleet, matching(text)),
@@ -507,6 +510,23 @@ fn a_context_is_made_the_current_one_if_exactly_one_is_meant() {
         );
     }
     assert_eq!(set("", &fleet[2..], SetCurrent::Only), Ok(json!("b")));
+    // A person's other context for a cluster, by its own name.
+    let (text, _) = run("", &fleet);
+    let user = "{cluster: b, user: b}";
+    let text = text.replacen(
+        "contexts:\n",
+        &format!("contexts:\n- name: mine\n  context: {user}\n"),
+        1,
+    );
+    for (typed, context) in [
+        ("mine", "mine"),
+        ("MINE", "mine"),
+        ("min*", "b"),
+        ("b", "b"),
+    ] {
+        let set = set(&text, &fleet, matching(typed));
+        assert_eq!(set, Ok(json!(context)), "{typed}");
+    }
     for (wanted, message) in [
         (
             SetCurrent::Only,
@@ -515,6 +535,10 @@ fn a_context_is_made_the_current_one_if_exactly_one_is_meant() {
         (
             matching("a"),
             "`--set-current=a` matches 2 clusters, so nothing was written",
+        ),
+        (
+            matching("one/*"),
+            "`--set-current=one/*` matches 2 clusters, so nothing was written",
         ),
         (matching("a-on"), "did you mean `a-one`"),
         (
