@@ -91,13 +91,15 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some((name @ "sync", matches)) => with_file(name, matches, sync::run),
         Some((name @ "list", matches)) => with_file(name, matches, list::run),
         Some((name @ "prune", matches)) => with_file(name, matches, prune::run),
+        Some((name @ "undo", matches)) => {
+            with_file(name, matches, |given, host| undo::run(given, host))
+        }
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),
             &|| flags::settings(matches),
             matches.get_flag("force-refresh"),
         ),
-        Some(("undo", matches)) => undo::run(matches, &host),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
         Some(("config", matches)) => config::run(matches, &host),

@@ -16,7 +16,7 @@ use super::{
     screen::Screen,
 };
 use crate::{
-    error::{EXIT_CHANGES, EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
+    error::{EXIT_CHANGES, EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Kind, Result},
     fleet::{Findings, Role},
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
@@ -186,8 +186,7 @@ fn kubeconfig_form_flags(command: Command) -> Command {
                 "prune",
                 "With --output-dir: remove the kubeconfigs of clusters that are gone",
             )
-            .requires("output-dir")
-            // clap does not ask for what conflicts with another flag.
+            // That it needs a directory is checked later: the configuration file may name it.
             .conflicts_with("kubeconfig"),
         )
 }
@@ -259,7 +258,7 @@ struct Wait(Option<Duration>);
 /// # Errors
 /// If nothing could be done.
 pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
-    let fleet = fleet_args::read("sync", matches, host)?;
+    let fleet = read(matches, host)?;
     for (given, mode) in fleet.unused_flags() {
         output::say_wrapped(&format!("warning: {given} has no effect with {mode}"), host);
     }
@@ -321,6 +320,19 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
         EXIT_OK if is_changed => EXIT_CHANGES,
         code => code,
     })
+}
+
+/// Reads the shared flags, and checks that `--prune` has a directory.
+fn read(matches: &Given, host: &Host) -> Result<FleetRequest> {
+    let fleet = fleet_args::read("sync", matches, host)?;
+    match matches.get_flag("prune") && !matches.contains_id("output-dir") {
+        true => Err(
+            Failure::usage("`--prune` needs `--output-dir`").hint(
+                "to remove the entries of clusters that are gone from a kubeconfig: `kubectl aad prune`",
+            ),
+        ),
+        false => Ok(fleet),
+    }
 }
 
 fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {

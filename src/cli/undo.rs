@@ -6,9 +6,13 @@ mod report;
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::PossibleValue, value_parser};
+use clap::{Arg, ArgAction, Command, ValueHint, builder::PossibleValue, value_parser};
 
-use super::{diff, help, interrupt, output, screen::Screen};
+use super::{
+    config::{self, Given},
+    diff, help, interrupt, output,
+    screen::Screen,
+};
 use crate::{
     error::{EXIT_OK, Failure, Result},
     host::Host,
@@ -56,7 +60,9 @@ impl clap::ValueEnum for Format {
 /// The command and its flags.
 pub(super) fn command() -> Command {
     Command::new("undo").about(ABOUT).defer(|command| {
-        let command = flags(command).before_help(EXAMPLES).after_long_help(NOTES);
+        let command = config::profile_flag(flags(command))
+            .before_help(EXAMPLES)
+            .after_long_help(NOTES);
         let command = help::under(help::SELECT, command, &["kubeconfig", "to", "list"]);
         let command = help::under(help::WRITE, command, &["dry-run", "force"]);
         help::short(command, &["list", "dry-run", "force", "output"])
@@ -110,7 +116,7 @@ fn flags(command: Command) -> Command {
 ///
 /// # Errors
 /// If nothing was undone.
-pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
+pub(super) fn run(matches: &Given, host: &Host) -> Result<u8> {
     interrupt::end_process();
     let format = matches.get_one("output").copied().unwrap_or(Format::Text);
     let path = matches.get_one::<PathBuf>("kubeconfig");

@@ -30,6 +30,8 @@ const NOT_IN_A_FILE: &[(&[&str], &str)] = &[
             "set-current",
             "yes",
             "force",
+            "list",
+            "to",
         ],
         "it is for one run: give it on the command line",
     ),
