@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
-use serde::Serialize;
 
 use super::{
     Given, PROFILE,
@@ -14,20 +13,20 @@ use crate::{
     cli::{
         fleet_args, help,
         output::{self, Format, say_wrapped},
-        report::{self, Column},
         screen::Screen,
         usage,
     },
     error::{EXIT_OK, Failure, Result},
     host::Host,
-    login::{Origin, Param, Place, Settings},
+    login::{Origin, Param, Settings},
     near,
-    ops::{
-        config::{FILE_VARIABLE, Location},
-        fleet_request::SignIns,
-    },
+    ops::fleet_request::SignIns,
     sentence::quoted,
 };
+
+mod document;
+
+use document::{Document, Shown, Source, ValueRow};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,14 +37,6 @@ Examples:
 const NOTES: &str = "\
 A flag counts before a variable, a variable before the configuration file, a profile before the top level of the file. Without \
 COMMAND, the values of all commands that read the file are shown. Secrets are never shown, only where they come from.";
-
-/// What is shown for a secret.
-const SECRET: &str = "(secret)";
-const COLUMNS: [Column; 3] = [
-    Column::new("KEY", 9),
-    Column::new("VALUE", 5),
-    Column::new("FROM", 8),
-];
 
 /// The command's flags. The words after COMMAND are that command's.
 pub(super) fn command() -> Command {
@@ -158,120 +149,6 @@ fn given(name: &str, matches: &ArgMatches, rest: &[OsString], host: &Host) -> Re
 /// The format that a person typed for the command that is shown.
 fn typed_format(given: &Given) -> Option<Format> {
     output::given_format(given).filter(|_| !given.is_from_file("output"))
-}
-
-/// The report.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    /// The file that was read.
-    file: Option<String>,
-    profile: Option<String>,
-    values: Vec<ValueRow>,
-}
-
-/// A value that is set.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ValueRow {
-    key: String,
-    /// None for a secret.
-    value: Option<Shown>,
-    #[serde(flatten)]
-    from: Source,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Shown {
-    Switch(bool),
-    One(String),
-    List(Vec<String>),
-}
-
-/// Where a value comes from.
-#[derive(Serialize)]
-#[serde(tag = "from", rename_all = "camelCase")]
-enum Source {
-    Flag,
-    Variable {
-        variable: &'static str,
-    },
-    File {
-        line: usize,
-        profile: Option<String>,
-    },
-    Default,
-}
-
-impl Source {
-    fn place(place: &Place) -> Self {
-        Self::File {
-            line: place.line,
-            profile: place.profile.clone(),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Flag => "flag".to_owned(),
-            Self::Variable { variable } => (*variable).to_owned(),
-            Self::File {
-                line,
-                profile: None,
-            } => format!("file, line {line}"),
-            Self::File {
-                line,
-                profile: Some(profile),
-            } => format!("file, line {line} ({profile})"),
-            Self::Default => "default".to_owned(),
-        }
-    }
-}
-
-impl Document {
-    /// Adds a value, unless another command has it, too.
-    fn add(&mut self, row: Option<ValueRow>) {
-        let is_there = |row: &ValueRow| self.values.iter().any(|other| other.key == row.key);
-        self.values.extend(row.filter(|row| !is_there(row)));
-    }
-
-    fn table(&self, width: Option<usize>) -> String {
-        let cells = |row: &ValueRow| {
-            let value = match &row.value {
-                None => SECRET.to_owned(),
-                Some(Shown::Switch(on)) => on.to_string(),
-                Some(Shown::One(text)) => text.clone(),
-                Some(Shown::List(texts)) if texts.is_empty() => "[]".to_owned(),
-                Some(Shown::List(texts)) => texts.join(", "),
-            };
-            vec![row.key.clone(), value, row.from.text()]
-        };
-        report::table(&COLUMNS, self.values.iter().map(cells).collect(), width)
-    }
-
-    /// Which file was read, or where one could be.
-    fn about_file(&self, host: &Host) -> String {
-        let home = host.home().ok();
-        match (&self.file, &self.profile, Location::find(host)) {
-            (Some(file), None, _) => {
-                let file = output::path(file.as_ref(), home.as_deref());
-                format!("configuration file: {file}")
-            }
-            (Some(file), Some(profile), _) => {
-                let file = output::path(file.as_ref(), home.as_deref());
-                format!("configuration file: {file}, profile `{profile}`")
-            }
-            (None, _, Location::Default(path)) => {
-                let path = output::path(&path, home.as_deref());
-                format!(
-                    "there is no configuration file; to make one, write flags that you always use to `{path}`, without \
-                     dashes, such as `login: azurecli`"
-                )
-            }
-            (None, ..) => format!("no configuration file is read: `{FILE_VARIABLE}` turns it off"),
-        }
-    }
 }
 
 /// The value of a flag, if there is one.
