@@ -103,13 +103,32 @@ impl SignIns {
             arm_mode,
         })
     }
+
+    /// The mode that has no use for a parameter of one of the two sign-ins. The cloud and the tenant also say where to search.
+    pub(crate) fn unused_by(&self, settings: &Settings, param: Param) -> Option<LoginMode> {
+        let (mode, other) = match settings.flag(param) == param.dashed() {
+            true => (self.mode, self.arm_mode),
+            false => (self.arm_mode, self.mode),
+        };
+        let is_used = mode.uses(param) || (param.row().shared_with_arm && other.uses(param));
+        let says_where = matches!(param, Param::Environment | Param::TenantId);
+        (!is_used && !says_where).then_some(mode)
+    }
+
+    /// Whether a sign-in uses the account of az, which azd may do, too.
+    pub(crate) fn asks_az(&self) -> bool {
+        asks_az([self.mode, self.arm_mode])
+    }
+}
+
+fn asks_az(modes: [LoginMode; 2]) -> bool {
+    modes.contains(&LoginMode::AzureCli) || modes.contains(&LoginMode::Azd)
 }
 
 impl FleetFlags {
     /// The configuration directory of az. That of a file is only for those modes that ask az.
     fn config_dir(&self, modes: [LoginMode; 2]) -> Option<&Path> {
-        let asks_az = |mode: &LoginMode| matches!(mode, LoginMode::AzureCli | LoginMode::Azd);
-        let counts = modes.iter().any(asks_az) || !self.places.contains_key("azure-config-dir");
+        let counts = asks_az(modes) || !self.places.contains_key("azure-config-dir");
         self.azure_config_dir.as_deref().filter(|_| counts)
     }
 

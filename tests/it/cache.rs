@@ -469,6 +469,10 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
     let secret = ("AZURE_CLIENT_SECRET", test_env.principal.secret());
     let args = test_env.spn_args(&[]);
     let kept = test_env.get_token(&args, &[secret]).token();
+    // That of the fleet commands is not looked for.
+    let configuration = test_env.path(".config/kubectl-aad/config.yaml");
+    fs::create_dir_all(configuration.parent().expect("a directory")).expect("made");
+    fs::write(&configuration, "login: azurecli\n").expect("written");
     let log = test_env.path("strace.log");
     let plain = test_env.get_token_command(&args, &[secret]);
     let mut traced = test_env.program(&strace);
@@ -496,5 +500,6 @@ fn a_hit_opens_a_handful_of_files_and_no_socket_and_starts_no_thread() {
         .filter(|line| !line.contains(".so"))
         .collect();
     assert!(opened.len() <= 3, "{opened:#?}");
+    assert!(!log.contains("config.yaml"), "{log}");
     assert!(log.lines().count() < 150, "{}", log.lines().count());
 }

@@ -164,6 +164,75 @@ fn commands_that_stand_in_for_kubelogin_do_not_read_it() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
 }
 
+#[test]
+fn prune_and_undo_find_what_sync_wrote_where_the_file_says() {
+    let test_env = TestEnv::new();
+    write(
+        &test_env,
+        &format!(
+            "environment: {CLOUD}\nkubeconfig: ~/k/config\noutput: json\nprofiles: {{other: {{kubeconfig: ~/other}}}}\n"
+        ),
+    );
+    let done = |words: &[&str]| {
+        let ran = run(&mut test_env.aad(words));
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.stderr);
+        ran
+    };
+    done(&["sync", "--no-warm"]);
+    let synced = fs::read_to_string(test_env.path("k/config")).expect("written");
+    done(&["sync", "--no-warm", "--profile", "other"]);
+    test_env.simulator.update(|fleet| fleet.clusters.clear());
+    done(&["prune", "--yes"]);
+    let left = fs::read_to_string(test_env.path("k/config")).expect("kept");
+    assert!(
+        synced.contains("armId") && !left.contains("armId"),
+        "{left}"
+    );
+    let undone = done(&["undo"]).json(0);
+    assert_eq!(undone["command"], "prune");
+    let text = fs::read_to_string(test_env.path("k/config")).expect("there");
+    assert_eq!(text, synced);
+    assert_eq!(
+        done(&["undo", "--profile", "other"]).json(0)["command"],
+        "sync"
+    );
+    assert!(!test_env.path("other").exists());
+    // Where the variable leads, nothing was written.
+    let ran = run(test_env
+        .aad(&["undo"])
+        .env("KUBECONFIG", test_env.path("variable")));
+    ran.assert_fails(1, &["no write of", "/variable"]);
+}
+
+#[test]
+fn a_sync_prunes_the_directory_that_the_file_names() {
+    let test_env = TestEnv::new();
+    let path = write(
+        &test_env,
+        &format!("environment: {CLOUD}\noutput-dir: ~/fleet\n"),
+    );
+    let sync = |words: &[&str]| {
+        let words = [&["sync", "--no-warm", "-o", "name"], words].concat();
+        // It says what kubectl reads, which is another matter.
+        run(test_env
+            .aad(&words)
+            .env("KUBECONFIG", test_env.path("variable")))
+    };
+    let first = sync(&[]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let written = names(&test_env.path("fleet"));
+    assert!(!written.is_empty());
+    let pruned = sync(&["--prune"]);
+    assert_eq!(pruned.code, 0, "{}", pruned.stderr);
+    assert_eq!(names(&test_env.path("fleet")), written);
+    assert!(!test_env.path("variable").exists());
+    fs::write(&path, format!("environment: {CLOUD}\n")).expect("written");
+    sync(&["--prune"]).assert_fails(
+        2,
+        &["`--prune` needs `--output-dir`", "`kubectl aad prune`"],
+    );
+}
+
 /// Set to write the schema in place of comparing it.
 const WRITE: &str = "AAD_WRITE_REFERENCE";
 
@@ -246,6 +315,19 @@ fn each_value_is_shown_with_where_it_comes_from() {
         assert_eq!(of(row["key"].as_str().expect("a key")).as_ref(), Some(row));
     }
     assert_eq!(of("tenant-id"), None);
+    let unused = view(
+        &["-o", "json", "prune", "-l", "msi", "--login-hint", "ann"],
+        &[],
+    );
+    let unused: serde_json::Value = serde_json::from_str(&unused.stdout).expect("JSON");
+    let rows = unused["values"].as_array().expect("values");
+    let by: Vec<_> = rows
+        .iter()
+        .filter_map(|row| Some((row["key"].as_str()?, row["unusedBy"].as_str()?)))
+        .collect();
+    assert_eq!(by, [("login-hint", "msi")]);
+    let undo = view(&["-o", "name", "undo", "--kubeconfig", "k"], &[]);
+    assert_eq!(undo.stdout, "output\nkubeconfig\n");
     let profile = view(&["--profile", "work", "-o", "yaml"], &[]);
     assert!(
         profile.stdout.contains("profile: work"),

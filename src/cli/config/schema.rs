@@ -61,7 +61,8 @@ fn property(keys: &Keys, name: &str) -> Value {
         .filter(|command| keys::flag(command, name).is_some())
         .map(Command::get_name)
         .collect();
-    let only = match commands.len() == keys.commands.len() {
+    // What most have needs no list of them.
+    let only = match 2 * commands.len() > keys.commands.len() {
         true => String::new(),
         false => format!(" (only {})", commands.join(", ")),
     };

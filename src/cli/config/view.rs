@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgMatches, Command, ValueEnum as _, parser::ValueSource};
 
 use super::{
     Given, PROFILE,
@@ -18,7 +18,7 @@ use crate::{
     },
     error::{EXIT_OK, Failure, Result},
     host::Host,
-    login::{Origin, Param, Settings},
+    login::{LoginMode, Origin, Param, Settings},
     near,
     ops::fleet_request::SignIns,
     sentence::quoted,
@@ -81,16 +81,15 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         if !words.is_empty() {
             format = format.or(typed_format(&given));
         }
-        let sign_ins = fleet_args::flags(name, &given)
-            .and_then(|flags| SignIns::new(&flags, host))
-            .map_err(|failure| given.blame(failure))?;
+        let clap = keys.command(name).into_iter();
+        let args: Vec<&Arg> = clap.flat_map(Command::get_arguments).collect();
+        let sign_ins = sign_ins(name, &args, &given, host)?;
         if let Some((path, profile)) = &given.file {
             document.file = Some(path.display().to_string());
             document.profile.clone_from(profile);
         }
-        let clap = keys.command(name).into_iter();
-        for arg in clap.flat_map(Command::get_arguments) {
-            document.add(row(arg, &given, &sign_ins, host));
+        for arg in args {
+            document.add(row(arg, &given, sign_ins.as_ref(), host));
         }
     }
     let format = format.unwrap_or_default();
@@ -103,6 +102,11 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
         || document.table(width),
         || names().collect(),
     )?;
+    if matches!(format, Format::Table | Format::Wide) {
+        for note in document.notes() {
+            say_wrapped(&note, host);
+        }
+    }
     Ok(EXIT_OK)
 }
 
@@ -146,36 +150,53 @@ fn given(name: &str, matches: &ArgMatches, rest: &[OsString], host: &Host) -> Re
     }
 }
 
-/// The format that a person typed for the command that is shown.
+/// How a command signs in; none if it does not.
+fn sign_ins(name: &str, args: &[&Arg], given: &Given, host: &Host) -> Result<Option<SignIns>> {
+    let login = Param::Login.row().flag;
+    if !args.iter().any(|arg| arg.get_id() == login) {
+        return Ok(None);
+    }
+    let flags = fleet_args::flags(name, given)?;
+    let sign_ins = SignIns::new(&flags, host).map_err(|failure| given.blame(failure))?;
+    Ok(Some(sign_ins))
+}
+
+/// The format that a person typed for the command that is shown. It may have formats that this one does not have.
 fn typed_format(given: &Given) -> Option<Format> {
-    output::given_format(given).filter(|_| !given.is_from_file("output"))
+    let is_typed = given.value_source("output") == Some(ValueSource::CommandLine)
+        && !given.is_from_file("output");
+    let typed = given.get_raw("output")?.next_back()?.to_str()?;
+    Format::from_str(typed, false).ok().filter(|_| is_typed)
 }
 
 /// The value of a flag, if there is one.
-fn row(arg: &Arg, given: &Given, sign_ins: &SignIns, host: &Host) -> Option<ValueRow> {
+fn row(arg: &Arg, given: &Given, sign_ins: Option<&SignIns>, host: &Host) -> Option<ValueRow> {
     let long = arg.get_long()?;
     if arg.is_global_set() || [PROFILE, "help", "version"].contains(&long) {
         return None;
     }
     let id = arg.get_id().as_str();
-    let mut settings = [&sign_ins.login, &sign_ins.arm_login].into_iter();
-    let found = settings.find_map(|settings| {
-        let mut params = settings.params();
-        let param = params.find(|param| settings.flag(*param) == format!("--{id}"))?;
-        Some((settings, param))
+    let own = sign_ins.and_then(|sign_ins| {
+        let mut settings = [&sign_ins.login, &sign_ins.arm_login].into_iter();
+        settings.find_map(|settings| {
+            let mut params = settings.params();
+            let param = params.find(|param| settings.flag(*param) == format!("--{id}"))?;
+            Some((settings, param, sign_ins.unused_by(settings, param)))
+        })
     });
-    let (value, from) = match found {
-        Some((settings, param)) => of_sign_in(arg, given, settings, param)?,
-        None => of_command(arg, given, host)?,
-    };
-    let value = match keys::secret(long) {
-        Some(_) => None,
-        None => Some(value),
+    let ((value, from), unused_by) = match own {
+        Some((settings, param, unused_by)) => (of_sign_in(arg, given, settings, param)?, unused_by),
+        None => {
+            let without_az = sign_ins.filter(|sign_ins| !sign_ins.asks_az());
+            let unused_by = without_az.filter(|_| id == "azure-config-dir");
+            (of_command(arg, given, host)?, unused_by.map(|it| it.mode))
+        }
     };
     Some(ValueRow {
         key: long.to_owned(),
-        value,
+        value: keys::secret(long).is_none().then_some(value),
         from,
+        unused_by: unused_by.map(LoginMode::name),
     })
 }
 

@@ -185,6 +185,11 @@ fn what_the_command_line_says_drops_what_the_file_says_against_it() {
         failure.contains("config.yaml:2` can't be used with `output-dir` in"),
         "{failure}"
     );
+    // `KUBECONFIG` says what kubectl reads, and a directory is written for other programs.
+    let variable = [("KUBECONFIG", "/v")];
+    let file = File::new("output-dir: /d\n").given(&["sync", "--prune"], &variable);
+    let file = file.expect("valid");
+    assert!(file.contains_id("output-dir") && file.get_flag("prune"));
     // A list command has no such directory.
     let list = File::new("output-dir: /d\nkubeconfig: /k\n").given(&["list"], &[]);
     assert!(list.expect("valid").contains_id("kubeconfig"));
@@ -303,6 +308,10 @@ fn what_the_file_may_not_say_is_refused_with_its_line() {
             "error: `dry-run` can't be in the configuration file\ncaused by: it is for one run",
         ),
         ("prune: true\n", "it removes entries"),
+        ("yes: true\n", "`yes` can't be in the configuration file"),
+        ("force: true\n", "it is for one run"),
+        ("list: true\n", "it is for one run"),
+        ("to: 3\n", "it is for one run"),
         (
             "max-age: soon\n",
             "error: `soon` is not a value of `--max-age`\ncaused by: in `FILE:1`\nhint: give a duration",

@@ -10,6 +10,7 @@ use crate::{
     host::Host,
     login::Place,
     ops::config::{FILE_VARIABLE, Location},
+    sentence::{all_of, quoted},
 };
 
 /// What is shown for a secret.
@@ -39,6 +40,9 @@ pub(super) struct ValueRow {
     pub(super) value: Option<Shown>,
     #[serde(flatten)]
     pub(super) from: Source,
+    /// The login mode that has no use for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unused_by: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -105,9 +109,31 @@ impl Document {
                 Some(Shown::List(texts)) if texts.is_empty() => "[]".to_owned(),
                 Some(Shown::List(texts)) => texts.join(", "),
             };
-            vec![row.key.clone(), value, row.from.text()]
+            let unused = row.unused_by.map_or("", |_| ", unused");
+            vec![row.key.clone(), value, row.from.text() + unused]
         };
         report::table(&COLUMNS, self.values.iter().map(cells).collect(), width)
+    }
+
+    /// What has no effect, for each login mode.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut modes: Vec<&str> = Vec::new();
+        for mode in self.values.iter().filter_map(|row| row.unused_by) {
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        }
+        let note = |mode| {
+            let rows = self.values.iter();
+            let rows = rows.filter(|row| row.unused_by == Some(mode));
+            let keys = quoted(rows.map(|row| &row.key));
+            let have = if keys.len() == 1 { "has" } else { "have" };
+            format!(
+                "note: {} {have} no effect with the login mode `{mode}`",
+                all_of(&keys, "and")
+            )
+        };
+        modes.into_iter().map(note).collect()
     }
 
     /// Which file was read, or where one could be.
