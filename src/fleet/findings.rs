@@ -27,7 +27,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// All clusters that were listed, of which `clusters` are those of the run.
+    /// All clusters that were listed: `clusters`, which are those of the run, and the unselected ones.
     pub(crate) fn listed<'a>(
         &'a self,
         clusters: &'a [ClusterRun],

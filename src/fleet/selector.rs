@@ -80,7 +80,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// A cluster of which only the ARM id is known, such as one that is gone.
+    /// A cluster whose ARM id alone is known, such as one that is gone.
     pub(crate) fn of_id(
         id: &'a str,
         parsed: &'a ClusterId,

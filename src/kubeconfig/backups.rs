@@ -168,7 +168,7 @@ impl Backups {
         }
     }
 
-    /// Removes the backups of which a file held what `holds` says of its text. Returns their number.
+    /// Removes the backups with a file for whose text `holds` is true. Returns their number.
     ///
     /// # Errors
     /// If the directory can't be used, or one can't be removed.

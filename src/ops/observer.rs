@@ -12,7 +12,7 @@ use crate::fleet::{RemovedEntries, Tenant};
 pub(crate) trait Observer: Sync {
     fn on(&self, event: Event<'_>);
 
-    /// Asks a person whether these entries are to be removed. No if nobody answers.
+    /// Asks a person whether to remove these entries. No if nobody answers.
     fn confirm<'a>(&'a self, removed: &'a [RemovedEntries]) -> BoxFuture<'a, bool>;
 
     /// How sign-ins reach a person while this is shown.

@@ -52,7 +52,7 @@ pub(crate) struct SyncRequest {
     pub(crate) refresh: bool,
     /// Whether the clusters' tokens are fetched.
     pub(crate) fetch_tokens: bool,
-    /// What else is to be done with the clusters' entries.
+    /// What else to do with the clusters' entries.
     pub(crate) merge: MergeOptions,
     pub(crate) dry_run: bool,
     /// How long after the program's start credential calls and listings may wait for Azure's limits; none if for as long as it

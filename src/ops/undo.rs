@@ -193,7 +193,7 @@ impl Wanted {
         others.map(|file| file.path.clone()).collect()
     }
 
-    /// What those of the files hold of which there are backups.
+    /// What the files hold, of those that have backups.
     fn contents(&self, backups: &[Backup]) -> Result<Vec<Current>> {
         let written = self.files.iter().filter(|(_, target)| {
             let mut files = backups.iter().flat_map(|backup| &backup.manifest.files);
@@ -296,7 +296,7 @@ impl<'a> Write<'a> {
     }
 }
 
-/// Whether nobody else wrote a file since the last of `writes`, of which the newest is the first: each found what the one
+/// Whether nobody else wrote a file since the last of `writes`, newest first: each found what the one
 /// before had left, and so does this run, which finds `now`. One that was killed before it wrote does not count.
 fn are_ours(writes: &[Write<'_>], now: Option<&str>) -> bool {
     let mut found = now;

@@ -12,7 +12,7 @@ use crate::{
 /// azure/aks/pre-created-kubelet-managed-identity).
 const MANAGED_IDENTITY: &str = "msi";
 
-/// Decodes a cluster's description, of which `properties` is a part.
+/// Decodes the `properties` of a cluster's description.
 pub(super) fn decode(item: &Value, properties: &Value) -> ClusterProfile {
     let object = |name: &str| properties.get(name).unwrap_or(&Value::Null);
     let entra = object("aadProfile");

@@ -25,7 +25,7 @@ use crate::{
     sentence::quoted,
 };
 
-/// The flags of which a variable that another program reads says the same. What is set counts before the file.
+/// Flags, each with the variable of another program that says the same. A variable that is set counts before the file.
 pub(super) const VARIABLES: [(&str, &str); 2] = [
     ("kubeconfig", "KUBECONFIG"),
     ("azure-config-dir", "AZURE_CONFIG_DIR"),

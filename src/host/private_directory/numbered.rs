@@ -1,4 +1,4 @@
-//! Files that are written once and never replaced, and of which a part can be read.
+//! Files that are written once and never replaced, and can be read in part.
 
 use std::{
     fs::File,

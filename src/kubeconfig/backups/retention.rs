@@ -1,4 +1,4 @@
-//! Which backups are dropped: those of which each file has enough newer ones, and the oldest if there are too many.
+//! Which backups are dropped: those whose files all have enough newer ones, and the oldest if there are too many.
 
 use std::{collections::HashMap, path::Path};
 
@@ -11,7 +11,7 @@ const MOST: usize = 200;
 /// How large all of them are together, in bytes. The newest one may be larger.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The places of those to drop in `backups`, of which the newest is the first. `sizes` has a size for each, in bytes.
+/// The places of those to drop in `backups`, newest first. `sizes` has a size for each, in bytes.
 pub(super) fn to_drop(backups: &[Backup], sizes: &[u64]) -> Vec<usize> {
     let mut kept_of: HashMap<&Path, usize> = HashMap::new();
     let mut dropped = Vec::new();

@@ -129,7 +129,7 @@ impl Removal<'_, '_> {
         self.removed = removed;
     }
 
-    /// What becomes of a context: why it is kept if it is. None if no cluster that it leads to is wanted.
+    /// Whether a context is removed, or why it is kept. None if no cluster that it leads to is to be removed.
     fn fate(&self, context: &Entry<'_>) -> Option<Option<KeepReason>> {
         let clusters = self.index.led_to(context, Section::Clusters);
         let is_wanted = |i: &usize| (self.is_wanted)(self.entry(*i).value);

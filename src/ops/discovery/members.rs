@@ -19,7 +19,7 @@ pub(super) struct Members {
     names: BTreeSet<String>,
     /// Of the named ones, those that were found, as they were given.
     found: HashSet<String>,
-    /// The ARM ids, in lower case, of those of which the members were asked for.
+    /// The ARM ids, in lower case, of those whose members were asked for.
     asked: HashSet<String>,
     /// The ARM ids, in lower case, of the wanted clusters: members, and with `--hubs` the hubs.
     wanted: HashSet<String>,

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Gone {
     pub(crate) gone: HashSet<String>,
-    /// Those of which it is not known, or that exist although no list shows them.
+    /// Those that may exist, because nothing proves otherwise, or do exist although no list shows them.
     pub(crate) kept: BTreeMap<String, KeepReason>,
 }
 

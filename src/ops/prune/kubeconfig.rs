@@ -123,7 +123,7 @@ impl Kubeconfig {
         })
     }
 
-    /// What becomes of these texts of the files, with the new ones of those that change.
+    /// The plan for these texts of the files, with the new texts of those that change.
     fn planned(
         &self,
         texts: &[String],

@@ -408,7 +408,7 @@ fn write_changed(
     Ok(())
 }
 
-/// What becomes of the files that are removed.
+/// The changes of the files that are removed.
 fn removals(listing: &Listing, findings: &Findings) -> Vec<FilePlan> {
     let is_removed = |file: &&OwnFile| findings.removed.iter().any(|gone| gone.file == file.path);
     let removed = listing.files.iter().filter(is_removed);

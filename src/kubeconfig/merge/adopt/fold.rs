@@ -20,7 +20,7 @@ use super::{
 };
 use crate::fleet::{Entries, SHARED_USER, WhyNotAdopted as Why};
 
-/// What becomes of our entries for a cluster.
+/// What is done with our entries for a cluster.
 #[derive(Default)]
 pub(super) struct Fold<'a> {
     /// Our entries and contexts that are removed.

@@ -106,7 +106,7 @@ fn config(clusters: &[String], contexts: &[String], users: &[String]) -> String 
     text
 }
 
-/// Two synced clusters, of which the first is gone, with one shared user.
+/// Two synced clusters with one shared user. The first is gone.
 fn synced() -> String {
     config(
         &[cluster("gone", Some(0)), cluster("there", Some(2))],

@@ -10,7 +10,7 @@ fn options(template: &str) -> MergeOptions {
     }
 }
 
-/// What a merge with a template makes of files, all of which but those in `fixed` may change.
+/// What a merge with a template makes of files, which may change unless they are in `fixed`.
 struct Renamed {
     texts: Vec<String>,
     planned: Vec<Planned>,
