@@ -225,7 +225,9 @@ fn the_report_has_the_promised_fields_and_no_others() {
         "removed",
         "duplicates",
         "keptNames",
+        "notAdopted",
         "migrated",
+        "files",
         "interrupted",
     ];
     assert_eq!(keys(&report), promised);
