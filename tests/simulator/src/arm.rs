@@ -1,5 +1,6 @@
 //! Azure Resource Manager: who may see what, lists in pages, and clusters' credentials.
 
+mod connected_cluster;
 mod fleet_manager;
 mod graph;
 mod kubeconfig;
@@ -199,6 +200,9 @@ fn answer(state: &State, route: &Route, request: &Request) -> Result<Reply, Repl
         | Endpoint::Fleet
         | Endpoint::FleetMembers
         | Endpoint::ListFleetCredentials => fleet_manager::handle(state, &caller, route, request),
+        Endpoint::ConnectedClusters | Endpoint::ConnectedCluster => {
+            connected_cluster::handle(state, &caller, route, request)
+        }
         Endpoint::ManagedNamespaces
         | Endpoint::ManagedNamespace
         | Endpoint::ListNamespaceCredential

@@ -4,6 +4,7 @@
 //! the same seed always gives the same fleet.
 
 mod change;
+mod connected_cluster;
 mod fleet_manager;
 mod generate;
 mod identity;
@@ -12,6 +13,7 @@ mod profile;
 use std::collections::BTreeMap;
 
 pub use change::Change;
+pub use connected_cluster::ConnectedCluster;
 pub use fleet_manager::{
     DenyAssignment, FleetManager, FleetMember, LIST_USER_CREDENTIAL, ManagedNamespace,
 };
@@ -200,6 +202,8 @@ pub struct Fleet {
     pub resources: Vec<String>,
     /// Azure Kubernetes Fleet Managers; none to begin with.
     pub fleet_managers: Vec<FleetManager>,
+    /// Clusters that Azure Arc connects; none to begin with.
+    pub connected_clusters: Vec<ConnectedCluster>,
     /// Managed namespaces of clusters; none to begin with.
     pub managed_namespaces: Vec<ManagedNamespace>,
     /// What is denied to everybody.

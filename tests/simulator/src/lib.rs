@@ -41,9 +41,9 @@ pub use faults::{Fault, Faults};
 pub use fleet::{
     AKS_CLIENT_APP, AKS_SERVER_APP, ARC_CLIENT_APP, ARC_SERVER_APP, AZURE_CLI_APP,
     CertificateTrust, Change, Cluster, ClusterAuth, ClusterIdentity, ClusterProfile,
-    DenyAssignment, FederatedCredential, Fleet, FleetManager, FleetMember, FleetSpec,
-    LIST_USER_CREDENTIAL, ManagedIdentity, ManagedNamespace, PowerState, PublicClient, REGIONS,
-    Role, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
+    ConnectedCluster, DenyAssignment, FederatedCredential, Fleet, FleetManager, FleetMember,
+    FleetSpec, LIST_USER_CREDENTIAL, ManagedIdentity, ManagedNamespace, PowerState, PublicClient,
+    REGIONS, Role, RoleAssignment, ServicePrincipal, Subscription, Tenant, User,
 };
 pub use hold::Hold;
 pub use metadata::{FEDERATION_AUDIENCE, GITHUB_ISSUER, GITHUB_SUBJECT, PIPELINES_ISSUER};

@@ -94,6 +94,10 @@ endpoints! {
     ManagedNamespace = "managed-namespace",
     /// ARM: the credential of a managed namespace.
     ListNamespaceCredential = "list-namespace-credential",
+    /// ARM: list of Arc-connected clusters, of a subscription or a resource group.
+    ConnectedClusters = "connected-clusters",
+    /// ARM: one Arc-connected cluster.
+    ConnectedCluster = "connected-cluster",
     /// ARM: list of a subscription's resources of a type.
     Resources = "resources",
     /// ARM: a query of Azure Resource Graph.
@@ -216,7 +220,9 @@ impl Route {
             ["subscriptions", _, "resources"] => Endpoint::Resources,
             ["subscriptions", _, "resourcegroups", _, rest @ ..] => resource(rest),
             ["subscriptions", _, rest @ ..] => match resource(rest) {
-                list @ (Endpoint::ManagedClusters | Endpoint::Fleets) => list,
+                list @ (Endpoint::ManagedClusters
+                | Endpoint::Fleets
+                | Endpoint::ConnectedClusters) => list,
                 _ => Endpoint::Other,
             },
             ["providers", "microsoft.resourcegraph", "resources"] => Endpoint::ResourceGraph,
@@ -239,8 +245,15 @@ impl Route {
 
 /// What a path in lower case below a resource group, or a list of a subscription, is about.
 fn resource(path: &[&str]) -> Endpoint {
-    let ["providers", "microsoft.containerservice", path @ ..] = path else {
-        return Endpoint::Other;
+    let path = match path {
+        ["providers", "microsoft.containerservice", path @ ..] => path,
+        ["providers", "microsoft.kubernetes", "connectedclusters"] => {
+            return Endpoint::ConnectedClusters;
+        }
+        ["providers", "microsoft.kubernetes", "connectedclusters", _] => {
+            return Endpoint::ConnectedCluster;
+        }
+        _ => return Endpoint::Other,
     };
     match path {
         ["managedclusters"] => Endpoint::ManagedClusters,

@@ -302,6 +302,11 @@ fn visible<'a>(
         .iter()
         .filter(|m| is_in_reach(&m.subscription_id) && caller.may_read(&m.id))
         .collect();
+    let connected = fleet
+        .connected_clusters
+        .iter()
+        .filter(|c| is_in_reach(&c.subscription_id) && caller.may_read(&c.id))
+        .collect();
     let namespaces = fleet
         .managed_namespaces
         .iter()
@@ -316,6 +321,7 @@ fn visible<'a>(
             subscriptions,
             clusters,
             managers,
+            connected,
             namespaces,
             fleet,
         },

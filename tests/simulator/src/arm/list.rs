@@ -141,7 +141,7 @@ pub(super) fn subscription_body(subscription: &Subscription) -> Value {
     })
 }
 
-/// Resource groups of a subscription that hold a cluster or a Fleet.
+/// Resource groups of a subscription that hold a cluster, a Fleet or an Arc-connected cluster.
 pub(super) fn groups_of(fleet: &Fleet, subscription: &str) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     let clusters = fleet
@@ -152,8 +152,13 @@ pub(super) fn groups_of(fleet: &Fleet, subscription: &str) -> Vec<String> {
         .fleet_managers
         .iter()
         .map(|m| (&m.subscription_id, &m.resource_group));
+    let connected = fleet
+        .connected_clusters
+        .iter()
+        .map(|c| (&c.subscription_id, &c.resource_group));
     for (_, group) in clusters
         .chain(managers)
+        .chain(connected)
         .filter(|(its, _)| its.eq_ignore_ascii_case(subscription))
     {
         if !groups.iter().any(|g| g.eq_ignore_ascii_case(group)) {

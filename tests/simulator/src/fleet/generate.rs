@@ -178,6 +178,7 @@ impl Fleet {
             public_clients: public_clients(),
             resources: Vec::new(),
             fleet_managers: Vec::new(),
+            connected_clusters: Vec::new(),
             managed_namespaces: Vec::new(),
             deny_assignments: Vec::new(),
             tenants,

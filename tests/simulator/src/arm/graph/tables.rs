@@ -1,10 +1,13 @@
 //! The tables that Resource Graph keeps of a fleet.
 
+use super::super::connected_cluster::connected_body;
 use super::super::fleet_manager::{fleet_body, member_body};
 use super::super::list::{cluster_body, subscription_body};
 use super::super::namespaces::namespace_body;
 use super::evaluate::Table;
-use crate::fleet::{Cluster, Fleet, FleetManager, ManagedNamespace, Subscription};
+use crate::fleet::{
+    Cluster, ConnectedCluster, Fleet, FleetManager, ManagedNamespace, Subscription,
+};
 use crate::settings::GraphSettings;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -34,6 +37,7 @@ pub(super) struct Visible<'a> {
     pub(super) subscriptions: Vec<&'a Subscription>,
     pub(super) clusters: Vec<&'a Cluster>,
     pub(super) managers: Vec<&'a FleetManager>,
+    pub(super) connected: Vec<&'a ConnectedCluster>,
     pub(super) namespaces: Vec<(&'a ManagedNamespace, &'a Cluster)>,
     /// Where what those name is.
     pub(super) fleet: &'a Fleet,
@@ -69,13 +73,24 @@ impl Visible<'_> {
             let place = (&manager.subscription_id, &manager.resource_group);
             row(&columns, self.placed(body, place, settings))
         });
+        let connected = self.connected.iter().map(|cluster| {
+            let place = (&cluster.subscription_id, &cluster.resource_group);
+            row(
+                &columns,
+                self.placed(connected_body(cluster), place, settings),
+            )
+        });
         let namespaces = self.namespaces.iter().map(|(namespace, cluster)| {
             let body = namespace_body(namespace, cluster);
             let place = (&cluster.subscription_id, &cluster.resource_group);
             row(&columns, self.placed(body, place, settings))
         });
         Table {
-            rows: rows.chain(managers).chain(namespaces).collect(),
+            rows: rows
+                .chain(managers)
+                .chain(connected)
+                .chain(namespaces)
+                .collect(),
             columns,
         }
     }
