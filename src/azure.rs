@@ -4,6 +4,7 @@
 
 pub(crate) mod arm;
 pub(crate) mod cloud;
+pub(crate) mod connected_clusters;
 pub(crate) mod fleet_manager;
 mod json;
 pub(crate) mod managed_clusters;

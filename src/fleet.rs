@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cluster_profile;
+mod connected_cluster;
 mod context_template;
 mod file_names;
 mod findings;
@@ -19,6 +20,7 @@ pub(crate) use cluster::{Adopted, Answer, CREDENTIALS_LIMIT, Change, EntraProfil
 pub(crate) use cluster_profile::{
     ClusterProfile, ControlPlaneIdentity, KubeletIdentity, UserAssignedIdentity, resource_name,
 };
+pub(crate) use connected_cluster::{ConnectedCluster, parse_connected_id};
 pub(crate) use context_template::ContextTemplate;
 #[cfg(test)]
 pub(crate) use context_template::tests::any_template;

@@ -156,14 +156,6 @@ impl<'a> Arm<'a> {
         Ok(tenant_of(&token.secret))
     }
 
-    /// Reads one resource.
-    ///
-    /// # Errors
-    /// Those of the sign-in, of the network and of ARM.
-    pub(crate) async fn get(&self, call: Call<'_>, url: &Url) -> Result<Answer> {
-        self.send(call, &Message::new(Method::GET, url)).await
-    }
-
     /// Reads one resource that may be missing.
     ///
     /// # Errors
@@ -212,12 +204,33 @@ impl<'a> Arm<'a> {
 
     /// Reads every page of a listing. If one fails, the items of the earlier pages are still returned.
     pub(crate) async fn list(&self, call: Call<'_>, first: Url) -> Listing {
+        self.list_with(call, first, Effort::Usual, Answer::is_success)
+            .await
+    }
+
+    /// As [`Arm::list`], with this effort for each page. An answer that `accepts` takes and that is no success says that
+    /// there is nothing more.
+    pub(crate) async fn list_with(
+        &self,
+        call: Call<'_>,
+        first: Url,
+        effort: Effort,
+        accepts: fn(&Answer) -> bool,
+    ) -> Listing {
         let mut items = Vec::new();
-        let cut_short = self.read_pages(call, first, &mut items).await.err();
+        let page = (effort, accepts);
+        let read = self.read_pages(call, first, page, &mut items).await;
+        let cut_short = read.err();
         Listing { items, cut_short }
     }
 
-    async fn read_pages(&self, call: Call<'_>, first: Url, items: &mut Vec<Value>) -> Result<()> {
+    async fn read_pages(
+        &self,
+        call: Call<'_>,
+        first: Url,
+        (effort, accepts): (Effort, fn(&Answer) -> bool),
+        items: &mut Vec<Value>,
+    ) -> Result<()> {
         let stopped = |why: Failure| call.failed(why.code(Code::InvalidAnswer));
         let mut visited = HashSet::new();
         let mut at = first;
@@ -227,7 +240,15 @@ impl<'a> Arm<'a> {
                     "the listing has more than {PAGE_LIMIT} pages"
                 ))));
             }
-            let answer = self.get(call, &at).await?;
+            let message = Message {
+                effort,
+                accepts,
+                ..Message::new(Method::GET, &at)
+            };
+            let answer = self.send(call, &message).await?;
+            if !answer.is_success() {
+                return Ok(());
+            }
             let page = page::decode_page(&answer.body).map_err(stopped)?;
             items.extend(page.items);
             let Some(next) = page.next else { return Ok(()) };

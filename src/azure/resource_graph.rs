@@ -14,13 +14,13 @@ use tokio::time::Instant;
 
 use super::{
     arm::{Arm, Bucket, Call, Effort, READER},
-    fleet_manager,
+    connected_clusters, fleet_manager,
     managed_clusters::decode_cluster,
     subscriptions::decode_subscription,
 };
 use crate::{
     error::{Code, Failure, Kind, Result},
-    fleet::{ClusterRun, FleetManager, State, Subscription, Tenant},
+    fleet::{ClusterRun, ConnectedCluster, FleetManager, State, Subscription, Tenant},
     host::http::{Answer, retry::quota_resets_after},
     sentence,
 };
@@ -48,7 +48,7 @@ resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
 | project id, type, name, subscriptionId, tenantId, state = properties.state
 | union (resources
-| where type in~ ('microsoft.containerservice/managedclusters', 'microsoft.containerservice/fleets')
+| where type in~ ('microsoft.containerservice/managedclusters', 'microsoft.containerservice/fleets'{connected_type})
 | project id, type, name, subscriptionId, tenantId, location, tags, fqdn = properties.fqdn, privateFQDN = properties.privateFQDN, \
 resourceUID = properties.resourceUID, aadProfile = properties.aadProfile, powerState = properties.powerState, \
 provisioningState = properties.provisioningState, kubernetesVersion = properties.kubernetesVersion, \
@@ -57,12 +57,19 @@ servicePrincipalProfile = properties.servicePrincipalProfile, disableLocalAccoun
 enablePrivateCluster = properties.apiServerAccessProfile.enablePrivateCluster, \
 enablePrivateClusterPublicFQDN = properties.apiServerAccessProfile.enablePrivateClusterPublicFQDN, \
 oidcIssuerProfile = properties.oidcIssuerProfile, workloadIdentity = properties.securityProfile.workloadIdentity, \
-hubProfile = properties.hubProfile)
+hubProfile = properties.hubProfile{connected_columns})
 | order by id asc";
+
+/// What the query also has if Arc-connected clusters are wanted: a type, and columns.
+const CONNECTED_TYPE: &str = ", 'microsoft.kubernetes/connectedclusters'";
+const CONNECTED_COLUMNS: &str = ", kind, connectivityStatus = properties.connectivityStatus, \
+distribution = properties.distribution, infrastructure = properties.infrastructure";
 
 /// Resource Graph, called as one sign-in.
 pub(crate) struct ResourceGraph<'a> {
     arm: &'a Arm<'a>,
+    /// Whether Arc-connected clusters are wanted, too.
+    connected: bool,
     /// When the quota of queries, which all tenants share, is full again; none while there is some of it.
     quota_from: Mutex<Option<Instant>>,
 }
@@ -73,6 +80,8 @@ pub(crate) struct Contents {
     pub clusters: Vec<ClusterRun>,
     /// Those that can be read: a cluster needs none of them.
     pub fleet_managers: Vec<FleetManager>,
+    /// Those that can be read; none if they are not wanted.
+    pub connected: Vec<ConnectedCluster>,
 }
 
 impl Contents {
@@ -84,6 +93,10 @@ impl Contents {
                 Ok(manager) => self.fleet_managers.push(manager),
                 Err(why) => tracing::info!("a Fleet Manager is left out: {why}"),
             },
+            Part::Connected => {
+                let connected = connected_clusters::decode(&item, subscription);
+                self.connected.extend(connected);
+            }
         }
     }
 }
@@ -93,6 +106,7 @@ impl Contents {
 enum Part {
     Cluster,
     FleetManager,
+    Connected,
 }
 
 /// What a query of a whole tenant found.
@@ -121,7 +135,16 @@ impl<'a> ResourceGraph<'a> {
     pub(crate) fn new(arm: &'a Arm<'a>) -> Self {
         Self {
             arm,
+            connected: false,
             quota_from: Mutex::default(),
+        }
+    }
+
+    /// The same, also for Arc-connected clusters.
+    pub(crate) fn with_connected(self) -> Self {
+        Self {
+            connected: true,
+            ..self
         }
     }
 
@@ -178,7 +201,7 @@ impl<'a> ResourceGraph<'a> {
         let mut next = None;
         loop {
             self.wait_for_quota(call, effort).await?;
-            let body = request(subscriptions, next.as_deref());
+            let body = request(&query(self.connected), subscriptions, next.as_deref());
             let accepts =
                 |answer: &Answer| answer.is_success() || page::has_no_subscription(answer);
             let answer = self.arm.query(call, &url, &body, effort, accepts).await?;
@@ -236,10 +259,21 @@ impl<'a> ResourceGraph<'a> {
     }
 }
 
+/// The query, for Arc-connected clusters, too, if those are wanted.
+fn query(connected: bool) -> String {
+    let (kind, columns) = match connected {
+        true => (CONNECTED_TYPE, CONNECTED_COLUMNS),
+        false => ("", ""),
+    };
+    QUERY
+        .replace("{connected_type}", kind)
+        .replace("{connected_columns}", columns)
+}
+
 /// The body of a query about some subscriptions, or, if there are none, about the token's tenant.
-fn request(subscriptions: &[&str], skip_token: Option<&str>) -> Value {
+fn request(query: &str, subscriptions: &[&str], skip_token: Option<&str>) -> Value {
     let mut body = json!({
-        "query": QUERY,
+        "query": query,
         "options": {"resultFormat": "objectArray", "$top": ROWS_A_PAGE},
     });
     if !subscriptions.is_empty() {
@@ -283,6 +317,7 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
             Ok(Row::FleetManager(subscription)) => {
                 parts.push((subscription, Part::FleetManager, row));
             }
+            Ok(Row::Connected(subscription)) => parts.push((subscription, Part::Connected, row)),
             Ok(Row::Subscription(id)) => {
                 match decode_subscription(&subscription_item(&row), tenant) {
                     Ok(subscription) => {
@@ -300,7 +335,7 @@ fn found_in_tenant(rows: Vec<Value>, tenant: &Tenant) -> FoundInTenant {
     let mut hidden = Vec::new();
     for (id, part, row) in parts {
         let at = *at.entry(id).or_insert_with_key(|id| {
-            // A Fleet Manager alone is not what people search for.
+            // Only AKS clusters are what a sync searches for.
             hidden.extend(Some(id.clone()).filter(|_| matches!(part, Part::Cluster)));
             let subscription = decode_subscription(&json!({"subscriptionId": id}), tenant);
             let subscription = subscription.expect("the id of a row is a GUID");
@@ -352,6 +387,7 @@ fn clusters_of(
         match Row::of(&row)? {
             Row::Cluster(subscription) => parts.push((subscription, Part::Cluster, row)),
             Row::FleetManager(subscription) => parts.push((subscription, Part::FleetManager, row)),
+            Row::Connected(subscription) => parts.push((subscription, Part::Connected, row)),
             Row::Subscription(id) if asked.contains_key(id.as_str()) => {
                 shown.entry(id).or_default();
             }

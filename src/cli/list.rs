@@ -26,7 +26,8 @@ Examples:
   kubectl aad list -o json              for scripts";
 
 const NOTES: &str = "\
-These are the clusters that `kubectl aad sync` would sync, with the contexts that it wrote for them. Nothing is written.
+These are the clusters that `kubectl aad sync` would sync, with the contexts that it wrote for them. Below them are
+those that Azure Arc connects, with their state and the `az connectedk8s proxy` command that reaches each. Nothing is written.
 
 Exit codes: 0 done, 1 nothing could be listed, 2 usage error, 3 some tenants or subscriptions could not be searched.";
 
@@ -75,19 +76,26 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let document = ListDocument::from(&report);
     let format = output::format(matches);
     let out = Screen::of(host).out;
-    let table = || match format {
-        Format::Wide => document.wide(&out),
-        _ => document.table(format.width(&out)),
+    let table = || {
+        let clusters = match format {
+            Format::Wide => document.wide(&out),
+            _ => document.table(format.width(&out)),
+        };
+        document.with_connected(clusters, out.width())
     };
     output::print_as(format, &document, table, || document.names())?;
-    if let (Format::Table | Format::Wide, Some(counts)) = (format, document.summary.sentence()) {
+    // The counts are of AKS clusters.
+    let counts = document.summary.sentence();
+    let counts = counts.filter(|_| !report.clusters.is_empty());
+    if let (Format::Table | Format::Wide, Some(counts)) = (format, counts) {
         output::say(&counts);
     }
     if let Some(hint) = missing_contexts(matches, &document) {
         output::say_lines(&Screen::of(host).err.wrapped(&hint));
     }
     let complete = report.warnings.iter().all(|warning| !warning.incomplete);
-    Ok(match (complete, report.clusters.is_empty()) {
+    let found_none = report.clusters.is_empty() && report.connected.is_empty();
+    Ok(match (complete, found_none) {
         (true, _) => EXIT_OK,
         (false, false) => EXIT_PARTIAL,
         (false, true) => EXIT_FAILED,

@@ -2,6 +2,7 @@
 
 mod changed;
 mod changes;
+mod connected;
 mod counts;
 mod directory;
 mod document;

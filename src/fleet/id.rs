@@ -141,7 +141,7 @@ impl IdKind {
 }
 
 /// 1 to 90 letters, digits and `_-.()`, no dot at the end.
-fn is_resource_group(name: &str) -> bool {
+pub(super) fn is_resource_group(name: &str) -> bool {
     (1..=90).contains(&name.chars().count())
         && !name.ends_with('.')
         && name

@@ -18,6 +18,7 @@ use crate::{
 
 mod by_graph;
 mod by_lists;
+mod connected;
 mod coverage;
 mod fleet_managers;
 mod members;
@@ -26,6 +27,7 @@ mod search;
 mod warnings;
 
 use by_lists::Searched;
+use connected::Connected;
 use fleet_managers::Fleets;
 use members::Members;
 
@@ -53,6 +55,7 @@ pub(crate) struct Discovery<'a> {
     /// The ARM ids, in lower case, by which entries in kubeconfigs name clusters.
     marked: HashSet<String>,
     fleets: Fleets,
+    connected: Connected,
     /// The only subscriptions to search, by id: each is listed. None if there are others.
     listing_only: Option<HashSet<String>>,
     members: Members,
@@ -80,6 +83,7 @@ impl<'a> Discovery<'a> {
             expected: HashSet::new(),
             marked: HashSet::new(),
             fleets: Fleets::default(),
+            connected: Connected::default(),
             listing_only: None,
             members: Members::default(),
             failures: Vec::new(),

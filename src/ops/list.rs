@@ -11,7 +11,7 @@ use super::{
 use crate::{
     azure::Arm,
     error::{Code, Failure, Result},
-    fleet::ClusterRun,
+    fleet::{ClusterRun, ConnectedCluster},
     kubeconfig::{Document, Paths, context_names, file, held_roles},
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct ListReport {
     pub(crate) clusters: Vec<ClusterRun>,
     /// How many there are with those that were not selected.
     pub(crate) listed: usize,
+    /// Those that Azure Arc connects, in the order of reports.
+    pub(crate) connected: Vec<ConnectedCluster>,
     /// What could not be searched, and kubeconfigs that could not be read.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -41,7 +43,7 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
     let source = fleet.arm_authenticator(observer)?;
     let waits = observer.messages().waits;
     let arm = Arm::new(&fleet.host, &fleet.cloud, &source, fleet.concurrency, waits)?;
-    let mut discovery = Discovery::new(&arm, fleet, observer);
+    let mut discovery = Discovery::new(&arm, fleet, observer).with_connected();
     let (texts, mut unread) = read_kubeconfigs(request);
     let (documents, broken) = parse(&texts);
     unread.extend(broken);
@@ -51,6 +53,7 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
         selection.part(round, &discovery, &mut found);
     }
     discovery.check()?;
+    selection.part_connected(discovery.take_connected(), &mut found);
     selection.check(&found, &discovery, observer)?;
     let mut warnings = discovery.warnings();
     observer.on(Event::Discovered {
@@ -61,14 +64,22 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
     let listed = found.listed();
     let mut clusters = found.selected;
     held_roles::tell(&documents, &mut clusters);
+    let not_listed = discovery.connected_warnings();
+    for warning in &not_listed {
+        observer.on(Event::Note(&as_note(&warning.failure)));
+    }
+    warnings.extend(not_listed);
     let unread: Vec<_> = unread.into_iter().map(contexts_unknown).collect();
     for warning in &unread {
         observer.on(Event::Note(&warning.failure.as_warning()));
     }
     warnings.extend(unread);
     clusters.sort_by_cached_key(|run| run.cluster.report_order());
+    let mut connected = found.connected;
+    connected.sort_by_cached_key(ConnectedCluster::report_order);
     Ok(ListReport {
         clusters,
+        connected,
         listed,
         warnings,
     })
@@ -113,6 +124,13 @@ fn partition<T>(results: impl Iterator<Item = Result<T>>) -> (Vec<T>, Vec<Failur
         }
     }
     parts
+}
+
+/// What a person may want to know, and what makes no difference to the list of AKS clusters.
+fn as_note(failure: &Failure) -> String {
+    let warning = failure.as_warning();
+    let text = warning.strip_prefix("warning: ").unwrap_or(&warning);
+    format!("note: {text}")
 }
 
 fn contexts_unknown(why: Failure) -> Warning {

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    fleet::{Candidate, Cluster, ClusterRun, ContextNamesById, Selectors, Unselected},
+    fleet::{
+        Candidate, Choice, Cluster, ClusterRun, ConnectedCluster, ContextNamesById, Selectors,
+        Unselected,
+    },
 };
 
 /// The clusters of a run.
@@ -17,6 +20,9 @@ use crate::{
 pub(crate) struct FoundClusters {
     pub(crate) selected: Vec<ClusterRun>,
     pub(crate) unselected: Unselected,
+    /// The Arc-connected clusters that are selected; none if they were not searched for.
+    pub(crate) connected: Vec<ConnectedCluster>,
+    pub(crate) unselected_connected: Vec<ConnectedCluster>,
 }
 
 impl FoundClusters {
@@ -29,6 +35,10 @@ impl FoundClusters {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Cluster> {
         let selected = self.selected.iter().map(|run| &run.cluster);
         selected.chain(self.unselected.iter())
+    }
+
+    fn all_connected(&self) -> impl Iterator<Item = &ConnectedCluster> {
+        self.connected.iter().chain(&self.unselected_connected)
     }
 }
 
@@ -81,6 +91,15 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// Adds Arc-connected clusters.
+    pub(crate) fn part_connected(&self, all: Vec<ConnectedCluster>, found: &mut FoundClusters) {
+        let is_selected =
+            |one: &ConnectedCluster| self.selectors.choose(&one.candidate()) == Choice::Selected;
+        let (selected, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_selected);
+        found.connected.extend(selected);
+        found.unselected_connected.extend(others);
+    }
+
     /// Checks, once everything was listed, that each selector matches. Warns of exclusions that do not.
     ///
     /// # Errors
@@ -97,6 +116,7 @@ impl<'a> Selection<'a> {
         let listed: Vec<_> = found
             .all()
             .map(|cluster| Candidate::of(cluster, &self.contexts))
+            .chain(found.all_connected().map(ConnectedCluster::candidate))
             .collect();
         self.selectors(discovery)
             .check(&listed)

@@ -33,6 +33,7 @@ mod chromium;
 mod config;
 #[cfg(target_os = "linux")]
 mod conformance;
+mod connected_clusters;
 mod context_names;
 mod convert;
 mod convert_own_user;

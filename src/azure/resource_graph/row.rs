@@ -15,6 +15,8 @@ pub(super) enum Row {
     Cluster(String),
     /// A Fleet Manager of this subscription.
     FleetManager(String),
+    /// An Arc-connected cluster of this subscription.
+    Connected(String),
 }
 
 impl Row {
@@ -27,6 +29,7 @@ impl Row {
             "microsoft.resources/subscriptions" => subscription().map(Self::Subscription),
             "microsoft.containerservice/managedclusters" => subscription().map(Self::Cluster),
             "microsoft.containerservice/fleets" => subscription().map(Self::FleetManager),
+            "microsoft.kubernetes/connectedclusters" => subscription().map(Self::Connected),
             _ => Err(Failure::new(
                 "Resource Graph's answer has a row that is no subscription, cluster or Fleet Manager",
             )
@@ -59,6 +62,7 @@ pub(super) fn resource_item(row: Value) -> Value {
     };
     let mut item =
         json!({"id": id, "name": name, "location": row.get("location"), "tags": row.get("tags")});
+    item["kind"] = row.get("kind").cloned().unwrap_or_default();
     item["identity"] = row.get("identity").cloned().unwrap_or_default();
     // AKS sets it for each cluster. A missing Entra profile means something only where the properties are known.
     if text(&row, "provisioningState").is_some() {

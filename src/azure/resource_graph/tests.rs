@@ -184,14 +184,22 @@ fn rows_that_can_not_be_placed_let_nothing_count() {
 }
 
 #[test]
+fn arc_connected_clusters_are_only_in_a_query_that_wants_them() {
+    let (without, with) = (query(false), query(true));
+    assert!(!without.contains("connected") && !without.contains('{'));
+    assert!(with.contains("'microsoft.kubernetes/connectedclusters')"));
+    assert!(with.contains("connectivityStatus") && !with.contains('{'));
+}
+
+#[test]
 fn a_query_without_subscriptions_is_about_the_tenant() {
-    let body = request(&[], None);
+    let body = request(QUERY, &[], None);
     assert_eq!(body.get("subscriptions"), None);
     assert_eq!(
         body["options"],
         json!({"resultFormat": "objectArray", "$top": 1000})
     );
-    let body = request(&[SUBSCRIPTION], Some("next"));
+    let body = request(QUERY, &[SUBSCRIPTION], Some("next"));
     assert_eq!(body["subscriptions"], json!([SUBSCRIPTION]));
     assert_eq!(body["options"]["$skipToken"], "next");
 }

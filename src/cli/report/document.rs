@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use self::findings::FindingsRows;
 pub(in crate::cli) use self::prune::PruneDocument;
-use super::{changes, entry_changes, groups};
+use super::{changes, connected::ConnectedRow, entry_changes, groups};
 use crate::{
     error::{Code, Failure},
     fleet::{Action, Answer, Cluster, ClusterRun, Role, Skip, State},
@@ -29,6 +29,7 @@ pub(super) use profile::{IdentityRow, ProfileRow};
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ListDocument {
     pub(in crate::cli) clusters: Vec<ListRow>,
+    pub(in crate::cli) connected_clusters: Vec<ConnectedRow>,
     pub(in crate::cli) summary: Selected,
     pub(in crate::cli) warnings: Vec<String>,
     problems: Vec<ProblemRow>,
@@ -208,6 +209,7 @@ impl From<&ListReport> for ListDocument {
         let clusters = report.clusters.iter();
         Self {
             clusters: clusters.map(ListRow::from).collect(),
+            connected_clusters: report.connected.iter().map(ConnectedRow::from).collect(),
             summary: Selected::new(report.clusters.len(), report.listed),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),

@@ -2,6 +2,7 @@
 
 use super::{
     super::output,
+    connected::section,
     document::{ClusterRow, ListDocument, SyncDocument},
     fitted::{Column, fit},
 };
@@ -61,6 +62,17 @@ impl ListDocument {
         });
         let columns = [&COLUMNS[..], &[CONTEXT]].concat();
         table(&columns, rows.collect(), width)
+    }
+
+    /// `clusters`, a table of the AKS clusters, and below it those that Azure Arc connects. Without any of AKS there are only
+    /// those.
+    pub(in crate::cli) fn with_connected(&self, clusters: String, width: Option<usize>) -> String {
+        let connected = section(&self.connected_clusters, width);
+        match (self.clusters.is_empty(), connected.is_empty()) {
+            (_, true) => clusters,
+            (true, false) => connected,
+            (false, false) => format!("{clusters}\n{connected}"),
+        }
     }
 
     /// The clusters' contexts.

@@ -11,7 +11,10 @@ use crate::{
         resource_graph::{Contents, SUBSCRIPTIONS_A_QUERY},
     },
     error::Result,
-    fleet::{ClusterId, ClusterRun, DiscoveryMode, FleetManager, IdKind, Subscription, Tenant},
+    fleet::{
+        ClusterId, ClusterRun, ConnectedCluster, DiscoveryMode, FleetManager, IdKind, Subscription,
+        Tenant,
+    },
     ops::observer::Event,
 };
 
@@ -37,6 +40,8 @@ pub(super) struct Found {
     pub(super) clusters: Vec<ClusterRun>,
     /// None if they were not asked for.
     pub(super) fleet_managers: Option<Vec<FleetManager>>,
+    /// Those that Azure Arc connects, and why there may be more.
+    pub(super) connected: (Vec<ConnectedCluster>, Result<()>),
 }
 
 /// Subscriptions that are searched together.
@@ -119,7 +124,11 @@ impl Discovery<'_> {
     }
 
     async fn list(&self, subscription: Subscription) -> Found {
-        let (clusters, read) = managed_clusters::list(self.arm, &subscription).await;
+        let (managed, connected) = futures::join!(
+            managed_clusters::list(self.arm, &subscription),
+            self.list_connected(&subscription),
+        );
+        let (clusters, read) = managed;
         let contents = Contents {
             clusters,
             ..Contents::default()
@@ -128,6 +137,7 @@ impl Discovery<'_> {
         found.searched.read = read;
         found.searched.is_listed = true;
         found.fleet_managers = None;
+        found.connected = connected;
         found
     }
 
@@ -136,6 +146,7 @@ impl Discovery<'_> {
         let Contents {
             clusters,
             fleet_managers,
+            connected,
         } = contents;
         self.observer.on(Event::Subscription {
             clusters: clusters.len(),
@@ -150,6 +161,7 @@ impl Discovery<'_> {
             },
             clusters,
             fleet_managers: Some(fleet_managers),
+            connected: (connected, Ok(())),
         }
     }
 

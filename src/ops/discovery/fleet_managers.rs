@@ -63,6 +63,8 @@ impl Discovery<'_> {
                 self.name_hub(manager, &one.searched.subscription, &mut one.clusters);
             }
             wanted.extend(self.wanted_of(&one));
+            self.connected
+                .add(&one.searched.subscription, one.connected);
             self.searched.push(one.searched);
             taken.extend(one.clusters);
         }
