@@ -182,7 +182,8 @@ impl ContextTemplate {
             Placeholder::Name => value(placeholder),
             _ => value(placeholder).trim_matches('-').to_owned(),
         });
-        if base.is_empty() {
+        // What ARM described without a name has failed, and no template names it.
+        if base.is_empty() && !cluster.name.trim().is_empty() {
             return Self::default().forms(cluster);
         }
         let base = match &cluster.namespace {

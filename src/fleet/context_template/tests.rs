@@ -250,3 +250,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_cluster_without_a_name_has_forms_that_end() {
+    for template in ["{name}", "{location}"] {
+        let template: ContextTemplate = template.parse().expect("valid");
+        for name in ["", " "] {
+            let cluster = Cluster {
+                name: name.to_owned(),
+                ..Cluster::default()
+            };
+            assert_eq!(template.forms(&cluster)[0], "", "{template}");
+        }
+    }
+}
