@@ -180,7 +180,9 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, error: &YamlError) -> Failure {
-        refused(self.path).because(error)
+        refused(self.path).because(error).hint(
+            "a value that begins with `{`, `*` or another sign needs quotes, such as `name: '*-prod'`",
+        )
     }
 
     /// The entries of a mapping, each key once. `what` has the mapping: `the file`.
@@ -253,7 +255,10 @@ impl Reader<'_> {
         };
         Err(self
             .failure(&entry.key, &format!("`{}` {what}", entry.name()))
-            .hint("give a value, such as `login: azurecli`, or a list of them in brackets"))
+            .hint(
+                "give a value, such as `login: azurecli`, or a list of them in brackets; quotes make `{` and `*` a part of it, \
+                 as in `context-name: '{name}'`",
+            ))
     }
 }
 
@@ -309,6 +314,19 @@ mod tests {
         assert!(none.is_empty());
         for text in ["", "# only a comment\n", "---\n", "profiles:\n"] {
             assert!(read(text).is_ok_and(|file| file.top.is_empty()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_forgets_the_quotes_around_a_template_or_a_pattern_is_told() {
+        for text in [
+            "context-name: {name}\n",
+            "context-name: {subscription}-{name}\n",
+            "name: *-prod\n",
+            "name: &prod *-prod\n",
+        ] {
+            let failure = read(text).expect_err(text).render();
+            assert!(failure.contains("quotes"), "{text:?}: {failure}");
         }
     }
 
