@@ -158,8 +158,10 @@ fn a_selector_without_a_match_is_explained() {
         ..by_pattern("pord-eu")
     };
     let none_meets_all = Selectors {
+        patterns: texts(&["old", "*-eu"]),
+        excluded: texts(&["prod-*"]),
         running: true,
-        ..by_pattern("old")
+        ..Selectors::default()
     };
     let shown = [
         of(by_pattern("prod")),

@@ -44,7 +44,8 @@ impl Selectors {
         {
             return Ok(());
         }
-        Err(not_found("no cluster meets all selectors").hint(format!(
+        let failure = not_found("no cluster meets all selectors").because(self.as_typed());
+        Err(failure.hint(format!(
             "each of them alone matches some of the {} clusters; to see those of one, use it alone with `kubectl aad list`",
             listed.len()
         )))
@@ -67,6 +68,31 @@ impl Selectors {
                 )
             })
             .collect()
+    }
+
+    /// All selectors, which may come from the configuration file, such as `` `a` or `b`, and `--running` ``.
+    fn as_typed(&self) -> String {
+        let of = |flag: &str, values: Vec<&str>| {
+            let typed = values
+                .into_iter()
+                .map(|value| format!("`{}`", format!("{flag} {value}").trim()));
+            sentence::all_of(&typed.collect::<Vec<_>>(), "or")
+        };
+        let locations = self.locations.iter().map(|one| one.0.as_str());
+        let tags = self.tags.iter().map(|one| one.text.as_str());
+        let switch = |is_given: bool| if is_given { vec![""] } else { Vec::new() };
+        let kinds = [
+            of("", texts(&self.patterns)),
+            of("--name", texts(&self.names)),
+            of("--resource-group", texts(&self.groups)),
+            of("--location", locations.collect()),
+            of("--tag", tags.collect()),
+            of("--exclude", texts(&self.excluded)),
+            of("--running", switch(self.running)),
+            of("--fleet", switch(self.members.is_some())),
+        ];
+        let given: Vec<_> = kinds.into_iter().filter(|kind| !kind.is_empty()).collect();
+        given.join(", and ")
     }
 
     fn unmatched(&self, listed: &[Candidate<'_>]) -> Vec<Unmatched> {
@@ -159,11 +185,12 @@ fn unmatched_tags(patterns: &[TagPattern], described: &[Described<'_>]) -> Vec<U
                     let tags = distinct(tags.map(String::as_str));
                     near_or_all(&tag.name, &tags, "clusters have the tags")
                 }
-                false => near_or_all(
-                    tag.text.split_once('=').map_or("", |(_, value)| value),
-                    &values,
-                    "its values are",
-                ),
+                false => {
+                    let tags = values.iter().map(|value| format!("{}={value}", tag.name));
+                    let tags: Vec<_> = tags.collect();
+                    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+                    near_or_all(&tag.text, &tags, "clusters have the tags")
+                }
             };
             Unmatched {
                 message: format!("no cluster has the tag `{}`", tag.text),
@@ -241,4 +268,8 @@ fn near_or_all(name: &str, names: &[&str], there_are: &str) -> String {
         None if names.is_empty() => "there are none at all".to_owned(),
         None => format!("{there_are} {}", sentence::some_of(names)),
     }
+}
+
+fn texts(patterns: &[Pattern]) -> Vec<&str> {
+    patterns.iter().map(Pattern::as_str).collect()
 }
