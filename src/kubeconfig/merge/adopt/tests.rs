@@ -9,6 +9,8 @@ use crate::{
     login::AKS_SERVER_ID,
 };
 
+mod sequences;
+
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000000a";
 const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 const OTHER: &str = "22222222-2222-2222-2222-222222222222";
