@@ -208,6 +208,12 @@ impl ContextTemplate {
         forms
     }
 
+    /// Whether its own text holds this word, in lower case; what stands for a placeholder is no part of it.
+    pub(super) fn says(&self, word: &str) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|part| matches!(part, Part::Text(text) if text.to_lowercase().contains(word)))
+    }
+
     fn holds(&self, placeholder: &Placeholder) -> bool {
         self.parts
             .iter()

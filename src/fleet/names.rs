@@ -24,8 +24,6 @@ pub(crate) struct ContextNames {
     template: ContextTemplate,
     /// Whose credential the contexts lead to.
     role: Role,
-    /// Whether a person gave the template.
-    is_given: bool,
 }
 
 /// What the names of contexts in the admin role end with.
@@ -77,17 +75,12 @@ impl ContextNames {
             chosen: None,
             template,
             role: Role::User,
-            is_given: false,
         }
     }
 
-    /// The names of contexts in this role; `is_given` is whether a person gave the template.
-    pub(crate) fn in_role(self, role: Role, is_given: bool) -> Self {
-        Self {
-            role,
-            is_given,
-            ..self
-        }
+    /// The names of contexts in this role.
+    pub(crate) fn in_role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -130,31 +123,34 @@ impl ContextNames {
         unique.map(|(_, name)| name)
     }
 
-    /// All forms of a cluster's name in the role, shortest first, each with the template's form that it is made of. What a
-    /// person's template says comes first as it is.
+    /// All forms of a cluster's name in the role, shortest first, each with the template's form that it is made of.
+    ///
+    /// Those in the admin role end with `-admin`, unless the template says `admin` itself. So with one template no context in
+    /// it gets a name that the user's context would have, whichever comes first.
     fn forms(&self, cluster: &Cluster) -> Vec<(String, String)> {
         let forms = self.template.forms(cluster).into_iter();
-        let plain = forms.clone().map(|form| (form.clone(), form));
-        match self.role {
-            Role::User => plain.collect(),
-            Role::Admin => {
-                let said = plain.take(usize::from(self.is_given));
-                let marked = forms.map(|form| (form.clone(), form + ADMIN));
-                said.chain(marked).collect()
-            }
-        }
+        let in_role = |form: String| match self.is_marked() {
+            true => (form.clone(), form + ADMIN),
+            false => (form.clone(), form),
+        };
+        forms.map(in_role).collect()
+    }
+
+    /// Whether the names end with `-admin` beside what the template says.
+    fn is_marked(&self) -> bool {
+        self.role == Role::Admin && !self.template.says("admin")
     }
 
     /// Whether a cluster may have this name: it is the chosen one, or one of its forms.
     pub(crate) fn may_be(&self, cluster: &Cluster, name: &str) -> bool {
-        match (&self.chosen, self.role) {
-            (Some(chosen), _) => chosen == name,
-            (None, Role::User) => self.template.has_form(cluster, name),
-            (None, Role::Admin) => {
+        match &self.chosen {
+            Some(chosen) => chosen == name,
+            None if self.is_marked() => {
                 let marked = name.rsplit_once(ADMIN);
                 marked.is_some_and(|(form, _)| self.template.has_form(cluster, form))
                     || self.forms(cluster).iter().any(|(_, form)| form == name)
             }
+            None => self.template.has_form(cluster, name),
         }
     }
 }

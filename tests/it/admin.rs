@@ -13,6 +13,8 @@ use crate::{
     support::peer,
 };
 
+mod others;
+
 fn test_env(clusters: usize) -> TestEnv {
     TestEnv::with_fleet(Fleet::generate(&FleetSpec {
         clusters,

@@ -32,6 +32,6 @@ impl MergeOptions {
 
     /// Those names in the role that is wanted.
     pub(crate) fn in_role(&self, names: ContextNames) -> ContextNames {
-        names.in_role(self.role, self.template.is_some())
+        names.in_role(self.role)
     }
 }

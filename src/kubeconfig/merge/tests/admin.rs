@@ -82,34 +82,46 @@ fn the_administrators_entries_are_called_after_the_cluster_and_take_no_other_clu
 }
 
 #[test]
-fn what_a_template_says_is_the_name_unless_an_entry_has_it() {
+fn a_template_names_both_roles_in_any_order_and_what_it_says_of_administrators_is_the_name() {
     let clusters = [name("prod", "rg", "s")];
     let [user, admin] = ROLES.map(|role| fleet(&clusters, role, "a"));
-    let with = |text: &str, role: Role, runs: &[ClusterRun]| {
+    let with = |template: &str, text: &str, role: Role, runs: &[ClusterRun]| {
         let documents = files(&[text]);
         let targets = TargetFiles::find_as(role, &documents, "0".into(), |_| true);
         let options = MergeOptions {
             role,
-            template: Some("{resource_group}-{name}".parse().expect("a template")),
+            template: Some(template.parse().expect("a template")),
             ..MergeOptions::default()
         };
         let plan = merge(&documents, &targets, runs, &coverage(), &options);
-        let root = plan.files.get(Path::new("0")).expect("a file").clone();
-        (Value::Object(root).to_string(), names_of(plan))
+        let root = plan.files.get(Path::new("0"));
+        let root = root.map(|root| Value::Object(root.clone()).to_string());
+        (root.unwrap_or_else(|| text.to_owned()), names_of(plan))
     };
-    let (text, names) = with("", Role::Admin, &admin);
+    let template = "{resource_group}-{name}";
+    let (first, names) = with(template, "", Role::Admin, &admin);
+    assert_eq!(names, ["rg-prod-admin"]);
+    let (_, names) = with(template, &first, Role::User, &user);
     assert_eq!(names, ["rg-prod"]);
-    assert_eq!(with(&text, Role::Admin, &admin).1, names);
+    let (first, names) = with(template, "", Role::User, &user);
+    assert_eq!(names, ["rg-prod"]);
+    let (_, names) = with(template, &first, Role::Admin, &admin);
+    assert_eq!(names, ["rg-prod-admin"]);
+
     // Old names of this role are renamed, and only those.
     let (text, _) = synced("", Role::User, &user);
     let (text, _) = synced(&text, Role::Admin, &admin);
     let before = of_role(&text, Role::User);
-    let (renamed, names) = with(&text, Role::Admin, &admin);
-    assert_eq!(names, ["rg-prod"]);
-    assert_eq!(of_role(&renamed, Role::User), before);
-    let (text, names) = with(&text, Role::User, &user);
-    assert_eq!(names, ["rg-prod"]);
-    assert_eq!(with(&text, Role::Admin, &admin).1, ["rg-prod-admin"]);
+    for (template, expected) in [
+        (template, "rg-prod-admin"),
+        ("Admin.{name}", "Admin.prod"),
+        ("{name}", "prod-admin"),
+    ] {
+        let (renamed, names) = with(template, &text, Role::Admin, &admin);
+        assert_eq!(names, [expected]);
+        assert_eq!(of_role(&renamed, Role::User), before);
+        assert_eq!(with(template, &renamed, Role::Admin, &admin).0, renamed);
+    }
 }
 
 #[test]
