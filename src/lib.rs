@@ -20,6 +20,7 @@ mod near;
 mod ops;
 mod secret;
 mod sentence;
+mod shell;
 mod tool_config;
 
 pub use host::{Host, keep_out_of_core_dumps};

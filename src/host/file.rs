@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::shell;
+
 /// Why a file can't be read. The text follows the file's name: "it is empty".
 #[derive(Debug)]
 pub(crate) enum Unreadable {
@@ -261,33 +263,9 @@ pub(crate) fn check_readable(path: &Path) -> Result<(), Unreadable> {
         .map_err(|error| Unreadable::new(path, error))
 }
 
-/// A path, quoted if necessary for the shell that people have: PowerShell on Windows.
+/// A path, quoted if necessary for the shell that people have.
 pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,=".contains(c);
-    // PowerShell reads `a,b` as two words and `@a` as a variable, zsh reads `=a` as the path of a program.
-    let special = match cfg!(windows) {
-        true => text.contains([',', '@']),
-        false => text.starts_with('='),
-    };
-    match text.chars().all(plain) && !text.is_empty() && !special {
-        true => text,
-        false if cfg!(windows) => quoted_for_powershell(&text),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
-/// A word between single quotes, of which PowerShell knows five (about_Quoting_Rules). One that is doubled is itself.
-pub(crate) fn quoted_for_powershell(word: &str) -> String {
-    let mut quoted = String::from("'");
-    for c in word.chars() {
-        quoted.push(c);
-        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
-            quoted.push(c);
-        }
-    }
-    quoted.push('\'');
-    quoted
+    shell::quoted(&path.display().to_string())
 }
 
 /// The first parent in a path that exists and is not a directory.
@@ -436,13 +414,5 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(path)), shown);
         }
-    }
-
-    #[test]
-    fn no_quote_that_powershell_knows_ends_a_word() {
-        assert_eq!(
-            quoted_for_powershell("a'b\u{2019}; rm x; \u{2018}$(x)"),
-            "'a''b\u{2019}\u{2019}; rm x; \u{2018}\u{2018}$(x)'"
-        );
     }
 }

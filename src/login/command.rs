@@ -3,10 +3,10 @@
 //! They are made from the settings, so that they use the same cloud, cache and account as the person's own command.
 //! They contain no secret and print no token.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use super::{Param, Settings, SignIn, Takes};
-use crate::host::{Host, file};
+use crate::host::Host;
 
 /// A command, quoted for a shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,12 +119,7 @@ impl SignIn {
     }
 }
 
-/// A word, quoted for a shell.
-pub(crate) fn quoted(word: &str) -> String {
-    file::quoted(Path::new(word))
-}
-
-pub(crate) use file::quoted_for_powershell;
+pub(crate) use crate::shell::{quoted, quoted_for_powershell};
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::{
 use crate::support::repository;
 
 /// A module and the modules that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
@@ -44,7 +44,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "tool_config",
         ],
     ),
-    ("fleet", &["error", "near", "sentence"]),
+    ("fleet", &["error", "near", "sentence", "shell"]),
     (
         "azure",
         &[
@@ -87,14 +87,18 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
         ],
     ),
     ("exec_credential", &["auth", "error", "host", "secret"]),
-    ("login", &["error", "host", "near", "secret", "sentence"]),
-    ("host", &["error", "secret"]),
+    (
+        "login",
+        &["error", "host", "near", "secret", "sentence", "shell"],
+    ),
+    ("host", &["error", "secret", "shell"]),
     ("clouds", &[]),
     ("error", &[]),
     ("jwt", &[]),
     ("near", &["sentence"]),
     ("secret", &[]),
     ("sentence", &[]),
+    ("shell", &[]),
     ("tool_config", &["error", "host"]),
 ];
 

@@ -1,7 +1,10 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::error::EXIT_FAILED;
+use crate::{
+    error::EXIT_FAILED,
+    fleet::{ClusterRun, ContextNames, ContextTemplate, Coverage, State},
+};
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).expect("a pattern")
@@ -135,6 +138,7 @@ fn a_selector_without_a_match_is_explained() {
         Cluster {
             power_state: Some("Stopped".into()),
             location: "northeurope".into(),
+            subscription_name: "Team A (EU)".into(),
             tags: BTreeMap::new(),
             ..cluster("old", "rg-c")
         },
@@ -166,6 +170,7 @@ fn a_selector_without_a_match_is_explained() {
     let shown = [
         of(by_pattern("prod")),
         of(by_pattern("Production")),
+        of(by_pattern("Team A (EU)")),
         of(by_pattern("rg-b")),
         of(by_pattern("rg-b/prod")),
         of(by_pattern("zzz*")),
@@ -248,6 +253,41 @@ fn any_selectors() -> impl Strategy<Value = Selectors> {
                 members: None,
             }
         })
+}
+
+/// One of few clusters whose names with groups and subscriptions can be equal; each id is that of one cluster.
+fn any_named_cluster() -> impl Strategy<Value = Cluster> {
+    let name = select(vec!["a", "a-b", "b"]);
+    let group = select(vec!["b", "g", "b-g"]);
+    let subscription = select(vec![("P", "00"), ("g-P", "01"), ("P", "02")]);
+    (name, group, subscription).prop_map(|(name, group, (subscription, number))| {
+        let one = cluster(name, group);
+        Cluster {
+            id: one.id.replace("00a/", &format!("0{number}/")),
+            subscription_id: format!("00000000-0000-0000-0000-000000000{number}"),
+            subscription_name: subscription.into(),
+            location: (if name == "a" {
+                "westeurope"
+            } else {
+                "northeurope"
+            })
+            .into(),
+            tags: [("x".to_owned(), group.to_owned())].into(),
+            power_state: (number == "01").then(|| "Stopped".to_owned()),
+            ..one
+        }
+    })
+}
+
+fn any_template() -> impl Strategy<Value = ContextTemplate> {
+    let texts = select(vec![
+        "{name}",
+        "{subscription}-{name}",
+        "{location}-{tag.x}",
+        "{resource_group}/{name}",
+        "same",
+    ]);
+    texts.prop_map(|text| text.parse().expect("a template"))
 }
 
 /// The same selectors with one kind alone.
@@ -334,6 +374,41 @@ proptest! {
             }
         } else {
             prop_assert!(!selectors.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_selected_is_called_what_it_is_called_without_selectors(
+        selectors in any_selectors(),
+        fleet in vec(any_named_cluster(), 0..8).prop_flat_map(|fleet| (Just(fleet.clone()), Just(fleet).prop_shuffle())),
+        template in any_template(),
+        taken in vec(select(vec!["a", "a-b", "a-g", "b-g-P"]), 0..3),
+    ) {
+        let none = HashMap::new();
+        let is_free = |name: &str| !taken.contains(&name);
+        let (fleet, shuffled) = fleet;
+        let whole = ContextNames::new(fleet.iter(), template.clone());
+        let mut unselected = Unselected::default();
+        let mut selected = Vec::new();
+        for one in shuffled {
+            match selectors.select(&one, &none) {
+                true => selected.push(ClusterRun::new(one, State::Listed)),
+                false => unselected.add(one),
+            }
+        }
+        let coverage = Coverage { unselected: unselected.into(), ..Coverage::default() };
+        let part = ContextNames::new(coverage.listed(&selected), template);
+        let mut seen = HashMap::new();
+        for run in &selected {
+            let name = part.choose(&run.cluster, is_free);
+            prop_assert_eq!(&name, &whole.choose(&run.cluster, is_free));
+            prop_assert!(is_free(&name));
+            // Those whose last form somebody else has get a number in the merge.
+            let is_its_own = whole.unique(&run.cluster).any(|form| form == name);
+            if is_its_own {
+                let other = seen.insert(name, &run.cluster.id);
+                prop_assert!(other.is_none_or(|id| *id == run.cluster.id));
+            }
         }
     }
 }

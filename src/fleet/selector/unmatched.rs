@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Candidate, Choice, Described, LocationPattern, Pattern, Selectors, TagPattern};
 use crate::{
     error::{Failure, Kind, Result},
-    near, sentence,
+    near, sentence, shell,
 };
 
 /// A selector that matches no cluster.
@@ -235,7 +235,10 @@ fn help_for_pattern(pattern: &Pattern, listed: &[Candidate<'_>]) -> String {
         None
     };
     if let Some((what, flag)) = flag.filter(|_| !pattern.has_wildcard()) {
-        return format!("`{pattern}` is {what}: use `{flag} {pattern}`");
+        return format!(
+            "`{pattern}` is {what}: use `{flag} {}`",
+            shell::quoted(pattern.as_str())
+        );
     }
     if pattern.as_str().contains('/') {
         let paths: Vec<_> = listed
@@ -257,7 +260,8 @@ fn help_for_name(pattern: &Pattern, names: &[&str], there_are: &str) -> String {
         return near_or_all(&pattern.without_wildcards(), names, there_are);
     }
     format!(
-        "a pattern has to match the whole name; `'{within}'` matches {}",
+        "a pattern has to match the whole name; `{}` matches {}",
+        shell::quoted(within.as_str()),
         sentence::some_of(&containing)
     )
 }
