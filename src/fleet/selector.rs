@@ -203,7 +203,8 @@ pub(crate) fn location_name(location: &str) -> String {
     name
 }
 
-/// A tag, with any value or one that a pattern matches. Names of tags are case-insensitive, values are not:
+/// A tag, with any value or one that a pattern matches. "Tag names are case-insensitive for operations", although a
+/// resource provider may keep the case, and "tag values are case-sensitive":
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TagPattern {

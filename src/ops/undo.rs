@@ -227,7 +227,7 @@ impl Wanted {
             ),
         );
         match count {
-            0 => failure.hint("`sync`, `convert-kubeconfig` and `undo` keep what a kubeconfig was before they write it"),
+            0 => failure.hint("`sync`, `prune`, `convert-kubeconfig` and `undo` keep what a kubeconfig was before they write it"),
             _ => failure.hint("writes of other kubeconfigs were kept: name one with `--kubeconfig FILE`"),
         }
     }
