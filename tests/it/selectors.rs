@@ -1,11 +1,14 @@
 //! `sync` and `list` with selectors: which clusters they choose, and that the others keep what they have.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
-use azure_sim::{Endpoint, Fleet, FleetSpec};
+use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
 use serde_json::Value;
 
-use crate::env::{CLOUD, Ran, TestEnv, run};
+use crate::env::{self, CLOUD, Ran, TIMEOUT, TestEnv, finished, names, run, start};
 
 /// Clusters of three tenants and nine subscriptions: tagged by what their names say, some stopped, some with one name.
 fn mixed(clusters: usize) -> TestEnv {
@@ -56,6 +59,16 @@ fn ids<'v>(rows: impl IntoIterator<Item = &'v Value>) -> BTreeSet<String> {
 
 fn tag<'v>(row: &'v Value, key: &str) -> Option<&'v str> {
     row["tags"][key].as_str()
+}
+
+/// The ARM ids of clusters with their contexts.
+fn contexts(report: &Value) -> BTreeSet<(String, String)> {
+    let rows = clusters(report).into_iter();
+    let with_context = rows.filter_map(|row| {
+        let context = row["context"].as_str()?;
+        Some((text(row, "id").to_owned(), context.to_owned()))
+    });
+    with_context.collect()
 }
 
 type Expected = fn(&Value) -> bool;
@@ -135,17 +148,7 @@ fn each_selector_chooses_what_the_whole_list_says() {
 fn a_selector_changes_no_name_and_what_is_not_selected_stays() {
     let whole = mixed(40);
     let report = sync(&whole, &[]).json(0);
-    let names = |report: &Value| -> BTreeSet<(String, String)> {
-        let rows = clusters(report).into_iter();
-        rows.filter_map(|row| {
-            Some((
-                text(row, "id").to_owned(),
-                row["context"].as_str()?.to_owned(),
-            ))
-        })
-        .collect()
-    };
-    let all = names(&report);
+    let all = contexts(&report);
     for args in [
         &["*-0*"][..],
         &["--running"],
@@ -155,7 +158,7 @@ fn a_selector_changes_no_name_and_what_is_not_selected_stays() {
     ] {
         let part = mixed(40);
         let report = sync(&part, args).json(0);
-        let selected = names(&report);
+        let selected = contexts(&report);
         assert!(
             !selected.is_empty() && selected.len() < all.len(),
             "{args:?}"
@@ -213,4 +216,88 @@ fn a_selector_that_matches_nothing_fails_before_anything_is_fetched() {
     let ran = list(&env, &["prod"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("`'*prod*'` matches"), "{}", ran.stderr);
+}
+
+#[test]
+fn in_an_output_directory_a_selector_changes_no_name_and_the_other_files_stay() {
+    let env = mixed(20);
+    let write = |args: &[&str]| -> (usize, BTreeMap<String, Vec<u8>>) {
+        let report = sync(&env, &[&["--output-dir", "fleet"], args].concat()).json(0);
+        let read = |name: String| {
+            let text = fs::read(env.path("fleet").join(&name)).expect("a file");
+            (name, text)
+        };
+        let files = names(&env.path("fleet")).into_iter().map(read);
+        (clusters(&report).len(), files.collect())
+    };
+    let (selected, part) = write(&["--exclude", "*-prod-*"]);
+    assert_eq!(part.len(), selected);
+    let (_, all) = write(&[]);
+    assert_eq!(all.len(), 20);
+    assert!(part.iter().all(|(name, text)| all.get(name) == Some(text)));
+    let (selected, again) = write(&["--running"]);
+    assert!(selected > 0 && selected < 20);
+    assert_eq!(again, all);
+}
+
+#[test]
+fn a_part_that_is_interrupted_has_the_names_of_the_whole_and_finds_nothing_gone() {
+    let whole = mixed(20);
+    let all = contexts(&sync(&whole, &[]).json(0));
+    let part = mixed(20);
+    let before = contexts(&sync(&part, &["*-prod-*"]).json(0));
+    let one = Fault::on(Endpoint::ListClusterUserCredential);
+    let hold = part.simulator.hold(one.after(3));
+    let mut command = part.sync(&["-o", "json", "--no-warm", "--concurrency", "1"]);
+    let running = start(command.args(["--exclude", "*-prod-*"]));
+    hold.wait_for(1, TIMEOUT);
+    env::signal(&running, rustix::process::Signal::INT);
+    let report = finished(running).json(130);
+    drop(hold);
+    assert_eq!(report["interrupted"], true);
+    let got = contexts(&report);
+    assert!(got.is_subset(&all) && before.is_subset(&all), "{report}");
+    assert!(!before.is_empty() && before.is_disjoint(&got), "{report}");
+    assert_eq!(report["gone"], Value::Array(Vec::new()));
+    assert_eq!(contexts(&sync(&part, &[]).json(0)), all);
+}
+
+#[test]
+fn what_matches_nothing_may_be_in_what_could_not_be_searched() {
+    let env = mixed(20);
+    let lost = env.simulator.fleet().subscriptions[0].clone();
+    let refused = Fault::on(Endpoint::ManagedClusters).subscription(&lost.id);
+    env.simulator.faults().add(refused.status(403));
+    let ran = list(&env, &["nowhere", "--discovery", "list"]);
+    ran.assert_fails(
+        1,
+        &[
+            "no cluster or context is called `nowhere`",
+            &lost.name,
+            "or it may be in what could not be searched",
+        ],
+    );
+}
+
+#[test]
+fn the_names_of_subscriptions_may_be_patterns_if_the_graph_searches() {
+    let env = mixed(40);
+    let all = list(&env, &[]).json(0);
+    let first = clusters(&all)[0];
+    let word = text(first, "subscription").split(' ').next();
+    let pattern = format!("{}*", word.expect("a word").to_uppercase());
+    let begins = |row: &&Value| pattern.starts_with(&first_word(row));
+    env.simulator.reset();
+    let some = list(&env, &["-s", &pattern, "--discovery", "graph"]).json(0);
+    let expected = ids(clusters(&all).into_iter().filter(begins));
+    assert!(expected.len() < 40);
+    assert_eq!(ids(clusters(&some)), expected);
+    let listed = env.simulator.counters().get(Endpoint::ManagedClusters);
+    assert_eq!(listed, 0);
+}
+
+/// The first word of a subscription's name, in upper case.
+fn first_word(row: &Value) -> String {
+    let word = text(row, "subscription").split(' ').next();
+    word.unwrap_or_default().to_uppercase()
 }
