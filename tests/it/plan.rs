@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use azure_sim::{Fleet, FleetSpec};
 use kubectl_aad::internals::Document;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     env::{Ran, TestEnv, run},
@@ -81,19 +81,34 @@ fn check_changes(changes: &Value, before: &str, after: &str) {
             let keys = all.keys().filter(|key| key.0 == section && fits(key));
             keys.map(|key| key.1.clone()).collect::<Vec<_>>()
         };
+        let renamed: BTreeMap<String, String> = changes[section]["renamed"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|pair| {
+                let name = |key: &str| pair[key].as_str().expect("a name").to_owned();
+                (name("from"), name("to"))
+            })
+            .collect();
+        for (from, to) in &renamed {
+            let key = |name: &String| (section.to_owned(), name.clone());
+            assert!(old.contains_key(&key(from)) && !new.contains_key(&key(from)));
+            assert!(new.contains_key(&key(to)) && !old.contains_key(&key(to)));
+        }
+        let is_new_name = |name: &String| renamed.values().any(|to| to == name);
         assert_eq!(
             said("added"),
-            of(&new, &|key| !old.contains_key(key)),
+            of(&new, &|key| !old.contains_key(key) && !is_new_name(&key.1)),
             "{section}"
         );
         assert_eq!(
             said("removed"),
-            of(&old, &|key| !new.contains_key(key)),
+            of(&old, &|key| !new.contains_key(key)
+                && !renamed.contains_key(&key.1)),
             "{section}"
         );
         let differs = |key: &(String, String)| old.get(key).is_some_and(|was| *was != new[key]);
         assert_eq!(said("updated"), of(&new, &differs), "{section}");
-        assert_eq!(changes[section]["renamed"], Value::Array(Vec::new()));
     }
     let current = |text: &str| {
         let root: Value = serde_yaml::from_str(text).unwrap_or_default();
@@ -157,6 +172,53 @@ fn what_a_plan_says_is_what_is_done() {
         fs::write(test_env.kubeconfig(), text).expect("written");
         is_done_as_planned(&test_env, &[]);
         fs::write(test_env.kubeconfig(), kubeconfig(3)).expect("written");
+        is_done_as_planned(&test_env, &[]);
+    }
+}
+
+/// The clusters of a kubeconfig as az and kubelogin write them, in contexts that a person named.
+fn of_az(text: &str) -> String {
+    let root: Value = serde_yaml::from_str(text).expect("a kubeconfig");
+    let rows = root["clusters"].as_array().expect("a list").iter();
+    let clusters = rows.enumerate().map(|(number, row)| {
+        let (server, ca) = (&row["cluster"]["server"], &row["cluster"]["certificate-authority-data"]);
+        json!({"name": format!("az-{number}"), "cluster": {"server": server, "certificate-authority-data": ca}})
+    });
+    let clusters: Vec<Value> = clusters.collect();
+    let context = |number: usize| json!({"name": format!("mine-{number}"), "context": {"cluster": format!("az-{number}"), "user": "people"}});
+    let contexts: Vec<Value> = (0..clusters.len()).map(context).collect();
+    let args = [
+        "get-token",
+        "--login",
+        "azurecli",
+        "--server-id",
+        "6dae42f8-4368-4678-94ff-3960e28e3630",
+    ];
+    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "kubelogin", "args": args});
+    let whole = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "mine-0",
+        "clusters": clusters, "contexts": contexts, "users": [{"name": "people", "user": {"exec": exec}}],
+    });
+    serde_yaml::to_string(&whole).expect("plain values")
+}
+
+#[test]
+fn what_a_plan_says_of_new_names_and_of_entries_that_are_taken_over_is_what_is_done() {
+    for clusters in [2, 5] {
+        let test_env = TestEnv::with_fleet(Fleet::generate(&FleetSpec {
+            clusters,
+            same_name: 0.5,
+            ..FleetSpec::default()
+        }));
+        is_done_as_planned(&test_env, &[]);
+        let synced = test_env.kubeconfig_text();
+        is_done_as_planned(&test_env, &["--context-name", "{location}/{name}"]);
+        is_done_as_planned(&test_env, &["--namespace", "team"]);
+        is_done_as_planned(&test_env, &["--context-name", "{name}"]);
+        fs::write(test_env.kubeconfig(), of_az(&synced)).expect("written");
+        is_done_as_planned(&test_env, &["--adopt"]);
+        is_done_as_planned(&test_env, &[]);
+        test_env.simulator.update(|fleet| fleet.clusters.remove(0));
         is_done_as_planned(&test_env, &[]);
     }
 }
