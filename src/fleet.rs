@@ -33,7 +33,7 @@ pub(crate) use fleet_manager::{FleetManager, Hub, HubProfile, is_like_hub, name_
 pub(crate) use id::{ClusterId, IdKind};
 pub use names::SignInName;
 pub(crate) use names::{ContextNames, SHARED_USER, first_free};
-pub(crate) use prune::{KeepReason, KeptEntry, RemovedEntries};
+pub(crate) use prune::{Gone, KeepReason, KeptEntry, Removable, RemovedEntries};
 pub(crate) use role::Role;
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};

@@ -16,7 +16,7 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 /// A word between single quotes, of which PowerShell knows five (about_Quoting_Rules). One that is doubled is itself.
-pub(crate) fn quoted_for_powershell(word: &str) -> String {
+fn quoted_for_powershell(word: &str) -> String {
     let mut quoted = String::from("'");
     for c in word.chars() {
         quoted.push(c);

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     error::printable,
-    fleet::RemovedEntries,
+    fleet::{Removable, RemovedEntries},
     host::{
         Host, Waits,
         waiting::{ShowWaits, Wait},
@@ -200,11 +200,15 @@ impl Observer for Progress {
         }
     }
 
-    fn confirm<'a>(&'a self, removed: &'a [RemovedEntries]) -> BoxFuture<'a, bool> {
+    fn confirm<'a>(
+        &'a self,
+        what: Removable,
+        removed: &'a [RemovedEntries],
+    ) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             self.clear();
-            say_lines(&removal_lines(removed, &self.view.stream));
-            let agreed = ask(&removal_question(removed)).await;
+            say_lines(&removal_lines(what, removed, &self.view.stream));
+            let agreed = ask(&removal_question(what, removed)).await;
             self.resume();
             agreed
         })

@@ -1,6 +1,9 @@
 //! `kubectl aad prune`: removes the entries of clusters that are gone.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use futures::FutureExt;
@@ -13,13 +16,13 @@ use super::{
     progress::Progress,
     question::check_asked,
     report::{Line, PruneDocument, PruneLines, warning_lines},
-    screen::Screen,
+    screen::{Screen, Stream},
 };
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     host::{self, Host},
     login::CommandLine,
-    ops::prune::{PruneReport, PruneRequest, prune},
+    ops::prune::{How, PruneReport, PruneRequest, prune},
 };
 
 const EXAMPLES: &str = "\
@@ -91,15 +94,18 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let fleet = fleet_args::read("prune", matches, host)?;
     let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
     let dry_run = matches.get_flag("dry-run");
-    let asks = !matches.get_flag("yes") && !dry_run;
-    if asks {
+    let how = match (dry_run, matches.get_flag("yes")) {
+        (true, _) => How::DryRun,
+        (false, true) => How::Unasked,
+        (false, false) => How::Asked,
+    };
+    if how == How::Asked {
         check_asked("`prune`", host)?;
     }
     let request = PruneRequest {
         kubeconfig: kubeconfig.map(|path| host.path(path)),
         fleet,
-        dry_run,
-        asks,
+        how,
     };
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
@@ -127,7 +133,7 @@ fn print(matches: &Given, request: &PruneRequest, report: &PruneReport, host: &H
     let Screen { out, err } = Screen::of(host);
     let document = PruneDocument::from(report);
     let format = output::given_format(matches);
-    let table = || match (format, request.asks && out.size.is_some()) {
+    let table = || match (format, request.how == How::Asked && out.size.is_some()) {
         // The question has named them.
         (None, true) => String::new(),
         _ => document.table(format.unwrap_or_default().width(&out)),
@@ -138,25 +144,50 @@ fn print(matches: &Given, request: &PruneRequest, report: &PruneReport, host: &H
     for line in warning_lines(&report.warnings) {
         output::say_lines(&err.wrapped(&line));
     }
-    let kubectl = CommandLine::new("kubectl");
     let home = host.home().ok();
     let lines = PruneLines {
         report,
-        kubectl: match &request.kubeconfig {
-            Some(file) => kubectl.flag_some("--kubeconfig", &file.display().to_string()),
-            None => kubectl.variable_of(host, "KUBECONFIG"),
-        },
+        kubectl: kubectl_for(request.kubeconfig.as_deref(), host),
         home: home.as_deref(),
-        dry_run: request.dry_run,
+        dry_run: request.how == How::DryRun,
+        are_named: true,
     };
     output::say_lines(&lines.kept(&err));
-    for line in lines.lines() {
+    say(lines.lines(), &err);
+    printed
+}
+
+/// Prints lines for a person.
+pub(super) fn say(lines: Vec<Line>, err: &Stream) {
+    for line in lines {
         match line {
             Line::Text(text) => output::say_lines(&err.wrapped(&text)),
             Line::Command(command) => output::say(&command),
         }
     }
-    printed
+}
+
+/// The command for the kubeconfig and the sign-in of a `sync`, with the flags that it was given. It selects every cluster.
+pub(super) fn typed_for(sync: &Given) -> CommandLine {
+    let mut prune = command();
+    prune.build();
+    let takes = |id: &str| {
+        let arguments = prune.get_arguments().find(|arg| arg.get_id() == id);
+        arguments.is_some_and(|arg| arg.get_help_heading() != Some(help::SELECT))
+            && !["output", "dry-run", "yes"].contains(&id)
+    };
+    let ids = sync.ids().map(clap::Id::as_str);
+    let without: Vec<_> = ids.filter(|id| !takes(id)).collect();
+    fleet_args::typed("prune", sync, &without)
+}
+
+/// kubectl, with the kubeconfig if it would use another one.
+pub(super) fn kubectl_for(kubeconfig: Option<&Path>, host: &Host) -> CommandLine {
+    let kubectl = CommandLine::new("kubectl");
+    match kubeconfig {
+        Some(file) => kubectl.flag_some("--kubeconfig", &file.display().to_string()),
+        None => kubectl.variable_of(host, "KUBECONFIG"),
+    }
 }
 
 fn exit_code(report: &PruneReport) -> u8 {

@@ -12,18 +12,21 @@ use super::{
     interrupt::Interrupt,
     output,
     progress::Progress,
-    report::{FindingsLines, Line, SyncDocument, SyncOutput, directory_lines},
+    prune::{self, kubectl_for, say, yes_flag},
+    question::check_asked,
+    report::{FindingsLines, Line, PruneLines, SyncDocument, SyncOutput, directory_lines},
     screen::Screen,
 };
 use crate::{
     error::{EXIT_CHANGES, EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Kind, Result},
-    fleet::{Findings, Role},
+    fleet::{DiscoveryMode, Findings, RemovedEntries, Role},
     host::{self, Host},
     kubeconfig::merge::MergeOptions,
     login::{Origin, Param, duration},
     ops::{
         fleet_request::FleetRequest,
-        sync::{Destination, SyncRequest, sync},
+        prune::How,
+        sync::{Destination, SyncReport, SyncRequest, sync},
     },
 };
 
@@ -152,6 +155,7 @@ fn under_headings(command: Command) -> Command {
         "ca-files",
         "output-dir",
         "prune",
+        "yes",
         "adopt",
         "public-fqdn",
         "admin",
@@ -184,11 +188,10 @@ fn kubeconfig_form_flags(command: Command) -> Command {
         .arg(
             switch(
                 "prune",
-                "With --output-dir: remove the kubeconfigs of clusters that are gone",
-            )
-            // That it needs a directory is checked later: the configuration file may name it.
-            .conflicts_with("kubeconfig"),
+                "Then remove the entries of clusters that no longer exist; asks, unless --yes is given",
+            ),
         )
+        .arg(yes_flag())
 }
 
 /// The flags that say when ARM is asked about clusters that have not changed.
@@ -258,27 +261,14 @@ struct Wait(Option<Duration>);
 /// # Errors
 /// If nothing could be done.
 pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
-    let fleet = read(matches, host)?;
+    let fleet = fleet_args::read("sync", matches, host)?;
     for (given, mode) in fleet.unused_flags() {
         output::say_wrapped(&format!("warning: {given} has no effect with {mode}"), host);
     }
     fleet.check_complete()?;
-    let secrets = match admin::role(matches) {
-        Role::User => fleet.secrets_for_variables(),
-        Role::Admin => {
-            output::say_wrapped(admin::WARNING, host);
-            Vec::new()
-        }
-    };
-    for (param, variable) in &secrets {
-        let warning = format!(
-            "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
-            param.dashed()
-        );
-        output::say_wrapped(&warning, host);
-    }
-    // Contexts that still need a secret get no tokens.
-    let request = Arc::new(request(matches, fleet, secrets.is_empty()));
+    check_prune(matches, &fleet, host)?;
+    let may_fetch_tokens = warn_of_secrets(matches, &fleet, host);
+    let request = Arc::new(request(matches, fleet, may_fetch_tokens));
     let runtime = host::runtime()?;
     let interrupt = Interrupt::listen();
     let quiet = matches.get_flag("quiet");
@@ -305,52 +295,94 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
         document: &document,
         screen: Screen::of(host),
         format: output::given_format(matches),
-        findings: findings(&report.findings, &request, host),
+        findings: findings(matches, &report.findings, &request, host),
         dry_run: request.dry_run,
         quiet,
     };
     output.print()?;
+    tell_pruned(&report, &request, host, quiet);
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
         output::say_wrapped(&interrupted::last_line(&report, host), host);
         return Ok(signal.exit_code());
     }
-    let incomplete = report.warnings.iter().any(|warning| warning.incomplete);
+    let incomplete =
+        report.warnings.iter().any(|warning| warning.incomplete) || report.pruned.is_incomplete();
     let is_changed = matches.get_flag("exit-code") && !report.changes.is_empty();
-    Ok(match exit_code(&document, incomplete) {
-        EXIT_OK if is_changed => EXIT_CHANGES,
-        code => code,
-    })
+    Ok(
+        match exit_code(&document, incomplete, &report.pruned.removed) {
+            EXIT_OK if is_changed => EXIT_CHANGES,
+            code => code,
+        },
+    )
 }
 
-/// Reads the shared flags, and checks that `--prune` has a directory.
-fn read(matches: &Given, host: &Host) -> Result<FleetRequest> {
-    let fleet = fleet_args::read("sync", matches, host)?;
-    match matches.get_flag("prune") && !matches.contains_id("output-dir") {
-        true => Err(
-            Failure::usage("`--prune` needs `--output-dir`").hint(
-                "to remove the entries of clusters that are gone from a kubeconfig: `kubectl aad prune`",
-            ),
-        ),
-        false => Ok(fleet),
+/// Warns of an administrator's credential, or of secrets that are not written. Returns whether tokens can be fetched:
+/// contexts that still need a secret get none.
+fn warn_of_secrets(matches: &Given, fleet: &FleetRequest, host: &Host) -> bool {
+    let secrets = match admin::role(matches) {
+        Role::User => fleet.secrets_for_variables(),
+        Role::Admin => {
+            output::say_wrapped(admin::WARNING, host);
+            Vec::new()
+        }
+    };
+    for (param, variable) in &secrets {
+        let warning = format!(
+            "warning: the value of `{}` is not written to the kubeconfig: set `{variable}` where kubectl runs",
+            param.dashed()
+        );
+        output::say_wrapped(&warning, host);
     }
+    secrets.is_empty()
 }
 
-fn findings(found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {
+fn findings(matches: &Given, found: &Findings, request: &SyncRequest, host: &Host) -> Vec<Line> {
     let mode = request.fleet.mode;
     match &request.destination {
         Destination::Kubeconfig(path) => {
             let command = request.fleet.command();
-            let lines =
-                FindingsLines::new(found, host, path.as_deref(), mode, command, request.dry_run);
-            lines.lines()
+            let commands = (command, prune::typed_for(matches));
+            FindingsLines::new(
+                found,
+                host,
+                path.as_deref(),
+                mode,
+                commands,
+                request.dry_run,
+            )
+            .after_prune(request.prune.is_some())
+            .lines()
         }
-        Destination::Directory { prune, .. } => directory_lines(found, *prune, request.dry_run),
+        Destination::Directory { .. } => {
+            directory_lines(found, request.prune.is_some(), request.dry_run)
+        }
     }
 }
 
-fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
+/// Tells what was removed because it is gone, and what was kept; if `quiet` only what failed.
+fn tell_pruned(report: &SyncReport, request: &SyncRequest, host: &Host, quiet: bool) {
+    let home = host.home().ok();
+    let lines = PruneLines {
+        report: &report.pruned,
+        kubectl: kubectl_for(request.destination.kubeconfig(), host),
+        home: home.as_deref(),
+        dry_run: request.dry_run,
+        are_named: request.prune == Some(How::Asked),
+    };
+    let err = Screen::of(host).err;
+    match quiet {
+        true => output::say_lines(&lines.failed(&err)),
+        false if lines.has_any() => {
+            output::say_lines(&lines.kept(&err));
+            say(lines.lines(), &err);
+        }
+        false => {}
+    }
+}
+
+fn exit_code(document: &SyncDocument, incomplete: bool, removed: &[RemovedEntries]) -> u8 {
     let failed = document.summary.failed > 0 || incomplete;
-    match (failed, document.summary.written()) {
+    match (failed, document.summary.written() + removed.len()) {
         _ if document.summary.deferred > 0 => EXIT_PARTIAL,
         (false, _) => EXIT_OK,
         (true, 0) => EXIT_FAILED,
@@ -358,13 +390,37 @@ fn exit_code(document: &SyncDocument, incomplete: bool) -> u8 {
     }
 }
 
+/// Whether what is gone is removed.
+fn how_to_prune(matches: &ArgMatches) -> Option<How> {
+    let how = match (matches.get_flag("dry-run"), matches.get_flag("yes")) {
+        (true, _) => How::DryRun,
+        (false, true) => How::Unasked,
+        (false, false) => How::Asked,
+    };
+    matches.get_flag("prune").then_some(how)
+}
+
+/// Checks, before anything is fetched, that it can be known what is gone, and that somebody can be asked.
+fn check_prune(matches: &ArgMatches, fleet: &FleetRequest, host: &Host) -> Result<()> {
+    let Some(how) = how_to_prune(matches) else {
+        return Ok(());
+    };
+    if fleet.scope.discovery == DiscoveryMode::Graph {
+        return Err(Failure::usage(
+            "`--prune` needs lists: what Resource Graph does not show may exist all the same",
+        )
+        .hint("omit `--discovery graph`, or `--prune`"));
+    }
+    match how {
+        How::Asked => check_asked("`sync --prune`", host),
+        How::DryRun | How::Unasked => Ok(()),
+    }
+}
+
 fn destination(matches: &ArgMatches, host: &Host) -> Destination {
     let path = |flag: &str| matches.get_one::<PathBuf>(flag).map(|path| host.path(path));
     match path("output-dir") {
-        Some(path) => Destination::Directory {
-            path,
-            prune: matches.get_flag("prune"),
-        },
+        Some(path) => Destination::Directory { path },
         None => Destination::Kubeconfig(path("kubeconfig")),
     }
 }
@@ -394,6 +450,7 @@ fn request(matches: &ArgMatches, fleet: FleetRequest, may_fetch_tokens: bool) ->
             set_current: naming_flags::read_set_current(matches),
         },
         dry_run: matches.get_flag("dry-run"),
+        prune: how_to_prune(matches),
         wait: matches.get_one::<Wait>("wait").and_then(|wait| wait.0),
         fleet,
     }

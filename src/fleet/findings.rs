@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use super::{Cluster, ClusterId, ClusterRun, IdKind, Unselected};
+use super::{Cluster, ClusterId, ClusterRun, IdKind, RemovedEntries, Unselected};
 
 /// What a run knows about the fleet beside its clusters.
 #[derive(Debug, Clone, Default)]
@@ -65,8 +65,6 @@ pub(crate) struct Findings {
     pub(crate) suggested_file: Option<PathBuf>,
     /// Sorted by context.
     pub(crate) gone: Vec<GoneContext>,
-    /// The kubeconfigs of gone clusters that were removed, or would be. Sorted by file.
-    pub(crate) removed: Vec<GoneContext>,
     /// Sorted by context.
     pub(crate) duplicates: Vec<Duplicate>,
     /// The contexts that a template would rename and that keep their names. Sorted by context.
@@ -75,6 +73,21 @@ pub(crate) struct Findings {
     pub(crate) not_adopted: Vec<NotAdopted>,
     /// The clusters whose entries had the form of an earlier version and get this one's.
     pub(crate) migrated: usize,
+}
+
+impl Findings {
+    /// Forgets the contexts that were removed after this was found out, of which `unset` was the current one.
+    pub(crate) fn forget(&mut self, removed: &[RemovedEntries], unset: Option<&str>) {
+        self.gone.retain(|one| {
+            let is_it = |removed: &RemovedEntries| {
+                removed.context.as_ref() == Some(&one.context) && removed.file == one.file
+            };
+            !removed.iter().any(is_it)
+        });
+        if unset.is_some() {
+            self.current_context = CurrentContext::None;
+        }
+    }
 }
 
 /// The kubeconfig's current context.

@@ -1,8 +1,29 @@
 //! What a prune removes from a kubeconfig, and what it keeps and why.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use crate::error::{Code, Failure};
+
+/// What is known about clusters that entries name, by their ARM ids in lower case.
+#[derive(Default)]
+pub(crate) struct Gone {
+    pub(crate) gone: HashSet<String>,
+    /// Those that may exist, because nothing proves otherwise, or do exist although no list shows them.
+    pub(crate) kept: BTreeMap<String, KeepReason>,
+}
+
+/// What a prune removes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Removable {
+    /// Entries of clusters that are gone.
+    #[default]
+    Entries,
+    /// Whole kubeconfigs of such clusters.
+    Kubeconfigs,
+}
 
 /// Entries of ours that a prune removes together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +95,10 @@ pub(crate) enum KeepReason {
     ReadOnly,
     /// It is not as it was when the removal was confirmed.
     Changed,
+    /// The kubeconfig of a cluster also has what sync did not write.
+    HasMore,
+    /// The kubeconfig of a cluster could not be removed.
+    Failed(Failure),
 }
 
 impl KeepReason {
@@ -126,6 +151,10 @@ impl KeepReason {
             }
             Self::ReadOnly => "the cluster is gone, but the file may not be written".to_owned(),
             Self::Changed => "it was added or changed after the removal was confirmed".to_owned(),
+            Self::HasMore => {
+                "the cluster is gone, but the file has more than sync wrote".to_owned()
+            }
+            Self::Failed(why) => why.in_brief().to_owned(),
         }
     }
 
@@ -133,7 +162,7 @@ impl KeepReason {
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
             Self::NotListed { why, .. } => why.as_ref(),
-            Self::Unchecked(why) => Some(why),
+            Self::Unchecked(why) | Self::Failed(why) => Some(why),
             _ => None,
         }
     }
@@ -147,11 +176,12 @@ impl KeepReason {
             | Self::Namespace
             | Self::NotListed { .. }
             | Self::NotEnabled { .. }
-            | Self::Unchecked(_) => Code::NotSearched,
+            | Self::Unchecked(_)
+            | Self::Failed(_) => Code::NotSearched,
             Self::NoSubscription(_) => Code::NotFound,
             Self::NotSelected | Self::Unknown(_) => Code::NotSelected,
             Self::Exists => Code::Exists,
-            Self::Foreign | Self::UsedBy(_) => Code::InUse,
+            Self::Foreign | Self::UsedBy(_) | Self::HasMore => Code::InUse,
             Self::Ambiguous | Self::Hides => Code::Ambiguous,
             Self::ReadOnly => Code::ReadOnly,
             Self::Changed => Code::Changed,
@@ -162,7 +192,7 @@ impl KeepReason {
     pub(crate) fn is_incomplete(&self) -> bool {
         matches!(
             self,
-            Self::NotListed { .. } | Self::Unchecked(_) | Self::ReadOnly
+            Self::NotListed { .. } | Self::Unchecked(_) | Self::ReadOnly | Self::Failed(_)
         )
     }
 }

@@ -152,7 +152,6 @@ pub(crate) fn merge_named(
         suggestion: findings::suggestion(&clusters).filter(|_| role == Role::User),
         suggested_file: None,
         gone: findings::gone(&merged, role, &clusters, coverage),
-        removed: Vec::new(),
         duplicates: addresses.duplicates(&merged, &clusters, &adoptable),
         not_adopted,
         kept_names: renaming.kept,

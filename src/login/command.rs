@@ -119,7 +119,7 @@ impl SignIn {
     }
 }
 
-pub(crate) use crate::shell::{quoted, quoted_for_powershell};
+pub(crate) use crate::shell::quoted;
 
 #[cfg(test)]
 mod tests {

@@ -6,14 +6,15 @@ use super::{
     discovery::{Search, Warning},
     get_token::Messages,
 };
-use crate::fleet::{RemovedEntries, Tenant};
+use crate::fleet::{Removable, RemovedEntries, Tenant};
 
 /// Shows a person how far a use case is.
 pub(crate) trait Observer: Sync {
     fn on(&self, event: Event<'_>);
 
-    /// Asks a person whether to remove these entries. No if nobody answers.
-    fn confirm<'a>(&'a self, removed: &'a [RemovedEntries]) -> BoxFuture<'a, bool>;
+    /// Asks a person whether to remove these. No if nobody answers.
+    fn confirm<'a>(&'a self, what: Removable, removed: &'a [RemovedEntries])
+    -> BoxFuture<'a, bool>;
 
     /// How sign-ins reach a person while this is shown.
     fn messages(&self) -> Messages;

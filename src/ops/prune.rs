@@ -10,7 +10,6 @@ use std::{
 use futures::FutureExt;
 use tokio::task::unconstrained;
 
-use self::kubeconfig::Kubeconfig;
 use super::{
     backups,
     discovery::{Discovery, Warning},
@@ -21,16 +20,18 @@ use crate::{
     azure::Arm,
     error::{Failure, Kind, Result},
     fleet::{
-        Candidate, Choice, ClusterId, ContextNamesById, KeepReason, KeptEntry, RemovedEntries,
-        Selectors,
+        Candidate, Choice, ClusterId, ContextNamesById, Gone, KeepReason, KeptEntry, Removable,
+        RemovedEntries, Selectors,
     },
-    kubeconfig::{Keeping, Waiting, merge::prune::Pruned},
+    host::Host,
+    kubeconfig::{FilePlan, Keeping, Waiting, merge::prune::Pruned},
 };
 
 mod gone;
 mod kubeconfig;
 
-pub(crate) use gone::{Gone, find_gone};
+pub(super) use gone::find_gone;
+pub(super) use kubeconfig::Kubeconfig;
 
 /// What backups call it.
 const COMMAND: &str = "prune";
@@ -40,9 +41,7 @@ pub(crate) struct PruneRequest {
     pub(crate) fleet: FleetRequest,
     /// The kubeconfig to change, rather than those that kubectl reads.
     pub(crate) kubeconfig: Option<PathBuf>,
-    pub(crate) dry_run: bool,
-    /// Whether a person is asked before anything is removed.
-    pub(crate) asks: bool,
+    pub(crate) how: How,
 }
 
 /// What a prune did, or would do.
@@ -63,9 +62,25 @@ pub(crate) struct PruneReport {
     pub(crate) declined: bool,
     /// The files that were written.
     pub(crate) written_to: Vec<PathBuf>,
+    /// What changed in them, or would.
+    pub(crate) changes: Vec<FilePlan>,
+    pub(crate) what: Removable,
 }
 
 impl PruneReport {
+    /// What was removed, or is planned to be.
+    fn of(pruned: Pruned, is_plan: bool) -> Self {
+        let files = pruned.files.into_keys().collect();
+        Self {
+            removed: pruned.removed,
+            kept: pruned.kept,
+            unset: pruned.unset,
+            another: pruned.another,
+            written_to: if is_plan { Vec::new() } else { files },
+            ..Self::default()
+        }
+    }
+
     /// Whether it is not known of some entries whether their cluster is gone, because something failed. A subscription that
     /// was not found may be that of a tenant that could not be searched.
     pub(crate) fn is_incomplete(&self) -> bool {
@@ -95,54 +110,113 @@ pub(crate) async fn prune(
         say: &say,
         is_stopped: &is_stopped,
     };
-    let kubeconfig = Kubeconfig::read(request)?;
+    let kubeconfig = Kubeconfig::read(&request.fleet.host, request.kubeconfig.as_deref(), &[])?;
     let known: Vec<String> = kubeconfig.known_clusters()?.into_keys().collect();
     if known.is_empty() {
         return Ok(PruneReport::default());
     }
     let contexts = kubeconfig.context_names()?;
     let left_out = left_out(&request.fleet.selectors, &known, &contexts);
-    if !request.dry_run {
+    if request.how != How::DryRun {
         kubeconfig.check_locks(waiting)?;
     }
     let searched = tokio::select! {
         searched = search(request, known, left_out, observer) => searched?,
         () = stop.clone() => return Err(canceled()),
     };
-    let planned = kubeconfig.plan(&searched.gone)?;
-    if request.dry_run || planned.to_confirm.is_empty() {
-        return Ok(searched.report(planned, true));
-    }
-    if request.asks {
-        let agreed = tokio::select! {
-            agreed = observer.confirm(&planned.removed) => agreed,
-            () = stop.clone() => return Err(canceled()),
-        };
-        if !agreed {
-            let report = searched.report(planned, true);
-            return Ok(PruneReport {
-                declined: true,
-                removed: Vec::new(),
-                unset: None,
-                ..report
-            });
-        }
-    }
-    observer.on(Event::Writing);
-    let host = &request.fleet.host;
-    let backups = backups::of(host);
-    let warn = |why: &Failure| observer.on(Event::Note(&why.as_warning()));
-    let keeping = Keeping::new(&backups, COMMAND, host.now(), &warn);
-    let written = kubeconfig.write(&searched.gone, &planned.to_confirm, keeping, waiting)?;
-    Ok(searched.report(written, false))
+    let removal = Removal {
+        kubeconfig: &kubeconfig,
+        gone: &searched.gone,
+        how: request.how,
+        command: COMMAND,
+    };
+    let report = removal.run(&request.fleet.host, observer, stop).await?;
+    Ok(PruneReport {
+        existing: searched.existing,
+        warnings: searched.warnings,
+        ..report
+    })
 }
 
-fn canceled() -> Failure {
+/// Whether entries are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It is only planned.
+    DryRun,
+    /// If a person agrees.
+    Asked,
+    /// Without a question.
+    Unasked,
+}
+
+/// The removal of what is gone from a kubeconfig.
+pub(super) struct Removal<'r> {
+    pub(super) kubeconfig: &'r Kubeconfig,
+    pub(super) gone: &'r Gone,
+    pub(super) how: How,
+    /// What backups call the command.
+    pub(super) command: &'static str,
+}
+
+impl Removal<'_> {
+    /// Plans it, asks, and does it.
+    ///
+    /// # Errors
+    /// If a file can't be read, locked or written; [`Kind::Canceled`] if `stop` was ready before that.
+    pub(super) async fn run(
+        &self,
+        host: &Host,
+        observer: &dyn Observer,
+        stop: impl Future<Output = ()> + Clone,
+    ) -> Result<PruneReport> {
+        let (planned, changes) = self.kubeconfig.plan(self.gone)?;
+        if self.how == How::DryRun || planned.to_confirm.is_empty() {
+            return Ok(PruneReport {
+                changes,
+                ..PruneReport::of(planned, true)
+            });
+        }
+        if self.how == How::Asked {
+            let agreed = tokio::select! {
+                agreed = observer.confirm(Removable::Entries, &planned.removed) => agreed,
+                () = stop.clone() => return Err(canceled()),
+            };
+            if !agreed {
+                return Ok(PruneReport {
+                    declined: true,
+                    removed: Vec::new(),
+                    unset: None,
+                    ..PruneReport::of(planned, true)
+                });
+            }
+        }
+        observer.on(Event::Writing);
+        let is_stopped = || unconstrained(stop.clone()).now_or_never().is_some();
+        let say = |line: &str| observer.on(Event::WaitingForLock(line));
+        let waiting = Waiting {
+            say: &say,
+            is_stopped: &is_stopped,
+        };
+        let backups = backups::of(host);
+        let warn = |why: &Failure| observer.on(Event::Note(&why.as_warning()));
+        let keeping = Keeping::new(&backups, self.command, host.now(), &warn);
+        let confirmed = &planned.to_confirm;
+        let (written, changes) = self
+            .kubeconfig
+            .write(self.gone, confirmed, keeping, waiting)?;
+        Ok(PruneReport {
+            changes,
+            ..PruneReport::of(written, false)
+        })
+    }
+}
+
+pub(super) fn canceled() -> Failure {
     Failure::of(Kind::Canceled, "interrupted")
 }
 
 /// The clusters that are not selected, and why, by their ARM ids in lower case.
-fn left_out(
+pub(super) fn left_out(
     selectors: &Selectors,
     known: &[String],
     contexts: &ContextNamesById,
@@ -199,27 +273,17 @@ async fn search(
         clusters.extend(round);
     }
     discovery.check()?;
-    let mut gone = find_gone(&arm, &discovery, known, &clusters).await;
+    let mut gone = find_gone(
+        &arm,
+        &discovery,
+        known,
+        &clusters.iter().map(|run| &run.cluster).collect::<Vec<_>>(),
+    )
+    .await;
     gone.kept.extend(left_out);
     Ok(Searched {
         existing: all - gone.gone.len() - gone.kept.len(),
         gone,
         warnings: discovery.warnings(),
     })
-}
-
-impl Searched {
-    fn report(self, pruned: Pruned, is_plan: bool) -> PruneReport {
-        let files = pruned.files.into_keys().collect();
-        PruneReport {
-            removed: pruned.removed,
-            kept: pruned.kept,
-            unset: pruned.unset,
-            another: pruned.another,
-            existing: self.existing,
-            warnings: self.warnings,
-            declined: false,
-            written_to: if is_plan { Vec::new() } else { files },
-        }
-    }
 }

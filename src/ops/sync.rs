@@ -5,12 +5,13 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use futures::FutureExt;
 use tokio::task::unconstrained;
 
-use self::{home_tenant::HomeTenant, target::Target};
+use self::{home_tenant::HomeTenant, kubeconfig::Written, pruning::Pruning, target::Target};
 use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
     kept_answers::{self, KeptAnswers},
     observer::{Event, Observer},
+    prune::{How, PruneReport},
     selection::{FoundClusters, Selection},
 };
 use crate::{
@@ -28,6 +29,7 @@ mod exec_args;
 mod home_tenant;
 mod kubeconfig;
 mod output_dir;
+mod pruning;
 mod target;
 mod tokens;
 
@@ -55,6 +57,8 @@ pub(crate) struct SyncRequest {
     /// What else to do with the clusters' entries.
     pub(crate) merge: MergeOptions,
     pub(crate) dry_run: bool,
+    /// Whether what is gone is removed, and how.
+    pub(crate) prune: Option<How>,
     /// How long after the program's start credential calls and listings may wait for Azure's limits; none if for as long as it
     /// takes.
     pub(crate) wait: Option<Duration>,
@@ -73,6 +77,8 @@ pub(crate) struct SyncReport {
     pub(crate) warnings: Vec<Warning>,
     /// What else was found out about the kubeconfig.
     pub(crate) findings: Findings,
+    /// What was removed because it is gone, and what was kept.
+    pub(crate) pruned: PruneReport,
     /// The kubeconfigs that hold the clusters' entries now, or the directory of them; none for a dry run.
     pub(crate) written_to: Vec<PathBuf>,
     /// What changed in the files that got other bytes, or would.
@@ -135,7 +141,7 @@ pub(crate) async fn sync(
     let (found, all_found) = run.fetch(&mut discovery, stop.clone()).await?;
     let listed = found.listed();
     let (clusters, coverage) = run.covered(found, &discovery, all_found);
-    let warnings = discovery.warnings();
+    let mut warnings = discovery.warnings();
     if !is_stopped() || !warnings.is_empty() {
         observer.on(Event::Discovered {
             warnings: &warnings,
@@ -144,16 +150,19 @@ pub(crate) async fn sync(
         });
     }
     observer.on(Event::Writing);
-    let written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
-    // A token that can't be stored would be of no use.
-    let fetch_tokens = request.fetch_tokens && !request.dry_run && source.stores_tokens();
+    let mut written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
     let mut tokens = Vec::new();
-    if fetch_tokens && !is_stopped() {
-        let may_ask = |tenant: Option<&str>| discovery.may_ask(tenant);
-        tokio::select! {
-            fetched = tokens::fetch(fleet, &written.clusters, may_ask, observer) => tokens = fetched,
-            () = stop.clone() => {}
-        }
+    // A token that can't be stored would be of no use.
+    if source.stores_tokens() && !is_stopped() {
+        let fetched = run.fetch_tokens(&discovery, &written.clusters, stop.clone());
+        tokens = fetched.await;
+    }
+    let mut pruned = PruneReport::default();
+    if all_found && !is_stopped() {
+        let done = run.prune(&target, (&discovery, &coverage), &mut written, stop.clone());
+        let (report, warning) = done.await;
+        pruned = report;
+        warnings.extend(warning);
     }
     Ok(SyncReport {
         role: request.merge.role,
@@ -162,6 +171,7 @@ pub(crate) async fn sync(
         tokens,
         warnings,
         findings: written.findings,
+        pruned,
         written_to: written.files,
         changes: written.changes,
         interrupted: is_stopped(),
@@ -197,6 +207,47 @@ impl Run<'_> {
         self.arm.release_limits();
         kept.save(fleet.host.now());
         Ok((found, fetched?))
+    }
+
+    /// Fetches the tokens of written clusters until `stop` is ready, if that is wanted.
+    async fn fetch_tokens(
+        &self,
+        discovery: &Discovery<'_>,
+        clusters: &[ClusterRun],
+        stop: impl Future<Output = ()>,
+    ) -> Vec<FetchedToken> {
+        let request = self.request;
+        if !request.fetch_tokens || request.dry_run {
+            return Vec::new();
+        }
+        let may_ask = |tenant: Option<&str>| discovery.may_ask(tenant);
+        tokio::select! {
+            fetched = tokens::fetch(&request.fleet, clusters, may_ask, self.observer) => fetched,
+            () = stop => Vec::new(),
+        }
+    }
+
+    /// Removes what is gone, if that is wanted.
+    async fn prune(
+        &self,
+        target: &Target<'_>,
+        (discovery, coverage): (&Discovery<'_>, &Coverage),
+        written: &mut Written,
+        stop: impl Future<Output = ()> + Clone,
+    ) -> (PruneReport, Option<Warning>) {
+        let Some(how) = self.request.prune else {
+            return (PruneReport::default(), None);
+        };
+        let pruning = Pruning {
+            request: self.request,
+            how,
+            arm: self.arm,
+            discovery,
+            target,
+            coverage,
+            observer: self.observer,
+        };
+        pruning.run(written, stop).await
     }
 
     /// The selected clusters in the order of reports, and what is known beside them: of a run that was interrupted, only

@@ -337,7 +337,7 @@ fn a_name_that_a_foreign_file_has_is_left_to_it() {
     let all = run(&mut test_env.sync(&["--kubeconfig", "fleet/four.yaml", "--no-warm"]));
     assert_eq!(all.code, 0, "{}", all.stderr);
     let before = state(&test_env);
-    let (report, _) = test_env.sync_to_dir(&["--prune"]);
+    let (report, _) = test_env.sync_to_dir(&["--prune", "--yes"]);
     for name in ["one", "two", "three", "four"] {
         let row = row(&report, name);
         assert_eq!(row["file"], format!("fleet/{name}-rg.yaml"));
@@ -402,10 +402,11 @@ fn only_prune_removes_files_and_only_those_of_gone_clusters() {
     );
     assert_eq!(state(&test_env), before);
 
-    let (report, ran) = test_env.sync_to_dir(&["--prune"]);
+    let (report, ran) = test_env.sync_to_dir(&["--prune", "--yes"]);
     assert_eq!(files(&report["removed"]), ["one.yaml"]);
     assert_eq!(files(&report["gone"]), ["three.yaml"]);
-    let told = "removed 1 kubeconfig of a cluster that no longer exists or that you can no longer see: one.yaml\nkept 1 kubeconfig of a cluster that no longer exists or that you can no longer see, which has more than sync wrote or can't be removed: three.yaml\n";
+    assert_eq!(report["kept"][0]["code"], "inUse");
+    let told = "- three: kept: the cluster is gone, but the file has more than sync wrote\nremoved 1 kubeconfig: one.yaml\n";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     let after: Vec<_> = before
         .into_iter()
@@ -423,7 +424,7 @@ fn nothing_is_gone_in_a_subscription_that_was_not_listed_whole() {
     test_env.simulator.update(|fleet| fleet.clusters.clear());
     let refused = Fault::on(Endpoint::ManagedClusters).subscription(&subscription);
     test_env.simulator.faults().add(refused.status(403));
-    let ran = test_env.try_sync_to_dir(&["--prune"]);
+    let ran = test_env.try_sync_to_dir(&["--prune", "--yes"]);
     let left = clusters
         .iter()
         .filter(|one| one.subscription_id == subscription);
@@ -507,7 +508,7 @@ fn prune_removes_exactly_our_files_of_gone_clusters() {
                 .filter(|(_, (_, exists))| *exists);
             fleet.clusters = exists.map(|(cluster, _)| cluster.clone()).collect();
         });
-        test_env.sync_to_dir(&["--prune", "--no-warm"]);
+        test_env.sync_to_dir(&["--prune", "--yes", "--no-warm"]);
         let left: BTreeSet<_> = test_env.dir_names().into_iter().collect();
         prop_assert_eq!(left, expected);
         Ok(())
@@ -599,7 +600,7 @@ fn what_was_fetched_before_an_interrupt_is_written_and_nothing_is_removed() {
         "interrupted: 1 of 3 clusters were written to fleet; run the command again to finish";
     assert_eq!(seen.screen.lines.last().map(String::as_str), Some(last));
     assert_eq!(test_env.dir_names(), all);
-    test_env.sync_to_dir(&["--prune"]);
+    test_env.sync_to_dir(&["--prune", "--yes"]);
     let left: Vec<_> = all.into_iter().filter(|name| name != "gone.yaml").collect();
     assert_eq!(test_env.dir_names(), left);
 }
@@ -679,8 +680,15 @@ fn flags_that_make_no_sense_together_are_refused() {
     let test_env = with_clusters(&[("one", "rg")]);
     for args in [
         &["--output-dir", "fleet", "--kubeconfig", "x"][..],
-        &["--prune"],
-        &["--prune", "--kubeconfig", "x"],
+        &["--output-dir", "fleet", "--prune"],
+        &[
+            "--output-dir",
+            "fleet",
+            "--prune",
+            "--yes",
+            "--discovery",
+            "graph",
+        ],
     ] {
         let ran = run(&mut test_env.sync(args));
         assert_eq!(ran.code, 2, "{}", ran.stderr);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::env::{AtATerminal, CLOUD, Ran, Size, TestEnv, run};
 
 mod question;
+mod while_syncing;
 
 const FOREIGN: &str = "\
 # mine

@@ -8,29 +8,14 @@ use crate::{
     sentence::first_of,
 };
 
-/// The lines. `prune` is whether the kubeconfigs of gone clusters were to be removed.
-pub(in crate::cli) fn lines(findings: &Findings, prune: bool, dry_run: bool) -> Vec<Line> {
+/// The lines. `has_pruned` is whether the kubeconfigs of gone clusters were to be removed, and that is told elsewhere.
+pub(in crate::cli) fn lines(findings: &Findings, has_pruned: bool, dry_run: bool) -> Vec<Line> {
     let mut lines = Vec::new();
-    let removed = match dry_run {
-        true => "would remove",
-        false => "removed",
-    };
-    lines.extend(gone(&findings.removed, [removed; 2], [""; 2]));
-    match prune {
-        true => {
-            let why = [
-                ", which has more than sync wrote or can't be removed",
-                ", which have more than sync wrote or can't be removed",
-            ];
-            lines.extend(gone(&findings.gone, ["kept"; 2], why));
-        }
-        false if findings.gone.is_empty() => {}
-        false => {
-            lines.extend(gone(&findings.gone, ["there is", "there are"], [""; 2]));
-            lines.push(Line::Text(
-                "hint: if they were deleted, remove their kubeconfigs with `--prune`".to_owned(),
-            ));
-        }
+    if let Some(gone) = gone(&findings.gone).filter(|_| !has_pruned) {
+        lines.push(gone);
+        lines.push(Line::Text(
+            "hint: if they were deleted, remove their kubeconfigs with `--prune`".to_owned(),
+        ));
     }
     if let Some(file) = findings.suggested_file.as_ref().filter(|_| !dry_run) {
         let kubectl = CommandLine::new("kubectl");
@@ -46,22 +31,22 @@ pub(in crate::cli) fn lines(findings: &Findings, prune: bool, dry_run: bool) -> 
     lines
 }
 
-/// Names the kubeconfigs of gone clusters. `what` and `why` are for one of them, and for several.
-fn gone(files: &[GoneContext], what: [&str; 2], why: [&str; 2]) -> Option<Line> {
+/// Names the kubeconfigs of gone clusters.
+fn gone(files: &[GoneContext]) -> Option<Line> {
     let names = files.iter().filter_map(|gone| gone.file.file_name());
     let names: Vec<_> = names
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
-    let of = match names.len() {
+    let there_are = match names.len() {
         0 => return None,
-        1 => "1 kubeconfig of a cluster that no longer exists or that you can no longer see"
-            .to_owned(),
+        1 => {
+            "there is 1 kubeconfig of a cluster that no longer exists or that you can no longer see"
+                .to_owned()
+        }
         n => format!(
-            "{n} kubeconfigs of clusters that no longer exist or that you can no longer see"
+            "there are {n} kubeconfigs of clusters that no longer exist or that you can no longer see"
         ),
     };
-    let number = usize::from(names.len() > 1);
-    let (what, why) = (what[number], why[number]);
     let names = first_of(&names, NAMED);
-    Some(Line::Text(format!("{what} {of}{why}: {names}")))
+    Some(Line::Text(format!("{there_are}: {names}")))
 }

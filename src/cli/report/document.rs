@@ -229,7 +229,7 @@ impl From<&SyncReport> for SyncDocument {
             tokens: report.tokens.iter().map(TokenRow::from).collect(),
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
-            findings: FindingsRows::from(&report.findings),
+            findings: FindingsRows::of(&report.findings, &report.pruned),
             files: report.changes.iter().map(FileRow::from).collect(),
             interrupted: report.interrupted,
         }

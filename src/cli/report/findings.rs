@@ -5,12 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use super::super::screen::width;
 use crate::{
     error::printable,
-    fleet::{CurrentContext, Duplicate, Findings, GoneContext, WhyKept, WhyNotAdopted},
+    fleet::{CurrentContext, Duplicate, Findings, WhyKept, WhyNotAdopted},
     host::Host,
-    login::{
-        CommandLine, LoginMode, Principal,
-        command::{quoted, quoted_for_powershell},
-    },
+    login::{CommandLine, LoginMode, Principal},
     sentence::first_of,
 };
 
@@ -37,39 +34,49 @@ pub(in crate::cli) struct FindingsLines<'a> {
     /// The programs, with the kubeconfig if kubectl would use another one.
     kubectl: CommandLine,
     convert: CommandLine,
-    /// The command of this run.
+    /// The command of this run, and the one that removes what is gone.
     sync: CommandLine,
+    prune: CommandLine,
     login: LoginMode,
     dry_run: bool,
-    windows: bool,
+    /// Whether the run has removed what is gone, and tells so elsewhere.
+    has_pruned: bool,
 }
 
 impl<'a> FindingsLines<'a> {
-    /// `kubeconfig` is the value of `--kubeconfig`, `login` how the contexts sign in, `sync` the command as it was typed.
+    /// `kubeconfig` is the value of `--kubeconfig`, `login` how the contexts sign in, `commands` the command as it was typed and
+    /// the one that prunes.
     pub(in crate::cli) fn new(
         findings: &'a Findings,
         host: &Host,
         kubeconfig: Option<&Path>,
         login: LoginMode,
-        sync: CommandLine,
+        (sync, prune): (CommandLine, CommandLine),
         dry_run: bool,
     ) -> Self {
         let for_kubeconfig = |line: CommandLine| match kubeconfig {
             Some(file) => line.flag_some("--kubeconfig", &file.display().to_string()),
             None => line.variable_of(host, "KUBECONFIG"),
         };
+        let with_variable = |line: CommandLine| match kubeconfig {
+            Some(_) => line,
+            None => line.variable_of(host, "KUBECONFIG"),
+        };
         Self {
             findings,
             kubectl: for_kubeconfig(CommandLine::new("kubectl")),
             convert: for_kubeconfig(CommandLine::new("kubectl aad convert-kubeconfig")),
-            sync: match kubeconfig {
-                Some(_) => sync,
-                None => for_kubeconfig(sync),
-            },
+            sync: with_variable(sync),
+            prune: with_variable(prune),
             login,
             dry_run,
-            windows: cfg!(windows),
+            has_pruned: false,
         }
+    }
+
+    /// The same for a run that has removed what is gone.
+    pub(in crate::cli) fn after_prune(self, has_pruned: bool) -> Self {
+        Self { has_pruned, ..self }
     }
 
     /// All lines.
@@ -144,7 +151,7 @@ impl<'a> FindingsLines<'a> {
 
     fn gone(&self) -> Vec<Line> {
         let gone = &self.findings.gone;
-        if gone.is_empty() {
+        if gone.is_empty() || self.has_pruned {
             return Vec::new();
         }
         let what = match gone.len() {
@@ -156,95 +163,12 @@ impl<'a> FindingsLines<'a> {
         };
         let names: Vec<_> = gone.iter().map(|one| one.context.as_str()).collect();
         let what = Line::Text(format!("{what}: {}", first_of(&names, NAMED)));
-        let is_typed = |one: &&GoneContext| entries(one).all(can_be_typed);
-        let typed: Vec<_> = gone.iter().filter(is_typed).take(NAMED).collect();
-        let are_first = gone.iter().zip(&typed).all(|(one, typed)| one == *typed);
-        let which = match (gone.len(), typed.len()) {
-            (_, 0) => return vec![what],
-            (1, _) => "if it was deleted, remove its entries".to_owned(),
-            (all, typed) if all == typed => "if they were deleted, remove their entries".to_owned(),
-            (_, NAMED) if are_first => {
-                format!("if they were deleted, remove the entries of the first {NAMED}")
-            }
-            (_, typed) => format!("if they were deleted, remove the entries of {typed} of them"),
+        let hint = match gone.len() {
+            1 => "hint: if it was deleted, remove its entries",
+            _ => "hint: if they were deleted, remove their entries",
         };
-        let remove = with_command(format!("hint: {which}"), self.removal(&typed));
+        let remove = with_command(hint.to_owned(), self.prune.to_string());
         std::iter::once(what).chain(remove).collect()
-    }
-
-    /// A command that removes the entries of contexts.
-    fn removal(&self, gone: &[&GoneContext]) -> String {
-        let names = |of: fn(&GoneContext) -> Option<&String>| {
-            let mut names: Vec<&str> = Vec::new();
-            for name in gone.iter().filter_map(|one| of(one)) {
-                if !names.contains(&name.as_str()) {
-                    names.push(name);
-                }
-            }
-            names
-        };
-        let contexts = names(|one| Some(&one.context));
-        let mut clusters = names(|one| one.cluster.as_ref());
-        let mut users = names(|one| one.user.as_ref());
-        // What those that are not removed use stays.
-        for other in self.findings.gone.iter() {
-            if !contexts.contains(&other.context.as_str()) {
-                clusters.retain(|name| other.cluster.as_deref() != Some(name));
-                users.retain(|name| other.user.as_deref() != Some(name));
-            }
-        }
-        if contexts == clusters && contexts == users {
-            return self.delete(&["context", "cluster", "user"], &contexts);
-        }
-        let kinds: &[(&[&str], _)] = match contexts == clusters {
-            true => &[(&["context", "cluster"], contexts), (&["user"], users)],
-            false => &[
-                (&["context"], contexts),
-                (&["cluster"], clusters),
-                (&["user"], users),
-            ],
-        };
-        let kinds = kinds.iter().filter(|(_, names)| !names.is_empty());
-        let commands: Vec<_> = kinds
-            .map(|(kinds, names)| self.delete(kinds, names))
-            .collect();
-        commands.join("; ")
-    }
-
-    /// A command that deletes entries of several kinds, all with the same names.
-    fn delete(&self, kinds: &[&str], names: &[&str]) -> String {
-        if let [name] = names {
-            let commands = kinds
-                .iter()
-                .map(|kind| self.config(&format!("delete-{kind}"), &[name]).to_string());
-            return commands.collect::<Vec<_>>().join("; ");
-        }
-        let kubectl = &self.kubectl;
-        if self.windows {
-            let list = |words: &[&str]| {
-                let words: Vec<_> = words
-                    .iter()
-                    .map(|word| quoted_for_powershell(word))
-                    .collect();
-                words.join(",")
-            };
-            return format!(
-                "foreach ($name in {}) {{ foreach ($kind in {}) {{ {kubectl} config \"delete-$kind\" $name }} }}",
-                list(names),
-                list(kinds)
-            );
-        }
-        let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-        let names = names.join(" ");
-        match kinds {
-            [kind] => {
-                format!("for name in {names}; do {kubectl} config delete-{kind} \"$name\"; done")
-            }
-            kinds => format!(
-                "for name in {names}; do for kind in {}; do {kubectl} config \"delete-$kind\" \"$name\"; done; done",
-                kinds.join(" ")
-            ),
-        }
     }
 
     /// Only those for which this run adds a context: the others are no news.
@@ -352,14 +276,6 @@ impl<'a> FindingsLines<'a> {
     }
 }
 
-/// The names of the entries that are removed with a gone context.
-fn entries(gone: &GoneContext) -> impl Iterator<Item = &str> {
-    let others = [&gone.cluster, &gone.user].into_iter().flatten();
-    std::iter::once(&gone.context)
-        .chain(others)
-        .map(String::as_str)
-}
-
 /// Whether a name in a command that people paste means this entry and nothing else: a terminal shows it as it is, and
 /// kubectl does not read it as a flag.
 pub(super) fn can_be_typed(name: &str) -> bool {
@@ -419,62 +335,18 @@ pub(super) fn kept_names(findings: &Findings) -> Vec<Line> {
 mod tests {
     use super::*;
 
-    fn gone(name: &str) -> GoneContext {
-        GoneContext {
-            context: name.to_owned(),
-            cluster: Some(name.to_owned()),
-            user: Some(name.to_owned()),
-            id: String::new(),
-            file: "config".into(),
-        }
-    }
-
-    fn removal(gone: Vec<GoneContext>, windows: bool) -> String {
-        let findings = Findings {
-            gone,
-            ..Findings::default()
-        };
-        let host = Host::with_env([("KUBECONFIG", "a b")]);
-        let lines = FindingsLines {
-            windows,
-            ..FindingsLines::new(
-                &findings,
-                &host,
-                Some(Path::new("my file")),
-                LoginMode::AzureCli,
-                CommandLine::new("kubectl aad sync"),
-                false,
-            )
-        };
-        match lines.lines().pop() {
-            Some(Line::Command(command)) => command.trim_start().to_owned(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_entries_of_gone_contexts_are_removed_in_the_shell_that_people_have() {
-        assert_eq!(
-            removal(vec![gone("a")], false),
-            "kubectl --kubeconfig 'my file' config delete-context a; \
-             kubectl --kubeconfig 'my file' config delete-cluster a; \
-             kubectl --kubeconfig 'my file' config delete-user a"
-        );
-        let two = || vec![gone("a"), gone("b's")];
-        assert_eq!(
-            removal(two(), false),
-            r#"for name in a 'b'\''s'; do for kind in context cluster user; do kubectl --kubeconfig 'my file' config "delete-$kind" "$name"; done; done"#
-        );
-        assert_eq!(
-            removal(two(), true),
-            r#"foreach ($name in 'a','b''s') { foreach ($kind in 'context','cluster','user') { kubectl --kubeconfig 'my file' config "delete-$kind" $name } }"#
-        );
-    }
-
     fn said(findings: &Findings) -> String {
         let host = Host::with_env::<&str, &str>([]);
-        let sync = CommandLine::new("kubectl aad sync");
-        let lines = FindingsLines::new(findings, &host, None, LoginMode::AzureCli, sync, false);
+        let commands =
+            ["sync", "prune"].map(|name| CommandLine::new(&format!("kubectl aad {name}")));
+        let lines = FindingsLines::new(
+            findings,
+            &host,
+            None,
+            LoginMode::AzureCli,
+            commands.into(),
+            false,
+        );
         let lines = lines.lines();
         format!("{lines:?}")
     }
@@ -484,7 +356,6 @@ mod tests {
         for name in ["a\nb", "a\u{200b}b", "-a", "a ", ""] {
             let findings = Findings {
                 suggestion: Some(name.to_owned()),
-                gone: vec![gone(name)],
                 duplicates: vec![Duplicate {
                     context: name.to_owned(),
                     server: String::new(),
@@ -500,13 +371,5 @@ mod tests {
             let said = said(&findings);
             assert!(!said.contains("hint:"), "{said}");
         }
-        let some = Findings {
-            gone: vec![gone("a\nb"), gone("c")],
-            ..Findings::default()
-        };
-        let said = said(&some);
-        assert!(said.contains("the entries of 1 of them"), "{said}");
-        assert!(said.contains("delete-context c; "), "{said}");
-        assert!(!said.contains("delete-context a"), "{said}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a prune asks and tells.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 
 pub(in crate::cli) use super::document::PruneDocument;
 use super::{
@@ -8,17 +8,17 @@ use super::{
         output,
         screen::{Stream, shorten},
     },
-    findings::{Line, can_be_typed, with_command},
+    findings::{Line, NAMED as LISTED, can_be_typed, with_command},
     fitted::Column,
     groups,
     table::table,
 };
 use crate::{
     error::printable,
-    fleet::{ClusterId, RemovedEntries},
+    fleet::{ClusterId, Removable, RemovedEntries},
     login::CommandLine,
     ops::prune::PruneReport,
-    sentence::all_of,
+    sentence::{all_of, first_of},
 };
 
 /// How many entries a question names.
@@ -32,26 +32,32 @@ const COLUMNS: [Column; 4] = [
 ];
 
 /// What would be removed, one line each.
-pub(in crate::cli) fn removal_lines(removed: &[RemovedEntries], stream: &Stream) -> Vec<String> {
+pub(in crate::cli) fn removal_lines(
+    what: Removable,
+    removed: &[RemovedEntries],
+    stream: &Stream,
+) -> Vec<String> {
     let ids: BTreeSet<_> = removed.iter().map(|one| one.id.to_lowercase()).collect();
-    let what = match ids.len() {
-        1 => "1 cluster no longer exists, and its entries can be removed:".to_owned(),
-        count => format!("{count} clusters no longer exist, and their entries can be removed:"),
+    let entries = match what {
+        Removable::Entries => "entries",
+        Removable::Kubeconfigs => "kubeconfigs",
+    };
+    let can_be = match ids.len() {
+        1 => format!("1 cluster no longer exists, and its {entries} can be removed:"),
+        count => {
+            format!("{count} clusters no longer exist, and their {entries} can be removed:")
+        }
     };
     let width = stream.width().unwrap_or(usize::MAX);
     let shown = removed.iter().take(NAMED).map(|entries| {
+        let name = printable(called(what, entries));
         let line = match ClusterId::parse(&entries.id) {
-            Ok(id) => format!(
-                "  {} ({}/{})",
-                printable(entries.name()),
-                id.resource_group,
-                id.name
-            ),
-            Err(_) => format!("  {}", printable(entries.name())),
+            Ok(id) => format!("  {name} ({}/{})", id.resource_group, id.name),
+            Err(_) => format!("  {name}"),
         };
         shorten(&line, width, stream.ellipsis())
     });
-    let mut lines = stream.wrapped(&what);
+    let mut lines = stream.wrapped(&can_be);
     lines.extend(shown);
     if removed.len() > NAMED {
         lines.push(format!(
@@ -62,13 +68,28 @@ pub(in crate::cli) fn removal_lines(removed: &[RemovedEntries], stream: &Stream)
     lines
 }
 
+/// What a person knows removed entries by: the name of a context, or of a file.
+fn called(what: Removable, removed: &RemovedEntries) -> &str {
+    let file = removed.file.file_name().and_then(OsStr::to_str);
+    match what {
+        Removable::Kubeconfigs => file.unwrap_or(removed.name()),
+        Removable::Entries => removed.name(),
+    }
+}
+
 /// The question below these lines.
-pub(in crate::cli) fn removal_question(removed: &[RemovedEntries]) -> String {
-    format!("Remove {}?", counted(removed))
+pub(in crate::cli) fn removal_question(what: Removable, removed: &[RemovedEntries]) -> String {
+    format!("Remove {}?", counted(what, removed))
 }
 
 /// `2 contexts, 2 clusters and 1 user`.
-fn counted(removed: &[RemovedEntries]) -> String {
+fn counted(what: Removable, removed: &[RemovedEntries]) -> String {
+    if what == Removable::Kubeconfigs {
+        return match removed.len() {
+            1 => "1 kubeconfig".to_owned(),
+            count => format!("{count} kubeconfigs"),
+        };
+    }
     let count = |of: fn(&RemovedEntries) -> &Option<String>| {
         let names = removed.iter().filter_map(|one| of(one).as_deref());
         names.collect::<BTreeSet<_>>().len()
@@ -118,12 +139,27 @@ pub(in crate::cli) struct PruneLines<'a> {
     pub(in crate::cli) kubectl: CommandLine,
     pub(in crate::cli) home: Option<&'a Path>,
     pub(in crate::cli) dry_run: bool,
+    /// Whether a table or a question has named what is removed.
+    pub(in crate::cli) are_named: bool,
 }
 
 impl PruneLines<'_> {
     /// What was kept and why, as a terminal shows it.
     pub(in crate::cli) fn kept(&self, stream: &Stream) -> Vec<String> {
         groups::lines(&groups::kept(&self.report.kept), stream)
+    }
+
+    /// What was kept because something failed.
+    pub(in crate::cli) fn failed(&self, stream: &Stream) -> Vec<String> {
+        let mut failed = self.report.kept.clone();
+        failed.retain(|entry| entry.reason.is_incomplete());
+        groups::lines(&groups::kept(&failed), stream)
+    }
+
+    /// Whether there is anything to tell.
+    pub(in crate::cli) fn has_any(&self) -> bool {
+        let report = self.report;
+        !report.removed.is_empty() || report.declined || !report.kept.is_empty()
     }
 
     /// What was done, and what to do next.
@@ -156,6 +192,7 @@ impl PruneLines<'_> {
             kept,
             existing,
             written_to,
+            what,
             ..
         } = self.report;
         if removed.is_empty() {
@@ -169,12 +206,20 @@ impl PruneLines<'_> {
                 (false, _) => "nothing was removed".to_owned(),
             };
         }
-        let counted = counted(removed);
+        let counted = counted(*what, removed);
+        let names: Vec<_> = removed.iter().map(|one| called(*what, one)).collect();
+        let names = match self.are_named {
+            true => String::new(),
+            false => format!(": {}", first_of(&names, LISTED)),
+        };
         if self.dry_run {
-            return format!("would remove {counted}");
+            return format!("would remove {counted}{names}");
+        }
+        if *what == Removable::Kubeconfigs {
+            return format!("removed {counted}{names}");
         }
         let files = written_to.iter();
         let files: Vec<_> = files.map(|path| output::path(path, self.home)).collect();
-        format!("removed {counted} from {}", all_of(&files, "and"))
+        format!("removed {counted} from {}{names}", all_of(&files, "and"))
     }
 }

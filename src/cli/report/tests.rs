@@ -16,6 +16,7 @@ use crate::{
     login::LoginMode,
     ops::{
         discovery::Search,
+        prune::PruneReport,
         sync::{FetchedToken, SyncReport},
     },
 };
@@ -74,6 +75,7 @@ fn report(clusters: Vec<ClusterRun>, tokens: Vec<FetchedToken>, account: &str) -
         warnings: Vec::new(),
         findings: Findings::default(),
         changes: Vec::new(),
+        pruned: PruneReport::default(),
         written_to: Vec::new(),
         interrupted: false,
         search: Search {

@@ -1,22 +1,14 @@
 //! Finds out which clusters of a kubeconfig are gone for certain.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use futures::{StreamExt, stream};
 
 use super::super::discovery::Discovery;
 use crate::{
     azure::{Arm, STEPS_AT_ONCE, managed_clusters},
-    fleet::{ClusterId, ClusterRun, Coverage, IdKind, KeepReason},
+    fleet::{Cluster, ClusterId, Coverage, Gone, IdKind, KeepReason},
 };
-
-/// What is known about clusters that entries name, by their ARM ids in lower case.
-#[derive(Default)]
-pub(crate) struct Gone {
-    pub(crate) gone: HashSet<String>,
-    /// Those that may exist, because nothing proves otherwise, or do exist although no list shows them.
-    pub(crate) kept: BTreeMap<String, KeepReason>,
-}
 
 /// Finds those of the `known` clusters that are missing in a subscription that was listed whole, and asks ARM for each of
 /// these: a list may lag behind, and it lacks what the sign-in may not read. `clusters` are all that were found.
@@ -24,11 +16,11 @@ pub(crate) async fn find_gone(
     arm: &Arm<'_>,
     discovery: &Discovery<'_>,
     known: impl IntoIterator<Item = String>,
-    clusters: &[ClusterRun],
+    clusters: &[&Cluster],
 ) -> Gone {
-    let listed: HashSet<String> = clusters.iter().flat_map(|run| run.cluster.keys()).collect();
+    let listed: HashSet<String> = clusters.iter().flat_map(|one| one.keys()).collect();
     let coverage = Coverage {
-        subscriptions: discovery.listed_whole(clusters.iter().map(|run| &run.cluster)),
+        subscriptions: discovery.listed_whole(clusters.iter().copied()),
         ..Coverage::default()
     };
     let mut found = Gone::default();

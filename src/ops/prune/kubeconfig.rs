@@ -2,17 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
-use super::{Gone, PruneRequest};
 use crate::{
     error::Result,
-    fleet::{ContextNamesById, KeptEntry},
+    fleet::{ContextNamesById, Gone, KeptEntry},
+    host::Host,
     kubeconfig::{
-        CaContents, CaDirectory, Document, Keeping, Paths, Waiting, context_names, file,
+        CaContents, CaDirectory, Document, FileChange, FilePlan, Keeping, Paths, Waiting,
+        context_names, file,
         merge::{
             has_entries_of_ours,
             prune::{self, Confirmed, Pruned, prune},
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// The files, as they are at the start.
-pub(super) struct Kubeconfig {
+pub(crate) struct Kubeconfig {
     paths: Paths,
     texts: Vec<String>,
     /// Those that may be written and have entries of ours.
@@ -30,13 +31,20 @@ pub(super) struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    /// Finds and reads them.
+    /// Finds and reads them, as they are or as a dry run has `planned` them.
     ///
     /// # Errors
     /// If one can't be read, or is not a kubeconfig.
-    pub(super) fn read(request: &PruneRequest) -> Result<Self> {
-        let paths = Paths::from_host(&request.fleet.host, request.kubeconfig.as_deref())?;
-        let texts = file::read_all(&paths.files)?;
+    pub(crate) fn read(host: &Host, explicit: Option<&Path>, planned: &[FilePlan]) -> Result<Self> {
+        let paths = Paths::from_host(host, explicit)?;
+        let mut texts = file::read_all(&paths.files)?;
+        for FileChange { path, new, .. } in planned.iter().map(|plan| &plan.change) {
+            let files = paths.files.iter().zip(&mut texts);
+            let is_it = |(file, _): &(&PathBuf, _)| *file == path;
+            files
+                .filter(is_it)
+                .for_each(|(_, text)| text.clone_from(new));
+        }
         let documents = Document::parse_all(&texts, &paths.files)?;
         let ours = documents.iter().filter(|one| has_entries_of_ours(one));
         let ours = ours.filter_map(Document::path);
@@ -66,7 +74,7 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// If a file is not a kubeconfig.
-    pub(super) fn known_clusters(&self) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn known_clusters(&self) -> Result<BTreeMap<String, String>> {
         let documents = Document::parse_all(&self.texts, &self.paths.files)?;
         Ok(prune::known_clusters(&self.files(&documents)))
     }
@@ -75,7 +83,7 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// If a file is not a kubeconfig.
-    pub(super) fn context_names(&self) -> Result<ContextNamesById> {
+    pub(crate) fn context_names(&self) -> Result<ContextNamesById> {
         let documents = Document::parse_all(&self.texts, &self.paths.files)?;
         Ok(context_names(&documents))
     }
@@ -84,8 +92,10 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// If a file is not a kubeconfig, or its layout does not allow the removal.
-    pub(super) fn plan(&self, gone: &Gone) -> Result<Pruned> {
-        Ok(self.planned(&self.texts, gone, None)?.0)
+    pub(super) fn plan(&self, gone: &Gone) -> Result<(Pruned, Vec<FilePlan>)> {
+        let (pruned, rendered) = self.planned(&self.texts, gone, None)?;
+        let changes = changes(&self.paths.files, &self.texts, &rendered)?;
+        Ok((pruned, changes))
     }
 
     /// Removes what is gone and was confirmed, under the locks.
@@ -98,7 +108,7 @@ impl Kubeconfig {
         confirmed: &Confirmed,
         keeping: Keeping<'_>,
         waiting: Waiting<'_>,
-    ) -> Result<Pruned> {
+    ) -> Result<(Pruned, Vec<FilePlan>)> {
         let locked = self.to_lock();
         let mut texts = file::read_all(&self.paths.files)?;
         file::update_all(&locked, keeping, waiting, |current| {
@@ -110,6 +120,7 @@ impl Kubeconfig {
                 }
             }
             let (pruned, mut rendered) = self.planned(&texts, gone, Some(confirmed))?;
+            let changes = changes(&locked, current, &rendered)?;
             let new = locked.iter().zip(current);
             let new = new.map(|(path, old)| rendered.remove(path).unwrap_or_else(|| old.clone()));
             let roots = pruned.files.iter();
@@ -118,7 +129,7 @@ impl Kubeconfig {
             Ok(file::New {
                 texts: new.collect(),
                 ca_files: ca_files.collect(),
-                kept: pruned,
+                kept: (pruned, changes),
             })
         })
     }
@@ -160,7 +171,7 @@ impl Kubeconfig {
         let files = documents.iter().zip(&self.paths.files);
         files
             .map(|(document, _)| prune::File {
-                path: document.path().unwrap_or(std::path::Path::new("")),
+                path: document.path().unwrap_or(Path::new("")),
                 root: document.root(),
                 may_change: document
                     .path()
@@ -168,4 +179,17 @@ impl Kubeconfig {
             })
             .collect()
     }
+}
+
+/// What becomes of files with these texts that have new ones.
+fn changes(
+    files: &[PathBuf],
+    texts: &[String],
+    rendered: &BTreeMap<PathBuf, String>,
+) -> Result<Vec<FilePlan>> {
+    let changed = files.iter().zip(texts);
+    changed
+        .filter_map(|(path, old)| Some((path, old, rendered.get(path)?)))
+        .map(|(path, old, new)| FilePlan::between(path, old.clone(), new.clone()))
+        .collect()
 }

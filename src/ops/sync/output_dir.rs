@@ -23,7 +23,7 @@ use crate::{
     },
     host::parallel::in_parallel,
     kubeconfig::{
-        CaContents, CaDirectory, CaFiles, Document, EntryChanges, FileChange, FilePlan, Waiting,
+        CaContents, CaDirectory, CaFiles, Document, FilePlan, Waiting,
         directory::{self, Directory, Listing, OwnFile},
         merge::{MergeOptions, TargetFiles},
     },
@@ -36,8 +36,6 @@ use renames::{Rename, move_files, renames};
 /// A directory of kubeconfigs that a sync reads and writes.
 pub(super) struct OutputDir<'a> {
     directory: Directory,
-    /// Whether the files of gone clusters are removed.
-    prune: bool,
     request: &'a SyncRequest,
     observer: &'a dyn Observer,
 }
@@ -66,15 +64,9 @@ struct Merged {
 }
 
 impl<'a> OutputDir<'a> {
-    pub(super) fn new(
-        path: &Path,
-        prune: bool,
-        request: &'a SyncRequest,
-        observer: &'a dyn Observer,
-    ) -> Self {
+    pub(super) fn new(path: &Path, request: &'a SyncRequest, observer: &'a dyn Observer) -> Self {
         Self {
             directory: Directory::new(path.to_owned()),
-            prune,
             request,
             observer,
         }
@@ -162,7 +154,7 @@ impl<'a> OutputDir<'a> {
         let migrated = migrated.count();
         let kept_names = kept_names(&merged);
         let own = listing.by_cluster(self.role());
-        let (planned, mut changes) = planned(&clusters, &own, &jobs, merged);
+        let (planned, changes) = planned(&clusters, &own, &jobs, merged);
         let mut findings = Findings {
             migrated,
             kept_names,
@@ -170,10 +162,8 @@ impl<'a> OutputDir<'a> {
         };
         self.find_gone(&listing, &planned, coverage, &mut findings);
         if let Some(lock) = &lock {
-            self.remove(&listing, &mut findings, waiting)?;
             self.directory.remove_authorities(authorities, lock);
         }
-        changes.extend(removals(&listing, &findings));
         suggest(&planned, &mut findings);
         let written = lock.iter().map(|_| self.directory.path().to_owned());
         Ok(Written {
@@ -271,7 +261,7 @@ impl<'a> OutputDir<'a> {
         (jobs, renames)
     }
 
-    /// Finds the files of clusters that are gone, and which of them are removed.
+    /// Finds the files of clusters that are gone.
     fn find_gone(
         &self,
         listing: &Listing,
@@ -283,38 +273,34 @@ impl<'a> OutputDir<'a> {
         let own = listing.files.iter();
         let own = own.filter(|file| file.role == self.role());
         for file in own.filter(|file| coverage.misses(&file.key, &listed)) {
-            match self.prune && file.is_only_ours {
-                true => findings.removed.push(gone_context(file)),
-                false => findings.gone.push(gone_context(file)),
-            }
+            findings.gone.push(gone_context(file));
         }
         findings.gone.sort_by(|a, b| a.context.cmp(&b.context));
     }
 
-    /// Removes the files that are to be removed. Those for which that fails stay among the gone ones.
-    fn remove(
+    /// Our files.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub(super) fn own_files(&self) -> Result<Vec<OwnFile>> {
+        Ok(self.directory.read()?.files)
+    }
+
+    /// Removes files that are as they were read, and the certificate authorities that no other names. Returns what became of
+    /// each.
+    ///
+    /// # Errors
+    /// If a lock can't be acquired.
+    pub(super) fn remove(
         &self,
-        listing: &Listing,
-        findings: &mut Findings,
+        files: &[&OwnFile],
         waiting: Waiting<'_>,
-    ) -> Result<()> {
-        let planned = std::mem::take(&mut findings.removed);
-        let are_removed: HashSet<&Path> = planned.iter().map(|gone| gone.file.as_path()).collect();
-        let files: Vec<&OwnFile> = listing
-            .files
-            .iter()
-            .filter(|file| are_removed.contains(file.path.as_path()))
-            .collect();
-        for (file, removed) in files.iter().zip(directory::remove(&files, waiting)?) {
-            match removed {
-                Ok(()) => findings.removed.push(gone_context(file)),
-                Err(why) => {
-                    self.observer.on(Event::Note(&why.as_warning()));
-                    findings.gone.push(gone_context(file));
-                }
-            }
-        }
-        Ok(())
+    ) -> Result<Vec<Result<()>>> {
+        let lock = self.directory.lock(waiting)?;
+        let results = directory::remove(files, waiting)?;
+        let authorities = CaFiles::shared(self.authorities(), CaContents::new());
+        self.directory.remove_authorities(authorities, &lock);
+        Ok(results)
     }
 }
 
@@ -406,24 +392,6 @@ fn write_changed(
         }
     }
     Ok(())
-}
-
-/// The changes of the files that are removed.
-fn removals(listing: &Listing, findings: &Findings) -> Vec<FilePlan> {
-    let is_removed = |file: &&OwnFile| findings.removed.iter().any(|gone| gone.file == file.path);
-    let removed = listing.files.iter().filter(is_removed);
-    let plans = removed.filter_map(|file| {
-        let document = Document::parse(&file.text).ok()?;
-        Some(FilePlan {
-            entries: EntryChanges::between(document.root(), &serde_json::Map::new()),
-            change: FileChange {
-                path: file.path.clone(),
-                old: file.text.clone(),
-                new: String::new(),
-            },
-        })
-    });
-    plans.collect()
 }
 
 /// The clusters with what is planned for them, or what failed; and the files that change.

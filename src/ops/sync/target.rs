@@ -22,11 +22,7 @@ pub(crate) enum Destination {
     /// The kubeconfig of this name rather than the one that kubectl would write.
     Kubeconfig(Option<PathBuf>),
     /// A kubeconfig for each cluster.
-    Directory {
-        path: PathBuf,
-        /// Whether those of gone clusters are removed.
-        prune: bool,
-    },
+    Directory { path: PathBuf },
 }
 
 impl Destination {
@@ -68,8 +64,8 @@ impl<'a> Target<'a> {
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<Self> {
         Ok(match (&request.destination, files) {
-            (Destination::Directory { path, prune }, _) => {
-                let directory = OutputDir::new(path, *prune, request, observer);
+            (Destination::Directory { path }, _) => {
+                let directory = OutputDir::new(path, request, observer);
                 directory.check(is_stopped)?;
                 Self::Directory(directory)
             }

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use crate::fleet::{
-    CurrentContext, Duplicate, Findings, GoneContext, KeptName, NotAdopted, WhyKept,
+use super::prune::{KeptRow, RemovedRow};
+use crate::{
+    fleet::{CurrentContext, Duplicate, Findings, GoneContext, KeptName, NotAdopted, WhyKept},
+    ops::prune::PruneReport,
 };
 
 /// The findings in a document. The field names are stable.
@@ -12,8 +14,10 @@ use crate::fleet::{
 pub(in crate::cli) struct FindingsRows {
     current_context: CurrentContextRow,
     gone: Vec<GoneRow>,
-    /// The kubeconfigs of gone clusters that were removed, or would be.
-    removed: Vec<GoneRow>,
+    /// The entries or kubeconfigs of gone clusters that were removed, or would be.
+    removed: Vec<RemovedRow>,
+    /// What may be gone and was kept by `--prune`.
+    kept: Vec<KeptRow>,
     duplicates: Vec<DuplicateRow>,
     /// Contexts that `--context-name` would rename and that keep their names.
     kept_names: Vec<KeptNameRow>,
@@ -73,8 +77,8 @@ struct NotAdoptedRow {
     hint: Option<String>,
 }
 
-impl From<&Findings> for FindingsRows {
-    fn from(findings: &Findings) -> Self {
+impl FindingsRows {
+    pub(super) fn of(findings: &Findings, pruned: &PruneReport) -> Self {
         let current = &findings.current_context;
         let (name, action) = match current {
             CurrentContext::None => (None, "none"),
@@ -89,7 +93,8 @@ impl From<&Findings> for FindingsRows {
                 not_set: findings.not_made_current.clone(),
             },
             gone: findings.gone.iter().map(GoneRow::from).collect(),
-            removed: findings.removed.iter().map(GoneRow::from).collect(),
+            removed: pruned.removed.iter().map(RemovedRow::from).collect(),
+            kept: pruned.kept.iter().map(KeptRow::from).collect(),
             duplicates: findings.duplicates.iter().map(DuplicateRow::from).collect(),
             kept_names: findings.kept_names.iter().map(KeptNameRow::from).collect(),
             not_adopted: findings
