@@ -153,7 +153,8 @@ impl<'a> Page<'a> {
         let text = replace_number_after(&text, "127.0.0.1:", "PORT");
         let text = replace_number_after(&text, "localhost:", "PORT");
         let text = replace_milliseconds(&text);
-        replace_number_after(&text, "process ", "PID")
+        let text = replace_number_after(&text, "process ", "PID");
+        order_concurrent_lists(&text)
     }
 }
 
@@ -253,6 +254,17 @@ fn replace_milliseconds(text: &str) -> String {
     words.join(" ")
 }
 
+/// In a log, adjacent requests that list the resources of a subscription: AKS clusters first, then Arc-connected ones, which
+/// are listed at the same time. The order of the requests for one of them stays.
+fn order_concurrent_lists(text: &str) -> String {
+    let is_list = |line: &str| line.starts_with("TIME ") && line.contains("/providers/");
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    for adjacent in lines.chunk_by_mut(|one, next| is_list(one) && is_list(next)) {
+        adjacent.sort_by_key(|line| line.contains("/connectedClusters"));
+    }
+    lines.concat()
+}
+
 fn is_seconds(text: &str) -> bool {
     let number = text.strip_suffix(" s");
     number.is_some_and(|number| number.parse::<f64>().is_ok())
@@ -310,5 +322,18 @@ fn what_differs_from_run_to_run_is_replaced() {
              00000000-0000-4000-8000-000000000001: `on`...\n12:00:01.123Z GET x in 81 ms\n12:00:02.000Z y"
         ),
         "/home/ann/a: process PID at TIME. http://127.0.0.1:PORT/ GUID: `on`...\nTIME GET x in N ms\nTIME y"
+    );
+}
+
+#[test]
+fn lists_that_run_at_the_same_time_are_ordered() {
+    let line =
+        |list: &str, status: u16| format!("TIME GET /s/providers/M/{list} {status} in N ms\n");
+    let aks = |status| line("managedClusters", status);
+    let text = |lists: &[String]| format!("TIME a\n{}TIME b\n", lists.concat());
+    let arc = line("connectedClusters", 200);
+    assert_eq!(
+        order_concurrent_lists(&text(&[arc.clone(), aks(503), aks(200)])),
+        text(&[aks(503), aks(200), arc])
     );
 }
