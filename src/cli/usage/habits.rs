@@ -89,9 +89,9 @@ static FLAGS: &[Habit] = &[
         hint: "`-v 1` logs steps, `-v 5` every request",
     },
     Habit {
-        commands: &[],
+        commands: &["list", "get-token", "convert-kubeconfig", "undo", "clear"],
         typed: &["-y", "--yes"],
-        hint: "omit it: no command asks for confirmation",
+        hint: "omit it: this command asks for no confirmation",
     },
 ];
 
