@@ -33,6 +33,7 @@ mod chromium;
 mod config;
 #[cfg(target_os = "linux")]
 mod conformance;
+#[cfg(target_os = "linux")]
 mod connected_clusters;
 mod context_names;
 mod convert;
