@@ -8,7 +8,9 @@ use std::{
 use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
 use serde_json::Value;
 
-use crate::env::{self, CLOUD, Ran, TIMEOUT, TestEnv, finished, names, run, start};
+use crate::env::{CLOUD, Ran, TestEnv, names, run};
+#[cfg(unix)]
+use crate::env::{TIMEOUT, finished, signal, start};
 
 /// Clusters of three tenants and nine subscriptions: tagged by what their names say, some stopped, some with one name.
 fn mixed(clusters: usize) -> TestEnv {
@@ -240,6 +242,7 @@ fn in_an_output_directory_a_selector_changes_no_name_and_the_other_files_stay() 
     assert_eq!(again, all);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_part_that_is_interrupted_has_the_names_of_the_whole_and_finds_nothing_gone() {
     let whole = mixed(20);
@@ -251,7 +254,7 @@ fn a_part_that_is_interrupted_has_the_names_of_the_whole_and_finds_nothing_gone(
     let mut command = part.sync(&["-o", "json", "--no-warm", "--concurrency", "1"]);
     let running = start(command.args(["--exclude", "*-prod-*"]));
     hold.wait_for(1, TIMEOUT);
-    env::signal(&running, rustix::process::Signal::INT);
+    signal(&running, rustix::process::Signal::INT);
     let report = finished(running).json(130);
     drop(hold);
     assert_eq!(report["interrupted"], true);

@@ -126,7 +126,7 @@ pub(super) fn section(clusters: &[ConnectedRow], columns: Option<usize>) -> Stri
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -139,7 +139,6 @@ mod tests {
         })
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_shell_reads_the_lines_of_a_command_as_the_command() {
         for (name, group) in [("edge", "rg"), ("a".repeat(63).as_str(), "rg-(x)")] {

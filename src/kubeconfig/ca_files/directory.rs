@@ -23,7 +23,9 @@ const LIMIT: u64 = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unusable {
     NotADirectory,
+    #[cfg(unix)]
     Foreign,
+    #[cfg(unix)]
     OthersMayWrite,
 }
 
@@ -165,10 +167,12 @@ fn refusal(directory: &Path, why: Unusable) -> Failure {
             "it is not a directory, or a link to one",
             format!("move it elsewhere (`mv {shown} {shown}.old`), or sync without `--ca-files`"),
         ),
+        #[cfg(unix)]
         Unusable::Foreign => (
             "it belongs to another user",
             format!("see `ls -ld {shown}`; move it elsewhere, or sync without `--ca-files`"),
         ),
+        #[cfg(unix)]
         Unusable::OthersMayWrite => (
             "others may write there",
             format!(
