@@ -38,6 +38,7 @@ pub(crate) use entry_changes::{Difference, EntryChange, EntryChanges};
 pub(crate) use error::no_such_context;
 pub(crate) use file_change::{FileChange, FilePlan};
 pub(crate) use lock::{Waiting, exit_without_lock};
+pub(crate) use owner::admin_ids;
 pub(crate) use paths::Paths;
 pub(crate) use sign_in_name::sign_in_name;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

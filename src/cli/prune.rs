@@ -42,6 +42,9 @@ entries are kept, with the reason.
 
 The current context is unset if it is removed, and else stays.
 
+--admin removes the entries that `kubectl aad sync --admin` wrote. Azure is not asked, no backup is kept, and earlier backups \
+with such a credential are removed.
+
 Exit codes: 0 done, also if nothing is gone, 1 nothing could be done, or the answer was no, 2 usage error, 3 it is not known \
 of some clusters whether they are gone, or a file could not be written, 129, 130 or 143 interrupted.";
 
@@ -68,11 +71,18 @@ pub(super) fn command() -> Command {
                         .help("Report what would be removed, and write nothing")
                         .help_heading(help::WRITE),
                 )
+                .arg(
+                    Arg::new("admin")
+                        .long("admin")
+                        .action(ArgAction::SetTrue)
+                        .help("Remove administrators' credentials instead, of clusters that exist, too")
+                        .help_heading(help::SELECT),
+                )
                 .arg(yes_flag());
             let command = output::format_flag(command)
                 .before_help(EXAMPLES)
                 .after_long_help(NOTES);
-            help::short(command, &["kubeconfig", "dry-run", "yes", "output"])
+            help::short(command, &["admin", "dry-run", "yes", "output"])
         })
 }
 
@@ -105,6 +115,7 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let request = PruneRequest {
         kubeconfig: kubeconfig.map(|path| host.path(path)),
         fleet,
+        admin: matches.get_flag("admin"),
         how,
     };
     let runtime = host::runtime()?;
@@ -174,7 +185,7 @@ pub(super) fn typed_for(sync: &Given) -> CommandLine {
     let takes = |id: &str| {
         let arguments = prune.get_arguments().find(|arg| arg.get_id() == id);
         arguments.is_some_and(|arg| arg.get_help_heading() != Some(help::SELECT))
-            && !["output", "dry-run", "yes"].contains(&id)
+            && !["output", "dry-run", "yes", "admin"].contains(&id)
     };
     let ids = sync.ids().map(clap::Id::as_str);
     let without: Vec<_> = ids.filter(|id| !takes(id)).collect();

@@ -5,12 +5,16 @@ use std::{
     path::PathBuf,
 };
 
+use super::Role;
 use crate::error::{Code, Failure};
 
 /// What is known about clusters that entries name, by their ARM ids in lower case.
 #[derive(Default)]
 pub(crate) struct Gone {
+    /// Those whose entries are removed.
     pub(crate) gone: HashSet<String>,
+    /// The role of the entries that this is about; none for both.
+    pub(crate) role: Option<Role>,
     /// Those that may exist, because nothing proves otherwise, or do exist although no list shows them.
     pub(crate) kept: BTreeMap<String, KeepReason>,
 }
@@ -23,6 +27,8 @@ pub(crate) enum Removable {
     Entries,
     /// Whole kubeconfigs of such clusters.
     Kubeconfigs,
+    /// Entries with administrators' credentials, of clusters that exist, too.
+    Credentials,
 }
 
 /// Entries of ours that a prune removes together.
@@ -125,7 +131,7 @@ impl KeepReason {
             } => format!("subscription `{subscription}` can't be read: its state is `{state}`"),
             Self::NotSelected => "not among those that are selected".to_owned(),
             Self::Unknown(flag) => {
-                format!("what `{flag}` asks for is not known of a cluster that is gone")
+                format!("the kubeconfig does not say what `{flag}` asks for")
             }
             Self::Hub => "the hub of a Fleet Manager, for which is not looked".to_owned(),
             Self::Namespace => "a managed namespace, for which is not looked".to_owned(),
@@ -139,17 +145,13 @@ impl KeepReason {
                     why.in_brief()
                 )
             }
-            Self::Foreign => {
-                "the cluster is gone, but the context's user is not one of sync's".to_owned()
-            }
+            Self::Foreign => "it can go, but the context's user is not one of sync's".to_owned(),
             Self::UsedBy(context) => format!("the context `{context}` uses it"),
             Self::Ambiguous => {
                 "it names what another file, read alone, has for something else".to_owned()
             }
-            Self::Hides => {
-                "the cluster is gone, but another file has a context of the same name".to_owned()
-            }
-            Self::ReadOnly => "the cluster is gone, but the file may not be written".to_owned(),
+            Self::Hides => "it can go, but another file has a context of the same name".to_owned(),
+            Self::ReadOnly => "it can go, but the file may not be written".to_owned(),
             Self::Changed => "it was added or changed after the removal was confirmed".to_owned(),
             Self::HasMore => {
                 "the cluster is gone, but the file has more than sync wrote".to_owned()

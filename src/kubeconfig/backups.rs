@@ -172,13 +172,6 @@ impl Backups {
     ///
     /// # Errors
     /// If the directory can't be used, or one can't be removed.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for what removes credentials that must not be kept"
-        )
-    )]
     pub(crate) fn forget(&self, holds: &dyn Fn(&str) -> bool) -> Result<usize> {
         let directory = self.checked()?;
         let mut forgotten = 0;

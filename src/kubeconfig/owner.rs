@@ -9,8 +9,11 @@
 //!
 //! An entry without it belongs to somebody else and is never changed, renamed or removed.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
+use super::document::{Document, Section};
 use crate::fleet::{ClusterId, Role};
 
 /// The extension's name.
@@ -78,6 +81,21 @@ pub(crate) fn is_shared(item: &Value) -> bool {
 /// Whether an entry is one that `sync --admin` wrote.
 pub(crate) fn is_admin(item: &Value) -> bool {
     content(item).is_some_and(|content| content.get(ADMIN) == Some(&Value::Bool(true)))
+}
+
+/// The ARM ids, in lower case, of the clusters whose administrators' entries a kubeconfig's text has. None if it can't be
+/// read as a kubeconfig, and may have some.
+pub(crate) fn admin_ids(text: &str) -> Option<HashSet<String>> {
+    let Ok(document) = Document::parse(text) else {
+        return (!text.contains(EXTENSION)).then(HashSet::new);
+    };
+    let sections = Section::ALL.into_iter();
+    let items = sections.flat_map(|section| {
+        let entries = document.entries(section).iter();
+        entries.filter_map(move |entry| entry.get(section.item()))
+    });
+    let ids = items.filter_map(|item| arm_id_as(item, Role::Admin));
+    Some(ids.map(str::to_ascii_lowercase).collect())
 }
 
 /// Whose credential an entry of ours holds or leads to.

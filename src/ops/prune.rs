@@ -1,6 +1,7 @@
 //! `prune`: removes entries of ours whose cluster is gone.
 //!
 //! An entry is only removed if ARM listed its subscription whole in this run and then says that the cluster does not exist.
+//! Administrators' credentials are removed whether their cluster exists or not, and nobody is asked about it.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,12 +22,13 @@ use crate::{
     error::{Failure, Kind, Result},
     fleet::{
         Candidate, Choice, ClusterId, ContextNamesById, Gone, KeepReason, KeptEntry, Removable,
-        RemovedEntries, Selectors,
+        RemovedEntries, Role, Selectors,
     },
     host::Host,
     kubeconfig::{FilePlan, Keeping, Waiting, merge::prune::Pruned},
 };
 
+mod credentials;
 mod gone;
 mod kubeconfig;
 
@@ -41,6 +43,8 @@ pub(crate) struct PruneRequest {
     pub(crate) fleet: FleetRequest,
     /// The kubeconfig to change, rather than those that kubectl reads.
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// Whether administrators' credentials are removed rather than what is gone.
+    pub(crate) admin: bool,
     pub(crate) how: How,
 }
 
@@ -65,6 +69,8 @@ pub(crate) struct PruneReport {
     /// What changed in them, or would.
     pub(crate) changes: Vec<FilePlan>,
     pub(crate) what: Removable,
+    /// How many backups were removed because they held the same credentials.
+    pub(crate) removed_backups: usize,
 }
 
 impl PruneReport {
@@ -111,14 +117,19 @@ pub(crate) async fn prune(
         is_stopped: &is_stopped,
     };
     let kubeconfig = Kubeconfig::read(&request.fleet.host, request.kubeconfig.as_deref(), &[])?;
-    let known: Vec<String> = kubeconfig.known_clusters()?.into_keys().collect();
-    if known.is_empty() {
+    let role = request.admin.then_some(Role::Admin);
+    let known: Vec<String> = kubeconfig.known_clusters(role)?.into_keys().collect();
+    if known.is_empty() && !request.admin {
         return Ok(PruneReport::default());
     }
     let contexts = kubeconfig.context_names()?;
     let left_out = left_out(&request.fleet.selectors, &known, &contexts);
     if request.how != How::DryRun {
         kubeconfig.check_locks(waiting)?;
+    }
+    if request.admin {
+        let credentials = credentials::of(known, left_out);
+        return credentials::remove(request, &kubeconfig, &credentials, observer, stop).await;
     }
     let searched = tokio::select! {
         searched = search(request, known, left_out, observer) => searched?,
@@ -129,6 +140,7 @@ pub(crate) async fn prune(
         gone: &searched.gone,
         how: request.how,
         command: COMMAND,
+        what: Removable::Entries,
     };
     let report = removal.run(&request.fleet.host, observer, stop).await?;
     Ok(PruneReport {
@@ -156,6 +168,8 @@ pub(super) struct Removal<'r> {
     pub(super) how: How,
     /// What backups call the command.
     pub(super) command: &'static str,
+    /// No backup keeps credentials that are removed.
+    pub(super) what: Removable,
 }
 
 impl Removal<'_> {
@@ -173,16 +187,18 @@ impl Removal<'_> {
         if self.how == How::DryRun || planned.to_confirm.is_empty() {
             return Ok(PruneReport {
                 changes,
+                what: self.what,
                 ..PruneReport::of(planned, true)
             });
         }
         if self.how == How::Asked {
             let agreed = tokio::select! {
-                agreed = observer.confirm(Removable::Entries, &planned.removed) => agreed,
+                agreed = observer.confirm(self.what, &planned.removed) => agreed,
                 () = stop.clone() => return Err(canceled()),
             };
             if !agreed {
                 return Ok(PruneReport {
+                    what: self.what,
                     declined: true,
                     removed: Vec::new(),
                     unset: None,
@@ -199,13 +215,17 @@ impl Removal<'_> {
         };
         let backups = backups::of(host);
         let warn = |why: &Failure| observer.on(Event::Note(&why.as_warning()));
-        let keeping = Keeping::new(&backups, self.command, host.now(), &warn);
+        let keeping = match self.what {
+            Removable::Credentials => Keeping::nothing(),
+            _ => Keeping::new(&backups, self.command, host.now(), &warn),
+        };
         let confirmed = &planned.to_confirm;
         let (written, changes) = self
             .kubeconfig
             .write(self.gone, confirmed, keeping, waiting)?;
         Ok(PruneReport {
             changes,
+            what: self.what,
             ..PruneReport::of(written, false)
         })
     }
@@ -252,10 +272,12 @@ async fn search(
     let mut known = known;
     known.retain(|key| !left_out.contains_key(key));
     if known.is_empty() {
-        let (gone, warnings) = (HashSet::new(), Vec::new());
-        let kept = left_out;
+        let (kept, warnings) = (left_out, Vec::new());
         return Ok(Searched {
-            gone: Gone { gone, kept },
+            gone: Gone {
+                kept,
+                ..Gone::default()
+            },
             existing: 0,
             warnings,
         });

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod others;
+mod removed;
 
 fn test_env(clusters: usize) -> TestEnv {
     TestEnv::with_fleet(Fleet::generate(&FleetSpec {

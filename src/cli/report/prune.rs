@@ -39,12 +39,18 @@ pub(in crate::cli) fn removal_lines(
 ) -> Vec<String> {
     let ids: BTreeSet<_> = removed.iter().map(|one| one.id.to_lowercase()).collect();
     let entries = match what {
-        Removable::Entries => "entries",
         Removable::Kubeconfigs => "kubeconfigs",
+        Removable::Entries | Removable::Credentials => "entries",
     };
-    let can_be = match ids.len() {
-        1 => format!("1 cluster no longer exists, and its {entries} can be removed:"),
-        count => {
+    let can_be = match (what, ids.len()) {
+        (Removable::Credentials, 1) => {
+            "the administrator's credential of 1 cluster can be removed:".to_owned()
+        }
+        (Removable::Credentials, count) => {
+            format!("the administrators' credentials of {count} clusters can be removed:")
+        }
+        (_, 1) => format!("1 cluster no longer exists, and its {entries} can be removed:"),
+        (_, count) => {
             format!("{count} clusters no longer exist, and their {entries} can be removed:")
         }
     };
@@ -73,7 +79,7 @@ fn called(what: Removable, removed: &RemovedEntries) -> &str {
     let file = removed.file.file_name().and_then(OsStr::to_str);
     match what {
         Removable::Kubeconfigs => file.unwrap_or(removed.name()),
-        Removable::Entries => removed.name(),
+        Removable::Entries | Removable::Credentials => removed.name(),
     }
 }
 
@@ -165,6 +171,7 @@ impl PruneLines<'_> {
     /// What was done, and what to do next.
     pub(in crate::cli) fn lines(&self) -> Vec<Line> {
         let mut lines = vec![Line::Text(self.outcome())];
+        lines.extend(self.about_credentials().into_iter().map(Line::Text));
         let Some(unset) = &self.report.unset else {
             return lines;
         };
@@ -186,6 +193,25 @@ impl PruneLines<'_> {
         lines
     }
 
+    /// What is to be known about credentials that were removed.
+    fn about_credentials(&self) -> Vec<String> {
+        let report = self.report;
+        let backups = match report.removed_backups {
+            0 => None,
+            1 => Some("removed 1 backup that held an administrator's credential".to_owned()),
+            count => Some(format!(
+                "removed {count} backups that held administrators' credentials"
+            )),
+        };
+        let is_removed = report.what == Removable::Credentials && !report.removed.is_empty();
+        let for_good = (is_removed && !self.dry_run).then(|| {
+            "no backup is kept: `kubectl aad undo` does not bring them back; a copy elsewhere is valid until \
+             `az aks rotate-certs`"
+                .to_owned()
+        });
+        backups.into_iter().chain(for_good).collect()
+    }
+
     fn outcome(&self) -> String {
         let PruneReport {
             removed,
@@ -198,6 +224,9 @@ impl PruneLines<'_> {
         if removed.is_empty() {
             return match (kept.is_empty(), existing) {
                 _ if self.report.declined => "nothing was removed".to_owned(),
+                (true, _) if *what == Removable::Credentials => {
+                    "nothing to remove: the kubeconfig has no administrator's credential of `sync --admin`".to_owned()
+                }
                 (true, 0) => {
                     "nothing to remove: the kubeconfig has no entries of `sync`".to_owned()
                 }

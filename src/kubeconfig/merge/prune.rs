@@ -59,13 +59,13 @@ pub(crate) struct Pruned {
     pub(crate) to_confirm: Confirmed,
 }
 
-/// The ARM ids of the clusters that entries name, as written, by the same in lower case.
-pub(crate) fn known_clusters(files: &[File<'_>]) -> BTreeMap<String, String> {
+/// The ARM ids of the clusters that entries name, as written, by the same in lower case; only of entries in `role`, if that
+/// is given.
+pub(crate) fn known_clusters(files: &[File<'_>], role: Option<Role>) -> BTreeMap<String, String> {
     let index = Index::read(files);
-    let ids = index
-        .entries
-        .iter()
-        .filter_map(|entry| owner::arm_id(entry.value));
+    let entries = index.entries.iter();
+    let entries = entries.filter(|entry| role.is_none_or(|role| owner::role(entry.value) == role));
+    let ids = entries.filter_map(|entry| owner::arm_id(entry.value));
     ids.map(|id| (id.to_ascii_lowercase(), id.to_owned()))
         .collect()
 }

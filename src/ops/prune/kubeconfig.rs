@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     error::Result,
-    fleet::{ContextNamesById, Gone, KeptEntry},
+    fleet::{ContextNamesById, Gone, KeptEntry, Role},
     host::Host,
     kubeconfig::{
         CaContents, CaDirectory, Document, FileChange, FilePlan, Keeping, Paths, Waiting,
@@ -70,13 +70,14 @@ impl Kubeconfig {
         self.writable.iter().cloned().collect()
     }
 
-    /// The ARM ids of the clusters that entries name, in lower case.
+    /// The ARM ids of the clusters that entries name, as written, by the same in lower case; only of entries in `role`, if
+    /// that is given.
     ///
     /// # Errors
     /// If a file is not a kubeconfig.
-    pub(crate) fn known_clusters(&self) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn known_clusters(&self, role: Option<Role>) -> Result<BTreeMap<String, String>> {
         let documents = Document::parse_all(&self.texts, &self.paths.files)?;
-        Ok(prune::known_clusters(&self.files(&documents)))
+        Ok(prune::known_clusters(&self.files(&documents), role))
     }
 
     /// The names of contexts, by the ARM ids of their clusters in lower case.
@@ -143,7 +144,8 @@ impl Kubeconfig {
     ) -> Result<(Pruned, BTreeMap<PathBuf, String>)> {
         let documents = Document::parse_all(texts, &self.paths.files)?;
         let is = |item: &Value, holds: &dyn Fn(&str) -> bool| {
-            owner::arm_id(item).is_some_and(|id| holds(&id.to_ascii_lowercase()))
+            let in_role = gone.role.is_none_or(|role| owner::role(item) == role);
+            in_role && owner::arm_id(item).is_some_and(|id| holds(&id.to_ascii_lowercase()))
         };
         let files = self.files(&documents);
         let is_gone = |item: &Value| is(item, &|key| gone.gone.contains(key));

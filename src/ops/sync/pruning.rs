@@ -90,7 +90,7 @@ impl Pruning<'_, '_> {
         listed: &[&Cluster],
         stop: impl Future<Output = ()> + Clone,
     ) -> Result<PruneReport> {
-        let known = kubeconfig.known_clusters()?.into_keys().collect();
+        let known = kubeconfig.known_clusters(None)?.into_keys().collect();
         let contexts = match self.request.fleet.selectors.need_contexts() {
             true => kubeconfig.context_names()?,
             false => ContextNamesById::new(),
@@ -101,6 +101,7 @@ impl Pruning<'_, '_> {
             gone: &gone,
             how: self.how,
             command: "sync",
+            what: Removable::Entries,
         };
         let host = &self.request.fleet.host;
         removal.run(host, self.observer, stop).await

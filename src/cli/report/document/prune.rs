@@ -21,6 +21,8 @@ pub(in crate::cli) struct PruneDocument {
     existing: usize,
     /// Whether a person was asked and did not agree.
     declined: bool,
+    /// How many backups were removed because they held the same credentials.
+    removed_backups: usize,
     warnings: Vec<String>,
     problems: Vec<ProblemRow>,
 }
@@ -55,6 +57,7 @@ impl From<&PruneReport> for PruneDocument {
             unset_current_context: report.unset.clone(),
             existing: report.existing,
             declined: report.declined,
+            removed_backups: report.removed_backups,
             warnings: lines(&report.warnings),
             problems: report.warnings.iter().map(ProblemRow::from).collect(),
         }
