@@ -69,10 +69,13 @@ fn ran(output: Output) -> Ran {
         stdout,
         stderr,
     } = output;
+    let stderr = String::from_utf8(stderr).expect("the messages are text");
     Ran {
-        code: status.code().expect("no signal ended the program"),
+        code: status
+            .code()
+            .unwrap_or_else(|| panic!("the program ended with {status}: {stderr}")),
         stdout: String::from_utf8(stdout).expect("the output is text"),
-        stderr: String::from_utf8(stderr).expect("the messages are text"),
+        stderr,
     }
 }
 
