@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{
-    env::{Ran, TIMEOUT, TestEnv, finished, run, signal, start},
+    env::{CLOUD, Ran, TIMEOUT, TestEnv, finished, run, signal, start},
     support::peer,
 };
 
