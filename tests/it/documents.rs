@@ -202,9 +202,7 @@ fn the_documents_have_the_documented_keys_in_json_and_in_yaml() {
         let report = in_format("json").json(3);
         assert_eq!(keys(&report), documented(&format!("`{command}`")));
         let mut cluster = documented("a cluster");
-        if command == "sync" {
-            cluster.append(&mut documented("a cluster of `sync`, too"));
-        }
+        cluster.append(&mut documented(&format!("a cluster of `{command}`, too")));
         for row in rows(&report, "clusters") {
             assert_eq!(keys(row), cluster);
         }

@@ -223,6 +223,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
         "currentContext",
         "gone",
         "removed",
+        "kept",
         "duplicates",
         "keptNames",
         "notAdopted",
@@ -243,7 +244,9 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "location",
             "kubernetesVersion",
             "powerState",
+            "kind",
             "context",
+            "role",
             "file",
             "action",
             "answer",
@@ -270,6 +273,7 @@ fn the_report_has_the_promised_fields_and_no_others() {
         keys(&report["summary"]),
         [
             "added",
+            "adopted",
             "updated",
             "unchanged",
             "skipped",
@@ -277,6 +281,8 @@ fn the_report_has_the_promised_fields_and_no_others() {
             "failed",
             "asked",
             "kept",
+            "selected",
+            "listed",
             "account",
             "subscriptions"
         ]
