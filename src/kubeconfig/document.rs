@@ -123,6 +123,14 @@ impl<'t> Document<'t> {
         entries(&self.root, section)
     }
 
+    /// The clusters, contexts and users: the values next to the entries' names.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Value> {
+        Section::ALL.into_iter().flat_map(|section| {
+            let entries = self.entries(section).iter();
+            entries.filter_map(move |entry| entry.get(section.item()))
+        })
+    }
+
     /// Whether a comment is in the lines of the entry with this index in a list.
     pub(crate) fn has_comment(&self, section: Section, index: usize) -> bool {
         if self.tree.comments.is_empty() {

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     cluster_contexts::ClusterContexts,
-    document::{Document, RenamedEntry, Section},
+    document::{Document, RenamedEntry},
     merged::{self, CURRENT_CONTEXT, Merged},
     owner,
 };
@@ -47,11 +47,7 @@ pub use target_files::TargetFiles;
 /// Whether the file has entries of ours.
 #[must_use]
 pub fn has_entries_of_ours(file: &Document<'_>) -> bool {
-    Section::ALL.into_iter().any(|section| {
-        let items = file.entries(section).iter();
-        let mut items = items.filter_map(|entry| entry.get(section.item()));
-        items.any(owner::is_ours)
-    })
+    file.items().any(owner::is_ours)
 }
 
 /// What a sync writes.

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, Section};
+use super::document::Document;
 use crate::fleet::{ClusterId, Role};
 
 /// The extension's name.
@@ -89,12 +89,9 @@ pub(crate) fn admin_ids(text: &str) -> Option<HashSet<String>> {
     let Ok(document) = Document::parse(text) else {
         return (!text.contains(EXTENSION)).then(HashSet::new);
     };
-    let sections = Section::ALL.into_iter();
-    let items = sections.flat_map(|section| {
-        let entries = document.entries(section).iter();
-        entries.filter_map(move |entry| entry.get(section.item()))
-    });
-    let ids = items.filter_map(|item| arm_id_as(item, Role::Admin));
+    let ids = document
+        .items()
+        .filter_map(|item| arm_id_as(item, Role::Admin));
     Some(ids.map(str::to_ascii_lowercase).collect())
 }
 

@@ -122,8 +122,9 @@ pub(crate) async fn prune(
     if known.is_empty() && !request.admin {
         return Ok(PruneReport::default());
     }
-    let contexts = kubeconfig.context_names()?;
-    let left_out = left_out(&request.fleet.selectors, &known, &contexts);
+    let selectors = &request.fleet.selectors;
+    let contexts = kubeconfig.context_names(selectors)?;
+    let left_out = left_out(selectors, &known, &contexts);
     if request.how != How::DryRun {
         kubeconfig.check_locks(waiting)?;
     }

@@ -1,4 +1,7 @@
-use super::{super::document::entry_name, *};
+use super::{
+    super::document::{Section, entry_name},
+    *,
+};
 use crate::fleet::{Change, Cluster, Entries, Hub, SignInName};
 use proptest::prelude::*;
 use std::{collections::HashSet, path::Path, sync::Arc};

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     error::Result,
-    fleet::{ContextNamesById, Gone, KeptEntry, Role},
+    fleet::{ContextNamesById, Gone, KeptEntry, Role, Selectors},
     host::Host,
     kubeconfig::{
         CaContents, CaDirectory, Document, FileChange, FilePlan, Keeping, Paths, Waiting,
@@ -80,11 +80,14 @@ impl Kubeconfig {
         Ok(prune::known_clusters(&self.files(&documents), role))
     }
 
-    /// The names of contexts, by the ARM ids of their clusters in lower case.
+    /// The names of contexts, by the ARM ids of their clusters in lower case; none if these selectors need none.
     ///
     /// # Errors
     /// If a file is not a kubeconfig.
-    pub(crate) fn context_names(&self) -> Result<ContextNamesById> {
+    pub(crate) fn context_names(&self, selectors: &Selectors) -> Result<ContextNamesById> {
+        if !selectors.need_contexts() {
+            return Ok(ContextNamesById::new());
+        }
         let documents = Document::parse_all(&self.texts, &self.paths.files)?;
         Ok(context_names(&documents))
     }

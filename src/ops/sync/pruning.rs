@@ -91,10 +91,7 @@ impl Pruning<'_, '_> {
         stop: impl Future<Output = ()> + Clone,
     ) -> Result<PruneReport> {
         let known = kubeconfig.known_clusters(None)?.into_keys().collect();
-        let contexts = match self.request.fleet.selectors.need_contexts() {
-            true => kubeconfig.context_names()?,
-            false => ContextNamesById::new(),
-        };
+        let contexts = kubeconfig.context_names(&self.request.fleet.selectors)?;
         let gone = self.find(known, &contexts, listed, stop.clone()).await?;
         let removal = Removal {
             kubeconfig,
