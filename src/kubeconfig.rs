@@ -19,6 +19,11 @@ mod in_place;
 mod lock;
 pub mod merge;
 mod merged;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the commands that use it come next")
+)]
+pub(crate) mod one_context;
 pub(crate) mod owner;
 mod paths;
 mod redact;
@@ -26,6 +31,11 @@ mod replace;
 mod schema;
 mod siblings;
 mod sign_in_name;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the commands that use it come next")
+)]
+pub(crate) mod synced;
 pub(crate) mod user;
 pub(crate) mod yaml;
 
@@ -39,6 +49,6 @@ pub(crate) use error::no_such_context;
 pub(crate) use file_change::{FileChange, FilePlan};
 pub(crate) use lock::{Waiting, exit_without_lock};
 pub(crate) use owner::admin_ids;
-pub(crate) use paths::Paths;
+pub(crate) use paths::{Paths, SMALL_FILE};
 pub(crate) use sign_in_name::sign_in_name;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

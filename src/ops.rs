@@ -3,8 +3,15 @@
 pub(crate) mod backups;
 pub(crate) mod cache;
 pub(crate) mod config;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the commands that use it come next")
+)]
+pub(crate) mod context_files;
 pub(crate) mod convert;
 pub(crate) mod discovery;
+#[expect(dead_code, reason = "the commands that use it come next")]
+pub(crate) mod fleet_contexts;
 pub(crate) mod fleet_request;
 pub(crate) mod get_token;
 pub(crate) mod kept_answers;

@@ -2,12 +2,21 @@
 //!
 //! The rules are those of client-go's `PathOptions`, which `kubectl config` uses.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     error::{Failure, Result},
     host::Host,
 };
+
+/// What `use` sets in its shell: what `KUBECONFIG` was outside. Empty if it was not set.
+pub(crate) const OUTER: &str = "AAD_OUTER_KUBECONFIG";
+
+/// What the names of kubeconfigs with a single context begin with, which our commands write for other programs.
+pub(crate) const SMALL_FILE: &str = "aad-context-";
 
 /// The kubeconfig files of this invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +32,7 @@ impl Paths {
     /// lists, else `.kube/config` in the home directory.
     ///
     /// New entries go to the first listed file that exists, else to the last one listed.
+    /// In the shell of `use` the variable counts that was set outside, as long as `KUBECONFIG` is that shell's.
     /// Empty names in the list and repetitions are skipped.
     ///
     /// # Errors
@@ -36,7 +46,7 @@ impl Paths {
             return Ok(one(path.to_owned()));
         }
         let mut files: Vec<PathBuf> = Vec::new();
-        let list = host.var_os("KUBECONFIG");
+        let list = outer(host).unwrap_or(host.var_os("KUBECONFIG"));
         for path in list.into_iter().flat_map(std::env::split_paths) {
             if !path.as_os_str().is_empty() && !files.contains(&path) {
                 files.push(path);
@@ -61,6 +71,19 @@ impl Paths {
         })?;
         Ok(one(home.join(".kube").join("config")))
     }
+}
+
+/// What `KUBECONFIG` was outside of the shell of `use`; none outside of one.
+fn outer(host: &Host) -> Option<Option<&OsStr>> {
+    is_small(Path::new(host.var_os_nonempty("KUBECONFIG")?))
+        .then(|| host.var_os(OUTER))?
+        .map(|list| Some(list).filter(|list| !list.is_empty()))
+}
+
+/// Whether a path is that of a kubeconfig with a single context.
+fn is_small(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| name.starts_with(SMALL_FILE))
 }
 
 #[cfg(test)]
@@ -89,6 +112,22 @@ mod tests {
             Path::new("/h/.kube/config")
         );
         assert!(Paths::from_host(&host(None, None), None).is_err());
+    }
+
+    #[test]
+    fn in_the_shell_of_use_the_outer_files_count_until_the_variable_is_changed() {
+        let found = |inner: &str, outer: Option<&str>| {
+            let vars = [("HOME", "/h"), ("KUBECONFIG", inner)].into_iter();
+            let host = Host::with_env(vars.chain(outer.map(|outer| (OUTER, outer))));
+            Paths::from_host(&host, None)
+                .expect("a path is known")
+                .default
+        };
+        let small = "/c/context-files/aad-context-0a1b2c3d4e5f-0-prod.yaml";
+        assert_eq!(found(small, Some("/o")), Path::new("/o"));
+        assert_eq!(found(small, Some("")), Path::new("/h/.kube/config"));
+        assert_eq!(found(small, None), Path::new(small));
+        assert_eq!(found("/mine", Some("/o")), Path::new("/mine"));
     }
 
     #[cfg(unix)]
