@@ -16,6 +16,7 @@ mod cache;
 mod config;
 mod convert;
 mod diff;
+mod doctor;
 mod flags;
 mod fleet_args;
 mod get_token;
@@ -103,6 +104,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
         Some(("config", matches)) => config::run(matches, &host),
+        Some(("doctor", matches)) => doctor::run(matches, &host),
         Some(("remove-cache-dir", matches)) => {
             cache::remove_directory::run(matches, "cache-dir", &host)
         }
@@ -146,6 +148,7 @@ pub fn command() -> Command {
         .subcommand(convert::command())
         .subcommand(cache::command())
         .subcommand(config::command())
+        .subcommand(doctor::command())
         .subcommand(cache::remove_directory::command())
         .subcommand(cache::remove_directory::deprecated_command())
         .subcommand(get_token::refresh_command())

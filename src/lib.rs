@@ -41,5 +41,6 @@ pub mod internals {
         host::{Sink, http::proxy::Proxies},
         kubeconfig::{Document, merge},
         login::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When},
+        ops::doctor::{Check, RETIRED, Severity, checks},
     };
 }

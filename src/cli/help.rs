@@ -32,7 +32,7 @@ const LAST: [&str; 5] = ["output", "quiet", "v", "help", "version"];
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Clusters", &["sync", "list", "prune", "undo"]),
     ("Sign-in", &["get-token", "convert-kubeconfig", "cache"]),
-    ("More", &["config", "version", "help"]),
+    ("More", &["doctor", "config", "version", "help"]),
     ("As in kubelogin", &["remove-cache-dir", "remove-tokens"]),
 ];
 

@@ -145,7 +145,7 @@ fn what_could_not_be_searched_is_a_problem_with_a_code_and_ids() {
 }
 
 /// The keys that `docs/pipelines.md` lists for `what`.
-fn documented(what: &str) -> BTreeSet<String> {
+pub(crate) fn documented(what: &str) -> BTreeSet<String> {
     let page = fs::read_to_string(repository().join("docs/pipelines.md")).expect("a page");
     let row = page
         .lines()

@@ -43,6 +43,8 @@ mod demo;
 mod device_code;
 mod discovery;
 mod docs;
+#[cfg(unix)]
+mod doctor;
 mod documents;
 mod env;
 mod failures;

@@ -1,0 +1,92 @@
+//! What `doctor` shows to people.
+
+use super::document::made;
+use crate::{
+    cli::screen::{Mark, Paint, Stream, wrap},
+    error::{joined, printable},
+    ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity},
+};
+
+/// The lines: the findings, then the checks that could not be made, then how many were.
+pub(super) fn lines(report: &DoctorReport, out: &Stream) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (check, findings) in report.findings() {
+        lines.extend(of_check(check, findings, out));
+        lines.push(String::new());
+    }
+    lines.extend(not_made(report).flat_map(|line| out.wrapped(&line)));
+    lines.extend(out.wrapped(&summary(report)));
+    lines
+}
+
+fn of_check(check: &Check, findings: &[Finding], out: &Stream) -> Vec<String> {
+    let mark = match check.severity {
+        Severity::Problem => Mark::Failed,
+        Severity::Note => Mark::Warning,
+    };
+    let code = out.paint(Paint::Bold, check.code);
+    let mut lines = vec![format!("{} {code} {}", out.mark(mark), check.title)];
+    for finding in findings {
+        lines.extend(indented(&finding.found, out));
+        let advice = finding.advice.as_deref().unwrap_or("run:");
+        lines.extend(indented(&format!("-> {advice}"), out));
+        // What is pasted is not broken.
+        let pasted = finding.commands.iter().chain(&finding.lines);
+        lines.extend(pasted.map(|line| format!("       {}", printable(line))));
+    }
+    let why = indented(check.why, out).into_iter();
+    lines.extend(why.map(|line| out.paint(Paint::Dim, &line)));
+    lines
+}
+
+/// A text below the line of its check.
+fn indented(text: &str, out: &Stream) -> Vec<String> {
+    const INDENT: &str = "  ";
+    let room = out.width().map_or(usize::MAX, |width| width - INDENT.len());
+    let lines = wrap(&printable(text), room, 3).into_iter();
+    lines.map(|line| format!("{INDENT}{line}")).collect()
+}
+
+fn not_made(report: &DoctorReport) -> impl Iterator<Item = String> {
+    let failed = report.checked.iter().filter_map(|checked| {
+        let Outcome::Failed(why) = &checked.outcome else {
+            return None;
+        };
+        let parts = [why.message().to_owned()];
+        let why = joined(parts.iter().chain(why.causes()));
+        Some(format!(
+            "warning: {} was not checked: {why}",
+            checked.check.code
+        ))
+    });
+    let offline = report.checked.iter();
+    let offline = offline
+        .filter(|checked| matches!(checked.outcome, Outcome::Offline))
+        .map(|checked| checked.check.code);
+    let offline: Vec<_> = offline.collect();
+    let skipped = match &offline[..] {
+        [] => None,
+        codes => Some(format!("--offline leaves out {}", codes.join(", "))),
+    };
+    failed.chain(skipped)
+}
+
+fn summary(report: &DoctorReport) -> String {
+    let counted = |count: usize, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let problems = report.count(Severity::Problem);
+    let notes = report.count(Severity::Note);
+    let checks = counted(made(report), "check");
+    match (problems, notes) {
+        (0, 0) => format!("no problems: {checks} made"),
+        (0, notes) => format!("no problems, {}: {checks} made", counted(notes, "note")),
+        (problems, 0) => format!("{}: {checks} made", counted(problems, "problem")),
+        (problems, notes) => format!(
+            "{}, {}: {checks} made",
+            counted(problems, "problem"),
+            counted(notes, "note")
+        ),
+    }
+}
