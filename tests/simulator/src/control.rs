@@ -178,9 +178,10 @@ fn fault(state: &State, request: &Request) -> Reply {
     }
     fault = match request.query("effect") {
         Some("reset") => fault.reset(),
+        Some("hang") => fault.hang(),
         Some("malformed") => fault.malformed(),
         Some("truncated") => fault.truncated(),
-        Some(_) => return wrong("effect is one of reset, malformed, truncated"),
+        Some(_) => return wrong("effect is one of reset, hang, malformed, truncated"),
         None => fault,
     };
     if let Some(times) = number("times") {

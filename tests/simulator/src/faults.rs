@@ -176,6 +176,12 @@ impl Fault {
         self.effect(Effect::Reset)
     }
 
+    /// Accepts the request and never answers it.
+    #[must_use]
+    pub fn hang(self) -> Self {
+        self.effect(Effect::Hang)
+    }
+
     /// Replaces the body by JSON that is cut off, with a matching `Content-Length`.
     #[must_use]
     pub fn malformed(self) -> Self {

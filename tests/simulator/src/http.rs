@@ -107,6 +107,8 @@ pub(crate) enum Fate {
     Truncated,
     /// Not at all: the connection is reset.
     Reset,
+    /// Never, until the client gives up.
+    Hang,
 }
 
 impl Reply {
@@ -138,6 +140,12 @@ impl Reply {
     pub(crate) fn reset() -> Self {
         let mut reply = Reply::text(500, "");
         reply.fate = Fate::Reset;
+        reply
+    }
+
+    pub(crate) fn hang() -> Self {
+        let mut reply = Reply::text(500, "");
+        reply.fate = Fate::Hang;
         reply
     }
 

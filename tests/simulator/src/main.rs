@@ -1,18 +1,19 @@
 //! Serves a simulated Azure until Ctrl-C. Called through a file named `az` or `azd` it acts as
 //! that tool instead.
 
-use azure_sim::{Fleet, FleetSpec, Place, Simulator, fake_cli};
+use azure_sim::{Endpoint, Fault, Fleet, FleetSpec, Place, Simulator, fake_cli};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str = "\
 Serves a simulated Azure on the loopback interface until Ctrl-C.
 
 Usage: azure-sim [--clusters N] [--subscriptions N] [--tenants N] [--regions N] [--seed S] [--dir DIR]
                  [--local-accounts R] [--private R] [--stopped R] [--failed R] [--same-name R]
-                 [--azure-format R] [--legacy R] [--own-cas yes|no]
+                 [--azure-format R] [--legacy R] [--own-cas yes|no] [--api-delay MS]
 
-R is a fraction of the clusters, from 0 to 1. DIR (default: azure-sim) receives ca.pem and cloud.json.
+R is a fraction of the clusters, from 0 to 1. MS delays each reply of the API servers. DIR (default: azure-sim) receives ca.pem and cloud.json.
 ";
 
 fn main() -> ExitCode {
@@ -29,13 +30,20 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             ExitCode::SUCCESS
         }
-        Ok(Some((spec, directory))) => serve(&spec, &directory),
+        Ok(Some(options)) => serve(&options),
     }
 }
 
-fn options(args: &[String]) -> Result<Option<(FleetSpec, PathBuf)>, String> {
+struct Options {
+    spec: FleetSpec,
+    directory: PathBuf,
+    api_delay: Duration,
+}
+
+fn options(args: &[String]) -> Result<Option<Options>, String> {
     let mut spec = FleetSpec::default();
     let mut directory = PathBuf::from("azure-sim");
+    let mut api_delay = Duration::ZERO;
     let mut args = args.iter();
     while let Some(argument) = args.next() {
         if argument == "--help" || argument == "-h" {
@@ -82,14 +90,24 @@ fn options(args: &[String]) -> Result<Option<(FleetSpec, PathBuf)>, String> {
             "--azure-format" => spec.azure_format = ratio()?,
             "--legacy" => spec.legacy = ratio()?,
             "--own-cas" => spec.own_cas = yes()?,
+            "--api-delay" => api_delay = Duration::from_millis(count()? as u64),
             _ => return Err(format!("unknown option `{name}`")),
         }
     }
-    Ok(Some((spec, directory)))
+    Ok(Some(Options {
+        spec,
+        directory,
+        api_delay,
+    }))
 }
 
-fn serve(spec: &FleetSpec, directory: &std::path::Path) -> ExitCode {
-    let simulator = Simulator::start(Fleet::generate(spec));
+fn serve(options: &Options) -> ExitCode {
+    let simulator = Simulator::start(Fleet::generate(&options.spec));
+    let directory = &options.directory;
+    if !options.api_delay.is_zero() {
+        let delay = Fault::on(Endpoint::Kubernetes).latency(options.api_delay);
+        simulator.faults().add(delay);
+    }
     let files = match std::fs::create_dir_all(directory)
         .and_then(|()| simulator.write_files(&directory.canonicalize()?))
     {

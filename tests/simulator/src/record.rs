@@ -1,6 +1,6 @@
 //! The requests so far: counts and a recording that tests read and reset.
 
-use crate::http::{Reply, Request};
+use crate::http::{Fate, Reply, Request};
 use crate::route::{Endpoint, Route};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,7 +30,7 @@ pub struct Recorded {
     pub cluster: Option<String>,
     /// Grant type of a token request.
     pub grant: Option<String>,
-    /// Status of the reply; 0 if the connection was reset.
+    /// Status of the reply; 0 if there was none.
     pub status: u16,
 }
 
@@ -43,6 +43,13 @@ impl Recorded {
     /// A query parameter.
     pub fn query(&self, name: &str) -> Option<&str> {
         find(&self.query, name)
+    }
+
+    /// Whether a request to an API server changes something there, or would without a dry run.
+    pub fn changes_a_cluster(&self) -> bool {
+        self.endpoint == Endpoint::Kubernetes
+            && self.method != "GET"
+            && !self.path.contains("/selfsubject")
     }
 
     /// A header.
@@ -167,7 +174,7 @@ impl Recorder {
             subscription: route.subscription.clone(),
             cluster: route.cluster.clone(),
             grant: route.grant.clone(),
-            status: if reply.fate == crate::http::Fate::Reset {
+            status: if matches!(reply.fate, Fate::Reset | Fate::Hang) {
                 0
             } else {
                 reply.status

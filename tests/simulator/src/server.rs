@@ -128,6 +128,9 @@ async fn http<I>(
                 gate.pass().await;
             }
             drop(in_flight);
+            if reply.fate == Fate::Hang {
+                std::future::pending::<()>().await;
+            }
             if reply.fate == Fate::Reset {
                 reset.ask();
                 return Err(Ended);

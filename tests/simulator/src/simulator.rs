@@ -9,6 +9,7 @@ use crate::entra::{DeviceOutcome, Sessions, verify};
 use crate::faults::{Fault, Faults};
 use crate::fleet::{Change, Fleet};
 use crate::hold::Hold;
+use crate::kubernetes::Changed;
 use crate::metadata::{FEDERATION_AUDIENCE, TOKEN_PATH, workload_identity_token};
 use crate::pki::{Authority, SelfSigned, self_signed};
 use crate::record::{Counters, Recorded};
@@ -31,6 +32,7 @@ use tokio::sync::oneshot;
 pub struct Simulator {
     state: Arc<State>,
     service_fabric: SelfSigned,
+    silent: (TcpListener, SocketAddr),
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -91,6 +93,7 @@ impl Simulator {
         Simulator {
             state,
             service_fabric,
+            silent: bind(),
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -114,6 +117,16 @@ impl Simulator {
     /// Base of the API servers' URLs: a cluster is at `/clusters/<uid>` (its index and ARM name work too).
     pub fn kubernetes_url(&self) -> String {
         self.state.addresses.kubernetes.clone()
+    }
+
+    /// An API server that accepts connections and never says a word.
+    pub fn silent_url(&self) -> String {
+        format!("https://{}", self.silent.1)
+    }
+
+    /// An API server that refuses connections: port 1 is given to nobody.
+    pub fn refusing_url(&self) -> String {
+        "https://127.0.0.1:1".to_owned()
     }
 
     /// Host of IMDS, for `AZURE_POD_IDENTITY_AUTHORITY_HOST`, without a trailing slash.
@@ -267,6 +280,13 @@ impl Simulator {
             .collect()
     }
 
+    /// The requests so far that changed something in a cluster, or would have without a dry run.
+    pub fn cluster_changes(&self) -> Vec<Recorded> {
+        let mut requests = self.requests();
+        requests.retain(Recorded::changes_a_cluster);
+        requests
+    }
+
     /// The command lines that the fake `az` and `azd` were started with, tool name first.
     pub fn tool_starts(&self) -> Vec<Vec<String>> {
         self.state.recorder.tool_starts()
@@ -282,6 +302,7 @@ impl Simulator {
         *self.state.settings_mut() = Settings::default();
         *self.state.sessions() = Sessions::default();
         *self.state.graph() = Graph::default();
+        *self.state.kubernetes() = Changed::default();
         self.state.faults.clear();
         self.state.recorder.reset();
     }

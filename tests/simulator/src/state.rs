@@ -7,6 +7,7 @@ use crate::fleet::{Change, Cluster, Fleet};
 use crate::hold::Gates;
 use crate::http::Reply;
 use crate::jws::base64url;
+use crate::kubernetes::Changed;
 use crate::pki::{Authority, Issued};
 use crate::record::Recorder;
 use crate::route::Route;
@@ -54,6 +55,7 @@ pub(crate) struct State {
     cluster_certificates: Mutex<HashMap<String, Arc<Issued>>>,
     cluster_cas: Mutex<HashMap<u64, Arc<str>>>,
     graph: Mutex<Graph>,
+    kubernetes: Mutex<Changed>,
     pub(crate) recorder: Recorder,
     pub(crate) faults: Faults,
     pub(crate) gates: Gates,
@@ -76,6 +78,7 @@ impl State {
             cluster_certificates: Mutex::default(),
             cluster_cas: Mutex::default(),
             graph: Mutex::default(),
+            kubernetes: Mutex::default(),
             recorder: Recorder::default(),
             faults: Faults::default(),
             gates: Gates::default(),
@@ -138,6 +141,11 @@ impl State {
 
     pub(crate) fn graph(&self) -> MutexGuard<'_, Graph> {
         self.graph.lock().expect(POISON)
+    }
+
+    /// What was changed in the clusters.
+    pub(crate) fn kubernetes(&self) -> MutexGuard<'_, Changed> {
+        self.kubernetes.lock().expect(POISON)
     }
 
     pub(crate) fn throttle(&self, route: &Route) -> Option<Reply> {

@@ -59,7 +59,9 @@ fn document(
     public: bool,
     credential: &str,
 ) -> String {
-    let server = if cluster.private && !public {
+    let server = if let Some(server) = &cluster.profile.server {
+        server.clone()
+    } else if cluster.private && !public {
         format!("https://{}:443", cluster.private_fqdn)
     } else {
         format!(

@@ -21,6 +21,7 @@ pub(crate) enum Effect {
         headers: Vec<(&'static str, String)>,
     },
     Reset,
+    Hang,
     Malformed,
     Truncated,
 }
@@ -56,6 +57,7 @@ impl Effect {
                 Reply::new(*status, content_type, body.clone()),
                 |reply, (name, value)| reply.header(name, value.clone()),
             ),
+            Effect::Hang => Reply::hang(),
             Effect::Latency(_) | Effect::Reset | Effect::Malformed | Effect::Truncated => {
                 Reply::reset()
             }
@@ -85,6 +87,8 @@ fn error(service: Service, status: u16, code: Option<(&str, &str)>) -> Reply {
         (Service::Entra, 429) => ("temporarily_unavailable", "AADSTS90055: The server has terminated the request because there have been too many requests."),
         (Service::Entra, 500..) => ("temporarily_unavailable", "AADSTS90033: A transient error has occurred. Please try again."),
         (Service::Entra, _) => ("invalid_request", "AADSTS900144: The request is not valid."),
+        (Service::Kubernetes, 401) => ("Unauthorized", "Unauthorized"),
+        (Service::Kubernetes, 403) => ("Forbidden", "forbidden: the user has no role in this cluster"),
         (_, 404) => ("not_found", "not found"),
         (_, 410) => ("gone", "the service is being updated"),
         (_, 429) => ("too_many_requests", "too many requests"),

@@ -31,6 +31,9 @@ pub struct ClusterProfile {
     pub workload_identity: bool,
     /// The name of a private API server does not resolve outside of its network.
     pub no_public_fqdn: bool,
+    /// What kubeconfigs say the API server's address is, in place of the simulator's own: a name that does not
+    /// resolve, [`Simulator::refusing_url`](crate::Simulator::refusing_url), …
+    pub server: Option<String>,
 }
 
 impl Default for ClusterProfile {
@@ -43,6 +46,7 @@ impl Default for ClusterProfile {
             oidc_issuer: false,
             workload_identity: false,
             no_public_fqdn: false,
+            server: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Home, peer};
 use crate::client::{Call, arm_scope, service_token, start};
-use azure_sim::{FleetSpec, Simulator};
+use azure_sim::{Endpoint, Fault, FleetSpec, Simulator};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -120,4 +120,159 @@ fn kubectl_is_refused_with_a_bad_token() {
         String::from_utf8_lossy(&output.stderr).contains("must be logged in"),
         "{output:?}"
     );
+}
+
+/// A cluster with an administrator's kubeconfig in the environment of `home`.
+fn local_cluster() -> (Simulator, Home) {
+    let simulator = start(FleetSpec {
+        clusters: 1,
+        local_accounts: 1.0,
+        ..FleetSpec::default()
+    });
+    let mut home = Home::new(&simulator);
+    let file = kubeconfig(&simulator, &home, "listClusterUserCredential");
+    home.set("KUBECONFIG", &file);
+    (simulator, home)
+}
+
+#[test]
+fn kubectl_gets_objects_in_each_form() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let (simulator, home) = local_cluster();
+    let version = simulator.fleet().clusters[0].kubernetes_version.clone();
+    let get = |args: &str| {
+        let args: Vec<&str> = std::iter::once("get").chain(args.split(' ')).collect();
+        home.succeeds(&kubectl, &args)
+    };
+    let nodes = get("nodes");
+    let header = nodes.lines().next().expect("a header");
+    assert_eq!(
+        header.split_whitespace().collect::<Vec<_>>(),
+        ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
+    );
+    assert!(
+        nodes.contains("Ready") && nodes.contains(&version),
+        "{nodes}"
+    );
+    assert!(get("no -o wide").contains("INTERNAL-IP"));
+    assert!(get("nodes -o name").starts_with("node/aks-system-"));
+    let list: serde_json::Value =
+        serde_json::from_str(&get("nodes -o json")).expect("kubectl writes JSON");
+    assert_eq!(list["items"][0]["kind"], "Node");
+    assert!(get("nodes -o yaml").contains("kubeletVersion"));
+    let pods = get("pods -A");
+    assert!(
+        pods.contains("kube-system") && pods.contains("coredns-"),
+        "{pods}"
+    );
+    assert!(get("deploy -n kube-system").contains("1/1"));
+    assert!(get("pods -A -w").contains("metrics-server-"));
+    let pod = get("pods -n kube-system -o name");
+    let pod = pod.lines().next().expect("a pod");
+    let log = home.succeeds(&kubectl, &["logs", "-n", "kube-system", pod]);
+    assert!(log.contains("is ready"), "{log}");
+    let missing = home.run(&kubectl, &["get", "node", "absent"]);
+    assert_eq!(
+        String::from_utf8_lossy(&missing.stderr),
+        "Error from server (NotFound): nodes \"absent\" not found\n"
+    );
+}
+
+#[test]
+fn what_kubectl_changes_stays_changed_and_is_recorded() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let (simulator, home) = local_cluster();
+    let run = |args: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        home.succeeds(&kubectl, &args)
+    };
+    let manifest = home.path().join("cm.yaml");
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\ndata:\n  x: one\n";
+    std::fs::write(&manifest, text).expect("the manifest is written");
+    let file = manifest.display();
+    let create = format!("create -f {file}");
+    let create: Vec<&str> = create.split(' ').collect();
+    home.succeeds(&kubectl, &create);
+    assert!(run("get cm applied -o yaml").contains("x: one"));
+    let twice = home.run(&kubectl, &create);
+    let twice = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(twice.contains("already exists"), "{twice}");
+    run(&format!("delete -f {file}"));
+    let apply = format!("apply -f {file}");
+    assert_eq!(run(&apply), "configmap/applied created\n");
+    assert_eq!(run(&apply), "configmap/applied unchanged\n");
+
+    let node = run("get nodes -o name");
+    let node = node.lines().next().expect("a node").to_owned();
+    run(&format!("cordon {node}"));
+    assert!(run("get nodes").contains("SchedulingDisabled"));
+    run("scale deployment/coredns -n kube-system --replicas=3");
+    assert!(run("get deploy -n kube-system").contains("3/3"));
+    run("label ns default team=search");
+    assert!(run("get ns default -o yaml").contains("team: search"));
+
+    let before = simulator.cluster_changes().len();
+    let pods = run("get pods -n kube-system -o name");
+    let pod = pods.lines().next().expect("a pod");
+    run(&format!("delete {pod} -n kube-system --dry-run=server"));
+    assert_eq!(run("get pods -n kube-system -o name"), pods);
+    run(&format!("delete {pod} -n kube-system"));
+    assert!(!run("get pods -n kube-system -o name").contains(pod));
+    let changes = &simulator.cluster_changes()[before..];
+    assert!(
+        changes
+            .iter()
+            .all(|r| r.method == "DELETE" && r.status == 200),
+        "{changes:?}"
+    );
+    assert_eq!(changes.len(), 2, "{changes:?}");
+}
+
+#[test]
+fn a_cluster_can_hang_refuse_and_reject() {
+    let Some(kubectl) = peer("kubectl") else {
+        return;
+    };
+    let (simulator, home) = local_cluster();
+    let id = simulator.fleet().clusters[0].uid.clone();
+    // kubectl takes it from the root of the server, not from the cluster's URL.
+    let raw = format!("/clusters/{id}/api");
+    let fails = |args: &[&str]| {
+        let output = home.run(&kubectl, args);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let with = |fault: Fault, args: &[&str]| {
+        simulator.faults().clear();
+        simulator.faults().add(fault.cluster(&id));
+        fails(args)
+    };
+    let fault = || Fault::on(Endpoint::Kubernetes);
+    let unauthorized = with(fault().status(401), &["get", "nodes"]);
+    assert!(
+        unauthorized.contains("You must be logged in"),
+        "{unauthorized}"
+    );
+    let forbidden = with(fault().status(403), &["get", "nodes"]);
+    assert!(
+        forbidden.to_lowercase().contains("forbidden"),
+        "{forbidden}"
+    );
+    let reset = with(fault().reset(), &["delete", "--raw", &raw]);
+    assert!(
+        reset.contains("connection reset") || reset.contains("EOF"),
+        "{reset}"
+    );
+    let hanging = with(
+        fault().hang(),
+        &["get", "--raw", &raw, "--request-timeout=1s"],
+    );
+    assert!(hanging.to_lowercase().contains("timeout"), "{hanging}");
+    simulator.faults().clear();
+    let refused = fails(&["get", "nodes", "-s", &simulator.refusing_url()]);
+    assert!(refused.contains("refused"), "{refused}");
 }
