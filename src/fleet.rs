@@ -38,7 +38,7 @@ pub(crate) use role::Role;
 pub(crate) use scope::Tenant;
 pub(crate) use scope::{DiscoveryMode, Scope, Tenants};
 pub(crate) use selector::{
-    Candidate, Choice, ContextNamesById, LocationPattern, Pattern, Selectors, TagPattern,
-    Unselected, location_name,
+    Candidate, Choice, ContextNamesById, Described, LocationPattern, Pattern, Selectors,
+    TagPattern, Unselected, location_name,
 };
 pub(crate) use subscription::{Subscription, check_filters, is_selected, select};

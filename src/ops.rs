@@ -11,7 +11,10 @@ pub(crate) mod context_files;
 pub(crate) mod convert;
 pub(crate) mod discovery;
 pub(crate) mod doctor;
-#[expect(dead_code, reason = "the commands that use it come next")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the commands that use it come next")
+)]
 pub(crate) mod fleet_contexts;
 pub(crate) mod fleet_request;
 pub(crate) mod get_token;

@@ -7,7 +7,8 @@ use clap::{Arg, ArgAction, Command};
 use super::{config::Given, flags, help, usage};
 use crate::{
     error::{Failure, Result},
-    fleet::{LocationPattern, Pattern, Selectors, TagPattern},
+    fleet::{LocationPattern, Pattern, Role, Selectors, TagPattern},
+    ops::fleet_contexts::FleetChoice,
 };
 
 /// The positional patterns, as clap knows them.
@@ -15,6 +16,38 @@ pub(super) const PATTERN: &str = "pattern";
 
 /// Attaches them.
 pub(super) fn selector_flags(command: Command) -> Command {
+    let subscription = subscription_flag()
+        .help("Search only this subscription (repeatable)")
+        .long_help(
+            "Search only this subscription; `*` and `?` in a name are wildcards (repeatable)",
+        );
+    let fleet = selector(
+        "fleet",
+        "NAME|ID",
+        "Only members of this Azure Kubernetes Fleet Manager (repeatable)",
+    );
+    attached(command, subscription, Some(fleet))
+}
+
+/// Attaches those that choose among the clusters of the kubeconfig, by what was last seen of them.
+#[expect(dead_code, reason = "the commands that use it come next")]
+pub(super) fn offline_selector_flags(command: Command) -> Command {
+    let subscription = subscription_flag()
+        .help("Only clusters in this subscription (repeatable)")
+        .long_help("Only clusters in this subscription, by its id or the name that was last seen; `*` and `?` are wildcards (repeatable)");
+    attached(command, subscription, None)
+}
+
+fn subscription_flag() -> Arg {
+    Arg::new("only-subscription")
+        .long("subscription")
+        .short('s')
+        .value_name("ID|NAME")
+        .action(ArgAction::Append)
+        .help_heading(help::SELECT)
+}
+
+fn attached(command: Command, subscription: Arg, fleet: Option<Arg>) -> Command {
     command
         .arg(
             Arg::new(PATTERN)
@@ -25,16 +58,7 @@ pub(super) fn selector_flags(command: Command) -> Command {
                 .help("Only clusters with this name, context, GROUP/NAME or ARM id; `*` and `?` are wildcards")
                 .help_heading(help::SELECT),
         )
-        .arg(
-            Arg::new("only-subscription")
-                .long("subscription")
-                .short('s')
-                .value_name("ID|NAME")
-                .action(ArgAction::Append)
-                .help("Search only this subscription (repeatable)")
-                .long_help("Search only this subscription; `*` and `?` in a name are wildcards (repeatable)")
-                .help_heading(help::SELECT),
-        )
+        .arg(subscription)
         .arg(
             selector("resource-group", "GLOB", "Only clusters in this resource group (repeatable)")
                 .short('g')
@@ -48,11 +72,7 @@ pub(super) fn selector_flags(command: Command) -> Command {
             selector("tag", "KEY[=VALUE]", "Only clusters with this tag of Azure's (repeatable)")
                 .value_parser(TagPattern::parse),
         )
-        .arg(selector(
-            "fleet",
-            "NAME|ID",
-            "Only members of this Azure Kubernetes Fleet Manager (repeatable)",
-        ))
+        .args(fleet)
         .arg(
             selector("name", "GLOB", "Only clusters with this name (repeatable)")
                 .value_parser(Pattern::parse),
@@ -81,8 +101,19 @@ fn selector(name: &'static str, value: &'static str, help: &'static str) -> Arg 
 /// # Errors
 /// A usage error for a word that may be no pattern.
 pub(super) fn read(command: &str, matches: &Given) -> Result<Selectors> {
-    check_words(command, matches)?;
     Ok(Selectors {
+        members: matches.contains_id("fleet").then(HashSet::new),
+        ..read_offline(command, matches)?.selectors
+    })
+}
+
+/// Reads those of [`offline_selector_flags`], for contexts in the user role.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_offline(command: &str, matches: &Given) -> Result<FleetChoice> {
+    check_words(command, matches)?;
+    let selectors = Selectors {
         patterns: all(matches, PATTERN),
         names: all(matches, "name"),
         groups: all(matches, "resource-group"),
@@ -90,7 +121,12 @@ pub(super) fn read(command: &str, matches: &Given) -> Result<Selectors> {
         tags: all(matches, "tag"),
         excluded: all(matches, "exclude"),
         running: matches.get_flag("running"),
-        members: matches.contains_id("fleet").then(HashSet::new),
+        members: None,
+    };
+    Ok(FleetChoice {
+        selectors,
+        subscriptions: all(matches, "only-subscription"),
+        role: Role::User,
     })
 }
 

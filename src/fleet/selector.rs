@@ -168,7 +168,7 @@ impl Selectors {
     }
 
     /// A flag that can't be answered for a cluster which no listing describes.
-    fn needs_description(&self) -> Option<&'static str> {
+    pub(crate) fn needs_description(&self) -> Option<&'static str> {
         let flags = [
             (!self.locations.is_empty(), "--location"),
             (!self.tags.is_empty(), "--tag"),
