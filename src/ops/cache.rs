@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{backups, kept_answers};
+use super::{backups, kept_answers, last_seen::LastSeen};
 pub(crate) use crate::auth::cache::{CacheEntry, EntryKind, Filter};
 use crate::{
     auth::{
@@ -121,7 +121,11 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         _ => cache.remove(&filter),
     };
     let answers = match selection {
-        Selection::All { .. } => kept_answers::clear(directory(&settings, host)?)?,
+        Selection::All { .. } => {
+            let directory = directory(&settings, host)?;
+            LastSeen::in_cache(directory.clone()).clear()?;
+            kept_answers::clear(directory)?
+        }
         _ => 0,
     };
     let backups = match selection {

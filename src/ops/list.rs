@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     discovery::{Discovery, Warning},
     fleet_request::FleetRequest,
+    last_seen::LastSeen,
     observer::{Event, Observer},
     selection::{FoundClusters, Selection},
 };
@@ -61,6 +62,7 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
         clusters: found.listed(),
         search: &discovery.summary(),
     });
+    remember(fleet, &discovery, &found);
     let listed = found.listed();
     let mut clusters = found.selected;
     held_roles::tell(&documents, &mut clusters);
@@ -83,6 +85,14 @@ pub(crate) async fn list(request: &ListRequest, observer: &dyn Observer) -> Resu
         listed,
         warnings,
     })
+}
+
+fn remember(fleet: &FleetRequest, discovery: &Discovery<'_>, found: &FoundClusters) {
+    if let Ok(cache) = fleet.cache_directory() {
+        let coverage = discovery.coverage(found.all());
+        let clusters = found.all().collect();
+        LastSeen::in_cache(cache).note(&discovery.to_remember(clusters, &coverage, true));
+    }
 }
 
 /// Reads the kubeconfigs. One that can't be read is no error: the list needs none.

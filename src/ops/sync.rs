@@ -10,6 +10,7 @@ use super::{
     discovery::{Discovery, Search, Warning},
     fleet_request::FleetRequest,
     kept_answers::{self, KeptAnswers},
+    last_seen::{self, LastSeen},
     observer::{Event, Observer},
     prune::{How, PruneReport},
     selection::{FoundClusters, Selection},
@@ -18,7 +19,7 @@ use crate::{
     auth::TokenSource,
     azure::Arm,
     error::Result,
-    fleet::{Cluster, ClusterRun, Coverage, DiscoveryMode, Findings, Role},
+    fleet::{Cluster, ClusterRun, Coverage, Findings, Role},
     kubeconfig::{FilePlan, merge::MergeOptions},
 };
 
@@ -126,12 +127,10 @@ pub(crate) async fn sync(
     let target = Target::open(files.as_ref(), request, observer, &is_stopped)?;
     let source = fleet.arm_authenticator(observer)?;
     let arm = client(request, &source, observer)?;
-    let mut discovery = Discovery::new(&arm, fleet, observer);
     let known = target.known_clusters();
-    if fleet.scope.discovery == DiscoveryMode::Auto {
-        discovery = discovery.expecting(known.clone());
-    }
-    discovery = discovery.knowing(known);
+    let mut discovery = Discovery::new(&arm, fleet, observer)
+        .expecting(known.clone())
+        .knowing(known);
     let run = Run {
         request,
         arm: &arm,
@@ -151,6 +150,7 @@ pub(crate) async fn sync(
     }
     observer.on(Event::Writing);
     let mut written = target.write(&clusters, &coverage, &|| all_found && is_stopped())?;
+    run.remember(&discovery, &written.clusters, &coverage, all_found);
     let mut tokens = Vec::new();
     // A token that can't be stored would be of no use.
     if source.stores_tokens() && !is_stopped() {
@@ -209,6 +209,27 @@ impl Run<'_> {
         Ok((found, fetched?))
     }
 
+    /// Remembers what was seen.
+    fn remember(
+        &self,
+        discovery: &Discovery<'_>,
+        clusters: &[ClusterRun],
+        coverage: &Coverage,
+        all_found: bool,
+    ) {
+        let Ok(cache) = self.request.fleet.cache_directory() else {
+            return;
+        };
+        if self.request.dry_run {
+            return;
+        }
+        let clusters = coverage.listed(clusters).collect();
+        LastSeen::in_cache(cache).note(&last_seen::Run {
+            is_sync: true,
+            ..discovery.to_remember(clusters, coverage, all_found)
+        });
+    }
+
     /// Fetches the tokens of written clusters until `stop` is ready, if that is wanted.
     async fn fetch_tokens(
         &self,
@@ -260,13 +281,9 @@ impl Run<'_> {
     ) -> (Vec<ClusterRun>, Coverage) {
         let known = match all_found {
             true => Coverage {
-                subscriptions: discovery.listed_whole(found.all()),
-                hubs: discovery.hubs_listed_whole(),
-                namespaces: discovery.namespaces_listed_whole(),
                 may_set_current_context: true,
                 may_migrate: true,
-                is_whole_fleet: !self.request.fleet.narrows_search(),
-                ..Coverage::default()
+                ..discovery.coverage(found.all())
             },
             false => Coverage::default(),
         };

@@ -64,6 +64,7 @@ mod krew;
 mod kubeconfig_files;
 #[cfg(unix)]
 mod kubectl_edits;
+mod last_seen;
 mod layers;
 mod layout;
 mod malformed;

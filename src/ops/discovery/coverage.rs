@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use super::Discovery;
-use crate::fleet::{Cluster, ClusterId, KeepReason, Subscription};
+use crate::{
+    fleet::{Cluster, ClusterId, Coverage, KeepReason, Subscription},
+    ops::last_seen,
+};
 
 impl Discovery<'_> {
     /// Searches no other subscriptions than these, by their ids, and lists each of them.
@@ -37,6 +40,44 @@ impl Discovery<'_> {
             }
         }
         whole
+    }
+
+    /// What is known beside the clusters, all of which are `clusters`, once everything was searched.
+    pub(crate) fn coverage<'c>(&self, clusters: impl Iterator<Item = &'c Cluster>) -> Coverage {
+        Coverage {
+            subscriptions: self.listed_whole(clusters),
+            hubs: self.hubs_listed_whole(),
+            namespaces: self.namespaces_listed_whole(),
+            is_whole_fleet: !self.request.narrows_search(),
+            ..Coverage::default()
+        }
+    }
+
+    /// What to remember of this run.
+    pub(crate) fn to_remember<'s>(
+        &'s self,
+        clusters: Vec<&'s Cluster>,
+        coverage: &'s Coverage,
+        all_found: bool,
+    ) -> last_seen::Run<'s> {
+        let searched = self.searched.iter();
+        let without_failure = searched.filter(|one| all_found && one.read.is_ok());
+        let mut warnings = self.warnings().into_iter();
+        last_seen::Run {
+            cloud: &self.request.cloud,
+            tenants: self.tenants.iter().map(|(tenant, _)| tenant).collect(),
+            subscriptions: self.known.iter().collect(),
+            searched: without_failure
+                .map(|one| one.subscription.id.as_str())
+                .collect(),
+            clusters,
+            coverage,
+            is_sync: false,
+            is_complete: all_found
+                && coverage.is_whole_fleet
+                && !warnings.any(|warning| warning.incomplete),
+            now: self.request.host.now(),
+        }
     }
 
     /// A subscription that was searched.
