@@ -159,7 +159,7 @@ impl Authenticator {
         let tokens = self.sign_in(request, waited_since, progress).await?;
         let tokens = self.checked(tokens);
         if let Some(key) = key {
-            self.store(request, &key, &tokens)?;
+            self.store(request, &key, &tokens);
         }
         self.signed(tokens.access)
     }
@@ -206,20 +206,19 @@ impl Authenticator {
 
     /// Caches the tokens, unless it is unknown whose they are: the key depends on files, and another account may have
     /// signed in since. A cache that can't be written is reported and costs no token.
-    fn store(&self, request: &TokenRequest, key: &CacheKey, tokens: &Tokens) -> Result<()> {
-        let account_changed = self.cache_key(request)?.as_ref() != Some(key)
-            || self
-                .user_session()
-                .is_some_and(|session| session.was_replaced(&key.tenant, tokens));
-        if account_changed {
-            tracing::debug!("another account signed in or out meanwhile: the token is not cached");
-            return Ok(());
-        }
+    fn store(&self, request: &TokenRequest, key: &CacheKey, tokens: &Tokens) {
+        let is_current = || {
+            let is_replaced = |session: UserSession<'_>| session.was_replaced(&key.tenant, tokens);
+            let same_key = self.cache_key(request)?.as_ref() == Some(key);
+            Ok(same_key && !self.user_session().is_some_and(is_replaced))
+        };
         let account = tokens.account.as_ref();
-        if let Err(failure) = self.cache.put(key, &tokens.access, account, &self.host) {
+        let stored = self
+            .cache
+            .put_while(is_current, key, &tokens.access, account, &self.host);
+        if let Err(failure) = stored {
             (self.options.notice)(&failure.as_warning());
         }
-        Ok(())
     }
 
     /// The token as the server wants it: with proof of possession, a request signed now.
@@ -273,7 +272,8 @@ impl Authenticator {
         let tokens = tokio::time::timeout(progress.limit(), self.sign_in(request, None, &progress))
             .await
             .unwrap_or_else(|_| Err(progress.timeout_error()))?;
-        self.store(request, &key, &self.checked(tokens))
+        self.store(request, &key, &self.checked(tokens));
+        Ok(())
     }
 }
 

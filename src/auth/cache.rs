@@ -164,6 +164,33 @@ impl TokenCache {
         Ok(())
     }
 
+    /// Stores a token while the account is the one that it was got for, as `is_current` says.
+    ///
+    /// It is asked before, and again after: who logs out or signs in as somebody else in between has looked for tokens to
+    /// remove before this one was there.
+    ///
+    /// # Errors
+    /// When it can't be stored, or `is_current` fails. The token itself is still good.
+    pub(crate) fn put_while(
+        &self,
+        is_current: impl Fn() -> Result<bool>,
+        key: &CacheKey,
+        token: &AccessToken,
+        account: Option<&Account>,
+        host: &Host,
+    ) -> Result<()> {
+        if !is_current()? {
+            tracing::debug!("another account signed in or out meanwhile: the token is not cached");
+            return Ok(());
+        }
+        self.put(key, token, account, host)?;
+        if !is_current()? {
+            tracing::debug!("another account signed in or out meanwhile: the token is removed");
+            self.store.remove(&key.name());
+        }
+        Ok(())
+    }
+
     /// The store, for what is stored besides tokens.
     pub(crate) fn store(&self) -> &Store {
         &self.store
@@ -202,6 +229,26 @@ pub(super) mod tests {
 
     fn host(now: i64) -> Host {
         Host::with_env::<&str, &str>([]).at(now)
+    }
+
+    #[test]
+    fn a_token_is_not_left_behind_by_who_logs_out_while_it_is_stored() {
+        for (answers, is_there) in [
+            ([true, true], true),
+            ([true, false], false),
+            ([false, false], false),
+        ] {
+            let cache = cache();
+            let asked = std::cell::Cell::new(0);
+            let is_current = || {
+                asked.set(asked.get() + 1);
+                Ok(answers[asked.get() - 1])
+            };
+            cache
+                .put_while(is_current, &key(), &token(9_999), None, &host(0))
+                .expect("memory");
+            assert_eq!(cache.get(&key(), &host(0)).is_some(), is_there);
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The record of the key.
-const RECORD: &str = "pop-key";
+pub(super) const RECORD: &str = "pop-key";
 /// The lock under which the key is created.
 pub(super) const LOCK: &str = "pop-key";
 /// How long kubectl may use a signed request, in seconds: a minute less than the server accepts it.

@@ -362,6 +362,17 @@ impl Store {
         }
     }
 
+    /// The number of records, whatever their encoding and whether they can be read.
+    pub(crate) fn count(&self) -> usize {
+        match &self.backend {
+            Backend::Files(directory, _) => {
+                let files = directory.names();
+                files.iter().filter(|file| is_record(file)).count()
+            }
+            Backend::Memory(memory) => memory.names("").len(),
+        }
+    }
+
     /// Removes all records, whatever their encoding and whether they can be read, and all cooldowns.
     /// Returns the number of records.
     pub(crate) fn clear(&self) -> usize {

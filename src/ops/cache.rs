@@ -117,7 +117,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
     }
     let cache = TokenCache::new(Arc::clone(&store));
     let records = match selection {
-        Selection::All { .. } => store.clear(),
+        Selection::All { .. } => clear_all(&cache),
         _ => cache.remove(&filter),
     };
     let answers = match selection {
@@ -156,14 +156,24 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
     }
 }
 
+/// Removes everything, and returns the number of records.
+///
+/// Sessions go one by one, under the lock under which a process that has used one writes it again.
+pub(super) fn clear_all(cache: &TokenCache) -> usize {
+    let records = cache.store().count();
+    cache.remove_all(&|_| true);
+    cache.store().clear();
+    records
+}
+
 /// The accounts of all cache entries, each once.
-fn accounts(cache: &TokenCache) -> Vec<String> {
+pub(super) fn accounts(cache: &TokenCache) -> Vec<String> {
     let entries = cache.list(&Filter::default()).into_iter();
     let accounts: BTreeSet<_> = entries.filter_map(|entry| entry.account).collect();
     accounts.into_iter().collect()
 }
 
-fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
+pub(super) fn not_cleared(left: usize, problem: Option<Failure>) -> Failure {
     let records = if left == 1 {
         "cache entry is"
     } else {
@@ -196,12 +206,12 @@ pub(crate) fn remove_directory(named: Option<&Path>, host: &Host) -> Result<()> 
     }
 }
 
-fn open(settings: &Settings, host: &Host) -> Result<Arc<Store>> {
+pub(super) fn open(settings: &Settings, host: &Host) -> Result<Arc<Store>> {
     let choice = StoreChoice::named(settings.text(Param::TokenStore))?;
     Store::open_existing(directory(settings, host), choice).map(Arc::new)
 }
 
-fn directory(settings: &Settings, host: &Host) -> Result<PathBuf> {
+pub(super) fn directory(settings: &Settings, host: &Host) -> Result<PathBuf> {
     let named = settings.text(Param::CacheDir).map(Path::new);
     let from_entry = settings.origin(Param::CacheDir) == Some(&Origin::ExecEntry);
     store::location(host, named, from_entry)

@@ -1,22 +1,31 @@
 //! Lists what is in the cache, except the tokens, and removes what a filter selects.
 
 use super::{PASSWORD, TokenCache, TokenRecord, USER, session};
-use crate::{auth::store, jwt};
+use crate::{
+    auth::{oauth::answer::text, pop, store},
+    jwt,
+};
 
 /// A record of the cache, without its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CacheEntry {
-    name: String,
+    pub(crate) name: String,
     /// Whether it is plain among encrypted ones, or encrypted among plain ones.
     pub is_beside: bool,
     /// What it is.
     pub kind: EntryKind,
     /// The kind of sign-in, such as `user` or `az`.
     pub family: String,
+    /// The Entra endpoint, as cache keys name it.
+    pub authority: String,
     /// The tenants it is for; none if another program decides that.
     pub tenants: Vec<String>,
+    /// The id of an access token's tenant, if the token says so. Its key may have a domain.
+    pub tenant_id: Option<String>,
     /// Whose it is, if that is known.
     pub account: Option<String>,
+    /// The account's id, which is the same in every tenant and whatever it is called.
+    pub home_id: Option<String>,
     /// The application that signed in.
     pub client: String,
     /// The resource that it is for.
@@ -26,6 +35,11 @@ pub(crate) struct CacheEntry {
 }
 
 impl CacheEntry {
+    /// Whether a person signed in here for it. Tokens of `az` and `azd` are a person's, too, who signed in there.
+    pub(crate) fn is_of_person(&self) -> bool {
+        self.family == USER
+    }
+
     /// By what people see, and at last by file, so that the order is the same each time.
     fn order(&self) -> impl Ord {
         (
@@ -107,13 +121,38 @@ impl TokenCache {
 
     /// Removes the entries that fit, and returns their number.
     pub(crate) fn remove(&self, filter: &Filter) -> usize {
+        self.remove_all(&|entry| filter.fits(entry)).len()
+    }
+
+    /// Removes the entries for which this is true, and returns them.
+    ///
+    /// Sessions go first: a process that has just used one stores its token only while the session is there, so that no
+    /// token is added behind the search for tokens.
+    pub(crate) fn remove_all(&self, fits: &dyn Fn(&CacheEntry) -> bool) -> Vec<CacheEntry> {
         let beside = self.beside();
-        let caches = [Some(self), beside.as_ref()];
-        caches
-            .into_iter()
-            .flatten()
-            .map(|cache| cache.remove_own(filter))
-            .sum()
+        let caches = || [Some(self), beside.as_ref()].into_iter().flatten();
+        let mut removed = Vec::new();
+        for kind in [EntryKind::SignIn, EntryKind::AccessToken] {
+            for cache in caches() {
+                removed.extend(cache.remove_own(kind, fits));
+            }
+        }
+        removed.sort_by(|a, b| a.order().cmp(&b.order()));
+        removed
+    }
+
+    /// Removes the keys that tokens were bound to (proof of possession) if no token is left that is bound to one.
+    pub(crate) fn remove_unused_pop_keys(&self) {
+        let beside = self.beside();
+        for cache in [Some(self), beside.as_ref()].into_iter().flatten() {
+            let store = cache.store();
+            let is_bound = |name: String| {
+                TokenRecord::read(store, &name).is_some_and(|token| token.key.pop.is_some())
+            };
+            if !store.names(store::ACCESS).into_iter().any(is_bound) {
+                store.remove(pop::RECORD);
+            }
+        }
     }
 
     /// The files of tokens and sessions that can't be read here: encrypted with the key of another
@@ -147,15 +186,16 @@ impl TokenCache {
             .collect()
     }
 
-    fn remove_own(&self, filter: &Filter) -> usize {
-        let entries = self.list_own(filter);
+    fn remove_own(&self, kind: EntryKind, fits: &dyn Fn(&CacheEntry) -> bool) -> Vec<CacheEntry> {
+        let mut entries = self.list_own(&Filter::default());
+        entries.retain(|entry| entry.kind == kind && fits(entry));
         for entry in &entries {
             match session::read(self.store(), &entry.name) {
                 Some((key, session)) => self.remove_session(&key, &session.account),
                 None => self.store().remove(&entry.name),
             }
         }
-        entries.len()
+        entries
     }
 
     fn beside(&self) -> Option<Self> {
@@ -173,11 +213,16 @@ impl TokenCache {
     fn access_token_entry(&self, name: String) -> Option<CacheEntry> {
         let entry = TokenRecord::read(self.store(), &name)?;
         let key = entry.key.clone();
+        let claims = jwt::claims(&entry.access_token);
+        let tenant_id = claims.as_ref().and_then(|claims| text(claims, "tid"));
         Some(CacheEntry {
             name,
             is_beside: false,
             kind: EntryKind::AccessToken,
             account: entry.account_name(),
+            home_id: entry.account.as_ref().map(|of| of.home_id.clone()),
+            authority: key.authority,
+            tenant_id: tenant_id.map(str::to_owned),
             family: key.family,
             tenants: Vec::from_iter(Some(key.tenant).filter(|tenant| !tenant.is_empty())),
             client: key.client,
@@ -201,11 +246,35 @@ impl TokenCache {
             kind: EntryKind::SignIn,
             family: USER.to_owned(),
             tenants,
+            tenant_id: None,
+            authority: key.authority,
+            home_id: Some(session.account.home_id),
             account: session.account.username,
             client: key.client,
             resource: None,
             expires_on: None,
         })
+    }
+}
+
+#[cfg(test)]
+impl CacheEntry {
+    /// An access token's entry, for tests.
+    pub(crate) fn of_token(family: &str, account: Option<&str>, tenant: &str) -> Self {
+        Self {
+            name: String::new(),
+            is_beside: false,
+            kind: EntryKind::AccessToken,
+            family: family.into(),
+            authority: "a".into(),
+            tenants: vec![tenant.into()],
+            tenant_id: None,
+            account: account.map(str::to_owned),
+            home_id: None,
+            client: "c".into(),
+            resource: Some("r".into()),
+            expires_on: Some(9_999),
+        }
     }
 }
 
@@ -362,14 +431,8 @@ mod tests {
     fn equal_entries_are_ordered_by_what_distinguishes_them() {
         let entry = |expires_on, family: &str, name: &str| CacheEntry {
             name: name.into(),
-            is_beside: false,
-            kind: EntryKind::AccessToken,
-            family: family.into(),
-            tenants: vec!["t".into()],
-            account: Some("ann@x".into()),
-            client: "c".into(),
-            resource: Some("r".into()),
             expires_on,
+            ..CacheEntry::of_token(family, Some("ann@x"), "t")
         };
         let ordered = [
             entry(Some(2), "az", "z"),
@@ -378,6 +441,31 @@ mod tests {
             entry(Some(2), "user", "x"),
         ];
         assert!(ordered.is_sorted_by(|one, next| one.order() < next.order()));
+    }
+
+    #[test]
+    fn keys_that_tokens_are_bound_to_go_with_the_last_of_these_tokens() {
+        let cache = tests::cache();
+        let host = Host::with_env::<&str, &str>([]).at(0);
+        let token = AccessToken {
+            secret: Secret::new("planted-token"),
+            expires_on: 9_999,
+            refresh_on: None,
+        };
+        let bound = |identity: &str| CacheKey {
+            identity: identity.into(),
+            pop: Some("kid".into()),
+            ..key()
+        };
+        cache.store().write(pop::RECORD, b"key").expect("memory");
+        for key in [bound("one"), bound("two"), key()] {
+            cache.put(&key, &token, None, &host).expect("memory");
+        }
+        for (identity, is_there) in [("one", true), ("two", false)] {
+            cache.store().remove(&bound(identity).name());
+            cache.remove_unused_pop_keys();
+            assert_eq!(cache.store().read(pop::RECORD).is_some(), is_there);
+        }
     }
 
     #[test]
