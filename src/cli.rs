@@ -24,6 +24,7 @@ mod help;
 mod interrupt;
 mod list;
 mod log;
+mod logout;
 mod output;
 mod progress;
 mod prune;
@@ -103,6 +104,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         ),
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
+        Some(("logout", matches)) => logout::run(matches, &host),
         Some(("config", matches)) => config::run(matches, &host),
         Some(("doctor", matches)) => doctor::run(matches, &host),
         Some(("remove-cache-dir", matches)) => {
@@ -147,6 +149,7 @@ pub fn command() -> Command {
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())
+        .subcommand(logout::command())
         .subcommand(config::command())
         .subcommand(doctor::command())
         .subcommand(cache::remove_directory::command())

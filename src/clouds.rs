@@ -18,6 +18,8 @@ pub struct CloudRow {
     pub arm_audience: &'static str,
     /// The domains of AKS's API servers; empty if they are not known.
     pub api_servers: &'static [&'static str],
+    /// Microsoft Graph; empty if it is not known.
+    pub graph: &'static str,
 }
 
 /// Every known cloud, in the order of help and error messages.
@@ -38,6 +40,7 @@ pub static CLOUDS: &[CloudRow] = &[
         arm: "https://management.azure.com/",
         arm_audience: "https://management.core.windows.net/",
         api_servers: &["azmk8s.io"],
+        graph: "https://graph.microsoft.com",
     },
     CloudRow {
         name: "AzureUSGovernmentCloud",
@@ -47,6 +50,7 @@ pub static CLOUDS: &[CloudRow] = &[
         arm: "https://management.usgovcloudapi.net/",
         arm_audience: "https://management.core.usgovcloudapi.net/",
         api_servers: &["azmk8s.us", "containerservice.azure.us"],
+        graph: "https://graph.microsoft.us",
     },
     CloudRow {
         name: "AzureChinaCloud",
@@ -56,6 +60,7 @@ pub static CLOUDS: &[CloudRow] = &[
         arm: "https://management.chinacloudapi.cn/",
         arm_audience: "https://management.core.chinacloudapi.cn/",
         api_servers: &["azmk8s.cn", "azk8s.cn"],
+        graph: "https://microsoftgraph.chinacloudapi.cn",
     },
     // As in `az` 2.91.
     CloudRow {
@@ -66,6 +71,7 @@ pub static CLOUDS: &[CloudRow] = &[
         arm: "https://management.sovcloud-api.fr/",
         arm_audience: "https://management.sovcloud-api.fr/",
         api_servers: &[],
+        graph: "",
     },
 ];
 

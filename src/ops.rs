@@ -25,8 +25,10 @@ pub(crate) mod kept_answers;
 )]
 pub(crate) mod last_seen;
 pub(crate) mod list;
+pub(crate) mod logout;
 pub(crate) mod observer;
 pub(crate) mod prune;
 pub(crate) mod selection;
 pub(crate) mod sync;
+pub(crate) mod tool_accounts;
 pub(crate) mod undo;

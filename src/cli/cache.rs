@@ -6,7 +6,7 @@ use super::{flags, help, interrupt, screen::Screen};
 use crate::{
     error::Result,
     host::Host,
-    login::{Param, Precedence, Settings},
+    login::{CommandLine, Param, Precedence, Settings},
     ops::cache::Filter,
 };
 
@@ -69,11 +69,27 @@ fn filter_flags(command: Command) -> Command {
             "Only for this account",
             "Only for this account: a sign-in name or an application id",
         ));
-    let command = flags::login_flags(command, |param| {
-        matches!(param, Param::CacheDir | Param::TokenStore)
-    });
-    let of_cache = [Param::CacheDir, Param::TokenStore].map(|param| param.row().flag);
-    help::under(help::SELECT, command, &of_cache)
+    cache_flags(command)
+}
+
+/// Attaches the flags that name the cache.
+pub(super) fn cache_flags(command: Command) -> Command {
+    let of_cache = [Param::CacheDir, Param::TokenStore];
+    let command = flags::login_flags(command, |param| of_cache.contains(&param));
+    help::under(
+        help::SELECT,
+        command,
+        &of_cache.map(|param| param.row().flag),
+    )
+}
+
+/// Adds to a command of ours the flags that name the cache.
+pub(super) fn with_cache(command: CommandLine, settings: &Settings) -> CommandLine {
+    [Param::CacheDir, Param::TokenStore]
+        .into_iter()
+        .fold(command, |command, param| {
+            command.flag_some(&param.dashed(), settings.text(param).unwrap_or_default())
+        })
 }
 
 fn filter(matches: &ArgMatches) -> Filter {
@@ -85,12 +101,12 @@ fn filter(matches: &ArgMatches) -> Filter {
     }
 }
 
-fn settings(matches: &ArgMatches, host: &Host) -> Settings {
+pub(super) fn settings(matches: &ArgMatches, host: &Host) -> Settings {
     flags::settings(matches).with_variables(host, Precedence::FlagsFirst)
 }
 
 /// A count with its unit.
-fn counted(count: usize, one: &str, more: &str) -> String {
+pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 

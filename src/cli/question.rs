@@ -12,13 +12,31 @@ use crate::{
     host::Host,
 };
 
+/// Whether somebody can be asked.
+pub(super) fn can_ask(host: &Host) -> bool {
+    let terminal = host.terminal();
+    terminal.stdin && terminal.stderr && !host.is_ci()
+}
+
+/// Asks for a line, and returns what a person typed; none if that was nothing.
+pub(super) fn ask_line(question: &str) -> Option<String> {
+    write!(io::stderr(), "{question} ").ok()?;
+    io::stderr().flush().ok()?;
+    let unanswered = Unanswered;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).ok()?;
+    if line.ends_with('\n') {
+        std::mem::forget(unanswered);
+    }
+    Some(line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
 /// Checks that somebody can be asked, before anything is fetched.
 ///
 /// # Errors
 /// A usage error if nobody can: a person types the answer, and a pipeline has none.
 pub(super) fn check_asked(what: &str, host: &Host) -> Result<()> {
-    let terminal = host.terminal();
-    match terminal.stdin && terminal.stderr && !host.is_ci() {
+    match can_ask(host) {
         true => Ok(()),
         false => Err(Failure::usage(format!(
             "{what} asks before it removes anything, and nobody can be asked here"

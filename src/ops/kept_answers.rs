@@ -186,6 +186,12 @@ pub(crate) fn clear(cache: PathBuf) -> Result<usize> {
     Ok(files.len() - left)
 }
 
+/// Whether there are answers of any cloud.
+pub(crate) fn are_kept(cache: PathBuf) -> bool {
+    let names = Directory::new(cache).own.names();
+    names.iter().any(|name| is_file_of_answers(name))
+}
+
 /// The directory of the files, in that of the token cache.
 struct Directory {
     token_cache: PrivateDirectory,

@@ -67,6 +67,7 @@ mod kubectl_edits;
 mod last_seen;
 mod layers;
 mod layout;
+mod logout;
 mod malformed;
 mod managed_namespaces;
 mod merge;

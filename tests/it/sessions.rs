@@ -17,17 +17,17 @@ use crate::env::{
 };
 
 /// Two people who are both in two tenants, and nobody signed in.
-struct Office {
-    test_env: TestEnv,
-    tenants: [String; 2],
+pub(crate) struct Office {
+    pub(crate) test_env: TestEnv,
+    pub(crate) tenants: [String; 2],
     /// At home in the first tenant.
-    ann: User,
+    pub(crate) ann: User,
     /// At home in the second tenant.
-    bob: User,
+    pub(crate) bob: User,
 }
 
 impl Office {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let test_env = TestEnv::with_tenants(2);
         let simulator = &test_env.simulator;
         let fleet = simulator.fleet();
@@ -50,7 +50,7 @@ impl Office {
         }
     }
 
-    fn args<'a>(tenant: &'a str, hint: Option<&'a User>) -> Vec<&'a str> {
+    pub(crate) fn args<'a>(tenant: &'a str, hint: Option<&'a User>) -> Vec<&'a str> {
         let mut args = vec!["-l", "devicecode", "--tenant-id", tenant];
         args.extend(["--client-id", azure_sim::AKS_CLIENT_APP]);
         if let Some(user) = hint {
@@ -60,40 +60,40 @@ impl Office {
     }
 
     /// A call with nobody there to sign in.
-    fn silent(&self, tenant: &str, hint: Option<&User>) -> Ran {
+    pub(crate) fn silent(&self, tenant: &str, hint: Option<&User>) -> Ran {
         self.test_env
             .get_token(&Self::args(tenant, hint), &[NON_INTERACTIVE])
     }
 
     /// A call at which this person signs in, if anybody is asked.
-    fn with(&self, person: &User, tenant: &str, hint: Option<&User>) -> Ran {
+    pub(crate) fn with(&self, person: &User, tenant: &str, hint: Option<&User>) -> Ran {
         let simulator = &self.test_env.simulator;
         simulator.configure(|s| s.device_auto_approve = Some((1, person.upn.clone())));
         self.test_env
             .get_token(&Self::args(tenant, hint), &[INTERACTIVE])
     }
 
-    fn signs_in(&self, person: &User, tenant: &str, hint: Option<&User>) {
+    pub(crate) fn signs_in(&self, person: &User, tenant: &str, hint: Option<&User>) {
         let before = self.prompts();
         let ran = self.with(person, tenant, hint);
         self.is(&ran, person, tenant);
         assert_eq!(self.prompts(), before + 1, "somebody was to be asked");
     }
 
-    fn is(&self, ran: &Ran, person: &User, tenant: &str) {
+    pub(crate) fn is(&self, ran: &Ran, person: &User, tenant: &str) {
         let claims = self.test_env.claims(ran);
         assert_eq!(claims["oid"], person.oid_in(tenant).as_str());
         assert_eq!(claims["tid"], tenant);
     }
 
     /// A call that nobody else's session may serve.
-    fn is_refused(&self, tenant: &str) {
+    pub(crate) fn is_refused(&self, tenant: &str) {
         let ran = self.silent(tenant, None);
         assert_eq!(ran.code, 1, "as whom? {}", ran.stdout);
         assert_eq!(ran.stdout, "");
     }
 
-    fn prompts(&self) -> u64 {
+    pub(crate) fn prompts(&self) -> u64 {
         let counters = self.test_env.simulator.counters();
         counters.get(Endpoint::DeviceCode)
     }

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use serde::Serialize;
 
-use super::counted;
+use super::{counted, with_cache};
 use crate::{
     cli::{
         help,
@@ -13,7 +13,7 @@ use crate::{
     },
     error::{EXIT_OK, Result},
     host::{Host, timestamp::rfc3339},
-    login::{CommandLine, Param, Settings},
+    login::{CommandLine, Settings},
     ops::cache::{self, CacheEntry, EntryKind, Listing},
 };
 
@@ -74,11 +74,7 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
     }
     if listing.unreadable > 0 {
         // Without these flags it would clear another cache.
-        let [directory, store] = [Param::CacheDir, Param::TokenStore]
-            .map(|param| settings.text(param).unwrap_or_default());
-        let clear = CommandLine::new("kubectl aad cache clear")
-            .flag_some(&Param::CacheDir.dashed(), directory)
-            .flag_some(&Param::TokenStore.dashed(), store);
+        let clear = with_cache(CommandLine::new("kubectl aad cache clear"), settings);
         let note = format!(
             "note: {} can't be read here: encrypted with another machine's key or a lost one, or damaged; `{clear}` \
              deletes them, too",

@@ -104,8 +104,13 @@ static COMMANDS: &[Habit] = &[
     },
     Habit {
         commands: &[],
-        typed: &["logout", "signout", "sign-out", "clear"],
-        hint: "`kubectl aad cache clear` deletes tokens and sign-ins",
+        typed: &["signout", "sign-out", "logoff"],
+        hint: "`kubectl aad logout` forgets an account's tokens and sign-ins",
+    },
+    Habit {
+        commands: &[],
+        typed: &["clear"],
+        hint: "`kubectl aad cache clear` deletes all tokens and sign-ins",
     },
     Habit {
         commands: &[],

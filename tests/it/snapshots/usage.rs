@@ -67,7 +67,7 @@ fn commands_that_do_not_exist() {
             "snyc",
             "convert",
             "login",
-            "logout",
+            "signout",
             "get-credentials",
             "ls",
             "kubernetes",
