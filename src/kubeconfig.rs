@@ -31,10 +31,6 @@ mod replace;
 mod schema;
 mod siblings;
 mod sign_in_name;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that use it come next")
-)]
 pub(crate) mod synced;
 pub(crate) mod user;
 pub(crate) mod yaml;

@@ -25,6 +25,7 @@ use crate::{
     login::{Origin, Param, duration},
     ops::{
         fleet_request::FleetRequest,
+        known_contexts,
         prune::How,
         sync::{Destination, SyncReport, SyncRequest, sync},
     },
@@ -301,6 +302,7 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     };
     output.print()?;
     tell_pruned(&report, &request, host, quiet);
+    keep_index(&request, host);
     if let Some(signal) = interrupt.received().filter(|_| report.interrupted) {
         output::say_wrapped(&interrupted::last_line(&report, host), host);
         return Ok(signal.exit_code());
@@ -356,6 +358,15 @@ fn findings(matches: &Given, found: &Findings, request: &SyncRequest, host: &Hos
         Destination::Directory { .. } => {
             directory_lines(found, request.prune.is_some(), request.dry_run)
         }
+    }
+}
+
+/// Leaves an index behind of what was written, for the commands that look at it.
+fn keep_index(request: &SyncRequest, host: &Host) {
+    let is_kubectls = matches!(request.destination, Destination::Kubeconfig(None));
+    if is_kubectls && !request.dry_run {
+        // It is made by the command that lacks it.
+        let _ = known_contexts::refresh(host);
     }
 }
 
