@@ -3,6 +3,10 @@
 //! [`Authenticator`] reads top to bottom: cache, lock, cache again, flow, check, store. Nothing here knows the command
 //! line, ARM or kubeconfigs, and nothing prints: people read what goes to [`Prompt`] and [`Notice`].
 
+use std::path::Path;
+
+use crate::{error::Result, secret::Secret};
+
 mod authenticator;
 pub(crate) mod authority;
 mod background_refresh;
@@ -35,3 +39,11 @@ pub(crate) use flows::opens_browser;
 pub(crate) use interaction::Reason;
 pub use interaction::{Interaction, Situation};
 pub(crate) use token::{AccessToken, TokenRequest, TokenSource};
+
+/// When the certificate of a service principal expires, in Unix seconds.
+///
+/// # Errors
+/// Why it can't be used to sign in.
+pub(crate) fn certificate_expiry(path: &Path, password: &Secret) -> Result<i64> {
+    flows::certificate_expiry(path, password)
+}

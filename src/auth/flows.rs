@@ -19,6 +19,8 @@ mod ropc;
 mod spn;
 mod workloadidentity;
 
+pub(super) use spn::certificate_expiry;
+
 /// How one login mode gets a token.
 #[async_trait]
 pub(super) trait Flow: Send + Sync {

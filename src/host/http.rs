@@ -15,6 +15,7 @@ pub(crate) mod retry;
 mod trust;
 
 pub(crate) use explain::stray_answer;
+pub(crate) use trust::problems as trust_problems;
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};

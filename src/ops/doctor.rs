@@ -12,15 +12,35 @@ use crate::{
     host::Host,
 };
 
+mod az;
+mod azd;
+mod browser;
+mod certificates;
+mod entra;
 mod finding;
+mod from_failure;
 mod kubectl;
 mod machine;
+mod proxies;
+mod shell_variables;
+mod sign_ins;
+mod tokens;
+mod tool_use;
 
 pub(crate) use finding::Finding;
 pub(crate) use machine::Machine;
 
 /// The rows of all themes.
-const THEMES: &[&[Check]] = &[kubectl::CHECKS];
+const THEMES: &[&[Check]] = &[
+    kubectl::CHECKS,
+    az::CHECKS,
+    azd::CHECKS,
+    browser::CHECKS,
+    certificates::CHECKS,
+    entra::CHECKS,
+    proxies::CHECKS,
+    tokens::CHECKS,
+];
 
 /// The codes of checks that are no longer made.
 pub const RETIRED: &[&str] = &[];
@@ -69,7 +89,6 @@ pub(crate) enum Run {
     /// Starts programs.
     Programs(Async),
     /// Asks the network, for at most [`NETWORK_TIMEOUT`].
-    #[expect(dead_code, reason = "the checks that ask it come with the next theme")]
     Network(Async),
 }
 

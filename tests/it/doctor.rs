@@ -2,8 +2,11 @@
 //!
 //! `fault` has the machine; the modules below it have the faults, one file a theme.
 
+mod certificates;
+mod developer_tools;
 mod fault;
 mod kubectl;
+mod network;
 
 use std::{collections::BTreeSet, fs};
 

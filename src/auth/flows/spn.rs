@@ -19,6 +19,7 @@ use crate::{
 mod certificate;
 
 use certificate::Certificate;
+pub(in crate::auth) use certificate::expiry as certificate_expiry;
 
 #[async_trait]
 impl Flow for Spn {

@@ -130,6 +130,19 @@ impl Proxies {
         }
     }
 
+    /// The variables that name no usable proxy, and why. No reason quotes a value, which may contain a password.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
+        let settings = self.http.iter().chain(&self.https);
+        settings
+            .filter_map(|setting| Some((setting.variable, setting.proxy.as_ref().err()?.clone())))
+            .collect()
+    }
+
+    /// Whether a variable names a proxy, usable or not.
+    pub(crate) fn is_any(&self) -> bool {
+        self.http.is_some() || self.https.is_some()
+    }
+
     /// The proxy for a URL. `None` if it is reached without one, as loopback always is.
     ///
     /// # Errors

@@ -195,9 +195,14 @@ fn asked_wait(answer: &Answer, now: i64) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-    let seconds = u64::try_from(date.unix_timestamp() - now).unwrap_or(0);
+    let seconds = u64::try_from(parse_date(text)? - now).unwrap_or(0);
     Some(Duration::from_secs(seconds))
+}
+
+/// Reads a date of HTTP (RFC 9110 section 5.6.7), in Unix seconds.
+pub(crate) fn parse_date(text: &str) -> Option<i64> {
+    let date = OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?;
+    Some(date.unix_timestamp())
 }
 
 /// How long it takes until a user's quota of queries is full again: Resource Graph sends it with each answer, as

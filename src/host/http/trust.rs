@@ -54,6 +54,14 @@ struct Source {
     remedy: Option<String>,
 }
 
+/// What is wrong with the files that the variables name: servers may be refused because of it.
+///
+/// # Errors
+/// If there are no trusted certificates at all.
+pub(crate) fn problems(host: &Host) -> Result<Vec<String>> {
+    Ok(Roots::load(host)?.problems())
+}
+
 /// A refused certificate.
 #[derive(Debug)]
 struct Refused {

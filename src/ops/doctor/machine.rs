@@ -1,10 +1,15 @@
 //! What several checks look at, read once.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::{entra::Asked, sign_ins::SignInUse};
 use crate::{
     error::{Failure, Result},
     host::{
@@ -20,6 +25,8 @@ pub(super) const PROGRAM_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Machine {
     pub host: Arc<Host>,
     kubectl: OnceCell<Option<Kubectl>>,
+    pub(super) sign_ins: OnceLock<Vec<SignInUse>>,
+    pub(super) asked: OnceCell<Vec<Asked>>,
 }
 
 /// The kubectl that people run.
@@ -37,6 +44,8 @@ impl Machine {
         Self {
             host,
             kubectl: OnceCell::new(),
+            sign_ins: OnceLock::new(),
+            asked: OnceCell::new(),
         }
     }
 

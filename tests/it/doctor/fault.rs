@@ -1,16 +1,37 @@
 //! A machine on which a fault is planted, and how a person follows the remedy.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::Command};
 
-use serde_json::Value;
+use azure_sim::AKS_SERVER_APP;
+use serde_json::{Value, json};
 
 use crate::env::{Ran, TestEnv, run};
+
+/// The entry of a user that a test writes.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) command: &'a str,
+    /// After `get-token --server-id ID`.
+    pub(super) args: &'a [&'a str],
+    pub(super) server: &'a str,
+    pub(super) variables: &'a [(&'a str, &'a str)],
+}
+
+/// Runs this program with no arguments, for a cluster in no known cloud.
+pub(super) const OURS: Entry<'_> = Entry {
+    command: "kubectl-aad",
+    args: &[],
+    server: "https://10.0.0.1",
+    variables: &[],
+};
 
 /// A machine without a fault, until a test plants one.
 pub(super) struct Machine {
     pub(super) env: TestEnv,
     /// The variables that the fault sets, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
+    /// All variables, once the person has run commands in a shell.
+    shell: Option<Vec<(OsString, OsString)>>,
     /// What is found that the test is about.
     code: &'static str,
 }
@@ -21,6 +42,7 @@ impl Machine {
         let machine = Self {
             env,
             variables: Vec::new(),
+            shell: None,
             code: "",
         };
         machine.install_kubectl(1, 35);
@@ -43,8 +65,10 @@ impl Machine {
         let version = format!(
             r#"{{"clientVersion":{{"major":"{major}","minor":"{minor}","gitVersion":"v{major}.{minor}.0"}}}}"#
         );
-        let script =
-            format!("#!/bin/sh\n[ \"$*\" = 'version --client -o json' ] && echo '{version}'\n");
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = aad ] && shift && exec kubectl-aad \"$@\"\n\
+             [ \"$*\" = 'version --client -o json' ] && echo '{version}'\n"
+        );
         self.env.install_script("kubectl", &script);
     }
 
@@ -61,9 +85,45 @@ impl Machine {
         self.variables.push((name, value.into()));
     }
 
+    /// Writes a kubeconfig with the context `x`, whose user runs a plugin.
+    pub(super) fn sign_in_by(&self, entry: &Entry<'_>) {
+        let Entry {
+            command,
+            args,
+            server,
+            variables,
+        } = *entry;
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let args = [&["get-token", "--server-id", AKS_SERVER_APP], args].concat();
+        let exec = json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "command": command, "env": variables,
+            "args": args, "interactiveMode": "IfAvailable",
+        });
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "clusters": [{ "name": "x", "cluster": { "server": server } }],
+            "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x" } }],
+            "users": [{ "name": "x", "user": { "exec": exec } }],
+        });
+        let path = self.env.kubeconfig();
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, config.to_string()).expect("written");
+    }
+
     pub(super) fn doctor(&self, args: &[&str]) -> Ran {
         let mut command = self.env.aad(&[&["doctor"], args].concat());
-        run(command.envs(self.variables.iter().map(|(name, value)| (name, value))))
+        self.set_up(&mut command);
+        run(&mut command)
+    }
+
+    fn set_up(&self, command: &mut Command) {
+        if let Some(shell) = &self.shell {
+            command.env_clear().envs(shell.iter().cloned());
+        }
+        command.envs(self.variables.iter().cloned());
     }
 
     /// What the check finds now.
@@ -88,30 +148,31 @@ impl Machine {
         finding.clone()
     }
 
-    /// Runs a finding's commands in one shell, as a person pastes them; `export` reaches the next `doctor`.
+    /// Runs a finding's commands in one shell, as a person pastes them; its variables reach the next `doctor`.
     pub(super) fn follow(&mut self, finding: &Value) {
         let commands = texts(&finding["commands"]);
         assert!(!commands.is_empty(), "no command mends it: {finding:#}");
+        let variables = self.env.path("variables");
         let script = format!(
-            "set -e\n{}\nprintf '\\n%s' \"PATH=$PATH\" \"KUBECONFIG=$KUBECONFIG\"\n",
-            commands.join("\n")
+            "set -e\n{}\n/usr/bin/env -0 > {}\n",
+            commands.join("\n"),
+            variables.display()
         );
         let mut shell = self.env.program("/bin/sh");
-        shell.args(["-c", &script]);
-        let ran = run(shell.envs(self.variables.iter().map(|(name, value)| (name, value))));
+        self.set_up(&mut shell);
+        let ran = run(shell.args(["-c", &script]));
         assert_eq!(ran.code, 0, "{script}\n{}{}", ran.stdout, ran.stderr);
-        for name in ["PATH", "KUBECONFIG"] {
-            let prefix = format!("{name}=");
-            let value = ran
-                .stdout
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix(&prefix));
-            let value = value.expect("printed");
-            if !value.is_empty() {
-                self.set(name, value);
-            }
-        }
+        let text = std::fs::read_to_string(&variables).expect("UTF-8");
+        std::fs::remove_file(variables).expect("written");
+        let pairs = text
+            .split_terminator('\0')
+            .filter_map(|pair| pair.split_once('='));
+        self.shell = Some(
+            pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        );
+        self.variables.clear();
     }
 
     /// Follows the commands of the only finding; then nothing is found.

@@ -52,6 +52,14 @@ pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     Ok(Zeroizing::new(bytes))
 }
 
+/// When the certificate in a file expires, in Unix seconds. A service principal can sign in with it until then.
+///
+/// # Errors
+/// As [`Certificate::read`].
+pub(in crate::auth) fn expiry(path: &Path, password: &Secret) -> Result<i64> {
+    Certificate::read(path, password)?.expiry()
+}
+
 impl Certificate {
     /// Reads a file: PEM with an unencrypted key, or PFX.
     ///
@@ -148,6 +156,16 @@ impl Certificate {
             key,
             chain: certificates,
         })
+    }
+
+    /// When it expires, in Unix seconds.
+    ///
+    /// # Errors
+    /// If it is not X.509.
+    fn expiry(&self) -> Result<i64> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&self.chain[0])
+            .map_err(|_| Failure::new("its certificate is not an X.509 certificate"))?;
+        Ok(certificate.validity().not_after.timestamp())
     }
 
     /// Signs an assertion for a token endpoint at `now` (Unix seconds). It carries the chain, so that Entra can identify

@@ -85,6 +85,11 @@ impl Roots {
         found.into_roots()
     }
 
+    /// What is wrong with the files that the variables name.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.source.problems.clone()
+    }
+
     pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         let set_up = |e: &dyn std::fmt::Display| {
             Failure::of(Kind::Network, "could not set up TLS").because(e)
