@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Result},
-    host::private_directory::PrivateDirectory,
+    host::private_directory::{Distrusted, PrivateDirectory, UNFINISHED},
 };
 
 pub use choice::{StoreChoice, StoreKind};
@@ -189,6 +189,31 @@ impl Store {
     /// Whether what is written outlives the process.
     pub(crate) fn is_persistent(&self) -> bool {
         self.files().is_some()
+    }
+
+    /// Why files are plain although the system's key store was preferred.
+    pub(crate) fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
+    /// The records and cooldowns whose files are not read, because somebody else could have read or written them.
+    pub(crate) fn distrusted(&self) -> Vec<Distrusted> {
+        let mut found = self
+            .files()
+            .map(PrivateDirectory::distrusted)
+            .unwrap_or_default();
+        found.retain(|file| is_record(&file.name) || file.name.ends_with(NOTE));
+        found
+    }
+
+    /// The files that writers left unfinished longer ago than `age`.
+    pub(crate) fn unfinished(&self, age: Duration) -> Vec<String> {
+        let Some(directory) = self.files() else {
+            return Vec::new();
+        };
+        let mut names = directory.names();
+        names.retain(|name| name.starts_with(UNFINISHED) && directory.is_older_than(name, age));
+        names
     }
 
     /// Why nothing is stored, although something should be.

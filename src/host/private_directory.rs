@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::{error::Result, host::signals::survive_file_limit};
 
+pub(crate) use distrusted::{Distrust, Distrusted};
 pub(crate) use lock::{LOCK, Lock};
 
+mod distrusted;
 mod in_place;
 mod lock;
 mod numbered;

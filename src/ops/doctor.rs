@@ -16,7 +16,9 @@ mod az;
 mod azd;
 mod browser;
 mod certificates;
+mod cloud;
 mod entra;
+mod federated;
 mod finding;
 mod from_failure;
 mod kubectl;
@@ -24,8 +26,11 @@ mod machine;
 mod proxies;
 mod shell_variables;
 mod sign_ins;
+mod storage;
+mod token_store;
 mod tokens;
 mod tool_use;
+mod variables;
 
 pub(crate) use finding::Finding;
 pub(crate) use machine::Machine;
@@ -37,9 +42,14 @@ const THEMES: &[&[Check]] = &[
     azd::CHECKS,
     browser::CHECKS,
     certificates::CHECKS,
+    cloud::CHECKS,
     entra::CHECKS,
+    federated::CHECKS,
     proxies::CHECKS,
+    storage::CHECKS,
+    token_store::CHECKS,
     tokens::CHECKS,
+    variables::CHECKS,
 ];
 
 /// The codes of checks that are no longer made.

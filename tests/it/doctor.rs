@@ -3,10 +3,13 @@
 //! `fault` has the machine; the modules below it have the faults, one file a theme.
 
 mod certificates;
+mod cloud;
 mod developer_tools;
 mod fault;
 mod kubectl;
 mod network;
+mod token_store;
+mod variables;
 
 use std::{collections::BTreeSet, fs};
 

@@ -36,6 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "exec_credential",
             "fleet",
             "host",
+            "jwt",
             "kubeconfig",
             "login",
             "near",
