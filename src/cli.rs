@@ -35,6 +35,7 @@ mod selector_args;
 mod sync;
 mod undo;
 mod usage;
+mod verify;
 mod version;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig, and sign in once";
@@ -96,6 +97,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some((name @ "undo", matches)) => {
             with_file(name, matches, |given, host| undo::run(given, host))
         }
+        Some((name @ "verify", matches)) => with_file(name, matches, verify::run),
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),
@@ -146,6 +148,7 @@ pub fn command() -> Command {
         .subcommand(list::command())
         .subcommand(prune::command())
         .subcommand(undo::command())
+        .subcommand(verify::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())

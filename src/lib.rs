@@ -42,5 +42,6 @@ pub mod internals {
         kubeconfig::{Document, merge},
         login::{LoginMode, MODES, PARAMS, PLATFORM_VARIABLES, Param, Takes, When},
         ops::doctor::{Check, RETIRED, Severity, checks},
+        ops::verify::{VERDICTS, VerdictCode},
     };
 }

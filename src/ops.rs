@@ -11,10 +11,6 @@ pub(crate) mod context_files;
 pub(crate) mod convert;
 pub(crate) mod discovery;
 pub(crate) mod doctor;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that use it come next")
-)]
 pub(crate) mod fleet_contexts;
 pub(crate) mod fleet_request;
 pub(crate) mod get_token;
@@ -33,3 +29,4 @@ pub(crate) mod selection;
 pub(crate) mod sync;
 pub(crate) mod tool_accounts;
 pub(crate) mod undo;
+pub(crate) mod verify;

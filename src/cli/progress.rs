@@ -195,6 +195,11 @@ impl Observer for Progress {
                 steps.tokens.add(count);
             }),
             Event::Token => self.view.step(|steps| steps.tokens.step()),
+            Event::Verifying(count) => self.view.step(|steps| {
+                steps.now = Step::Verifying;
+                steps.verified.add(count);
+            }),
+            Event::Verified => self.view.step(|steps| steps.verified.step()),
             Event::WaitingForLock(line) => self.view.wait_for_lock(line),
             Event::Note(line) => self.view.note(line),
         }

@@ -13,6 +13,7 @@ mod groups;
 mod prune;
 mod sync;
 mod table;
+mod verify;
 mod warnings;
 mod wide;
 
@@ -26,4 +27,5 @@ pub(super) use fitted::Column;
 pub(super) use prune::{PruneDocument, PruneLines, removal_lines, removal_question};
 pub(super) use sync::SyncOutput;
 pub(super) use table::table;
+pub(super) use verify::{VerifyDocument, VerifyLines};
 pub(super) use warnings::warning_lines;

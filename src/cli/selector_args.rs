@@ -30,7 +30,6 @@ pub(super) fn selector_flags(command: Command) -> Command {
 }
 
 /// Attaches those that choose among the clusters of the kubeconfig, by what was last seen of them.
-#[expect(dead_code, reason = "the commands that use it come next")]
 pub(super) fn offline_selector_flags(command: Command) -> Command {
     let subscription = subscription_flag()
         .help("Only clusters in this subscription (repeatable)")

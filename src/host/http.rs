@@ -9,13 +9,14 @@ use url::{Host as UrlHost, Url};
 
 mod explain;
 mod pinned;
+pub(crate) mod probe;
 pub(crate) mod proxy;
 mod request_log;
 pub(crate) mod retry;
 mod trust;
 
 pub(crate) use explain::stray_answer;
-pub(crate) use trust::problems as trust_problems;
+pub(crate) use trust::{Refusal, problems as trust_problems};
 
 use super::Host;
 use crate::error::{Failure, Kind, Result};

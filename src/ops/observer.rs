@@ -52,6 +52,10 @@ pub(crate) enum Event<'e> {
     Tokens(usize),
     /// One was fetched, or could not be.
     Token,
+    /// This many clusters will be asked.
+    Verifying(usize),
+    /// One was.
+    Verified,
     /// The kubeconfig's lock is waited for; a line says who holds it.
     WaitingForLock(&'e str),
     /// A line to read.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use kubectl_aad::cli::command;
-use kubectl_aad::internals::{CLOUDS, CODES, CUSTOM_CLOUD, MODES, REMEDIES};
+use kubectl_aad::internals::{CLOUDS, CODES, CUSTOM_CLOUD, MODES, REMEDIES, VERDICTS};
 
 use crate::support::repository;
 
@@ -152,6 +152,12 @@ fn the_page_of_report_codes_is_what_the_enum_says() {
     );
     for (code, meaning) in CODES {
         page.push_str(&format!("| `{}` | {meaning} |\n", code.name()));
+    }
+    page.push_str(
+        "\n## Verdicts\n\nWhat `verdict` says in the documents of `verify`.\n\n| verdict | meaning |\n| --- | --- |\n",
+    );
+    for (verdict, meaning) in VERDICTS {
+        page.push_str(&format!("| `{}` | {meaning} |\n", verdict.name()));
     }
     let path = repository().join("docs/reference/report-codes.md");
     if std::env::var_os("AAD_WRITE_REFERENCE").is_some() {

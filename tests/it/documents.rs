@@ -234,6 +234,21 @@ fn the_documents_have_the_documented_keys_in_json_and_in_yaml() {
 }
 
 #[test]
+fn the_document_of_verify_has_the_documented_keys() {
+    let test_env = with_clusters(1);
+    aad(&test_env, &["sync", "-o", "json"]).json(0);
+    let report = run(&mut test_env.aad(&["verify", "-o", "json"])).json(0);
+    assert_eq!(keys(&report), documented("`verify`"));
+    assert_eq!(
+        keys(&report["summary"]),
+        documented("`summary` of `verify`")
+    );
+    let row = &rows(&report, "clusters")[0];
+    assert_eq!(keys(row), documented("a cluster of `verify`"));
+    assert_eq!(keys(&row["steps"][0]), documented("`steps`"));
+}
+
+#[test]
 fn failures_are_on_stderr_in_every_format() {
     for format in FORMATS {
         let test_env = with_clusters(2);

@@ -118,4 +118,6 @@ mod uninstall;
 #[cfg(unix)]
 mod unreadable;
 #[cfg(target_os = "linux")]
+mod verify;
+#[cfg(target_os = "linux")]
 mod whose;

@@ -47,6 +47,7 @@ pub(super) enum Step {
     FetchingKubeconfigs,
     WritingKubeconfig,
     FetchingTokens,
+    Verifying,
 }
 
 /// How far each step is. A step that comes again goes on counting.
@@ -59,6 +60,7 @@ pub(super) struct Steps {
     pub(super) clusters: usize,
     pub(super) kubeconfigs: Count,
     pub(super) tokens: Count,
+    pub(super) verified: Count,
 }
 
 impl Steps {
@@ -79,6 +81,7 @@ impl Steps {
             Step::FetchingKubeconfigs => format!("fetching kubeconfigs {}", self.kubeconfigs),
             Step::WritingKubeconfig => "writing the kubeconfig".to_owned(),
             Step::FetchingTokens => format!("fetching tokens {}", self.tokens),
+            Step::Verifying => format!("verifying {} clusters", self.verified),
         }
     }
 
@@ -106,6 +109,7 @@ impl Steps {
             Step::SearchingSubscriptions => Some((self.subscriptions, "subscriptions")),
             Step::FetchingKubeconfigs => Some((self.kubeconfigs, "clusters")),
             Step::FetchingTokens => Some((self.tokens, "tokens")),
+            Step::Verifying => Some((self.verified, "clusters")),
             Step::Starting | Step::SigningIn(_) | Step::WritingKubeconfig => None,
         }
     }

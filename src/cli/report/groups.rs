@@ -11,7 +11,10 @@ use crate::{
     fleet::{
         Action, CREDENTIALS_LIMIT, Cluster, ClusterRun, KeepReason, KeptEntry, Planned, Skip, State,
     },
-    ops::sync::FetchedToken,
+    ops::{
+        sync::FetchedToken,
+        verify::{Verdict, Verified},
+    },
     sentence::first_of,
 };
 
@@ -129,6 +132,19 @@ pub(super) fn kept(entries: &[KeptEntry]) -> Vec<Group> {
         }
     });
     collected(kept)
+}
+
+/// The clusters that were verified and failed.
+pub(super) fn unverified(clusters: &[Verified]) -> Vec<Group> {
+    let failed = clusters.iter().filter_map(|one| match &one.verdict {
+        Verdict::Failed { why, .. } => Some((one, why)),
+        Verdict::Ok { .. } => None,
+    });
+    let groups = failed.map(|(one, why)| {
+        let message = why.message().to_owned();
+        Group::of(Mark::Failed, printable(&one.context), message, why)
+    });
+    collected(groups)
 }
 
 /// How many clusters were deferred and when to come back for them, where nothing else tells.

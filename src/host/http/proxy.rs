@@ -31,7 +31,7 @@ pub struct Proxies {
     cgi: bool,
 }
 
-/// A proxy, and the variable that names it.
+/// A proxy, and the variable, or the kubeconfig's field, that names it.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     variable: &'static str,
@@ -46,6 +46,18 @@ struct Setting {
 }
 
 impl Proxy {
+    /// The proxy that a kubeconfig names.
+    ///
+    /// # Errors
+    /// Why it can't be used, without the address, which may contain a password.
+    pub(crate) fn of_kubeconfig(address: &str) -> Result<Self, String> {
+        let url = parse_proxy(address)?;
+        Ok(Self {
+            variable: "proxy-url",
+            url,
+        })
+    }
+
     /// The variable that names it.
     pub fn variable(&self) -> &'static str {
         self.variable
@@ -83,12 +95,9 @@ impl Proxy {
         let mut request = Zeroizing::new(format!(
             "CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\nConnection: close\r\n"
         ));
-        if !self.url.username().is_empty() || self.url.password().is_some() {
-            let mut login = decoded(self.url.username());
-            login.push(':');
-            login.push_str(&decoded(self.url.password().unwrap_or_default()));
-            request.push_str("Proxy-Authorization: Basic ");
-            request.push_str(&STANDARD.encode(login.as_bytes()));
+        if let Some(login) = self.basic() {
+            request.push_str("Proxy-Authorization: ");
+            request.push_str(&login);
             request.push_str("\r\n");
         }
         request.push_str("\r\n");
@@ -96,6 +105,22 @@ impl Proxy {
         let mut answer = Vec::new();
         stream.take(REFUSAL_LIMIT).read_to_end(&mut answer).await?;
         Ok(answer)
+    }
+
+    /// The user name and password, if there are any.
+    pub(super) fn login(&self) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
+        let url = &self.url;
+        let is_there = !url.username().is_empty() || url.password().is_some();
+        let password = url.password().unwrap_or_default();
+        is_there.then(|| (decoded(url.username()), decoded(password)))
+    }
+
+    /// The same, as `Proxy-Authorization` takes it (RFC 7617).
+    pub(super) fn basic(&self) -> Option<Zeroizing<String>> {
+        let (user, password) = self.login()?;
+        let login = Zeroizing::new(format!("{}:{}", user.as_str(), password.as_str()));
+        let login = Zeroizing::new(STANDARD.encode(login.as_bytes()));
+        Some(Zeroizing::new(format!("Basic {}", login.as_str())))
     }
 
     /// Its address, without user name and password, and its variable.

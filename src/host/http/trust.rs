@@ -1,9 +1,14 @@
 //! Decides which servers are trusted, and explains why one is not.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use reqwest::ClientBuilder;
-use rustls::{CertificateError, pki_types::UnixTime};
+use rustls::{
+    CertificateError, RootCertStore,
+    client::danger::ServerCertVerifier,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, UnixTime, pem::PemObject as _},
+};
 
 use crate::{
     error::{Failure, Kind, Result},
@@ -14,13 +19,47 @@ use crate::{
 mod platform;
 #[cfg(not(any(target_os = "macos", windows)))]
 mod root_files;
-#[cfg(not(any(target_os = "macos", windows)))]
 mod verifier;
 
 #[cfg(any(target_os = "macos", windows))]
 use platform::Roots;
 #[cfg(not(any(target_os = "macos", windows)))]
 use root_files::Roots;
+use verifier::Verifier;
+
+/// Why a server's certificate was refused, as far as it makes a difference to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Its issuer has the name of a trusted authority, and another key.
+    OtherKey,
+    /// Another authority issued it, or it is self-signed.
+    OtherIssuer {
+        /// The name of the last issuer of the chain.
+        issuer: String,
+    },
+    /// Its issuer may be trusted, and something else is wrong.
+    Invalid(String),
+}
+
+impl Refusal {
+    pub(super) fn of(error: &CertificateError) -> Self {
+        let refused = match error {
+            CertificateError::Other(other) => other.0.downcast_ref::<Refused>(),
+            _ => None,
+        };
+        let Some(refused) = refused else {
+            return Self::Invalid(error.to_string());
+        };
+        match &refused.why {
+            CertificateError::BadSignature => Self::OtherKey,
+            CertificateError::UnknownIssuer if refused.issuer_is_known => Self::OtherKey,
+            CertificateError::UnknownIssuer => Self::OtherIssuer {
+                issuer: refused.issuer.clone(),
+            },
+            why => Self::Invalid(why.to_string()),
+        }
+    }
+}
 
 /// The trusted certificates.
 pub(super) struct Trust(Roots);
@@ -34,12 +73,45 @@ impl Trust {
         Roots::load(host).map(Self)
     }
 
+    /// What verifies servers' certificates against them.
+    ///
+    /// # Errors
+    /// If TLS can't be set up.
+    pub(super) fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>> {
+        self.0.verifier(provider)
+    }
+
     /// Makes a client trust them.
     ///
     /// # Errors
     /// If TLS can't be set up.
     pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         self.0.applied_to(builder)
+    }
+}
+
+/// What verifies servers' certificates against the authorities in a PEM text alone.
+///
+/// # Errors
+/// If the text has no certificate.
+pub(super) fn verifier_of(
+    pem: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    let trusted: HashSet<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
+        .filter_map(Result::ok)
+        .collect();
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(trusted.iter().cloned());
+    match Verifier::new(store, trusted, Arc::default(), provider) {
+        Ok(verifier) => Ok(Arc::new(verifier)),
+        Err(_) => Err(Failure::of(
+            Kind::Untrusted,
+            "the certificate authority has no certificate that can be read",
+        )),
     }
 }
 
@@ -69,7 +141,9 @@ struct Refused {
     /// The issuer of the last certificate in the chain that the server sent.
     issuer: String,
     self_signed: bool,
-    source: std::sync::Arc<Source>,
+    /// Whether an authority of the issuer's name is trusted: it has another key then.
+    issuer_is_known: bool,
+    source: Arc<Source>,
 }
 
 impl fmt::Display for Refused {

@@ -12,6 +12,8 @@ use std::{
 use reqwest::ClientBuilder;
 use rustls::{
     ClientConfig, RootCertStore,
+    client::danger::ServerCertVerifier,
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
@@ -90,29 +92,33 @@ impl Roots {
         self.source.problems.clone()
     }
 
-    pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
-        let set_up = |e: &dyn std::fmt::Display| {
-            Failure::of(Kind::Network, "could not set up TLS").because(e)
-        };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    pub(super) fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.certificates.iter().cloned());
-        let verifier = Verifier::new(
-            store,
-            self.certificates.clone(),
-            Arc::clone(&self.source),
-            Arc::clone(&provider),
-        )
-        .map_err(|e| set_up(&e))?;
+        let trusted = self.certificates.clone();
+        let verifier = Verifier::new(store, trusted, Arc::clone(&self.source), provider);
+        Ok(Arc::new(verifier.map_err(set_up)?))
+    }
+
+    pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = self.verifier(Arc::clone(&provider))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|e| set_up(&e))?
+            .map_err(set_up)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(builder.tls_backend_preconfigured(config))
     }
+}
+
+fn set_up(error: impl std::fmt::Display) -> Failure {
+    Failure::of(Kind::Network, "could not set up TLS").because(error)
 }
 
 #[derive(Default)]

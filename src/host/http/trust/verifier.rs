@@ -55,10 +55,16 @@ impl Verifier {
             CertificateError::Other(_) if self_signed => CertificateError::UnknownIssuer,
             why => why,
         };
+        let issuer = last_issuer(&certificate, intermediates);
+        let is_issuer = |der: &CertificateDer<'_>| {
+            let parsed = parse_x509_certificate(der);
+            parsed.is_ok_and(|(_, authority)| authority.subject().to_string() == issuer)
+        };
         let refused = Refused {
             why,
-            issuer: last_issuer(&certificate, intermediates),
             self_signed,
+            issuer_is_known: self.trusted.iter().any(is_issuer),
+            issuer,
             source: Arc::clone(&self.source),
         };
         CertificateError::Other(OtherError(Arc::new(refused))).into()
