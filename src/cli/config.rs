@@ -10,7 +10,7 @@ mod keys;
 mod schema;
 mod view;
 
-pub(super) use given::Given;
+pub(super) use given::{Given, check_file};
 pub(super) use schema::schema;
 
 /// The flag that chooses a profile. A command that has it reads the file.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser};
 
 use super::{
-    help,
+    config, help,
     interrupt::{Interrupt, say_interrupted},
     output::{self, Format},
     screen::Screen,
@@ -96,6 +96,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Arc<Host>) -> Result<u8> {
         only: codes("code"),
         skip: codes("skip"),
         offline: matches.get_flag("offline"),
+        configuration: config::check_file(host).err(),
     };
     if matches.get_flag("list") {
         return list(matches, &request, host);

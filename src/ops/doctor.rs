@@ -121,6 +121,8 @@ pub(crate) struct DoctorRequest {
     pub skip: Vec<String>,
     /// Whether the network is left alone.
     pub offline: bool,
+    /// What is wrong with the configuration file, whose keys only the command line knows.
+    pub configuration: Option<Failure>,
 }
 
 /// What was checked, by code.
@@ -182,7 +184,7 @@ pub(crate) fn selected(request: &DoctorRequest) -> Vec<&'static Check> {
 
 /// Makes the checks, all at once.
 pub(crate) async fn doctor(request: &DoctorRequest, host: &Arc<Host>) -> DoctorReport {
-    let machine = Machine::new(Arc::clone(host));
+    let machine = Machine::new(Arc::clone(host), request.configuration.clone());
     let mut checks = selected(request);
     // What waits is started before what reads files.
     checks.sort_by_key(|check| matches!(check.run, Run::Files(_)));

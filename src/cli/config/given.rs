@@ -332,6 +332,22 @@ fn reparsed(command: &str, args: &[OsString], added: Vec<OsString>) -> Result<Ar
     }
 }
 
+/// Checks the whole file, if there is one, and that the profile of the variable is in it.
+///
+/// # Errors
+/// As [`Given::read`].
+pub(in crate::cli) fn check_file(host: &Host) -> Result<()> {
+    let wanted = host.var_nonempty(PROFILE_VARIABLE);
+    match (config::read(host)?, wanted) {
+        (None, None) => Ok(()),
+        (None, Some(name)) => Err(no_file(name, host)),
+        (Some(file), wanted) => {
+            check(&Keys::new(), &file)?;
+            wanted.map_or(Ok(()), |name| profile(&file, name).map(drop))
+        }
+    }
+}
+
 /// Checks every key and value of the file, also of the profiles that are not used.
 fn check(keys: &Keys, file: &ConfigFile) -> Result<()> {
     let profiles = file.profiles.iter().flat_map(|(_, items)| items);

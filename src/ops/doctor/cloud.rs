@@ -8,9 +8,10 @@ use crate::{
     },
     clouds::{self, CLOUDS},
     error::{Failure, Result},
+    host::Host,
     login::{CommandLine, Param},
     near,
-    ops::config::{self, FILE_VARIABLE},
+    ops::config::{self, FILE_VARIABLE, PROFILE_VARIABLE},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -90,20 +91,35 @@ fn explained(sign_in: &SignInUse, environment: &str, why: &Failure) -> Finding {
             let line =
                 CommandLine::new("kubectl aad convert-kubeconfig").flag("--environment", name);
             let line = contexts.into_iter().fold(line, CommandLine::word);
-            finding.command(line.to_string())
+            finding
+                .advice(format!("did you mean `{name}`?"))
+                .command(line.to_string())
         }
         _ => finding,
     }
 }
 
 fn configuration(machine: &Machine) -> Result<Vec<Finding>> {
-    let problem = config::read(&machine.host).err();
-    let finding = problem.map(|why| {
-        let finding = Finding::from(&why);
-        match machine.host.var_nonempty(FILE_VARIABLE) {
-            Some(_) => finding.command(unset(FILE_VARIABLE)),
-            None => finding,
+    let Some(why) = &machine.configuration else {
+        return Ok(Vec::new());
+    };
+    let finding = Finding::from(why);
+    Ok(vec![match at_fault(&machine.host) {
+        Some(variable) => finding.command(unset(variable)),
+        None => finding,
+    }])
+}
+
+/// The variable that is at fault: one that names a file that can't be used, or a profile that is not in the file.
+fn at_fault(host: &Host) -> Option<&'static str> {
+    let is_set = |name: &&str| host.var_nonempty(name).is_some();
+    match config::read(host) {
+        Err(_) => Some(FILE_VARIABLE).filter(is_set),
+        Ok(None) => Some(PROFILE_VARIABLE).filter(is_set),
+        Ok(Some(file)) => {
+            let wanted = host.var_nonempty(PROFILE_VARIABLE)?;
+            let has_profile = file.profiles.iter().any(|(name, _)| name == wanted);
+            (!has_profile).then_some(PROFILE_VARIABLE)
         }
-    });
-    Ok(finding.into_iter().collect())
+    }
 }

@@ -24,6 +24,8 @@ pub(super) const PROGRAM_TIMEOUT: Duration = Duration::from_secs(10);
 /// The machine that is checked.
 pub(crate) struct Machine {
     pub host: Arc<Host>,
+    /// What is wrong with the configuration file.
+    pub(super) configuration: Option<Failure>,
     kubectl: OnceCell<Option<Kubectl>>,
     pub(super) sign_ins: OnceLock<Vec<SignInUse>>,
     pub(super) asked: OnceCell<Vec<Asked>>,
@@ -40,9 +42,10 @@ pub(crate) struct Kubectl {
 }
 
 impl Machine {
-    pub(super) fn new(host: Arc<Host>) -> Self {
+    pub(super) fn new(host: Arc<Host>, configuration: Option<Failure>) -> Self {
         Self {
             host,
+            configuration,
             kubectl: OnceCell::new(),
             sign_ins: OnceLock::new(),
             asked: OnceCell::new(),

@@ -68,6 +68,15 @@ fn aad048_the_configuration_file_can_not_be_used() {
     machine.finding(&["the configuration file", "can't be used"]);
     fs::write(&file, "login: azurecli\n").expect("written");
     assert!(machine.findings().is_empty());
+    fs::write(&file, "lgoin: azurecli\n").expect("written");
+    machine.finding(&[
+        "unknown key `lgoin`",
+        "did you mean `login`?",
+        "config.yaml:1",
+    ]);
+    fs::write(&file, "profiles:\n  work:\n    login: azurecli\n").expect("written");
+    machine.set("AAD_PROFILE", "wrok");
+    machine.follow_and_check(&["has no profile `wrok`", "unset AAD_PROFILE"]);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("ours");
     machine.follow_and_check(&["other users may write to", "chmod go-w"]);
     machine.set("AAD_CONFIG", machine.env.path("nowhere"));
