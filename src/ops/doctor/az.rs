@@ -68,7 +68,7 @@ fn missing(machine: &Machine) -> Result<Vec<Finding>> {
         .command(format!("chmod +x {}", quoted(&file))),
         None => Finding::new(format!("`az` is not on the `PATH`; {needed} needs it"))
             .advice("install the Azure CLI (https://aka.ms/azure-cli) and run `az login`, or sign in without it")
-            .command(format!("kubectl aad sync -l {}", machine.mode_for_people())),
+            .command(machine.sync_for_people()),
     }])
 }
 

@@ -36,7 +36,7 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
         return Ok(vec![
             Finding::new(format!("`azd` is not on the `PATH`; {needed} needs it"))
                 .advice("install the Azure Developer CLI (https://aka.ms/azd) and run `azd auth login`, or sign in without it")
-                .command(format!("kubectl aad sync -l {}", machine.mode_for_people())),
+                .command(machine.sync_for_people()),
         ]);
     }
     let signed_out = uses.iter().filter(|one| !has_account(&one.host));

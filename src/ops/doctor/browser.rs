@@ -34,7 +34,7 @@ fn missing(machine: &Machine) -> Result<Vec<Finding>> {
             }
             None => finding
                 .advice("let `sync` write the entries for another mode")
-                .command("kubectl aad sync -l devicecode"),
+                .command(machine.sync_command(&["-l", "devicecode"])),
         }
     });
     Ok(findings.collect())

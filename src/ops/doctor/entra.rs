@@ -150,12 +150,12 @@ fn clock(machine: &Machine) -> LocalBoxFuture<'_, Result<Vec<Finding>>> {
         Ok(wrong
             .map(|(one, ahead)| {
                 let way = if ahead > 0 { "behind" } else { "ahead of" };
-                Finding::new(format!(
+                let finding = Finding::new(format!(
                     "the clock is {} {way} that of `{}`",
                     for_people(ahead.unsigned_abs()),
                     one.origin
-                ))
-                .command(set_clock(&machine.host))
+                ));
+                with_remedy(finding, &machine.host)
             })
             .into_iter()
             .collect())
@@ -173,16 +173,22 @@ fn for_people(seconds: u64) -> String {
     }
 }
 
-fn set_clock(host: &Host) -> &'static str {
+/// Adds the command that sets the clock here.
+fn with_remedy(finding: Finding, host: &Host) -> Finding {
+    let has = |program| host.find_program(program).is_some();
     if cfg!(windows) {
-        "w32tm /resync"
+        finding.command("w32tm /resync")
     } else if cfg!(target_os = "macos") {
-        "sudo sntp -sS time.apple.com"
+        finding.command("sudo sntp -sS time.apple.com")
     } else if host.var_nonempty("WSL_DISTRO_NAME").is_some() {
         // The clock of WSL stands still while Windows sleeps.
-        "sudo hwclock -s"
+        finding.command("sudo hwclock -s")
+    } else if has("timedatectl") {
+        finding.command("sudo timedatectl set-ntp true")
+    } else if has("chronyc") {
+        finding.command("sudo chronyc makestep")
     } else {
-        "sudo timedatectl set-ntp true"
+        finding.advice("set the clock; that of a container is its host's")
     }
 }
 

@@ -63,24 +63,25 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
 }
 
 fn catches_imds(machine: &Machine) -> Result<Vec<Finding>> {
-    let host = &machine.host;
+    let for_az = !machine.uses_of(LoginMode::AzureCli).is_empty();
+    let finding =
+        caught(machine).map(|found| Finding::new(found).command(mend_no_proxy(machine, for_az)));
+    Ok(finding.into_iter().collect())
+}
+
+/// Whose requests to the metadata service go to a proxy, and to which.
+fn caught(machine: &Machine) -> Option<String> {
     let url = Url::parse(&format!("http://{IMDS}/")).expect("a URL");
     // What is wrong with the variable is another check's.
-    let Ok(Some(proxy)) = Proxies::from_env(host).of(&url) else {
-        return Ok(Vec::new());
-    };
+    let proxy = Proxies::from_env(&machine.host).of(&url).ok()??;
     let who = asks_imds_by_proxy(machine);
-    if who.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        Finding::new(format!(
+    (!who.is_empty()).then(|| {
+        format!(
             "the requests of {} to {IMDS} go to the proxy {}",
             sentence::all_of(&who, "and"),
             proxy.shown()
-        ))
-        .command(with_host(host, IMDS)),
-    ])
+        )
+    })
 }
 
 /// Who asks the metadata service and heeds the proxy.
@@ -102,14 +103,17 @@ fn no_proxy(host: &Host) -> (&'static str, &str) {
     set.next().unwrap_or(("NO_PROXY", ""))
 }
 
-/// Adds a host to `NO_PROXY`.
-fn with_host(host: &Host, added: &str) -> String {
-    let (name, list) = no_proxy(host);
-    let list = match list.trim() {
-        "" => added.to_owned(),
-        list => format!("{},{added}", list.trim_end_matches(',')),
-    };
-    set(name, &list)
+/// Sets `NO_PROXY` to what was meant, with the metadata service if that is caught: the commands of both checks say the same.
+fn mend_no_proxy(machine: &Machine, for_az: bool) -> String {
+    let (name, list) = no_proxy(&machine.host);
+    let (_, mut better) = improved(list, for_az);
+    if caught(machine).is_some() {
+        if !better.is_empty() {
+            better.push(',');
+        }
+        better.push_str(IMDS);
+    }
+    set(name, &better)
 }
 
 fn unread(machine: &Machine) -> Result<Vec<Finding>> {
@@ -117,17 +121,25 @@ fn unread(machine: &Machine) -> Result<Vec<Finding>> {
     let (name, list) = no_proxy(host);
     let mut findings = Vec::new();
     let for_az = !machine.uses_of(LoginMode::AzureCli).is_empty();
-    let (bad, better) = improved(list, for_az);
+    let (without_effect, _) = improved(list, false);
+    let (mut bad, _) = improved(list, for_az);
+    bad.retain(|part| !without_effect.contains(part));
     // Without a proxy nothing depends on it.
-    if !bad.is_empty() && Proxies::from_env(host).is_any() {
-        let effect = match for_az && bad.iter().all(|part| part.starts_with("*.")) {
-            true => "az does not understand",
-            false => "has no effect",
-        };
-        findings.push(
-            Finding::new(format!("in `{name}`, {} {effect}", sentence::some_of(&bad)))
-                .command(set(name, &better)),
-        );
+    if Proxies::from_env(host).is_any() {
+        let found = [
+            (without_effect, "what has no effect"),
+            (bad, "what az does not understand"),
+        ];
+        let found = found.into_iter().filter(|(parts, _)| !parts.is_empty());
+        let found: Vec<_> = found
+            .map(|(parts, what)| format!("{what}: {}", sentence::some_of(&parts)))
+            .collect();
+        if !found.is_empty() {
+            findings.push(
+                Finding::new(format!("`{name}` has {}", found.join(", and ")))
+                    .command(mend_no_proxy(machine, for_az)),
+            );
+        }
     }
     for (upper, lower) in [
         ("HTTPS_PROXY", "https_proxy"),

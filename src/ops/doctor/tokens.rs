@@ -112,12 +112,14 @@ fn unused_identity(machine: &Machine) -> LocalBoxFuture<'_, Result<Vec<Finding>>
         // Elsewhere nothing answers, which is as it should be.
         Ok(match token(&machine.host, settings).await {
             Err(_) => Vec::new(),
-            Ok(()) => vec![
+            Ok(()) => {
+                vec![
                 Finding::new(
                     "nobody is signed in to `az`, and this machine's managed identity gets tokens",
                 )
-                .command("kubectl aad sync -l msi --arm-login msi"),
-            ],
+                .command(machine.sync_command(&["-l", "msi", "--arm-login", "msi"])),
+            ]
+            }
         })
     })
 }

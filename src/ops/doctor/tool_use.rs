@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Machine, sign_ins};
 use crate::{
+    azure::cloud::{CUSTOM_CLOUD, CUSTOM_CLOUD_VARIABLE, ToolCloud},
+    clouds::CLOUDS,
     host::Host,
-    login::{AKS_SERVER_ID, LoginMode, Origin, Param, Settings},
+    login::{AKS_SERVER_ID, CommandLine, LoginMode, Origin, Param, Settings},
     tool_config::ACCOUNT_VARIABLES,
 };
 
@@ -93,11 +95,30 @@ impl Machine {
         }
     }
 
-    /// The mode for a person at this machine who can't use `az`.
-    pub(super) fn mode_for_people(&self) -> LoginMode {
-        match self.host.has_browser() {
+    /// `sync` in the mode for a person at this machine who can't use `az`.
+    pub(super) fn sync_for_people(&self) -> String {
+        let mode = match self.host.has_browser() {
             true => LoginMode::Interactive,
             false => LoginMode::DeviceCode,
+        };
+        self.sync_command(&["-l", mode.name()])
+    }
+
+    /// `sync` without `az`, in the cloud that `sync` would ask az for.
+    pub(super) fn sync_command(&self, flags: &[&str]) -> String {
+        let line = CommandLine::new("kubectl aad sync");
+        let line = flags.iter().copied().fold(line, CommandLine::word);
+        let public = CLOUDS[0].name;
+        match ToolCloud::of_az(&self.host, &str::to_owned) {
+            Ok(tool) if tool.custom && self.host.var_nonempty(CUSTOM_CLOUD_VARIABLE).is_none() => {
+                line
+            }
+            Ok(tool) if tool.custom => line.flag("--environment", CUSTOM_CLOUD),
+            Ok(tool) if tool.cloud.environment_argument() != public => {
+                line.flag("--environment", tool.cloud.environment_argument())
+            }
+            _ => line,
         }
+        .to_string()
     }
 }

@@ -45,10 +45,7 @@ fn aad020_az_is_not_missed_by_who_does_not_need_it() {
 fn aad020_signing_in_in_another_mode_needs_no_az() {
     let mut machine = Machine::without("AAD020");
     fs::remove_file(machine.env.bin("az")).expect("installed");
-    // The cloud of az's files is the simulated one.
-    machine.set("AZURE_AUTHORITY_HOST", "");
-    let finding = machine.finding(&["kubectl aad sync -l devicecode"]);
-    assert_eq!(finding["severity"], "problem");
+    machine.follow_and_check(&["kubectl aad sync -l devicecode --environment AzureStackCloud"]);
 }
 
 #[test]
@@ -147,6 +144,7 @@ fn aad026_a_managed_identity_is_not_used() {
     let finding = machine.finding(&["kubectl aad sync -l msi --arm-login msi"]);
     assert_eq!(finding["severity"], "note");
     assert_eq!(machine.doctor(&["AAD026"]).code, 0);
+    machine.follow_and_check(&["--environment AzureStackCloud"]);
 }
 
 #[test]

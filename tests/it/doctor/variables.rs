@@ -132,3 +132,47 @@ fn aad046_what_kubectl_sets_is_set_in_the_shell() {
     machine.set("KUBERNETES_EXEC_INFO", "{}");
     machine.follow_and_check(&["unset KUBERNETES_EXEC_INFO"]);
 }
+
+#[test]
+fn no_finding_shows_a_secret() {
+    let mut machine = Machine::new();
+    let mut entry = OURS;
+    entry.args = &[
+        "-l",
+        "spn",
+        "--client-id",
+        "c",
+        "--tenant-id",
+        "t",
+        "--client-secret",
+        "planted",
+    ];
+    machine.sign_in_by(&entry);
+    for name in [
+        "AZURE_CLIENT_SECRET",
+        "AZURE_PASSWORD",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+        "AAD_SERVICE_PRINCIPAL_CLIENT_SECRET",
+        "AAD_SERVICE_PRINCIPAL_CLIENT_SECRTE",
+        "KUBERNETES_EXEC_INFO",
+        "MSI_SECRET",
+        "IDENTITY_HEADER",
+    ] {
+        machine.set(name, "planted");
+    }
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy"] {
+        machine.set(name, "http://ann:planted@127.0.0.1:9");
+    }
+    machine.set(
+        "AZURE_FEDERATED_TOKEN_FILE",
+        machine.env.write("token", "planted"),
+    );
+    for format in ["table", "json", "yaml"] {
+        let ran = machine.doctor(&["-o", format, "-v", "10"]);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert!(ran.stdout.contains("AAD044"), "{}", ran.stdout);
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.contains("planted"), "{text}");
+        }
+    }
+}
