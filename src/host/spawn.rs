@@ -20,10 +20,28 @@ impl Host {
         candidates.find(|candidate| is_executable(candidate))
     }
 
+    /// All programs of a name on `PATH`, in its order: the first is the one that runs.
+    pub(crate) fn find_programs(&self, name: &str) -> Vec<PathBuf> {
+        let mut candidates = self.candidates(name);
+        candidates.retain(|candidate| is_executable(candidate));
+        candidates
+    }
+
+    /// The first file of this name on `PATH` that may not be executed.
+    pub(crate) fn find_not_executable(&self, name: &str) -> Option<PathBuf> {
+        let mut candidates = self.candidates(name).into_iter();
+        candidates.find(|candidate| candidate.is_file() && !is_executable(candidate))
+    }
+
+    /// The path of this program, as it was started.
+    pub(crate) fn this_program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
     /// Says that a program is not installed, or may not be executed.
     pub(super) fn not_found(&self, name: &str) -> Failure {
         let failure = Failure::of(Kind::NotInstalled, format!("`{name}` is not on the `PATH`"));
-        match self.candidates(name).iter().find(|path| path.is_file()) {
+        match self.find_not_executable(name) {
             Some(file) => failure.because(format!(
                 "`{}` exists, but may not be executed",
                 file.display()

@@ -39,6 +39,11 @@ impl Contents {
     }
 }
 
+/// The text of a kubeconfig's bytes. `None` if they are text in none of the encodings.
+pub(crate) fn decode(bytes: Vec<u8>) -> Option<String> {
+    Contents::decode(bytes).map(|contents| contents.text)
+}
+
 impl Encoding {
     fn unit(self, bytes: [u8; 2]) -> u16 {
         match self {

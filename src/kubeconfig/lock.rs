@@ -286,6 +286,18 @@ fn remove_ended(file: &Path) -> bool {
         && fs::remove_file(file).is_ok()
 }
 
+/// The locks of a kubeconfig, and of the file that it is a link to, that their holders left behind.
+pub(crate) fn left_behind(path: &Path) -> Vec<PathBuf> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut files = vec![lock_path(path), lock_path(&target)];
+    files.dedup();
+    files.retain(|file| match holder(file) {
+        Some(holder) => holder.has_ended(),
+        None => is_abandoned(file),
+    });
+    files
+}
+
 fn is_abandoned(file: &Path) -> bool {
     fs::symlink_metadata(file)
         .and_then(|metadata| metadata.modified())

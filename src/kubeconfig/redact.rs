@@ -161,7 +161,7 @@ fn is_secret_key(key: &str) -> bool {
 
 /// Whether a key or a flag is named like a secret, however its words are joined: `client-key-data`,
 /// `accessToken`, `api_key`; but not `tokenFile` or `federated-token-file`.
-fn names_a_secret(name: &str) -> bool {
+pub(super) fn names_a_secret(name: &str) -> bool {
     const PARTS: [&str; 5] = ["secret", "password", "passwd", "passphrase", "credential"];
     const ENDS: [&str; 5] = ["token", "keydata", "apikey", "accesskey", "privatekey"];
     let letters = name.chars().filter(|c| !"-_.".contains(*c));
@@ -171,7 +171,7 @@ fn names_a_secret(name: &str) -> bool {
 
 /// `--client-secret`, `--client-secret=…`, another plugin's `-token`; but not
 /// `--federated-token-file`.
-fn is_secret_flag(arg: &str) -> bool {
+pub(super) fn is_secret_flag(arg: &str) -> bool {
     let name = arg.split('=').next().unwrap_or_default();
     name.starts_with('-') && names_a_secret(name)
 }

@@ -18,11 +18,18 @@ mod browser;
 mod certificates;
 mod cloud;
 mod entra;
+mod entries;
 mod federated;
+mod files;
 mod finding;
 mod from_failure;
+mod kubeconfigs;
 mod kubectl;
+mod kuberc;
 mod machine;
+mod members;
+mod names;
+mod plugin;
 mod proxies;
 mod shell_variables;
 mod sign_ins;
@@ -50,6 +57,12 @@ const THEMES: &[&[Check]] = &[
     token_store::CHECKS,
     tokens::CHECKS,
     variables::CHECKS,
+    plugin::CHECKS,
+    kuberc::CHECKS,
+    entries::CHECKS,
+    members::CHECKS,
+    files::CHECKS,
+    names::CHECKS,
 ];
 
 /// The codes of checks that are no longer made.
@@ -65,6 +78,7 @@ pub struct Check {
     pub code: &'static str,
     /// What is wrong, in a few words.
     pub title: &'static str,
+    /// How much its findings matter, where they do not say otherwise.
     pub severity: Severity,
     /// Why it matters: one sentence.
     pub why: &'static str,
@@ -158,7 +172,7 @@ impl DoctorReport {
                 _ => None,
             })
             .collect();
-        found.sort_by_key(|(check, _)| check.severity != Severity::Problem);
+        found.sort_by_key(|(check, findings)| worst(check, findings) != Severity::Problem);
         found
     }
 
@@ -166,9 +180,23 @@ impl DoctorReport {
     pub(crate) fn count(&self, severity: Severity) -> usize {
         let found = self.findings().into_iter();
         found
-            .filter(|(check, _)| check.severity == severity)
-            .map(|(_, findings)| findings.len())
-            .sum()
+            .flat_map(|(check, findings)| findings.iter().map(|one| severity_of(check, one)))
+            .filter(|one| *one == severity)
+            .count()
+    }
+}
+
+/// How much a finding of a check matters.
+pub(crate) fn severity_of(check: &Check, finding: &Finding) -> Severity {
+    finding.severity.unwrap_or(check.severity)
+}
+
+/// How much the worst of a check's findings matters.
+pub(crate) fn worst(check: &Check, findings: &[Finding]) -> Severity {
+    let is_problem = |one| severity_of(check, one) == Severity::Problem;
+    match findings.iter().any(is_problem) {
+        true => Severity::Problem,
+        false => Severity::Note,
     }
 }
 

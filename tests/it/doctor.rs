@@ -5,9 +5,15 @@
 mod certificates;
 mod cloud;
 mod developer_tools;
+mod entries;
 mod fault;
+mod files;
 mod kubectl;
+mod kuberc;
+mod members;
+mod names;
 mod network;
+mod plugin;
 mod token_store;
 mod variables;
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     cli::report::{self, Column},
-    ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity},
+    ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity, severity_of},
 };
 
 /// The findings.
@@ -60,7 +60,7 @@ impl<'r> FindingRow<'r> {
     fn new(check: &'static Check, finding: &'r Finding) -> Self {
         Self {
             code: check.code,
-            severity: check.severity.name(),
+            severity: severity_of(check, finding).name(),
             title: check.title,
             found: &finding.found,
             why: check.why,

@@ -1,10 +1,13 @@
 //! What `doctor` shows to people.
 
+use std::collections::BTreeMap;
+
 use super::document::made;
 use crate::{
     cli::screen::{Mark, Paint, Stream, wrap},
-    error::{joined, printable},
-    ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity},
+    error::printable,
+    ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity, worst},
+    sentence::all_of,
 };
 
 /// The lines: the findings, then the checks that could not be made, then how many were.
@@ -20,7 +23,7 @@ pub(super) fn lines(report: &DoctorReport, out: &Stream) -> Vec<String> {
 }
 
 fn of_check(check: &Check, findings: &[Finding], out: &Stream) -> Vec<String> {
-    let mark = match check.severity {
+    let mark = match worst(check, findings) {
         Severity::Problem => Mark::Failed,
         Severity::Note => Mark::Warning,
     };
@@ -47,17 +50,22 @@ fn indented(text: &str, out: &Stream) -> Vec<String> {
     lines.map(|line| format!("{INDENT}{line}")).collect()
 }
 
+/// A line for each reason.
 fn not_made(report: &DoctorReport) -> impl Iterator<Item = String> {
-    let failed = report.checked.iter().filter_map(|checked| {
-        let Outcome::Failed(why) = &checked.outcome else {
-            return None;
+    let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for checked in &report.checked {
+        if let Outcome::Failed(why) = &checked.outcome {
+            let codes = reasons.entry(why.to_string()).or_default();
+            codes.push(checked.check.code);
+        }
+    }
+    let failed = reasons.into_iter().map(|(why, codes)| {
+        let were = match codes.len() {
+            1 => "was",
+            _ => "were",
         };
-        let parts = [why.message().to_owned()];
-        let why = joined(parts.iter().chain(why.causes()));
-        Some(format!(
-            "warning: {} was not checked: {why}",
-            checked.check.code
-        ))
+        let codes = all_of(&codes, "and");
+        format!("warning: {codes} {were} not checked: {why}")
     });
     let offline = report.checked.iter();
     let offline = offline

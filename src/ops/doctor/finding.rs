@@ -1,5 +1,7 @@
 //! What a check finds, and what mends it.
 
+use super::Severity;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -11,6 +13,8 @@ pub(crate) struct Finding {
     pub commands: Vec<String>,
     /// The lines that mend it, for the file that `advice` names.
     pub lines: Vec<String>,
+    /// How much it matters, if that is not what its check says.
+    pub severity: Option<Severity>,
 }
 
 impl Finding {
@@ -34,10 +38,16 @@ impl Finding {
         self
     }
 
-    #[expect(dead_code, reason = "the check of kuberc has some")]
     #[must_use]
     pub(crate) fn lines<L: Into<String>>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
         self.lines = lines.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes it a note, whatever its check says.
+    #[must_use]
+    pub(crate) fn note(mut self) -> Self {
+        self.severity = Some(Severity::Note);
         self
     }
 }

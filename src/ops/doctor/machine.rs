@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{entra::Asked, sign_ins::SignInUse};
+use super::{entra::Asked, kubeconfigs::Kubeconfigs, sign_ins::SignInUse};
 use crate::{
     error::{Failure, Result},
     host::{
@@ -29,6 +29,7 @@ pub(crate) struct Machine {
     kubectl: OnceCell<Option<Kubectl>>,
     pub(super) sign_ins: OnceLock<Vec<SignInUse>>,
     pub(super) asked: OnceCell<Vec<Asked>>,
+    pub(super) kubeconfigs: OnceLock<Result<Kubeconfigs>>,
 }
 
 /// The kubectl that people run.
@@ -49,6 +50,7 @@ impl Machine {
             kubectl: OnceCell::new(),
             sign_ins: OnceLock::new(),
             asked: OnceCell::new(),
+            kubeconfigs: OnceLock::new(),
         }
     }
 

@@ -1,11 +1,20 @@
 //! A machine on which a fault is planted, and how a person follows the remedy.
 
-use std::{ffi::OsString, process::Command};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use azure_sim::AKS_SERVER_APP;
 use serde_json::{Value, json};
 
-use crate::env::{Ran, TestEnv, run};
+use crate::{
+    env::{PROGRAM, Ran, TestEnv, run},
+    support::peer,
+};
 
 /// The entry of a user that a test writes.
 #[derive(Clone, Copy)]
@@ -32,6 +41,8 @@ pub(super) struct Machine {
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// All variables, once the person has run commands in a shell.
     shell: Option<Vec<(OsString, OsString)>>,
+    /// The program that is run.
+    pub(super) program: PathBuf,
     /// What is found that the test is about.
     code: &'static str,
 }
@@ -43,6 +54,7 @@ impl Machine {
             env,
             variables: Vec::new(),
             shell: None,
+            program: PROGRAM.into(),
             code: "",
         };
         machine.install_kubectl(1, 35);
@@ -66,16 +78,46 @@ impl Machine {
             r#"{{"clientVersion":{{"major":"{major}","minor":"{minor}","gitVersion":"v{major}.{minor}.0"}}}}"#
         );
         let script = format!(
-            "#!/bin/sh\n[ \"$1\" = aad ] && shift && exec kubectl-aad \"$@\"\n\
-             [ \"$*\" = 'version --client -o json' ] && echo '{version}'\n"
+            "#!/bin/sh\ncase \"$1\" in\nversion) echo '{version}' ;;\naad) shift; exec kubectl-aad \"$@\" ;;\n*) exit 1 ;;\nesac\n"
         );
         self.env.install_script("kubectl", &script);
     }
 
+    /// Puts the real kubectl first on the `PATH`, for remedies that need it. False if it is missing.
+    pub(super) fn install_real_kubectl(&self) -> bool {
+        let kubectl = peer("kubectl");
+        if let Some(kubectl) = &kubectl {
+            self.env.install("kubectl", kubectl);
+        }
+        kubectl.is_some()
+    }
+
+    /// Writes the kubeconfig, as a private file.
+    pub(super) fn write_kubeconfig(&self, text: impl AsRef<[u8]>) -> PathBuf {
+        self.write_private(".kube/config", text)
+    }
+
+    /// Writes a file in the home directory that only this user can read.
+    pub(super) fn write_private(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.env.path(name);
+        let directory = path.parent().expect("below the home directory");
+        fs::create_dir_all(directory).expect("made");
+        fs::write(&path, text).expect("written");
+        chmod(&path, 0o600);
+        path
+    }
+
+    /// Puts a kubectl on the `PATH` that runs this program for `kubectl aad`, and answers the question of `prune`.
+    pub(super) fn answer_yes_to_prune(&self) {
+        let script =
+            "#!/bin/sh\n[ \"$1\" = aad ] || exit 1\nshift\nexec kubectl-aad \"$@\" --yes\n";
+        self.env.install_script("kubectl", script);
+    }
+
     /// Leaves no kubectl on the `PATH`.
     pub(super) fn remove_kubectl(&mut self) {
-        std::fs::remove_file(self.env.bin("kubectl")).expect("installed");
-        let ours = std::path::Path::new(crate::env::PROGRAM).parent();
+        fs::remove_file(self.env.bin("kubectl")).expect("installed");
+        let ours = Path::new(PROGRAM).parent();
         let bin = self.env.bin("kubectl");
         let path = std::env::join_paths([bin.parent(), ours].into_iter().flatten());
         self.set("PATH", path.expect("no colon"));
@@ -114,7 +156,8 @@ impl Machine {
     }
 
     pub(super) fn doctor(&self, args: &[&str]) -> Ran {
-        let mut command = self.env.aad(&[&["doctor"], args].concat());
+        let mut command = self.env.program(&self.program);
+        command.arg("doctor").args(args);
         self.set_up(&mut command);
         run(&mut command)
     }
@@ -182,6 +225,10 @@ impl Machine {
         let found = self.findings();
         assert!(found.is_empty(), "the remedy did not help: {found:#?}");
     }
+}
+
+pub(super) fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
 }
 
 /// The texts of a JSON list.

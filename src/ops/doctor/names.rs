@@ -1,0 +1,158 @@
+//! Checks of the names in kubeconfigs: those that hide others, and those that lead nowhere.
+
+use std::path::Path;
+
+use super::{Check, Finding, Machine, Run, Severity};
+use crate::{
+    error::{Result, printable},
+    host::file::quoted,
+    kubeconfig::{Hidden, Section},
+    near,
+    sentence::some_of,
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        code: "AAD014",
+        title: "files have different entries of the same name",
+        severity: Severity::Problem,
+        why: "kubectl uses the one of the first file, so that a context of another file may lead to another cluster or sign in as somebody else.",
+        remedy: "Rename one of them, or remove the one that is hidden.",
+        run: Run::Files(hidden),
+    },
+    Check {
+        code: "AAD015",
+        title: "contexts name a cluster or a user that does not exist",
+        severity: Severity::Problem,
+        why: "Without its cluster kubectl uses localhost:8080; without its user it fails.",
+        remedy: "Remove the contexts (`kubectl config delete-context`), or let `kubectl aad sync` write the entries of its clusters again.",
+        run: Run::Files(dangling),
+    },
+    Check {
+        code: "AAD016",
+        title: "the current context does not exist",
+        severity: Severity::Problem,
+        why: "Every kubectl without `--context` fails: `context was not found for specified context`.",
+        remedy: "Choose another one (`kubectl config use-context`), or none (`kubectl config unset current-context`).",
+        run: Run::Files(current),
+    },
+    Check {
+        code: "AAD051",
+        title: "contexts have the form of an earlier version",
+        severity: Severity::Note,
+        why: "They work, but a context that is copied or renamed by hand may count twice.",
+        remedy: "`kubectl aad sync` writes them in today's form.",
+        run: Run::Files(old_form),
+    },
+];
+
+/// How many commands a finding has at most. The next run has the others.
+const COMMANDS: usize = 10;
+
+fn hidden(machine: &Machine) -> Result<Vec<Finding>> {
+    let hidden = &machine.faults()?.hidden;
+    let pairs = hidden.chunk_by(|one, next| (&one.file, one.section) == (&next.file, next.section));
+    Ok(pairs.filter_map(of_hidden).collect())
+}
+
+/// The finding for entries of one list of a file.
+fn of_hidden(entries: &[Hidden]) -> Option<Finding> {
+    let first = entries.first()?;
+    let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let found = format!(
+        "`{}`: kubectl does not see its {} {}, because of those in `{}`",
+        first.file.display(),
+        first.section.list(),
+        some_of(&names),
+        first.behind.display()
+    );
+    let finding = Finding::new(found)
+        .advice("rename them in one of the files, or remove those that are not seen:");
+    let commands = entries.iter().take(COMMANDS).map(|entry| {
+        format!(
+            "kubectl --kubeconfig {} config delete-{} {}",
+            quoted(&entry.file),
+            entry.section.item(),
+            quoted(Path::new(&entry.name))
+        )
+    });
+    Some(commands.fold(finding, Finding::command))
+}
+
+fn dangling(machine: &Machine) -> Result<Vec<Finding>> {
+    let dangling = &machine.faults()?.dangling;
+    let of = |section: Section| {
+        let contexts: Vec<_> = dangling
+            .iter()
+            .filter(|one| one.section == section)
+            .map(|one| one.context.as_str())
+            .collect();
+        (!contexts.is_empty()).then(|| of_dangling(section, &contexts))
+    };
+    Ok([Section::Clusters, Section::Users]
+        .into_iter()
+        .filter_map(of)
+        .collect())
+}
+
+fn of_dangling(section: Section, contexts: &[&str]) -> Finding {
+    let what = section.item();
+    let found = match contexts.len() {
+        1 => format!(
+            "the {what} of the context {} does not exist",
+            some_of(contexts)
+        ),
+        _ => format!(
+            "the {what}s of the contexts {} do not exist",
+            some_of(contexts)
+        ),
+    };
+    let commands = contexts.iter().take(COMMANDS).map(|context| {
+        format!(
+            "kubectl config delete-context {}",
+            quoted(Path::new(context))
+        )
+    });
+    commands.fold(Finding::new(found), Finding::command)
+}
+
+fn current(machine: &Machine) -> Result<Vec<Finding>> {
+    let faults = machine.faults()?;
+    let Some((name, file)) = &faults.no_such_current else {
+        return Ok(Vec::new());
+    };
+    let found = format!(
+        "`{}` has the current context `{}`, which does not exist",
+        file.display(),
+        printable(name)
+    );
+    let near = near::near(name, faults.contexts.iter().map(String::as_str));
+    let finding = Finding::new(found);
+    Ok(vec![match near.first() {
+        Some(near) => finding
+            .advice("choose the one with the nearest name, or another one:")
+            .command(format!(
+                "kubectl config use-context {}",
+                quoted(Path::new(near))
+            )),
+        None => finding
+            .advice("choose another one with `kubectl config use-context`, or none:")
+            .command("kubectl config unset current-context"),
+    }])
+}
+
+fn old_form(machine: &Machine) -> Result<Vec<Finding>> {
+    let old = &machine.faults()?.old_form;
+    if old.is_empty() {
+        return Ok(Vec::new());
+    }
+    let finding = Finding::new(format!(
+        "an earlier version wrote the contexts {}",
+        some_of(old)
+    ));
+    Ok(vec![
+        finding
+            .advice("with the flags that you sync with:")
+            .command("kubectl aad sync"),
+    ])
+}
