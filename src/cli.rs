@@ -6,13 +6,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 
 use self::{config::Given, screen::Screen};
 use crate::{
-    error::{EXIT_OK, EXIT_USAGE, Result},
+    error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Result},
     host::Host,
     login::Settings,
     ops::get_token::REFRESH_COMMAND,
 };
 
 mod cache;
+mod completion;
 mod config;
 mod convert;
 mod diff;
@@ -49,6 +50,9 @@ Getting started, after `az login`:
 /// failed, 4 changes (`--exit-code`).
 pub fn main(args: impl IntoIterator<Item = OsString>, host: Host) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(words) = completion::asked(&args) {
+        return completion::complete(words, &host).unwrap_or(EXIT_FAILED);
+    }
     let host = Arc::new(host);
     let done = match args.get(1..).and_then(called_by_kubectl) {
         Some(settings) => {
@@ -107,6 +111,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some(("convert-kubeconfig", matches)) => convert::run(matches, &host),
         Some(("cache", matches)) => cache::run(matches, &host),
         Some(("logout", matches)) => logout::run(matches, &host),
+        Some(("completion", matches)) => completion::run(matches, &host),
         Some(("config", matches)) => config::run(matches, &host),
         Some(("doctor", matches)) => doctor::run(matches, &host),
         Some(("remove-cache-dir", matches)) => {
@@ -153,6 +158,7 @@ pub fn command() -> Command {
         .subcommand(convert::command())
         .subcommand(cache::command())
         .subcommand(logout::command())
+        .subcommand(completion::command())
         .subcommand(config::command())
         .subcommand(doctor::command())
         .subcommand(cache::remove_directory::command())

@@ -2,6 +2,7 @@
 
 pub(crate) mod backups;
 pub(crate) mod cache;
+pub(crate) mod completion;
 pub(crate) mod config;
 #[cfg_attr(
     not(test),

@@ -33,10 +33,6 @@ const FILE_LIMIT: u64 = 64 << 20;
 ///
 /// # Errors
 /// If a kubeconfig can't be read.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that use it come next")
-)]
 pub(crate) fn known_contexts(host: &Host, explicit: Option<&Path>) -> Result<Vec<SyncedContext>> {
     let stamps = Stamp::all(&Paths::from_host(host, explicit)?.files);
     let directory = directory(host);

@@ -108,6 +108,24 @@ fn the_plugin_that_krew_installs_syncs_a_fleet_and_lets_kubectl_in() {
         fs::read(repository().join("LICENSE")).expect("it is committed")
     );
 
+    // krew links one program of a plugin. The other link leads to krew's, so that it survives an upgrade.
+    let output = kubectl(&test_env, &["aad", "completion", "install"]);
+    assert_eq!(output.code, 0, "{}", said(&output));
+    let link = krew_root(&test_env).join("bin/kubectl_complete-aad");
+    let target = fs::read_link(&link).expect("a link");
+    assert_eq!(target, Path::new("kubectl-aad"));
+    let script = concat!(
+        "store/aad/v",
+        env!("CARGO_PKG_VERSION"),
+        "/kubectl_complete-aad"
+    );
+    for program in [link, krew_root(&test_env).join(script)] {
+        let output = run(command(&test_env, &program).arg("sy"));
+        assert!(output.stdout.starts_with("sync\t"), "{}", said(&output));
+    }
+    let output = kubectl(&test_env, &["__complete", "aad", "sync", "--login", "azd"]);
+    assert!(output.stdout.starts_with("azd\t"), "{}", said(&output));
+
     let output = kubectl(
         &test_env,
         &["aad", "sync", "--environment", CLOUD, "-o", "name"],

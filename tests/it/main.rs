@@ -30,6 +30,8 @@ mod certificates;
 #[cfg(target_os = "linux")]
 mod chromium;
 #[cfg(unix)]
+mod completion;
+#[cfg(unix)]
 mod config;
 #[cfg(target_os = "linux")]
 mod conformance;
