@@ -6,6 +6,7 @@
 mod others;
 mod sync;
 mod terminals;
+mod verify;
 mod waiting;
 
 use std::{fs, process::Command};

@@ -195,14 +195,31 @@ fn throttled() -> Session {
     session
 }
 
+/// A cluster is stopped, two roles are missing, and the rest is well.
+fn verified() -> Session {
+    let mut session = Session::new();
+    session.synced();
+    let simulator = &session.test_env.simulator;
+    for cluster in ["prod-eus", "stg-weu"] {
+        let denied = Fault::on(Endpoint::Kubernetes).cluster(session.id_of(cluster));
+        simulator.faults().add(denied.status(403));
+    }
+    simulator.change("load-test", &Change::Stop);
+    let ran = run(&mut session.test_env.aad(&["list"]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    session.aad(&["verify"], 3);
+    session
+}
+
 /// What the session of a screen is.
 type Play = fn() -> Session;
 
 /// The screens that pages show, by name.
-const SCREENS: [(&str, Play); 3] = [
+const SCREENS: [(&str, Play); 4] = [
     ("first sync", first_sync),
     ("some failed", usual_day),
     ("throttled", throttled),
+    ("verify", verified),
 ];
 
 #[test]

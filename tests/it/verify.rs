@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
-    net::{TcpListener, ToSocketAddrs},
+    net::TcpListener,
     process::Command,
 };
 
@@ -20,7 +20,7 @@ mod proxies;
 mod sign_ins;
 
 /// An authority that no cluster here has, `CN=private`.
-const OTHER_AUTHORITY: &str = "\
+pub(crate) const OTHER_AUTHORITY: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBizCCATCgAwIBAgIUB4jHQUlMWn/T9wxx5I/GkcraHncwCgYIKoZIzj0EAwIw
 EjEQMA4GA1UEAwwHcHJpdmF0ZTAeFw0yNjExMjYxNDMxMjZaFw0zNjExMjMxNDMx
@@ -33,6 +33,10 @@ Ci9Z5u6khaJ5A7fNvxNjzL/aPlNr3TrTVp27pAIhAJFsikX7fw+uWx9qiGyfEUfh
 XuOScFSx1IC9XimQir2x
 -----END CERTIFICATE-----
 ";
+
+/// A label that no name can have (RFC 1035, 2.3.4): it is not found, also where no name server answers.
+pub(crate) const NO_NAME: &str =
+    "aks-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789";
 
 /// Clusters that were synced, without tokens.
 fn synced(clusters: usize) -> TestEnv {
@@ -78,7 +82,7 @@ fn only(report: &Value) -> &Value {
 }
 
 /// Changes the kubeconfig's values. It is JSON afterwards, which is YAML.
-fn edit(test_env: &TestEnv, change: impl FnOnce(&mut Value)) {
+pub(crate) fn edit(test_env: &TestEnv, change: impl FnOnce(&mut Value)) {
     let text = test_env.kubeconfig_text();
     let mut config: Value = serde_saphyr::from_str(&text).expect("YAML");
     change(&mut config);
@@ -118,7 +122,7 @@ fn sent_tokens(test_env: &TestEnv) -> usize {
 }
 
 /// A port of this machine where nothing listens.
-fn closed_port() -> u16 {
+pub(crate) fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("bound").port()
 }
@@ -261,22 +265,9 @@ fn where_nothing_answers_the_verdict_says_why() {
 
 #[test]
 fn a_name_that_is_not_known_is_of_a_deleted_cluster_or_of_a_private_one() {
-    // On a machine without a network no name server answers.
-    let is_known = ("kubectl-aad.invalid", 443).to_socket_addrs();
-    let has_name_server = match is_known {
-        Err(error) => !error.to_string().contains("emporary failure"),
-        Ok(_) => panic!("a name server makes up names"),
-    };
-    for (host, verdict) in [
-        ("kubectl-aad.invalid", "nameNotFound"),
-        ("kubectl-aad.x.privatelink.invalid", "noRoute"),
-    ] {
-        let row = row_after(|cluster| cluster["server"] = format!("https://{host}").into());
-        let verdict = if has_name_server {
-            verdict
-        } else {
-            "noNameServer"
-        };
+    for (below, verdict) in [("", "nameNotFound"), (".privatelink", "noRoute")] {
+        let url = format!("https://{NO_NAME}{below}.example");
+        let row = row_after(|cluster| cluster["server"] = url.into());
         assert_eq!(row["verdict"], verdict, "{row}");
         assert_eq!(rows_of(&row["steps"], "step"), ["dns"]);
     }
@@ -457,6 +448,30 @@ fn what_failed_is_named_alone_and_the_exit_code_tells_some_from_all() {
         report(&test_env, &[&clusters[1].name], 1)["summary"]["failed"],
         1
     );
+}
+
+#[test]
+fn the_wide_table_has_servers_and_times() {
+    let test_env = synced(1);
+    let wide = verify(&test_env, &["-o", "wide"]);
+    let lines: Vec<Vec<&str>> = { wide.stdout.lines() }
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let [headings, row] = &lines[..] else {
+        panic!("{}", wide.stdout);
+    };
+    let expected = [
+        "CONTEXT", "VERDICT", "SERVER", "DNS", "TCP", "PROXY", "TLS", "HTTP",
+    ];
+    assert_eq!(*headings, expected);
+    let [_, "ok", "as", upn, server, "-", tcp, "-", tls, http] = row[..] else {
+        panic!("{}", wide.stdout);
+    };
+    assert_eq!(upn, test_env.user.upn);
+    assert!(server.starts_with("https://127.0.0.1:"), "{server}");
+    for time in [tcp, tls, http] {
+        time.parse::<u64>().expect("milliseconds");
+    }
 }
 
 #[test]

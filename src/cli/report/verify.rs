@@ -12,19 +12,17 @@ use crate::{
 };
 
 /// The columns, and how late each is omitted where a terminal is narrow.
-const COLUMNS: [Column; 3] = [
-    Column::new("CONTEXT", 5),
-    Column::new("VERDICT", 6),
-    Column::new("SERVER", 1),
+const COLUMNS: [Column; 2] = [Column::new("CONTEXT", 1), Column::new("VERDICT", 2)];
+/// Those that follow in a wide table: the server, and the milliseconds of each step.
+const WIDE: [Column; 6] = [
+    Column::new("SERVER", 0),
+    Column::new("DNS", 0),
+    Column::new("TCP", 0),
+    Column::new("PROXY", 0),
+    Column::new("TLS", 0),
+    Column::new("HTTP", 0),
 ];
-/// Milliseconds.
-const TIMES: [(Column, Step); 5] = [
-    (Column::new("DNS", 0), Step::Dns),
-    (Column::new("TCP", 0), Step::Tcp),
-    (Column::new("PROXY", 0), Step::Proxy),
-    (Column::new("TLS", 0), Step::Tls),
-    (Column::new("HTTP", 0), Step::Http),
-];
+const STEPS: [Step; 5] = [Step::Dns, Step::Tcp, Step::Proxy, Step::Tls, Step::Http];
 
 /// The report for scripts.
 #[derive(Serialize)]
@@ -82,23 +80,22 @@ impl VerifyDocument {
         }
     }
 
-    /// The table, in at most `width` columns, with the times if it is `wide`; empty without rows.
+    /// The table, in at most `width` columns; if it is `wide` with servers and times. Empty without rows.
     pub(in crate::cli) fn table(&self, width: Option<usize>, wide: bool) -> String {
         if self.clusters.is_empty() {
             return String::new();
         }
-        let times: &[_] = if wide { &TIMES } else { &[] };
-        let columns = COLUMNS
-            .into_iter()
-            .chain(times.iter().map(|(column, _)| *column));
+        let wider: &[Column] = if wide { &WIDE } else { &[] };
+        let columns = [&COLUMNS, wider].concat();
         let rows = self.clusters.iter().map(|row| {
-            let server = row.server.clone().unwrap_or_default();
-            let cells = [row.context.clone(), row.text.clone(), server].into_iter();
+            let mut cells = vec![row.context.clone(), row.text.clone()];
+            if wide {
+                cells.push(row.server.clone().unwrap_or_default());
+                cells.extend(STEPS.map(|step| row.time_of(step)));
+            }
             cells
-                .chain(times.iter().map(|(_, step)| row.time_of(*step)))
-                .collect()
         });
-        table(&columns.collect::<Vec<_>>(), rows.collect(), width)
+        table(&columns, rows.collect(), width)
     }
 
     /// The contexts.

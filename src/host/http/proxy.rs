@@ -46,6 +46,9 @@ struct Setting {
 }
 
 impl Proxy {
+    /// What stands for a variable if a kubeconfig names the proxy: its field.
+    pub(crate) const IN_KUBECONFIG: &str = "proxy-url";
+
     /// The proxy that a kubeconfig names.
     ///
     /// # Errors
@@ -53,7 +56,7 @@ impl Proxy {
     pub(crate) fn of_kubeconfig(address: &str) -> Result<Self, String> {
         let url = parse_proxy(address)?;
         Ok(Self {
-            variable: "proxy-url",
+            variable: Self::IN_KUBECONFIG,
             url,
         })
     }

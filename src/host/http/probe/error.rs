@@ -105,3 +105,26 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_was_asked_about_is_not_a_missing_one() {
+        let lookup = |text: &str| {
+            let text = format!("failed to lookup address information: {text}");
+            Cause::of_name(&io::Error::other(text))
+        };
+        for again in ["Temporary failure in name resolution", "Try again"] {
+            assert!(matches!(lookup(again), Cause::NoNameServer(_)), "{again}");
+        }
+        for missing in [
+            "Name or service not known",
+            "Name does not resolve",
+            "nodename nor servname provided, or not known",
+        ] {
+            assert_eq!(lookup(missing), Cause::NameNotFound, "{missing}");
+        }
+    }
+}
