@@ -126,7 +126,10 @@ mod tests {
             session("ann@old", "1", &["t"]),
             token("Ann@New", "1", "t", "t"),
             session("bob@new", "2", &["t"]),
-            CacheEntry::of_token("az", Some("ann@new"), ""),
+            CacheEntry {
+                client: String::new(),
+                ..CacheEntry::of_token("az", Some("ann@new"), "")
+            },
             CacheEntry::of_token("application", None, "t"),
         ];
         let of = |name: &str| chosen(&entries, &Who::Account(name.to_owned()));
