@@ -15,6 +15,11 @@ use super::{
 };
 use crate::fleet::Role;
 
+/// The arguments and the variables of a user's `get-token`; no arguments if the user signs in otherwise.
+type SignIn = (Option<Arc<[String]>>, Variables);
+/// Names and values of variables.
+pub(crate) type Variables = Arc<[(String, String)]>;
+
 /// A context that leads to a cluster which a sync wrote or took over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyncedContext {
@@ -35,6 +40,8 @@ pub(crate) struct SyncedContext {
     pub(crate) server: String,
     /// The arguments with which its user runs our `get-token`; none if it signs in otherwise. Holds secrets if the entry does.
     pub(crate) sign_in: Option<Arc<[String]>>,
+    /// The variables that its user sets for `get-token`, and their values. Holds secrets if the entry does.
+    pub(crate) variables: Variables,
     pub(crate) is_current: bool,
     /// The file that it is in.
     pub(crate) file: Arc<Path>,
@@ -68,7 +75,7 @@ pub(crate) fn synced_contexts(files: &[Document<'_>]) -> Vec<SyncedContext> {
 /// What many contexts have in common.
 #[derive(Default)]
 struct Shared<'a> {
-    sign_ins: HashMap<&'a str, Option<Arc<[String]>>>,
+    users: HashMap<&'a str, SignIn>,
     files: HashMap<usize, Arc<Path>>,
 }
 
@@ -85,6 +92,11 @@ fn synced<'a>(
         let text = value.and_then(serde_json::Value::as_str);
         text.unwrap_or_default().to_owned()
     };
+    let of_user = user.map(|user| {
+        let known = shared.users.entry(user);
+        known.or_insert_with(|| sign_in(merged, user)).clone()
+    });
+    let (sign_in, variables) = of_user.unwrap_or_default();
     Some(SyncedContext {
         context: name.to_owned(),
         arm_id: owner::arm_id(entry)?.to_owned(),
@@ -94,10 +106,8 @@ fn synced<'a>(
         cluster: cluster.to_owned(),
         user: user.map(str::to_owned),
         server: text(entry.get("server")),
-        sign_in: user.and_then(|user| {
-            let known = shared.sign_ins.entry(user);
-            known.or_insert_with(|| sign_in(merged, user)).clone()
-        }),
+        sign_in,
+        variables,
         is_current: merged.current_context() == Some(name),
         file: Arc::clone(
             (shared.files.entry(item.place.file))
@@ -106,10 +116,24 @@ fn synced<'a>(
     })
 }
 
-fn sign_in(merged: &Merged<'_>, user: &str) -> Option<Arc<[String]>> {
-    let source = Source::of(merged.item(Section::Users, user)?.value)?;
-    let is_ours = source.plugin == SourcePlugin::Ours;
-    is_ours.then(|| source.args.into_words().into())
+fn sign_in(merged: &Merged<'_>, user: &str) -> SignIn {
+    let user = merged.item(Section::Users, user).map(|item| item.value);
+    let source = user.and_then(Source::of);
+    let ours = source.filter(|source| source.plugin == SourcePlugin::Ours);
+    let variables = ours.as_ref().and(user).map(variables);
+    let args = ours.map(|source| source.args.into_words().into());
+    (args, variables.unwrap_or_default())
+}
+
+fn variables(user: &serde_json::Value) -> Variables {
+    let pairs = user
+        .pointer("/exec/env")
+        .and_then(serde_json::Value::as_array);
+    let text = |pair: &serde_json::Value, key| Some(pair.get(key)?.as_str()?.to_owned());
+    let pairs = pairs.into_iter().flatten();
+    pairs
+        .filter_map(|pair| Some((text(pair, "name")?, text(pair, "value")?)))
+        .collect()
 }
 
 #[cfg(test)]

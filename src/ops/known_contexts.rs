@@ -7,14 +7,16 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use crate::{
     auth::store,
+    azure::cloud::CUSTOM_CLOUD_VARIABLE,
     error::Result,
     fleet::Role,
     host::{Host, private_directory::PrivateDirectory},
     kubeconfig::{
         Paths,
-        synced::{SyncedContext, synced_contexts},
+        synced::{SyncedContext, Variables, synced_contexts},
     },
-    login::ExecArgs,
+    login::{ExecArgs, PARAMS, ParamRow},
+    tool_config::ACCOUNT_VARIABLES,
 };
 
 use super::fleet_contexts::FleetKubeconfig;
@@ -79,7 +81,8 @@ fn read(
     let kubeconfig = FleetKubeconfig::read(host, explicit)?;
     let mut contexts = synced_contexts(&kubeconfig.documents()?);
     remove_secrets(&mut contexts);
-    if let Some(directory) = directory {
+    // Without contexts it would save nothing.
+    if let Some(directory) = directory.filter(|_| !contexts.is_empty()) {
         // Without it, the next command takes some milliseconds more.
         let _ = directory.write(NAME, &index::encode(&contexts, stamps), None);
     }
@@ -95,6 +98,24 @@ fn remove_secrets(contexts: &mut [SyncedContext]) {
         });
         *sign_in = Arc::clone(without);
     }
+    let mut known: HashMap<Variables, Variables> = HashMap::new();
+    let with_variables = contexts.iter_mut().map(|one| &mut one.variables);
+    for variables in with_variables.filter(|variables| !variables.is_empty()) {
+        let without = known.entry(Arc::clone(variables)).or_insert_with(|| {
+            let open = variables.iter().filter(|(name, _)| is_open(name));
+            open.cloned().collect()
+        });
+        *variables = Arc::clone(without);
+    }
+}
+
+/// Whether a variable is one that a sign-in reads and no secret.
+fn is_open(name: &str) -> bool {
+    let of_params = PARAMS.iter().filter(|row| !row.secret);
+    let mut of_params = of_params.flat_map(ParamRow::variable_names);
+    ACCOUNT_VARIABLES.contains(&name)
+        || [CUSTOM_CLOUD_VARIABLE, "KUBECACHEDIR"].contains(&name)
+        || of_params.any(|known| known == name)
 }
 
 #[cfg(test)]

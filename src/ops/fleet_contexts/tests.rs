@@ -19,6 +19,7 @@ fn context(name: &str, subscription: &str, cluster: &str, role: Role) -> SyncedC
         user: None,
         server: String::new(),
         sign_in: None,
+        variables: Arc::default(),
         is_current: false,
         file: Arc::from(Path::new("/k")),
     }

@@ -4,15 +4,16 @@ use std::{collections::HashMap, hash::Hash, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Path, Role, Stamp, SyncedContext};
+use super::{Path, Role, Stamp, SyncedContext, Variables};
 
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Index {
     files: Vec<PathBuf>,
     sign_ins: Vec<Vec<String>>,
+    variables: Vec<Vec<(String, String)>>,
     contexts: Vec<Record>,
 }
 
@@ -38,6 +39,8 @@ struct Record {
     server: String,
     #[serde(rename = "l", default, skip_serializing_if = "is_default")]
     sign_in: Option<usize>,
+    #[serde(rename = "v", default, skip_serializing_if = "is_default")]
+    variables: Option<usize>,
     #[serde(rename = "x", default, skip_serializing_if = "is_default")]
     is_current: bool,
     #[serde(rename = "f", default, skip_serializing_if = "is_default")]
@@ -59,6 +62,7 @@ pub(super) fn head(stamps: &[Stamp]) -> Vec<u8> {
 pub(super) fn encode(contexts: &[SyncedContext], stamps: &[Stamp]) -> Vec<u8> {
     let mut files = Distinct::default();
     let mut sign_ins = Distinct::default();
+    let mut variables = Distinct::default();
     let records = contexts.iter().map(|one| Record {
         context: one.context.clone(),
         arm_id: one.arm_id.clone(),
@@ -74,6 +78,10 @@ pub(super) fn encode(contexts: &[SyncedContext], stamps: &[Stamp]) -> Vec<u8> {
             .sign_in
             .as_ref()
             .map(|words| sign_ins.place(words.to_vec())),
+        variables: match one.variables.is_empty() {
+            true => None,
+            false => Some(variables.place(one.variables.to_vec())),
+        },
         is_current: one.is_current,
         file: files.place(one.file.to_path_buf()),
     });
@@ -81,6 +89,7 @@ pub(super) fn encode(contexts: &[SyncedContext], stamps: &[Stamp]) -> Vec<u8> {
     let index = Index {
         files: files.values,
         sign_ins: sign_ins.values,
+        variables: variables.values,
         contexts,
     };
     let mut bytes = head(stamps);
@@ -94,6 +103,7 @@ pub(super) fn decode(bytes: &[u8], stamps: &[Stamp]) -> Option<Vec<SyncedContext
     let index: Index = serde_json::from_slice(body).ok()?;
     let files: Vec<Arc<Path>> = index.files.into_iter().map(Arc::from).collect();
     let sign_ins: Vec<Arc<[String]>> = index.sign_ins.into_iter().map(Arc::from).collect();
+    let variables: Vec<Variables> = index.variables.into_iter().map(Arc::from).collect();
     let contexts = index.contexts.into_iter().map(|one| {
         Some(SyncedContext {
             cluster: one.cluster.unwrap_or_else(|| one.context.clone()),
@@ -110,6 +120,10 @@ pub(super) fn decode(bytes: &[u8], stamps: &[Stamp]) -> Option<Vec<SyncedContext
             sign_in: match one.sign_in {
                 Some(place) => Some(Arc::clone(sign_ins.get(place)?)),
                 None => None,
+            },
+            variables: match one.variables {
+                Some(place) => Arc::clone(variables.get(place)?),
+                None => Variables::default(),
             },
             is_current: one.is_current,
             file: Arc::clone(files.get(one.file)?),

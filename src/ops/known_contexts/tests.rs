@@ -15,7 +15,8 @@ contexts:
 current-context: a
 users:
 - name: 'aad:x'
-  user: {exec: {command: kubectl-aad, args: [get-token, --login, spn, --client-id, c, --client-secret, hunter2]}}
+  user: {exec: {command: kubectl-aad, args: [get-token, --login, spn, --client-id, c, --client-secret, hunter2],
+      env: [{name: AZURE_CONFIG_DIR, value: ''}, {name: AZURE_CLIENT_SECRET, value: hunter2}]}}
 - name: b
   user: {token: t, extensions: [{name: kubectl-aad, extension: {armId: /B, admin: true}}]}
 ";
@@ -57,6 +58,8 @@ fn the_index_says_what_the_kubeconfig_does_without_secrets() {
     assert!(!index.contains("hunter2"));
     let sign_in = parsed[0].sign_in.as_deref().expect("ours");
     assert_eq!(sign_in, ["get-token", "--login", "spn", "--client-id", "c"]);
+    let variables = parsed[0].variables.as_ref();
+    assert_eq!(variables, [("AZURE_CONFIG_DIR".to_owned(), String::new())]);
     // What it says is used, and not the kubeconfig.
     assert_eq!(machine.known(), parsed);
     fs::write(machine.index(), index.replace("https://a", "https://kept")).expect("written");
