@@ -24,6 +24,7 @@ mod interaction;
 mod jws;
 mod lifetime;
 pub(crate) mod oauth;
+mod outlook;
 mod pop;
 mod progress;
 mod single_flight;
@@ -38,6 +39,7 @@ pub(crate) use flow_context::{Notice, Prompt};
 pub(crate) use flows::opens_browser;
 pub(crate) use interaction::Reason;
 pub use interaction::{Interaction, Situation};
+pub(crate) use outlook::{Outlook, Successor};
 pub(crate) use token::{AccessToken, TokenRequest, TokenSource};
 
 /// When the certificate of a service principal expires, in Unix seconds.

@@ -33,6 +33,7 @@ mod question;
 mod report;
 mod screen;
 mod selector_args;
+mod status;
 mod sync;
 mod undo;
 mod usage;
@@ -101,6 +102,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some((name @ "undo", matches)) => {
             with_file(name, matches, |given, host| undo::run(given, host))
         }
+        Some(("status", matches)) => status::run(matches, args, &host),
         Some((name @ "verify", matches)) => with_file(name, matches, verify::run),
         Some(("get-token", matches)) => get_token::run(
             &host,
@@ -153,6 +155,7 @@ pub fn command() -> Command {
         .subcommand(list::command())
         .subcommand(prune::command())
         .subcommand(undo::command())
+        .subcommand(status::command())
         .subcommand(verify::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())

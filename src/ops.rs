@@ -27,6 +27,7 @@ pub(crate) mod logout;
 pub(crate) mod observer;
 pub(crate) mod prune;
 pub(crate) mod selection;
+pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tool_accounts;
 pub(crate) mod undo;

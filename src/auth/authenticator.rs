@@ -57,10 +57,10 @@ pub(crate) struct AuthOptions {
 
 /// Gets the tokens of one sign-in, for any tenant and resource.
 pub(crate) struct Authenticator {
-    host: Arc<Host>,
-    sign_in: SignIn,
+    pub(super) host: Arc<Host>,
+    pub(super) sign_in: SignIn,
     authority: Authority,
-    cache: TokenCache,
+    pub(super) cache: TokenCache,
     options: AuthOptions,
     pop_key: OnceLock<PopKey>,
 }
@@ -283,15 +283,15 @@ impl Authenticator {
         flows::of(&self.sign_in.login)
     }
 
-    fn principal(&self) -> Principal {
+    pub(super) fn principal(&self) -> Principal {
         self.sign_in.login.mode().row().principal
     }
 
-    fn profile(&self) -> Profile<'_> {
+    pub(super) fn profile(&self) -> Profile<'_> {
         self.flow().profile()
     }
 
-    fn user_session(&self) -> Option<UserSession<'_>> {
+    pub(super) fn user_session(&self) -> Option<UserSession<'_>> {
         UserSession::new(
             &self.host,
             self.flow(),
@@ -302,7 +302,7 @@ impl Authenticator {
         )
     }
 
-    fn cache_key(&self, request: &TokenRequest) -> Result<Option<CacheKey>> {
+    pub(super) fn cache_key(&self, request: &TokenRequest) -> Result<Option<CacheKey>> {
         let pop_key = self.pop()?.map(|(key, _)| key);
         let tenant = self.tenant(request);
         cache_key::cache_key(
@@ -368,7 +368,7 @@ impl Authenticator {
             && self.profile().user.is_some()
     }
 
-    fn tenant(&self, request: &TokenRequest) -> String {
+    pub(super) fn tenant(&self, request: &TokenRequest) -> String {
         let named = request
             .tenant_id
             .as_ref()

@@ -228,6 +228,11 @@ impl<'a> UserSession<'a> {
         )))
     }
 
+    /// The session that would get the next token in a tenant, without asking anybody.
+    pub(super) fn next(&self, tenant: &str) -> Option<Session> {
+        self.cache.session_for(&self.key, tenant, self.login_hint)
+    }
+
     /// Whether the session of these tokens has since been removed or, if no account was named, somebody else has signed
     /// in.
     pub(super) fn was_replaced(&self, tenant: &str, tokens: &Tokens) -> bool {

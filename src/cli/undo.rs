@@ -4,6 +4,8 @@ mod document;
 mod list;
 mod report;
 
+pub(super) use list::age;
+
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, ValueHint, builder::PossibleValue, value_parser};

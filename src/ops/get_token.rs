@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 pub(crate) use crate::auth::Notice;
 use crate::{
     auth::{
-        AccessToken, AuthOptions, Authenticator, Interaction, Prompt, RefreshIn, Situation,
-        TokenRequest, TokenSource, opens_browser,
+        AccessToken, AuthOptions, Authenticator, Interaction, Outlook, Prompt, Reason, RefreshIn,
+        Situation, TokenRequest, TokenSource, opens_browser,
         store::{self, Store, StoreChoice},
     },
     azure::Cloud,
@@ -118,22 +118,50 @@ impl Call {
         messages: &Messages,
         in_background: bool,
     ) -> Result<Self> {
-        let mut settings = settings.with_variables(host, Precedence::VariablesFirst);
-        settings.set_default(Param::Login, DEFAULT_LOGIN);
+        let settings = with_variables(settings, host);
         log_unused(&settings);
         let sign_in = settings.resolve(host)?;
+        let mut options = auth_options(host, &settings, &sign_in, messages)?;
+        options.interaction = interaction(host, &settings, &sign_in, in_background);
+        Self::with_options(sign_in, options, host)
+    }
+
+    fn with_options(sign_in: SignIn, options: AuthOptions, host: &Arc<Host>) -> Result<Self> {
         let request = TokenRequest::for_server(&sign_in.server_id)?;
         let authority = Cloud::authority(
             sign_in.environment.as_deref(),
             sign_in.authority_host.as_deref(),
             host,
         )?;
-        let mut options = auth_options(host, &settings, &sign_in, messages)?;
-        options.interaction = interaction(host, &settings, &sign_in, in_background);
         Ok(Self {
             authenticator: Authenticator::new(Arc::clone(host), sign_in, authority, options),
             request,
         })
+    }
+
+    /// Prepares a look at what `get-token` would do, with a store that is open. Nothing is created, asked or shown.
+    ///
+    /// # Errors
+    /// As [`Call::prepare`].
+    pub(crate) fn look(settings: &Settings, store: &Arc<Store>, host: &Arc<Host>) -> Result<Self> {
+        let options = AuthOptions {
+            store: Arc::clone(store),
+            interaction: Interaction::NonInteractive(Reason::Background),
+            prompt: Arc::new(|_| Ok(())),
+            notice: Arc::new(|_| {}),
+            waits: Waits::default(),
+            caller: None,
+            again: None,
+        };
+        Self::with_options(settings.resolve(host)?, options, host)
+    }
+
+    /// What `get-token` would do now, as far as files tell.
+    ///
+    /// # Errors
+    /// When the credential that identifies the caller can't be read.
+    pub(crate) fn outlook(&self) -> Result<Outlook> {
+        self.authenticator.outlook(&self.request)
     }
 
     /// The same, but no person is asked.
@@ -156,6 +184,13 @@ impl Call {
         let runs_program = self.authenticator.runs_program();
         host::runtime()?.block_on(interruptible(Box::pin(self.token()), runs_program))
     }
+}
+
+/// The settings of a `get-token` call with what variables and defaults add.
+pub(crate) fn with_variables(settings: Settings, host: &Host) -> Settings {
+    let mut settings = settings.with_variables(host, Precedence::VariablesFirst);
+    settings.set_default(Param::Login, DEFAULT_LOGIN);
+    settings
 }
 
 /// How sign-ins with these settings behave: where tokens are stored, and whether a person is asked.

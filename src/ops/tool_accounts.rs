@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::{
+    azure::cloud::ToolCloud,
+    clouds,
     error::Failure,
     host::{
         Host,
@@ -117,6 +119,23 @@ pub(crate) fn accounts<'a>(
 ) -> BTreeSet<&'a str> {
     let names = subscriptions.into_iter().map(|one| one.account.as_str());
     names.filter(|name| !name.is_empty()).collect()
+}
+
+/// The cloud that az is set to, by the name that this program uses if it knows it.
+pub(crate) fn cloud_of_az(host: &Host) -> Option<String> {
+    ToolCloud::of_az(host, &str::to_owned).ok().map(name_of)
+}
+
+/// The cloud that azd is set to.
+pub(crate) fn cloud_of_azd(host: &Host) -> Option<String> {
+    ToolCloud::of_azd(host).ok().map(name_of)
+}
+
+fn name_of(cloud: ToolCloud) -> String {
+    match clouds::find(&cloud.name) {
+        Some(row) => row.name.to_owned(),
+        None => cloud.name,
+    }
 }
 
 /// A command of `az` for the configuration directory that is used.

@@ -109,6 +109,7 @@ mod sessions;
 mod settings;
 #[cfg(target_os = "linux")]
 mod snapshots;
+mod status;
 mod support;
 mod sync;
 mod timeouts;

@@ -1,6 +1,6 @@
 //! Lists what is in the cache, except the tokens, and removes what a filter selects.
 
-use super::{PASSWORD, TokenCache, TokenRecord, USER, session};
+use super::{CacheKey, PASSWORD, TokenCache, TokenRecord, USER, session};
 use crate::{
     auth::{oauth::answer::text, pop, store},
     jwt,
@@ -117,6 +117,11 @@ impl TokenCache {
         }
         entries.sort_by(|a, b| a.order().cmp(&b.order()));
         entries
+    }
+
+    /// The entry of a token, which may have expired.
+    pub(crate) fn entry_of(&self, key: &CacheKey) -> Option<CacheEntry> {
+        self.access_token_entry(key.name())
     }
 
     /// Removes the entries that fit, and returns their number.
@@ -285,7 +290,7 @@ mod tests {
         auth::{
             AccessToken,
             cache::{
-                CacheKey, Issued, SessionKey,
+                Issued, SessionKey,
                 tests::{self, key},
             },
             oauth::Account,

@@ -107,6 +107,12 @@ impl Given {
         })
     }
 
+    /// The file that was read, and the profile that was chosen.
+    pub(in crate::cli) fn file(&self) -> Option<(&Path, Option<&str>)> {
+        let (path, profile) = self.file.as_ref()?;
+        Some((path, profile.as_deref()))
+    }
+
     /// Whether the file gives the value of the flag with this id.
     pub(in crate::cli) fn is_from_file(&self, id: &str) -> bool {
         self.from_file.contains_key(id)

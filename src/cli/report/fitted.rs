@@ -24,6 +24,10 @@ impl Column {
             importance,
         }
     }
+
+    pub(in crate::cli) fn heading(&self) -> &'static str {
+        self.heading
+    }
 }
 
 /// The headings and cells that fit into `columns`. At least one column stays.

@@ -98,7 +98,7 @@ fn table(backups: &[Backup], host: &Host, width: Option<usize>) -> String {
 }
 
 /// The time from `at` to `now`, both in Unix seconds, as kubectl shows ages.
-pub(super) fn age(at: i64, now: i64) -> String {
+pub(in crate::cli) fn age(at: i64, now: i64) -> String {
     match now.saturating_sub(at) {
         ..=0 => "0s".to_owned(),
         seconds @ 1..=119 => format!("{seconds}s"),

@@ -22,7 +22,7 @@ pub(crate) struct Forgotten {
 
 impl Forgotten {
     /// Groups entries. `now` is in Unix seconds.
-    pub(super) fn of<'a>(entries: impl IntoIterator<Item = &'a CacheEntry>, now: i64) -> Vec<Self> {
+    pub(crate) fn of<'a>(entries: impl IntoIterator<Item = &'a CacheEntry>, now: i64) -> Vec<Self> {
         let mut groups = BTreeMap::<_, Self>::new();
         for entry in entries {
             let account = entry.account.clone().or_else(|| {
