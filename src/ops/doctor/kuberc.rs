@@ -40,8 +40,10 @@ const ALLOWLIST: &str = "credentialPluginAllowlist";
 #[derive(Debug, PartialEq, Eq)]
 struct Policy {
     name: String,
-    /// None if there is no list.
+    /// None if there is no list. An entry is empty if it does not say which command is allowed, or not under this `key`.
     allowed: Option<Vec<String>>,
+    /// The key of a list's entry that this kubectl reads. A newer one reads the older key, too.
+    key: &'static str,
 }
 
 async fn forbidden(machine: &Machine) -> Result<Vec<Finding>> {
@@ -49,9 +51,6 @@ async fn forbidden(machine: &Machine) -> Result<Vec<Finding>> {
         return Ok(Vec::new());
     };
     let Ok(bytes) = file::read(&path, LIMIT) else {
-        return Ok(Vec::new());
-    };
-    let Some(policy) = Policy::of(&String::from_utf8_lossy(&bytes)) else {
         return Ok(Vec::new());
     };
     // Without kubectl, as for the newest one.
@@ -62,17 +61,20 @@ async fn forbidden(machine: &Machine) -> Result<Vec<Finding>> {
     if minor < FIRST_MINOR {
         return Ok(Vec::new());
     }
+    let key = match minor < FIRST_WITH_COMMAND {
+        true => "name",
+        false => "command",
+    };
+    let Some(policy) = Policy::of(&String::from_utf8_lossy(&bytes), key) else {
+        return Ok(Vec::new());
+    };
     let commands = commands(machine)?;
     let refused: Vec<_> = commands
         .iter()
         .filter(|command| !policy.allows(command, &machine.host))
         .map(String::as_str)
         .collect();
-    let key = match minor < FIRST_WITH_COMMAND {
-        true => "name",
-        false => "command",
-    };
-    Ok(policy.finding(&path, &refused, key).into_iter().collect())
+    Ok(policy.finding(&path, &refused).into_iter().collect())
 }
 
 /// `KUBERC`, unless that turns it off, else `~/.kube/kuberc`.
@@ -106,14 +108,14 @@ fn commands(machine: &Machine) -> Result<BTreeSet<String>> {
 
 impl Policy {
     /// The policy in a file. kubectl uses the first of its documents that has preferences. None if it has no policy.
-    fn of(text: &str) -> Option<Self> {
+    fn of(text: &str, key: &'static str) -> Option<Self> {
         let tree = yaml::parse(text).ok()?;
         let root = tree.root?.to_json();
         let name = root.get(POLICY).and_then(Value::as_str).unwrap_or_default();
         let allowed = root.get(ALLOWLIST).and_then(Value::as_array).map(|list| {
-            let named = list.iter().filter_map(|entry| {
+            let named = list.iter().map(|entry| {
                 let of = |key: &str| entry.get(key).and_then(Value::as_str);
-                of("command").or_else(|| of("name"))
+                of(key).or_else(|| of("name")).unwrap_or_default()
             });
             named.map(str::to_owned).collect()
         });
@@ -121,6 +123,7 @@ impl Policy {
         (!is_none).then(|| Self {
             name: name.to_owned(),
             allowed,
+            key,
         })
     }
 
@@ -129,7 +132,7 @@ impl Policy {
     fn allows(&self, command: &str, host: &Host) -> bool {
         let listed = match (self.name.as_str(), &self.allowed) {
             ("" | "AllowAll", None) => return true,
-            ("Allowlist", Some(listed)) => listed,
+            ("Allowlist", Some(listed)) if !listed.iter().any(String::is_empty) => listed,
             _ => return false,
         };
         let resolved = host.find_program(command);
@@ -141,17 +144,26 @@ impl Policy {
         })
     }
 
-    fn finding(&self, path: &Path, refused: &[&str], key: &str) -> Option<Finding> {
+    fn finding(&self, path: &Path, refused: &[&str]) -> Option<Finding> {
         if refused.is_empty() {
             return None;
         }
-        let path = path.display();
-        let entries = refused.iter().map(|command| format!("- {key}: {command}"));
-        let whole: Vec<String> = [format!("{POLICY}: Allowlist"), format!("{ALLOWLIST}:")]
-            .into_iter()
-            .chain(entries.clone())
-            .collect();
+        let (path, key) = (path.display(), self.key);
+        let entries = refused
+            .iter()
+            .map(|command| format!("- {key}: {}", scalar(command)));
+        let policy = [format!("{POLICY}: Allowlist"), format!("{ALLOWLIST}:")];
+        let whole = policy.into_iter().chain(entries.clone());
+        let said = match self.name.as_str() {
+            "" => "no policy".to_owned(),
+            name => format!("the policy `{name}`"),
+        };
         Some(match (self.name.as_str(), &self.allowed) {
+            ("Allowlist", Some(listed)) if listed.iter().any(String::is_empty) => Finding::new(format!(
+                "the `{ALLOWLIST}` of `{path}` has an entry without `{key}`, with which this kubectl runs no command"
+            ))
+            .advice(format!("write each entry of that list in `{path}` with `{key}`, and have there:"))
+            .lines(entries),
             ("Allowlist", Some(listed)) if !listed.is_empty() => Finding::new(format!(
                 "the `{ALLOWLIST}` of `{path}` does not allow {}",
                 some_of(refused)
@@ -159,18 +171,27 @@ impl Policy {
             .advice(format!("add to that list in `{path}`:"))
             .lines(entries),
             ("Allowlist", _) => Finding::new(format!(
-                "`{path}` has the policy `Allowlist` and no `{ALLOWLIST}`, which stops every plugin"
+                "`{path}` has {said} and no `{ALLOWLIST}`, with which kubectl runs no command"
             ))
             .advice(format!("have in `{path}`, in place of its `{POLICY}` and `{ALLOWLIST}`:"))
             .lines(whole),
-            (name, Some(_)) => Finding::new(format!(
-                "`{path}` has an `{ALLOWLIST}` with the policy `{name}`, with which kubectl runs no command"
+            (_, Some(_)) => Finding::new(format!(
+                "`{path}` has a `{ALLOWLIST}` and {said}, with which kubectl runs no command"
             ))
-            .advice(format!("have in `{path}`:"))
+            .advice(format!("have in `{path}`, in place of its `{POLICY}` if it has one:"))
             .lines([format!("{POLICY}: Allowlist")]),
-            (name, None) => Finding::new(format!("`{path}` has the policy `{name}`"))
+            (_, None) => Finding::new(format!("`{path}` has {said}"))
                 .advice(format!("have in `{path}`, in place of its `{POLICY}`:"))
                 .lines(whole),
         })
+    }
+}
+
+/// A text as a YAML scalar, quoted as in JSON if need be.
+fn scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match text.chars().all(plain) && !text.starts_with('-') {
+        true => text.to_owned(),
+        false => Value::from(text).to_string(),
     }
 }

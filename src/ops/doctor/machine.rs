@@ -67,8 +67,9 @@ impl Machine {
         let Some(path) = self.host.find_program("kubectl") else {
             return Ok(None);
         };
-        let finished = self
-            .host
+        // With preferences that it refuses it would not even tell its version.
+        let host = self.host.with_vars([("KUBERC", "off")]);
+        let finished = host
             .run(Run {
                 program: "kubectl",
                 args: ["version", "--client", "-o", "json"].map(Into::into).into(),

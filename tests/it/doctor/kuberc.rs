@@ -56,6 +56,7 @@ fn aad005_the_list_lacks_the_plugin() {
 #[test]
 fn aad005_a_path_in_the_list_has_to_be_the_first_on_the_path() {
     let machine = Machine::without("AAD005");
+    machine.install_kubectl(1, 36);
     let allow = |path: &str| {
         let policy = "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n";
         kuberc(&machine, &format!("{policy}- command: {path}\n"));
@@ -80,7 +81,11 @@ fn aad005_a_list_without_entries_and_a_list_without_its_policy_stop_every_plugin
         ),
         (
             "credentialPluginAllowlist:\n- name: kubectl-aad\n",
-            "with the policy ``",
+            "has a `credentialPluginAllowlist` and no policy",
+        ),
+        (
+            "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: kubectl-aad\n",
+            "has an entry without `name`",
         ),
         (
             "credentialPluginPolicy: Denyall\n",
@@ -121,4 +126,14 @@ fn a_policy_does_not_matter_to_entries_that_the_list_allows() {
     kuberc(&machine, policy);
     // The name stands for the path that it has on the `PATH`.
     assert!(machine.findings().is_empty());
+}
+
+#[test]
+fn aad005_a_kubectl_that_its_preferences_stop_is_asked_without_them() {
+    let machine = Machine::without("AAD005");
+    let script = "#!/bin/sh\n[ \"$KUBERC\" = off ] || exit 1\n\
+                  echo '{\"clientVersion\":{\"major\":\"1\",\"minor\":\"35\",\"gitVersion\":\"v1.35.0\"}}'\n";
+    machine.env.install_script("kubectl", script);
+    kuberc(&machine, "credentialPluginPolicy: Allowlist\n");
+    machine.finding(&["no `credentialPluginAllowlist`"]);
 }
