@@ -11,6 +11,7 @@ use super::{Check, Finding, Machine, Run, Severity, kubectl::path_with, machine:
 use crate::{
     error::Result,
     host::{Host, file::quoted, process},
+    ops::completion::LINK,
 };
 
 /// The name under which kubectl looks for `kubectl aad`, and entries for their plugin.
@@ -40,6 +41,14 @@ pub(super) const CHECKS: &[Check] = &[
         why: "krew believes that it has installed the plugin, so that `kubectl krew install aad` does nothing, but kubectl can't run it.",
         remedy: "Add `$KREW_ROOT/bin` (`~/.krew/bin`) to the PATH; reinstall the plugin if its link or its program is gone.",
         run: Run::Files(krew),
+    },
+    Check {
+        code: "AAD052",
+        title: "completion is not installed",
+        severity: Severity::Note,
+        why: "With it `kubectl aad <TAB>` completes commands, flags, contexts and clusters. krew links the plugin alone.",
+        remedy: "Run `kubectl aad completion install`, and again after an update with krew.",
+        run: Run::Files(without_completion),
     },
 ];
 
@@ -228,6 +237,18 @@ fn krew(machine: &Machine) -> Result<Vec<Finding>> {
         findings.push(finding.command(path_with(&directory)));
     }
     Ok(findings)
+}
+
+/// kubectl asks a program of this name (`k8s.io/kubectl/pkg/cmd/util/plugin_completion.go`).
+fn without_completion(machine: &Machine) -> Result<Vec<Finding>> {
+    let is_there = |name| machine.host.find_program(name).is_some();
+    if is_there(LINK) || !is_there(NAME) {
+        return Ok(Vec::new());
+    }
+    let found = format!("no directory of the `PATH` has a `{LINK}`");
+    Ok(vec![
+        Finding::new(found).command("kubectl aad completion install"),
+    ])
 }
 
 fn link_name() -> &'static str {

@@ -59,6 +59,9 @@ impl Machine {
         };
         machine.install_kubectl(1, 35);
         machine
+            .env
+            .install("kubectl_complete-aad", Path::new(PROGRAM));
+        machine
     }
 
     /// A machine on which a check finds nothing. The test plants its fault.

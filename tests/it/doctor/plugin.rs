@@ -128,3 +128,14 @@ fn aad004_krews_link_is_gone_or_leads_elsewhere() {
     machine.finding(&["not to krew's store"]);
     again(&machine);
 }
+
+#[test]
+fn aad052_completion_is_not_installed() {
+    let mut machine = Machine::without("AAD052");
+    fs::remove_file(machine.env.bin("kubectl_complete-aad")).expect("installed");
+    // The link is made beside the first one on the `PATH`.
+    fs::copy(PROGRAM, machine.env.bin("kubectl-aad")).expect("copied");
+    let finding = machine.finding(&["`kubectl_complete-aad`"]);
+    assert_eq!(finding["severity"], "note");
+    machine.follow_and_check(&["kubectl aad completion install"]);
+}
