@@ -126,11 +126,11 @@ struct Source {
     remedy: Option<String>,
 }
 
-/// What is wrong with the files that the variables name: servers may be refused because of it.
+/// What is wrong with the files that the variables name, and what to do about the first problem: servers may be refused because of it.
 ///
 /// # Errors
 /// If there are no trusted certificates at all.
-pub(crate) fn problems(host: &Host) -> Result<Vec<String>> {
+pub(crate) fn problems(host: &Host) -> Result<(Vec<String>, Option<String>)> {
     Ok(Roots::load(host)?.problems())
 }
 

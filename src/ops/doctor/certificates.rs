@@ -35,17 +35,23 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn untrusting(machine: &Machine) -> Result<Vec<Finding>> {
-    let problems = match http::trust_problems(&machine.host) {
-        Ok(problems) => problems,
+    let (problems, mut remedy) = match http::trust_problems(&machine.host) {
+        Ok(found) => found,
         Err(none) => return Ok(vec![with_command(Finding::from(&none), &none.render())]),
     };
-    Ok(problems
-        .into_iter()
-        .map(|problem| {
-            let finding = Finding::new(&problem).advice("name PEM files in it, or remove it");
-            with_command(finding, &problem)
-        })
-        .collect())
+    let findings = problems.into_iter().map(|problem| {
+        let finding = Finding::new(&problem);
+        match remedy.take() {
+            // A command that converts the file, and what to do with the result.
+            Some(remedy) if remedy.starts_with("run `openssl") => finding.advice(remedy),
+            Some(remedy) => with_command(finding.advice(remedy), &problem),
+            None => with_command(
+                finding.advice("name a directory with PEM files in it, or remove it"),
+                &problem,
+            ),
+        }
+    });
+    Ok(findings.collect())
 }
 
 /// Adds the command that unsets the variable that a problem names.

@@ -16,6 +16,20 @@ fn aad038_the_variable_names_no_certificates() {
     let empty = machine.env.write("empty.pem", "");
     machine.set("SSL_CERT_FILE", &empty);
     machine.finding(&["`SSL_CERT_FILE` names", "contains no PEM certificate"]);
+    let der = machine.env.path("ca.der");
+    if let Some(openssl) = peer("openssl") {
+        let mut command = Command::new(openssl);
+        let ca = &machine.env.files.ca;
+        command
+            .arg("x509")
+            .arg("-in")
+            .arg(ca)
+            .args(["-outform", "der", "-out"]);
+        assert_eq!(run(command.arg(&der)).code, 0);
+        machine.set("SSL_CERT_FILE", &der);
+        machine.finding(&["is a DER file, not PEM", "openssl x509 -inform der"]);
+        machine.set("SSL_CERT_FILE", &empty);
+    }
     machine.set("SSL_CERT_DIR", machine.env.path("nowhere"));
     machine.finding(&[
         "no trusted certificates were found",

@@ -60,8 +60,8 @@ impl Roots {
     }
 
     /// None: what can't be read is an error.
-    pub(super) fn problems(&self) -> Vec<String> {
-        Vec::new()
+    pub(super) fn problems(&self) -> (Vec<String>, Option<String>) {
+        (Vec::new(), None)
     }
 
     pub(super) fn applied_to(&self, builder: ClientBuilder) -> Result<ClientBuilder> {

@@ -87,9 +87,9 @@ impl Roots {
         found.into_roots()
     }
 
-    /// What is wrong with the files that the variables name.
-    pub(super) fn problems(&self) -> Vec<String> {
-        self.source.problems.clone()
+    /// What is wrong with the files that the variables name, and what to do about the first problem.
+    pub(super) fn problems(&self) -> (Vec<String>, Option<String>) {
+        (self.source.problems.clone(), self.source.remedy.clone())
     }
 
     pub(super) fn verifier(
