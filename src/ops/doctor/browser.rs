@@ -44,13 +44,14 @@ fn why(host: &Host) -> String {
     if let Some(named) = host.var_nonempty("BROWSER") {
         return format!("`BROWSER` names `{named}`, which is not on the `PATH`");
     }
-    let by_ssh = ["SSH_CONNECTION", "SSH_TTY"]
-        .iter()
-        .any(|name| host.var_nonempty(name).is_some());
-    match by_ssh {
-        true => "this is a connection by SSH without a display".to_owned(),
-        false => {
-            "this machine has no display: neither `DISPLAY` nor `WAYLAND_DISPLAY` is set".to_owned()
-        }
+    let is_set = |names: &[&str]| names.iter().any(|name| host.var_nonempty(name).is_some());
+    if is_set(&["WSL_DISTRO_NAME"]) {
+        "`wslview`, which opens the browser of Windows, is not on the `PATH`".to_owned()
+    } else if is_set(&["DISPLAY", "WAYLAND_DISPLAY"]) {
+        "`xdg-open`, which opens the browser, is not on the `PATH`".to_owned()
+    } else if is_set(&["SSH_CONNECTION", "SSH_TTY"]) {
+        "this is a connection by SSH without a display".to_owned()
+    } else {
+        "this machine has no display: neither `DISPLAY` nor `WAYLAND_DISPLAY` is set".to_owned()
     }
 }

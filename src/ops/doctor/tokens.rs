@@ -1,8 +1,9 @@
 //! Checks that ask for a token: of az, azd and the managed identity, which keep no token of their own here. Nothing is stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::{LocalBoxFuture, join_all};
+use tokio::time::timeout;
 
 use super::{Check, Finding, Machine, Run, Severity, az::Account, azd, sign_ins};
 use crate::{
@@ -43,6 +44,8 @@ pub(super) const CHECKS: &[Check] = &[
 const MOST: usize = 4;
 /// How long a tool may take, less than the time of a check.
 const TIMEOUT: &str = "4s";
+/// How long the service of a machine in Azure may take to answer.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn of_tools(machine: &Machine) -> LocalBoxFuture<'_, Result<Vec<Finding>>> {
     Box::pin(async {
@@ -110,17 +113,19 @@ fn unused_identity(machine: &Machine) -> LocalBoxFuture<'_, Result<Vec<Finding>>
         settings.set(Param::Login, LoginMode::Msi.name(), Origin::Default);
         settings.set(Param::ServerId, AKS_SERVER_ID, Origin::Default);
         // Elsewhere nothing answers, which is as it should be.
-        Ok(match token(&machine.host, settings).await {
-            Err(_) => Vec::new(),
-            Ok(()) => {
-                vec![
+        Ok(
+            match timeout(IDENTITY_TIMEOUT, token(&machine.host, settings)).await {
+                Err(_) | Ok(Err(_)) => Vec::new(),
+                Ok(Ok(())) => {
+                    vec![
                 Finding::new(
                     "nobody is signed in to `az`, and this machine's managed identity gets tokens",
                 )
                 .command(machine.sync_command(&["-l", "msi", "--arm-login", "msi"])),
             ]
-            }
-        })
+                }
+            },
+        )
     })
 }
 

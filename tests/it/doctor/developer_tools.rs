@@ -168,6 +168,21 @@ fn aad041_there_is_no_managed_identity_service() {
 }
 
 #[test]
+fn aad027_a_desktop_has_no_program_that_opens_pages() {
+    let mut machine = Machine::without("AAD027");
+    machine.sign_in_by(&Entry {
+        args: &["-l", "interactive", "--client-id", "c", "--tenant-id", "t"],
+        ..OURS
+    });
+    let empty = machine.env.path("empty");
+    machine.set("PATH", empty);
+    machine.set("DISPLAY", ":0");
+    machine.finding(&["`xdg-open`, which opens the browser, is not on the `PATH`"]);
+    machine.set("WSL_DISTRO_NAME", "Debian");
+    machine.finding(&["`wslview`, which opens the browser of Windows"]);
+}
+
+#[test]
 fn aad027_no_browser_can_be_opened() {
     let mut machine = Machine::without("AAD027");
     machine.sign_in_by(&Entry {

@@ -85,6 +85,15 @@ fn aad029_keyrings_are_blocked() {
     machine.set("LD_PRELOAD", library);
     let finding = machine.finding(&["tokens are in plain files", "keyrings are blocked here"]);
     assert_eq!(finding["severity"], "note");
+    machine.set("AAD_TOKEN_STORE", "keyring");
+    let insisted = machine.doctor(&["AAD028", "AAD029", "-o", "json"]).json(1);
+    let found = &insisted["findings"][0];
+    assert_eq!(found["code"], "AAD028");
+    assert!(
+        found.to_string().contains("--token-store file"),
+        "{found:#}"
+    );
+    machine.set("AAD_TOKEN_STORE", "auto");
     machine.follow_and_check(&["export AAD_TOKEN_STORE=none"]);
 }
 
