@@ -17,10 +17,6 @@ pub(crate) mod fleet_request;
 pub(crate) mod get_token;
 pub(crate) mod kept_answers;
 pub(crate) mod known_contexts;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what reads all of it is being added")
-)]
 pub(crate) mod last_seen;
 pub(crate) mod list;
 pub(crate) mod logout;

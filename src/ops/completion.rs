@@ -1,7 +1,7 @@
 //! What completion knows without the network, and the link by which kubectl finds it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use super::{
     known_contexts::known_contexts,
     last_seen::{CloudSeen, LastSeen, SeenCluster},
 };
-use crate::{auth::store, error::Result, fleet::Pattern, host::Host, kubeconfig::Section};
+use crate::{auth::store, error::Result, host::Host, kubeconfig::Section};
 
 mod link;
 
@@ -225,28 +225,77 @@ fn profiles(host: &Host) -> Vec<Suggestion> {
 
 /// For values that need quotes, patterns that match nothing else.
 fn add_patterns(topic: Topic, found: &mut [Suggestion], is_plain: fn(&str) -> bool) {
-    let values: BTreeSet<String> = found.iter().map(|one| one.value.clone()).collect();
+    let mut by_length: HashMap<usize, Vec<Vec<char>>> = HashMap::new();
+    for one in found.iter() {
+        let value = lower_case(&one.value);
+        by_length.entry(value.len()).or_default().push(value);
+    }
     for one in found.iter_mut().filter(|one| !is_plain(&one.value)) {
-        // The key of a tag is no pattern.
-        let (fixed, text) = match (topic, one.value.split_once('=')) {
-            (Topic::Tags, Some((key, value))) => (format!("{key}="), value),
-            _ => (String::new(), one.value.as_str()),
-        };
-        if !is_plain(&fixed) {
+        let Some(pattern) = pattern(topic, &one.value, is_plain) else {
             continue;
-        }
-        let any = |c: char| {
-            if is_plain(c.encode_utf8(&mut [0; 4])) {
-                c
-            } else {
-                '?'
-            }
         };
-        let pattern: String = text.chars().map(any).collect();
-        let pattern = format!("{fixed}{pattern}");
-        let glob = Pattern::over_any_name(&pattern);
-        if values.iter().filter(|value| glob.matches(value)).count() == 1 {
+        let lower_case = lower_case(&pattern);
+        let alike = by_length.get(&lower_case.len()).into_iter().flatten();
+        if alike.filter(|value| is_like(&lower_case, value)).count() == 1 {
             one.instead = Some(pattern);
         }
+    }
+}
+
+/// The value with `?` for what needs quotes. None for a tag whose key does: that is no pattern.
+fn pattern(topic: Topic, value: &str, is_plain: fn(&str) -> bool) -> Option<String> {
+    let (fixed, text) = match (topic, value.find('=')) {
+        (Topic::Tags, Some(end)) => value.split_at(end + 1),
+        _ => ("", value),
+    };
+    let any = |c: char| match is_plain(c.encode_utf8(&mut [0; 4])) {
+        true => c,
+        false => '?',
+    };
+    let pattern: String = text.chars().map(any).collect();
+    is_plain(fixed).then(|| format!("{fixed}{pattern}"))
+}
+
+fn lower_case(text: &str) -> Vec<char> {
+    text.to_lowercase().chars().collect()
+}
+
+/// Whether a pattern without `*` matches a text of the same length.
+fn is_like(pattern: &[char], text: &[char]) -> bool {
+    let mut pairs = pattern.iter().zip(text);
+    pairs.all(|(one, other)| *one == '?' || one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instead(topic: Topic, values: &[&str]) -> Vec<Option<String>> {
+        let mut found: Vec<_> = values.iter().map(|one| Suggestion::new(*one, "")).collect();
+        add_patterns(topic, &mut found, |text| {
+            text.chars()
+                .all(|c| c.is_alphanumeric() || "-=".contains(c))
+        });
+        found.into_iter().map(|one| one.instead).collect()
+    }
+
+    #[test]
+    fn a_pattern_matches_one_value_only() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            instead(Topic::Subscriptions, &["a b", "c"]),
+            [some("a?b"), None]
+        );
+        assert_eq!(instead(Topic::Subscriptions, &["a b", "A-B"]), [None, None]);
+        assert_eq!(instead(Topic::Subscriptions, &["a b", "a.b"]), [None, None]);
+        assert_eq!(instead(Topic::Subscriptions, &["a*", "ab"]), [None, None]);
+        assert_eq!(
+            instead(Topic::Subscriptions, &["a*", "abc"]),
+            [some("a?"), None]
+        );
+        assert_eq!(
+            instead(Topic::Tags, &["k=a b", "k =a"]),
+            [some("k=a?b"), None]
+        );
     }
 }

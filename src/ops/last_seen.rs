@@ -12,7 +12,6 @@ use std::{
 
 use crate::{
     auth::fingerprint::fingerprint,
-    azure::Cloud,
     error::{Failure, Result},
     fleet::{Cluster, Described},
     host::private_directory::{Lock, PrivateDirectory},
@@ -175,15 +174,6 @@ impl LastSeen {
             Some(file::seen(fleet, &times))
         });
         clouds.collect()
-    }
-
-    /// What was last seen of a cloud.
-    pub(crate) fn read(&self, cloud: &Cloud) -> Option<CloudSeen> {
-        self.check().ok()?;
-        let print = cloud_print(cloud.arm.as_str(), cloud.authority.as_str());
-        let fleet = self.read_fleet(&print)?;
-        let times = self.read_times(&print).unwrap_or_default();
-        Some(file::seen(fleet, &times))
     }
 
     /// Adds what a run saw to what others did. If that fails, less is known without the network.

@@ -194,3 +194,58 @@ pub(super) fn is_repeatable(arg: &Arg) -> bool {
         .is_some_and(|range| range.max_values() > 1);
     many || matches!(arg.get_action(), ArgAction::Append | ArgAction::Count)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: &str) -> (Place, String, Vec<(String, String)>) {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let (word, before) = words.split_last().expect("a word");
+        let typed = read(crate::cli::command(), before, word);
+        (typed.place, typed.word, typed.given)
+    }
+
+    fn value(id: &str) -> Place {
+        Place::Value(id.to_owned())
+    }
+
+    #[test]
+    fn the_word_is_a_command_a_flag_or_a_value() {
+        for (line, expected, word) in [
+            ("", Place::Command, ""),
+            ("-v 5 cache ", Place::Command, ""),
+            ("cache cl", Place::Command, "cl"),
+            ("sync ", value("pattern"), ""),
+            ("sync a b --tag x c", value("pattern"), "c"),
+            ("sync --ta", Place::Flag, "--ta"),
+            ("sync -", Place::Flag, "-"),
+            ("sync --tag ", value("tag"), ""),
+            ("sync --tag=a=b", value("tag"), "a=b"),
+            ("sync --account ", value("login-hint"), ""),
+            ("list -qo j", value("pattern"), "j"),
+            ("list -o j", value("output"), "j"),
+            ("list -ojson ", value("pattern"), ""),
+            ("list -o=json ", value("pattern"), ""),
+            ("sync --running ", value("pattern"), ""),
+            ("sync -- -x", value("pattern"), "-x"),
+            ("sync --nothing=x", Place::Nowhere, "x"),
+            ("version x", Place::Nowhere, "x"),
+        ] {
+            let (place, typed, _) = place(line);
+            assert_eq!((place, typed.as_str()), (expected, word), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_given_before_is_known_by_its_flag() {
+        let (_, _, given) = place("list -s A -sB -s=C --subscription=D x --output json ");
+        let of = |id: &str| {
+            let values = given.iter().filter(|(one, _)| one == id);
+            values.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("only-subscription"), ["A", "B", "C", "D"]);
+        assert_eq!(of("pattern"), ["x"]);
+        assert_eq!(of("output"), ["json"]);
+    }
+}
