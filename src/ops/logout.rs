@@ -2,17 +2,18 @@
 //!
 //! Nothing is revoked: whoever has a copy of a forgotten token can use it until it expires.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     cache::{accounts, clear_all, directory, not_cleared, open},
     kept_answers,
+    known_contexts::known_contexts,
 };
 use crate::{
     auth::cache::{CacheEntry, Filter, TokenCache},
     error::{Failure, Kind, Result},
     host::Host,
-    login::Settings,
+    login::{ExecArgs, Param, Settings},
     near,
     sentence::some_of,
 };
@@ -47,6 +48,8 @@ pub(crate) struct LoggedOut {
     pub(crate) elsewhere: Elsewhere,
     /// What is in the cache directory beside tokens.
     pub(crate) kept: Kept,
+    /// The values of `--cache-dir` with which contexts keep their tokens in other caches. Those are not looked at.
+    pub(crate) other_caches: BTreeSet<String>,
 }
 
 /// What stays in the cache directory: none of it is a token.
@@ -93,6 +96,7 @@ pub(crate) fn logout(
     Ok(LoggedOut {
         elsewhere: Elsewhere::find(who, &found, stays, host),
         unreadable,
+        other_caches: other_caches(settings, host),
         kept: Kept {
             answers: directory(settings, host).is_ok_and(kept_answers::are_kept),
             backups: super::backups::of(host)
@@ -101,6 +105,22 @@ pub(crate) fn logout(
         },
         forgotten,
     })
+}
+
+/// The values of `--cache-dir` of contexts that keep their tokens elsewhere. A kubeconfig that can't be read tells of none.
+fn other_caches(settings: &Settings, host: &Host) -> BTreeSet<String> {
+    let own = directory(settings, host).ok();
+    let contexts = known_contexts(host, None).unwrap_or_default();
+    let sign_ins: BTreeSet<_> = contexts.into_iter().filter_map(|one| one.sign_in).collect();
+    let settings = sign_ins
+        .iter()
+        .map(|args| ExecArgs::parse_lossy(args).into_settings());
+    let others = settings.filter(|entry| {
+        let is_named = entry.text(Param::CacheDir).is_some();
+        is_named && directory(entry, host).ok() != own
+    });
+    let named = others.filter_map(|entry| Some(entry.text(Param::CacheDir)?.to_owned()));
+    named.collect()
 }
 
 /// The cache. What is there and can't be used is not cleared.

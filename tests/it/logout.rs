@@ -326,3 +326,21 @@ fn what_stays_elsewhere_is_said_with_the_command_that_ends_it() {
     page.run("logout --all").run("logout --all");
     page.assert("logout");
 }
+
+#[test]
+fn contexts_that_keep_their_tokens_elsewhere_are_told_of() {
+    let test_env = TestEnv::new();
+    let other = test_env.path("other").display().to_string();
+    for directory in [&other, &test_env.path(".kube/cache").display().to_string()] {
+        let synced = run(&mut test_env.sync(&["-q", "--cache-dir", directory]));
+        assert_eq!(synced.code, 0, "{}", synced.stderr);
+        let ran = logout(&test_env, &["--all"]);
+        let note = format!(
+            "note: contexts keep tokens in `{other}`, too, which stay: `kubectl aad logout --all --cache-dir {other}`\n"
+        );
+        let is_told = ran.stderr.contains(&note);
+        assert_eq!(is_told, *directory == other, "{}", ran.stderr);
+    }
+    let ran = logout(&test_env, &["--all", "--cache-dir", &other]);
+    assert!(ran.stderr.contains("of az: "), "{}", ran.stderr);
+}

@@ -3,7 +3,7 @@
 use crate::{
     cli::cache::{counted, with_cache},
     host::timestamp::rfc3339,
-    login::{CommandLine, Settings},
+    login::{CommandLine, Param, Settings},
     ops::logout::{Elsewhere, Forgotten, Kept, LoggedOut, Who},
     sentence::{all_of, some_of},
 };
@@ -29,6 +29,15 @@ pub(super) fn lines(
         lines.push("nobody is signed in here".to_owned());
     }
     lines.extend(elsewhere(&done.elsewhere, settings, now));
+    lines.extend(done.other_caches.iter().map(|directory| {
+        let command = match who {
+            Who::All => CommandLine::new("kubectl aad logout --all"),
+            Who::Account(name) => CommandLine::new("kubectl aad logout").flag("--account", name),
+            Who::Tenant(name) => CommandLine::new("kubectl aad logout").flag("--tenant", name),
+        };
+        let command = command.flag(&Param::CacheDir.dashed(), directory);
+        format!("note: contexts keep tokens in `{directory}`, too, which stay: `{command}`")
+    }));
     if *who == Who::All {
         lines.extend(kept(done.kept, settings));
     }
