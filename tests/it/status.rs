@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use azure_sim::{Fleet, FleetSpec};
+use azure_sim::{AKS_CLIENT_APP, AKS_SERVER_APP, Fleet, FleetSpec};
 use serde_json::{Value, json};
 
 use crate::{
@@ -140,8 +140,17 @@ fn a_person_is_refreshed_until_the_sign_in_is_gone() {
     assert_eq!((next, has_token), ("sign-in".into(), false));
     let hint = only(&report["problems"])["hint"].clone();
     let hint = hint.as_str().expect("a hint");
-    assert!(hint.contains("get-token --login devicecode"), "{hint}");
-    assert!(hint.contains(&format!("--login-hint {upn}")), "{hint}");
+    assert!(hint.starts_with("`kubectl get ns --context "), "{hint}");
+    let command = only(&report["signIns"])["command"].clone();
+    let command = command.as_str().expect("a command");
+    assert!(
+        command.contains("get-token --login devicecode"),
+        "{command}"
+    );
+    assert!(
+        command.contains(&format!("--login-hint {upn}")),
+        "{command}"
+    );
 }
 
 #[test]
@@ -405,4 +414,43 @@ fn the_document_has_the_documented_keys() {
         keys(&report["contexts"]),
         documented("`contexts` of `status`")
     );
+}
+
+#[test]
+fn several_clouds_have_a_column_and_each_problem_its_command() {
+    let test_env = TestEnv::without_az();
+    let clouds = [
+        "AzurePublicCloud",
+        "AzureUSGovernmentCloud",
+        "AzureChinaCloud",
+    ];
+    let mut text = "apiVersion: v1\nkind: Config\ncurrent-context: c0\ncontexts:\n".to_owned();
+    for at in 0..3 {
+        text += &format!("- {{name: c{at}, context: {{cluster: c{at}, user: u{at}}}}}\n");
+    }
+    text += "clusters:\n";
+    for at in 0..3 {
+        let id = format!(
+            "/subscriptions/00000000-0000-0000-0000-00000000000{at}/resourceGroups/g/providers/\
+             Microsoft.ContainerService/managedClusters/c{at}"
+        );
+        text += &format!(
+            "- {{name: c{at}, cluster: {{server: 'https://c{at}', extensions: [{{name: kubectl-aad, extension: {{armId: {id}}}}}]}}}}\n"
+        );
+    }
+    text += "users:\n";
+    for (at, cloud) in clouds.iter().enumerate() {
+        let args = format!(
+            "get-token, --login, devicecode, --server-id, {AKS_SERVER_APP}, --client-id, {AKS_CLIENT_APP}, --tenant-id, t{at}.example, \
+             --environment, {cloud}, --login-hint, ann@t{at}.example, --env-secrets-only"
+        );
+        text += &format!(
+            "- {{name: u{at}, user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: kubectl-aad, args: [{args}]}}}}}}\n"
+        );
+    }
+    fs::create_dir_all(test_env.path(".kube")).expect("made");
+    fs::write(test_env.kubeconfig(), text).expect("written");
+    let report = json_of(&test_env, 1, &[]);
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(3));
+    screens(&test_env, "status_clouds", &[]);
 }

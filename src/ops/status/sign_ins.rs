@@ -9,7 +9,9 @@ use crate::{
     error::{Failure, Kind, Result},
     host::Host,
     kubeconfig::synced::{SyncedContext, synced_contexts},
-    login::{ACCOUNT_PARAMS, ExecArgs, LoginMode, Origin, PARAMS, Param, ParamRow, Settings},
+    login::{
+        ACCOUNT_PARAMS, CommandLine, ExecArgs, LoginMode, Origin, PARAMS, Param, ParamRow, Settings,
+    },
     ops::{
         cache,
         fleet_contexts::FleetKubeconfig,
@@ -33,6 +35,8 @@ pub(crate) struct SignInStatus {
     pub(crate) account: Option<String>,
     /// The number of contexts.
     pub(crate) contexts: usize,
+    /// A kubectl command that uses one of them.
+    kubectl: CommandLine,
     /// When the cached token expires that would be served, in Unix seconds.
     pub(crate) expires_on: Option<i64>,
     pub(crate) next: Next,
@@ -72,7 +76,8 @@ impl SignInStatus {
                     Kind::SignInNeeded,
                     format!("{who} has to sign in by `{mode}` for {of}"),
                 );
-                Some(Problem::stops(self.with_command(failure)))
+                let asks = format!("`{}` asks for it", self.kubectl);
+                Some(Problem::stops(failure.hint(asks)))
             }
             Next::From(Successor::ToolWithoutAccount) => {
                 let tool = match self.mode {
@@ -118,14 +123,22 @@ pub(super) struct Looks<'a> {
 /// The arguments and variables of a call.
 type Key = (Vec<String>, Vec<(String, String)>);
 
+/// The contexts that make a call.
+#[derive(Debug, Clone, Default)]
+struct Users {
+    count: usize,
+    /// The name of one of them.
+    context: String,
+}
+
 impl Looks<'_> {
     /// The distinct sign-ins of the contexts, in the order of their arguments, and the calls that were looked at.
     pub(super) fn at(&self, contexts: &[SyncedContext]) -> (Vec<SignInStatus>, Vec<PlannedCall>) {
         let mut distinct = distinct(contexts);
-        let looked = |distinct: BTreeMap<Key, usize>| -> Vec<_> {
+        let looked = |distinct: BTreeMap<Key, Users>| -> Vec<_> {
             distinct
                 .into_iter()
-                .map(|(key, count)| self.look(&key, count))
+                .map(|(key, users)| self.look(&key, &users))
                 .collect()
         };
         let mut all = looked(distinct.clone());
@@ -152,7 +165,7 @@ impl Looks<'_> {
         Ok(synced_contexts(&kubeconfig.documents()?))
     }
 
-    fn look(&self, (args, variables): &Key, contexts: usize) -> (SignInStatus, PlannedCall) {
+    fn look(&self, (args, variables): &Key, users: &Users) -> (SignInStatus, PlannedCall) {
         let entry = ExecArgs::parse_lossy(args).into_settings();
         let variables = variables.iter().map(|(name, value)| (name, value));
         let host = Arc::new(self.host.with_vars(variables));
@@ -187,7 +200,8 @@ impl Looks<'_> {
             cloud: cloud(&settings, mode, &host),
             tenant_name: tenant.as_deref().and_then(|id| self.tenant_name(id)),
             account: account.or_else(named),
-            contexts,
+            contexts: users.count,
+            kubectl: self.kubectl(&users.context),
             expires_on,
             next,
             secret_from: secret_from(&settings),
@@ -197,9 +211,17 @@ impl Looks<'_> {
         let planned = PlannedCall {
             entry,
             settings,
-            contexts,
+            contexts: users.count,
         };
         (sign_in, planned)
+    }
+
+    fn kubectl(&self, context: &str) -> CommandLine {
+        let command = CommandLine::new("kubectl get ns").flag("--context", context);
+        match self.kubeconfig {
+            Some(file) => command.flag("--kubeconfig", &file.display().to_string()),
+            None => command,
+        }
     }
 
     /// The store of a sign-in.
@@ -219,7 +241,7 @@ impl Looks<'_> {
 }
 
 /// The distinct calls of contexts that sign in by our `get-token`, with the number of contexts.
-fn distinct(contexts: &[SyncedContext]) -> BTreeMap<Key, usize> {
+fn distinct(contexts: &[SyncedContext]) -> BTreeMap<Key, Users> {
     let mut by_place: BTreeMap<_, (usize, &SyncedContext)> = BTreeMap::new();
     for one in contexts {
         let Some(args) = &one.sign_in else { continue };
@@ -234,7 +256,11 @@ fn distinct(contexts: &[SyncedContext]) -> BTreeMap<Key, usize> {
     for (count, one) in by_place.into_values() {
         let args = one.sign_in.as_deref().unwrap_or_default();
         let key = (without_cluster(args), one.variables.to_vec());
-        *distinct.entry(key).or_default() += count;
+        let users: &mut Users = distinct.entry(key).or_default();
+        users.count += count;
+        if users.context.is_empty() {
+            users.context.clone_from(&one.context);
+        }
     }
     distinct
 }
