@@ -18,6 +18,7 @@ mod config;
 mod convert;
 mod diff;
 mod doctor;
+mod exec;
 mod flags;
 mod fleet_args;
 mod get_token;
@@ -99,6 +100,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         Some((name @ "sync", matches)) => with_file(name, matches, sync::run),
         Some((name @ "list", matches)) => with_file(name, matches, list::run),
         Some((name @ "prune", matches)) => with_file(name, matches, prune::run),
+        Some((name @ "exec", matches)) => with_file(name, matches, exec::run),
         Some((name @ "undo", matches)) => {
             with_file(name, matches, |given, host| undo::run(given, host))
         }
@@ -157,6 +159,7 @@ pub fn command() -> Command {
         .subcommand(undo::command())
         .subcommand(status::command())
         .subcommand(verify::command())
+        .subcommand(exec::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())

@@ -14,6 +14,7 @@ use std::{
 use crate::error::{Failure, Result};
 
 mod browser;
+pub(crate) mod children;
 pub(crate) mod disk;
 pub(crate) mod file;
 mod hexadecimal;

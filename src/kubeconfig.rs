@@ -21,10 +21,6 @@ mod in_place;
 mod lock;
 pub mod merge;
 mod merged;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that use it come next")
-)]
 pub(crate) mod one_context;
 pub(crate) mod owner;
 mod paths;

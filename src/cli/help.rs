@@ -249,8 +249,18 @@ fn usage(command: &Command) -> String {
     if command.has_subcommands() {
         return format!("{path} <COMMAND>");
     }
-    match command.get_positionals().next() {
-        Some(arg) if is_shown(arg) => format!("{path} {} [FLAGS]", label(arg)),
+    // What follows `--` is for another program.
+    let last = command.get_positionals().find(|arg| arg.is_last_set());
+    let first = command.get_positionals().next();
+    match first {
+        Some(arg) if is_shown(arg) => match last {
+            Some(last) => format!(
+                "{path} {} [FLAGS] -- {}",
+                label(arg),
+                last.get_value_names().unwrap_or_default().join(" ")
+            ),
+            None => format!("{path} {} [FLAGS]", label(arg)),
+        },
         Some(arg) => format!("{path} {}", label(arg)),
         None => format!("{path} [FLAGS]"),
     }

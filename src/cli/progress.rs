@@ -200,6 +200,11 @@ impl Observer for Progress {
                 steps.verified.add(count);
             }),
             Event::Verified => self.view.step(|steps| steps.verified.step()),
+            Event::Running(count) => self.view.step(|steps| {
+                steps.now = Step::Running;
+                steps.runs.add(count);
+            }),
+            Event::Ran => self.view.step(|steps| steps.runs.step()),
             Event::WaitingForLock(line) => self.view.wait_for_lock(line),
             Event::Note(line) => self.view.note(line),
         }

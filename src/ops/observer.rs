@@ -56,6 +56,10 @@ pub(crate) enum Event<'e> {
     Verifying(usize),
     /// One was.
     Verified,
+    /// kubectl will run on this many clusters.
+    Running(usize),
+    /// It has ended on one.
+    Ran,
     /// The kubeconfig's lock is waited for; a line says who holds it.
     WaitingForLock(&'e str),
     /// A line to read.

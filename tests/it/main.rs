@@ -49,6 +49,8 @@ mod docs;
 mod doctor;
 mod documents;
 mod env;
+#[cfg(unix)]
+mod exec;
 mod failures;
 #[cfg(unix)]
 mod findings;

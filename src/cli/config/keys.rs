@@ -29,6 +29,7 @@ const NOT_IN_A_FILE: &[(&[&str], &str)] = &[
             "quiet",
             "set-current",
             "yes",
+            "all",
             "force",
             "list",
             "to",

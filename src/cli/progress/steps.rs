@@ -48,6 +48,7 @@ pub(super) enum Step {
     WritingKubeconfig,
     FetchingTokens,
     Verifying,
+    Running,
 }
 
 /// How far each step is. A step that comes again goes on counting.
@@ -61,6 +62,8 @@ pub(super) struct Steps {
     pub(super) kubeconfigs: Count,
     pub(super) tokens: Count,
     pub(super) verified: Count,
+    /// Of kubectl.
+    pub(super) runs: Count,
 }
 
 impl Steps {
@@ -82,6 +85,7 @@ impl Steps {
             Step::WritingKubeconfig => "writing the kubeconfig".to_owned(),
             Step::FetchingTokens => format!("fetching tokens {}", self.tokens),
             Step::Verifying => format!("verifying {} clusters", self.verified),
+            Step::Running => format!("running kubectl on clusters {}", self.runs),
         }
     }
 
@@ -110,6 +114,7 @@ impl Steps {
             Step::FetchingKubeconfigs => Some((self.kubeconfigs, "clusters")),
             Step::FetchingTokens => Some((self.tokens, "tokens")),
             Step::Verifying => Some((self.verified, "clusters")),
+            Step::Running => Some((self.runs, "clusters")),
             Step::Starting | Step::SigningIn(_) | Step::WritingKubeconfig => None,
         }
     }

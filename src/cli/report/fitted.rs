@@ -11,32 +11,32 @@ const ELLIPSIS: &str = "...";
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct Column {
-    pub(super) heading: &'static str,
+pub(in crate::cli) struct Column<'h> {
+    pub(super) heading: &'h str,
     /// The larger, the later it is omitted.
     importance: u8,
 }
 
-impl Column {
-    pub(in crate::cli) const fn new(heading: &'static str, importance: u8) -> Self {
+impl<'h> Column<'h> {
+    pub(in crate::cli) const fn new(heading: &'h str, importance: u8) -> Self {
         Self {
             heading,
             importance,
         }
     }
 
-    pub(in crate::cli) fn heading(&self) -> &'static str {
+    pub(in crate::cli) fn heading(&self) -> &'h str {
         self.heading
     }
 }
 
 /// The headings and cells that fit into `columns`. At least one column stays.
 pub(super) fn fit(
-    columns: &[Column],
+    columns: &[Column<'_>],
     rows: Vec<Vec<String>>,
     room: usize,
 ) -> (Vec<String>, Vec<Vec<String>>) {
-    let heading = |column: &Column| column.heading.to_owned();
+    let heading = |column: &Column<'_>| column.heading.to_owned();
     let mut table = vec![columns.iter().map(heading).collect()];
     table.extend(rows.into_iter().map(|row| {
         let cells = row.iter().map(|cell| printable(cell));
@@ -52,7 +52,7 @@ pub(super) fn fit(
 }
 
 /// How wide each column may be; none if it is omitted.
-fn widths(columns: &[Column], table: &[Vec<String>], room: usize) -> Vec<Option<usize>> {
+fn widths(columns: &[Column<'_>], table: &[Vec<String>], room: usize) -> Vec<Option<usize>> {
     let mut widths: Vec<_> = (0..columns.len())
         .map(|at| table.iter().map(|row| width(&row[at])).max())
         .collect();

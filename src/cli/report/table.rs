@@ -111,7 +111,7 @@ impl ClusterRow {
 
 /// A table of `rows`, in at most `width` columns.
 pub(in crate::cli) fn table(
-    columns: &[Column],
+    columns: &[Column<'_>],
     rows: Vec<Vec<String>>,
     width: Option<usize>,
 ) -> String {
