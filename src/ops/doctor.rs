@@ -42,9 +42,16 @@ mod variables;
 pub(crate) use finding::Finding;
 pub(crate) use machine::Machine;
 
-/// The rows of all themes.
+/// The rows of all themes, in the order in which findings are mended: a lock, or a file that can't be used, comes before what
+/// is in the file.
 const THEMES: &[&[Check]] = &[
     kubectl::CHECKS,
+    plugin::CHECKS,
+    kuberc::CHECKS,
+    members::CHECKS,
+    files::CHECKS,
+    names::CHECKS,
+    entries::CHECKS,
     az::CHECKS,
     azd::CHECKS,
     browser::CHECKS,
@@ -57,12 +64,6 @@ const THEMES: &[&[Check]] = &[
     token_store::CHECKS,
     tokens::CHECKS,
     variables::CHECKS,
-    plugin::CHECKS,
-    kuberc::CHECKS,
-    entries::CHECKS,
-    members::CHECKS,
-    files::CHECKS,
-    names::CHECKS,
 ];
 
 /// The codes of checks that are no longer made.
@@ -160,7 +161,7 @@ pub(crate) enum Outcome {
 }
 
 impl DoctorReport {
-    /// The findings with their checks, the problems first.
+    /// The findings with their checks in the order in which they are mended, the problems first.
     pub(crate) fn findings(&self) -> Vec<(&'static Check, &[Finding])> {
         let mut found: Vec<_> = self
             .checked
@@ -172,7 +173,9 @@ impl DoctorReport {
                 _ => None,
             })
             .collect();
-        found.sort_by_key(|(check, findings)| worst(check, findings) != Severity::Problem);
+        found.sort_by_key(|(check, findings)| {
+            (worst(check, findings) != Severity::Problem, place(check))
+        });
         found
     }
 
@@ -184,6 +187,12 @@ impl DoctorReport {
             .filter(|one| *one == severity)
             .count()
     }
+}
+
+/// The place of a check in [`THEMES`].
+fn place(check: &Check) -> Option<usize> {
+    let mut all = THEMES.iter().copied().flatten();
+    all.position(|one| one.code == check.code)
 }
 
 /// How much a finding of a check matters.

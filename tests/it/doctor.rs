@@ -23,7 +23,11 @@ use kubectl_aad::internals::{Check, RETIRED, Severity, checks};
 use serde_json::Value;
 
 use self::fault::Machine;
-use crate::{documents::documented, support::repository};
+use crate::{
+    documents::documented,
+    env::{AtATerminal, Size},
+    support::repository,
+};
 
 const PAGE: &str = "docs/reference/doctor.md";
 
@@ -176,6 +180,72 @@ fn the_documents_have_the_documented_keys() {
     machine.env.install_script("kubectl", "#!/bin/sh\nexit 1\n");
     let report = machine.doctor(&["-o", "json"]).json(0);
     assert_eq!(keys(&report["notMade"][0]), documented("`notMade`"));
+}
+
+/// Several faults, of which one keeps the remedies of the others from working.
+const SEVERAL: &str = "\
+apiVersion: v1
+kind: Config
+clusters:
+- {name: c, cluster: {server: 'https://127.0.0.1:1'}}
+contexts:
+- {name: aks-production-westeurope, context: {cluster: c, user: u}}
+- {name: gone, context: {cluster: x, user: u}}
+current-context: aks-production-westeurop
+users:
+- name: u
+  user:
+    exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: kubelogin, args: [get-token, -l, msi, --server-id, x]}
+";
+
+#[test]
+fn remedies_can_be_followed_from_the_first_finding_to_the_last() {
+    let mut machine = Machine::new();
+    let path = machine.write_kubeconfig(SEVERAL);
+    fault::chmod(&path, 0o664);
+    let lock = path.with_file_name("config.lock");
+    fs::write(&lock, "").expect("written");
+    let file = fs::File::options().write(true).open(&lock).expect("ours");
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    file.set_modified(past).expect("set");
+    if !machine.install_real_kubectl() {
+        return;
+    }
+    let args = [
+        "AAD007", "AAD015", "AAD016", "AAD017", "AAD018", "-o", "json",
+    ];
+    let report = machine.doctor(&args).json(1);
+    let findings = report["findings"].as_array().expect("a list");
+    let codes: Vec<_> = findings.iter().map(|one| one["code"].clone()).collect();
+    assert_eq!(codes, ["AAD017", "AAD018", "AAD015", "AAD016", "AAD007"]);
+    for finding in findings {
+        machine.follow(finding);
+    }
+    assert_eq!(
+        machine.doctor(&args).json(0)["findings"],
+        Value::Array(Vec::new())
+    );
+}
+
+#[test]
+fn at_a_terminal_only_what_is_pasted_is_wider_than_it() {
+    let machine = Machine::new();
+    machine.write_kubeconfig(SEVERAL);
+    let mut command = machine
+        .env
+        .aad(&["doctor", "--offline", "AAD007", "AAD015", "AAD016"]);
+    command.env("NO_COLOR", "1");
+    let size = Size {
+        columns: 60,
+        rows: 200,
+    };
+    let seen = AtATerminal::start(command, size).finish().raw;
+    let lines: Vec<_> = seen.lines().map(str::trim_end).collect();
+    assert!(lines.iter().any(|line| line.contains("AAD007")), "{seen}");
+    for line in lines {
+        let is_pasted = line.starts_with("       ");
+        assert!(is_pasted || line.chars().count() <= 60, "{line}");
+    }
 }
 
 #[test]

@@ -27,8 +27,19 @@ fn of_check(check: &Check, findings: &[Finding], out: &Stream) -> Vec<String> {
         Severity::Problem => Mark::Failed,
         Severity::Note => Mark::Warning,
     };
-    let code = out.paint(Paint::Bold, check.code);
-    let mut lines = vec![format!("{} {code} {}", out.mark(mark), check.title)];
+    let start = format!("{} {} ", out.mark(mark), out.paint(Paint::Bold, check.code));
+    // A mark and a blank, and a blank after the code.
+    let indent = " ".repeat(check.code.len() + 3);
+    let room = out
+        .width()
+        .map_or(usize::MAX, |width| width.saturating_sub(indent.len()));
+    let title = wrap(check.title, room, 0).into_iter().enumerate();
+    let mut lines: Vec<_> = title
+        .map(|(at, line)| match at {
+            0 => format!("{start}{line}"),
+            _ => format!("{indent}{line}"),
+        })
+        .collect();
     for finding in findings {
         lines.extend(indented(&finding.found, out));
         let advice = finding.advice.as_deref().unwrap_or("run:");
@@ -45,7 +56,9 @@ fn of_check(check: &Check, findings: &[Finding], out: &Stream) -> Vec<String> {
 /// A text below the line of its check.
 fn indented(text: &str, out: &Stream) -> Vec<String> {
     const INDENT: &str = "  ";
-    let room = out.width().map_or(usize::MAX, |width| width - INDENT.len());
+    let room = out
+        .width()
+        .map_or(usize::MAX, |width| width.saturating_sub(INDENT.len()));
     let lines = wrap(&printable(text), room, 3).into_iter();
     lines.map(|line| format!("{INDENT}{line}")).collect()
 }

@@ -50,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AAD050",
         title: "the kubeconfigs are slow to read",
         severity: Severity::Note,
-        why: "Every kubectl command reads all of them: about a tenth of a second for each MB.",
+        why: "Every kubectl command reads all of them first, and so does every program that completes names.",
         remedy: "Store the certificate authorities beside the kubeconfig (`kubectl aad sync --ca-files`), remove clusters that are gone (`kubectl aad prune`), or work with one context at a time.",
         run: Run::Files(slow),
     },
