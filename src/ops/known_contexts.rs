@@ -81,8 +81,11 @@ fn read(
     let kubeconfig = FleetKubeconfig::read(host, explicit)?;
     let mut contexts = synced_contexts(&kubeconfig.documents()?);
     remove_secrets(&mut contexts);
-    // Without contexts it would save nothing.
-    if let Some(directory) = directory.filter(|_| !contexts.is_empty()) {
+    // A directory is not made for no contexts.
+    let is_worth_it = |directory: &&PrivateDirectory| {
+        !contexts.is_empty() || directory.exists().is_ok_and(|is_there| is_there)
+    };
+    if let Some(directory) = directory.filter(is_worth_it) {
         // Without it, the next command takes some milliseconds more.
         let _ = directory.write(NAME, &index::encode(&contexts, stamps), None);
     }
