@@ -38,6 +38,7 @@ mod status;
 mod sync;
 mod undo;
 mod usage;
+mod use_cluster;
 mod verify;
 mod version;
 
@@ -106,6 +107,7 @@ fn run(matches: &ArgMatches, args: &[OsString], host: Arc<Host>) -> Result<u8> {
         }
         Some(("status", matches)) => status::run(matches, args, &host),
         Some((name @ "verify", matches)) => with_file(name, matches, verify::run),
+        Some((name @ "use", matches)) => with_file(name, matches, use_cluster::run),
         Some(("get-token", matches)) => get_token::run(
             &host,
             flags::settings(matches),
@@ -160,6 +162,7 @@ pub fn command() -> Command {
         .subcommand(status::command())
         .subcommand(verify::command())
         .subcommand(exec::command())
+        .subcommand(use_cluster::command())
         .subcommand(get_token::command())
         .subcommand(convert::command())
         .subcommand(cache::command())

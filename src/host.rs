@@ -17,6 +17,7 @@ mod browser;
 pub(crate) mod children;
 pub(crate) mod disk;
 pub(crate) mod file;
+pub(crate) mod foreground;
 mod hexadecimal;
 pub(crate) mod http;
 pub(crate) mod parallel;
@@ -332,6 +333,13 @@ impl Host {
         #[cfg(not(unix))]
         let parent = 0;
         u32::try_from(parent).unwrap_or_default()
+    }
+
+    /// The name of the program that started this one; none if the system does not tell in a file.
+    pub(crate) fn program_of_parent(&self) -> Option<PathBuf> {
+        // proc_pid_comm(5).
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", self.parent())).ok()?;
+        Some(PathBuf::from(name.trim_end()))
     }
 
     /// Whether this runs in a pipeline (`CI` is set and not `false`).

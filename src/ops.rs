@@ -24,4 +24,5 @@ pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tool_accounts;
 pub(crate) mod undo;
+pub(crate) mod use_cluster;
 pub(crate) mod verify;

@@ -33,7 +33,7 @@ use crate::{
 
 mod admin;
 mod interrupted;
-mod naming_flags;
+pub(super) mod naming_flags;
 
 const ABOUT: &str = "Bring every AKS cluster you can reach into your kubeconfig";
 

@@ -3,7 +3,7 @@
 //! The rules are those of client-go's `PathOptions`, which `kubectl config` uses.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
 
@@ -71,6 +71,24 @@ impl Paths {
         })?;
         Ok(one(home.join(".kube").join("config")))
     }
+}
+
+/// Whether this runs in the shell of `use`.
+pub(crate) fn is_inside(host: &Host) -> bool {
+    outer(host).is_some()
+}
+
+/// What [`OUTER`] is in a shell that is started for a context of these files: absolute paths, or nothing if `KUBECONFIG`
+/// is not set.
+pub(crate) fn for_inside(host: &Host, explicit: Option<&Path>) -> Result<OsString> {
+    let list = outer(host).unwrap_or(host.var_os_nonempty("KUBECONFIG"));
+    if explicit.is_none() && list.is_none() {
+        return Ok(OsString::new());
+    }
+    let files = Paths::from_host(host, explicit)?.files.into_iter();
+    let files = files.map(|path| std::path::absolute(&path).unwrap_or(path));
+    std::env::join_paths(files)
+        .map_err(|error| Failure::new("the kubeconfig's path can't be in a list").because(error))
 }
 
 /// What `KUBECONFIG` was outside of the shell of `use`; none outside of one.

@@ -67,22 +67,38 @@ impl ContextFiles {
     /// # Errors
     /// If it can't be written.
     pub(crate) fn write(&self, context: &str, text: &str) -> Result<ContextFile> {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{number}-{}.yaml", self.prefix, file_stem(context));
-        let file = ContextFile {
-            path: self.directory.path().join(name),
-        };
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options
-            .open(&file.path)
-            .and_then(|mut open| open.write_all(text.as_bytes()));
-        written.map_err(|error| {
-            Failure::new(format!("could not write `{}`", file.path.display())).because(error)
-        })?;
+        let file = self.named(&format!("{}.yaml", file_stem(context)));
+        write_private(&file.path, text)?;
         Ok(file)
+    }
+
+    /// Writes another file that a program reads, likewise.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn write_other(&self, name: &str, text: &str) -> Result<ContextFile> {
+        let file = self.named(name);
+        write_private(&file.path, text)?;
+        Ok(file)
+    }
+
+    /// Makes a directory with a file that a program reads, likewise.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn write_directory(&self, name: &str, text: &str) -> Result<ContextFile> {
+        let directory = self.named("directory");
+        PrivateDirectory::new(directory.path.clone(), "a directory for a shell").create()?;
+        write_private(&directory.path.join(name), text)?;
+        Ok(directory)
+    }
+
+    fn named(&self, end: &str) -> ContextFile {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}{number}-{end}", self.prefix);
+        ContextFile {
+            path: self.directory.path().join(name),
+        }
     }
 
     fn remove_abandoned(&self) {
@@ -96,10 +112,10 @@ impl ContextFiles {
             match held {
                 // A living process holds it.
                 Ok(None) => {}
-                Ok(Some(_lock)) => own.for_each(|name| self.directory.remove(name)),
+                Ok(Some(_lock)) => own.for_each(|name| remove(&self.directory.path().join(name))),
                 Err(_) => own
                     .filter(|name| self.directory.is_older_than(name, ABANDONED))
-                    .for_each(|name| self.directory.remove(name)),
+                    .for_each(|name| remove(&self.directory.path().join(name))),
             }
         }
     }
@@ -141,7 +157,27 @@ fn lock_of(prefix: &str) -> String {
     format!("{prefix}owner{LOCK}")
 }
 
-/// A small kubeconfig. Dropping it removes it.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options
+        .open(path)
+        .and_then(|mut open| open.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        Failure::new(format!("could not write `{}`", path.display())).because(error)
+    })
+}
+
+/// Removes a file, or a directory with what is in it. It may be gone already.
+fn remove(path: &Path) {
+    if std::fs::remove_file(path).is_err() {
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+/// A small kubeconfig, or what else a program of ours reads. Dropping it removes it.
 pub(crate) struct ContextFile {
     path: PathBuf,
 }
@@ -154,7 +190,7 @@ impl ContextFile {
 
 impl Drop for ContextFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        remove(&self.path);
         // That of a kubectl that was killed while it wrote (client-go's `lockName`).
         let mut lock = self.path.clone().into_os_string();
         lock.push(LOCK);

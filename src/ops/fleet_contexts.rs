@@ -157,7 +157,7 @@ fn select<'c>(clusters: &[Clue<'c, '_>], selectors: &Selectors) -> Result<Chosen
 /// How to make what was last seen complete.
 const SEE: &str = "`kubectl aad list` lists the clusters and records what it sees";
 
-fn nothing_synced(role: Role) -> Failure {
+pub(super) fn nothing_synced(role: Role) -> Failure {
     let (what, hint) = match role {
         Role::User => (
             "the kubeconfig has no cluster that a sync wrote",

@@ -123,6 +123,8 @@ mod uninstall;
 #[cfg(unix)]
 mod unreadable;
 #[cfg(target_os = "linux")]
+mod use_cluster;
+#[cfg(target_os = "linux")]
 mod verify;
 #[cfg(target_os = "linux")]
 mod whose;

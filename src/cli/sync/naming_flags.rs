@@ -63,7 +63,7 @@ pub(super) fn read_set_current(matches: &ArgMatches) -> Option<SetCurrent> {
 }
 
 /// A namespace's name: a DNS label (RFC 1123), as Kubernetes demands.
-fn label(text: &str) -> Result<String, &'static str> {
+pub(in crate::cli) fn label(text: &str) -> Result<String, &'static str> {
     let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     let has_edges = bytes.first().is_some_and(is_plain) && bytes.last().is_some_and(is_plain);

@@ -132,7 +132,7 @@ fn a_topic_that_does_not_exist_is_answered_with_the_near_ones() {
         (
             &["help", "snyc"][..],
             "error: there is no help about `snyc`\nhint: did you mean `sync`? otherwise use one of `sync`, `list`, `prune`, \
-             `undo`, `status`, `verify`, `exec`, `get-token`, `convert-kubeconfig`, `cache`, `logout`, `completion`, `config`, `doctor`, `version`, `help`, `login`\n",
+             `undo`, `status`, `verify`, `exec`, `use`, `get-token`, `convert-kubeconfig`, `cache`, `logout`, `completion`, `config`, `doctor`, `version`, `help`, `login`\n",
         ),
         (
             &["help", "cache", "lits"],
