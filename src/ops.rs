@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod context_files;
+mod context_tokens;
 pub(crate) mod convert;
 pub(crate) mod discovery;
 pub(crate) mod doctor;

@@ -120,20 +120,23 @@ fn sign_in(merged: &Merged<'_>, user: &str) -> SignIn {
     let user = merged.item(Section::Users, user).map(|item| item.value);
     let source = user.and_then(Source::of);
     let ours = source.filter(|source| source.plugin == SourcePlugin::Ours);
-    let variables = ours.as_ref().and(user).map(variables);
+    let variables = ours
+        .as_ref()
+        .and(user)
+        .map(|user| variables(user).collect());
     let args = ours.map(|source| source.args.into_words().into());
     (args, variables.unwrap_or_default())
 }
 
-fn variables(user: &serde_json::Value) -> Variables {
-    let pairs = user
-        .pointer("/exec/env")
-        .and_then(serde_json::Value::as_array);
+/// The variables that a user sets for its exec plugin.
+pub(crate) fn variables(user: &serde_json::Value) -> impl Iterator<Item = (String, String)> {
+    let pairs = user.pointer("/exec/env");
+    let pairs = pairs.and_then(serde_json::Value::as_array);
     let text = |pair: &serde_json::Value, key| Some(pair.get(key)?.as_str()?.to_owned());
-    let pairs = pairs.into_iter().flatten();
-    pairs
-        .filter_map(|pair| Some((text(pair, "name")?, text(pair, "value")?)))
-        .collect()
+    pairs.into_iter().flatten().filter_map(move |pair| {
+        let value = text(pair, "value").unwrap_or_default();
+        Some((text(pair, "name")?, value))
+    })
 }
 
 #[cfg(test)]

@@ -13,16 +13,21 @@ use std::{
 use serde_json::Value;
 
 use super::{backups, kept_answers, last_seen::LastSeen};
-pub(crate) use crate::auth::cache::{CacheEntry, EntryKind, Filter};
+pub(crate) use crate::auth::{
+    cache::{CacheEntry, EntryKind, Filter},
+    store::Store,
+};
 use crate::{
     auth::{
         TokenRequest,
         cache::TokenCache,
-        store::{self, Store, StoreChoice},
+        store::{self, StoreChoice},
     },
     error::{Failure, Result},
     host::Host,
-    kubeconfig::{self, Document, Paths, Section, convert::Source, no_such_context},
+    kubeconfig::{
+        self, Document, Paths, Section, convert::Source, no_such_context, synced::variables,
+    },
     login::{Origin, Param, Precedence, Settings},
 };
 
@@ -251,12 +256,7 @@ fn settings_of_context(context: &str, kubeconfig: Option<&Path>, host: &Host) ->
         ))
         .hint("nothing is cached for it"));
     };
-    let own = user
-        .and_then(|user| user.pointer("/exec/env"))
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|pair| Some((pair.get("name")?.as_str()?, pair.get("value")?.as_str()?)));
+    let own = user.into_iter().flat_map(variables);
     // The entry's own variables replace those of the shell.
     Ok(source
         .args

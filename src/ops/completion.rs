@@ -11,7 +11,7 @@ use super::{
     known_contexts::known_contexts,
     last_seen::{CloudSeen, LastSeen, SeenCluster},
 };
-use crate::{auth::store, error::Result, host::Host, kubeconfig::Section};
+use crate::{error::Result, host::Host, kubeconfig::Section};
 
 mod link;
 
@@ -77,7 +77,7 @@ pub(crate) fn suggestions(question: &Question<'_>, host: &Host) -> Vec<Suggestio
     let mut found = match topic {
         Topic::Profiles => profiles(host),
         Topic::Contexts => contexts(kubeconfig, host).unwrap_or_default(),
-        _ => of_clouds(topic, word, &last_seen(host)),
+        _ => of_clouds(topic, word, &LastSeen::of_host(host)),
     };
     if topic == Topic::Clusters {
         let known = known_contexts(host, kubeconfig).unwrap_or_default();
@@ -93,11 +93,6 @@ pub(crate) fn suggestions(question: &Question<'_>, host: &Host) -> Vec<Suggestio
         add_patterns(topic, &mut found, question.is_plain);
     }
     found
-}
-
-fn last_seen(host: &Host) -> Vec<CloudSeen> {
-    let cache = store::location(host, None, false);
-    cache.map_or(Vec::new(), |cache| LastSeen::in_cache(cache).read_all())
 }
 
 /// Every context, whoever wrote it.

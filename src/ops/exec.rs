@@ -1,7 +1,6 @@
 //! `exec`: runs kubectl on many clusters at once, each with a small kubeconfig of its own.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -12,12 +11,12 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, future::Shared,
 use self::{captured::Captured, kubectl_call::KubectlCall};
 use super::{
     context_files::ContextFiles,
+    context_tokens::TokenCall,
     fleet_contexts::{FleetChoice, FleetKubeconfig, choose},
     last_seen::{LastSeen, SeenCluster},
     observer::{Event, Observer},
 };
 use crate::{
-    auth::store,
     error::Result,
     host::{
         Host,
@@ -69,8 +68,8 @@ pub(crate) struct Prepared {
 struct Target {
     context: String,
     server: String,
-    /// The arguments of `get-token`, if it is our plugin that signs in.
-    sign_in: Option<Arc<[String]>>,
+    /// How its user calls `get-token`, if it is our plugin that signs in.
+    sign_in: Option<TokenCall>,
     /// A kubeconfig with this context alone.
     kubeconfig: Result<String>,
 }
@@ -159,7 +158,7 @@ impl Prepared {
     ) -> Result<ExecReport> {
         let started = Instant::now();
         let files = ContextFiles::open(&self.request.host)?;
-        let sign_ins = self.targets.iter().filter_map(|one| one.sign_in.as_deref());
+        let sign_ins = self.targets.iter().filter_map(|one| one.sign_in.as_ref());
         let signed_in = sign_in::sign_in(&self.request, sign_ins, observer);
         tokio::select! {
             () = signed_in => {}
@@ -196,7 +195,7 @@ impl Prepared {
 }
 
 fn targets(request: &ExecRequest, files: &[Document<'_>]) -> Result<(Vec<Target>, Vec<String>)> {
-    let seen = last_seen(&request.host);
+    let seen = LastSeen::clusters(&request.host);
     let described = |id: &str| seen.get(id).map(SeenCluster::described);
     let all = synced_contexts(files);
     let chosen = choose(&all, &request.choice, &described)?;
@@ -204,18 +203,13 @@ fn targets(request: &ExecRequest, files: &[Document<'_>]) -> Result<(Vec<Target>
     let targets = chosen.contexts.into_iter().map(|one| Target {
         context: one.context.clone(),
         server: one.server.clone(),
-        sign_in: one.sign_in.clone(),
+        sign_in: one.sign_in.as_ref().map(|args| TokenCall {
+            args: args.to_vec(),
+            env: one.variables.iter().cloned().collect(),
+        }),
         kubeconfig: kubeconfigs.only(&one.context, None),
     });
     Ok((targets.collect(), chosen.warnings))
-}
-
-fn last_seen(host: &Host) -> HashMap<String, SeenCluster> {
-    let clouds =
-        store::location(host, None, false).map(|cache| LastSeen::in_cache(cache).read_all());
-    let clusters = clouds.unwrap_or_default().into_iter();
-    let clusters = clusters.flat_map(|cloud| cloud.clusters);
-    clusters.map(|cluster| (cluster.key(), cluster)).collect()
 }
 
 /// What the runs of all clusters share.

@@ -5,16 +5,19 @@
 //! Azure's, and may hold anything that Azure lets people write.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use crate::{
-    auth::fingerprint::fingerprint,
+    auth::{fingerprint::fingerprint, store},
     error::{Failure, Result},
     fleet::{Cluster, Described},
-    host::private_directory::{Lock, PrivateDirectory},
+    host::{
+        Host,
+        private_directory::{Lock, PrivateDirectory},
+    },
 };
 
 mod file;
@@ -174,6 +177,19 @@ impl LastSeen {
             Some(file::seen(fleet, &times))
         });
         clouds.collect()
+    }
+
+    /// What was last seen of every cluster, in any cloud, by ARM id in lower case. Nothing if the cache directory is unknown.
+    pub(crate) fn clusters(host: &Host) -> HashMap<String, SeenCluster> {
+        let clouds = Self::of_host(host).into_iter();
+        let clusters = clouds.flat_map(|cloud| cloud.clusters);
+        clusters.map(|cluster| (cluster.key(), cluster)).collect()
+    }
+
+    /// What was last seen of every cloud, in the cache directory of this machine's variables.
+    pub(crate) fn of_host(host: &Host) -> Vec<CloudSeen> {
+        let cache = store::location(host, None, false);
+        cache.map_or(Vec::new(), |cache| Self::in_cache(cache).read_all())
     }
 
     /// Adds what a run saw to what others did. If that fails, less is known without the network.

@@ -11,7 +11,7 @@ use std::{
 use super::{
     context_files::{ContextFile, ContextFiles},
     fleet_contexts::{FleetKubeconfig, nothing_synced},
-    last_seen::{LastSeen, SeenCluster},
+    last_seen::LastSeen,
 };
 use crate::{
     auth::{fingerprint::fingerprint, store},
@@ -96,7 +96,7 @@ pub(crate) fn look(
     let explicit = request.kubeconfig.as_deref();
     let kubeconfig = FleetKubeconfig::read(host, explicit)?;
     let documents = kubeconfig.documents()?;
-    let seen = seen_clusters(host);
+    let seen = LastSeen::clusters(host);
     let contexts = synced_contexts(&documents).into_iter();
     let all: Vec<_> = contexts
         .map(|one| {
@@ -130,16 +130,6 @@ pub(crate) fn look(
             namespace: asked,
         },
     })))
-}
-
-/// What was last seen of clusters, by their ARM ids in lower case.
-fn seen_clusters(host: &Host) -> HashMap<String, SeenCluster> {
-    let Ok(cache) = store::location(host, None, false) else {
-        return HashMap::new();
-    };
-    let clouds = LastSeen::in_cache(cache).read_all().into_iter();
-    let clusters = clouds.flat_map(|cloud| cloud.clusters);
-    clusters.map(|one| (one.key(), one)).collect()
 }
 
 /// The contexts that are meant, and the namespace with which the one before was used.

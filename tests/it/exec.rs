@@ -202,6 +202,23 @@ pwd > "$HOME/directory-$context""#,
 }
 
 #[test]
+fn a_token_that_is_fetched_before_is_that_of_the_users_variables() {
+    let test_env = with_script(1, "");
+    let cleared = run(&mut test_env.aad(&["cache", "clear"]));
+    assert_eq!(cleared.code, 0, "{}", cleared.stderr);
+    // Another az, in which nobody is signed in.
+    let empty = test_env.path("empty-azure");
+    fs::create_dir(&empty).expect("made");
+    crate::verify::edit_user(&test_env, |user| {
+        user["exec"]["env"] = serde_json::json!([{"name": "AZURE_CONFIG_DIR", "value": empty}]);
+    });
+    let ran = exec(&test_env, &["--", "get", "pods"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let listed = run(&mut test_env.aad(&["cache", "list", "-o", "json"])).json(0);
+    assert_eq!(listed["records"], serde_json::json!([]));
+}
+
+#[test]
 fn nothing_is_changed_unasked_where_nobody_can_be_asked() {
     let test_env = with_script(2, "echo done");
     let name = clusters(&test_env).remove(0);

@@ -98,7 +98,7 @@ fn edit_cluster(test_env: &TestEnv, change: impl FnOnce(&mut Value)) {
 }
 
 /// Changes the first user's entry.
-fn edit_user(test_env: &TestEnv, change: impl FnOnce(&mut Value)) {
+pub(crate) fn edit_user(test_env: &TestEnv, change: impl FnOnce(&mut Value)) {
     edit(test_env, |config| change(&mut config["users"][0]["user"]));
 }
 

@@ -14,6 +14,7 @@ use crate::{
     kubeconfig::{
         self, Document, Paths, Section,
         convert::{Source, SourcePlugin},
+        synced::variables,
     },
     login::{LoginMode, Param, Precedence, Settings},
     ops::config::{self, Value as ConfigValue},
@@ -185,15 +186,10 @@ fn new(key: &Key, source: Source, host: &Arc<Host>) -> SignInUse {
 
 fn sign_in_of(user: &Value) -> Option<(Key, Source)> {
     let source = Source::of(user)?;
-    let text = |pair: &Value, key: &str| pair.get(key).and_then(Value::as_str).map(str::to_owned);
-    let pairs = user.pointer("/exec/env").and_then(Value::as_array);
-    let variables = pairs.into_iter().flatten();
     let key = Key {
         plugin: source.plugin,
         words: source.args.words().to_vec(),
-        variables: variables
-            .filter_map(|pair| Some((text(pair, "name")?, text(pair, "value").unwrap_or_default())))
-            .collect(),
+        variables: variables(user).collect(),
     };
     Some((key, source))
 }

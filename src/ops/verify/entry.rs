@@ -1,6 +1,6 @@
 //! Reads what kubectl needs to reach and sign in to a cluster from the entries of its context.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::{
         convert::{Source, SourcePlugin},
     },
     login::ExecArgs,
+    ops::context_tokens::TokenCall,
     secret::Secret,
 };
 
@@ -60,22 +61,25 @@ pub(super) enum Credential {
 /// A command that gets a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SignIn {
-    /// Our own, in this process: its arguments and variables. They may be secrets.
-    Ours(OwnCall),
+    /// Our own, in this process.
+    Ours(TokenCall),
     /// Another program.
     Plugin(Plugin),
 }
 
-/// A call of our own `get-token`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct OwnCall {
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
-}
+impl SignIn {
+    pub(super) fn own(&self) -> Option<&TokenCall> {
+        match self {
+            Self::Ours(call) => Some(call),
+            Self::Plugin(_) => None,
+        }
+    }
 
-impl std::fmt::Debug for OwnCall {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OwnCall(..)")
+    pub(super) fn plugin(&self) -> Option<&Plugin> {
+        match self {
+            Self::Plugin(plugin) => Some(plugin),
+            Self::Ours(_) => None,
+        }
     }
 }
 
@@ -222,7 +226,7 @@ fn sign_in(user: Entry<'_>, cluster: Entry<'_>) -> Result<SignIn> {
     if !is_ours || ExecArgs::parse(&plugin.args).is_err() {
         return Ok(SignIn::Plugin(plugin));
     }
-    Ok(SignIn::Ours(OwnCall {
+    Ok(SignIn::Ours(TokenCall {
         args: plugin.args,
         env: plugin.env,
     }))

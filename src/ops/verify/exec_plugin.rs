@@ -12,7 +12,7 @@ use crate::{
         http::probe::ClientIdentity,
         process::{Ended, Finished, Run},
     },
-    kubeconfig::Entry,
+    kubeconfig::{Entry, synced::variables},
     secret::Secret,
 };
 
@@ -63,17 +63,13 @@ pub(super) fn read(user: Entry<'_>, cluster: Entry<'_>) -> Result<Plugin> {
         true => user.beside(&command).display().to_string(),
         false => command,
     };
-    let strings = |key: &str| exec[key].as_array().into_iter().flatten();
-    let args = strings("args").map(|arg| arg.as_str().unwrap_or_default().to_owned());
-    let env = strings("env").filter_map(|variable| {
-        let value = variable["value"].as_str().unwrap_or_default();
-        Some((variable["name"].as_str()?.to_owned(), value.to_owned()))
-    });
+    let args = exec["args"].as_array().into_iter().flatten();
+    let args = args.map(|arg| arg.as_str().unwrap_or_default().to_owned());
     let wants_cluster = exec["provideClusterInfo"] == Value::Bool(true);
     Ok(Plugin {
         command,
         args: args.collect(),
-        env: env.collect(),
+        env: variables(user.value()).collect(),
         api_version: text("apiVersion"),
         cluster: wants_cluster.then(|| cluster_info(cluster).to_string()),
         install_hint: Some(text("installHint")).filter(|hint| !hint.is_empty()),

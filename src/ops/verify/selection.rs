@@ -1,10 +1,7 @@
 //! Chooses the contexts to verify, one for each cluster, with what was last seen of them.
 
-use std::collections::HashMap;
-
 use super::VerifyRequest;
 use crate::{
-    auth::store,
     error::Result,
     kubeconfig::{Document, synced::synced_contexts},
     ops::{
@@ -34,7 +31,7 @@ pub(super) fn choose(
     files: &[Document<'_>],
     observer: &dyn Observer,
 ) -> Result<Vec<Chosen>> {
-    let seen: HashMap<String, SeenCluster> = seen(request).collect();
+    let seen = LastSeen::clusters(&request.host);
     let all = synced_contexts(files);
     let described = |key: &str| seen.get(key).map(SeenCluster::described);
     let chosen = fleet_contexts::choose(&all, &request.choice, &described)?;
@@ -53,15 +50,4 @@ pub(super) fn choose(
     let mut contexts: Vec<_> = contexts.collect();
     contexts.sort_by(|a, b| a.context.cmp(&b.context));
     Ok(contexts)
-}
-
-/// What was last seen of clusters, in any cloud, by ARM id in lower case.
-fn seen(request: &VerifyRequest) -> impl Iterator<Item = (String, SeenCluster)> {
-    let cache = store::location(&request.host, None, false).ok();
-    let clouds = cache.map(|cache| LastSeen::in_cache(cache).read_all());
-    let clusters = clouds
-        .into_iter()
-        .flatten()
-        .flat_map(|cloud| cloud.clusters);
-    clusters.map(|cluster| (cluster.key(), cluster))
 }
