@@ -15,6 +15,7 @@ use crate::{
 mod cache;
 mod completion;
 mod config;
+mod context_args;
 mod convert;
 mod diff;
 mod doctor;

@@ -1,18 +1,19 @@
 //! `kubectl aad exec`: runs kubectl on many clusters at once.
 
-use std::{ffi::OsString, io::Read as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, io::Read as _, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, Command, ValueEnum, builder::PossibleValue, value_parser};
 use futures::FutureExt as _;
 
 use self::{live::Prefixed, print::Printed};
 use super::{
-    config::{self, Given},
+    config::Given,
+    context_args::{self, CLUSTER_TIMEOUT},
     flags, help,
     interrupt::{Interrupt, say_interrupted},
     output,
     progress::Progress,
-    question::ask,
+    question::{self, ask},
     screen::Screen,
     selector_args,
 };
@@ -20,9 +21,11 @@ use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Failure, Result},
     fleet::{Role, Selectors},
     host::{self, Host},
-    login::duration,
-    ops::exec::{
-        ExecReport, ExecRequest, Live, Prepared, RunResult, Stop, kubectl_call::KubectlCall,
+    ops::{
+        exec::{
+            ExecReport, ExecRequest, Live, Prepared, RunResult, Stop, kubectl_call::KubectlCall,
+        },
+        fleet_contexts::FleetChoice,
     },
     sentence,
 };
@@ -96,25 +99,10 @@ pub(super) fn command() -> Command {
     Command::new("exec")
         .about("Run kubectl on many clusters at once")
         .defer(|command| {
-            let command = selector_args::offline_selector_flags(config::profile_flag(command))
-                .arg(
-                    flags::switch(
-                        "admin",
-                        "Use administrators' credentials, which `sync --admin` wrote",
-                    )
-                    .help_heading(help::SELECT),
-                )
+            let command = context_args::context_flags(command)
                 .arg(
                     once("all")
                         .help("Change all clusters, if nothing selects some")
-                        .help_heading(help::SELECT),
-                )
-                .arg(
-                    Arg::new("kubeconfig")
-                        .long("kubeconfig")
-                        .value_name("FILE")
-                        .value_parser(value_parser!(PathBuf))
-                        .help("Kubeconfig to read, instead of those that kubectl reads")
                         .help_heading(help::SELECT),
                 )
                 .args(run_flags())
@@ -127,7 +115,7 @@ pub(super) fn command() -> Command {
                 )
                 .before_help(EXAMPLES)
                 .after_long_help(NOTES);
-            help::short(command, &["timeout", "yes", "prefix", "output"])
+            help::short(command, &[CLUSTER_TIMEOUT, "yes", "prefix", "output"])
         })
 }
 
@@ -140,12 +128,7 @@ fn run_flags() -> [Arg; 5] {
             .value_parser(value_parser!(u16).range(1..))
             .help("Clusters at once; the default goes by the processors")
             .help_heading(help::FETCH),
-        Arg::new("timeout")
-            .long("timeout")
-            .value_name("DURATION")
-            .value_parser(parse_timeout)
-            .help("Time for each cluster; 0 is no limit [default: 1m]")
-            .help_heading(help::FETCH),
+        context_args::timeout_flag().help("Time for each cluster; 0 is no limit [default: 1m]"),
         once("yes")
             .short('y')
             .help("Change clusters without a question")
@@ -166,11 +149,6 @@ fn run_flags() -> [Arg; 5] {
 /// A flag that counts for one run.
 fn once(name: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue)
-}
-
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let parsed = duration::parse(text);
-    parsed.ok_or_else(|| "give a duration such as `30s` or `2m`, or 0 for no limit".to_owned())
 }
 
 /// Runs the command.
@@ -260,25 +238,23 @@ fn done(
 }
 
 fn request(matches: &Given, host: &Arc<Host>, call: KubectlCall) -> Result<ExecRequest> {
-    let mut choice = selector_args::read_offline("exec", matches)?;
-    if matches.get_flag("admin") {
-        choice.role = Role::Admin;
-    }
-    let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
-    let timeout = match matches.get_one::<Duration>("timeout") {
-        Some(given) => Some(*given).filter(|given| !given.is_zero()),
+    let timeout = match context_args::timeout(matches) {
+        Some(given) => Some(given).filter(|given| !given.is_zero()),
         None => Some(TIMEOUT).filter(|_| !call.streams),
     };
     let parallel = matches.get_one::<u16>("parallel");
     Ok(ExecRequest {
         host: Arc::clone(host),
-        kubeconfig: kubeconfig.map(|path| host.path(path)),
-        choice,
+        kubeconfig: context_args::kubeconfig(matches, host),
+        choice: FleetChoice {
+            role: context_args::role(matches),
+            ..selector_args::read_offline("exec", matches)?
+        },
         call,
         parallel: parallel.map(|count| usize::from(*count)),
         timeout,
         input: None,
-        may_ask: host.terminal().stderr && !host.is_ci(),
+        may_ask: question::can_show(host),
     })
 }
 
@@ -334,10 +310,8 @@ fn check_asked(request: &ExecRequest, matches: &Given, host: &Host) -> Result<()
         return Ok(());
     }
     let command = &request.call.command;
-    let terminal = host.terminal();
-    let can_be_asked = terminal.stdin && terminal.stderr && !host.is_ci();
     let is_agreed = matches.get_flag("yes");
-    if !can_be_asked && !is_agreed {
+    if !is_agreed && !question::can_ask(host) {
         return Err(Failure::usage(format!(
             "`kubectl {command}` may change clusters, and nobody can be asked here"
         ))

@@ -12,10 +12,14 @@ use crate::{
     host::Host,
 };
 
+/// Whether somebody sees what a sign-in asks for.
+pub(super) fn can_show(host: &Host) -> bool {
+    host.terminal().stderr && !host.is_ci()
+}
+
 /// Whether somebody can be asked.
 pub(super) fn can_ask(host: &Host) -> bool {
-    let terminal = host.terminal();
-    terminal.stdin && terminal.stderr && !host.is_ci()
+    host.terminal().stdin && can_show(host)
 }
 
 /// Asks for a line, and returns what a person typed; none if that was nothing.

@@ -4,14 +4,14 @@ mod document;
 mod report;
 mod words;
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, sync::Arc};
 
-use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap::{ArgMatches, Command};
 
 use super::{
     cache,
     config::{self, Given},
-    flags, help, interrupt,
+    context_args, flags, help, interrupt,
     output::{self, Format},
     screen::Screen,
 };
@@ -33,8 +33,7 @@ Examples:
 
 const NOTES: &str = "\
 Nothing is asked and nothing is changed: this reads the kubeconfig, the token cache, az's list of subscriptions and what the last \
-`sync` and `list` saw. Whether clusters answer is what `kubectl aad verify` tells, and what is wrong with this machine `kubectl aad \
-doctor`.
+`sync` and `list` saw. `kubectl aad verify` asks the clusters, and `kubectl aad doctor` checks this machine.
 
 Exit codes: 0 kubectl gets its tokens without a question, as far as files tell, 1 it would fail or ask somebody to sign in, with the \
 command for each such problem, 2 usage error.";
@@ -44,15 +43,7 @@ pub(super) fn command() -> Command {
     Command::new(NAME)
         .about("Show who is signed in, and what the contexts are")
         .defer(|command| {
-            let command = command.arg(
-                Arg::new("kubeconfig")
-                    .long("kubeconfig")
-                    .value_name("FILE")
-                    .value_hint(ValueHint::FilePath)
-                    .value_parser(value_parser!(PathBuf))
-                    .help("Kubeconfig to look at [default: those of kubectl]")
-                    .help_heading(help::SELECT),
-            );
+            let command = command.arg(context_args::kubeconfig_flag());
             let command = config::profile_flag(cache::cache_flags(command))
                 .before_help(EXAMPLES)
                 .after_long_help(NOTES);
@@ -71,11 +62,10 @@ pub(super) fn run(matches: &ArgMatches, args: &[OsString], host: &Arc<Host>) -> 
         Ok(given) => (given, None),
         Err(failure) => (Given::from(matches.clone()), Some(failure)),
     };
-    let kubeconfig = given.get_one::<PathBuf>("kubeconfig");
     let request = StatusRequest {
         settings: flags::settings(&given)
             .with_variables(host, crate::login::Precedence::FlagsFirst),
-        kubeconfig: kubeconfig.map(|path| host.path(path)),
+        kubeconfig: context_args::kubeconfig(&given, host),
     };
     let mut found = status(&request, host);
     // The fleet commands need the file, kubectl does not.

@@ -2,17 +2,16 @@
 
 use std::{cell::Cell, path::PathBuf, sync::Arc};
 
-use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
+use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser};
 
 use super::{
     config::{Given, profile_flag},
-    help, output, question,
+    context_args, help, output, question,
     screen::{Screen, Stream, is_dumb},
     sync::naming_flags::label,
 };
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure, Result},
-    fleet::Role,
     host::Host,
     login::CommandLine,
     ops::use_cluster::{
@@ -90,17 +89,8 @@ fn own_flags() -> [Arg; 5] {
             .value_parser(label)
             .help("Namespace, instead of the context's")
             .help_heading(help::SELECT),
-        Arg::new("admin")
-            .long("admin")
-            .action(ArgAction::SetTrue)
-            .help("Find the contexts of `kubectl aad sync --admin` instead")
-            .help_heading(help::SELECT),
-        Arg::new("kubeconfig")
-            .long("kubeconfig")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help("Kubeconfig to look in, instead of those that kubectl reads")
-            .help_heading(help::SELECT),
+        context_args::admin_flag(),
+        context_args::kubeconfig_flag(),
         Arg::new("print")
             .long("print")
             .action(ArgAction::SetTrue)
@@ -122,13 +112,9 @@ fn own_flags() -> [Arg; 5] {
 pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let word = matches.get_one::<String>("cluster");
     let namespace = matches.get_one::<String>("namespace").cloned();
-    let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
     let request = UseRequest {
-        kubeconfig: kubeconfig.map(|path| host.path(path)),
-        role: match matches.get_flag("admin") {
-            true => Role::Admin,
-            false => Role::User,
-        },
+        kubeconfig: context_args::kubeconfig(matches, host),
+        role: context_args::role(matches),
         which: match word.map(|word| word.trim()) {
             Some("-") => Which::Before,
             Some("") | None => Which::Any,

@@ -2,14 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::{Arg, Command, value_parser};
+use clap::Command;
 
 use super::{
-    config::{self, Given},
+    config::Given,
+    context_args::{self, CLUSTER_TIMEOUT},
     flags, help,
     interrupt::{Interrupt, say_interrupted},
     output::{self, Format},
     progress::Progress,
+    question,
     report::{VerifyDocument, VerifyLines},
     screen::Screen,
     selector_args,
@@ -49,30 +51,12 @@ pub(super) fn command() -> Command {
     Command::new("verify")
         .about("Check that clusters can be reached and take your token")
         .defer(|command| {
-            let command = selector_args::offline_selector_flags(config::profile_flag(command))
+            let command = context_args::context_flags(command)
                 .arg(
-                    Arg::new("kubeconfig")
-                        .long("kubeconfig")
-                        .value_name("FILE")
-                        .value_parser(value_parser!(PathBuf))
-                        .help("Kubeconfig to read, instead of those that kubectl reads")
-                        .help_heading(help::SELECT),
-                )
-                .arg(
-                    flags::switch(
-                        "admin",
-                        "Administrators' credentials, which `sync --admin` wrote",
-                    )
-                    .help_heading(help::SELECT),
-                )
-                .arg(
-                    Arg::new("timeout")
-                        .long("timeout")
-                        .value_name("DURATION")
+                    context_args::timeout_flag()
                         .value_parser(parse_timeout)
                         .default_value(TIMEOUT)
-                        .help("How long a cluster may take to answer")
-                        .help_heading(help::FETCH),
+                        .help("Time for each cluster"),
                 )
                 .arg(
                     flags::switch("failed-only", "Show only the clusters that failed")
@@ -81,7 +65,10 @@ pub(super) fn command() -> Command {
             let command = output::format_flag(command)
                 .before_help(EXAMPLES)
                 .after_long_help(NOTES);
-            help::short(command, &["admin", "timeout", "failed-only", "output"])
+            help::short(
+                command,
+                &["admin", CLUSTER_TIMEOUT, "failed-only", "output"],
+            )
         })
 }
 
@@ -95,18 +82,17 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// If nothing could be verified.
 pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
-    let kubeconfig = matches.get_one::<PathBuf>("kubeconfig");
-    let admin = matches.get_flag("admin");
+    let role = context_args::role(matches);
     let request = VerifyRequest {
         host: Arc::clone(host),
-        kubeconfig: kubeconfig.map(|path| host.path(path)),
+        kubeconfig: context_args::kubeconfig(matches, host),
         choice: FleetChoice {
-            role: if admin { Role::Admin } else { Role::User },
+            role,
             ..selector_args::read_offline("verify", matches)?
         },
-        timeout: *matches.get_one("timeout").expect("it has a default"),
-        may_ask: host.terminal().stderr && !host.is_ci(),
-        commands: commands(kubeconfig, admin),
+        timeout: context_args::timeout(matches).expect("it has a default"),
+        may_ask: question::can_show(host),
+        commands: commands(matches.get_one("kubeconfig"), role),
     };
     let runtime = host::runtime()?;
     let progress = Progress::start(host, false);
@@ -123,15 +109,15 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
 }
 
 /// The commands that hints show.
-fn commands(kubeconfig: Option<&PathBuf>, admin: bool) -> Commands {
+fn commands(kubeconfig: Option<&PathBuf>, role: Role) -> Commands {
     let file = kubeconfig.map(|path| path.display().to_string());
     let file = file.unwrap_or_default();
     let (sync, prune) = ("kubectl aad sync", "kubectl aad prune");
     let [sync, prune] = [sync, prune].map(CommandLine::new);
-    let (sync, prune) = match admin {
+    let (sync, prune) = match role {
         // It removes what it selects, whether the cluster exists or not.
-        true => (sync.word("--admin"), prune.word("--admin").word("CONTEXT")),
-        false => (sync, prune),
+        Role::Admin => (sync.word("--admin"), prune.word("--admin").word("CONTEXT")),
+        Role::User => (sync, prune),
     };
     Commands {
         refresh: sync.word("--refresh").flag_some("--kubeconfig", &file),

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use clap::{Arg, ArgAction, Command, error::ErrorKind};
 
 use super::{
-    super::usage::{self, without_secret},
+    super::{
+        context_args::CLUSTER_TIMEOUT,
+        usage::{self, without_secret},
+    },
     PROFILE,
 };
 use crate::{
@@ -33,6 +36,7 @@ const NOT_IN_A_FILE: &[(&[&str], &str)] = &[
             "force",
             "list",
             "to",
+            "print",
         ],
         "it is for one run: give it on the command line",
     ),
@@ -142,6 +146,7 @@ pub(super) fn is_key(arg: &Arg) -> bool {
     arg.get_long().is_some_and(|long| {
         !arg.is_hide_set()
             && long != PROFILE
+            && arg.get_id() != CLUSTER_TIMEOUT
             && secret(long).is_none()
             && why_not_in_a_file(long).is_none()
     })

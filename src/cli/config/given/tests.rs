@@ -1,6 +1,6 @@
 //! Each key against its flag, and which of two values counts.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use tempfile::TempDir;
 
@@ -70,12 +70,13 @@ fn values(given: &Given) -> BTreeMap<String, Vec<OsString>> {
 
 /// A value that the flag takes.
 fn value_of(command: &Command, arg: &Arg) -> String {
-    const VALUES: [&str; 9] = [
+    const VALUES: [&str; 10] = [
         "true",
         "/a/path",
         "never",
         "graph",
         "json",
+        "bash",
         "7d",
         "1",
         "{name}",
@@ -266,6 +267,19 @@ fn a_variable_counts_before_the_file_and_a_flag_before_both() {
 }
 
 #[test]
+fn a_timeout_in_the_file_is_that_of_sign_ins_and_not_that_of_each_cluster() {
+    let file = File::new("timeout: 5m\n");
+    let of_sign_ins = file.given(&["sync"], &[]).expect("valid");
+    assert!(of_sign_ins.is_from_file("timeout"));
+    for command in ["verify", "exec"] {
+        let given = file.given(&[command], &[]).expect("valid");
+        let timeout: Option<&Duration> = given.get_one("cluster-timeout");
+        assert_ne!(timeout, Some(&Duration::from_secs(300)), "{command}");
+        assert!(!given.is_from_file("cluster-timeout"), "{command}");
+    }
+}
+
+#[test]
 fn a_relative_path_is_relative_to_the_files_directory() {
     let file = File::new("kubeconfig: k\ncache-dir: '~/c'\n");
     let given = file.given(&["sync"], &[]).expect("valid");
@@ -311,6 +325,7 @@ fn what_the_file_may_not_say_is_refused_with_its_line() {
         ("yes: true\n", "`yes` can't be in the configuration file"),
         ("force: true\n", "it is for one run"),
         ("list: true\n", "it is for one run"),
+        ("print: true\n", "it is for one run"),
         ("to: 3\n", "it is for one run"),
         (
             "max-age: soon\n",
