@@ -1,4 +1,6 @@
-//! Names as part of a sentence.
+//! Names, counts and times as parts of a sentence.
+
+use std::time::Duration;
 
 /// How many names [`some_of`] shows at most.
 const SHOWN: usize = 6;
@@ -7,6 +9,20 @@ const SHOWN: usize = 6;
 pub(crate) fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Vec<String> {
     let names = names.into_iter();
     names.map(|name| format!("`{}`", name.as_ref())).collect()
+}
+
+/// A count with its unit: `1 cluster`, `3 clusters`.
+pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// A time to a tenth of a second: `0.4 s`, `2.1 s`, `1 min 5 s`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    match tenths {
+        ..600 => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ => format!("{} min {} s", tenths / 600, tenths / 10 % 60),
+    }
 }
 
 /// All names, with a `word` before the last one: `a, b and c`.
@@ -51,6 +67,20 @@ mod tests {
     use super::*;
 
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    #[test]
+    fn a_time_has_tenths_below_a_minute() {
+        for (milliseconds, text) in [
+            (0, "0.0 s"),
+            (2_149, "2.1 s"),
+            (2_150, "2.2 s"),
+            (59_949, "59.9 s"),
+            (59_950, "1 min 0 s"),
+            (125_000, "2 min 5 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
+        }
+    }
 
     #[test]
     fn all_names_are_joined_by_commas_and_a_word() {

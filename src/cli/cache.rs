@@ -1,13 +1,14 @@
 //! `kubectl aad cache`, and the commands of kubelogin that remove cached tokens.
 
 use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
 
 use super::{flags, help, interrupt, screen::Screen};
 use crate::{
     error::Result,
     host::Host,
     login::{CommandLine, Param, Precedence, Settings},
-    ops::cache::Filter,
+    ops::cache::{Filter, Store},
 };
 
 mod clear;
@@ -105,9 +106,25 @@ pub(super) fn settings(matches: &ArgMatches, host: &Host) -> Settings {
     flags::settings(matches).with_variables(host, Precedence::FlagsFirst)
 }
 
-/// A count with its unit.
-pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
+/// Where tokens are stored, for scripts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoreRow {
+    kind: &'static str,
+    directory: Option<String>,
+    survives_reboot: bool,
+    note: String,
+}
+
+impl From<&Store> for StoreRow {
+    fn from(store: &Store) -> Self {
+        Self {
+            kind: store.kind().as_str(),
+            directory: store.directory().map(|path| path.display().to_string()),
+            survives_reboot: store.kind().survives_reboot(),
+            note: store.description(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ fn a_person_is_refreshed_until_the_sign_in_is_gone() {
         .env("AAD_TOKEN_STORE", "file"));
     assert_eq!(logout.code, 0, "{}", logout.stderr);
     let (next, has_token, report) = next(1);
-    assert_eq!((next, has_token), ("sign-in".into(), false));
+    assert_eq!((next, has_token), ("signIn".into(), false));
     let hint = only(&report["problems"])["hint"].clone();
     let hint = hint.as_str().expect("a hint");
     assert!(hint.starts_with("`kubectl get ns --context "), "{hint}");

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::counted;
 use crate::{
     cli::{
         help,
@@ -14,7 +13,7 @@ use crate::{
     host::Host,
     near,
     ops::cache::{self, Selection},
-    sentence,
+    sentence::{self, counted},
 };
 
 const EXAMPLES: &str = "\

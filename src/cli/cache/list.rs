@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use serde::Serialize;
 
-use super::{counted, with_cache};
+use super::{StoreRow, with_cache};
 use crate::{
     cli::{
         help,
@@ -15,6 +15,7 @@ use crate::{
     host::{Host, timestamp::rfc3339},
     login::{CommandLine, Settings},
     ops::cache::{self, CacheEntry, EntryKind, Listing},
+    sentence::counted,
 };
 
 const EXAMPLES: &str = "\
@@ -88,7 +89,7 @@ fn tell_of_other_files(listing: &Listing, settings: &Settings, host: &Host) {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CacheDocument<'a> {
-    store: StoreRow,
+    store: StoreAndProblem,
     records: Vec<RecordRow<'a>>,
     unreadable: usize,
     backups: BackupsRow,
@@ -102,12 +103,9 @@ struct BackupsRow {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StoreRow {
-    kind: &'static str,
-    directory: Option<String>,
-    survives_reboot: bool,
-    note: String,
+struct StoreAndProblem {
+    #[serde(flatten)]
+    store: StoreRow,
     problem: Option<String>,
 }
 
@@ -125,7 +123,6 @@ struct RecordRow<'a> {
 
 impl<'a> From<&'a Listing> for CacheDocument<'a> {
     fn from(listing: &'a Listing) -> Self {
-        let store = &listing.store;
         let record = |entry: &'a CacheEntry| RecordRow {
             kind: kind(entry),
             login: &entry.family,
@@ -136,11 +133,8 @@ impl<'a> From<&'a Listing> for CacheDocument<'a> {
             expires_on: entry.expires_on.and_then(rfc3339),
         };
         Self {
-            store: StoreRow {
-                kind: store.kind().as_str(),
-                directory: store.directory().map(|path| path.display().to_string()),
-                survives_reboot: store.kind().survives_reboot(),
-                note: store.description(),
+            store: StoreAndProblem {
+                store: StoreRow::from(&*listing.store),
                 problem: listing.problem.as_ref().map(ToString::to_string),
             },
             records: listing.entries.iter().map(record).collect(),

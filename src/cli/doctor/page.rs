@@ -7,7 +7,7 @@ use crate::{
     cli::screen::{Mark, Paint, Stream, wrap},
     error::printable,
     ops::doctor::{Check, DoctorReport, Finding, Outcome, Severity, worst},
-    sentence::all_of,
+    sentence::{all_of, counted},
 };
 
 /// The lines: the findings, then the checks that could not be made, then how many were.
@@ -93,21 +93,23 @@ fn not_made(report: &DoctorReport) -> impl Iterator<Item = String> {
 }
 
 fn summary(report: &DoctorReport) -> String {
-    let counted = |count: usize, one: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {one}s"),
-    };
     let problems = report.count(Severity::Problem);
     let notes = report.count(Severity::Note);
-    let checks = counted(made(report), "check");
+    let checks = counted(made(report), "check", "checks");
     match (problems, notes) {
         (0, 0) => format!("no problems: {checks} made"),
-        (0, notes) => format!("no problems, {}: {checks} made", counted(notes, "note")),
-        (problems, 0) => format!("{}: {checks} made", counted(problems, "problem")),
+        (0, notes) => format!(
+            "no problems, {}: {checks} made",
+            counted(notes, "note", "notes")
+        ),
+        (problems, 0) => format!(
+            "{}: {checks} made",
+            counted(problems, "problem", "problems")
+        ),
         (problems, notes) => format!(
             "{}, {}: {checks} made",
-            counted(problems, "problem"),
-            counted(notes, "note")
+            counted(problems, "problem", "problems"),
+            counted(notes, "note", "notes")
         ),
     }
 }

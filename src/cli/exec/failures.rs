@@ -1,7 +1,5 @@
 //! Says on standard error what failed, by cause, what kubectl remarked, and how many clusters there were.
 
-use std::time::Duration;
-
 use crate::{
     cli::{output, screen::Stream},
     error::printable,
@@ -142,7 +140,7 @@ fn counts(report: &ExecReport) -> String {
     let shown: Vec<_> = shown
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    format!("{} in {}", shown.join(", "), seconds(report.took))
+    format!("{} in {}", shown.join(", "), sentence::seconds(report.took))
 }
 
 fn is_failure(result: &RunResult) -> bool {
@@ -153,13 +151,6 @@ fn is_failure(result: &RunResult) -> bool {
             | RunResult::NotStarted(_)
             | RunResult::TooMuchOutput
     )
-}
-
-fn seconds(took: Duration) -> String {
-    match took.as_secs() {
-        seconds @ 60.. => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{:.1} s", took.as_secs_f64()),
-    }
 }
 
 #[cfg(test)]
@@ -188,11 +179,5 @@ mod tests {
         );
         let control = said("a\u{1b}[31mb\n", "");
         assert!(!control.contains('\u{1b}'), "{control:?}");
-    }
-
-    #[test]
-    fn times_are_short() {
-        assert_eq!(seconds(Duration::from_millis(1_449)), "1.4 s");
-        assert_eq!(seconds(Duration::from_secs(61)), "1 min 1 s");
     }
 }

@@ -1,11 +1,11 @@
 //! Words what a logout forgot, and what it does not end.
 
 use crate::{
-    cli::cache::{counted, with_cache},
+    cli::cache::with_cache,
     host::timestamp::rfc3339,
     login::{CommandLine, Param, Settings},
     ops::logout::{Elsewhere, Forgotten, Kept, LoggedOut, Who},
-    sentence::{all_of, some_of},
+    sentence::{all_of, counted, some_of},
 };
 
 /// The lines for a person, each to be fitted to the terminal. `now` is in Unix seconds.

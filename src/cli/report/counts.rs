@@ -1,12 +1,10 @@
 //! The last line of a sync: how many clusters had which outcome, and who looked where.
 
-use std::time::Duration;
-
 use super::{
     super::screen::{Stream, shorten, width, wrap},
     document::Summary,
 };
-use crate::{error::printable, ops::sync::SyncReport};
+use crate::{error::printable, ops::sync::SyncReport, sentence::seconds};
 
 /// The least that a shortened account takes, in columns.
 const ACCOUNT_WIDTH: usize = 12;
@@ -55,32 +53,4 @@ pub(super) fn lines(
         }
     }
     vec![line]
-}
-
-/// A time for people: `0.4 s`, `2.1 s`, `1 min 5 s`.
-fn seconds(time: Duration) -> String {
-    let tenths = (time.as_millis() + 50) / 100;
-    match tenths {
-        ..600 => format!("{}.{} s", tenths / 10, tenths % 10),
-        _ => format!("{} min {} s", tenths / 600, tenths / 10 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_tenths_below_a_minute() {
-        for (milliseconds, text) in [
-            (0, "0.0 s"),
-            (2_149, "2.1 s"),
-            (2_150, "2.2 s"),
-            (59_949, "59.9 s"),
-            (59_950, "1 min 0 s"),
-            (125_000, "2 min 5 s"),
-        ] {
-            assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
-        }
-    }
 }

@@ -59,9 +59,10 @@ struct Row {
 
 /// A step, and how long it took.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct StepRow {
     step: &'static str,
-    milliseconds: u128,
+    duration_ms: u128,
 }
 
 impl VerifyDocument {
@@ -104,7 +105,7 @@ impl VerifyDocument {
         names.map(|name| format!("{name}\n")).collect()
     }
 
-    /// Whether no cluster, some or all are as they should be.
+    /// How many clusters are ok, and how many failed.
     pub(in crate::cli) fn counts(&self) -> (usize, usize) {
         (self.summary.ok, self.summary.failed)
     }
@@ -135,7 +136,7 @@ impl Row {
     fn time_of(&self, step: Step) -> String {
         let mut steps = self.steps.iter();
         let step = steps.find(|one| one.step == name(step));
-        step.map_or("-".to_owned(), |one| format!("{}", one.milliseconds))
+        step.map_or("-".to_owned(), |one| one.duration_ms.to_string())
     }
 }
 
@@ -143,7 +144,7 @@ impl StepRow {
     fn of((step, time): &(Step, Duration)) -> Self {
         Self {
             step: name(*step),
-            milliseconds: time.as_millis(),
+            duration_ms: time.as_millis(),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::words::code;
 use crate::{
+    cli::cache::StoreRow,
     host::timestamp::rfc3339,
     ops::{
         logout::Forgotten,
@@ -33,8 +34,8 @@ struct SignInRow<'a> {
     account: Option<&'a str>,
     login: Option<&'static str>,
     cloud: &'a str,
+    tenant_id: Option<&'a str>,
     tenant: Option<&'a str>,
-    tenant_name: Option<&'a str>,
     contexts: usize,
     expires_on: Option<String>,
     next: &'static str,
@@ -49,16 +50,7 @@ struct OtherRow<'a> {
     tenants: Vec<&'a str>,
     sign_ins: usize,
     tokens: usize,
-    valid_until: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StoreRow {
-    kind: &'static str,
-    directory: Option<String>,
-    survives_reboot: bool,
-    note: String,
+    expires_on: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -90,7 +82,7 @@ struct SyncRow<'a> {
     cloud: &'a str,
     at: Option<String>,
     complete: Option<bool>,
-    last_complete: Option<String>,
+    last_complete_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -124,12 +116,7 @@ impl<'a> Document<'a> {
             sign_ins: found.sign_ins.iter().map(SignInRow::from).collect(),
             other_accounts: found.others.iter().map(OtherRow::from).collect(),
             az_accounts: found.az.iter().map(String::as_str).collect(),
-            store: found.store.as_ref().map(|store| StoreRow {
-                kind: store.kind().as_str(),
-                directory: store.directory().map(|path| path.display().to_string()),
-                survives_reboot: store.kind().survives_reboot(),
-                note: store.description(),
-            }),
+            store: found.store.as_ref().map(|store| StoreRow::from(&**store)),
             contexts: ContextsRow::from(found),
             syncs: found.fleet.clouds.iter().map(SyncRow::from).collect(),
             configuration: file.map(|(path, profile)| ConfigurationRow {
@@ -148,8 +135,8 @@ impl<'a> From<&'a SignInStatus> for SignInRow<'a> {
             account: one.account.as_deref(),
             login: one.mode.map(crate::login::LoginMode::name),
             cloud: &one.cloud,
-            tenant: one.tenant.as_deref(),
-            tenant_name: one.tenant_name.as_deref(),
+            tenant_id: one.tenant.as_deref(),
+            tenant: one.tenant_name.as_deref(),
             contexts: one.contexts,
             expires_on: one.expires_on.and_then(rfc3339),
             next: code(&one.next),
@@ -169,7 +156,7 @@ impl<'a> From<&'a Forgotten> for OtherRow<'a> {
             tenants: one.tenants.iter().map(String::as_str).collect(),
             sign_ins: one.sign_ins,
             tokens: one.tokens,
-            valid_until: one.valid_until.and_then(rfc3339),
+            expires_on: one.valid_until.and_then(rfc3339),
         }
     }
 }
@@ -209,7 +196,7 @@ impl<'a> From<&'a CloudSync> for SyncRow<'a> {
             cloud: &cloud.environment,
             at: cloud.last_sync.and_then(|sync| rfc3339(sync.at)),
             complete: cloud.last_sync.map(|sync| sync.is_complete),
-            last_complete: cloud.last_complete_sync.and_then(rfc3339),
+            last_complete_at: cloud.last_complete_sync.and_then(rfc3339),
         }
     }
 }

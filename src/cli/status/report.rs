@@ -5,7 +5,6 @@ use std::path::Path;
 use super::words::token;
 use crate::{
     cli::{
-        cache::counted,
         output,
         report::{self, Column},
         screen::{Mark, Stream},
@@ -14,7 +13,7 @@ use crate::{
     host::Host,
     login::CommandLine,
     ops::status::{CloudSync, Group, SignInStatus, StatusReport, VariableStatus},
-    sentence::first_of,
+    sentence::{counted, first_of},
 };
 
 /// How many subscriptions the table shows without `-o wide`.

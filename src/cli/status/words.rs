@@ -17,11 +17,10 @@ pub(super) fn code(next: &Next) -> &'static str {
     match next {
         Next::Failed(_) => "failed",
         Next::From(Successor::Session) => "refresh",
-        Next::From(Successor::Person) => "sign-in",
+        Next::From(Successor::Person | Successor::ToolWithoutAccount) => "signIn",
         Next::From(Successor::Credential) => "credential",
-        Next::From(Successor::Machine) => "managed-identity",
+        Next::From(Successor::Machine) => "managedIdentity",
         Next::From(Successor::Tool) => "tool",
-        Next::From(Successor::ToolWithoutAccount) => "sign-in",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     kubeconfig::convert::SourcePlugin,
     login::{CommandLine, Param, Precedence, Settings},
-    sentence,
+    sentence::{self, counted},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -266,8 +266,4 @@ fn unfinished(machine: &Machine) -> Result<Vec<Finding>> {
         findings.push(finding.command(format!("rm {paths}")));
     }
     Ok(findings)
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
