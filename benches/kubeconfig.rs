@@ -1,5 +1,5 @@
 //! Compares what kubectl needs to read kubeconfigs of `sync`: of versions before users were shared, of today, and with
-//! `--ca-files`.
+//! `--ca-files`. Then the same for the small file of `use` in a fleet, beside a kubeconfig with one cluster and the fleet.
 //!
 //! `cargo bench --bench kubeconfig` (`--profile dev` gives the same figures, since only kubectl is measured). The
 //! kubectl is `AAD_PEER_KUBECTL`, else the one on `PATH`; gcloud's, which starts another one, is replaced by that one.
@@ -28,6 +28,8 @@ const EC: usize = 570;
 const INSTALL_HINT: &str = "kubectl-aad is needed to sign in to this cluster and is not on the PATH.\nInstall it with: kubectl krew install aad\n";
 
 const FORMS: [&str; 3] = ["earlier", "today", "--ca-files"];
+/// In a fleet of the largest of [`SIZES`].
+const USED: [&str; 3] = ["one cluster", "use", "the fleet"];
 
 fn main() -> ExitCode {
     // `sync` starts `az`, which is this program under that name.
@@ -44,24 +46,73 @@ fn main() -> ExitCode {
         "{:<10} {:>8} {:<12} {:>8} {:>8} {:>7}",
         "clusters", "PEM", "form", "MB", "cpu s", "ratio"
     );
-    for (clusters, authority) in SIZES {
-        measure(clusters, authority, &kubectl);
+    // `cargo bench --bench kubeconfig -- use` measures this alone.
+    if !arguments.iter().any(|word| word == "use") {
+        for (clusters, authority) in SIZES {
+            measure(clusters, authority, &kubectl);
+        }
     }
+    let most = SIZES.map(|(clusters, _)| clusters).into_iter().max();
+    measure_use(most.unwrap_or_default(), &kubectl);
     ExitCode::SUCCESS
 }
 
 fn measure(clusters: usize, authority: usize, kubectl: &Path) {
     let home = tempfile::tempdir().expect("a directory");
-    let paths = FORMS.map(|form| home.path().join(form));
     let [today, in_files] = synced(clusters, home.path());
     let today = with_authorities(&today, authority);
     let texts = [earlier(&today), yaml(&today), yaml(&in_files)];
+    compare(home.path(), FORMS, texts, [clusters; 3], authority, kubectl);
+}
+
+/// The small file of `use` in a fleet.
+fn measure_use(clusters: usize, kubectl: &Path) {
+    let homes = [1, clusters].map(|clusters| {
+        let home = tempfile::tempdir().expect("a directory");
+        let [today, _] = synced(clusters, home.path());
+        let kubeconfig = with_authorities(&today, RSA);
+        (home, kubeconfig)
+    });
+    let [(_, one), (home, fleet)] = &homes;
+    let path = home.path().join(".kube/config");
+    fs::write(path, yaml(fleet)).expect("written");
+    let contexts = fleet["contexts"].as_sequence().expect("a list");
+    let context = contexts[contexts.len() / 2]["name"].as_str();
+    let small = used(home.path(), context.expect("a name"));
+    let texts = [yaml(one), small, yaml(fleet)];
+    compare(home.path(), USED, texts, [1, 1, clusters], RSA, kubectl);
+}
+
+/// The small kubeconfig of a context.
+fn used(home: &Path, context: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-aad"))
+        .env_clear()
+        .env("HOME", home)
+        .args(["use", "--print", "--shell", "bash", "--", context])
+        .output()
+        .expect("it starts");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let path = printed.split('\'').nth(1);
+    let path = path.unwrap_or_else(|| panic!("no path in {output:?}"));
+    fs::read_to_string(path).expect("it was written")
+}
+
+/// Measures three kubeconfigs with so many clusters, in turn, and prints a line for each.
+fn compare(
+    directory: &Path,
+    forms: [&str; 3],
+    texts: [String; 3],
+    clusters: [usize; 3],
+    authority: usize,
+    kubectl: &Path,
+) {
+    let paths = forms.map(|form| directory.join(form));
     let mut times = [(); 3].map(|()| Vec::new());
     for (path, text) in paths.iter().zip(&texts) {
         fs::write(path, text).expect("written");
     }
     for _ in 0..ROUNDS {
-        for (path, times) in paths.iter().zip(&mut times) {
+        for ((path, clusters), times) in paths.iter().zip(clusters).zip(&mut times) {
             times.push(processor_seconds(kubectl, path, clusters));
         }
     }
@@ -69,9 +120,10 @@ fn measure(clusters: usize, authority: usize, kubectl: &Path) {
         times.sort_by(f64::total_cmp);
         times[ROUNDS / 2]
     });
-    for (i, form) in FORMS.into_iter().enumerate() {
+    for (i, form) in forms.into_iter().enumerate() {
         println!(
-            "{clusters:<10} {authority:>8} {form:<12} {:>8.2} {:>8.3} {:>7.2}",
+            "{:<10} {authority:>8} {form:<12} {:>8.2} {:>8.3} {:>7.2}",
+            clusters[i],
             texts[i].len() as f64 / 1e6,
             medians[i],
             medians[i] / medians[0]
