@@ -115,10 +115,11 @@ pub(super) fn run(matches: &Given, host: &Arc<Host>) -> Result<u8> {
     let request = UseRequest {
         kubeconfig: context_args::kubeconfig(matches, host),
         role: context_args::role(matches),
-        which: match word.map(|word| word.trim()) {
-            Some("-") => Which::Before,
-            Some("") | None => Which::Any,
-            Some(word) => Which::Word(word.to_owned()),
+        which: match word.map(|word| (word, word.trim())) {
+            Some((_, "-")) => Which::Before,
+            Some((_, "")) | None => Which::Any,
+            // Spaces around it may be the context's.
+            Some((word, _)) => Which::Word(word.clone()),
         },
         // In the file it is what `sync` gives to contexts that have none.
         namespace: namespace.filter(|_| !matches.is_from_file("namespace")),

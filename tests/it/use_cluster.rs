@@ -1,5 +1,7 @@
 //! `kubectl aad use`, with real shells and the real kubectl.
 
+mod as_kubectl;
+
 use std::{
     fs::{self, File},
     process::Command,
