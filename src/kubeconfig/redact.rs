@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::yaml::{Node, NodeKind, Tree};
+use crate::login::{Param, Takes};
 
 /// The text with each secret replaced by `[redacted]`.
 ///
@@ -170,10 +171,12 @@ pub(super) fn names_a_secret(name: &str) -> bool {
 }
 
 /// `--client-secret`, `--client-secret=…`, another plugin's `-token`; but not
-/// `--federated-token-file`.
+/// `--federated-token-file`, nor a flag of ours that takes no value (`--env-secrets-only`).
 pub(super) fn is_secret_flag(arg: &str) -> bool {
     let name = arg.split('=').next().unwrap_or_default();
-    name.starts_with('-') && names_a_secret(name)
+    let ours = name.strip_prefix("--").and_then(Param::from_flag);
+    let takes_nothing = ours.is_some_and(|param| matches!(param.row().takes, Takes::Nothing));
+    name.starts_with('-') && names_a_secret(name) && !takes_nothing
 }
 
 /// Whether an argument contains a secret: a command line, `NAME=value`, a header, JSON.
@@ -264,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_shows() {
-        let text = "# the first\nserver: https://x # ours: https://a@b\nargs:\n- get-token\n- --federated-token-file\n- t\n- --pop-claims\n- u=/subscriptions/x\nname: token\ntokenFile: t\n";
+        let text = "# the first\nserver: https://x # ours: https://a@b\nargs:\n- get-token\n- --federated-token-file\n- t\n- --pop-claims\n- u=/subscriptions/x\n- --env-secrets-only\n- --v=1\nname: token\ntokenFile: t\n";
         assert_eq!(Document::parse(text).expect("YAML").redacted(), text);
     }
 }

@@ -91,6 +91,14 @@ fn aad019_secrets_are_named_and_not_shown() {
 }
 
 #[test]
+fn aad019_what_sync_writes_is_no_secret() {
+    let machine = Machine::without("AAD019");
+    let ran = crate::env::run(&mut machine.env.sync(&[]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(machine.findings().is_empty());
+}
+
+#[test]
 fn aad019_administrators_credentials_are_removed_with_prune() {
     let mut machine = Machine::without("AAD019");
     let ran = crate::env::run(&mut machine.env.sync(&["--admin"]));
