@@ -155,7 +155,7 @@ fn enter(found: ForUse, shell: Option<&str>, host: &Host) -> Result<u8> {
     let shell = shell_to_start(host, shell)?;
     let context = described(&found);
     let leave = match &found.inside {
-        Some(outside) => format!("a shell in that for `{outside}`, to which `exit` returns"),
+        Some(outside) => format!("`exit` returns to `{outside}`"),
         None => "`exit` returns".to_owned(),
     };
     output::say_wrapped(&format!("kubectl has {context} alone here; {leave}"), host);

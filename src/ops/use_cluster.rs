@@ -237,8 +237,11 @@ impl ForUse {
     /// The command that makes a shell leave what [`ForUse::print`] makes it use.
     pub(crate) fn leave(&self, shell: Shell) -> String {
         match self.outer.to_str() {
-            Some("") | None => shell.unset("KUBECONFIG"),
-            Some(outer) => shell.set(&[("KUBECONFIG", outer)]),
+            Some("") | None => shell.unset(&["KUBECONFIG", CONTEXT]),
+            Some(outer) => shell.both(
+                &shell.set(&[("KUBECONFIG", outer)]),
+                &shell.unset(&[CONTEXT]),
+            ),
         }
     }
 

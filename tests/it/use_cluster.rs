@@ -124,9 +124,8 @@ fn the_fleets_own_commands_work_on_the_kubeconfig_outside() {
     );
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "inside factory\n1\n"));
     assert!(
-        ran.stderr.contains(
-            "kubectl has `factory` alone here; a shell in that for `prod-west`, to which `exit` returns"
-        ),
+        ran.stderr
+            .contains("kubectl has `factory` alone here; `exit` returns to `prod-west`"),
         "{}",
         ran.stderr
     );
@@ -243,7 +242,7 @@ fn what_is_printed_makes_this_shell_use_the_cluster_and_its_file_stays() {
     );
     assert!(
         ran.stderr.starts_with(
-            "kubectl has `prod-west` alone in a shell that reads this; to leave: `unset KUBECONFIG`\n"
+            "kubectl has `prod-west` alone in a shell that reads this; to leave: `unset KUBECONFIG AAD_CONTEXT`\n"
         ),
         "{}",
         ran.stderr

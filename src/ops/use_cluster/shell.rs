@@ -71,13 +71,24 @@ impl Shell {
         }
     }
 
-    /// The text that removes a variable in this shell.
-    pub(crate) fn unset(self, name: &str) -> String {
+    /// The text that removes variables in this shell.
+    pub(crate) fn unset(self, names: &[&str]) -> String {
         match self {
-            Self::Bash | Self::Zsh | Self::Posix => format!("unset {name}"),
-            Self::Fish => format!("set -e {name}"),
-            Self::Pwsh => format!("Remove-Item Env:{name}"),
-            Self::Cmd => format!("set \"{name}=\""),
+            Self::Bash | Self::Zsh | Self::Posix => format!("unset {}", names.join(" ")),
+            Self::Fish => format!("set -e {}", names.join(" ")),
+            Self::Pwsh => format!("Remove-Item Env:{}", names.join(", Env:")),
+            Self::Cmd => {
+                let each = names.iter().map(|name| format!("set \"{name}=\""));
+                each.collect::<Vec<_>>().join(" & ")
+            }
+        }
+    }
+
+    /// Two commands of this shell in one line.
+    pub(crate) fn both(self, first: &str, second: &str) -> String {
+        match self {
+            Self::Cmd => format!("{first} & {second}"),
+            _ => format!("{first}; {second}"),
         }
     }
 
@@ -185,5 +196,16 @@ mod tests {
         assert_eq!(set(Shell::Bash), r"export A='it'\''s \$x' B=''");
         assert_eq!(set(Shell::Fish), r"set -gx A 'it\'s \\$x'; set -gx B ''");
         assert_eq!(set(Shell::Pwsh), r"$env:A = 'it''s \$x'; $env:B = ''");
+    }
+
+    #[test]
+    fn several_variables_are_removed_in_one_line() {
+        let unset = |shell: Shell| shell.unset(&["A", "B"]);
+        assert_eq!(unset(Shell::Posix), "unset A B");
+        assert_eq!(unset(Shell::Fish), "set -e A B");
+        assert_eq!(unset(Shell::Pwsh), "Remove-Item Env:A, Env:B");
+        assert_eq!(unset(Shell::Cmd), r#"set "A=" & set "B=""#);
+        assert_eq!(Shell::Cmd.both("a", "b"), "a & b");
+        assert_eq!(Shell::Bash.both("a", "b"), "a; b");
     }
 }
