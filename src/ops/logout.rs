@@ -8,6 +8,7 @@ use super::{
     cache::{accounts, clear_all, directory, not_cleared, open},
     kept_answers,
     known_contexts::known_contexts,
+    last_seen::LastSeen,
 };
 use crate::{
     auth::cache::{CacheEntry, Filter, TokenCache},
@@ -82,11 +83,12 @@ pub(crate) fn logout(
 ) -> Result<LoggedOut> {
     let cache = usable(settings, host)?;
     let all = entries(&cache);
-    let chosen = Chosen::among(&all, who);
+    let tenants = seen_tenants(settings, host);
+    let chosen = Chosen::among(&all, &tenants, who);
     let found: Vec<_> = all.iter().filter(|entry| chosen.fits(entry)).collect();
     let unreadable = cache.unreadable().len();
     if found.is_empty() && *who != Who::All {
-        return Err(nobody(who, &cache, unreadable, host));
+        return Err(nobody(who, &cache, &tenants, unreadable, host));
     }
     let forgotten = Forgotten::of(found.iter().copied(), host.now());
     if !dry_run {
@@ -94,7 +96,7 @@ pub(crate) fn logout(
     }
     let stays = all.iter().filter(|entry| !chosen.fits(entry));
     Ok(LoggedOut {
-        elsewhere: Elsewhere::find(who, &found, stays, host),
+        elsewhere: Elsewhere::find(&by_id(who, &tenants), &found, stays, host),
         unreadable,
         other_caches: other_caches(settings, host),
         kept: Kept {
@@ -132,6 +134,27 @@ fn usable(settings: &Settings, host: &Host) -> Result<TokenCache> {
     }
 }
 
+/// The ids and domains of the tenants that `sync` and `list` last saw, by which `status` calls them.
+fn seen_tenants(settings: &Settings, host: &Host) -> Vec<[String; 2]> {
+    let clouds = directory(settings, host).map(|cache| LastSeen::in_cache(cache).read_all());
+    let tenants = clouds.into_iter().flatten().flat_map(|cloud| cloud.tenants);
+    tenants
+        .filter_map(|(id, tenant)| Some([id, tenant.domain?]))
+        .collect()
+}
+
+/// The same, with a tenant's id in place of its domain, if that is known: az knows tenants by id.
+fn by_id(who: &Who, tenants: &[[String; 2]]) -> Who {
+    match who {
+        Who::Tenant(name) => {
+            let mut tenants = tenants.iter();
+            let known = tenants.find(|[_, domain]| domain.eq_ignore_ascii_case(name));
+            Who::Tenant(known.map_or(name, |[id, _]| id).clone())
+        }
+        _ => who.clone(),
+    }
+}
+
 fn entries(cache: &TokenCache) -> Vec<CacheEntry> {
     cache.list(&Filter::default())
 }
@@ -158,10 +181,20 @@ fn forget(cache: &TokenCache, who: &Who, chosen: &Chosen) -> Result<()> {
 }
 
 /// The error if nothing is cached of an account or tenant.
-fn nobody(who: &Who, cache: &TokenCache, unreadable: usize, host: &Host) -> Failure {
+fn nobody(
+    who: &Who,
+    cache: &TokenCache,
+    tenants: &[[String; 2]],
+    unreadable: usize,
+    host: &Host,
+) -> Failure {
     let (what, name, known) = match who {
         Who::Account(name) => ("of the account", name.as_str(), accounts(cache)),
-        Who::Tenant(name) => ("for the tenant", name.as_str(), chosen::tenants(cache)),
+        Who::Tenant(name) => (
+            "for the tenant",
+            name.as_str(),
+            chosen::tenants(cache, tenants),
+        ),
         Who::All => ("", "", Vec::new()),
     };
     let mut failure = Failure::of(
@@ -173,7 +206,7 @@ fn nobody(who: &Who, cache: &TokenCache, unreadable: usize, host: &Host) -> Fail
             "{unreadable} cache entries can't be read here: `kubectl aad logout --all` removes them, too"
         ));
     }
-    if let Some(command) = elsewhere::az_logout(who, host) {
+    if let Some(command) = elsewhere::az_logout(&by_id(who, tenants), host) {
         return failure.hint(format!("az is signed in: `{command}`"));
     }
     let known: Vec<_> = known.iter().map(String::as_str).collect();

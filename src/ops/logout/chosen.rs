@@ -16,15 +16,15 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// Finds out what else the cache calls the account or the tenant.
-    pub(super) fn among(entries: &[CacheEntry], who: &Who) -> Self {
+    /// Finds out what else the cache calls the account or the tenant. `tenants` are the ids and domains of tenants that were seen.
+    pub(super) fn among(entries: &[CacheEntry], tenants: &[[String; 2]], who: &Who) -> Self {
         let mut chosen = Self {
             who: who.clone(),
             accounts: BTreeSet::new(),
             tenants: BTreeSet::new(),
         };
         if let Who::Tenant(name) = who {
-            chosen.tenants = names_of_tenant(entries, name);
+            chosen.tenants = names_of_tenant(entries, tenants, name);
         }
         // Of a tenant: whose tokens for it are here may have more of them.
         let own = entries.iter().filter(|entry| chosen.is_named(entry));
@@ -62,9 +62,17 @@ impl Chosen {
     }
 }
 
-/// A tenant's id and domains, as far as tokens say that they are of one tenant.
-fn names_of_tenant(entries: &[CacheEntry], name: &str) -> BTreeSet<String> {
+/// A tenant's id and domains, as far as tokens say that they are of one tenant, or `seen` does (ids and domains).
+fn names_of_tenant(entries: &[CacheEntry], seen: &[[String; 2]], name: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::from([name.to_lowercase()]);
+    let seen = seen
+        .iter()
+        .map(|names| names.each_ref().map(|name| name.to_lowercase()));
+    for of_tenant in seen {
+        if of_tenant.iter().any(|name| names.contains(name)) {
+            names.extend(of_tenant);
+        }
+    }
     // One round finds the id of a domain, the next one the other domains of that id.
     for _ in 0..2 {
         for entry in entries {
@@ -81,10 +89,14 @@ fn names_of_tenant(entries: &[CacheEntry], name: &str) -> BTreeSet<String> {
     names
 }
 
-/// The tenants of all entries, each once.
-pub(super) fn tenants(cache: &TokenCache) -> Vec<String> {
+/// The tenants of all entries, each once, by the domain that `seen` has for an id.
+pub(super) fn tenants(cache: &TokenCache, seen: &[[String; 2]]) -> Vec<String> {
     let entries = cache.list(&Filter::default()).into_iter();
-    let tenants: BTreeSet<_> = entries.flat_map(|entry| entry.tenants).collect();
+    let named = entries.flat_map(|entry| entry.tenants).map(|tenant| {
+        let known = seen.iter().find(|[id, _]| id.eq_ignore_ascii_case(&tenant));
+        known.map_or(tenant, |[_, domain]| domain.clone())
+    });
+    let tenants: BTreeSet<_> = named.collect();
     tenants.into_iter().collect()
 }
 
@@ -95,7 +107,7 @@ mod tests {
 
     /// What is chosen of these entries, by its position.
     fn chosen(entries: &[CacheEntry], who: &Who) -> Vec<usize> {
-        let chosen = Chosen::among(entries, who);
+        let chosen = Chosen::among(entries, &[["id-2".into(), "Seen.example".into()]], who);
         let fits = |at: &usize| chosen.fits(&entries[*at]);
         (0..entries.len()).filter(fits).collect()
     }
@@ -154,6 +166,7 @@ mod tests {
         assert_eq!(of("ID-1"), [0, 2, 3]);
         assert_eq!(of("one.example"), [0, 2, 3]);
         assert_eq!(of("id-2"), [1, 2, 4, 5]);
+        assert_eq!(of("seen.Example"), [1, 2, 4, 5], "no token says so");
         assert!(of("two.example").is_empty());
     }
 }
