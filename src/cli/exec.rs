@@ -226,6 +226,7 @@ fn done(
             }
         });
         if !agreed {
+            output::say("nothing was run");
             return Ok(None);
         }
     }
