@@ -46,6 +46,6 @@ pub(crate) use faults::{Faults, Hidden, plain_secrets};
 pub(crate) use file_change::{FileChange, FilePlan};
 pub(crate) use lock::{Waiting, exit_without_lock, left_behind};
 pub(crate) use owner::{admin_ids, is_admin};
-pub(crate) use paths::{OUTER, Paths, SMALL_FILE, for_inside, is_inside};
+pub(crate) use paths::{OUTER, Paths, SMALL_FILE, for_inside, is_inside, variable_for_kubectl};
 pub(crate) use sign_in_name::sign_in_name;
 pub(crate) use user::{UserCredential, UserKubeconfig, parse_user_kubeconfig};

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     error::{EXIT_FAILED, EXIT_OK, EXIT_PARTIAL, Kind, Result},
     host::{self, Host},
+    kubeconfig::{is_inside, variable_for_kubectl},
     login::CommandLine,
     ops::prune::{How, PruneReport, PruneRequest, prune},
 };
@@ -195,9 +196,19 @@ pub(super) fn typed_for(sync: &Given) -> CommandLine {
 /// kubectl, with the kubeconfig if it would use another one.
 pub(super) fn kubectl_for(kubeconfig: Option<&Path>, host: &Host) -> CommandLine {
     let kubectl = CommandLine::new("kubectl");
+    match (kubeconfig, variable_for_kubectl(host)) {
+        (Some(file), _) => kubectl.flag_some("--kubeconfig", &file.display().to_string()),
+        (None, Some(list)) => kubectl.variable("KUBECONFIG", &list.to_string_lossy()),
+        (None, None) => kubectl,
+    }
+}
+
+/// A command of ours, with the kubeconfig if it would use another one elsewhere. In the shell of `use` it finds it by itself.
+pub(super) fn ours_for(line: CommandLine, kubeconfig: Option<&Path>, host: &Host) -> CommandLine {
     match kubeconfig {
-        Some(file) => kubectl.flag_some("--kubeconfig", &file.display().to_string()),
-        None => kubectl.variable_of(host, "KUBECONFIG"),
+        Some(file) => line.flag_some("--kubeconfig", &file.display().to_string()),
+        None if is_inside(host) => line,
+        None => line.variable_of(host, "KUBECONFIG"),
     }
 }
 

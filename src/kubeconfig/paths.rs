@@ -73,6 +73,15 @@ impl Paths {
     }
 }
 
+/// The value of `KUBECONFIG` that leads another program to the files of this invocation; none if it has it already, or needs
+/// none. In the shell of `use` that is the value outside of it, which may be empty: kubectl takes that for its default.
+pub(crate) fn variable_for_kubectl(host: &Host) -> Option<&OsStr> {
+    match outer(host) {
+        Some(list) => Some(list.unwrap_or_default()),
+        None => host.var_os_nonempty("KUBECONFIG"),
+    }
+}
+
 /// Whether this runs in the shell of `use`.
 pub(crate) fn is_inside(host: &Host) -> bool {
     outer(host).is_some()
@@ -146,6 +155,20 @@ mod tests {
         assert_eq!(found(small, Some("")), Path::new("/h/.kube/config"));
         assert_eq!(found(small, None), Path::new(small));
         assert_eq!(found("/mine", Some("/o")), Path::new("/mine"));
+    }
+
+    #[test]
+    fn kubectl_is_led_to_the_outer_files_from_the_shell_of_use() {
+        let found = |vars: &[(&str, &str)]| {
+            let host = Host::with_env(vars.iter().copied());
+            variable_for_kubectl(&host).map(OsStr::to_owned)
+        };
+        let inside = ("KUBECONFIG", "/c/aad-context-0a1b2c3d4e5f-0-prod.yaml");
+        assert_eq!(found(&[inside, (OUTER, "/o")]), Some("/o".into()));
+        assert_eq!(found(&[inside, (OUTER, "")]), Some("".into()));
+        assert_eq!(found(&[("KUBECONFIG", "/mine")]), Some("/mine".into()));
+        assert_eq!(found(&[("KUBECONFIG", "")]), None);
+        assert_eq!(found(&[]), None);
     }
 
     #[cfg(unix)]

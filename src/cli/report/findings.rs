@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::super::screen::width;
+use super::super::{
+    prune::{kubectl_for, ours_for},
+    screen::width,
+};
 use crate::{
     error::printable,
     fleet::{CurrentContext, Duplicate, Findings, WhyKept, WhyNotAdopted},
@@ -34,6 +37,7 @@ pub(in crate::cli) struct FindingsLines<'a> {
     /// The programs, with the kubeconfig if kubectl would use another one.
     kubectl: CommandLine,
     convert: CommandLine,
+    choose: CommandLine,
     /// The command of this run, and the one that removes what is gone.
     sync: CommandLine,
     prune: CommandLine,
@@ -54,18 +58,17 @@ impl<'a> FindingsLines<'a> {
         (sync, prune): (CommandLine, CommandLine),
         dry_run: bool,
     ) -> Self {
-        let for_kubeconfig = |line: CommandLine| match kubeconfig {
-            Some(file) => line.flag_some("--kubeconfig", &file.display().to_string()),
-            None => line.variable_of(host, "KUBECONFIG"),
-        };
+        let ours = |line: &str| ours_for(CommandLine::new(line), kubeconfig, host);
+        // They have the flag already.
         let with_variable = |line: CommandLine| match kubeconfig {
             Some(_) => line,
-            None => line.variable_of(host, "KUBECONFIG"),
+            None => ours_for(line, None, host),
         };
         Self {
             findings,
-            kubectl: for_kubeconfig(CommandLine::new("kubectl")),
-            convert: for_kubeconfig(CommandLine::new("kubectl aad convert-kubeconfig")),
+            kubectl: kubectl_for(kubeconfig, host),
+            convert: ours("kubectl aad convert-kubeconfig"),
+            choose: ours("kubectl aad use"),
             sync: with_variable(sync),
             prune: with_variable(prune),
             login,
@@ -143,8 +146,8 @@ impl<'a> FindingsLines<'a> {
             && !self.findings.current_context.is_usable()
             && !self.dry_run
         {
-            let choose = self.config("use-context", &[name]).to_string();
-            lines.extend(with_command("hint: to choose a context".to_owned(), choose));
+            let choose = self.choose.to_string();
+            lines.extend(with_command("hint: to choose a cluster".to_owned(), choose));
         }
         lines
     }
