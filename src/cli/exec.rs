@@ -73,8 +73,10 @@ const KUBECTL: &str = "kubectl";
 /// How the results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// One table, where possible.
+    /// One table, where possible, as wide as the terminal.
     Table,
+    /// One table, where possible, with all columns.
+    Wide,
     /// Below each other, under the names of the clusters.
     Grouped,
     Json,
@@ -82,12 +84,13 @@ enum Form {
 
 impl ValueEnum for Form {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Table, Self::Grouped, Self::Json]
+        &[Self::Table, Self::Wide, Self::Grouped, Self::Json]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(match self {
             Self::Table => "table",
+            Self::Wide => "wide",
             Self::Grouped => "grouped",
             Self::Json => "json",
         }))

@@ -66,8 +66,16 @@ fn is_heading(text: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(of_name)
 }
 
+/// One table of all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MergedTable {
+    pub(super) text: String,
+    /// The columns for which there is no room.
+    pub(super) omitted: Vec<String>,
+}
+
 /// One table of all, in at most `width` columns; none if they have different columns, or no rows.
-pub(super) fn merged(tables: &[(&str, KubectlTable)], width: Option<usize>) -> Option<String> {
+pub(super) fn merged(tables: &[(&str, KubectlTable)], width: Option<usize>) -> Option<MergedTable> {
     let (_, first) = tables.first()?;
     let alike = tables.iter().all(|(_, one)| one.headings == first.headings);
     if !alike || tables.iter().all(|(_, one)| one.rows.is_empty()) {
@@ -78,7 +86,12 @@ pub(super) fn merged(tables: &[(&str, KubectlTable)], width: Option<usize>) -> O
         let row = |row: &Vec<String>| [&[(*context).to_owned()], &row[..]].concat();
         one.rows.iter().map(row)
     });
-    Some(table(&columns, rows.collect(), width))
+    let text = table(&columns, rows.collect(), width);
+    let shown: Vec<&str> = text.lines().next()?.split("  ").map(str::trim).collect();
+    let headings = first.headings.iter();
+    let omitted = headings.filter(|name| !shown.contains(&name.as_str()));
+    let omitted = omitted.cloned().collect();
+    Some(MergedTable { text, omitted })
 }
 
 /// What a terminal has no room for is omitted from the right, except what says which object it is and how it does.
@@ -117,9 +130,11 @@ a                    Ready                   v1.33.2
         let other = parse(
             "NAME   STATUS   ROLES    AGE   VERSION\nb      Ready    <none>   1d    v1.34.0\n",
         );
-        let text = merged(&[("prod/west", nodes.clone()), ("dev", other)], None);
+        let tables = [("prod/west", nodes.clone()), ("dev", other)];
+        let whole = merged(&tables, None).expect("one table");
+        assert!(whole.omitted.is_empty());
         assert_eq!(
-            text.expect("one table"),
+            whole.text,
             "\
 CLUSTER    NAME              STATUS  ROLES   AGE  VERSION
 prod/west  aks-system-vmss0  Ready   <none>  1y   v1.33.2
@@ -127,7 +142,12 @@ prod/west  a                 Ready                v1.33.2
 dev        b                 Ready   <none>  1d   v1.34.0
 "
         );
-        let narrow = merged(&[("prod/west", nodes)], Some(40)).expect("one table");
+        let tables = [("prod/west", nodes)];
+        let MergedTable {
+            text: narrow,
+            omitted,
+        } = merged(&tables, Some(40)).expect("one table");
+        assert_eq!(omitted, ["ROLES", "AGE", "VERSION"]);
         assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
         assert!(narrow.starts_with("CLUSTER    NAME"), "{narrow}");
     }

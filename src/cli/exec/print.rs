@@ -10,7 +10,10 @@ use super::{
     merged::{KubectlTable, merged},
 };
 use crate::{
-    cli::screen::{Paint, Screen},
+    cli::{
+        output,
+        screen::{Paint, Screen},
+    },
     error::{Failure, Result, printable},
     ops::exec::{ExecReport, OUTPUT_LIMIT, Outcome, RunResult},
 };
@@ -46,7 +49,7 @@ impl Printed<'_> {
         match self.form {
             Form::Json => print_json(report),
             Form::Grouped => self.print_grouped(report),
-            Form::Table => match self.in_one(report)? {
+            Form::Table | Form::Wide => match self.in_one(report)? {
                 Some(text) => write(|out| out.write_all(text.as_bytes())),
                 None => self.print_grouped(report),
             },
@@ -75,7 +78,23 @@ impl Printed<'_> {
             .iter()
             .map(|(context, text)| Some((*context, KubectlTable::parse(text)?)))
             .collect::<Option<Vec<_>>>();
-        Ok(tables.and_then(|tables| merged(&tables, self.screen.out.width())))
+        let room = self.screen.out.width().filter(|_| self.form == Form::Table);
+        let Some(merged) = tables.and_then(|tables| merged(&tables, room)) else {
+            return Ok(None);
+        };
+        self.say_omitted(&merged.omitted);
+        Ok(Some(merged.text))
+    }
+
+    /// kubectl would have shown these columns.
+    fn say_omitted(&self, columns: &[String]) {
+        if !columns.is_empty() {
+            let line = format!(
+                "note: this terminal has no room for {}: `-o wide` before `--` shows all",
+                columns.join(", ")
+            );
+            output::say_lines(&self.screen.err.wrapped(&line));
+        }
     }
 
     fn line(&self, context: &str, text: &str) -> String {
