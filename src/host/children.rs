@@ -163,9 +163,10 @@ impl Running {
         let mut is_fed = false;
         while self.status.is_none() || stdout.is_open() || stderr.is_open() {
             let until = self.until.unwrap_or_else(far_away);
+            let is_running = self.asked.is_none() && self.status.is_none();
+            // In any order: output that never pauses must not keep the time limit from being seen.
             tokio::select! {
-                biased;
-                () = &mut stop, if self.asked.is_none() => self.ask_to_end(Ended::Stopped),
+                () = &mut stop, if is_running => self.ask_to_end(Ended::Stopped),
                 count = stdout.read(), if stdout.is_open() => {
                     if !heard(Output::Stdout, &stdout.chunk[..count]) {
                         self.ask_to_end(Ended::Refused);
@@ -335,6 +336,8 @@ fn signal(group: i32, signal: rustix::process::Signal) {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn run(
@@ -407,7 +410,27 @@ mod tests {
         let short = Some(Duration::from_millis(300));
         let (ended, pid) = run(script, short, None, std::future::pending(), NEVER);
         assert_eq!(ended, Ended::OutOfTime);
-        assert!(!lives(&pid));
+        // It was killed, which takes effect once it is its turn.
+        while lives(&pid) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn output_that_never_pauses_does_not_keep_a_program_beyond_its_time() {
+        let short = Some(Duration::from_millis(300));
+        let (ended, _) = run("yes", short, None, std::future::pending(), NEVER);
+        assert_eq!(ended, Ended::OutOfTime);
+    }
+
+    #[test]
+    fn what_a_program_left_behind_is_not_waited_for_and_can_be_stopped() {
+        let left = "(trap '' PIPE; yes 2>&1 || :) & sleep 0.1";
+        let (ended, _) = run(left, None, None, std::future::pending(), NEVER);
+        assert_eq!(ended, Ended::Code(0));
+        let stop = async { tokio::time::sleep(Duration::from_millis(100)).await }.shared();
+        let (ended, _) = run("sleep 60 & exit 0", None, None, stop, NEVER);
+        assert_eq!(ended, Ended::Code(0));
     }
 
     #[test]

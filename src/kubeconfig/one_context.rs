@@ -49,6 +49,12 @@ impl<'a> Kubeconfigs<'a> {
         let cluster = self.linked(context, item, Section::Clusters)?;
         let (cluster_name, cluster) =
             cluster.ok_or_else(|| dangling(context, "names no cluster"))?;
+        // kubectl would go to `KUBERNETES_MASTER`, or to a server on this machine.
+        let server = cluster.value.get("server").and_then(Value::as_str);
+        if server.is_none_or(|server| server.trim().is_empty()) {
+            let why = format!("leads nowhere: the cluster `{cluster_name}` has no `server`");
+            return Err(dangling(context, &why));
+        }
         let user = self.linked(context, item, Section::Users)?;
         let mut value = item.value.as_object().cloned().unwrap_or_default();
         if let Some(namespace) = namespace {

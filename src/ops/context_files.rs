@@ -42,6 +42,7 @@ impl ContextFiles {
     pub(crate) fn open(host: &Host) -> Result<Self> {
         let in_cache = store::location(host, None, false).and_then(|cache| {
             let directory = PrivateDirectory::new(cache.join(DIRECTORY), "the cache directory");
+            check_in_list(directory.path())?;
             directory.create()?;
             directory.check_writable()?;
             Ok(directory)
@@ -50,6 +51,7 @@ impl ContextFiles {
             Ok(directory) => (directory, None),
             Err(why) => temporary_directory().map_err(|error| why.because(error))?,
         };
+        check_in_list(directory.path())?;
         let (prefix, lock) = owned_prefix(&directory);
         let files = Self {
             directory,
@@ -119,6 +121,19 @@ impl ContextFiles {
             }
         }
     }
+}
+
+/// Refuses a directory whose files can't be named in `KUBECONFIG`: kubectl would read several others, and go where they lead.
+fn check_in_list(directory: &Path) -> Result<()> {
+    let joined = std::env::join_paths([directory]).map(drop);
+    joined.map_err(|error| {
+        let directory = directory.display();
+        Failure::new(format!(
+            "files in `{directory}` can't be named in `KUBECONFIG`"
+        ))
+        .because(error)
+        .hint("let `KUBECACHEDIR` name another directory for caches")
+    })
 }
 
 /// A prefix that no other process has, and its lock. Where files can't be locked, their age tells whether they have an owner.
@@ -263,6 +278,15 @@ mod tests {
         ];
         expected.sort_unstable();
         assert_eq!(names(&host), expected);
+    }
+
+    #[test]
+    fn a_directory_that_kubectl_would_read_as_two_is_not_used() {
+        let home = tempfile::tempdir().expect("a directory");
+        let host = Host::with_env([("KUBECACHEDIR", home.path().join("a:b"))]);
+        let files = ContextFiles::open(&host).expect("a directory");
+        let path = files.write("x", "").expect("written").path().to_owned();
+        assert!(!path.to_string_lossy().contains(':'), "{}", path.display());
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, future::Shared, stream};
 
-use self::{captured::Captured, kubectl_call::KubectlCall};
+use self::{
+    captured::{Captured, Spool},
+    kubectl_call::KubectlCall,
+};
 use super::{
     context_files::ContextFiles,
     context_tokens::TokenCall,
@@ -27,6 +30,7 @@ use crate::{
 
 pub(crate) mod captured;
 pub(crate) mod kubectl_call;
+mod pins;
 mod sign_in;
 mod verbs;
 
@@ -59,6 +63,8 @@ pub(crate) struct ExecRequest {
 pub(crate) struct Prepared {
     request: ExecRequest,
     kubectl: PathBuf,
+    /// Whether kubectl hands the arguments to a plugin.
+    is_plugin: bool,
     targets: Vec<Target>,
     /// What a person should know about the choice.
     pub(crate) warnings: Vec<String>,
@@ -102,6 +108,8 @@ pub(crate) enum RunResult {
     Killed(i32),
     TimedOut,
     TooMuchOutput,
+    /// What it printed could not be kept: why.
+    OutputLost(String),
     /// kubectl could not be run: why, and what to do.
     NotStarted(String),
     Interrupted,
@@ -129,6 +137,7 @@ impl Prepared {
         let files = fleet.documents()?;
         let (targets, warnings) = targets(&request, &files)?;
         Ok(Self {
+            is_plugin: pins::is_plugin(&request.call, &request.host),
             request,
             kubectl,
             targets,
@@ -168,6 +177,7 @@ impl Prepared {
         let run = Run {
             prepared: self,
             files: &files,
+            spool: Spool::default(),
             live,
             stop,
         };
@@ -216,6 +226,7 @@ fn targets(request: &ExecRequest, files: &[Document<'_>]) -> Result<(Vec<Target>
 struct Run<'a> {
     prepared: &'a Prepared,
     files: &'a ContextFiles,
+    spool: Spool,
     live: Option<&'a dyn Live>,
     stop: Stop,
 }
@@ -223,7 +234,8 @@ struct Run<'a> {
 impl Run<'_> {
     async fn one(&self, target: &Target) -> Outcome {
         let started = Instant::now();
-        let (mut stdout, mut stderr) = (Captured::new(OUTPUT_LIMIT), Captured::new(ERRORS_KEPT));
+        let captured = |limit| Captured::new(limit, &self.spool);
+        let (mut stdout, mut stderr) = (captured(OUTPUT_LIMIT), captured(ERRORS_KEPT));
         let result = match self.stop.clone().now_or_never() {
             Some(()) => RunResult::NotReached,
             None => self.kubectl(target, &mut stdout, &mut stderr).await,
@@ -256,13 +268,18 @@ impl Run<'_> {
             Err(why) => return RunResult::NotStarted(why.render()),
         };
         let ended = self.run_with(target, file.path(), stdout, stderr).await;
+        if ended.is_ok() && stdout.is_full() {
+            return match stdout.error() {
+                Some(why) => RunResult::OutputLost(why.to_string()),
+                None => RunResult::TooMuchOutput,
+            };
+        }
         match ended {
             Ok(Ended::Code(0)) => RunResult::Succeeded,
             Ok(Ended::Code(code)) => RunResult::Failed(code),
             Ok(Ended::Signal(signal)) => RunResult::Killed(signal),
             Ok(Ended::OutOfTime) => RunResult::TimedOut,
             Ok(Ended::Stopped) => RunResult::Interrupted,
-            Ok(Ended::Refused) if stdout.is_full() => RunResult::TooMuchOutput,
             // Nobody reads what is shown any more.
             Ok(Ended::Refused) => RunResult::Interrupted,
             Err(why) => RunResult::NotStarted(why.render()),
@@ -277,9 +294,13 @@ impl Run<'_> {
         stderr: &mut Captured,
     ) -> Result<Ended> {
         let request = &self.prepared.request;
+        let args = match self.prepared.is_plugin {
+            true => request.call.args.clone(),
+            false => pins::pinned(&request.call, kubeconfig),
+        };
         let job = Job {
             program: &self.prepared.kubectl,
-            args: &request.call.args,
+            args: &args,
             variables: &[("KUBECONFIG", kubeconfig.as_os_str())],
             input: request.input.clone(),
             timeout: request.timeout,

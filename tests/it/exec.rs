@@ -9,10 +9,17 @@ use azure_sim::{Endpoint, Fault, Fleet, FleetSpec};
 
 use crate::env::{AtATerminal, Ran, Size, TestEnv, names, run};
 
-/// kubectl, as far as tests need it: says what it was given.
+/// kubectl, as far as tests need it: says what it was given, without the flags that keep it on its cluster.
 const SAYS: &str = r#"#!/bin/sh
 context=$(sed -n 's/^current-context: //p' "$KUBECONFIG")
-echo "$context $*" >> "$HOME/ran"
+said=$context
+for one; do
+  case $one in
+    "--kubeconfig=$KUBECONFIG" | --context= | --cluster= | --user= | --server= | --token=) ;;
+    *) said="$said $one" ;;
+  esac
+done
+echo "$said" >> "$HOME/ran"
 "#;
 
 /// A synced fleet.
@@ -375,6 +382,42 @@ fn what_a_cluster_says_can_not_control_a_terminal() {
         piped.stdout.contains("a\u{1b}]0;title\u{7}\tb\n"),
         "it is handed on as it is"
     );
+}
+
+#[test]
+fn a_preference_of_kubectl_does_not_lead_to_another_server() {
+    let Some(test_env) = with_kubectl(fleet(2)) else {
+        return;
+    };
+    // `overrides` and `flags` are the names of 1.33.
+    let text = r#"
+apiVersion: kubectl.config.k8s.io/v1alpha1
+kind: Preference
+overrides: [{command: get, flags: [{name: server, default: 'https://127.0.0.1:1'}, {name: kubeconfig, default: /nowhere}]}]
+"#;
+    fs::write(test_env.path(".kube/kuberc"), text).expect("written");
+    let mut command = test_env.aad(&["exec", "--", "get", "nodes"]);
+    let ran = run(command.env("KUBECTL_KUBERC", "true"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(counts(&ran), "2 succeeded", "{}", ran.stderr);
+}
+
+#[test]
+fn long_outputs_of_many_clusters_need_few_open_files() {
+    let test_env = with_script(24, "head -c 300000 /dev/zero | tr '\\0' x; echo");
+    let binary = env!("CARGO_BIN_EXE_kubectl-aad");
+    let command = test_env.aad(&[]);
+    let mut limited = std::process::Command::new("/bin/sh");
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    limited.env_clear().envs(variables);
+    limited.args(["-c", "ulimit -n 24; exec \"$0\" \"$@\"", binary]);
+    limited.args(["exec", "--parallel", "1", "-o", "grouped", "--", "get", "x"]);
+    let ran = run(&mut limited);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(counts(&ran), "24 succeeded");
+    assert!(ran.stdout.len() > 24 * 300_000);
 }
 
 #[test]

@@ -69,6 +69,11 @@ fn message(one: &Outcome, said: &str) -> Option<String> {
             "kubectl printed more than 64 MiB and was ended; ask for less, or use `--prefix`"
                 .to_owned()
         }
+        RunResult::OutputLost(why) => {
+            format!(
+                "what kubectl printed could not be kept in a temporary file, and kubectl was ended: {why}; `TMPDIR` names another directory, and `--prefix` keeps nothing"
+            )
+        }
         RunResult::NotStarted(why) => {
             let why = why.strip_prefix("error: ").unwrap_or(why);
             why.lines().map(str::trim).collect::<Vec<_>>().join("; ")
@@ -150,6 +155,7 @@ fn is_failure(result: &RunResult) -> bool {
             | RunResult::Killed(_)
             | RunResult::NotStarted(_)
             | RunResult::TooMuchOutput
+            | RunResult::OutputLost(_)
     )
 }
 

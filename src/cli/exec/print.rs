@@ -184,7 +184,7 @@ fn print_json(report: &mut ExecReport) -> Result<()> {
 /// What kubectl wrote to its standard error, or why it was not run.
 fn stderr_of(one: &mut Outcome) -> String {
     match &one.result {
-        RunResult::NotStarted(why) => why.clone(),
+        RunResult::NotStarted(why) | RunResult::OutputLost(why) => why.clone(),
         _ => one.stderr.text(),
     }
 }
@@ -195,6 +195,7 @@ fn name(result: &RunResult) -> &'static str {
         RunResult::Failed(_) | RunResult::Killed(_) => "failed",
         RunResult::TimedOut => "timedOut",
         RunResult::TooMuchOutput => "tooMuchOutput",
+        RunResult::OutputLost(_) => "outputLost",
         RunResult::NotStarted(_) => "notStarted",
         RunResult::Interrupted => "interrupted",
         RunResult::NotReached => "notReached",

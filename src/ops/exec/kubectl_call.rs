@@ -2,7 +2,7 @@
 //!
 //! kubectl's own commands and flags are those of its 1.34 (`kubectl options`). What is not known counts as a change.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::error::{Failure, Result};
 
@@ -25,30 +25,38 @@ const WITH_VALUE: &[&str] = &[
     "vmodule",
 ];
 
-/// Flags that take no value, so that the next argument is read by itself.
+/// Global flags that take no value. kubectl knows only these before the command.
+const GLOBAL_SWITCHES: &[&str] = &[
+    "--disable-compression",
+    "--match-server-version",
+    "--warnings-as-errors",
+];
+
+/// Flags of commands that take no value, so that the next argument is read by itself.
 const SWITCHES: &[&str] = &[
-    "-A",
-    "-R",
     "--all",
     "--all-namespaces",
     "--delete-emptydir-data",
-    "--disable-compression",
     "--disable-eviction",
     "--force",
     "--force-conflicts",
     "--ignore-daemonsets",
     "--ignore-not-found",
     "--local",
-    "--match-server-version",
     "--now",
     "--overwrite",
     "--prune",
+    "--quiet",
     "--recursive",
+    "--rm",
     "--save-config",
     "--server-side",
+    "--stdin",
+    "--tty",
     "--wait",
-    "--warnings-as-errors",
 ];
+/// Short flags that take no value in any command.
+const SHORT_SWITCHES: &str = "AhiqRtw";
 
 /// Flags with which kubectl would go to another cluster, or as somebody else, than the context says.
 const ELSEWHERE: &[&str] = &[
@@ -72,6 +80,10 @@ const ELSEWHERE: &[&str] = &[
 pub(crate) struct KubectlCall {
     /// All of them, without kubectl's name.
     pub(crate) args: Vec<OsString>,
+    /// Where the command is among them; none if kubectl may take another one for it.
+    pub(crate) at: Option<usize>,
+    /// The words of a plugin's name, if it may be one.
+    pub(crate) plugin: Vec<OsString>,
     /// The command, such as `rollout restart`.
     pub(crate) command: String,
     /// Whether it changes something in the cluster.
@@ -92,9 +104,9 @@ impl KubectlCall {
         if args.first().is_some_and(|first| first == "kubectl") {
             args.remove(0);
         }
-        let texts: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let texts: Vec<_> = args.iter().map(|arg| normalized(arg)).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let own = texts.split(|text| *text == "--").next().unwrap_or_default();
+        let own = before_dashes(&texts);
         let named = Named::of(own);
         let Some(verb) = named.verb else {
             return Err(nothing_to_run());
@@ -123,11 +135,37 @@ impl KubectlCall {
             streams: flags.is_stream(),
             reads_stdin: flags.reads_stdin(),
             command,
+            at: named.at.filter(|_| named.is_certain),
+            plugin: match effect {
+                Effect::Unknown => args[named.at.unwrap_or(0)..].to_vec(),
+                _ => Vec::new(),
+            },
             args: Vec::new(),
         };
         drop(texts);
         Ok(Self { args, ..call })
     }
+}
+
+/// An argument with its flag's name as kubectl reads it: `--dry_run=none` is `--dry-run=none`
+/// (`k8s.io/component-base/cli/flag.WordSepNormalizeFunc`).
+fn normalized(arg: &OsStr) -> String {
+    let text = arg.to_string_lossy();
+    match text.split_once('=') {
+        _ if !text.starts_with("--") => text.into_owned(),
+        Some((name, value)) => format!("{}={value}", name.replace('_', "-")),
+        None => text.replace('_', "-"),
+    }
+}
+
+/// The arguments before the `--` after which kubectl reads no flags. One that may be the value of the flag before it is none.
+fn before_dashes<'t, 'a>(texts: &'t [&'a str]) -> &'t [&'a str] {
+    let end = (0..texts.len()).find(|at| {
+        let before = at.checked_sub(1).map(|before| texts[before]);
+        texts[*at] == "--"
+            && before.is_none_or(|before| !before.starts_with('-') || is_switch(before))
+    });
+    &texts[..end.unwrap_or(texts.len())]
 }
 
 fn nothing_to_run() -> Failure {
@@ -140,6 +178,7 @@ fn nothing_to_run() -> Failure {
 #[derive(Debug, Default)]
 struct Named<'a> {
     verb: Option<&'a str>,
+    at: Option<usize>,
     /// The subcommand, or what the command is about; none after a flag that may have taken it.
     below: Option<&'a str>,
     /// Whether the command is what it seems.
@@ -152,14 +191,15 @@ impl<'a> Named<'a> {
             is_certain: true,
             ..Self::default()
         };
-        let mut args = own.iter();
-        while let Some(arg) = args.next() {
+        let mut args = own.iter().enumerate();
+        while let Some((at, arg)) = args.next() {
             if !arg.starts_with('-') || *arg == "-" {
                 if named.verb.is_some() {
                     named.below = Some(arg);
                     break;
                 }
                 named.verb = Some(arg);
+                named.at = Some(at);
             } else if takes_next(arg) {
                 args.next();
             } else if !stands_alone(arg) {
@@ -181,10 +221,17 @@ fn takes_next(arg: &str) -> bool {
     }
 }
 
-/// Whether a flag before the command is complete without the next argument.
+/// Whether kubectl takes a flag before the command for complete without the next argument.
 fn stands_alone(arg: &str) -> bool {
     let is_attached = |short: &str| arg.starts_with(short) && arg.len() > short.len();
-    arg.contains('=') || is_attached("-n") || is_attached("-v") || SWITCHES.contains(&arg)
+    arg.contains('=') || is_attached("-n") || is_attached("-v") || GLOBAL_SWITCHES.contains(&arg)
+}
+
+/// Whether a flag of any command is complete without the next argument.
+fn is_switch(arg: &str) -> bool {
+    let shorts = arg.strip_prefix('-').unwrap_or_default();
+    let are_switches = !shorts.is_empty() && shorts.chars().all(|c| SHORT_SWITCHES.contains(c));
+    are_switches || stands_alone(arg) || SWITCHES.contains(&arg)
 }
 
 /// Refuses flags that lead elsewhere.
@@ -231,6 +278,7 @@ fn takes_value(flag: char, verb: &str) -> bool {
         // `--follow` in `logs`, else `--filename`.
         'f' => verb != "logs",
         'p' => verb == "patch",
+        'e' => verb == "set",
         _ => false,
     }
 }
@@ -282,16 +330,19 @@ impl Flags<'_> {
     }
 
     /// Whether every `--dry-run` says that nothing is changed, and there is one. One that may be the value of the flag before
-    /// it does not count.
+    /// it does not count. kubectl sends what `--raw` says in any case.
     fn is_dry_run(&self) -> bool {
         let mut is_given = false;
+        if self.own.iter().any(|arg| arg.starts_with("--raw")) {
+            return false;
+        }
         for (at, arg) in self.own.iter().enumerate() {
             let Some(value) = arg.strip_prefix("--dry-run") else {
                 continue;
             };
             let before = at.checked_sub(1).and_then(|at| self.own.get(at));
             let may_be_value =
-                before.is_some_and(|before| before.starts_with('-') && !stands_alone(before));
+                before.is_some_and(|before| before.starts_with('-') && !is_switch(before));
             if may_be_value || !matches!(value, "=client" | "=server") {
                 return false;
             }
@@ -384,6 +435,19 @@ mod tests {
             "--unknown get delete",
             "rollout -l status restart deploy/web",
             "annotate --field-manager --dry-run=server pod x a=b",
+            // kubectl normalizes the names of flags.
+            "delete pod x --dry-run=client --dry_run=none",
+            // It sends what `--raw` says.
+            "delete --raw /api/v1/namespaces/x --dry-run=client",
+            "create --raw=/api/v1/namespaces -f x --dry-run=server",
+            // It takes `events` for the value of `-A`, which it does not know before the command.
+            "-A events delete --all",
+            "--all events delete --all",
+            "rollout -R status restart -f x",
+            // The first `--` is the value of `-l`.
+            "delete pod --dry-run=client -l -- --dry-run=none",
+            // `kubectl-create-x` may be a plugin.
+            "create x --dry-run=client",
         ] {
             assert!(call(line).changes, "{line}");
         }
@@ -408,6 +472,10 @@ mod tests {
             "--kubeconfig x get nodes",
             "get nodes --insecure-skip-tls-verify",
             "get nodes --server=x",
+            "get nodes --insecure_skip_tls_verify",
+            "get nodes --tls_server_name=x",
+            "get pods -l -- --server=https://x",
+            "get pods --sort-by -- -s https://x",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -423,6 +491,9 @@ mod tests {
             "get pods -ocustom-columns=s:.a",
             "get pods --as someone --as-group s",
             "exec web -- psql -s --context x",
+            "exec web -it -- psql -s --context x",
+            "exec --stdin --tty web -c a -- psql -s --context x",
+            "set env deploy/x -eA=some",
             "get pods -Lsize",
             "logs web -cside",
         ] {

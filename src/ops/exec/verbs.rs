@@ -97,8 +97,43 @@ const SUBCOMMANDS: &[(&str, &str, Effect)] = &[
     ("rollout", "undo", Change),
 ];
 
+/// The subcommands of `create` with their short names. Any other one may be a plugin, such as `kubectl-create-x`, which need not
+/// know `--dry-run`.
+const CREATED: &[&str] = &[
+    "clusterrole",
+    "clusterrolebinding",
+    "cm",
+    "configmap",
+    "cronjob",
+    "cj",
+    "deployment",
+    "deploy",
+    "ingress",
+    "ing",
+    "job",
+    "namespace",
+    "ns",
+    "poddisruptionbudget",
+    "pdb",
+    "priorityclass",
+    "pc",
+    "quota",
+    "resourcequota",
+    "role",
+    "rolebinding",
+    "secret",
+    "service",
+    "svc",
+    "serviceaccount",
+    "sa",
+    "token",
+];
+
 /// What a command does, and its name with that of the subcommand. `below` is the word after it.
 pub(super) fn effect_of(verb: &str, below: Option<&str>) -> (Effect, String) {
+    if verb == "create" && below.is_some_and(|below| !CREATED.contains(&below)) {
+        return (Unknown, verb.to_owned());
+    }
     if let Some((_, effect)) = COMMANDS.iter().find(|(name, _)| *name == verb) {
         return (*effect, verb.to_owned());
     }
