@@ -254,6 +254,21 @@ fn what_is_printed_makes_this_shell_use_the_cluster_and_its_file_stays() {
 }
 
 #[test]
+fn status_says_which_context_the_shell_has() {
+    let test_env = with_clusters();
+    let ran = scripted(
+        &test_env,
+        &["prod-west"],
+        "kubectl-aad status | grep -o 'this shell has.*'\n",
+    );
+    assert_eq!(
+        ran.stdout, "this shell has prod-west alone\n",
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn each_shell_gets_its_own_syntax_from_the_flag_else_from_the_program_that_asks() {
     let test_env = with_clusters();
     let print = |args: &[&str]| {

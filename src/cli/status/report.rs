@@ -10,9 +10,14 @@ use crate::{
         screen::{Mark, Stream},
         undo::age,
     },
+    error::printable,
     host::Host,
+    kubeconfig::is_inside,
     login::CommandLine,
-    ops::status::{CloudSync, Group, SignInStatus, StatusReport, VariableStatus},
+    ops::{
+        status::{CloudSync, Group, SignInStatus, StatusReport, VariableStatus},
+        use_cluster::CONTEXT,
+    },
     sentence::{counted, first_of},
 };
 
@@ -215,9 +220,14 @@ impl Report<'_> {
             0 => String::new(),
             count => format!(", {count} of them with an administrator's credential"),
         };
-        let current = match &fleet.current {
-            Some(name) => format!("current: {name}"),
-            None => "the current context is none of them".to_owned(),
+        let inside = self
+            .host
+            .var_nonempty(CONTEXT)
+            .filter(|_| is_inside(self.host));
+        let current = match (inside, &fleet.current) {
+            (Some(name), _) => format!("this shell has {} alone", printable(name)),
+            (None, Some(name)) => format!("current: {name}"),
+            (None, None) => "the current context is none of them".to_owned(),
         };
         format!(
             "contexts: {} in {}{admin}; {current}",
