@@ -2,13 +2,20 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::Machine;
+use super::{
+    Machine,
+    sign_ins::{self, SignInUse},
+};
 use crate::{
     error::{Failure, Result},
-    host::file::{self, Unreadable},
+    host::{
+        Host,
+        file::{self, Unreadable},
+    },
     kubeconfig::{self, Document, Faults, Paths},
 };
 
@@ -20,6 +27,8 @@ pub(crate) struct Kubeconfigs {
     pub files: Vec<KubeconfigFile>,
     /// What is wrong with them together; none if one can't be used, with which all might be different.
     pub faults: Option<Faults>,
+    /// How the users of those that can be used sign in that run this program or kubelogin.
+    pub(super) sign_ins: Vec<SignInUse>,
     /// How long it took to read and parse them.
     pub took: Duration,
 }
@@ -63,8 +72,10 @@ impl Machine {
     /// # Errors
     /// If it is unknown which they are.
     pub(crate) fn kubeconfigs(&self) -> Result<&Kubeconfigs> {
-        let read =
-            || Paths::from_host(&self.host, None).map(|paths| Kubeconfigs::read(&paths.files));
+        let read = || {
+            let paths = Paths::from_host(&self.host, None)?;
+            Ok(Kubeconfigs::read(&paths.files, &self.host))
+        };
         self.kubeconfigs
             .get_or_init(read)
             .as_ref()
@@ -91,7 +102,7 @@ impl Machine {
 }
 
 impl Kubeconfigs {
-    fn read(paths: &[PathBuf]) -> Self {
+    fn read(paths: &[PathBuf], host: &Arc<Host>) -> Self {
         let start = Instant::now();
         let mut texts = Vec::new();
         let mut files: Vec<_> = paths
@@ -128,6 +139,7 @@ impl Kubeconfigs {
         Self {
             files,
             faults,
+            sign_ins: sign_ins::of(&documents, host),
             took,
         }
     }

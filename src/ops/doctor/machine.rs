@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{entra::Asked, kubeconfigs::Kubeconfigs, sign_ins::SignInUse};
+use super::{entra::Asked, kubeconfigs::Kubeconfigs};
 use crate::{
     error::{Failure, Result},
     host::{
@@ -27,7 +27,6 @@ pub(crate) struct Machine {
     /// What is wrong with the configuration file.
     pub(super) configuration: Option<Failure>,
     kubectl: OnceCell<Option<Kubectl>>,
-    pub(super) sign_ins: OnceLock<Vec<SignInUse>>,
     pub(super) asked: OnceCell<Vec<Asked>>,
     pub(super) kubeconfigs: OnceLock<Result<Kubeconfigs>>,
 }
@@ -48,7 +47,6 @@ impl Machine {
             host,
             configuration,
             kubectl: OnceCell::new(),
-            sign_ins: OnceLock::new(),
             asked: OnceCell::new(),
             kubeconfigs: OnceLock::new(),
         }

@@ -12,7 +12,7 @@ use super::Machine;
 use crate::{
     host::Host,
     kubeconfig::{
-        self, Document, Paths, Section,
+        Document, Section,
         convert::{Source, SourcePlugin},
         synced::variables,
     },
@@ -71,9 +71,9 @@ pub(super) fn contexts(names: &[String]) -> String {
 }
 
 impl Machine {
-    /// How the users of the kubeconfig sign in that run this program or kubelogin. A file that can't be read counts as empty.
+    /// How the users of the kubeconfig sign in that run this program or kubelogin. A file that can't be used counts as empty.
     pub(super) fn sign_ins(&self) -> &[SignInUse] {
-        self.sign_ins.get_or_init(|| read(&self.host))
+        self.kubeconfigs().map_or(&[], |read| &read.sign_ins)
     }
 
     /// The sign-ins of a mode.
@@ -108,18 +108,6 @@ fn in_configuration_file(host: &Host) -> Option<String> {
     }
 }
 
-fn read(host: &Arc<Host>) -> Vec<SignInUse> {
-    let Ok(paths) = Paths::from_host(host, None) else {
-        return Vec::new();
-    };
-    let texts = paths.files.iter();
-    let texts: Vec<String> = texts
-        .map(|path| kubeconfig::file::read(path).unwrap_or_default())
-        .collect();
-    let documents = texts.iter().filter_map(|text| Document::parse(text).ok());
-    of(&documents.collect::<Vec<_>>(), host)
-}
-
 /// What distinguishes one way of signing in from another.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -128,7 +116,8 @@ struct Key {
     variables: Vec<(String, String)>,
 }
 
-fn of(documents: &[Document<'_>], host: &Arc<Host>) -> Vec<SignInUse> {
+/// The ways to sign in of these kubeconfigs, which are in their order in `KUBECONFIG`.
+pub(super) fn of(documents: &[Document<'_>], host: &Arc<Host>) -> Vec<SignInUse> {
     let clusters = first_of_each_name(documents, Section::Clusters);
     let users = first_of_each_name(documents, Section::Users);
     let mut contexts: Vec<_> = first_of_each_name(documents, Section::Contexts)
