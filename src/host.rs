@@ -23,6 +23,7 @@ pub(crate) mod http;
 pub(crate) mod parallel;
 pub(crate) mod private_directory;
 pub(crate) mod process;
+pub(crate) mod process_group;
 pub(crate) mod running;
 pub(crate) mod signals;
 pub(crate) mod spawn;

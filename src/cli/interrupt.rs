@@ -139,7 +139,7 @@ fn start(receive: impl FnOnce(Signal) + Send + 'static) -> Result<()> {
             let second = signals.next().await;
             clear_line();
             say_interrupted();
-            host::children::kill_all();
+            host::process_group::kill_all();
             kubeconfig::exit_without_lock(second.exit_code().into())
         })
     };

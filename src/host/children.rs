@@ -4,11 +4,10 @@
 //! as it comes.
 
 use std::{
-    collections::BTreeSet,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Host;
+use super::{Host, process_group::ProcessGroup};
 use crate::error::{Failure, Result};
 
 /// How long a program that was asked to end may take for it.
@@ -131,7 +130,7 @@ impl Host {
 /// A program that was started.
 struct Running {
     child: Child,
-    group: Group,
+    group: ProcessGroup,
     /// When it is asked to end, or killed.
     until: Option<Instant>,
     /// Why it was asked to end.
@@ -142,7 +141,7 @@ struct Running {
 impl Running {
     fn of(child: Child, timeout: Option<Duration>) -> Self {
         Self {
-            group: Group::of(&child),
+            group: ProcessGroup::of(&child),
             child,
             until: timeout.map(|timeout| Instant::now() + timeout),
             asked: None,
@@ -264,73 +263,6 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
             self.from = None;
         }
         count
-    }
-}
-
-/// The process groups of the programs that are running.
-static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
-    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Kills all programs with what they started, before this process ends without waiting for them.
-pub(crate) fn kill_all() {
-    for group in groups().iter() {
-        #[cfg(unix)]
-        signal(*group, rustix::process::Signal::KILL);
-        #[cfg(not(unix))]
-        let _ = group;
-    }
-}
-
-/// A program's process group, by its id. Dropping it kills all its processes.
-struct Group(Option<i32>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        groups().extend(id);
-        Self(id)
-    }
-
-    #[cfg(unix)]
-    fn ask_to_end(&self) {
-        if let Some(id) = self.0 {
-            signal(id, rustix::process::Signal::TERM);
-        }
-    }
-
-    /// Windows has no such signal: the program is killed at the end of the grace period.
-    #[cfg(not(unix))]
-    fn ask_to_end(&self) {}
-
-    fn kill(&self) {
-        #[cfg(unix)]
-        if let Some(id) = self.0 {
-            signal(id, rustix::process::Signal::KILL);
-        }
-    }
-
-    /// Keeps the processes that the program left behind when it ended by itself.
-    fn keep(&mut self) {
-        if let Some(id) = self.0.take() {
-            groups().remove(&id);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-        self.keep();
-    }
-}
-
-#[cfg(unix)]
-fn signal(group: i32, signal: rustix::process::Signal) {
-    if let Some(group) = rustix::process::Pid::from_raw(group) {
-        let _ = rustix::process::kill_process_group(group, signal);
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::Host;
+use super::{Host, process_group::ProcessGroup};
 use crate::{
     error::{Failure, Result},
     secret::Secret,
@@ -165,7 +165,7 @@ impl Drop for RunLog {
 
 /// Reads the output of a program until it has ended, or until the timeout.
 async fn follow(mut child: Child, timeout: Duration) -> io::Result<Finished> {
-    let group = Group::of(&child);
+    let mut group = ProcessGroup::of(&child);
     let mut stdout = Pipe::new(child.stdout.take());
     let mut stderr = Pipe::new(child.stderr.take());
     let mut until = Instant::now() + timeout;
@@ -239,30 +239,6 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
         if self.content.len() > 2 * limit {
             let surplus = self.content.len() - limit;
             self.content.drain(..surplus);
-        }
-    }
-}
-
-/// The process group of a program, by its id. On Unix, dropping it kills all its processes.
-struct Group(Option<i32>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()))
-    }
-
-    /// Keeps the processes that the program left behind when it ended by itself.
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let Some(_id) = self.0 else { return };
-        #[cfg(unix)]
-        if let Some(group) = rustix::process::Pid::from_raw(_id) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
 }
