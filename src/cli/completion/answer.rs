@@ -64,7 +64,7 @@ pub(super) fn to(words: &[String], host: &Host) -> String {
     let wanted = typed.word.to_lowercase();
     let mut left = MOST;
     for choice in &answer.choices {
-        let Some(value) = usable(choice, &wanted) else {
+        let Some(value) = usable(choice, &wanted, &typed.place) else {
             continue;
         };
         if left == 0 {
@@ -79,10 +79,10 @@ pub(super) fn to(words: &[String], host: &Host) -> String {
 }
 
 /// What to type for a choice that begins with what is wanted, in lower case; none if it can't be typed without quotes.
-fn usable<'c>(choice: &'c Suggestion, wanted: &str) -> Option<&'c str> {
+fn usable<'c>(choice: &'c Suggestion, wanted: &str, place: &Place) -> Option<&'c str> {
     let begins = |text: &str| text.to_lowercase().starts_with(wanted);
-    let is_flag = choice.value.starts_with("--");
-    if is_flag || is_plain(&choice.value) {
+    // Flags are the program's own; a name that looks like one may hold anything.
+    if *place == Place::Flag || is_plain(&choice.value) {
         return Some(choice.value.as_str()).filter(|value| begins(value));
     }
     let instead = choice
@@ -260,5 +260,22 @@ fn seen(topic: Topic, typed: &Typed, arg: &Arg, host: &Host) -> Answer {
             true => NO_FILES | NO_SPACE,
             false => NO_FILES,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_a_flag_is_no_choice() {
+        let value = Place::Value("tag".to_owned());
+        for name in ["--$(touch x)", "--kubeconfig=x", "--all", "-x"] {
+            let choice = suggestion(name, "");
+            assert_eq!(usable(&choice, "", &value), None);
+        }
+        let flag = suggestion("--all", "");
+        assert_eq!(usable(&flag, "--a", &Place::Flag), Some("--all"));
+        assert_eq!(usable(&suggestion("a", ""), "", &value), Some("a"));
     }
 }
