@@ -53,7 +53,7 @@ pub(crate) fn known_contexts(host: &Host, explicit: Option<&Path>) -> Result<Vec
 /// # Errors
 /// If a kubeconfig can't be read.
 pub(crate) fn refresh(host: &Host) -> Result<()> {
-    let stamps = Stamp::all(&Paths::from_host(host, None)?.files);
+    let stamps = Stamp::all_settled(&Paths::from_host(host, None)?.files);
     let directory = directory(host);
     let is_fresh = directory.as_ref().is_some_and(|directory| {
         let head = directory.read_start(NAME, index::head(&stamps).len() as u64);
@@ -71,7 +71,7 @@ fn directory(host: &Host) -> Option<PrivateDirectory> {
 }
 
 /// Reads the kubeconfigs and writes the index. `stamps` are those before they were read, so that a change in between makes
-/// the index useless and not wrong.
+/// the index useless and not wrong. None is made of a file whose times might not show another change.
 fn read(
     host: &Host,
     explicit: Option<&Path>,
@@ -81,6 +81,9 @@ fn read(
     let kubeconfig = FleetKubeconfig::read(host, explicit)?;
     let mut contexts = synced_contexts(&kubeconfig.documents()?);
     remove_secrets(&mut contexts);
+    if !Stamp::are_settled(stamps) {
+        return Ok(contexts);
+    }
     // A directory is not made for no contexts.
     let is_worth_it = |directory: &&PrivateDirectory| {
         !contexts.is_empty() || directory.exists().is_ok_and(|is_there| is_there)

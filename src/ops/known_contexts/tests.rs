@@ -37,7 +37,9 @@ impl Machine {
     }
 
     fn write(&self, text: &str) {
-        fs::write(self.home.path().join(".kube/config"), text).expect("written");
+        let path = self.home.path().join(".kube/config");
+        fs::write(&path, text).expect("written");
+        assert!(Stamp::are_settled(&Stamp::all_settled(&[path])));
     }
 
     fn index(&self) -> PathBuf {
