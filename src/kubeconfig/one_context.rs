@@ -100,7 +100,7 @@ impl<'a> Kubeconfigs<'a> {
 
 /// The context leads nowhere.
 fn dangling(context: &str, why: &str) -> Failure {
-    let remove = CommandLine::new("kubectl config delete-context").word(context);
+    let remove = CommandLine::new("kubectl config delete-context").name(context);
     Failure::of(Kind::NotFound, format!("the context `{context}` {why}")).hint(format!(
         "`kubectl aad sync` writes it again if it is that of a cluster in Azure; else remove the context: `{remove}`"
     ))

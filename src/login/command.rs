@@ -48,6 +48,16 @@ impl CommandLine {
         self
     }
 
+    /// Adds a word that may begin with a dash and is no flag.
+    #[must_use]
+    pub(crate) fn name(self, name: &str) -> Self {
+        let line = match name.starts_with('-') {
+            true => self.word("--"),
+            false => self,
+        };
+        line.word(name)
+    }
+
     /// Adds a flag with its value.
     #[must_use]
     pub(crate) fn flag(self, flag: &str, value: &str) -> Self {
@@ -136,6 +146,11 @@ mod tests {
             line.to_string(),
             r"AZURE_CONFIG_DIR='/my azure' az login --tenant 'a;b'\''c'"
         );
+        let use_context = CommandLine::new("kubectl config use-context");
+        for (name, words) in [("a b", "'a b'"), ("--kubeconfig=x", "-- --kubeconfig=x")] {
+            let line = use_context.clone().name(name).to_string();
+            assert_eq!(line, format!("kubectl config use-context {words}"));
+        }
     }
 
     #[test]

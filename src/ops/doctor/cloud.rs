@@ -76,7 +76,7 @@ fn explained(sign_in: &SignInUse, environment: &str, why: &Failure) -> Finding {
         .advice("nothing answers there any more: remove the context");
         let mut contexts = sign_in.contexts.iter();
         return contexts.by_ref().take(3).fold(finding, |finding, context| {
-            let line = CommandLine::new("kubectl config delete-context").word(context);
+            let line = CommandLine::new("kubectl config delete-context").name(context);
             finding.command(line.to_string())
         });
     }

@@ -1,12 +1,10 @@
 //! Checks of the names in kubeconfigs: those that hide others, and those that lead nowhere.
 
-use std::path::Path;
-
 use super::{Check, Finding, Machine, Run, Severity};
 use crate::{
     error::{Result, printable},
-    host::file::quoted,
     kubeconfig::{Hidden, Section},
+    login::CommandLine,
     near,
     sentence::some_of,
 };
@@ -68,13 +66,14 @@ fn of_hidden(entries: &[Hidden]) -> Option<Finding> {
     );
     let finding = Finding::new(found)
         .advice("rename them in one of the files, or remove those that are not seen:");
-    let commands = entries.iter().take(COMMANDS).map(|entry| {
-        format!(
-            "kubectl --kubeconfig {} config delete-{} {}",
-            quoted(&entry.file),
-            entry.section.item(),
-            quoted(Path::new(&entry.name))
-        )
+    let typed = entries.iter().filter(|entry| can_be_typed(&entry.name));
+    let commands = typed.take(COMMANDS).map(|entry| {
+        CommandLine::new("kubectl")
+            .flag("--kubeconfig", &entry.file.display().to_string())
+            .word("config")
+            .word(&format!("delete-{}", entry.section.item()))
+            .name(&entry.name)
+            .to_string()
     });
     Some(commands.fold(finding, Finding::command))
 }
@@ -107,13 +106,17 @@ fn of_dangling(section: Section, contexts: &[&str]) -> Finding {
             some_of(contexts)
         ),
     };
-    let commands = contexts.iter().take(COMMANDS).map(|context| {
-        format!(
-            "kubectl config delete-context {}",
-            quoted(Path::new(context))
-        )
+    let typed = contexts.iter().filter(|context| can_be_typed(context));
+    let commands = typed.take(COMMANDS).map(|context| {
+        let line = CommandLine::new("kubectl config delete-context");
+        line.name(context).to_string()
     });
     commands.fold(Finding::new(found), Finding::command)
+}
+
+/// Whether a name in a command that people paste is the entry's: a terminal shows it as it is.
+fn can_be_typed(name: &str) -> bool {
+    printable(name) == name
 }
 
 fn current(machine: &Machine) -> Result<Vec<Finding>> {
@@ -128,13 +131,15 @@ fn current(machine: &Machine) -> Result<Vec<Finding>> {
     );
     let near = near::near(name, faults.contexts.iter().map(String::as_str));
     let finding = Finding::new(found);
-    Ok(vec![match near.first() {
+    let near = near.first().filter(|near| can_be_typed(near));
+    Ok(vec![match near {
         Some(near) => finding
             .advice("choose the one with the nearest name, or another one:")
-            .command(format!(
-                "kubectl config use-context {}",
-                quoted(Path::new(near))
-            )),
+            .command(
+                CommandLine::new("kubectl config use-context")
+                    .name(near)
+                    .to_string(),
+            ),
         None => finding
             .advice("choose another one with `kubectl config use-context`, or none:")
             .command("kubectl config unset current-context"),

@@ -39,6 +39,14 @@ fn aad015_a_context_leads_nowhere() {
         let text = kubeconfig("https://one.example", "a").replace("user: ''", "user: gone");
         machine.write_kubeconfig(text);
         machine.follow_and_check(&["the user of the context `a` does not exist"]);
+        // A name that looks like a flag is none, and one that a terminal shows as another is in no command.
+        let text = kubeconfig("https://one.example", "--all").replace("user: ''", "user: gone");
+        machine.write_kubeconfig(text);
+        machine.follow_and_check(&["delete-context -- --all"]);
+        let text = kubeconfig("https://one.example", r#""a\u202eb""#);
+        machine.write_kubeconfig(text.replace("user: ''", "user: gone"));
+        let finding = machine.finding(&["the user of the context"]);
+        assert_eq!(finding["commands"].as_array().map(Vec::len), Some(0));
     }
 }
 
