@@ -221,9 +221,12 @@ impl ToolUse {
 
     /// Who is signed in to az for it.
     pub(super) fn account(&self) -> Account {
-        match ToolCloud::of_az(&self.host, &str::to_owned) {
-            Ok(tool) => Account::read(&self.directory(), &tool.name),
-            Err(_) => Account::Unknown,
+        // az finds its home directory even without `HOME`.
+        let directory = AZ_CONFIG_DIR.find(&self.host);
+        let tool = ToolCloud::of_az(&self.host, &str::to_owned);
+        match (directory, tool) {
+            (Ok(directory), Ok(tool)) => Account::read(&directory, &tool.name),
+            _ => Account::Unknown,
         }
     }
 

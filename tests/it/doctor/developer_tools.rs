@@ -70,6 +70,12 @@ fn aad021_az_of_a_snap_and_of_windows_has_its_account_elsewhere() {
 #[test]
 fn aad022_nobody_is_signed_in_to_az() {
     let mut machine = Machine::without("AAD022");
+    machine.set("HOME", "");
+    assert!(
+        machine.findings().is_empty(),
+        "az finds its files without it"
+    );
+    machine.variables.clear();
     machine.env.az(&["account", "clear"]);
     machine.follow_and_check(&[
         "nobody is signed in to `az` in the cloud `Simulated`",
