@@ -128,7 +128,7 @@ fn asks_az(config: &[u8]) -> bool {
 /// Reads a file of `program`. The outer `None` is for a file that exists and can't be read: then the account can't be
 /// told and nothing may be cached, which makes each call slow.
 fn read(program: &str, path: &Path) -> Option<Option<Vec<u8>>> {
-    match file::read(path, FILE_LIMIT) {
+    match file::read_regular(path, FILE_LIMIT) {
         Ok(bytes) => Some(Some(bytes)),
         Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => Some(None),
         Err(why) => {

@@ -183,7 +183,9 @@ impl CustomCloud {
                 "correct that file, or `{CUSTOM_CLOUD_VARIABLE}`, which names it"
             ))
         };
-        let bytes = host::file::read_content(path, CUSTOM_CLOUD_LIMIT).map_err(|why| {
+        let looked = host::file::look(path);
+        let read = looked.and_then(|_| host::file::read_content(path, CUSTOM_CLOUD_LIMIT));
+        let bytes = read.map_err(|why| {
             let failure = unreadable(why.to_string());
             match why.hint(path) {
                 Some(hint) => failure.hint(hint),

@@ -227,6 +227,15 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     Ok(bytes)
 }
 
+/// As [`read`], for a regular file or a link to one: a pipe that nobody writes to would block.
+///
+/// # Errors
+/// As [`read`], and [`Unreadable::Special`].
+pub(crate) fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    look(path)?;
+    read(path, limit)
+}
+
 /// As [`read`], for a file that must not be empty.
 ///
 /// # Errors
@@ -414,5 +423,17 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(path)), shown);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        use rustix::fs::{CWD, Mode, mkfifoat};
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (pipe, file) = (dir.path().join("pipe"), dir.path().join("file"));
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe can be made here");
+        fs::write(&file, "x").expect("written");
+        assert!(matches!(read_regular(&pipe, 8), Err(Unreadable::Special)));
+        assert_eq!(read_regular(&file, 8).expect("a file"), b"x");
     }
 }

@@ -158,7 +158,7 @@ fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<Option<Vec<u8>>, Fail
         return Ok(None);
     };
     let path = dir.join(name);
-    match file::read(&path, FILE_LIMIT) {
+    match file::read_regular(&path, FILE_LIMIT) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => Ok(None),
         Err(why) => Err(Failure::new(format!("could not read `{}`", path.display())).because(why)),

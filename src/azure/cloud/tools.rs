@@ -195,7 +195,7 @@ fn read(host: &Host, dir: ConfigDir, name: &str) -> Result<String> {
         return Ok(String::new());
     };
     let path = dir.join(name);
-    match file::read(&path, FILE_LIMIT) {
+    match file::read_regular(&path, FILE_LIMIT) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => Ok(String::new()),
         Err(why) => Err(Failure::new(format!("could not read `{}`", path.display()))

@@ -70,5 +70,5 @@ pub(super) fn has_account(host: &Host) -> bool {
 }
 
 fn read(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&file::read(path, LIMIT).ok()?).ok()
+    serde_json::from_slice(&file::read_regular(path, LIMIT).ok()?).ok()
 }

@@ -58,7 +58,9 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
         files.insert(path.clone(), format!("`{VARIABLE}` names"));
     }
     let problems = files.into_iter().filter_map(|(path, named)| {
-        let why = match file::read_content(&path, LIMIT) {
+        // A pipe has the token for one reader only.
+        let read = file::look(&path).and_then(|_| file::read_content(&path, LIMIT));
+        let why = match read {
             Err(why) => problem(&why),
             Ok(bytes) => expired(&String::from_utf8_lossy(&bytes), host.now())?,
         };

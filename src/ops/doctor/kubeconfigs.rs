@@ -165,7 +165,7 @@ impl KubeconfigFile {
             users: Vec::new(),
         };
         let mut text = String::new();
-        match file::read(path, MAX_BYTES) {
+        match file::read_regular(path, MAX_BYTES) {
             Ok(bytes) => {
                 file.encoding = Encoding::of(&bytes);
                 file.size = bytes.len();

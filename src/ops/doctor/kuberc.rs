@@ -50,7 +50,7 @@ async fn forbidden(machine: &Machine) -> Result<Vec<Finding>> {
     let Some(path) = location(&machine.host) else {
         return Ok(Vec::new());
     };
-    let Ok(bytes) = file::read(&path, LIMIT) else {
+    let Ok(bytes) = file::read_regular(&path, LIMIT) else {
         return Ok(Vec::new());
     };
     // Without kubectl, as for the newest one.

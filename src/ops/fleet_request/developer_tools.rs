@@ -123,7 +123,7 @@ pub(super) fn account_command(mode: LoginMode, host: &Host) -> Option<String> {
 pub(super) fn known_tenants(mode: LoginMode, host: &Host) -> Vec<String> {
     let read = || {
         let path = AZ_CONFIG_DIR.find(host).ok()?.join("azureProfile.json");
-        let bytes = file::read(&path, PROFILE_LIMIT).ok()?;
+        let bytes = file::read_regular(&path, PROFILE_LIMIT).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).ok()
     };

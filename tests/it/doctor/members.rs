@@ -5,6 +5,8 @@ use std::{fs, os::unix::fs::symlink};
 use serde_json::Value;
 
 use super::fault::{Machine, texts};
+#[cfg(target_os = "linux")]
+use crate::env::make_pipe;
 
 #[test]
 fn aad009_kubeconfig_names_what_does_not_exist() {
@@ -96,4 +98,20 @@ fn aad011_a_kubeconfig_may_not_be_written() {
         let found = as_other_user(&machine, "AAD011", &command);
         assert_eq!(found, Value::Array(Vec::new()), "{fault}");
     }
+}
+
+/// A pipe that nobody writes to blocks who reads it.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_check_reads_a_pipe_or_a_device() {
+    let mut machine = Machine::without("AAD010");
+    let pipe = machine.env.path("pipe");
+    make_pipe(&pipe);
+    let shown = pipe.display().to_string();
+    machine.set("KUBECONFIG", &shown);
+    machine.finding(&[&shown, "it is a device, a pipe or a socket"]);
+    // A command that changes its mode would change it for everybody.
+    machine.set("KUBECONFIG", "/dev/null");
+    let finding = machine.finding(&["`/dev/null`: it is a device"]);
+    assert_eq!(finding["commands"].as_array().map(Vec::len), Some(0));
 }

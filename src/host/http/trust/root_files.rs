@@ -20,7 +20,10 @@ use rustls::{
 use super::{Source, verifier::Verifier};
 use crate::{
     error::{Failure, Kind, Result},
-    host::Host,
+    host::{
+        Host,
+        file::{self, Unreadable},
+    },
 };
 
 /// The system's files. The first one that can be read is used.
@@ -34,6 +37,9 @@ const FILES: [&str; 6] = [
 ];
 /// The system's directories. All are used.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
+/// The largest file that is read, in bytes. Those of systems have 0.2 MB.
+const LIMIT: u64 = 64 << 20;
 
 /// Every trusted certificate.
 pub(super) struct Roots {
@@ -51,7 +57,7 @@ impl Roots {
         match named("SSL_CERT_FILE") {
             Some(file) => found.read_named_file(file),
             None => {
-                FILES.iter().any(|file| match fs::read(file) {
+                FILES.iter().any(|file| match read(file.as_ref()) {
                     Ok(pem) => {
                         found.add(&pem);
                         true
@@ -121,6 +127,17 @@ fn set_up(error: impl std::fmt::Display) -> Failure {
     Failure::of(Kind::Network, "could not set up TLS").because(error)
 }
 
+/// Reads a file, and no pipe or device: those may never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    file::read_regular(path, LIMIT).map_err(|why| match why {
+        Unreadable::Special | Unreadable::TooLarge { .. } => io::Error::other(why.to_string()),
+        // As the system words it.
+        _ => fs::File::open(path)
+            .err()
+            .unwrap_or_else(|| io::ErrorKind::IsADirectory.into()),
+    })
+}
+
 #[derive(Default)]
 struct Found {
     certificates: HashSet<CertificateDer<'static>>,
@@ -144,7 +161,7 @@ impl Found {
     fn read_named_file(&mut self, file: &OsStr) {
         let shown = file.to_string_lossy();
         self.source.file = Some(shown.clone().into_owned());
-        let (problem, remedy) = match fs::read(file) {
+        let (problem, remedy) = match read(file.as_ref()) {
             Err(error) => (
                 format!("can't be read: {error}"),
                 "name a PEM file in `SSL_CERT_FILE`, or run `unset SSL_CERT_FILE`".to_owned(),
@@ -170,7 +187,7 @@ impl Found {
         for entry in fs::read_dir(directory)? {
             let Ok(entry) = entry else { continue };
             if !links_to_sibling(&entry)
-                && let Ok(pem) = fs::read(entry.path())
+                && let Ok(pem) = read(&entry.path())
             {
                 self.add(&pem);
             }

@@ -30,7 +30,7 @@ pub(in super::super) enum Account {
 impl Account {
     /// Reads the profile in az's directory.
     pub(super) fn read(directory: &Path, cloud: &str) -> Self {
-        match file::read(&directory.join("azureProfile.json"), LIMIT) {
+        match file::read_regular(&directory.join("azureProfile.json"), LIMIT) {
             Ok(bytes) => Self::of(&bytes, cloud),
             Err(Unreadable::Missing { .. } | Unreadable::DanglingLink { .. }) => {
                 Self::of(b"{}", cloud)
