@@ -32,11 +32,11 @@ fn main() -> ExitCode {
     if let Some(code) = azure_sim::fake_cli::main(&args, &|name| env::var(name).ok()) {
         return ExitCode::from(code);
     }
-    // Under the plugin's name this program is the plugin, so that the demo needs no other binary.
+    // Under the plugin's names this program is the plugin, so that the demo needs no other binary.
     let called = env::args_os().next().unwrap_or_default();
     if Path::new(&called)
         .file_stem()
-        .is_some_and(|name| name == "kubectl-aad")
+        .is_some_and(|name| name == "kubectl-aad" || name == "kubectl_complete-aad")
     {
         return ExitCode::from(cli::main(env::args_os(), Host::from_process()));
     }
