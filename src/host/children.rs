@@ -54,6 +54,7 @@ pub(crate) enum Ended {
     /// By itself, with this exit code.
     Code(i32),
     /// By a signal that was not ours.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "Windows has no signals"))]
     Signal(i32),
     OutOfTime,
     /// Because `stop` was ready.
