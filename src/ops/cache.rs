@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{backups, kept_answers, last_seen::LastSeen};
+use super::{backups, kept_answers, last_seen::LastSeen, use_cluster};
 pub(crate) use crate::auth::{
     cache::{CacheEntry, EntryKind, Filter},
     store::Store,
@@ -91,6 +91,8 @@ pub(crate) struct Cleared {
     pub unreadable: usize,
     /// Whether what ARM last answered for clusters was among it.
     pub answers: bool,
+    /// The number of files that `use --print` made for shells.
+    pub printed: usize,
     /// The number of backups of kubeconfigs.
     pub backups: usize,
     /// The accounts that have cache entries, if the selected one has none.
@@ -121,6 +123,11 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
         return Err(problem.clone());
     }
     let cache = TokenCache::new(Arc::clone(&store));
+    // Before the entries are counted: it removes a file beside them.
+    let printed = match selection {
+        Selection::All { .. } => use_cluster::clear(&directory(&settings, host)?, host)?,
+        _ => 0,
+    };
     let records = match selection {
         Selection::All { .. } => clear_all(&cache),
         _ => cache.remove(&filter),
@@ -151,6 +158,7 @@ pub(crate) fn clear(mut settings: Settings, selection: &Selection, host: &Host) 
             records,
             unreadable,
             answers: answers > 0,
+            printed,
             backups,
             other_accounts: match filter.account.is_some() && records == 0 {
                 true => accounts(&cache),

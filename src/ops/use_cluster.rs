@@ -37,6 +37,8 @@ pub(crate) use shell::{SHELLS, Shell};
 pub(crate) const CONTEXT: &str = "AAD_CONTEXT";
 /// The directory of the files that are made for shells which we do not start, in that of the token cache.
 const PRINTED: &str = "contexts";
+/// What their names end with.
+const ENDING: &str = ".yaml";
 
 /// Which context to use.
 pub(crate) struct UseRequest {
@@ -256,7 +258,11 @@ impl ForUse {
         let outer = self.outer.to_string_lossy();
         let asked = self.used.namespace.as_deref().unwrap_or_default();
         let print = fingerprint(format!("{outer}\n{context}\n{asked}").as_bytes());
-        let name = format!("{SMALL_FILE}{}-{}.yaml", &print[..12], file_stem(context));
+        let name = format!(
+            "{SMALL_FILE}{}-{}{ENDING}",
+            &print[..12],
+            file_stem(context)
+        );
         directory.write(&name, self.text.as_bytes(), None)?;
         let path = directory.path().join(name);
         let path = std::path::absolute(&path).unwrap_or(path);
@@ -268,6 +274,26 @@ impl ForUse {
         Recent::read(host).add(self.used);
         Ok(format!("{text}\n"))
     }
+}
+
+/// Forgets which contexts were used, and removes the files of [`ForUse::print`]; their number. Those of shells that run are
+/// removed by their processes.
+///
+/// # Errors
+/// If the directory can't be used.
+pub(crate) fn clear(cache: &Path, host: &Host) -> Result<usize> {
+    Recent::read(host).clear();
+    let directory = PrivateDirectory::new(cache.join(PRINTED), "the cache directory");
+    if !directory.exists()? {
+        return Ok(0);
+    }
+    let mut names = directory.names();
+    names.retain(|name| name.starts_with(SMALL_FILE));
+    names.iter().for_each(|name| directory.remove(name));
+    directory.remove_abandoned();
+    // Unless something else is there.
+    let _ = std::fs::remove_dir(directory.path());
+    Ok(names.iter().filter(|name| name.ends_with(ENDING)).count())
 }
 
 /// Writes what a shell reads first.

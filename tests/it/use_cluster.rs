@@ -269,6 +269,28 @@ fn status_says_which_context_the_shell_has() {
 }
 
 #[test]
+fn clearing_the_cache_forgets_what_was_used_and_says_what_that_does_to_shells() {
+    let test_env = with_clusters();
+    for context in ["factory", "prod-west"] {
+        let ran = run(&mut test_env.aad(&["use", "--print", context]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let cache = test_env.path(".kube/cache/kubectl-aad");
+    assert_eq!(names(&cache.join("contexts")).len(), 2);
+    let clear = || run(&mut test_env.aad(&["cache", "clear"]));
+    let ran = clear();
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            0,
+            "deleted 2 kubeconfigs of `kubectl aad use --print`: a shell that reads one has no cluster now\n"
+        )
+    );
+    assert!(!cache.join("contexts").exists() && !cache.join("used.json").exists());
+    assert_eq!(clear().stderr, "nothing to delete\n");
+}
+
+#[test]
 fn each_shell_gets_its_own_syntax_from_the_flag_else_from_the_program_that_asks() {
     let test_env = with_clusters();
     let print = |args: &[&str]| {
@@ -457,6 +479,47 @@ fn a_list_that_is_left_restores_the_terminal() {
         terminal.wait_for(&format!("code {code}"));
         terminal.finish();
         assert_eq!(test_env.read("before"), test_env.read("after"));
+    }
+}
+
+#[test]
+fn a_list_follows_the_terminals_size() {
+    let test_env = with_clusters();
+    let mut terminal = AtATerminal::start(typed(&test_env, &[]), Size::SMALL);
+    let small = terminal.wait_for("Esc to leave");
+    assert_eq!(small.lines.len(), 24);
+    terminal.resize(Size::LARGE);
+    let is_at_the_end = |screen: &Screen| {
+        let last = screen.lines.last();
+        screen.lines.len() == 50 && last.is_some_and(|line| line.contains("Esc to leave"))
+    };
+    let screen = terminal.wait_until(is_at_the_end);
+    let times = |text: &str| screen.text().matches(text).count();
+    assert_eq!((times("Esc to leave"), times("factory")), (1, 1));
+    terminal.type_keys("\u{1b}");
+    let seen = terminal.finish();
+    assert_eq!(seen.code, 1);
+    let [hidden, shown] = ["\u{1b}[?25l", "\u{1b}[?25h"].map(|code| seen.raw.rfind(code));
+    assert!(hidden <= shown, "the cursor is hidden: {:?}", seen.raw);
+}
+
+#[test]
+fn a_name_can_not_reach_the_terminal_with_control_characters() {
+    let test_env = with_clusters();
+    let text = test_env
+        .kubeconfig_text()
+        .replace("factory", "\"evil\\e[31m\\u202ex\"");
+    test_env.write(".kube/config", &text);
+    let mut list = typed(&test_env, &[]);
+    list.env("NO_COLOR", "1").env("LANG", "C");
+    let terminal = AtATerminal::start(list, Size::SMALL);
+    terminal.wait_for("evil [31m x");
+    terminal.type_keys("evil\r");
+    terminal.wait_for("ready>");
+    terminal.type_keys("exit\n");
+    let seen = terminal.finish();
+    for code in ["\u{1b}[31m", "\u{202e}", "\u{1b}[1m", "\u{1b}[2m"] {
+        assert!(!seen.raw.contains(code), "{:?}", seen.raw);
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     let cleared = cache::clear(settings, &selection(matches, host), host)?;
     let filter = super::filter(matches);
     match (cleared.records, cleared.unreadable) {
-        (0, 0) if cleared.answers || cleared.backups > 0 => {}
+        (0, 0) if cleared.answers || cleared.printed > 0 || cleared.backups > 0 => {}
         (0, 0) => {
             say("nothing to delete");
             if let Some(hint) = filter
@@ -86,6 +86,15 @@ pub(super) fn run(matches: &ArgMatches, host: &Host) -> Result<u8> {
     }
     if cleared.answers {
         say("deleted what ARM last answered for clusters: the next sync asks for all of them");
+    }
+    if cleared.printed > 0 {
+        let files = counted(
+            cleared.printed,
+            "kubeconfig of `kubectl aad use --print`",
+            "kubeconfigs of `kubectl aad use --print`",
+        );
+        let deleted = format!("deleted {files}: a shell that reads one has no cluster now");
+        say_wrapped(&deleted, host);
     }
     if cleared.backups > 0 {
         say(&format!(

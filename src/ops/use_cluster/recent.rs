@@ -53,6 +53,13 @@ impl Recent {
         used.find(|one| Some(one.context.as_str()) != current)
     }
 
+    /// Forgets them.
+    pub(crate) fn clear(&self) {
+        if let Some(directory) = &self.directory {
+            directory.remove(NAME);
+        }
+    }
+
     /// Adds one. If it can't be written, it is not remembered.
     pub(crate) fn add(mut self, used: Used) {
         self.used.retain(|one| one.context != used.context);

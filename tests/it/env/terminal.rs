@@ -191,22 +191,46 @@ impl AtATerminal {
         self.type_keys("\u{3}");
     }
 
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&mut self, size: Size) {
+        let side = |cells| NonZeroU16::new(cells).expect("a terminal has cells");
+        let mut written = self.written();
+        let screen = written.parser.screen_mut();
+        screen.set_size(side(size.rows), side(size.columns));
+        drop(written);
+        let size = pty_process::Size::new(size.rows, size.columns);
+        self.terminal.resize(size).expect("it takes its size");
+    }
+
     /// Waits until the text is shown on one line.
     ///
     /// # Panics
     /// If the program ends before, or does not show it in time.
     pub(crate) fn wait_for(&self, text: &str) -> Screen {
+        let has_text = |screen: &Screen| screen.lines.iter().any(|line| line.contains(text));
+        self.wait_for_screen(&format!("`{text}`"), has_text)
+    }
+
+    /// Waits until the screen is as it should be.
+    ///
+    /// # Panics
+    /// As [`AtATerminal::wait_for`].
+    pub(crate) fn wait_until(&self, is_it: impl Fn(&Screen) -> bool) -> Screen {
+        self.wait_for_screen("it", is_it)
+    }
+
+    fn wait_for_screen(&self, what: &str, is_it: impl Fn(&Screen) -> bool) -> Screen {
         let end = Instant::now() + TIMEOUT;
         let mut written = self.written();
         loop {
             let screen = Screen::of(&mut written.parser);
-            if screen.lines.iter().any(|line| line.contains(text)) {
+            if is_it(&screen) {
                 return screen;
             }
             let left = end.saturating_duration_since(Instant::now());
             if written.ended || left.is_zero() {
                 drop(written);
-                panic!("`{text}` is not shown in\n{}", screen.text());
+                panic!("{what} is not shown in\n{}", screen.text());
             }
             let (_, changed) = &*self.written;
             (written, _) = changed.wait_timeout(written, left).expect(POISON);
