@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     error::{Failure, Kind, Result},
-    fleet::{self, Candidate, Choice, ClusterId, ContextNamesById, Role, Selectors},
+    fleet::{self, Candidate, Choice, ClusterId, ContextNamesById, Pattern, Role, Selectors},
     host::Host,
     kubeconfig::{Document, Paths, file, synced::SyncedContext},
     sentence,
@@ -63,14 +63,14 @@ pub(crate) type Described<'d> = dyn Fn(&str) -> Option<fleet::Described<'d>> + '
 /// What a choice selects.
 #[derive(Debug)]
 pub(crate) struct Chosen<'c> {
-    /// The main contexts of clusters, in the order of the kubeconfig.
+    /// The main contexts of clusters, in the order of the kubeconfig, and others that a pattern names.
     pub(crate) contexts: Vec<&'c SyncedContext>,
     /// What a person should know about the choice.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Selects among `all` synced contexts: one for each cluster, by what its ARM id and its contexts tell, and by what was last
-/// seen of it.
+/// seen of it. Who names another context of a cluster than the main one gets that: it may be for another user.
 ///
 /// # Errors
 /// [`Kind::NotFound`] if there are no contexts, or if a selector matches no cluster, with the nearest names.
@@ -98,6 +98,7 @@ pub(crate) fn choose<'c>(
         .iter()
         .map(|(context, id)| Clue {
             context,
+            others: others_of(context, &of_role),
             id,
             candidate: Candidate {
                 described: described(&context.key()),
@@ -112,9 +113,43 @@ pub(crate) fn choose<'c>(
 
 /// A cluster to choose from.
 struct Clue<'c, 'a> {
+    /// The main one.
     context: &'c SyncedContext,
+    others: Vec<&'c SyncedContext>,
     id: &'a ClusterId,
     candidate: Candidate<'a>,
+}
+
+fn others_of<'c>(main: &SyncedContext, all: &[&'c SyncedContext]) -> Vec<&'c SyncedContext> {
+    let is_other = |one: &&&SyncedContext| !one.is_main && one.key() == main.key();
+    all.iter().filter(is_other).copied().collect()
+}
+
+impl<'c> Clue<'c, '_> {
+    /// The contexts that patterns mean: those that they name, and the main one where they match it or the cluster.
+    fn contexts_for(&self, patterns: &[Pattern]) -> Vec<&'c SyncedContext> {
+        if patterns.is_empty() {
+            return vec![self.context];
+        }
+        let is_main = |pattern: &&Pattern| pattern.matches(&self.context.context);
+        let names = |pattern: &Pattern, one: &SyncedContext| {
+            !pattern.has_wildcard() && pattern.matches(&one.context)
+        };
+        let names_other = |pattern: &&Pattern| self.others.iter().any(|one| names(pattern, one));
+        let of_cluster = Candidate {
+            contexts: &[],
+            ..self.candidate
+        };
+        let has_main = patterns
+            .iter()
+            .any(|one| is_main(&one) || (of_cluster.is(one) && !names_other(&one)));
+        let others = self.others.iter().filter(|other| {
+            let mut meant = patterns.iter();
+            meant.any(|one| names(one, other) || (!has_main && one.matches(&other.context)))
+        });
+        let main = has_main.then_some(self.context);
+        main.into_iter().chain(others.copied()).collect()
+    }
 }
 
 fn select<'c>(clusters: &[Clue<'c, '_>], selectors: &Selectors) -> Result<Chosen<'c>> {
@@ -136,7 +171,7 @@ fn select<'c>(clusters: &[Clue<'c, '_>], selectors: &Selectors) -> Result<Chosen
     let mut unknown = Vec::new();
     for one in clusters {
         match selectors.choose(&one.candidate) {
-            Choice::Selected => chosen.push(one.context),
+            Choice::Selected => chosen.extend(one.contexts_for(&selectors.patterns)),
             Choice::LeftOut => {}
             Choice::Unknown(flag) => unknown.push((flag, one.context.context.as_str())),
         }

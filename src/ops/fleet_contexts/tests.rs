@@ -77,7 +77,7 @@ fn in_subscription(filter: &str) -> FleetChoice {
 fn each_cluster_is_chosen_once_by_its_main_context() {
     let names = |choice: &FleetChoice| chosen(choice).expect("some").0;
     assert_eq!(names(&FleetChoice::default()), ["one", "two"]);
-    for pattern in ["one", "web", "rg/ONE", "o*"] {
+    for pattern in ["one", "rg/ONE", "o*", "*e*"] {
         assert_eq!(names(&by(pattern)), ["one"], "{pattern}");
     }
     let admin = FleetChoice {
@@ -85,6 +85,35 @@ fn each_cluster_is_chosen_once_by_its_main_context() {
         ..FleetChoice::default()
     };
     assert_eq!(names(&admin), ["one-admin"]);
+}
+
+#[test]
+fn a_context_that_is_named_is_chosen_and_no_other_of_its_cluster() {
+    let names = |patterns: &[&str]| {
+        let mut choice = FleetChoice::default();
+        let patterns = patterns.iter().map(|one| Pattern::parse(one));
+        choice.selectors.patterns = patterns.map(|one| one.expect("a pattern")).collect();
+        chosen(&choice).expect("some").0
+    };
+    assert_eq!(names(&["web"]), ["web"]);
+    assert_eq!(names(&["w*"]), ["web"]);
+    assert_eq!(names(&["web", "two"]), ["web", "two"]);
+    assert_eq!(names(&["web", "one"]), ["one", "web"]);
+    assert_eq!(names(&["web", "*"]), ["one", "web", "two"]);
+}
+
+#[test]
+fn a_context_that_is_called_as_the_cluster_of_another_is_the_one_that_is_named() {
+    let fleet = vec![
+        context("prod", DEV, "one", Role::User),
+        SyncedContext {
+            is_main: false,
+            ..context("one", DEV, "one", Role::User)
+        },
+    ];
+    let chosen = choose(&fleet, &by("one"), &|_| None).expect("one");
+    let names: Vec<_> = chosen.contexts.iter().map(|one| &*one.context).collect();
+    assert_eq!(names, ["one"]);
 }
 
 #[test]
