@@ -71,12 +71,17 @@ pub(crate) async fn review(
     }
 }
 
+/// Who asks without a credential that the server takes, where it allows that
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymous-requests>).
+const ANONYMOUS: &str = "system:anonymous";
+
 fn read(answer: &Answer, origin: &str, headers: &[(&'static str, Secret)]) -> Review {
     let open = |text: &str| without_secrets(text, headers);
     let strange = || Review::Strange(stray_answer(origin, answer, open));
     let Some(body) = json(answer) else {
         return match answer.status {
-            401 | 403 => Review::Status(answer.status, "the answer says no more".to_owned()),
+            // Some API servers answer it in plain text; all else is that of something before the server.
+            401 => Review::Status(answer.status, "the answer says no more".to_owned()),
             _ => strange(),
         };
     };
@@ -85,6 +90,9 @@ fn read(answer: &Answer, origin: &str, headers: &[(&'static str, Secret)]) -> Re
         let Some(user) = info["username"].as_str() else {
             return strange();
         };
+        if user == ANONYMOUS {
+            return Review::Status(401, format!("it answers as `{ANONYMOUS}`"));
+        }
         let groups = info["groups"].as_array().into_iter().flatten();
         let groups = groups.filter_map(Value::as_str);
         return Review::As {
@@ -154,6 +162,7 @@ mod tests {
             (302, ""),
             (404, r#"{"error":"hunter2"}"#),
             (201, "[]"),
+            (403, "<html>hunter2"),
         ] {
             let Review::Strange(why) = read_as(status, body) else {
                 panic!("{status} {body} is not an API server's");
@@ -161,5 +170,8 @@ mod tests {
             assert!(!why.render().contains("hunter2"), "{}", why.render());
         }
         assert!(matches!(read_as(401, "no"), Review::Status(401, _)));
+        let ignored =
+            r#"{"kind":"SelfSubjectReview","status":{"userInfo":{"username":"system:anonymous"}}}"#;
+        assert!(matches!(read_as(201, ignored), Review::Status(401, _)));
     }
 }
