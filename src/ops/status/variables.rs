@@ -123,7 +123,22 @@ fn shown(name: &str, value: &str) -> String {
                 .map(|(scheme, _)| format!("{scheme}://"));
             format!("{}…@{host}", scheme.unwrap_or_default())
         }
-        None => value.to_owned(),
+        None if is_address(value) => value.to_owned(),
+        // Half of an address may be its password.
+        None => "…".to_owned(),
+    }
+}
+
+/// Whether a text without `@` is a host with a scheme, a port or a slash, and nothing else.
+fn is_address(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    match rest.rsplit_once(':') {
+        Some((host, port)) => {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!host.contains(':') || host.starts_with('['))
+        }
+        None => true,
     }
 }
 
@@ -137,6 +152,11 @@ mod tests {
             ("http://ann:hunter2@proxy:3128", "http://…@proxy:3128"),
             ("ann:hunt@er2@proxy", "…@proxy"),
             ("http://proxy:3128", "http://proxy:3128"),
+            ("proxy:3128/", "proxy:3128/"),
+            ("http://[::1]:3128", "http://[::1]:3128"),
+            ("proxy", "proxy"),
+            ("ann:hunter2", "…"),
+            ("http://ann:hunter2:3128", "…"),
         ] {
             assert_eq!(shown("https_proxy", value), expected);
         }
