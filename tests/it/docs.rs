@@ -101,6 +101,8 @@ fn the_names_of_code_in_the_glossary_exist() {
         .collect();
     let names = glossary.split('`').skip(1).step_by(2);
     let gone: Vec<_> = names
+        // Others are variables.
+        .filter(|name| name.contains(char::is_lowercase))
         .filter(|name| name.starts_with(char::is_uppercase))
         .filter(|name| {
             !["struct", "enum", "trait"]

@@ -37,7 +37,8 @@ pub(in crate::cli) struct FindingsLines<'a> {
     /// The programs, with the kubeconfig if kubectl would use another one.
     kubectl: CommandLine,
     convert: CommandLine,
-    choose: CommandLine,
+    /// The list to choose from, where a person can.
+    choose: Option<CommandLine>,
     /// The command of this run, and the one that removes what is gone.
     sync: CommandLine,
     prune: CommandLine,
@@ -68,7 +69,7 @@ impl<'a> FindingsLines<'a> {
             findings,
             kubectl: kubectl_for(kubeconfig, host),
             convert: ours("kubectl aad convert-kubeconfig"),
-            choose: ours("kubectl aad use"),
+            choose: host.terminal().stderr.then(|| ours("kubectl aad use")),
             sync: with_variable(sync),
             prune: with_variable(prune),
             login,
@@ -146,8 +147,14 @@ impl<'a> FindingsLines<'a> {
             && !self.findings.current_context.is_usable()
             && !self.dry_run
         {
-            let choose = self.choose.to_string();
-            lines.extend(with_command("hint: to choose a cluster".to_owned(), choose));
+            let (what, choose) = match &self.choose {
+                Some(choose) => ("hint: to choose a cluster", choose.to_string()),
+                None => (
+                    "hint: to choose a context",
+                    self.config("use-context", &[name]).to_string(),
+                ),
+            };
+            lines.extend(with_command(what.to_owned(), choose));
         }
         lines
     }
