@@ -65,8 +65,12 @@ impl Machine {
         let Some(path) = self.host.find_program("kubectl") else {
             return Ok(None);
         };
-        // With preferences that it refuses it would not even tell its version.
-        let host = self.host.with_vars([("KUBERC", "off")]);
+        // With preferences that it refuses it would not even tell its version, and Google Cloud's asks the current cluster
+        // for one first.
+        let nothing = if cfg!(windows) { "NUL" } else { "/dev/null" };
+        let host = self
+            .host
+            .with_vars([("KUBERC", "off"), ("KUBECONFIG", nothing)]);
         let finished = host
             .run(Run {
                 program: "kubectl",
