@@ -366,3 +366,34 @@ fn prose_lines(markdown: &str) -> impl Iterator<Item = &str> {
         !fenced && !fence
     })
 }
+
+#[test]
+fn every_command_of_daily_life_has_screens_of_both_sizes() {
+    let page = read(&repository().join("docs/screens.md"));
+    for command in [
+        "sync",
+        "list",
+        "use",
+        "exec",
+        "status",
+        "verify",
+        "doctor",
+        "completion",
+        "logout",
+    ] {
+        let typed = format!("$ kubectl aad {command}");
+        for size in ["80 columns, 24 lines:", "200 columns, 50 lines:"] {
+            let sections = page
+                .split("\n## ")
+                .map(|section| section.split(size).nth(1));
+            let mut shown = sections
+                .flatten()
+                .filter_map(|rest| rest.split("```").nth(1));
+            assert!(
+                // A list to choose from covers what was typed.
+                shown.any(|screen| screen.contains(&typed)),
+                "no screen of `{command}`, {size}"
+            );
+        }
+    }
+}
