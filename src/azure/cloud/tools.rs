@@ -52,17 +52,19 @@ impl ToolCloud {
         let (cloud, custom) = match (known, text("endpoint_resource_manager")) {
             (Some(row), None) => (Cloud::named(Some(row.name), None, host)?, false),
             (None, None) => {
-                let failure = Failure::usage(format!("the cloud `{name}` of `az` is not known"))
-                    .hint(format!(
+                let failure = Failure::usage(format!("the cloud `{name}` of `az` is not known"));
+                return Err(match chosen {
+                    // It counts more than what `az cloud set` chooses.
+                    Some(_) => failure
+                        .because(format!(
+                            "it is the value of the variable `{AZ_CLOUD_VARIABLE}`"
+                        ))
+                        .hint("unset it, or give it a name that `az cloud list` shows without it"),
+                    None => failure.hint(format!(
                         "`{}` lists az's clouds; `{}` chooses one",
                         typed("az cloud list"),
                         typed("az cloud set --name NAME")
-                    ));
-                return Err(match chosen {
-                    Some(_) => failure.because(format!(
-                        "it is the value of the variable `{AZ_CLOUD_VARIABLE}`"
                     )),
-                    None => failure,
                 });
             }
             (_, Some(arm)) => (custom_cloud(name, arm, &text, typed)?, true),

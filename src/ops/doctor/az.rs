@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::{Check, Finding, Machine, Run, Severity, tool_use::ToolUse};
+use super::{Check, Finding, Machine, Run, Severity, shell_variables::set, tool_use::ToolUse};
 use crate::{
     azure::cloud::ToolCloud,
     clouds::{self, CloudRow},
@@ -59,14 +60,14 @@ fn missing(machine: &Machine) -> Result<Vec<Finding>> {
     if uses.is_empty() || machine.host.find_program("az").is_some() {
         return Ok(Vec::new());
     }
-    let needed = ToolUse::shown(&uses);
+    let needed = ToolUse::all_need(&uses);
     Ok(vec![match not_executable(&machine.host) {
         Some(file) => Finding::new(format!(
-            "`{}` exists, but may not be executed; {needed} needs it",
+            "`{}` exists, but may not be executed; {needed} it",
             file.display()
         ))
         .command(format!("chmod +x {}", quoted(&file))),
-        None => Finding::new(format!("`az` is not on the `PATH`; {needed} needs it"))
+        None => Finding::new(format!("`az` is not on the `PATH`; {needed} it"))
             .advice("install the Azure CLI (https://aka.ms/azure-cli) and run `az login`, or sign in without it")
             .command(machine.sync_for_people()),
     }])
@@ -152,7 +153,7 @@ fn signed_out(machine: &Machine) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for one in &uses {
         let directory = one.directory();
-        let needed = format!("{} needs an account", one.who);
+        let needed = format!("{} an account", one.needs());
         let finding = match one.account() {
             Account::SignedIn { .. } | Account::Unknown => continue,
             Account::Unreadable(why) => Finding::new(format!(
@@ -187,11 +188,15 @@ fn other_cloud(machine: &Machine) -> Result<Vec<Finding>> {
                 ));
                 match machine.host.var_nonempty(AZ_CLOUD_VARIABLE) {
                     Some(_) if tool.variable.is_some() => {
-                        finding.command(format!("export {AZ_CLOUD_VARIABLE}={name}"))
+                        let after = one.without_cloud_variable();
+                        finding
+                            .command(set(AZ_CLOUD_VARIABLE, name))
+                            .command(after.az_login(&machine.host))
                     }
-                    _ => finding.command(typed(&format!("az cloud set --name {name}"))),
+                    _ => finding
+                        .command(typed(&format!("az cloud set --name {name}")))
+                        .command(one.az_login(&machine.host)),
                 }
-                .command(one.az_login(&machine.host))
             }),
         };
         findings.extend(finding.filter(|finding| !findings.contains(finding)));
@@ -251,6 +256,13 @@ impl ToolUse {
             true => format!("env -u {dir} {line}"),
             false => line.to_string(),
         }
+    }
+
+    /// It in a shell whose variable names the cloud already, so that commands need not.
+    fn without_cloud_variable(&self) -> Self {
+        let mut without = self.clone();
+        without.host = Arc::new(self.host.with_vars([(AZ_CLOUD_VARIABLE, "")]));
+        without
     }
 
     /// The cloud that a variable chooses, if az is set to another one.

@@ -32,12 +32,7 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
         return Ok(Vec::new());
     }
     if machine.host.find_program("azd").is_none() {
-        let needed = ToolUse::shown(&uses);
-        return Ok(vec![
-            Finding::new(format!("`azd` is not on the `PATH`; {needed} needs it"))
-                .advice("install the Azure Developer CLI (https://aka.ms/azd) and run `azd auth login`, or sign in without it")
-                .command(machine.sync_for_people()),
-        ]);
+        return Ok(vec![missing(machine, &uses)]);
     }
     let signed_out = uses.iter().filter(|one| !has_account(&one.host));
     Ok(signed_out
@@ -47,12 +42,28 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
                 .variable_of(&one.host, AZD_CONFIG_DIR.variable)
                 .flag_some("--tenant-id", tenant);
             Finding::new(format!(
-                "nobody is signed in to `azd`, and {} needs an account",
-                one.who
+                "nobody is signed in to `azd`, and {} an account",
+                one.needs()
             ))
             .command(login.to_string())
         })
         .collect())
+}
+
+fn missing(machine: &Machine, uses: &[ToolUse]) -> Finding {
+    let needed = ToolUse::all_need(uses);
+    let finding = Finding::new(format!("`azd` is not on the `PATH`; {needed} it"));
+    let install =
+        "install the Azure Developer CLI (https://aka.ms/azd) and run `azd auth login`, or";
+    // `sync` changes only contexts of its own.
+    match machine.sign_ins().is_empty() {
+        true => finding
+            .advice(format!("{install} sign in without it:"))
+            .command(machine.sync_for_people()),
+        false => finding.advice(format!(
+            "{install} let the contexts sign in without it: `kubectl aad convert-kubeconfig -l devicecode --tenant-id ID --context NAME`"
+        )),
+    }
 }
 
 /// Whether azd has an account, or uses another program's: az's (`auth.useAzCliAuth`) or an editor's.

@@ -1,6 +1,6 @@
 //! A check of the browser that people sign in with.
 
-use super::{Check, Finding, Machine, Run, Severity};
+use super::{Check, Finding, Machine, Run, Severity, sign_ins::need};
 use crate::{
     error::Result,
     host::Host,
@@ -22,8 +22,8 @@ fn missing(machine: &Machine) -> Result<Vec<Finding>> {
         .filter(|sign_in| !sign_in.host.has_browser());
     let findings = headless.map(|sign_in| {
         let finding = Finding::new(format!(
-            "{} needs a browser, and {}",
-            sign_in.shown(),
+            "{} a browser, and {}",
+            need(&sign_in.contexts),
             why(&sign_in.host)
         ));
         let line = CommandLine::new("kubectl aad convert-kubeconfig -l devicecode");

@@ -37,14 +37,18 @@ pub(super) const CHECKS: &[Check] = &[
 fn untrusting(machine: &Machine) -> Result<Vec<Finding>> {
     let (problems, mut remedy) = match http::trust_problems(&machine.host) {
         Ok(found) => found,
-        Err(none) => return Ok(vec![with_command(Finding::from(&none), &none.render())]),
+        Err(none) => {
+            let mut finding = Finding::from(&none);
+            finding.advice = finding.advice.as_deref().map(said_once);
+            return Ok(vec![with_command(finding, &none.render())]);
+        }
     };
     let findings = problems.into_iter().map(|problem| {
         let finding = Finding::new(&problem);
         match remedy.take() {
             // A command that converts the file, and what to do with the result.
             Some(remedy) if remedy.starts_with("run `openssl") => finding.advice(remedy),
-            Some(remedy) => with_command(finding.advice(remedy), &problem),
+            Some(remedy) => with_command(finding.advice(said_once(&remedy)), &problem),
             None => with_command(
                 finding.advice("name a directory with PEM files in it, or remove it"),
                 &problem,
@@ -52,6 +56,11 @@ fn untrusting(machine: &Machine) -> Result<Vec<Finding>> {
         }
     });
     Ok(findings.collect())
+}
+
+/// A remedy without the command that the finding has anyway.
+fn said_once(remedy: &str) -> String {
+    remedy.replace("run `unset SSL_CERT_FILE`", "remove it:")
 }
 
 /// Adds the command that unsets the variable that a problem names.

@@ -7,10 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Check, Finding, Machine, Run, Severity, kubeconfigs::KubeconfigFile, plugin::NAME};
+use super::{
+    Check, Finding, Machine, Run, Severity, kubeconfigs::KubeconfigFile, kuberc::scalar,
+    plugin::NAME,
+};
 use crate::{
     error::{Result, printable},
-    host::{Host, file::quoted},
+    host::Host,
     kubeconfig::plain_secrets,
     login::CommandLine,
     sentence::{all_of, some_of},
@@ -154,7 +157,7 @@ fn missing_program(users: &Users<'_>, host: &Host) -> Option<Finding> {
                 "correct it in `{}`, for each of these users:",
                 users.file.path.display()
             ))
-            .lines([format!("command: {}", quoted(Path::new(&command)))]),
+            .lines([format!("command: {}", scalar(&command))]),
         (false, false) => finding.advice(format!(
             "install `{}`, or remove the entries",
             printable(&users.command)

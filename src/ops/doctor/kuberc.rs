@@ -188,7 +188,7 @@ impl Policy {
 }
 
 /// A text as a YAML scalar, quoted as in JSON if need be.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     match text.chars().all(plain) && !text.starts_with('-') {
         true => text.to_owned(),

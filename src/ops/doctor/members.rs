@@ -58,8 +58,12 @@ fn absent(machine: &Machine) -> Result<Vec<Finding>> {
     let mut parts = Vec::new();
     if !missing.is_empty() {
         let names = missing.iter().map(|member| member.display().to_string());
+        let verb = match missing.len() {
+            1 => "does",
+            _ => "do",
+        };
         parts.push(format!(
-            "{}, which do not exist",
+            "{}, which {verb} not exist",
             in_backquotes(names).join(", ")
         ));
     }

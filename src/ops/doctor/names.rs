@@ -44,7 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// How many commands a finding has at most. The next run has the others.
+/// How many commands a finding has at most. It says that the next run has the others.
 const COMMANDS: usize = 10;
 
 fn hidden(machine: &Machine) -> Result<Vec<Finding>> {
@@ -64,9 +64,16 @@ fn of_hidden(entries: &[Hidden]) -> Option<Finding> {
         some_of(&names),
         first.behind.display()
     );
-    let finding = Finding::new(found)
-        .advice("rename them in one of the files, or remove those that are not seen:");
-    let typed = entries.iter().filter(|entry| can_be_typed(&entry.name));
+    let typed: Vec<_> = entries
+        .iter()
+        .filter(|entry| can_be_typed(&entry.name))
+        .collect();
+    let advice = "rename them in one of the files, or remove those that are not seen";
+    let finding = match typed.len().saturating_sub(COMMANDS) {
+        0 => Finding::new(found).advice(format!("{advice}:")),
+        more => Finding::new(found).advice(format!("{advice}; {}:", next_run(more))),
+    };
+    let typed = typed.into_iter();
     let commands = typed.take(COMMANDS).map(|entry| {
         CommandLine::new("kubectl")
             .flag("--kubeconfig", &entry.file.display().to_string())
@@ -106,12 +113,24 @@ fn of_dangling(section: Section, contexts: &[&str]) -> Finding {
             some_of(contexts)
         ),
     };
-    let typed = contexts.iter().filter(|context| can_be_typed(context));
-    let commands = typed.take(COMMANDS).map(|context| {
+    let typed: Vec<_> = contexts
+        .iter()
+        .filter(|context| can_be_typed(context))
+        .collect();
+    let finding = match typed.len().saturating_sub(COMMANDS) {
+        0 => Finding::new(found),
+        more => Finding::new(found).advice(format!("run these; {}:", next_run(more))),
+    };
+    let commands = typed.into_iter().take(COMMANDS).map(|context| {
         let line = CommandLine::new("kubectl config delete-context");
         line.name(context).to_string()
     });
-    commands.fold(Finding::new(found), Finding::command)
+    commands.fold(finding, Finding::command)
+}
+
+/// Says that a finding does not have all commands.
+fn next_run(more: usize) -> String {
+    format!("the next `kubectl aad doctor` shows {more} more")
 }
 
 /// Whether a name in a command that people paste is the entry's: a terminal shows it as it is.

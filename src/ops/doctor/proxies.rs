@@ -54,9 +54,7 @@ fn unusable(machine: &Machine) -> Result<Vec<Finding>> {
         .into_iter()
         .map(|(variable, why)| {
             Finding::new(format!("`{variable}` does not name a usable proxy: {why}"))
-                .advice(format!(
-                    "set it as in `export {variable}=http://proxy.example.com:3128`, or remove it"
-                ))
+                .advice("set it to a URL such as `http://proxy.example.com:3128`, or remove it:")
                 .command(unset(variable))
         })
         .collect())

@@ -70,6 +70,15 @@ pub(super) fn contexts(names: &[String]) -> String {
     }
 }
 
+/// Contexts as the beginning of a sentence: ``the context `a` needs``.
+pub(super) fn need(names: &[String]) -> String {
+    let verb = match names.len() {
+        1 => "needs",
+        _ => "need",
+    };
+    format!("{} {verb}", contexts(names))
+}
+
 impl Machine {
     /// How the users of the kubeconfig sign in that run this program or kubelogin. A file that can't be used counts as empty.
     pub(super) fn sign_ins(&self) -> &[SignInUse] {

@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// What asks a tool for the tokens of one account.
+#[derive(Clone)]
 pub(super) struct ToolUse {
     /// The machine with the variables that the tool gets.
     pub host: Arc<Host>,
@@ -25,13 +26,21 @@ pub(super) struct ToolUse {
 }
 
 impl ToolUse {
-    /// All of them, as part of a sentence.
-    pub(super) fn shown(uses: &[Self]) -> String {
+    /// All of them as the beginning of a sentence: ``the context `a` needs``.
+    pub(super) fn all_need(uses: &[Self]) -> String {
         let mut names: Vec<String> = uses.iter().flat_map(|one| one.contexts.clone()).collect();
         names.sort();
         match (names.is_empty(), uses) {
-            (true, [one, ..]) => one.who.clone(),
-            _ => sign_ins::contexts(&names),
+            (true, [one, ..]) => one.needs(),
+            _ => sign_ins::need(&names),
+        }
+    }
+
+    /// It as the beginning of a sentence: ``the context `a` needs``.
+    pub(super) fn needs(&self) -> String {
+        match self.contexts.is_empty() {
+            true => format!("{} needs", self.who),
+            false => sign_ins::need(&self.contexts),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use azure_sim::Place;
 
-use super::fault::{Entry, Machine, OURS};
+use super::fault::{Entry, Machine, OURS, texts};
 
 const BY_AZ: Entry<'_> = Entry {
     args: &["-l", "azurecli"],
@@ -39,6 +39,21 @@ fn aad020_az_is_not_missed_by_who_does_not_need_it() {
         ..OURS
     });
     assert!(machine.findings().is_empty());
+}
+
+#[test]
+fn aad020_several_contexts_need_az() {
+    let machine = Machine::without("AAD020");
+    fs::remove_file(machine.env.bin("az")).expect("installed");
+    machine.sign_in_by(&BY_AZ);
+    let text = machine.env.kubeconfig_text();
+    let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut other = config["contexts"][0].clone();
+    other["name"] = "y".into();
+    let contexts = config["contexts"].as_array_mut().expect("a list");
+    contexts.push(other);
+    machine.write_kubeconfig(config.to_string());
+    machine.finding(&["the contexts `x` and `y` need it"]);
 }
 
 #[test]
@@ -117,11 +132,18 @@ fn aad024_az_is_set_to_another_cloud_than_the_clusters() {
         "az cloud set --name AzureUSGovernment",
     ]);
     machine.set("AZURE_CLOUD_NAME", "AzureCloud");
-    machine.finding(&["export AZURE_CLOUD_NAME=AzureUSGovernment"]);
+    let finding = machine.finding(&[]);
+    let commands = texts(&finding["commands"]);
+    let expected = ["export AZURE_CLOUD_NAME=AzureUSGovernment", "az login"];
+    assert_eq!(
+        commands, expected,
+        "az signs in to the cloud that is wanted"
+    );
     machine.set("AZURE_CLOUD_NAME", "Nonsense");
     machine.finding(&[
         "the cloud `Nonsense` of `az` is not known",
         "`AZURE_CLOUD_NAME`",
+        "unset it",
     ]);
 }
 
@@ -132,7 +154,15 @@ fn aad025_azd_is_missing_or_has_no_account() {
         args: &["-l", "azd"],
         ..OURS
     });
-    machine.finding(&["`azd` is not on the `PATH`; the context `x` needs it"]);
+    let finding = machine.finding(&[
+        "`azd` is not on the `PATH`; the context `x` needs it",
+        "kubectl aad convert-kubeconfig -l devicecode",
+    ]);
+    assert_eq!(
+        texts(&finding["commands"]),
+        [""; 0],
+        "`sync` would leave it"
+    );
     machine.env.install_azd();
     machine.follow_and_check(&["nobody is signed in to `azd`", "azd auth login"]);
 }

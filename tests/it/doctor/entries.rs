@@ -70,6 +70,13 @@ fn aad008_a_relative_path_is_beside_the_kubeconfig() {
     let finding = machine.finding(&["runs `./plugin`, a relative path"]);
     let absolute = format!("command: {}", plugin.display());
     assert_eq!(texts(&finding["lines"]), [absolute]);
+    let quote = machine.env.path(".kube/it's");
+    fs::copy(&plugin, &quote).expect("copied");
+    machine.write_kubeconfig(running("\"./it's\"", "x"));
+    let finding = machine.finding(&["a relative path"]);
+    // A line of YAML, not of a shell.
+    let line = format!("command: \"{}\"", quote.display());
+    assert_eq!(texts(&finding["lines"]), [line]);
     machine.write_kubeconfig(running(&plugin.display().to_string(), "x"));
     assert!(machine.findings().is_empty());
 }

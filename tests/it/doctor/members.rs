@@ -20,7 +20,7 @@ fn aad009_kubeconfig_names_what_does_not_exist() {
     machine.set("KUBECONFIG", &missing);
     assert!(machine.findings().is_empty());
     machine.set("KUBECONFIG", format!("{missing}:{file}:"));
-    let finding = machine.finding(&[&missing, "which do not exist, and an empty name"]);
+    let finding = machine.finding(&[&missing, "which does not exist, and an empty name"]);
     assert_eq!(finding["severity"], "note");
     machine.follow_and_check(&[]);
     machine.set("KUBECONFIG", format!(":{file}"));

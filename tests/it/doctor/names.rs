@@ -51,6 +51,17 @@ fn aad015_a_context_leads_nowhere() {
 }
 
 #[test]
+fn aad015_says_that_the_next_run_shows_more() {
+    let machine = Machine::without("AAD015");
+    let contexts: String = (0..13)
+        .map(|number| format!("- name: c{number}\n  context: {{cluster: gone, user: ''}}\n"))
+        .collect();
+    machine.write_kubeconfig(format!("contexts:\n{contexts}"));
+    let finding = machine.finding(&["the next `kubectl aad doctor` shows 3 more"]);
+    assert_eq!(finding["commands"].as_array().map(Vec::len), Some(10));
+}
+
+#[test]
 fn aad016_the_current_context_does_not_exist() {
     let mut machine = Machine::without("AAD016");
     let text = kubeconfig("https://one.example", "production");

@@ -11,6 +11,10 @@ fn aad035_a_variable_names_no_proxy() {
     machine.set("HTTPS_PROXY", "http://ann:planted@pro xy:3128");
     let finding = machine.finding(&["`HTTPS_PROXY` does not name a usable proxy: it has a space"]);
     assert!(!finding.to_string().contains("planted"));
+    assert!(
+        !finding["advice"].to_string().contains("export"),
+        "the command says it: {finding}"
+    );
     machine.follow_and_check(&["unset HTTPS_PROXY"]);
 }
 
