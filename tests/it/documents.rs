@@ -249,6 +249,21 @@ fn the_document_of_verify_has_the_documented_keys() {
 }
 
 #[test]
+fn the_results_of_exec_have_the_documented_keys() {
+    let test_env = with_clusters(1);
+    test_env.install_script("kubectl", "#!/bin/sh\necho hello\n");
+    aad(&test_env, &["sync", "-o", "json"]).json(0);
+    let ran = run(&mut test_env.aad(&["exec", "-o", "json", "--", "get", "nodes"]));
+    let contexts = ran.json(0);
+    let results: Vec<_> = contexts.as_object().expect("a map").values().collect();
+    assert_eq!(results.len(), 1);
+    assert_eq!(
+        keys(results[0]),
+        documented("`exec`: a map from context to")
+    );
+}
+
+#[test]
 fn failures_are_on_stderr_in_every_format() {
     for format in FORMATS {
         let test_env = with_clusters(2);
