@@ -11,12 +11,17 @@ pub(crate) fn quoted(word: &str) -> String {
     match word.chars().all(plain) && !word.is_empty() && !special {
         true => word.to_owned(),
         false if cfg!(windows) => quoted_for_powershell(word),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        false => quoted_for_posix(word),
     }
 }
 
+/// A word between single quotes, as sh, bash and zsh read it (POSIX, Shell Command Language, 2.2.2).
+pub(crate) fn quoted_for_posix(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// A word between single quotes, of which PowerShell knows five (about_Quoting_Rules). One that is doubled is itself.
-fn quoted_for_powershell(word: &str) -> String {
+pub(crate) fn quoted_for_powershell(word: &str) -> String {
     let mut quoted = String::from("'");
     for c in word.chars() {
         quoted.push(c);

@@ -42,6 +42,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "near",
             "secret",
             "sentence",
+            "shell",
             "tool_config",
         ],
     ),

@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, path::Path};
 
+use crate::shell::{quoted_for_posix, quoted_for_powershell};
+
 /// A shell, by its language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shell {
@@ -56,7 +58,10 @@ impl Shell {
             Self::Bash | Self::Zsh | Self::Posix => {
                 format!(
                     "export {}",
-                    each(|name, value| format!("{name}={}", for_posix(value)), " ")
+                    each(
+                        |name, value| format!("{name}={}", quoted_for_posix(value)),
+                        " "
+                    )
                 )
             }
             Self::Fish => each(
@@ -64,7 +69,7 @@ impl Shell {
                 "; ",
             ),
             Self::Pwsh => each(
-                |name, value| format!("$env:{name} = {}", for_powershell(value)),
+                |name, value| format!("$env:{name} = {}", quoted_for_powershell(value)),
                 "; ",
             ),
             Self::Cmd => each(|name, value| format!("set \"{name}={value}\""), "\n"),
@@ -149,26 +154,9 @@ typeset -ga precmd_functions
 precmd_functions+=(_aad_use)
 ";
 
-fn for_posix(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
 fn for_fish(value: &str) -> String {
     let escaped = value.replace('\\', r"\\").replace('\'', r"\'");
     format!("'{escaped}'")
-}
-
-/// PowerShell knows five single quotes (about_Quoting_Rules). One that is doubled is itself.
-fn for_powershell(value: &str) -> String {
-    let mut quoted = String::from("'");
-    for c in value.chars() {
-        quoted.push(c);
-        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
-            quoted.push(c);
-        }
-    }
-    quoted.push('\'');
-    quoted
 }
 
 #[cfg(test)]
