@@ -106,7 +106,8 @@ fn unused_identity(machine: &Machine) -> LocalBoxFuture<'_, Result<Vec<Finding>>
             || uses
                 .iter()
                 .any(|one| matches!(one.account(), Account::Nobody { .. }));
-        if uses.is_empty() || !lacks_account {
+        let uses_identity = !machine.uses_of(LoginMode::Msi).is_empty();
+        if uses.is_empty() || !lacks_account || uses_identity {
             return Ok(Vec::new());
         }
         let mut settings = Settings::new();
