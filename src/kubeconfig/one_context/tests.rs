@@ -11,7 +11,11 @@ clusters:
     extensions: [{name: kubectl-aad, extension: {armId: /A}}]
 - name: b
   cluster: {server: 'https://b', certificate-authority: /ca/b.crt}
+- name: blank
+  cluster: {server: ' '}
 contexts:
+- name: blank
+  context: {cluster: blank, user: u}
 - name: a
   context: {cluster: a, user: u, namespace: web, extensions: [{name: theirs, extension: {x: 1}}]}
 - name: b
@@ -97,6 +101,10 @@ fn a_context_that_leads_nowhere_is_an_error_that_names_it_and_a_remedy() {
             "names the user `gone`, which does not exist",
         ),
         ("nowhere", "names the cluster `gone`, which does not exist"),
+        (
+            "blank",
+            "leads nowhere: the cluster `blank` has no `server`",
+        ),
     ] {
         let failure = only(context, None).expect_err("it leads nowhere");
         assert_eq!(failure.message(), format!("the context `{context}` {why}"));

@@ -128,12 +128,6 @@ fn switch() -> BoxedStrategy<Value> {
 
 fn cluster() -> impl Strategy<Value = Value> {
     let more = fields(vec![
-        (
-            "server",
-            text()
-                .prop_map(|name| json!(format!("https://a/{name}")))
-                .boxed(),
-        ),
         ("certificate-authority", path()),
         ("certificate-authority-data", data()),
         ("proxy-url", text().boxed()),
@@ -142,6 +136,8 @@ fn cluster() -> impl Strategy<Value = Value> {
         ("disable-compression", switch()),
     ]);
     (more, text(), any::<bool>()).prop_map(|(mut cluster, name, is_first)| {
+        // One without a server is refused.
+        cluster["server"] = json!(format!("https://a/{name}"));
         let theirs = json!({"name": "theirs", "extension": {"x": name, "y": [1, 2.5, null, true]}});
         // Which cluster it is, is added later.
         cluster["extensions"] = match is_first {
