@@ -248,6 +248,7 @@ fn the_document_of_verify_has_the_documented_keys() {
     assert_eq!(keys(&row["steps"][0]), documented("`steps`"));
 }
 
+#[cfg(unix)]
 #[test]
 fn the_results_of_exec_have_the_documented_keys() {
     let test_env = with_clusters(1);

@@ -71,6 +71,7 @@ mod kubectl_edits;
 mod last_seen;
 mod layers;
 mod layout;
+#[cfg(unix)]
 mod logout;
 mod malformed;
 mod managed_namespaces;
@@ -111,6 +112,7 @@ mod sessions;
 mod settings;
 #[cfg(target_os = "linux")]
 mod snapshots;
+#[cfg(unix)]
 mod status;
 mod support;
 mod sync;
